@@ -1,0 +1,107 @@
+// Room: top. Owns all that is read from the environment: nothing else in the project looks at process.env.
+import { createHash } from "node:crypto";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { fsTypes } from "./domain/devices.ts";
+import { invalidArgument } from "./domain/errors.ts";
+import { poolName } from "./domain/identifiers.ts";
+import { parseSize } from "./domain/units.ts";
+import { driverNames } from "./drivers/port.ts";
+
+const size = z.string().transform(parseSize);
+
+const settings = z.object({
+  SNAPMILL_STATE_DIR: z.string().min(1).default("/var/lib/snapmill"),
+  SNAPMILL_RUN_DIR: z.string().min(1).default("/run/snapmill"),
+  SNAPMILL_POOL: z.string().default("default").transform(poolName),
+  SNAPMILL_DRIVER: z.enum(["auto", ...driverNames]).default("auto"),
+  SNAPMILL_POOL_SIZE: size.default(20 * 2 ** 30),
+  /** Size of a base snapshot's device: an upper bound, space is taken as it is written. */
+  SNAPMILL_DEVICE_SIZE: size.default(10 * 2 ** 30),
+  SNAPMILL_FS_TYPE: z.enum(fsTypes).default("ext4"),
+  SNAPMILL_UNPACK_WORKERS: z.coerce.number().int().min(1).max(64).default(2),
+  SNAPMILL_HTTP_ADDRESS: z.string().default("127.0.0.1:7070"),
+  SNAPMILL_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  /** `<point>@<marker file>`: see system/faults.ts. Tests only. */
+  SNAPMILL_FAULT: z.string().optional(),
+  REDIS_URL: z.string().min(1).optional(),
+});
+
+export type Setting = keyof z.input<typeof settings>;
+export type Overrides = Partial<Record<Setting, string | undefined>>;
+
+export interface Config {
+  readonly stateDir: string;
+  /** Short, whatever the state directory's length: a UNIX socket's path ends at 108 bytes. */
+  readonly runDir: string;
+  readonly pool: ReturnType<typeof poolName>;
+  readonly driver: "auto" | (typeof driverNames)[number];
+  readonly poolSizeBytes: number;
+  readonly deviceSizeBytes: number;
+  readonly fsType: (typeof fsTypes)[number];
+  readonly unpackWorkers: number;
+  readonly httpAddress: string;
+  readonly logLevel: string;
+  readonly fault: string | undefined;
+  /** Undefined: the private redis-server of `up`, on a socket in the run directory. */
+  readonly redisUrl: string | undefined;
+}
+
+/**
+ * The configuration from command-line flags (`overrides`, by the name of the setting that each stands for) over the
+ * environment over defaults. Throws one invalid_argument that names every setting that is wrong.
+ */
+export function readConfig(overrides: Overrides = {}, environment: Overrides = process.env): Config {
+  const given = Object.fromEntries(
+    Object.keys(settings.shape).map((name) => {
+      const setting = name as Setting;
+      return [setting, overrides[setting] ?? environment[setting]];
+    }),
+  );
+  const parsed = settings.safeParse(given);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw invalidArgument(`configuration: ${faults.join("; ")}`);
+  }
+  const values = parsed.data;
+  const stateDir = resolve(values.SNAPMILL_STATE_DIR);
+  const shortName = createHash("sha256").update(stateDir).digest("hex").slice(0, 12);
+  return {
+    stateDir,
+    runDir: join(values.SNAPMILL_RUN_DIR, shortName),
+    pool: values.SNAPMILL_POOL,
+    driver: values.SNAPMILL_DRIVER,
+    poolSizeBytes: values.SNAPMILL_POOL_SIZE,
+    deviceSizeBytes: values.SNAPMILL_DEVICE_SIZE,
+    fsType: values.SNAPMILL_FS_TYPE,
+    unpackWorkers: values.SNAPMILL_UNPACK_WORKERS,
+    httpAddress: values.SNAPMILL_HTTP_ADDRESS,
+    logLevel: values.SNAPMILL_LOG_LEVEL,
+    fault: values.SNAPMILL_FAULT,
+    redisUrl: values.REDIS_URL,
+  };
+}
+
+/** The environment of a child process of snapmill: the caller's, with `overrides` put in. */
+export function childEnvironment(overrides: Overrides): Record<string, string> {
+  const merged: Record<string, string | undefined> = { ...process.env, ...overrides };
+  return Object.fromEntries(Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+/** Where everything of a state directory lies. */
+export const paths = {
+  poolDir: (config: Config) => join(config.stateDir, "pools", config.pool),
+  database: (config: Config) => join(paths.poolDir(config), "metadata.db"),
+  poolLock: (config: Config) => join(paths.poolDir(config), "owner.lock"),
+  chainLocks: (config: Config) => join(paths.poolDir(config), "locks"),
+  redisDir: (config: Config) => join(config.stateDir, "redis"),
+  redisSocket: (config: Config) => join(config.runDir, "redis.sock"),
+  /** Held (flock) by a running `up`; holds one line of JSON about it. */
+  upLock: (config: Config) => join(config.stateDir, "up.lock"),
+  httpToken: (config: Config) => join(config.stateDir, "http-token"),
+  /** Stable paths of active devices. */
+  devices: (config: Config) => join(config.runDir, config.pool, "dev"),
+} as const;
+
+/** Where the queue is: the configured Redis, or the private one's socket. */
+export const redisUrl = (config: Config): string => config.redisUrl ?? `unix://${paths.redisSocket(config)}`;

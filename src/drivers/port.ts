@@ -1,0 +1,73 @@
+// Room: drivers. Owns the port: what every kind of pool can do with copy-on-write block devices.
+import type { DeviceRef } from "../domain/devices.ts";
+import type { DeviceName } from "../domain/identifiers.ts";
+
+export const driverNames = ["reflink", "devicemapper"] as const;
+export type DriverName = (typeof driverNames)[number];
+
+export interface PoolUsage {
+  readonly usedBytes: number;
+  readonly totalBytes: number;
+}
+
+/** A device that a driver found in its pool or active on the host, whether or not a database knows it. */
+export interface FoundDevice {
+  readonly deviceName: DeviceName;
+  /** In the pool: its content exists. Not in the pool: only an activation was left behind. */
+  readonly inPool: boolean;
+  readonly active: boolean;
+}
+
+/** What closing a pool left standing because someone still uses it; empty when all was taken down. */
+export interface CloseReport {
+  readonly stillInUse: readonly string[];
+}
+
+/**
+ * A pool of copy-on-write block devices.
+ *
+ * Life of a device: `create` or `snapshot` → `activate` (a block device appears at `devicePath`) →
+ * `flush` → `deactivate` → ... → `delete`. Every call is idempotent towards its goal: creating over a half-made
+ * device of the same name starts it anew, activating an active device and deactivating or deleting a missing one
+ * succeed. When a call returns, its effect survives a power cut. Callers are serial: no two calls overlap.
+ *
+ * Errors: `failed_precondition` when a device is busy (mounted or open), `resource_exhausted` when the pool or the
+ * host is full, `not_found` for an origin that does not exist, `unavailable` for a failure that may pass,
+ * `deadline_exceeded` when the effect is unknown because a command ran out of time, `internal` otherwise.
+ */
+export interface Driver {
+  readonly name: DriverName;
+
+  /** Makes the pool ready: creates it when new, attaches it again after a reboot. Idempotent. */
+  open(): Promise<void>;
+  /** Deactivates all that is not in use and detaches the pool; says what it had to leave. */
+  close(): Promise<CloseReport>;
+
+  /** A new device of zeroes, `device.sizeBytes` long. */
+  create(device: DeviceRef): Promise<void>;
+  /** A new device with the content of `origin`, at least as large. `origin` is flushed or suspended if it is active. */
+  snapshot(origin: DeviceRef, device: DeviceRef): Promise<void>;
+  activate(device: DeviceRef): Promise<void>;
+  deactivate(device: DeviceRef): Promise<void>;
+  delete(device: DeviceRef): Promise<void>;
+
+  /** Holds back writes, with the file system on the device (if mounted) frozen in a consistent state. */
+  suspend(device: DeviceRef): Promise<void>;
+  resume(device: DeviceRef): Promise<void>;
+  /**
+   * Everything written to the device so far is durable and part of any later snapshot. On a mounted device the file
+   * system is frozen for the moment. Throws `resource_exhausted` when writes were lost because the pool was full.
+   */
+  flush(device: DeviceRef): Promise<void>;
+
+  /** Whether someone has the device mounted or open. */
+  isBusy(device: DeviceRef): Promise<boolean>;
+  /** Bytes of the pool that the device maps, shared ones included. */
+  usedBytes(device: DeviceRef): Promise<number>;
+  poolUsage(): Promise<PoolUsage>;
+
+  /** The block device's path while it is active: the same for the device's whole life. */
+  devicePath(deviceName: DeviceName): string;
+  /** All that is really there, for reconcile and doctor. */
+  list(): Promise<readonly FoundDevice[]>;
+}

@@ -1,0 +1,134 @@
+// Room: jobs. Owns the contract: every job's name, payload and result, declared once and parsed on both sides.
+import { z } from "zod";
+import {
+  chainId,
+  diffId,
+  digest,
+  operationId,
+  poolName,
+  scope,
+  snapshotKey,
+} from "../domain/identifiers.ts";
+import { checkLabels, type Labels, snapshotKinds } from "../domain/snapshots.ts";
+
+/** A zod type out of a parsing function of the domain: its message is kept. */
+function branded<T>(parse: (text: string) => T) {
+  return z.string().transform((text, context): T => {
+    try {
+      return parse(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+      return z.NEVER;
+    }
+  });
+}
+
+const labels = z.record(z.string(), z.string()).transform((given, context): Labels => {
+  try {
+    return checkLabels(given);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+    return z.NEVER;
+  }
+});
+
+const key = branded(snapshotKey);
+const mount = z.object({ type: z.string(), source: z.string(), options: z.array(z.string()) });
+const mounts = z.object({ mounts: z.array(mount) });
+const snapshot = z.object({
+  scope: branded(scope),
+  key,
+  kind: z.enum(snapshotKinds),
+  parent: key.optional(),
+  labels,
+  createdAtMs: z.number(),
+  updatedAtMs: z.number(),
+});
+const nothing = z.object({});
+
+/** What every payload carries besides its own fields. */
+const envelope = { pool: branded(poolName), operationId: branded(operationId) };
+const scoped = { ...envelope, scope: branded(scope) };
+
+const define = <P extends z.ZodType, R extends z.ZodType>(payload: P, result: R) => ({ payload, result });
+
+/** An image reference with its path made absolute: the worker's directory is not the caller's. */
+const unpackRequest = {
+  /** `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:TAG]`. */
+  reference: z.string().min(1),
+  /** `os/architecture[/variant]`. */
+  platform: z.string().min(1),
+};
+
+const unpackedLayer = z.object({
+  digest: branded(digest),
+  diffId: branded(diffId),
+  chainId: branded(chainId),
+  compressedBytes: z.number(),
+  bytes: z.number(),
+  cached: z.boolean(),
+  ms: z.number(),
+});
+
+const unpackedImage = z.object({
+  image: z.string(),
+  platform: z.string(),
+  manifestDigest: branded(digest),
+  chainId: branded(chainId),
+  /** The committed snapshot that shows the whole image, in snapmill's own scope. */
+  snapshot: key,
+  layers: z.array(unpackedLayer),
+});
+
+/** Jobs of a pool's own queue: executed one after the other by the pool's worker. */
+export const poolJobs = {
+  prepare: define(z.object({ ...scoped, key, parent: key.optional(), labels }), mounts),
+  view: define(z.object({ ...scoped, key, parent: key.optional(), labels }), mounts),
+  commit: define(z.object({ ...scoped, name: key, key, labels }), nothing),
+  remove: define(z.object({ ...scoped, key }), nothing),
+  /** `fieldPaths`: `labels` or `labels.<name>`; none means all labels. */
+  update: define(z.object({ ...scoped, key, labels, fieldPaths: z.array(z.string()) }), snapshot),
+  /** Works off what asynchronous removals and dead unpacks left, and prunes the journal. */
+  cleanup: define(z.object(envelope), z.object({ removedDevices: z.number(), removedSnapshots: z.number() })),
+  /** Removes every snapshot and device of the pool; `failed_precondition` while one is busy. */
+  "reset-pool": define(z.object(envelope), z.object({ removedDevices: z.number() })),
+  /** Writes an unpack down in the outbox before it is queued, so that it survives the loss of Redis. */
+  "accept-unpack": define(
+    z.object({ ...envelope, requests: z.array(z.object({ operationId: branded(operationId), ...unpackRequest })) }),
+    nothing,
+  ),
+  /** Ends an accepted unpack: its image is recorded (none: it failed for good), its outbox entry goes. */
+  "settle-unpack": define(
+    z.object({ ...envelope, unpackOperationId: branded(operationId), image: unpackedImage.optional() }),
+    nothing,
+  ),
+} as const;
+
+/** Jobs of a pool's unpack queue: executed in parallel by the unpack workers on the pool's host. */
+export const unpackJobs = {
+  unpack: define(z.object({ ...envelope, ...unpackRequest }), unpackedImage),
+} as const;
+
+/** An unpack job's progress: one entry a layer, bottom first. */
+export const unpackProgress = z.object({
+  layers: z.array(
+    z.object({
+      digest: branded(digest),
+      state: z.enum(["waiting", "unpacking", "unpacked", "cached"]),
+      compressedBytes: z.number(),
+      readBytes: z.number(),
+    }),
+  ),
+});
+
+export type PoolJobs = typeof poolJobs;
+export type UnpackJobs = typeof unpackJobs;
+export type Jobs = PoolJobs & UnpackJobs;
+export type JobName = keyof Jobs;
+export type PoolJobName = keyof PoolJobs;
+/** A payload as the handler gets it: parsed. */
+export type Payload<Name extends JobName> = z.output<Jobs[Name]["payload"]>;
+export type Result<Name extends JobName> = z.output<Jobs[Name]["result"]>;
+export type UnpackedImage = z.output<typeof unpackedImage>;
+export type UnpackedLayer = z.output<typeof unpackedLayer>;
+export type UnpackProgress = z.output<typeof unpackProgress>;

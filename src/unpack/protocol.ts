@@ -1,0 +1,25 @@
+// Room: unpack. Owns the messages between an unpack worker and its writer process: one JSON object a line.
+import type { FsType } from "../domain/devices.ts";
+import type { ErrorCode } from "../domain/errors.ts";
+import type { DiffId, Digest } from "../domain/identifiers.ts";
+import type { BlobRange, Compression } from "../images/image.ts";
+
+/** Parent → writer: apply one layer to the file system on a block device. One at a time. */
+export interface ApplyRequest {
+  readonly devicePath: string;
+  readonly fsType: FsType;
+  readonly mountOptions: readonly string[];
+  readonly blob: BlobRange;
+  readonly compression: Compression;
+  readonly digest: Digest;
+  readonly diffId: DiffId;
+  /** The writer stops with resource_exhausted when the file system at `path` has less than this free. */
+  readonly spaceGuard: { readonly path: string; readonly minFreeBytes: number } | undefined;
+}
+
+/** Writer → parent. */
+export type WriterMessage =
+  | { readonly type: "ready" }
+  | { readonly type: "progress"; readonly readBytes: number }
+  | { readonly type: "applied"; readonly bytes: number; readonly entries: number }
+  | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string };
