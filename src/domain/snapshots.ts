@@ -56,6 +56,8 @@ export const labelNames = {
   unpackChain: "snapmill.io/unpack.chain-id",
   /** On a committed layer: the image that brought it, for people. */
   unpackImage: "snapmill.io/unpack.image",
+  /** On a committed layer: the length of its uncompressed tar in bytes. */
+  unpackBytes: "snapmill.io/unpack.bytes",
   /** On a view that `snapmill mount` made for the occasion: the directory it is mounted on. */
   mountedOn: "snapmill.io/mounted-on",
 } as const;

@@ -1,0 +1,40 @@
+// Room: domain. Owns sizes and durations as people write and read them.
+import { invalidArgument } from "./errors.ts";
+
+const unitNames = ["", "K", "M", "G", "T", "P"] as const;
+const sizePattern = /^\s*(\d+(?:\.\d+)?)\s*(?:([kmgtp])i?b?|b)?\s*$/i;
+
+/**
+ * Bytes in `text`: "20GiB", "10GB", "512 MiB", "1.5g", "4096". Units are powers of 1,024 with and without the "i",
+ * as containerd's devmapper configuration has them. Throws invalid_argument for anything else, zero included.
+ */
+export function parseSize(text: string): number {
+  const match = sizePattern.exec(text);
+  const power = unitNames.findIndex((unit) => unit === (match?.[2] ?? "").toUpperCase());
+  const bytes = Math.round(Number(match?.[1]) * 1024 ** power);
+  if (match === null || !Number.isSafeInteger(bytes) || bytes <= 0) {
+    throw invalidArgument(`size ${JSON.stringify(text)} is not valid: write it like 20GiB, 512MiB or 1073741824`);
+  }
+  return bytes;
+}
+
+/** `bytes` for people: three digits at most, "1.5 GiB". */
+export function formatSize(bytes: number): string {
+  let value = bytes;
+  let unit: string = "B";
+  for (const name of unitNames.slice(1)) {
+    if (Math.abs(value) < 1024) break;
+    value /= 1024;
+    unit = `${name}iB`;
+  }
+  const digits = unit === "B" || Math.abs(value) >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${unit}`;
+}
+
+/** `ms` for people: "340 ms", "2.1 s", "3 min 20 s". */
+export function formatDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}

@@ -1,0 +1,141 @@
+// Room: unpack. Owns how an image's layers become a chain of committed snapshots, each unpacked once however many ask.
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { FsType } from "../domain/devices.ts";
+import { asSnapmillError, SnapmillError } from "../domain/errors.ts";
+import { type ChainId, childChainId, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
+import type { ImageLayer, ResolvedImage } from "../images/image.ts";
+import { reach } from "../system/faults.ts";
+import { acquireLock } from "../system/locks.ts";
+import type { ApplyRequest } from "./protocol.ts";
+
+/** A prepared snapshot's device, ready to be mounted. */
+export interface PreparedLayer {
+  readonly devicePath: string;
+  readonly fsType: FsType;
+  readonly mountOptions: readonly string[];
+}
+
+/** What a chain needs of the pool. Reads answer from what is committed; the others are jobs of the pool's queue. */
+export interface LayerStore {
+  /** The length in bytes of the uncompressed layer when the pool holds its committed snapshot. */
+  committedBytes(chainId: ChainId): number | undefined;
+  /** Active snapshots that earlier attempts at this layer left behind. */
+  attempts(chainId: ChainId): readonly SnapshotKey[];
+  prepare(key: SnapshotKey, parent: ChainId | undefined, chainId: ChainId): Promise<PreparedLayer>;
+  commit(chainId: ChainId, key: SnapshotKey, bytes: number): Promise<void>;
+  /** Removes an attempt, waiting a bounded time while its device is still busy. */
+  remove(key: SnapshotKey): Promise<void>;
+}
+
+export interface LayerWriter {
+  apply(
+    request: ApplyRequest,
+    options: { signal: AbortSignal; onProgress: (readBytes: number) => void },
+  ): Promise<{ readonly bytes: number }>;
+}
+
+export interface ChainedLayer {
+  readonly layer: ImageLayer;
+  readonly chainId: ChainId;
+  readonly bytes: number;
+  readonly cached: boolean;
+  readonly ms: number;
+}
+
+export interface ChainOptions {
+  readonly store: LayerStore;
+  readonly writer: LayerWriter;
+  /** Directory of the locks, one file a chain ID. */
+  readonly lockDir: string;
+  readonly spaceGuard: ApplyRequest["spaceGuard"];
+  readonly signal: AbortSignal;
+  readonly onProgress: (layerIndex: number, state: LayerState, readBytes: number) => void;
+}
+
+export type LayerState = "waiting" | "unpacking" | "unpacked" | "cached";
+
+/** The chain ID of every layer, bottom first. */
+export function chainIdsOf(layers: readonly Pick<ImageLayer, "diffId">[]): ChainId[] {
+  const chainIds: ChainId[] = [];
+  for (const { diffId } of layers) chainIds.push(childChainId(chainIds.at(-1), diffId));
+  return chainIds;
+}
+
+/**
+ * Unpacks what the pool does not hold yet of `image`, bottom first, and returns its layers with their chain IDs.
+ * A failure names image and layer, and leaves nothing of the layer that failed; layers below it stay, committed.
+ */
+export async function unpackChain(image: ResolvedImage, options: ChainOptions): Promise<ChainedLayer[]> {
+  const chained: ChainedLayer[] = [];
+  const chainIds = chainIdsOf(image.layers);
+  for (const [index, layer] of image.layers.entries()) {
+    const chainId = chainIds[index] as ChainId;
+    try {
+      chained.push(await unpackLayer({ layer, chainId, parent: chainIds[index - 1], index }, options));
+    } catch (error) {
+      const { code, message } = asSnapmillError(error);
+      const position = `layer ${index + 1} of ${image.layers.length} (${layer.digest})`;
+      throw new SnapmillError(code, `${image.reference}: ${position}: ${message}`, { cause: error });
+    }
+  }
+  reach("unpack.chained");
+  return chained;
+}
+
+interface LayerInChain {
+  readonly layer: ImageLayer;
+  readonly chainId: ChainId;
+  readonly parent: ChainId | undefined;
+  readonly index: number;
+}
+
+async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<ChainedLayer> {
+  const startedAt = performance.now();
+  const { layer, chainId, index } = place;
+  const finished = (bytes: number, cached: boolean): ChainedLayer => {
+    options.onProgress(index, cached ? "cached" : "unpacked", layer.blob.lengthBytes);
+    return { layer, chainId, bytes, cached, ms: Math.round(performance.now() - startedAt) };
+  };
+
+  const held = options.store.committedBytes(chainId);
+  if (held !== undefined) return finished(held, true);
+
+  options.onProgress(index, "waiting", 0);
+  using _lock = await acquireLock(lockPath(options.lockDir, chainId), { signal: options.signal });
+  reach("unpack.locked");
+  // Whoever held the lock before us may have unpacked the layer, or died over it.
+  const heldNow = options.store.committedBytes(chainId);
+  if (heldNow !== undefined) return finished(heldNow, true);
+  for (const key of options.store.attempts(chainId)) await options.store.remove(key);
+
+  return finished(await unpackUnderLock(place, options), false);
+}
+
+async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Promise<number> {
+  const { layer, chainId, parent, index } = place;
+  const { store, writer, signal, spaceGuard } = options;
+  signal.throwIfAborted();
+  const key = attemptKey(chainId);
+  try {
+    const prepared = await store.prepare(key, parent, chainId);
+    reach("unpack.prepared");
+    options.onProgress(index, "unpacking", 0);
+    const { bytes } = await writer.apply(
+      { ...prepared, blob: layer.blob, compression: layer.compression, digest: layer.digest, diffId: layer.diffId, spaceGuard },
+      { signal, onProgress: (readBytes) => options.onProgress(index, "unpacking", readBytes) },
+    );
+    reach("unpack.applied");
+    await store.commit(chainId, key, bytes);
+    reach("unpack.committed");
+    return bytes;
+  } catch (error) {
+    await store.remove(key);
+    throw error;
+  }
+}
+
+/** Unique to the attempt: a writer that outlives its attempt touches only a device that nobody will use. */
+const attemptKey = (chainId: ChainId): SnapshotKey => snapshotKey(`unpack/${chainId}/${randomUUID()}`);
+
+export const lockPath = (lockDir: string, chainId: ChainId): string => join(lockDir, `${chainId.replace(":", "-")}.lock`);
