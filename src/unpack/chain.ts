@@ -24,8 +24,11 @@ export interface LayerStore {
   attempts(chainId: ChainId): readonly SnapshotKey[];
   prepare(key: SnapshotKey, parent: ChainId | undefined, chainId: ChainId): Promise<PreparedLayer>;
   commit(chainId: ChainId, key: SnapshotKey, bytes: number): Promise<void>;
-  /** Removes an attempt, waiting a bounded time while its device is still busy. */
-  remove(key: SnapshotKey): Promise<void>;
+  /**
+   * Removes an attempt, waiting a bounded time while its device is still busy. Never throws: nobody will use the
+   * attempt's key again, and what cannot be removed now is found and removed by the pool's sweep.
+   */
+  discard(key: SnapshotKey): Promise<void>;
 }
 
 export interface LayerWriter {
@@ -107,7 +110,7 @@ async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<
   // Whoever held the lock before us may have unpacked the layer, or died over it.
   const heldNow = options.store.committedBytes(chainId);
   if (heldNow !== undefined) return finished(heldNow, true);
-  for (const key of options.store.attempts(chainId)) await options.store.remove(key);
+  for (const key of options.store.attempts(chainId)) await options.store.discard(key);
 
   return finished(await unpackUnderLock(place, options), false);
 }
@@ -130,7 +133,7 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
     reach("unpack.committed");
     return bytes;
   } catch (error) {
-    await store.remove(key);
+    await store.discard(key);
     throw error;
   }
 }
