@@ -1,0 +1,95 @@
+// Room: system. Owns the start and the end of long-lived child processes, which never outlive their parent.
+import type { FileSink } from "bun";
+
+export type InputMode = "pipe" | "ignore";
+export type OutputMode = "pipe" | "inherit" | "ignore";
+
+export interface ProcessOptions<In extends InputMode, Out extends OutputMode, Err extends OutputMode> {
+  /** The child's whole environment: see `childEnvironment` in config.ts. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly stdin: In;
+  readonly stdout: Out;
+  readonly stderr: Err;
+}
+
+/** How a process ended. `code` 127: its program was not found. */
+export type Exit =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "killed"; readonly signal: string };
+
+type Input<In extends InputMode> = In extends "pipe" ? FileSink : undefined;
+type Output<Out extends OutputMode> = Out extends "pipe" ? ReadableStream<Uint8Array<ArrayBuffer>> : undefined;
+
+export interface RunningProcess<
+  In extends InputMode = InputMode,
+  Out extends OutputMode = OutputMode,
+  Err extends OutputMode = OutputMode,
+> {
+  readonly pid: number;
+  readonly stdin: Input<In>;
+  readonly stdout: Output<Out>;
+  readonly stderr: Output<Err>;
+  /** Resolves at the end of the process, however it came; never rejects. */
+  readonly exited: Promise<Exit>;
+  /** Sends a signal; nothing happens when the process has ended already. */
+  kill(signal: NodeJS.Signals): void;
+  /** SIGTERM, and SIGKILL when the process is still there `graceMs` later. Returns when it is gone. */
+  stop(patience: { readonly graceMs: number }): Promise<Exit>;
+}
+
+/**
+ * Closes the gap between the start of the child and the moment at which its death was tied to its parent's: a parent
+ * that died in between is no longer the one that was given (`$1`).
+ */
+const onlyUnderItsParent = 'test "$PPID" = "$1" || exit 1; shift; exec "$@"';
+
+/**
+ * Starts a long-lived child. It dies by SIGKILL with this process, however this process ends (prctl(2),
+ * PR_SET_PDEATHSIG), and it is in a session of its own: Ctrl-C at the terminal reaches this process alone, which then
+ * stops its children in order. Call it from the main thread: the kernel watches the thread that started the child.
+ */
+export function startProcess<In extends InputMode, Out extends OutputMode, Err extends OutputMode>(
+  argv: readonly string[],
+  options: ProcessOptions<In, Out, Err>,
+): RunningProcess<In, Out, Err> {
+  const guarded = ["/bin/sh", "-c", onlyUnderItsParent, "sh", String(process.pid), ...argv];
+  const child = Bun.spawn(["setpriv", "--pdeathsig", "KILL", "--", ...guarded], {
+    env: { ...options.environment },
+    stdin: options.stdin,
+    stdout: options.stdout,
+    stderr: options.stderr,
+    detached: true,
+  });
+
+  const exited = child.exited.then((): Exit => {
+    const signal = child.signalCode;
+    if (signal !== null) return { kind: "killed", signal: String(signal) };
+    return { kind: "exited", code: child.exitCode ?? 0 };
+  });
+  const kill = (signal: NodeJS.Signals) => child.kill(signal);
+  return {
+    pid: child.pid,
+    stdin: child.stdin as Input<In>,
+    stdout: child.stdout as Output<Out>,
+    stderr: child.stderr as Output<Err>,
+    exited,
+    kill,
+    stop: async ({ graceMs }) => {
+      kill("SIGTERM");
+      const killer = setTimeout(() => kill("SIGKILL"), graceMs);
+      const exit = await exited;
+      clearTimeout(killer);
+      return exit;
+    },
+  };
+}
+
+/** An ending in words, for logs and errors: "exited with status 1", "was killed by SIGKILL". */
+export function describeExit(exit: Exit): string {
+  switch (exit.kind) {
+    case "exited":
+      return `exited with status ${exit.code}`;
+    case "killed":
+      return `was killed by ${exit.signal}`;
+  }
+}
