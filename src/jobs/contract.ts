@@ -97,9 +97,21 @@ export const poolJobs = {
     z.object({ ...envelope, requests: z.array(z.object({ operationId: branded(operationId), ...unpackRequest })) }),
     nothing,
   ),
-  /** Ends an accepted unpack: its image is recorded (none: it failed for good), its outbox entry goes. */
+  /**
+   * Ends an accepted unpack. Unpacked: the image is recorded and the outbox entry goes; failed for good: the entry goes.
+   * Cancelled by its caller: the entry stays, marked, for a bounded time, so that a worker that has the job, now or
+   * after a restart, sees it and gives up.
+   */
   "settle-unpack": define(
-    z.object({ ...envelope, unpackOperationId: branded(operationId), image: unpackedImage.optional() }),
+    z.object({
+      ...envelope,
+      unpackOperationId: branded(operationId),
+      outcome: z.discriminatedUnion("kind", [
+        z.object({ kind: z.literal("unpacked"), image: unpackedImage }),
+        z.object({ kind: z.literal("failed"), reason: z.string() }),
+        z.object({ kind: z.literal("cancelled") }),
+      ]),
+    }),
     nothing,
   ),
 } as const;
