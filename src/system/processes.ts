@@ -69,7 +69,7 @@ export function startProcess<In extends InputMode, Out extends OutputMode, Err e
   const kill = (signal: NodeJS.Signals) => child.kill(signal);
   return {
     pid: child.pid,
-    stdin: child.stdin as Input<In>,
+    stdin: child.stdin,
     stdout: child.stdout as Output<Out>,
     stderr: child.stderr as Output<Err>,
     exited,

@@ -32,7 +32,7 @@ test("a child gets its arguments and environment, and speaks over its pipes", as
     stdout: "pipe",
     stderr: "inherit",
   });
-  child.stdin.write("a line\n");
+  void child.stdin.write("a line\n");
   await child.stdin.end();
   expect(await new Response(child.stdout).text()).toBe("a line two words hello\n");
   expect(await child.exited).toEqual({ kind: "exited", code: 0 });
