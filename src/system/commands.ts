@@ -1,0 +1,136 @@
+// Room: system. Owns the running of short commands: the one place that spawns one and waits for it.
+import { execa } from "execa";
+import { aborted, deadlineExceeded, failedPrecondition, SnapmillError } from "../domain/errors.ts";
+
+export interface CommandOptions {
+  /** Default: one minute. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Text for the command's standard input; without it, the input is empty. */
+  readonly input?: string | undefined;
+  /** Exit codes that mean success. Default: 0 alone. */
+  readonly successCodes?: readonly number[];
+}
+
+export interface CommandOutput {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number;
+}
+
+/** A command that ended, and not well. Crosses the queue as `internal`. */
+export class CommandError extends SnapmillError {
+  readonly file: string;
+  /** Undefined when a signal ended the command. */
+  readonly exitCode: number | undefined;
+  readonly stderr: string;
+
+  constructor(file: string, args: readonly string[], ending: string, exitCode: number | undefined, stderr: string) {
+    const said = stderr.trim();
+    super("internal", `${[file, ...args].join(" ")}: ${ending}${said === "" ? "" : `: ${said.slice(-2000)}`}`);
+    this.file = file;
+    this.exitCode = exitCode;
+    this.stderr = stderr;
+  }
+}
+
+/** Debian's package for each program that is not part of every installation. */
+const packageOf: Readonly<Record<string, string>> = {
+  debugfs: "e2fsprogs",
+  dmsetup: "dmsetup",
+  e2fsck: "e2fsprogs",
+  fsfreeze: "util-linux",
+  "mkfs.ext4": "e2fsprogs",
+  "mkfs.xfs": "xfsprogs",
+  mount: "mount",
+  "redis-server": "redis-server",
+  resize2fs: "e2fsprogs",
+  setpriv: "util-linux",
+  umount: "mount",
+  unshare: "util-linux",
+  xfs_growfs: "xfsprogs",
+};
+
+/** How long a command may take to go after SIGTERM before it gets SIGKILL, and after that before it is given up. */
+const killDelayMs = 2000;
+
+/** The administrator's programs are not in everybody's PATH: `su` without `-` leaves them out. */
+const programFolders = ["", "/usr/sbin/", "/sbin/"];
+
+/**
+ * Runs `file` to its end, with the environment kept but for the language of messages.
+ * Errors: CommandError when it ends with a code that is no success; `deadline_exceeded` when it ran out of time and
+ * `aborted` when `signal` ended it, both with an unknown effect; `failed_precondition` when there is no such program.
+ */
+export async function runCommand(
+  file: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandOutput> {
+  for (const folder of file.includes("/") ? [""] : programFolders) {
+    const output = await runProgram(folder, file, args, options);
+    if (output !== undefined) return output;
+  }
+  const source = packageOf[file];
+  const wayOut = source === undefined ? "install it" : `install the package ${source}`;
+  throw failedPrecondition(`the program ${file} is missing on this machine; ${wayOut}`);
+}
+
+/** Undefined when the program does not exist in `folder`. */
+async function runProgram(folder: string, file: string, args: readonly string[], options: CommandOptions) {
+  const timeoutMs = options.timeoutMs ?? 60_000;
+  const running = execa(folder + file, args, {
+    env: { LC_ALL: "C" },
+    input: options.input ?? "",
+    timeout: timeoutMs,
+    forceKillAfterDelay: killDelayMs,
+    reject: false,
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+  });
+  const giveUp = giveUpOnImmortal(timeoutMs, options.signal);
+  try {
+    const ended = await Promise.race([running, giveUp.promise]);
+    if (ended === "immortal" || ended.timedOut) throw outOfTime(file, args, timeoutMs);
+    if (ended.isCanceled) throw aborted(`${commandLine(file, args)} was cancelled; its effect is unknown`);
+    if (ended.code === "ENOENT") return undefined;
+    const { stdout, stderr, exitCode } = ended;
+    if (exitCode !== undefined && (options.successCodes ?? [0]).includes(exitCode)) return { stdout, stderr, exitCode };
+    throw new CommandError(file, args, endingOf(ended), exitCode, stderr);
+  } finally {
+    giveUp.stop();
+  }
+}
+
+interface Ending {
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  readonly shortMessage?: string | undefined;
+}
+
+function endingOf({ exitCode, signal, shortMessage }: Ending): string {
+  if (exitCode !== undefined) return `exit status ${exitCode}`;
+  if (signal !== undefined) return `ended by ${signal}`;
+  return shortMessage ?? "could not be started";
+}
+
+const commandLine = (file: string, args: readonly string[]) => [file, ...args].join(" ");
+
+const outOfTime = (file: string, args: readonly string[], timeoutMs: number) =>
+  deadlineExceeded(`${commandLine(file, args)} did not end within ${timeoutMs} ms; its effect is unknown`);
+
+/** A process that waits for a device in the kernel survives even SIGKILL: its caller must not wait as well. */
+function giveUpOnImmortal(timeoutMs: number, signal: AbortSignal | undefined) {
+  const { promise, resolve } = Promise.withResolvers<"immortal">();
+  const timers = new Set<ReturnType<typeof setTimeout>>();
+  const resolveAfter = (delayMs: number) => timers.add(setTimeout(() => resolve("immortal"), delayMs));
+  const onAbort = () => resolveAfter(2 * killDelayMs);
+  resolveAfter(timeoutMs + 2 * killDelayMs);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return {
+    promise,
+    stop: () => {
+      for (const timer of timers) clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    },
+  };
+}

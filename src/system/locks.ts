@@ -1,0 +1,109 @@
+// Room: system. Owns locks between processes: flock(2) on a file, which the kernel releases when its holder dies.
+import { FFIType } from "bun:ffi";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { aborted } from "../domain/errors.ts";
+import { isErrno } from "./errno.ts";
+import { checked, openLibc } from "./libc.ts";
+
+const libc = openLibc({ flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
+const exclusive = 2;
+const nonBlocking = 4;
+
+/** A held lock. Disposing of it deletes the file and releases the lock. */
+export interface Lock extends Disposable {
+  readonly path: string;
+}
+
+export interface Held {
+  /** What the holder wrote into the file; empty when it had no time to. */
+  readonly heldBy: string;
+}
+
+/**
+ * Takes the lock at `path` (its directory is made) if it is free, and writes `contents`, a line about the holder, into
+ * the file. Children do not inherit the lock: the descriptor closes on exec.
+ */
+export function tryLock(path: string, contents: string): Lock | Held {
+  mkdirSync(dirname(path), { recursive: true });
+  for (;;) {
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    let kept = false;
+    try {
+      if (!lockNow(fd, path)) return { heldBy: readFileSync(fd, "utf8").trim() };
+      // The holder before us may have deleted the file between our open and our lock: then it locks nobody out.
+      if (!isStillAt(fd, path)) continue;
+      ftruncateSync(fd, 0);
+      writeSync(fd, `${contents}\n`, 0);
+      kept = true;
+      return heldLock(fd, path);
+    } finally {
+      if (!kept) closeSync(fd);
+    }
+  }
+}
+
+function lockNow(fd: number, path: string): boolean {
+  try {
+    checked(libc.flock(fd, exclusive | nonBlocking), "flock", path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EAGAIN", "EWOULDBLOCK")) return false;
+    throw error;
+  }
+}
+
+function isStillAt(fd: number, path: string): boolean {
+  const named = statSync(path, { throwIfNoEntry: false, bigint: true });
+  const opened = fstatSync(fd, { bigint: true });
+  return named !== undefined && named.ino === opened.ino && named.dev === opened.dev;
+}
+
+function heldLock(fd: number, path: string): Lock {
+  let held = true;
+  return {
+    path,
+    [Symbol.dispose]: () => {
+      if (!held) return;
+      held = false;
+      // While the lock is held, so that nobody can have locked the file that we delete.
+      if (isStillAt(fd, path)) unlinkSync(path);
+      closeSync(fd);
+    },
+  };
+}
+
+export const isLock = (outcome: Lock | Held): outcome is Lock => Symbol.dispose in outcome;
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly pollMs?: number;
+  /** The line about this holder; default: its process ID. */
+  readonly contents?: string;
+}
+
+/** Waits for the lock, with the event loop free. `aborted` when `signal` ends the wait, naming the holder. */
+export async function acquireLock(path: string, options: WaitOptions = {}): Promise<Lock> {
+  const { signal, pollMs = 50, contents = JSON.stringify({ pid: process.pid }) } = options;
+  for (;;) {
+    const outcome = tryLock(path, contents);
+    if (isLock(outcome)) return outcome;
+    try {
+      await delay(pollMs, undefined, { signal });
+    } catch (error) {
+      throw aborted(`gave up waiting for ${path}, held by ${outcome.heldBy}`, error);
+    }
+  }
+}

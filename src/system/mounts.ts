@@ -1,0 +1,66 @@
+// Room: system. Owns mounting at a directory, unmounting and freezing; by command, since each may wait for a disk.
+
+import { failedPrecondition, unavailable } from "../domain/errors.ts";
+import { CommandError, runCommand } from "./commands.ts";
+import { isMountPoint } from "./mountinfo.ts";
+
+export interface CallOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Mounts `source` at the directory `dir`. `failed_precondition` when the source is busy. */
+export async function mountAt(
+  source: string,
+  dir: string,
+  fsType: string,
+  options: readonly string[] = [],
+  call: CallOptions = {},
+): Promise<void> {
+  const flags = options.length === 0 ? [] : ["-o", options.join(",")];
+  try {
+    await runCommand("mount", ["-t", fsType, ...flags, "--", source, dir], call);
+  } catch (error) {
+    if (saidBusy(error)) throw failedPrecondition(`${source} or ${dir} is already mounted or busy`, error);
+    throw error;
+  }
+}
+
+/** Unmounts what is mounted at `dir`; nothing is a success. `failed_precondition` when it is in use. */
+export async function unmount(dir: string, call: CallOptions = {}): Promise<void> {
+  try {
+    await runCommand("umount", ["--", dir], call);
+  } catch (error) {
+    if (saidBusy(error)) throw failedPrecondition(`${dir} is in use and cannot be unmounted`, error);
+    if (!(await isMountPoint(dir))) return;
+    throw error;
+  }
+}
+
+/**
+ * Freezes the file system mounted at `dir`: all that was written is on its device, and writers wait until `thaw`.
+ * False when it was frozen already. A freeze that runs out of time is thawed again, as far as it came.
+ */
+export async function freeze(dir: string, call: CallOptions = {}): Promise<boolean> {
+  try {
+    await runCommand("fsfreeze", ["--freeze", dir], call);
+    return true;
+  } catch (error) {
+    if (saidBusy(error)) return false;
+    if (!(error instanceof CommandError)) await thaw(dir);
+    throw error;
+  }
+}
+
+/** Lets writers go on; a file system that is not frozen is a success. */
+export async function thaw(dir: string, call: CallOptions = {}): Promise<void> {
+  try {
+    await runCommand("fsfreeze", ["--unfreeze", dir], call);
+  } catch (error) {
+    // EINVAL: not frozen.
+    if (error instanceof CommandError && error.stderr.includes("Invalid argument")) return;
+    throw unavailable(`the file system at ${dir} could not be thawed; thaw it by: fsfreeze --unfreeze ${dir}`, error);
+  }
+}
+
+const saidBusy = (error: unknown): boolean => error instanceof CommandError && /busy/i.test(error.stderr);
