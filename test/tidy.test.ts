@@ -1,0 +1,195 @@
+// Room: test. Owns the rules that hold for every file: who imports whom, how a file opens, how long it is.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+
+const root = join(import.meta.dir, "..");
+const files = (pattern: string): string[] => [...new Bun.Glob(pattern).scanSync(root)].sort();
+const read = (path: string): Promise<string> => Bun.file(join(root, path)).text();
+const sources = [...files("src/**/*.ts"), ...files("workers/**/*.ts")];
+const everything = [...sources, ...files("test/**/*.ts"), ...files("scripts/**/*.ts"), ...files("bench/**/*.ts")];
+
+/** The files that match `pattern`, as `path:line: text`. */
+async function linesWith(pattern: RegExp, paths: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    const lines = (await read(path)).split("\n");
+    for (const [index, line] of lines.entries()) {
+      if (pattern.test(line)) found.push(`${path}:${index + 1}: ${line.trim()}`);
+    }
+  }
+  return found;
+}
+
+describe("every file", () => {
+  test("there are files to look at", () => {
+    expect(sources.length).toBeGreaterThan(10);
+    expect(everything).toContain("test/tidy.test.ts");
+  });
+
+  test("of the sources opens with the line that names its room", async () => {
+    const opening = /^(#!.*\n)?\/\/ Room: [a-z -]+\. Owns .+/;
+    const without: string[] = [];
+    for (const path of sources) if (!opening.test(await read(path))) without.push(path);
+    expect(without).toEqual([]);
+  });
+
+  test("has at most 350 lines", async () => {
+    const long: string[] = [];
+    for (const path of everything) {
+      const lines = (await read(path)).split("\n").length - 1;
+      if (lines > 350) long.push(`${path}: ${lines} lines`);
+    }
+    expect(long).toEqual([]);
+  });
+
+  test("has a name that says what is in it", () => {
+    const vague = /(^|-)(utils?|helpers?|managers?|common)(-|\.|$)/;
+    const parts = (path: string) => path.split("/");
+    expect(everything.filter((path) => parts(path).some((part) => vague.test(part)))).toEqual([]);
+  });
+
+  test("leaves the environment to config.ts", async () => {
+    const others = sources.filter((path) => path !== "src/config.ts");
+    expect(await linesWith(/\b(process|Bun)\s*\.\s*env\b|import\.meta\.env/, others)).toEqual([]);
+  });
+
+  test("leaves the start of processes to system", async () => {
+    const others = sources.filter((path) => !path.startsWith("src/system/"));
+    expect(await linesWith(/\bBun\s*\.\s*(spawn|spawnSync|\$)|\bfrom "bun"/, others)).toEqual([]);
+  });
+
+  test("runs all of its tests", async () => {
+    const tests = everything.filter((path) => path !== "test/tidy.test.ts");
+    expect(await linesWith(/\b(test|it|describe)\.(only|todo|skip|failing)\b/, tests)).toEqual([]);
+  });
+});
+
+test("compose.yaml describes Redis and snapmill", async () => {
+  const service = z.object({ image: z.string(), command: z.array(z.string()), volumes: z.array(z.string()) });
+  const shape = z.object({
+    services: z.object({
+      redis: service,
+      snapmill: service.extend({ privileged: z.literal(true), environment: z.record(z.string(), z.string()) }),
+    }),
+    volumes: z.record(z.string(), z.unknown()),
+  });
+  const compose = shape.parse(Bun.YAML.parse(await read("compose.yaml")));
+  const redis = compose.services.redis.command.join(" ");
+  expect(redis).toContain("--appendonly yes --appendfsync everysec");
+  expect(redis).toContain("--maxmemory-policy noeviction");
+  expect(compose.services.snapmill.environment["REDIS_URL"]).toStartWith("redis://redis:");
+  for (const { volumes } of Object.values(compose.services)) {
+    const named = volumes.map((volume) => volume.split(":")[0] ?? "").filter((source) => !/^[./]/.test(source));
+    for (const name of named) expect(Object.keys(compose.volumes)).toContain(name);
+  }
+});
+
+describe("the linter refuses", () => {
+  /** A file that breaks one rule: where it lies, its one telling line, the rule. */
+  const imports = "lint/style/noRestrictedImports";
+  const violations: readonly (readonly [path: string, line: string, rule: string])[] = [
+    ["src/domain/a.ts", 'import { x } from "zod";', imports],
+    ["src/domain/b.ts", 'import { x } from "../system/libc.ts";', imports],
+    ["src/domain/c.ts", 'import { x } from "node:fs";', imports],
+    ["src/system/a.ts", 'import { x } from "../metadata/schema.ts";', imports],
+    ["src/system/b.ts", 'import { x } from "../config.ts";', imports],
+    ["src/system/c.ts", 'import { x } from "node:child_process";', imports],
+    ["src/drivers/a.ts", 'import { x } from "../metadata/devices.ts";', imports],
+    ["src/drivers/b.ts", 'import { x } from "../config.ts";', imports],
+    ["src/drivers/reflink/c.ts", 'import { x } from "../../jobs/contract.ts";', imports],
+    ["src/drivers/reflink/d.ts", 'import { x } from "execa";', imports],
+    ["src/metadata/a.ts", 'import { x } from "../jobs/contract.ts";', imports],
+    ["src/metadata/b.ts", 'import { x } from "bullmq";', imports],
+    ["src/jobs/a.ts", 'import { x } from "../metadata/journal.ts";', imports],
+    ["src/jobs/b.ts", 'import { x } from "drizzle-orm";', imports],
+    ["src/images/a.ts", 'import { x } from "../unpack/chain.ts";', imports],
+    ["src/images/b.ts", 'import { x } from "bun:ffi";', imports],
+    ["src/unpack/a.ts", 'import { x } from "../jobs/contract.ts";', imports],
+    ["src/unpack/b.ts", 'import { x } from "../metadata/images.ts";', imports],
+    ["src/snapshotter/a.ts", 'import { x } from "../drivers/reflink/driver.ts";', imports],
+    ["src/snapshotter/b.ts", 'import { x } from "../system/loop.ts";', imports],
+    ["src/snapshotter/c.ts", 'import { x } from "../jobs/contract.ts";', imports],
+    ["src/api/http/a.ts", 'import { x } from "../../snapshotter/verbs.ts";', imports],
+    ["src/api/b.ts", 'import { x } from "../system/commands.ts";', imports],
+    ["src/api/c.ts", 'import { x } from "bullmq";', imports],
+    ["src/cli/a.ts", 'import { x } from "../drivers/port.ts";', imports],
+    ["src/cli/b.ts", 'import { x } from "../snapshotter/verbs.ts";', imports],
+    ["src/cli/c.ts", 'import { x } from "../images/layout.ts";', imports],
+    ["src/supervisor/a.ts", 'import { x } from "../drivers/port.ts";', imports],
+    ["src/supervisor/b.ts", 'import { x } from "bullmq";', imports],
+    ["src/main.ts", 'import { x } from "bullmq";', imports],
+    ["src/cli.ts", 'import { x } from "node:child_process";', imports],
+    ["workers/a.ts", 'import { x } from "drizzle-orm/bun-sqlite";', imports],
+    ["workers/b.ts", 'import { x } from "bun:ffi";', imports],
+    ["workers/c.ts", 'import { x } from "execa";', imports],
+    ["src/jobs/dynamic.ts", 'const x = await import("../metadata/journal.ts");', imports],
+    ["src/jobs/type.ts", 'import type { x } from "../metadata/journal.ts";', imports],
+    ["src/jobs/environment.ts", 'const x = process.env["HOME"];', "lint/style/noProcessEnv"],
+    ["src/jobs/console.ts", "const x = console.log(1);", "lint/suspicious/noConsole"],
+    ["test/only.test.ts", 'const x = test.only("alone", () => {});', "lint/suspicious/noFocusedTests"],
+  ];
+  /** What each room needs: a rule that refuses everything would pass all of the above. */
+  const allowed: readonly (readonly [path: string, line: string])[] = [
+    ["src/domain/ok.ts", 'import { x } from "./errors.ts";'],
+    ["src/system/ok.ts", 'import { x } from "../domain/errors.ts";'],
+    ["src/system/ok-library.ts", 'import { x } from "bun:ffi";'],
+    ["src/drivers/reflink/ok.ts", 'import { x } from "../port.ts";'],
+    ["src/drivers/reflink/ok-system.ts", 'import { x } from "../../system/loop.ts";'],
+    ["src/metadata/ok.ts", 'import { x } from "drizzle-orm/bun-sqlite";'],
+    ["src/jobs/ok.ts", 'import { x } from "bullmq";'],
+    ["src/images/ok.ts", 'import { x } from "node:fs/promises";'],
+    ["src/unpack/ok.ts", 'import { x } from "../images/image.ts";'],
+    ["src/snapshotter/ok.ts", 'import { x } from "../drivers/port.ts";'],
+    ["src/api/http/ok.ts", 'import { x } from "../../metadata/snapshots.ts";'],
+    ["src/cli/ok.ts", 'import { x } from "../images/reference.ts";'],
+    ["src/supervisor/ok.ts", 'import { x } from "../system/processes.ts";'],
+    ["workers/ok.ts", 'import { x } from "../src/snapshotter/verbs.ts";'],
+    ["src/config.ts", 'const x = process.env["HOME"];'],
+  ];
+
+  const report = z.object({
+    diagnostics: z.array(z.object({ category: z.string(), location: z.object({ path: z.string() }) })),
+  });
+  let directory = "";
+  let diagnostics: z.infer<typeof report>["diagnostics"] = [];
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "snapmill-tidy-"));
+    for (const name of ["biome.json", "package.json", ".gitignore"]) cpSync(join(root, name), join(directory, name));
+    symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
+    for (const [path, line] of [...violations, ...allowed]) {
+      mkdirSync(dirname(join(directory, path)), { recursive: true });
+      writeFileSync(join(directory, path), `${line}\n\nexport const y = x;\n`);
+    }
+    const biome = Bun.spawn(
+      [join(root, "node_modules/.bin/biome"), "lint", "--reporter=json", "--max-diagnostics=none"],
+      {
+        cwd: directory,
+        stdout: "pipe",
+        stderr: "ignore",
+      },
+    );
+    diagnostics = report.parse(JSON.parse(await new Response(biome.stdout).text())).diagnostics;
+  });
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  const refusals = (path: string) =>
+    diagnostics.filter((found) => found.location.path === path).map((found) => found.category);
+
+  test.each(violations)("in %s: %s", (path, _line, rule) => {
+    expect(refusals(path)).toContain(rule);
+  });
+  test.each(allowed)("nothing in %s: %s", (path) => {
+    expect(refusals(path).filter((rule) => rule === imports || rule === "lint/style/noProcessEnv")).toEqual([]);
+  });
+  test("and every room has such a case", () => {
+    const rooms = files("src/*/**/*.ts").map((path) => path.split("/")[1] ?? "");
+    for (const room of new Set(rooms)) {
+      expect(violations.some(([path]) => dirname(path).startsWith(`src/${room}`))).toBe(true);
+      expect(allowed.some(([path]) => basename(path).startsWith("ok") && path.startsWith(`src/${room}/`))).toBe(true);
+    }
+  });
+});
