@@ -1,0 +1,182 @@
+// Room: metadata. Owns the records of block devices, and which device IDs are free.
+import { and, asc, desc, eq, inArray, min, sql } from "drizzle-orm";
+import type { DeviceRef, DeviceState, FsType } from "../domain/devices.ts";
+import { resourceExhausted } from "../domain/errors.ts";
+import { type DeviceId, deviceId, deviceName, maxDeviceId, type OperationId } from "../domain/identifiers.ts";
+import { type Database, statements } from "./database.ts";
+import { poolNameOf } from "./pool.ts";
+import { type deviceRoles, devices, freeDeviceIds } from "./schema.ts";
+
+type DeviceRow = typeof devices.$inferSelect;
+
+/** A device as it is recorded: what a driver needs, and what the record knows besides. */
+export interface DeviceRecord extends DeviceRef {
+  readonly number: number;
+  readonly fsType: FsType;
+  readonly state: DeviceState;
+  readonly role: (typeof deviceRoles)[number];
+  /** The operation that is acting on the device, or was when the worker died. */
+  readonly operationId: OperationId | undefined;
+}
+
+const prepared = statements((handle) => ({
+  byNumber: handle
+    .select()
+    .from(devices)
+    .where(eq(devices.number, sql.placeholder("number")))
+    .prepare(),
+  template: handle
+    .select()
+    .from(devices)
+    .where(and(eq(devices.templateKey, sql.placeholder("templateKey")), eq(devices.state, "deactivated")))
+    .prepare(),
+  insert: handle
+    .insert(devices)
+    .values({
+      deviceId: sql.placeholder("deviceId"),
+      fsType: sql.placeholder("fsType"),
+      sizeBytes: sql.placeholder("sizeBytes"),
+      state: "creating",
+      role: sql.placeholder("role"),
+      templateKey: sql.placeholder("templateKey"),
+      operationId: sql.placeholder("operationId"),
+    })
+    .returning()
+    .prepare(),
+  setState: handle
+    .update(devices)
+    .set({ state: sql`${sql.placeholder("state")}`, operationId: sql`${sql.placeholder("operationId")}` })
+    .where(eq(devices.number, sql.placeholder("number")))
+    .prepare(),
+  smallestFree: handle
+    .select({ deviceId: min(freeDeviceIds.deviceId) })
+    .from(freeDeviceIds)
+    .prepare(),
+  takeFree: handle
+    .delete(freeDeviceIds)
+    .where(eq(freeDeviceIds.deviceId, sql.placeholder("deviceId")))
+    .prepare(),
+  largestUsed: handle
+    .select({ deviceId: devices.deviceId })
+    .from(devices)
+    .orderBy(desc(devices.deviceId))
+    .limit(1)
+    .prepare(),
+}));
+
+const toRecord = (database: Database, row: DeviceRow): DeviceRecord => ({
+  number: row.number,
+  deviceId: row.deviceId,
+  deviceName: deviceName(poolNameOf(database), row.number),
+  sizeBytes: row.sizeBytes,
+  fsType: row.fsType,
+  state: row.state,
+  role: row.role,
+  operationId: row.operationId ?? undefined,
+});
+
+export function findDevice(database: Database, number: number): DeviceRecord | undefined {
+  const row = prepared(database).byNumber.get({ number });
+  return row === undefined ? undefined : toRecord(database, row);
+}
+
+/** The template made as `templateKey` says, if one is ready. */
+export function findTemplate(database: Database, templateKey: string): DeviceRecord | undefined {
+  const row = prepared(database).template.get({ templateKey });
+  return row === undefined ? undefined : toRecord(database, row);
+}
+
+export interface NewDevice {
+  readonly fsType: FsType;
+  readonly sizeBytes: number;
+  readonly operationId: OperationId;
+  /** Of a template device only. */
+  readonly templateKey?: string;
+}
+
+/** A new record in state `creating`, with a name that was never used and a device ID that is free. */
+export function insertDevice(database: Database, device: NewDevice): DeviceRecord {
+  const row = prepared(database).insert.get({
+    deviceId: takeDeviceId(database),
+    fsType: device.fsType,
+    sizeBytes: device.sizeBytes,
+    role: device.templateKey === undefined ? "snapshot" : "template",
+    templateKey: device.templateKey ?? null,
+    operationId: device.operationId,
+  });
+  return toRecord(database, row);
+}
+
+/** The smallest ID that was given back; else the one after the largest that was ever handed out. */
+function takeDeviceId(database: Database): DeviceId {
+  const { smallestFree, takeFree, largestUsed } = prepared(database);
+  const free = smallestFree.get()?.deviceId ?? null;
+  if (free !== null) {
+    takeFree.run({ deviceId: free });
+    return deviceId(free);
+  }
+  // None is free, so every ID that was ever handed out still has its row: the largest one is the high-water mark.
+  const next = (largestUsed.get()?.deviceId ?? -1) + 1;
+  if (next > maxDeviceId) throw resourceExhausted(`all ${maxDeviceId + 1} device IDs of the pool are in use`);
+  return deviceId(next);
+}
+
+/** Records a device's state, and the operation that acts on it from now on (none: it is at rest). */
+export function setDeviceState(
+  database: Database,
+  number: number,
+  state: DeviceState,
+  operationId?: OperationId,
+): void {
+  prepared(database).setState.run({ number, state, operationId: operationId ?? null });
+}
+
+/** Forgets a device whose deletion from the pool was confirmed: its ID may be used again, its name never. */
+export function dropDevice(database: Database, device: DeviceRecord): void {
+  database.drizzle.delete(devices).where(eq(devices.number, device.number)).run();
+  database.drizzle.insert(freeDeviceIds).values({ deviceId: device.deviceId }).run();
+}
+
+/** All devices, newest first: a device comes before the one that it was snapshotted from. */
+export const listDevices = (database: Database): DeviceRecord[] =>
+  database.drizzle
+    .select()
+    .from(devices)
+    .orderBy(desc(devices.number))
+    .all()
+    .map((row) => toRecord(database, row));
+
+/** At most `limit` devices in one of `states`, newest first. */
+export const listDevicesInState = (database: Database, states: DeviceState[], limit: number): DeviceRecord[] =>
+  database.drizzle
+    .select()
+    .from(devices)
+    .where(inArray(devices.state, states))
+    .orderBy(desc(devices.number))
+    .limit(limit)
+    .all()
+    .map((row) => toRecord(database, row));
+
+/** How many devices there are in each state; states without any are left out. */
+export function countDevicesByState(database: Database): Partial<Record<DeviceState, number>> {
+  const rows = database.drizzle
+    .select({ state: devices.state, count: sql<number>`count(*)` })
+    .from(devices)
+    .groupBy(devices.state)
+    .orderBy(asc(devices.state))
+    .all();
+  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+}
+
+/** The largest device number that was ever handed out. */
+export function lastDeviceNumber(database: Database): number {
+  const row = database.drizzle.get<[number] | undefined>(sql`select seq from sqlite_sequence where name = 'devices'`);
+  return row?.[0] ?? 0;
+}
+
+/** Makes sure that no device gets a number up to `number`: the pool holds devices of those names. */
+export function skipDeviceNumbers(database: Database, number: number): void {
+  if (number <= lastDeviceNumber(database)) return;
+  database.drizzle.run(sql`delete from sqlite_sequence where name = 'devices'`);
+  database.drizzle.run(sql`insert into sqlite_sequence (name, seq) values ('devices', ${number})`);
+}

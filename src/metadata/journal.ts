@@ -1,0 +1,138 @@
+// Room: metadata. Owns the journal: what each operation was asked, and what it was answered.
+import { and, eq, inArray, lt, sql } from "drizzle-orm";
+import { decodeFailure, encodeFailure, invalidArgument, type SnapmillError } from "../domain/errors.ts";
+import type { OperationId } from "../domain/identifiers.ts";
+import { type Database, statements } from "./database.ts";
+import { operations } from "./schema.ts";
+
+/** What an operation asks for: its job's name and its payload. */
+export interface Request {
+  readonly operationId: OperationId;
+  readonly job: string;
+  readonly payload: unknown;
+}
+
+export type Answer =
+  | { readonly outcome: "result"; readonly result: unknown }
+  | { readonly outcome: "failure"; readonly failure: SnapmillError };
+
+const prepared = statements((handle) => ({
+  find: handle
+    .select()
+    .from(operations)
+    .where(eq(operations.operationId, sql.placeholder("operationId")))
+    .prepare(),
+  intend: handle
+    .insert(operations)
+    .values({
+      operationId: sql.placeholder("operationId"),
+      job: sql.placeholder("job"),
+      payloadHash: sql.placeholder("payloadHash"),
+      state: "intended",
+      intendedAtMs: sql.placeholder("nowMs"),
+    })
+    .onConflictDoNothing()
+    .prepare(),
+  settle: handle
+    .insert(operations)
+    .values({
+      operationId: sql.placeholder("operationId"),
+      job: sql.placeholder("job"),
+      payloadHash: sql.placeholder("payloadHash"),
+      state: "settled",
+      result: sql.placeholder("result"),
+      failure: sql.placeholder("failure"),
+      intendedAtMs: sql.placeholder("nowMs"),
+      settledAtMs: sql.placeholder("nowMs"),
+    })
+    .onConflictDoUpdate({
+      target: operations.operationId,
+      set: {
+        state: "settled",
+        result: sql`excluded.result`,
+        failure: sql`excluded.failure`,
+        settledAtMs: sql`excluded.settled_at_ms`,
+      },
+    })
+    .prepare(),
+  forget: handle
+    .delete(operations)
+    .where(eq(operations.operationId, sql.placeholder("operationId")))
+    .prepare(),
+}));
+
+/**
+ * The answer that was given to this operation, if it was. Throws invalid_argument when the operation ID was used for
+ * something else: two different requests under one ID are a caller's mistake that must not pass for a repetition.
+ */
+export function recordedAnswer(database: Database, request: Request): Answer | undefined {
+  const row = prepared(database).find.get({ operationId: request.operationId });
+  if (row === undefined) return undefined;
+  if (row.job !== request.job || row.payloadHash !== payloadHash(request.payload)) {
+    throw invalidArgument(
+      `operation ID ${request.operationId} was used before for another request (${row.job}): choose a fresh one`,
+    );
+  }
+  if (row.result !== null) return { outcome: "result", result: JSON.parse(row.result) };
+  if (row.failure !== null) return { outcome: "failure", failure: decodeFailure(row.failure) };
+  return undefined;
+}
+
+/** Records that effects are about to begin. */
+export function recordIntent(database: Database, request: Request): void {
+  prepared(database).intend.run({ ...identity(request), nowMs: Date.now() });
+}
+
+/** Records the final answer, whether or not the intent was recorded before. */
+export function recordAnswer(database: Database, request: Request, answer: Answer): void {
+  prepared(database).settle.run({
+    ...identity(request),
+    result: answer.outcome === "result" ? JSON.stringify(answer.result) : null,
+    failure: answer.outcome === "failure" ? encodeFailure(answer.failure) : null,
+    nowMs: Date.now(),
+  });
+}
+
+/** As if the operation had never been asked for: it may be tried again from the start. */
+export function forgetOperation(database: Database, operationId: OperationId): void {
+  prepared(database).forget.run({ operationId });
+}
+
+/** Records the answer `{}` for an operation that was found half-way and has been finished. */
+export function settleInterrupted(database: Database, operationId: OperationId): void {
+  database.drizzle
+    .update(operations)
+    .set({ state: "settled", result: "{}", settledAtMs: Date.now() })
+    .where(and(eq(operations.operationId, operationId), eq(operations.state, "intended")))
+    .run();
+}
+
+/** Operations whose effects began and that were never answered. */
+export const interruptedOperations = (database: Database) =>
+  database.drizzle
+    .select({ operationId: operations.operationId, job: operations.job })
+    .from(operations)
+    .where(eq(operations.state, "intended"))
+    .all();
+
+/** Deletes at most `limit` answers that were given before `beforeMs`; returns how many there were. */
+export function pruneJournal(database: Database, beforeMs: number, limit: number): number {
+  const old = database.drizzle
+    .select({ operationId: operations.operationId })
+    .from(operations)
+    .where(and(eq(operations.state, "settled"), lt(operations.settledAtMs, beforeMs)))
+    .limit(limit);
+  return database.drizzle.delete(operations).where(inArray(operations.operationId, old)).returning().all().length;
+}
+
+const identity = ({ operationId, job, payload }: Request) => ({ operationId, job, payloadHash: payloadHash(payload) });
+
+/** The same for payloads that mean the same: object keys in any order, absent and undefined fields alike. */
+function payloadHash(payload: unknown): string {
+  return new Bun.CryptoHasher("sha256").update(JSON.stringify(payload, sortKeys)).digest("hex");
+}
+
+function sortKeys(_name: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)));
+}

@@ -1,0 +1,49 @@
+// Room: metadata. Owns how a database's schema is brought up to date, and when this program must not touch it.
+import type { Database as SqliteDatabase } from "bun:sqlite";
+import { join } from "node:path";
+import type { drizzle } from "drizzle-orm/bun-sqlite";
+import { migrate } from "drizzle-orm/bun-sqlite/migrator";
+import { readMigrationFiles } from "drizzle-orm/migrator";
+import { failedPrecondition, internal } from "../domain/errors.ts";
+
+/** The migrations that drizzle-kit generated: part of the program. */
+const migrationsFolder = join(import.meta.dir, "..", "..", "drizzle");
+
+/** Applies what is missing, in one transaction. Throws failed_precondition for a schema of a newer program. */
+export function applyMigrations(client: SqliteDatabase, handle: ReturnType<typeof drizzle>, path: string): void {
+  refuseUnknown(client, path);
+  // A migration that rebuilds a table must not cascade into others; what it leaves is checked as a whole instead.
+  client.run("PRAGMA foreign_keys = OFF");
+  migrate(handle, { migrationsFolder });
+  const broken = client.query("PRAGMA foreign_key_check").all();
+  if (broken.length > 0) throw internal(`${path}: ${broken.length} rows refer to rows that do not exist`);
+  client.run("PRAGMA foreign_keys = ON");
+}
+
+/** For a reader, which cannot migrate: throws failed_precondition when the schema is older or newer than expected. */
+export function checkMigrations(client: SqliteDatabase, path: string): void {
+  refuseUnknown(client, path);
+  const missing = readMigrationFiles({ migrationsFolder }).length - appliedHashes(client).length;
+  if (missing > 0) {
+    throw failedPrecondition(
+      `${path} was written by an older snapmill: restart 'snapmill up', which brings it up to date`,
+    );
+  }
+}
+
+function refuseUnknown(client: SqliteDatabase, path: string): void {
+  const known = new Set(readMigrationFiles({ migrationsFolder }).map(({ hash }) => hash));
+  if (appliedHashes(client).every((hash) => known.has(hash))) return;
+  throw failedPrecondition(
+    `${path} was written by a newer snapmill, with a schema that this one does not know: use that version, or newer`,
+  );
+}
+
+function appliedHashes(client: SqliteDatabase): readonly string[] {
+  const table = client.query("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get();
+  if (table === null) return [];
+  return client
+    .query<{ hash: string }, []>("SELECT hash FROM __drizzle_migrations")
+    .all()
+    .map(({ hash }) => hash);
+}

@@ -1,0 +1,168 @@
+// Room: metadata. Owns the tables of a pool's database; `npm run migrations` turns a change here into a migration.
+import { type SQL, sql } from "drizzle-orm";
+import {
+  type AnySQLiteColumn,
+  check,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/sqlite-core";
+import { deviceStates, fsTypes } from "../domain/devices.ts";
+import type { ChainId, DeviceId, Digest, OperationId, PoolName, Scope, SnapshotKey } from "../domain/identifiers.ts";
+import { snapshotKinds } from "../domain/snapshots.ts";
+
+export const deviceRoles = ["snapshot", "template"] as const;
+export const operationStates = ["intended", "settled"] as const;
+
+/** `column IN ('a', 'b')`, written out: a CHECK constraint takes no parameters. */
+const oneOf = (column: AnySQLiteColumn, values: readonly string[]): SQL =>
+  sql`${column} in (${sql.raw(values.map((value) => `'${value}'`).join(", "))})`;
+
+/** One row: what the pool is. `transactionId` grows by one whenever a worker takes the pool over. */
+export const pool = sqliteTable(
+  "pool",
+  {
+    only: integer().primaryKey(),
+    name: text().$type<PoolName>().notNull(),
+    driver: text().notNull(),
+    fsType: text("fs_type", { enum: fsTypes }).notNull(),
+    deviceSizeBytes: integer("device_size_bytes").notNull(),
+    transactionId: integer("transaction_id").notNull(),
+    createdAtMs: integer("created_at_ms").notNull(),
+  },
+  (table) => [check("pool_has_one_row", sql`${table.only} = 1`), check("pool_fs_type", oneOf(table.fsType, fsTypes))],
+);
+
+/**
+ * Block devices. AUTOINCREMENT, because the number is part of the device's name and a name is never used twice.
+ * `operationId` is the operation that is acting on the device right now.
+ */
+export const devices = sqliteTable(
+  "devices",
+  {
+    number: integer().primaryKey({ autoIncrement: true }),
+    deviceId: integer("device_id").$type<DeviceId>().notNull(),
+    fsType: text("fs_type", { enum: fsTypes }).notNull(),
+    sizeBytes: integer("size_bytes").notNull(),
+    state: text({ enum: deviceStates }).notNull(),
+    role: text({ enum: deviceRoles }).notNull(),
+    /** Of a template: size, fs type and options that it was made with. */
+    templateKey: text("template_key"),
+    operationId: text("operation_id").$type<OperationId>(),
+  },
+  (table) => [
+    uniqueIndex("devices_device_id").on(table.deviceId),
+    uniqueIndex("devices_template_key").on(table.templateKey),
+    index("devices_state").on(table.state),
+    index("devices_operation").on(table.operationId),
+    check("devices_device_id_24_bit", sql`${table.deviceId} between 0 and 16777215`),
+    check("devices_size", sql`${table.sizeBytes} > 0`),
+    check("devices_fs_type", oneOf(table.fsType, fsTypes)),
+    check("devices_state_known", oneOf(table.state, deviceStates)),
+    check("devices_role_known", oneOf(table.role, deviceRoles)),
+    check("devices_template_has_key", sql`(${table.role} = 'template') = (${table.templateKey} is not null)`),
+  ],
+);
+
+/** Device IDs that were used and may be used again: their device's deletion was confirmed. */
+export const freeDeviceIds = sqliteTable(
+  "free_device_ids",
+  { deviceId: integer("device_id").$type<DeviceId>().primaryKey() },
+  (table) => [check("free_device_ids_24_bit", sql`${table.deviceId} between 0 and 16777215`)],
+);
+
+/** Snapshots, apart from their devices: several may share one. `usedBytes`: all that the device maps, at commit. */
+export const snapshots = sqliteTable(
+  "snapshots",
+  {
+    number: integer().primaryKey({ autoIncrement: true }),
+    scope: text().$type<Scope>().notNull(),
+    key: text().$type<SnapshotKey>().notNull(),
+    kind: text({ enum: snapshotKinds }).notNull(),
+    parent: integer().references((): AnySQLiteColumn => snapshots.number),
+    device: integer()
+      .notNull()
+      .references(() => devices.number),
+    usedBytes: integer("used_bytes"),
+    createdAtMs: integer("created_at_ms").notNull(),
+    updatedAtMs: integer("updated_at_ms").notNull(),
+  },
+  (table) => [
+    uniqueIndex("snapshots_scope_key").on(table.scope, table.key),
+    index("snapshots_parent").on(table.parent),
+    index("snapshots_device").on(table.device),
+    check("snapshots_kind_known", oneOf(table.kind, snapshotKinds)),
+    check("snapshots_committed_has_usage", sql`(${table.kind} = 'committed') = (${table.usedBytes} is not null)`),
+  ],
+);
+
+/** Labels in a table of their own, so that a filter on one is an index look-up. */
+export const labels = sqliteTable(
+  "labels",
+  {
+    snapshot: integer()
+      .notNull()
+      .references(() => snapshots.number, { onDelete: "cascade" }),
+    name: text().notNull(),
+    value: text().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.snapshot, table.name] }),
+    index("labels_name_value").on(table.name, table.value),
+    check("labels_not_empty", sql`${table.value} <> ''`),
+  ],
+);
+
+/** The journal: intent before the first effect, the answer in the transaction that settles it. */
+export const operations = sqliteTable(
+  "operations",
+  {
+    operationId: text("operation_id").$type<OperationId>().primaryKey(),
+    job: text().notNull(),
+    payloadHash: text("payload_hash").notNull(),
+    state: text({ enum: operationStates }).notNull(),
+    /** JSON. */
+    result: text(),
+    /** As domain/errors.ts encodes it. */
+    failure: text(),
+    intendedAtMs: integer("intended_at_ms").notNull(),
+    settledAtMs: integer("settled_at_ms"),
+  },
+  (table) => [
+    index("operations_state_settled").on(table.state, table.settledAtMs),
+    check("operations_state_known", oneOf(table.state, operationStates)),
+    check(
+      "operations_settled_has_answer",
+      sql`(${table.state} = 'settled') = ((${table.result} is null) <> (${table.failure} is null))`,
+    ),
+  ],
+);
+
+/** Images that were unpacked. `layers` is JSON. */
+export const images = sqliteTable(
+  "images",
+  {
+    reference: text().notNull(),
+    platform: text().notNull(),
+    manifestDigest: text("manifest_digest").$type<Digest>().notNull(),
+    chainId: text("chain_id").$type<ChainId>().notNull(),
+    layers: text().notNull(),
+    unpackedAtMs: integer("unpacked_at_ms").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.reference, table.platform] }), index("images_chain_id").on(table.chainId)],
+);
+
+/** What must still be queued, however often Redis forgets it. `payload` is JSON. */
+export const outbox = sqliteTable(
+  "outbox",
+  {
+    operationId: text("operation_id").$type<OperationId>().primaryKey(),
+    job: text().notNull(),
+    payload: text().notNull(),
+    createdAtMs: integer("created_at_ms").notNull(),
+  },
+  (table) => [index("outbox_created").on(table.createdAtMs)],
+);

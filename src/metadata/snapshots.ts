@@ -1,0 +1,254 @@
+// Room: metadata. Owns the records of snapshots and their labels: how they are read and written one at a time.
+import { and, eq, getTableColumns, ne, sql } from "drizzle-orm";
+import { alias } from "drizzle-orm/sqlite-core";
+import { failedPrecondition, notFound } from "../domain/errors.ts";
+import type { DeviceName, Scope, SnapshotKey } from "../domain/identifiers.ts";
+import type { Labels, Mount, Snapshot, Usage } from "../domain/snapshots.ts";
+import { type Database, readConsistently, statements } from "./database.ts";
+import { type DeviceRecord, findDevice } from "./devices.ts";
+import { labels, snapshots } from "./schema.ts";
+
+/** A snapshot as it is recorded: what every reader sees, and the rows that it is tied to. */
+export interface SnapshotRecord extends Snapshot {
+  readonly number: number;
+  readonly parentNumber: number | undefined;
+  readonly deviceNumber: number;
+  /** Bytes that the device mapped at commit, the parent's included; undefined unless committed. */
+  readonly usedBytes: number | undefined;
+}
+
+export const parents = alias(snapshots, "parents");
+
+/** Everything of a snapshot in one statement, so that it is of one moment: labels as a JSON object. */
+export const snapshotColumns = {
+  ...getTableColumns(snapshots),
+  parentKey: parents.key,
+  labels: sql<string>`(select json_group_object(name, value) from labels where snapshot = ${snapshots.number})`,
+};
+
+type SnapshotRow = typeof snapshots.$inferSelect & { readonly parentKey: SnapshotKey | null; readonly labels: string };
+
+export const toSnapshotRecord = (row: SnapshotRow): SnapshotRecord => ({
+  ...toSnapshot(row),
+  number: row.number,
+  parentNumber: row.parent ?? undefined,
+  deviceNumber: row.device,
+  usedBytes: row.usedBytes ?? undefined,
+});
+
+export const toSnapshot = (row: SnapshotRow): Snapshot => ({
+  scope: row.scope,
+  key: row.key,
+  kind: row.kind,
+  parent: row.parentKey ?? undefined,
+  labels: JSON.parse(row.labels) as Labels,
+  createdAtMs: row.createdAtMs,
+  updatedAtMs: row.updatedAtMs,
+});
+
+const prepared = statements((handle) => ({
+  find: handle
+    .select(snapshotColumns)
+    .from(snapshots)
+    .leftJoin(parents, eq(parents.number, snapshots.parent))
+    .where(and(eq(snapshots.scope, sql.placeholder("scope")), eq(snapshots.key, sql.placeholder("key"))))
+    .prepare(),
+  child: handle
+    .select({ key: snapshots.key })
+    .from(snapshots)
+    .where(eq(snapshots.parent, sql.placeholder("number")))
+    .limit(1)
+    .prepare(),
+  sharer: handle
+    .select({ key: snapshots.key })
+    .from(snapshots)
+    .where(and(eq(snapshots.device, sql.placeholder("device")), ne(snapshots.number, sql.placeholder("number"))))
+    .limit(1)
+    .prepare(),
+  usedBytes: handle
+    .select({ usedBytes: snapshots.usedBytes })
+    .from(snapshots)
+    .where(eq(snapshots.number, sql.placeholder("number")))
+    .prepare(),
+  insert: handle
+    .insert(snapshots)
+    .values({
+      scope: sql.placeholder("scope"),
+      key: sql.placeholder("key"),
+      kind: sql.placeholder("kind"),
+      parent: sql.placeholder("parent"),
+      device: sql.placeholder("device"),
+      usedBytes: sql.placeholder("usedBytes"),
+      createdAtMs: sql.placeholder("nowMs"),
+      updatedAtMs: sql.placeholder("nowMs"),
+    })
+    .returning({ number: snapshots.number })
+    .prepare(),
+  touch: handle
+    .update(snapshots)
+    .set({ updatedAtMs: sql`${sql.placeholder("nowMs")}` })
+    .where(eq(snapshots.number, sql.placeholder("number")))
+    .prepare(),
+  insertLabel: handle
+    .insert(labels)
+    .values({
+      snapshot: sql.placeholder("snapshot"),
+      name: sql.placeholder("name"),
+      value: sql.placeholder("value"),
+    })
+    .prepare(),
+  dropLabels: handle
+    .delete(labels)
+    .where(eq(labels.snapshot, sql.placeholder("snapshot")))
+    .prepare(),
+}));
+
+export function lookUpSnapshot(database: Database, scope: Scope, key: SnapshotKey): SnapshotRecord | undefined {
+  const row = prepared(database).find.get({ scope, key });
+  return row === undefined ? undefined : toSnapshotRecord(row);
+}
+
+/** The snapshot named `key`. Throws not_found. */
+export function findSnapshot(database: Database, scope: Scope, key: SnapshotKey): SnapshotRecord {
+  const snapshot = lookUpSnapshot(database, scope, key);
+  if (snapshot === undefined) throw notFound(`snapshot ${JSON.stringify(key)} does not exist in scope ${scope}`);
+  return snapshot;
+}
+
+/** The device under a snapshot. Throws not_found when there is no such snapshot. */
+export function deviceOf(database: Database, scope: Scope, key: SnapshotKey): DeviceRecord {
+  return readConsistently(database, () => deviceUnder(database, findSnapshot(database, scope, key)));
+}
+
+export function deviceUnder(database: Database, snapshot: SnapshotRecord): DeviceRecord {
+  const device = findDevice(database, snapshot.deviceNumber);
+  if (device === undefined) throw notFound(`snapshot ${JSON.stringify(snapshot.key)} has lost its device`);
+  return device;
+}
+
+/**
+ * How to mount an active or view snapshot; `devicePath` is the driver's. Throws not_found, and failed_precondition for a
+ * committed one, which only a view shows.
+ */
+export function mountsOf(
+  database: Database,
+  scope: Scope,
+  key: SnapshotKey,
+  devicePath: (deviceName: DeviceName) => string,
+): Mount[] {
+  return readConsistently(database, () => {
+    const snapshot = findSnapshot(database, scope, key);
+    if (snapshot.kind === "committed") {
+      throw failedPrecondition(
+        `snapshot ${JSON.stringify(key)} is committed: prepare or view a child of it to mount it`,
+      );
+    }
+    return [mountOf(snapshot.kind, deviceUnder(database, snapshot), devicePath)];
+  });
+}
+
+export function mountOf(
+  kind: "active" | "view",
+  device: DeviceRecord,
+  devicePath: (deviceName: DeviceName) => string,
+): Mount {
+  if (device.state === "faulty") {
+    throw failedPrecondition(`device ${device.deviceName} is faulty: its content is no longer in the pool`);
+  }
+  // Snapshots of an XFS share its UUID, and the kernel mounts a UUID once.
+  const options = [...(device.fsType === "xfs" ? ["nouuid"] : []), ...(kind === "view" ? ["ro"] : [])];
+  return { type: device.fsType, source: devicePath(device.deviceName), options };
+}
+
+/** What a committed snapshot holds of its own, as measured at commit; undefined when only the driver knows. */
+export function storedUsage(database: Database, scope: Scope, key: SnapshotKey): Usage | undefined {
+  return readConsistently(database, () => {
+    const snapshot = findSnapshot(database, scope, key);
+    return snapshot.usedBytes === undefined ? undefined : ownUsage(database, snapshot, snapshot.usedBytes);
+  });
+}
+
+/**
+ * The usage of a snapshot whose device maps `usedBytes`: the parent's subtracted, never below nothing (blocks may have
+ * been discarded). Inodes are 0, as with containerd's devmapper: only a mounted file system could count them.
+ */
+export function ownUsage(database: Database, snapshot: SnapshotRecord, usedBytes: number): Usage {
+  const { parentNumber } = snapshot;
+  const inherited =
+    parentNumber === undefined ? 0 : prepared(database).usedBytes.get({ number: parentNumber })?.usedBytes;
+  return { sizeBytes: Math.max(0, usedBytes - (inherited ?? 0)), inodes: 0 };
+}
+
+/** The key of one of a snapshot's children, if it has any. */
+export const childOf = (database: Database, snapshot: SnapshotRecord): SnapshotKey | undefined =>
+  prepared(database).child.get({ number: snapshot.number })?.key;
+
+/** Whether the snapshot's device is another snapshot's too. */
+export const sharesDevice = (database: Database, snapshot: SnapshotRecord): boolean =>
+  prepared(database).sharer.get({ number: snapshot.number, device: snapshot.deviceNumber }) !== undefined;
+
+export interface NewSnapshot {
+  readonly scope: Scope;
+  readonly key: SnapshotKey;
+  readonly kind: "active" | "view";
+  readonly parentNumber: number | undefined;
+  readonly deviceNumber: number;
+  readonly labels: Labels;
+}
+
+export function insertSnapshot(database: Database, snapshot: NewSnapshot): void {
+  const { scope, key, kind } = snapshot;
+  const row = prepared(database).insert.get({
+    scope,
+    key,
+    kind,
+    parent: snapshot.parentNumber ?? null,
+    device: snapshot.deviceNumber,
+    usedBytes: null,
+    nowMs: Date.now(),
+  });
+  insertLabels(database, row.number, snapshot.labels);
+}
+
+export interface Commit {
+  readonly name: SnapshotKey;
+  readonly usedBytes: number;
+  readonly labels: Labels;
+}
+
+/** Makes an active snapshot a committed one: new name, labels and times. */
+export function commitSnapshot(database: Database, snapshot: SnapshotRecord, commit: Commit): void {
+  const nowMs = Date.now();
+  database.drizzle
+    .update(snapshots)
+    .set({ key: commit.name, kind: "committed", usedBytes: commit.usedBytes, createdAtMs: nowMs, updatedAtMs: nowMs })
+    .where(eq(snapshots.number, snapshot.number))
+    .run();
+  prepared(database).dropLabels.run({ snapshot: snapshot.number });
+  insertLabels(database, snapshot.number, commit.labels);
+}
+
+/** Replaces a snapshot's labels and moves its time of update on. */
+export function replaceLabels(database: Database, snapshot: SnapshotRecord, replacement: Labels): void {
+  prepared(database).touch.run({ number: snapshot.number, nowMs: Date.now() });
+  prepared(database).dropLabels.run({ snapshot: snapshot.number });
+  insertLabels(database, snapshot.number, replacement);
+}
+
+function insertLabels(database: Database, snapshot: number, added: Labels): void {
+  for (const [name, value] of Object.entries(added)) prepared(database).insertLabel.run({ snapshot, name, value });
+}
+
+export function dropSnapshot(database: Database, snapshot: SnapshotRecord): void {
+  database.drizzle.delete(snapshots).where(eq(snapshots.number, snapshot.number)).run();
+}
+
+/** The snapshots that a device holds: one, unless several scopes share it. */
+export const snapshotsOn = (database: Database, deviceNumber: number): SnapshotRecord[] =>
+  database.drizzle
+    .select(snapshotColumns)
+    .from(snapshots)
+    .leftJoin(parents, eq(parents.number, snapshots.parent))
+    .where(eq(snapshots.device, deviceNumber))
+    .all()
+    .map(toSnapshotRecord);

@@ -1,0 +1,137 @@
+// Tests how a database is opened: by its writer, by readers of other processes, by programs of other versions.
+import { Database as SqliteDatabase } from "bun:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { failedPrecondition, isSnapmillError } from "../../src/domain/errors.ts";
+import { poolName } from "../../src/domain/identifiers.ts";
+import { openDatabase, transact } from "../../src/metadata/database.ts";
+import { addToOutbox, pendingOutbox } from "../../src/metadata/outbox.ts";
+import { assertPoolOwned, poolNameOf, takePoolOver } from "../../src/metadata/pool.ts";
+import { anOperation, thrownBy } from "./support.ts";
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "snapmill-database-"));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const record = { name: poolName("p"), driver: "reflink", fsType: "ext4", deviceSizeBytes: 2 ** 30 } as const;
+const entry = () => ({ operationId: anOperation(), job: "unpack", payload: { a: [1, null, "x"] } });
+
+describe("a database", () => {
+  test("is durable, keeps references whole and waits for locks", () => {
+    using database = openDatabase(join(directory, "pragmas.db"), { mode: "readwrite" });
+    const pragma = (name: string) => database.drizzle.get<[string | number]>(`PRAGMA ${name}`)[0];
+    expect(pragma("journal_mode")).toBe("wal");
+    expect(pragma("synchronous")).toBe(2);
+    expect(pragma("foreign_keys")).toBe(1);
+    expect(pragma("busy_timeout")).toBe(5000);
+  });
+
+  test("is opened again with what was written", () => {
+    const path = join(directory, "again.db");
+    const written = entry();
+    using first = openDatabase(path, { mode: "readwrite" });
+    addToOutbox(first, written);
+    addToOutbox(first, { ...written, payload: "another" });
+    first.close();
+    using second = openDatabase(path, { mode: "readwrite" });
+    expect(pendingOutbox(second)).toMatchObject([written]);
+  });
+
+  test("that does not exist is not_found for a reader, which makes none", () => {
+    const path = join(directory, "missing.db");
+    const error = thrownBy(() => openDatabase(path, { mode: "readonly" }));
+    expect(isSnapmillError(error, "not_found")).toBe(true);
+    expect(String(error)).toContain("no pool here yet");
+    expect(Bun.file(path).size).toBe(0);
+  });
+
+  test("shows a reader each commit of the writer, and lets it write nothing", () => {
+    const path = join(directory, "readers.db");
+    using writer = openDatabase(path, { mode: "readwrite" });
+    using reader = openDatabase(path, { mode: "readonly" });
+    for (const count of [1, 2, 3]) {
+      addToOutbox(writer, entry());
+      expect(pendingOutbox(reader)).toHaveLength(count);
+    }
+    transact(writer, () => {
+      addToOutbox(writer, entry());
+      expect(pendingOutbox(reader)).toHaveLength(3);
+    });
+    expect(pendingOutbox(reader)).toHaveLength(4);
+    expect(() => addToOutbox(reader, entry())).toThrow("readonly");
+  });
+
+  test("can be read when no writer is there, also after the writer closed it", () => {
+    const path = join(directory, "alone.db");
+    using writer = openDatabase(path, { mode: "readwrite" });
+    addToOutbox(writer, entry());
+    writer.close();
+    using reader = openDatabase(path, { mode: "readonly" });
+    expect(pendingOutbox(reader)).toHaveLength(1);
+  });
+
+  test.each(["readwrite", "readonly"] as const)("of a newer program is refused in words (%s)", (mode) => {
+    const path = join(directory, `newer-${mode}.db`);
+    openDatabase(path, { mode: "readwrite" }).close();
+    const client = new SqliteDatabase(path);
+    client.run("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('of the future', 9999999999999)");
+    client.close();
+    const error = thrownBy(() => openDatabase(path, { mode }));
+    expect(isSnapmillError(error, "failed_precondition")).toBe(true);
+    expect(String(error)).toContain("was written by a newer snapmill");
+  });
+
+  test("of an older program is refused to a reader, which cannot bring it up to date", () => {
+    const path = join(directory, "older.db");
+    new SqliteDatabase(path, { create: true }).run("CREATE TABLE unrelated (x)");
+    const error = thrownBy(() => openDatabase(path, { mode: "readonly" }));
+    expect(isSnapmillError(error, "failed_precondition")).toBe(true);
+    expect(String(error)).toContain("was written by an older snapmill");
+  });
+});
+
+describe("a transaction", () => {
+  test("that throws leaves nothing, and a savepoint within it only its own part", () => {
+    using database = openDatabase(join(directory, "transactions.db"), { mode: "readwrite" });
+    const fail = () => {
+      throw failedPrecondition("enough");
+    };
+    const addAndFail = () => {
+      addToOutbox(database, entry());
+      fail();
+    };
+    expect(() => transact(database, addAndFail)).toThrow("enough");
+    expect(pendingOutbox(database)).toHaveLength(0);
+    transact(database, () => {
+      addToOutbox(database, entry());
+      expect(() => transact(database, addAndFail)).toThrow("enough");
+      addToOutbox(database, entry());
+    });
+    expect(pendingOutbox(database)).toHaveLength(2);
+  });
+});
+
+describe("a pool", () => {
+  test("is taken over by the latest worker, which shuts the one before out", () => {
+    using database = openDatabase(join(directory, "pool.db"), { mode: "readwrite" });
+    expect(thrownBy(() => poolNameOf(database))).toMatchObject({ code: "failed_precondition" });
+    const first = takePoolOver(database, record);
+    assertPoolOwned(database, first);
+    expect(poolNameOf(database)).toBe(record.name);
+    const second = takePoolOver(database, { ...record, deviceSizeBytes: 2 ** 31 });
+    expect(second).toBe(first + 1);
+    expect(thrownBy(() => assertPoolOwned(database, first))).toMatchObject({ code: "aborted" });
+    assertPoolOwned(database, second);
+  });
+
+  test("keeps its name and driver", () => {
+    using database = openDatabase(join(directory, "kept.db"), { mode: "readwrite" });
+    takePoolOver(database, record);
+    expect(() => takePoolOver(database, { ...record, driver: "devicemapper" })).toThrow("whose driver is reflink");
+    expect(() => takePoolOver(database, { ...record, name: poolName("q") })).toThrow("whose name is p");
+  });
+});

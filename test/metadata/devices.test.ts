@@ -1,0 +1,87 @@
+// Tests the records of devices: numbers that are never used twice, device IDs that are used again only when it is safe.
+import { describe, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
+import { maxDeviceId } from "../../src/domain/identifiers.ts";
+import {
+  countDevicesByState,
+  dropDevice,
+  findDevice,
+  findTemplate,
+  insertDevice,
+  lastDeviceNumber,
+  listDevices,
+  setDeviceState,
+  skipDeviceNumbers,
+} from "../../src/metadata/devices.ts";
+import { anOperation, newDevice, temporaryDatabase } from "./support.ts";
+
+describe("a device", () => {
+  test("is recorded as being created, by whom, with a name of its pool", () => {
+    using database = temporaryDatabase();
+    const operationId = anOperation();
+    const device = insertDevice(database, { fsType: "xfs", sizeBytes: 4096, operationId });
+    expect(device).toEqual({
+      number: 1,
+      deviceId: 0 as typeof device.deviceId,
+      deviceName: "pool-snap-1" as typeof device.deviceName,
+      sizeBytes: 4096,
+      fsType: "xfs",
+      state: "creating",
+      role: "snapshot",
+      operationId,
+    });
+    setDeviceState(database, device.number, "activated");
+    expect(findDevice(database, device.number)).toEqual({ ...device, state: "activated", operationId: undefined });
+  });
+
+  test("never gets the number of one that is gone, but its ID", () => {
+    using database = temporaryDatabase();
+    const [first, second, third] = [newDevice(database), newDevice(database), newDevice(database)];
+    dropDevice(database, third);
+    dropDevice(database, first);
+    const [fourth, fifth, sixth] = [newDevice(database), newDevice(database), newDevice(database)];
+    expect([fourth, fifth, sixth].map(({ number }) => number)).toEqual([4, 5, 6]);
+    expect([second, fourth, fifth, sixth].map(({ deviceId }) => deviceId as number)).toEqual([1, 0, 2, 3]);
+  });
+
+  test("keeps its ID from others while it is faulty", () => {
+    using database = temporaryDatabase();
+    const faulty = newDevice(database);
+    setDeviceState(database, faulty.number, "faulty");
+    expect(newDevice(database).deviceId).not.toBe(faulty.deviceId);
+    expect(countDevicesByState(database)).toEqual({ creating: 1, faulty: 1 });
+  });
+
+  test("is refused when all 24-bit IDs are taken", () => {
+    using database = temporaryDatabase();
+    const device = newDevice(database);
+    database.drizzle.run(sql`update devices set device_id = ${maxDeviceId} where number = ${device.number}`);
+    expect(() => newDevice(database)).toThrow("device IDs of the pool are in use");
+    dropDevice(database, { ...device, deviceId: maxDeviceId as typeof device.deviceId });
+    expect(newDevice(database).deviceId as number).toBe(maxDeviceId);
+  });
+
+  test("as a template is found once it is ready", () => {
+    using database = temporaryDatabase();
+    const templateKey = "1 GiB ext4";
+    const template = insertDevice(database, {
+      fsType: "ext4",
+      sizeBytes: 2 ** 30,
+      operationId: anOperation(),
+      templateKey,
+    });
+    expect(findTemplate(database, templateKey)).toBeUndefined();
+    setDeviceState(database, template.number, "deactivated");
+    expect(findTemplate(database, templateKey)).toMatchObject({ number: template.number, role: "template" });
+  });
+
+  test("is listed before those it may have been made from, and skips numbers that the pool knows", () => {
+    using database = temporaryDatabase();
+    newDevice(database);
+    skipDeviceNumbers(database, 100);
+    skipDeviceNumbers(database, 50);
+    expect(lastDeviceNumber(database)).toBe(100);
+    newDevice(database);
+    expect(listDevices(database).map(({ number }) => number)).toEqual([101, 1]);
+  });
+});
