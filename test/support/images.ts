@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { formatPlatform, hostPlatform } from "../../src/images/platform.ts";
 import { tar } from "./tar.ts";
 import type { Entry } from "./tar-entries.ts";
 
@@ -24,7 +25,7 @@ export interface LayerSource {
 
 export interface ImageSource {
   readonly layers: readonly LayerSource[];
-  /** `os/architecture[/variant]`; default "linux/amd64". */
+  /** `os/architecture[/variant]`; default this machine's. */
   readonly platform?: string;
   /** Whose media types are written; default "oci". */
   readonly mediaTypes?: "oci" | "docker";
@@ -65,6 +66,8 @@ export interface BuiltLayout {
   /** In the order of the sources; the images of an index one after the other. */
   readonly images: readonly BuiltImage[];
 }
+
+const thisPlatform = formatPlatform(hostPlatform());
 
 export const sha256 = (bytes: Uint8Array): string =>
   `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
@@ -161,7 +164,7 @@ async function buildImage(layout: string, source: ImageSource): Promise<BuiltIma
   for (const layer of source.layers) built.push(await buildLayer(layout, layer, family));
   const layers = built.map(({ layer }) => layer);
   const config = await putJson(layout, types.config, {
-    ...platformFields(source.platform ?? "linux/amd64"),
+    ...platformFields(source.platform ?? thisPlatform),
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
     ...source.config,
   });
@@ -193,7 +196,7 @@ export async function writeLayout(directory: string, sources: readonly TaggedSou
     for (const source of image) {
       const built = await buildImage(directory, source);
       images.push(built);
-      manifests.push({ ...built.manifest, platform: platformFields(source.platform ?? "linux/amd64") });
+      manifests.push({ ...built.manifest, platform: platformFields(source.platform ?? thisPlatform) });
     }
     const mediaType = mediaTypes[image[0]?.mediaTypes ?? "oci"].index;
     const index = await putJson(directory, mediaType, { schemaVersion: 2, mediaType, manifests });

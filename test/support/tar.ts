@@ -218,33 +218,40 @@ function recordsOf(path: Buffer, body: Body, attributes: Attributes, mtimeNs: bi
   return [...records, ...(body.records ?? []), ...Object.entries(attributes.pax ?? {})];
 }
 
-function nodeChunks(entry: NodeEntry): Uint8Array[] {
-  const { attributes } = entry;
-  const body = bodyOf(entry);
-  const slash = entry.kind === "directory" && !entry.path.toString("latin1").endsWith("/") ? "/" : "";
-  const path = Buffer.concat([entry.path, bytesOf(slash)]);
-  const mtimeNs = attributes.mtimeNs ?? defaultMtimeNs;
+/** What stands before an entry's header: PAX records, or GNU's long names. */
+function extendedHeaders(path: Buffer, body: Body, attributes: Attributes, mtimeNs: bigint): Uint8Array[] {
   const chunks: Uint8Array[] = [];
   const records = recordsOf(path, body, attributes, mtimeNs);
   if (records.length > 0) chunks.push(paxHeader("x", records));
-  if (attributes.longNames === "gnu") {
-    if (path.length > nameFieldBytes) chunks.push(gnuLong("L", path));
-    if (body.target && body.target.length > nameFieldBytes) chunks.push(gnuLong("K", body.target));
-  }
+  if (attributes.longNames !== "gnu") return chunks;
+  if (path.length > nameFieldBytes) chunks.push(gnuLong("L", path));
+  if (body.target && body.target.length > nameFieldBytes) chunks.push(gnuLong("K", body.target));
+  return chunks;
+}
+
+/** A directory's name ends in a slash. */
+function storedPath({ kind, path }: NodeEntry): Buffer {
+  return kind === "directory" && path.at(-1) !== 0x2f ? Buffer.concat([path, bytesOf("/")]) : path;
+}
+
+function nodeChunks(entry: NodeEntry): Uint8Array[] {
+  const { mode, uid = 0, gid = 0, mtimeNs = defaultMtimeNs } = entry.attributes;
+  const body = bodyOf(entry);
+  const path = storedPath(entry);
   const sizeBytes = body.data.reduce((sum, part) => sum + part.length, 0);
   const block = header({
     name: body.headerName ?? path,
     typeflag: body.typeflag,
     sizeBytes,
-    mode: attributes.mode ?? (entry.kind === "directory" ? 0o755 : 0o644),
-    uid: attributes.uid ?? 0,
-    gid: attributes.gid ?? 0,
+    mode: mode ?? (entry.kind === "directory" ? 0o755 : 0o644),
+    uid,
+    gid,
     mtimeSeconds: mtimeNs < 0n ? 0n : mtimeNs / 1_000_000_000n,
     ...(body.target && { linkName: body.target }),
     ...(body.device && { device: body.device }),
   });
-  chunks.push(body.patch ? body.patch(block) : block, ...body.data, paddingOf(sizeBytes));
-  return chunks;
+  const extended = extendedHeaders(path, body, entry.attributes, mtimeNs);
+  return [...extended, body.patch ? body.patch(block) : block, ...body.data, paddingOf(sizeBytes)];
 }
 
 /** A tar of `entries`. `endMarker: false` leaves out the two blocks of zeroes that should end it. */

@@ -1,0 +1,76 @@
+// Room: images. Owns the way from a reference and a platform to an image that is ready to be unpacked.
+import { SnapmillError } from "../domain/errors.ts";
+import { openArchive } from "./archive.ts";
+import { resolveDockerArchive } from "./docker-archive.ts";
+import { type ImageFiles, openDirectory } from "./files.ts";
+import type { ResolvedImage } from "./image.ts";
+import { type FoundImage, resolveLayout } from "./layout.ts";
+import { type Platform, parsePlatform } from "./platform.ts";
+import { formatReference, type ImageReference, parseReference } from "./reference.ts";
+
+export interface OpenImageOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Where a compressed archive is decompressed to, as a file without a name. Default: `/var/tmp`. */
+  readonly tempDir?: string | undefined;
+}
+
+function openFiles({ transport, path }: ImageReference, options: OpenImageOptions): Promise<ImageFiles> {
+  switch (transport) {
+    case "oci":
+      return openDirectory(path);
+    case "oci-archive":
+    case "docker-archive":
+      return openArchive(path, { tempDir: options.tempDir ?? "/var/tmp", signal: options.signal });
+  }
+}
+
+function findImage(
+  files: ImageFiles,
+  reference: ImageReference,
+  wanted: Platform,
+  signal: AbortSignal | undefined,
+): Promise<FoundImage> {
+  switch (reference.transport) {
+    case "oci":
+    case "oci-archive":
+      return resolveLayout(files, reference.selector, wanted, signal);
+    case "docker-archive":
+      return resolveDockerArchive(files, reference.selector, wanted, signal);
+  }
+}
+
+/** Everything below speaks of "it": here is who that is. */
+async function naming<T>(reference: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof SnapmillError)) throw error;
+    throw new SnapmillError(error.code, `image ${reference}: ${error.message}`, { cause: error });
+  }
+}
+
+/**
+ * Finds the image that `reference` names for `platform` (`os/architecture[/variant]`), and makes sure that all of it is
+ * there: manifest and configuration match their digests; layers exist, have their sizes and start as their media types
+ * promise. The layers' digests are left to whoever unpacks them. Dispose of the image when done: an archive's ranges are
+ * good only until then.
+ * Errors: invalid_argument (reference, platform), not_found (path, tag, platform), failed_precondition (damaged or not
+ * supported), resource_exhausted (no room to decompress); when `signal` fires, its reason.
+ */
+export async function openImage(
+  reference: string,
+  platform: string,
+  options: OpenImageOptions = {},
+): Promise<ResolvedImage> {
+  const parsed = parseReference(reference);
+  const wanted = parsePlatform(platform);
+  const name = formatReference(parsed);
+  options.signal?.throwIfAborted();
+  return await naming(name, async () => {
+    await using cleanup = new AsyncDisposableStack();
+    const files = cleanup.use(await openFiles(parsed, options));
+    const found = await findImage(files, parsed, wanted, options.signal);
+    const held = cleanup.move();
+    return { ...found, reference: name, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  });
+}
