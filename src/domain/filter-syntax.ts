@@ -1,7 +1,8 @@
 // Room: domain. Owns the syntax of filters: text → selectors, with errors that say where the text is wrong.
 import { invalidArgument } from "./errors.ts";
 
-export type Operator = "present" | "==" | "!=" | "~=";
+const comparisons = ["==", "!=", "~="] as const;
+export type Operator = "present" | (typeof comparisons)[number];
 
 /** One condition: `path` is a field's name, and what follows it ("labels", "containerd.io/gc.root"). */
 export interface Selector {
@@ -63,13 +64,9 @@ function readField(reader: Reader): string {
 
 function readOperator(reader: Reader): Operator {
   const at = reader.position;
-  const operator = reader.take(operatorPattern);
-  switch (operator) {
-    case "==":
-    case "!=":
-    case "~=":
-      return operator;
-  }
+  const taken = reader.take(operatorPattern);
+  const operator = comparisons.find((candidate) => candidate === taken);
+  if (operator !== undefined) return operator;
   throw reader.mistake('expected an operator ("==", "!=" or "~=")', at);
 }
 

@@ -55,19 +55,12 @@ function condition({ path, operator, value }: Selector): (snapshot: Snapshot) =>
 }
 
 function fieldOf(snapshot: Snapshot, [field, ...rest]: readonly string[]): string | undefined {
-  switch (field) {
-    case "name":
-      return snapshot.key;
-    case "parent":
-      return snapshot.parent ?? "";
-    case "kind":
-      return snapshot.kind;
-    case "labels": {
-      const name = rest.join(".");
-      return Object.hasOwn(snapshot.labels, name) ? snapshot.labels[name] : undefined;
-    }
-  }
-  return undefined;
+  if (field === "name") return snapshot.key;
+  if (field === "parent") return snapshot.parent ?? "";
+  if (field === "kind") return snapshot.kind;
+  if (field !== "labels") return undefined;
+  const name = rest.join(".");
+  return Object.hasOwn(snapshot.labels, name) ? snapshot.labels[name] : undefined;
 }
 
 function equalityLookup({ path: [field, ...rest], value }: Selector): Lookup | undefined {

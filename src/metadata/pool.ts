@@ -73,10 +73,9 @@ export function takePoolOver(database: Database, record: PoolRecord): number {
 
 /** Throws aborted unless `transactionId` is still the latest take-over. Call it in the transaction that writes. */
 export function assertPoolOwned(database: Database, transactionId: number): void {
-  const current = readPool(database)?.transactionId;
-  if (current !== transactionId) {
-    throw aborted(
-      `another worker has taken the pool over (its take-over is number ${current}, ours was ${transactionId})`,
-    );
-  }
+  const current = readPool(database)?.transactionId ?? 0;
+  if (current === transactionId) return;
+  throw aborted(
+    `another worker has taken the pool over (its take-over is number ${current}, ours was ${transactionId})`,
+  );
 }

@@ -4,6 +4,7 @@ import { alias } from "drizzle-orm/sqlite-core";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import type { DeviceName, Scope, SnapshotKey } from "../domain/identifiers.ts";
 import type { Labels, Mount, Snapshot, Usage } from "../domain/snapshots.ts";
+import { mountOptions } from "../system/filesystems.ts";
 import { type Database, readConsistently, statements } from "./database.ts";
 import { type DeviceRecord, findDevice } from "./devices.ts";
 import { labels, snapshots } from "./schema.ts";
@@ -155,8 +156,7 @@ export function mountOf(
   if (device.state === "faulty") {
     throw failedPrecondition(`device ${device.deviceName} is faulty: its content is no longer in the pool`);
   }
-  // Snapshots of an XFS share its UUID, and the kernel mounts a UUID once.
-  const options = [...(device.fsType === "xfs" ? ["nouuid"] : []), ...(kind === "view" ? ["ro"] : [])];
+  const options = mountOptions(device.fsType, kind === "view");
   return { type: device.fsType, source: devicePath(device.deviceName), options };
 }
 
