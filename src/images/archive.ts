@@ -2,10 +2,10 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { posix } from "node:path";
 import { failedPrecondition, notFound, SnapmillError } from "../domain/errors.ts";
-import { paddedBytes, parsePaxRecords, parseTarHeader, type TarHeader, tarBlockBytes } from "../domain/tar-header.ts";
 import { decompressArchive } from "./decompressed.ts";
 import { contentOf, type ImageFiles, statOf } from "./files.ts";
 import type { BlobRange } from "./image.ts";
+import { paddedBytes, parsePaxRecords, parseTarHeader, type TarHeader, tarBlockBytes } from "./tar-header.ts";
 
 type Member =
   | { readonly kind: "file"; readonly range: BlobRange }

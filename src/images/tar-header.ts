@@ -1,27 +1,19 @@
-// Room: domain. Owns the reading of single tar headers: ustar, GNU and PAX, as pure functions of their bytes.
-import { failedPrecondition } from "./errors.ts";
+// Room: images. Owns the little of tar headers that finding an archive's members takes: names, sizes, links.
+import { failedPrecondition } from "../domain/errors.ts";
 
 export const tarBlockBytes = 512;
 
 /** The bytes that a member's content takes in the tar: full blocks. */
 export const paddedBytes = (sizeBytes: number): number => Math.ceil(sizeBytes / tarBlockBytes) * tarBlockBytes;
 
-/** One header block as it stands: extended headers before it may override most of it. */
+/** One header block as it stands: extended headers before it may override all of it. */
 export interface TarHeader {
   /** With ustar's prefix in front; bytes, since a name need not be UTF-8. */
   readonly name: Buffer;
   /** "0" for a regular file, also where old tars write a NUL. */
   readonly typeflag: string;
   readonly sizeBytes: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtimeSeconds: number;
   readonly linkName: Buffer;
-  readonly deviceMajor: number;
-  readonly deviceMinor: number;
-  /** The fields of GNU's own format (old sparse files) are there. */
-  readonly isGnu: boolean;
 }
 
 /** The bytes of `field` before its first NUL. A view, not a copy. */
@@ -42,7 +34,7 @@ function binaryNumber(block: Buffer, from: number, lengthBytes: number): number 
 }
 
 /** A numeric field: octal digits between spaces and NULs, or GNU's binary form. An empty field is 0. */
-export function tarNumber(block: Buffer, from: number, lengthBytes: number): number {
+function tarNumber(block: Buffer, from: number, lengthBytes: number): number {
   if (((block[from] ?? 0) & 0x80) !== 0) return binaryNumber(block, from, lengthBytes);
   let at = from;
   const end = from + lengthBytes;
@@ -79,10 +71,9 @@ const isZero = (block: Buffer): boolean => block.every((byte) => byte === 0);
 export function parseTarHeader(block: Buffer): TarHeader | undefined {
   if (block[0] === 0 && isZero(block)) return undefined;
   if (!hasChecksum(block)) throw failedPrecondition("a tar header's checksum is wrong");
-  const magic = block.toString("latin1", 257, 265);
-  const isGnu = magic === "ustar  \0";
+  const isUstar = block.toString("latin1", 257, 263) === "ustar\0";
   const name = textField(block, 0, 100);
-  const prefix = magic.startsWith("ustar\0") ? textField(block, 345, 155) : undefined;
+  const prefix = isUstar ? textField(block, 345, 155) : undefined;
   const flag = block[156] ?? 0;
   const sizeBytes = tarNumber(block, 124, 12);
   if (sizeBytes < 0) throw failedPrecondition("a size in a tar header is negative");
@@ -90,14 +81,7 @@ export function parseTarHeader(block: Buffer): TarHeader | undefined {
     name: prefix && prefix.length > 0 ? Buffer.concat([prefix, Buffer.from("/"), name]) : name,
     typeflag: flag === 0 ? "0" : String.fromCharCode(flag),
     sizeBytes,
-    mode: tarNumber(block, 100, 8),
-    uid: tarNumber(block, 108, 8),
-    gid: tarNumber(block, 116, 8),
-    mtimeSeconds: tarNumber(block, 136, 12),
     linkName: textField(block, 157, 100),
-    deviceMajor: magic.startsWith("ustar") ? tarNumber(block, 329, 8) : 0,
-    deviceMinor: magic.startsWith("ustar") ? tarNumber(block, 337, 8) : 0,
-    isGnu,
   };
 }
 
