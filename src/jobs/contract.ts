@@ -1,14 +1,7 @@
 // Room: jobs. Owns the contract: every job's name, payload and result, declared once and parsed on both sides.
 import { z } from "zod";
-import {
-  chainId,
-  diffId,
-  digest,
-  operationId,
-  poolName,
-  scope,
-  snapshotKey,
-} from "../domain/identifiers.ts";
+import { internal, invalidArgument } from "../domain/errors.ts";
+import { chainId, diffId, digest, operationId, poolName, scope, snapshotKey } from "../domain/identifiers.ts";
 import { checkLabels, type Labels, snapshotKinds } from "../domain/snapshots.ts";
 
 /** A zod type out of a parsing function of the domain: its message is kept. */
@@ -144,3 +137,31 @@ export type Result<Name extends JobName> = z.output<Jobs[Name]["result"]>;
 export type UnpackedImage = z.output<typeof unpackedImage>;
 export type UnpackedLayer = z.output<typeof unpackedLayer>;
 export type UnpackProgress = z.output<typeof unpackProgress>;
+
+const jobs: Jobs = { ...poolJobs, ...unpackJobs };
+
+export const poolJobNames = Object.keys(poolJobs).filter(isPoolJobName);
+
+export function isPoolJobName(name: string): name is PoolJobName {
+  return Object.hasOwn(poolJobs, name);
+}
+
+/** `given` as the payload of the job `name`; invalid_argument lists everything that is wrong with it. */
+export function parsePayload<Name extends JobName>(name: Name, given: unknown): Payload<Name> {
+  const parsed = jobs[name].payload.safeParse(given);
+  if (!parsed.success) throw invalidArgument(`${name}: ${faults(parsed.error)}`, parsed.error);
+  return parsed.data as Payload<Name>;
+}
+
+/** `given` as the result of the job `name`; anything else is `internal`: some program here answers nonsense. */
+export function parseResult<Name extends JobName>(name: Name, given: unknown): Result<Name> {
+  const parsed = jobs[name].result.safeParse(given);
+  if (!parsed.success) throw internal(`${name} was answered with nonsense: ${faults(parsed.error)}`, parsed.error);
+  return parsed.data as Result<Name>;
+}
+
+function faults(error: z.ZodError): string {
+  return error.issues
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
+    .join("; ");
+}

@@ -1,0 +1,100 @@
+// Room: jobs. Owns the connections to Redis: what a URL means, and how long anybody waits for an answer.
+import { Redis, type RedisOptions } from "ioredis";
+import { invalidArgument, unavailable } from "../domain/errors.ts";
+import { asRedisFailure } from "./redis-failure.ts";
+
+/** Without an option whose type in ioredis 6.0 does not fit its own constructor. */
+type ConnectionOptions = Omit<RedisOptions, "replyMapping">;
+
+/** How long a producer waits for one answer of Redis, connecting included. */
+export const answerTimeoutMs = 1_000;
+
+/**
+ * What ioredis needs to know of `url`: `redis://[user:password@]host[:port][/db]`, `rediss://…` (TLS) or
+ * `unix:///path/of/redis.sock[?db=N]` (the path as it is, nothing in it is escaped). Otherwise invalid_argument.
+ */
+export function redisOptions(url: string): ConnectionOptions {
+  const [, path, db = "0"] = /^unix:\/\/(\/.+?)(?:\?db=(\d+))?$/.exec(url) ?? [];
+  if (path !== undefined) return { path, db: Number(db) };
+  const parsed = URL.parse(url);
+  if (parsed === null || !["redis:", "rediss:"].includes(parsed.protocol) || !/^(\/\d*)?$/.test(parsed.pathname)) {
+    throw invalidArgument(
+      `Redis URL ${JSON.stringify(redisLabel(url))} is not valid: use redis://host:port, rediss://host:port or unix:///path`,
+    );
+  }
+  return {
+    host: parsed.hostname === "" ? "127.0.0.1" : parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: parsed.port === "" ? 6379 : Number(parsed.port),
+    db: Number(parsed.pathname.slice(1)),
+    ...(parsed.username === "" ? {} : { username: decodeURIComponent(parsed.username) }),
+    ...(parsed.password === "" ? {} : { password: decodeURIComponent(parsed.password) }),
+    ...(parsed.protocol === "rediss:" ? { tls: {} } : {}),
+  };
+}
+
+/** `url` for people to read: without its user and password. */
+export const redisLabel = (url: string): string => url.replace(/\/\/[^/@]*@/, "//");
+
+/**
+ * A connection for whoever asks and wants an answer: a command waits for Redis `answerTimeoutMs` at most (BullMQ's own
+ * defaults wait for ever). It connects again by itself as soon as Redis is back.
+ */
+export function producerConnection(url: string): Redis {
+  return connection(url, {
+    commandTimeout: answerTimeoutMs,
+    connectTimeout: answerTimeoutMs,
+    maxRetriesPerRequest: 3,
+    retryStrategy: (attempt) => Math.min(50 * attempt, 250),
+  });
+}
+
+/** A connection for whoever works: it waits for Redis as long as it takes, as BullMQ demands of its consumers. */
+export function consumerConnection(url: string): Redis {
+  return connection(url, { maxRetriesPerRequest: null, retryStrategy: (attempt) => Math.min(50 * attempt, 1_000) });
+}
+
+const lastErrors = new WeakMap<Redis, Error>();
+
+function connection(url: string, waiting: ConnectionOptions): Redis {
+  const made = new Redis({ ...redisOptions(url), keepAlive: 10_000, ...waiting });
+  // Without a listener, ioredis prints every failed attempt; whoever sends a command hears of it there.
+  made.on("error", (error: Error) => lastErrors.set(made, error));
+  return made;
+}
+
+/** `made`, once Redis has answered on it; after `timeoutMs` without an answer it is closed, and `unavailable` thrown. */
+export async function answering(made: Redis, url: string, timeoutMs: number): Promise<Redis> {
+  const { promise: timedOut, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(unavailable(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  try {
+    await Promise.race([made.ping(), timedOut]);
+    return made;
+  } catch (error) {
+    made.disconnect();
+    const reason = lastErrors.get(made) ?? asRedisFailure(error);
+    throw unavailable(
+      `Redis at ${redisLabel(url)} is not there (${reason.message}): start it, or set REDIS_URL`,
+      error,
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What is risky about the Redis behind `made` as a home for queues: sentences for the log, none if all is well. */
+export async function checkRedis(made: Redis): Promise<string[]> {
+  const facts = new Map((await made.info()).split(/\r?\n/).map((line) => line.split(":", 2) as [string, string]));
+  const policy = facts.get("maxmemory_policy");
+  const warnings: string[] = [];
+  if (policy !== undefined && policy !== "noeviction") {
+    warnings.push(
+      `Redis evicts keys when its memory is full (maxmemory-policy ${policy}): set it to noeviction, or jobs vanish`,
+    );
+  }
+  if (facts.get("aof_enabled") === "0") {
+    warnings.push(
+      "Redis keeps no append-only file: set appendonly to yes, or a restart of Redis forgets what is queued",
+    );
+  }
+  return warnings;
+}

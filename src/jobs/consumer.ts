@@ -1,0 +1,194 @@
+// Room: jobs. Owns the executing end of a pool's queues: takes jobs, has them handled, sends their ends back.
+import { hostname } from "node:os";
+import { UnrecoverableError, WaitingError, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import { asSnapmillError, encodeFailure, invalidArgument, isRetryable } from "../domain/errors.ts";
+import type { PoolName } from "../domain/identifiers.ts";
+import { answering, checkRedis, consumerConnection } from "./connection.ts";
+import { type Handler, type PoolHandlers, poolRunners, type Runners, runnerOf } from "./handlers.ts";
+import { jobContext, Reports } from "./job-context.ts";
+import {
+  backoffMs,
+  type JobQueue,
+  keyPrefix,
+  maxStalls,
+  openQueue,
+  type QueuedJob,
+  type QueueKind,
+  queueName,
+} from "./queues.ts";
+
+export interface Consumer {
+  /** What `checkRedis` found: sentences for the log. */
+  readonly warnings: readonly string[];
+  /** Takes no new jobs, and resolves when the running ones are finished. */
+  close(): Promise<void>;
+  /** Takes no new jobs and aborts the running ones' signals: what is not finished goes back into the queue. Bounded. */
+  closeNow(): Promise<void>;
+}
+
+export interface ConsumerOptions {
+  readonly redisUrl: string;
+  readonly pool: PoolName;
+  /** How many jobs are with their handlers at once. */
+  readonly concurrency: number;
+  /** Hears of everything that no caller hears of: Redis away, a lock lost, and what handlers throw without a code. */
+  readonly onError: (error: Error) => void;
+}
+
+const startTimeoutMs = 10_000;
+/** Somebody else gets a job this long after its worker died, at most: the lock's duration and two checks. */
+const lockDurationMs = 3_000;
+const stalledCheckMs = 1_000;
+const upkeepMs = 5_000;
+/** How long `close` waits, all jobs being finished, for a Redis that may be away; and `closeNow` for the jobs. */
+const lastWordsMs = 2_000;
+const abortGraceMs = 5_000;
+
+/** Executes a pool's jobs. `unavailable` when Redis does not answer within ten seconds; later on it is waited for. */
+export function consumePoolJobs(options: ConsumerOptions & { readonly handlers: PoolHandlers }): Promise<Consumer> {
+  return QueueConsumer.open("pool", poolRunners(options.pool, options.handlers), options);
+}
+
+/** Executes unpacks of a pool; otherwise like `consumePoolJobs`. */
+export function consumeUnpackJobs(
+  options: ConsumerOptions & { readonly handler: Handler<"unpack"> },
+): Promise<Consumer> {
+  return QueueConsumer.open(
+    "unpack",
+    new Map([["unpack", runnerOf("unpack", options.pool, options.handler)]]),
+    options,
+  );
+}
+
+class QueueConsumer implements Consumer {
+  readonly warnings: readonly string[];
+  readonly #connection: Redis;
+  readonly #runners: Runners;
+  readonly #onError: (error: Error) => void;
+  readonly #worker: Worker<object, unknown, string>;
+  readonly #upkeep: Timer;
+  #running = 0;
+  #isAborting = false;
+  #closed: Promise<void> | undefined;
+
+  private constructor(
+    kind: QueueKind,
+    runners: Runners,
+    { pool, concurrency, onError }: ConsumerOptions,
+    queue: JobQueue,
+    connection: Redis,
+    warnings: readonly string[],
+  ) {
+    this.#runners = runners;
+    this.#onError = onError;
+    this.#connection = connection;
+    this.warnings = warnings;
+    // Three parameters: BullMQ counts them to know whether the signal is wanted. A function, never a file: BullMQ's
+    // processes for files do not work in a compiled program.
+    const process = (job: QueuedJob, token: string | undefined, signal: AbortSignal | undefined) =>
+      this.#process(job, token, signal);
+    this.#worker = new Worker(queueName(pool, kind), process, {
+      connection,
+      prefix: keyPrefix(pool),
+      name: `${hostname()}-${globalThis.process.pid}`,
+      concurrency,
+      lockDuration: lockDurationMs,
+      stalledInterval: stalledCheckMs,
+      maxStalledCount: maxStalls,
+      runRetryDelay: 1_000,
+      settings: { backoffStrategy: (attemptsMade) => backoffMs(kind, attemptsMade) },
+    });
+    this.#worker.on("error", onError);
+    this.#worker.on("lockRenewalFailed", (jobIds) => {
+      for (const jobId of jobIds) this.#worker.cancelJob(jobId, "this worker's lock on the job is lost");
+    });
+    this.#upkeep = setInterval(() => void limitAllWorkers(queue, kind, concurrency, connection), upkeepMs);
+  }
+
+  static async open(kind: QueueKind, runners: Runners, options: ConsumerOptions): Promise<QueueConsumer> {
+    const { redisUrl, pool, concurrency } = options;
+    const connection = await answering(consumerConnection(redisUrl), redisUrl, startTimeoutMs);
+    const queue = await openQueue(connection, pool, kind);
+    await limitAllWorkers(queue, kind, concurrency, connection);
+    const warnings = await checkRedis(connection);
+    return new QueueConsumer(kind, runners, options, queue, connection, warnings);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async closeNow(): Promise<void> {
+    this.#isAborting = true;
+    this.#worker.cancelAllJobs("this worker is being stopped");
+    await Promise.race([this.close(), Bun.sleep(abortGraceMs)]);
+    this.#connection.disconnect();
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#upkeep);
+    // BullMQ's own close waits for Redis as well as for the jobs, and Redis may be away.
+    await Promise.race([this.#worker.close(), this.#idle()]);
+    this.#connection.disconnect();
+  }
+
+  async #idle(): Promise<void> {
+    for (let idleMs = 0; idleMs < lastWordsMs; idleMs = this.#running === 0 ? idleMs + 50 : 0) await Bun.sleep(50);
+  }
+
+  async #process(job: QueuedJob, token: string | undefined, signal = new AbortController().signal): Promise<unknown> {
+    this.#running += 1;
+    const reports = new Reports(job);
+    try {
+      return await this.#run(job, reports, signal);
+    } catch (error) {
+      if (this.#isAborting && signal.aborted) {
+        // Not the job's fault: it goes back to its place in the queue, and no attempt is counted.
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
+      throw this.#asJobFailure(error);
+    } finally {
+      await reports.flush();
+      this.#running -= 1;
+    }
+  }
+
+  #run(job: QueuedJob, reports: Reports, signal: AbortSignal): Promise<unknown> {
+    const runner = this.#runners.get(job.name);
+    if (runner === undefined) throw invalidArgument(`there is no job named ${JSON.stringify(job.name)} on this queue`);
+    return runner(job.data, jobContext(job, reports, signal));
+  }
+
+  /** All that crosses the queue of an error is its message; an unrecoverable one is not tried again. */
+  #asJobFailure(error: unknown): Error {
+    const failure = asSnapmillError(error);
+    if (failure.code === "internal") this.#onError(failure);
+    const text = encodeFailure(failure);
+    const thrown = isRetryable(failure.code) ? new Error(text) : new UnrecoverableError(text);
+    thrown.stack = failure.stack ?? text;
+    return thrown;
+  }
+}
+
+/**
+ * Limits how many of a pool's jobs are out with workers in all: `concurrency` alone is a limit per process. Said again
+ * from time to time, since a Redis that was emptied has forgotten it.
+ */
+async function limitAllWorkers(
+  queue: JobQueue,
+  kind: QueueKind,
+  concurrency: number,
+  connection: Redis,
+): Promise<void> {
+  switch (kind) {
+    case "pool":
+      // Said to a Redis that is away, it would only queue up.
+      if (connection.status === "ready") await queue.setGlobalConcurrency(concurrency).catch(() => undefined);
+      break;
+    case "unpack":
+      break;
+  }
+}

@@ -1,0 +1,62 @@
+// Room: jobs. Owns the two queues of a pool: their names and keys, how long finished jobs are kept, how often one is tried.
+import { type DefaultJobOptions, type Job, Queue } from "bullmq";
+import type { Redis } from "ioredis";
+import type { PoolName } from "../domain/identifiers.ts";
+
+/** `pool`: executed one after the other by the pool's worker. `unpack`: executed in parallel by the unpack workers. */
+export type QueueKind = "pool" | "unpack";
+
+/** Queues, as BullMQ and the dashboard know them; a name cannot contain `:`. */
+export type JobQueue = Queue<object, unknown, string>;
+export type QueuedJob = Job<object, unknown, string>;
+
+export const queueName = (pool: PoolName, kind: QueueKind): string => `${pool}.${kind}`;
+
+/** All keys of one pool carry one hash tag: in a Redis Cluster they lie on one node, as BullMQ's scripts need. */
+export const keyPrefix = (pool: PoolName): string => `{snapmill:${pool}}`;
+
+/**
+ * Results are kept long enough for every waiter to fetch its own, and for a caller to ask again; failures for days, for
+ * people to look at. (With a count of 0, results are gone before their waiters have seen them.) Ages are seconds.
+ */
+const retention = {
+  removeOnComplete: { count: 5_000, age: 24 * 3600 },
+  removeOnFail: { count: 5_000, age: 7 * 24 * 3600 },
+} as const;
+
+/** How often a job with a retryable failure is run in all, and the pauses between: doubled each time, up to a cap. */
+const patience = {
+  pool: { attempts: 6, firstMs: 100, capMs: 5_000 },
+  unpack: { attempts: 8, firstMs: 500, capMs: 30_000 },
+} as const;
+
+/** How often a job may lose its worker half-way before it counts as one that kills workers. */
+export const maxStalls = 100;
+
+/** The pause after the `attemptsMade`th attempt: half of it fixed, half of it chance, so that retries spread out. */
+export function backoffMs(kind: QueueKind, attemptsMade: number): number {
+  const { firstMs, capMs } = patience[kind];
+  const fullMs = Math.min(firstMs * 2 ** (attemptsMade - 1), capMs);
+  return Math.round((fullMs * (1 + Math.random())) / 2);
+}
+
+export const jobOptions = (kind: QueueKind): DefaultJobOptions => ({
+  ...retention,
+  attempts: patience[kind].attempts,
+  backoff: { type: "custom" },
+  stackTraceLimit: 5,
+  keepLogs: 1_000,
+});
+
+/** One of a pool's queues on a connection that answers; it takes a failed look at Redis as unavailable. */
+export async function openQueue(connection: Redis, pool: PoolName, kind: QueueKind): Promise<JobQueue> {
+  const queue: JobQueue = new Queue(queueName(pool, kind), {
+    connection,
+    prefix: keyPrefix(pool),
+    defaultJobOptions: jobOptions(kind),
+  });
+  // Whoever sends a command hears of its failure; this is for BullMQ's own checks, whose failure would be unhandled.
+  queue.on("error", () => undefined);
+  await queue.waitUntilReady();
+  return queue;
+}

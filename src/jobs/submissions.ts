@@ -1,0 +1,94 @@
+// Room: jobs. Owns how jobs get into a queue: few round trips however many callers, and never two jobs of one ID.
+import type { Redis } from "ioredis";
+import type { OperationId } from "../domain/identifiers.ts";
+import type { JobName } from "./contract.ts";
+import type { JobQueue } from "./queues.ts";
+
+/** One job to be. Its ID is the operation's. */
+export interface Submission {
+  readonly name: JobName;
+  readonly operationId: OperationId;
+  readonly payload: object;
+}
+
+/** What the queue has under a job's ID already. */
+export interface StoredJob {
+  readonly name: string;
+  readonly payload: unknown;
+}
+
+interface Pending {
+  readonly submission: Submission;
+  readonly resolve: (stored: StoredJob | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Round trips under way at once: one alone would idle while its answer travels. */
+const maxFlights = 2;
+const maxBatchSize = 128;
+
+/**
+ * Adds jobs in batches: whoever comes while a batch is on its way goes with the next one. So a single caller pays one
+ * round trip, and a thousand at once keep the answer time of each far from its limit.
+ */
+export class Submissions {
+  readonly #connection: Redis;
+  readonly #queue: JobQueue;
+  #pending: Pending[] = [];
+  #flights = 0;
+
+  constructor(connection: Redis, queue: JobQueue) {
+    this.#connection = connection;
+    this.#queue = queue;
+  }
+
+  /** Adds a job, unless Redis has one of that ID, in whatever state: then it changes nothing and tells what that is. */
+  add(submission: Submission): Promise<StoredJob | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<StoredJob | undefined>();
+    this.#pending.push({ submission, resolve, reject });
+    this.#depart();
+    return promise;
+  }
+
+  #depart(): void {
+    while (this.#flights < maxFlights && this.#pending.length > 0) {
+      const batch = this.#pending.splice(0, maxBatchSize);
+      this.#flights += 1;
+      void this.#fly(batch).finally(() => {
+        this.#flights -= 1;
+        this.#depart();
+      });
+    }
+  }
+
+  async #fly(batch: readonly Pending[]): Promise<void> {
+    try {
+      // In this order on one connection: BullMQ ignores an ID that it has already, and says nothing of it.
+      const looks = this.#connection.pipeline();
+      for (const { submission } of batch) looks.hmget(this.#queue.toKey(submission.operationId), "name", "data");
+      const looked = looks.exec();
+      const added = this.#queue.addBulk(batch.map(({ submission }) => asBulkJob(submission)));
+      const [stored] = await Promise.all([looked, added]);
+      batch.forEach(({ resolve }, index) => {
+        resolve(asStoredJob(stored?.[index]));
+      });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  }
+}
+
+const asBulkJob = ({ name, operationId, payload }: Submission) => ({
+  name,
+  data: payload,
+  opts: { jobId: operationId },
+});
+
+function asStoredJob(answer: [Error | null, unknown] | undefined): StoredJob | undefined {
+  if (answer === undefined) return undefined;
+  const [error, fields] = answer;
+  if (error !== null) throw error;
+  const [name, data]: unknown[] = Array.isArray(fields) ? fields : [];
+  if (typeof name !== "string" || typeof data !== "string") return undefined;
+  return { name, payload: JSON.parse(data) };
+}

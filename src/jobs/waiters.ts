@@ -1,0 +1,110 @@
+// Room: jobs. Owns those who wait for a job's end: by its ID, each with a deadline and a caller who may walk away.
+import { aborted, deadlineExceeded, type SnapmillError } from "../domain/errors.ts";
+import type { Submission } from "./submissions.ts";
+
+export interface Waiting {
+  /** How long to wait, from now. */
+  readonly deadlineMs: number;
+  /** The caller's way out. */
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of the job's progress, not yet parsed. */
+  readonly onProgress?: ((progress: unknown) => void) | undefined;
+}
+
+/** What every message about a wait that ended early says of the job. */
+export const askAgain = "it may still happen: ask again with the same operation ID";
+
+const describe = ({ name, operationId }: Submission): string => `${name} ${operationId}`;
+
+export class Waiter implements Disposable {
+  readonly submission: Submission;
+  readonly onProgress: ((progress: unknown) => void) | undefined;
+  /** The job's result, not yet parsed; rejects with a SnapmillError. */
+  readonly outcome: Promise<unknown>;
+  /** Set when the caller walked away: what `outcome` rejected with. */
+  cancellation: SnapmillError | undefined;
+  /** Whether the job is known to be in the queue: before that, its events may be those of an earlier run. */
+  isQueued = false;
+  /** Whether an event came before that. */
+  wasTouched = false;
+  /** When to look at the job's state next, for the case that its event was lost. Milliseconds of `performance.now()`. */
+  nextLookMs = 0;
+  looks = 0;
+  readonly #waiters: Waiters;
+  readonly #settle: PromiseWithResolvers<unknown>;
+  readonly #deadline: Timer;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(waiters: Waiters, submission: Submission, { deadlineMs, signal, onProgress }: Waiting) {
+    this.submission = submission;
+    this.onProgress = onProgress;
+    this.#waiters = waiters;
+    this.#settle = Promise.withResolvers();
+    this.outcome = this.#settle.promise;
+    // It may be rejected before anybody looks; whoever opened this waiter awaits it in the end.
+    this.outcome.catch(() => undefined);
+    this.#deadline = setTimeout(() => this.#expire(deadlineMs), deadlineMs);
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#cancel);
+    if (signal?.aborted) this.#cancel();
+  }
+
+  resolve(value: unknown): void {
+    this.#settle.resolve(value);
+  }
+
+  reject(error: SnapmillError): void {
+    this.#settle.reject(error);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#deadline);
+    this.#signal?.removeEventListener("abort", this.#cancel);
+    this.#waiters.forget(this);
+  }
+
+  #expire(deadlineMs: number): void {
+    this.reject(deadlineExceeded(`${describe(this.submission)} did not end within ${deadlineMs} ms; ${askAgain}`));
+  }
+
+  readonly #cancel = (): void => {
+    this.cancellation = aborted(`waiting for ${describe(this.submission)} was given up; ${askAgain}`);
+    this.reject(this.cancellation);
+  };
+}
+
+/** All waiters on one queue. */
+export class Waiters {
+  readonly #byJob = new Map<string, Set<Waiter>>();
+
+  get areNone(): boolean {
+    return this.#byJob.size === 0;
+  }
+
+  open(submission: Submission, waiting: Waiting): Waiter {
+    const waiter = new Waiter(this, submission, waiting);
+    const others = this.#byJob.get(submission.operationId);
+    if (others === undefined) this.#byJob.set(submission.operationId, new Set([waiter]));
+    else others.add(waiter);
+    return waiter;
+  }
+
+  of(jobId: string): Iterable<Waiter> {
+    return this.#byJob.get(jobId) ?? [];
+  }
+
+  *all(): Generator<Waiter> {
+    for (const waiters of this.#byJob.values()) yield* waiters;
+  }
+
+  forget(waiter: Waiter): void {
+    const waiters = this.#byJob.get(waiter.submission.operationId);
+    waiters?.delete(waiter);
+    if (waiters?.size === 0) this.#byJob.delete(waiter.submission.operationId);
+  }
+
+  /** Ends every wait with the error that `errorFor` makes of it. */
+  rejectAll(errorFor: (job: string) => SnapmillError): void {
+    for (const waiter of this.all()) waiter.reject(errorFor(describe(waiter.submission)));
+  }
+}

@@ -1,0 +1,79 @@
+// Room: jobs. Owns the watch behind the events: it looks at the state of jobs that are long in coming, and at Redis itself.
+import type { Waiter, Waiters } from "./waiters.ts";
+
+const tickMs = 250;
+/** Redis is asked for a sign of life when it has given none for this long. */
+const silenceMs = 500;
+/** Whoever waits is sent away when Redis has given none for this long: a restart passes unnoticed, an outage does not. */
+const outageMs = 1_500;
+const firstLookMs = 1_000;
+const longestLookMs = 5_000;
+const looksPerTick = 200;
+
+export interface Watched {
+  readonly waiters: Waiters;
+  /** Asks Redis for a sign of life; it calls `heard` when it got one. Never rejects. */
+  ping(): Promise<void>;
+  /** Looks at the job's state, and ends the wait if the job has ended. Never rejects. */
+  look(waiter: Waiter): Promise<void>;
+  /** Ends all waits: Redis is away. */
+  outage(): void;
+}
+
+/**
+ * Events can be lost, jobs too, and Redis can go away without a word: so every waiter's job is looked at from time to
+ * time. The price does not depend on how many wait: a bounded number of looks a tick.
+ */
+export class Watch implements Disposable {
+  readonly #watched: Watched;
+  readonly #timer: Timer;
+  #heardMs = performance.now();
+  #tickedMs = performance.now();
+
+  constructor(watched: Watched) {
+    this.#watched = watched;
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+    this.#timer.unref();
+  }
+
+  /** Redis has given a sign of life. */
+  heard(): void {
+    this.#heardMs = performance.now();
+  }
+
+  /** Plans the first look at a waiter's job. */
+  begin(waiter: Waiter): void {
+    waiter.nextLookMs = performance.now() + firstLookMs;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    // A tick that comes late says that this process was busy or asleep: no fault of Redis.
+    this.#heardMs += Math.max(0, nowMs - this.#tickedMs - 2 * tickMs);
+    this.#tickedMs = nowMs;
+    if (this.#watched.waiters.areNone) {
+      this.#heardMs = nowMs;
+      return;
+    }
+    const silentMs = nowMs - this.#heardMs;
+    if (silentMs > outageMs) this.#watched.outage();
+    else if (silentMs > silenceMs) void this.#watched.ping();
+    else this.#lookAround(nowMs);
+  }
+
+  #lookAround(nowMs: number): void {
+    let looks = 0;
+    for (const waiter of this.#watched.waiters.all()) {
+      if (!waiter.isQueued || waiter.nextLookMs > nowMs) continue;
+      if (looks === looksPerTick) return;
+      looks += 1;
+      waiter.nextLookMs = nowMs + Math.min(firstLookMs * 2 ** waiter.looks, longestLookMs);
+      waiter.looks += 1;
+      void this.#watched.look(waiter);
+    }
+  }
+}
