@@ -35,8 +35,10 @@ export type NodeEntry = Named &
   (
     | { readonly kind: "file"; readonly content: Buffer }
     | { readonly kind: "directory" }
-    | { readonly kind: "symlink" | "hardlink"; readonly target: Buffer }
-    | { readonly kind: "character" | "block"; readonly major: number; readonly minor: number }
+    | { readonly kind: "symlink"; readonly target: Buffer }
+    | { readonly kind: "hardlink"; readonly target: Buffer }
+    | { readonly kind: "character"; readonly major: number; readonly minor: number }
+    | { readonly kind: "block"; readonly major: number; readonly minor: number }
     | { readonly kind: "fifo" }
     | {
         readonly kind: "sparse";
