@@ -1,0 +1,14 @@
+// Room: cli. Owns the command line: runs one command, and turns how it ended into a sentence and an exit status.
+import { version } from "../package.json";
+import { exitStatusOf, sentenceOf } from "./cli/failures.ts";
+import { say, tolerateClosedPipes } from "./cli/output.ts";
+import { buildProgram } from "./cli/program.ts";
+
+tolerateClosedPipes();
+try {
+  await buildProgram(version).parseAsync();
+} catch (error) {
+  const sentence = sentenceOf(error);
+  if (sentence !== undefined) say(sentence);
+  process.exitCode = exitStatusOf(error);
+}

@@ -1,0 +1,122 @@
+// Room: cli. Owns the commands that change snapshots: prepare, view, commit, rm, label.
+import type { Command } from "commander";
+import type { SnapshotKey } from "../domain/identifiers.ts";
+import type { Labels } from "../domain/snapshots.ts";
+import { withClient } from "./client.ts";
+import { AlreadySaid, sentenceOf } from "./failures.ts";
+import { formatLabels } from "./format.ts";
+import { mountListing, snapshotJson } from "./listings.ts";
+import {
+  configOf,
+  examples,
+  type JsonOption,
+  jsonOption,
+  type LabelOption,
+  labelOption,
+  parseKey,
+  parseKeys,
+  parseLabels,
+  type ScopeOption,
+  scopeOption,
+} from "./options.ts";
+import { printJson, printLines, printList, say } from "./output.ts";
+import { fullName, readStore } from "./store.ts";
+
+export function addChanges(program: Command): void {
+  addPrepareOrView(program, "prepare", "make an active snapshot, to be written to, from a committed parent or empty");
+  addPrepareOrView(program, "view", "make a read-only snapshot of a committed parent");
+  addCommit(program);
+  addRm(program);
+  addLabel(program);
+}
+
+function addPrepareOrView(program: Command, verb: "prepare" | "view", description: string): void {
+  program
+    .command(verb)
+    .description(`${description}; prints how to mount it`)
+    .argument("<key>", "the new snapshot's key", parseKey)
+    .argument("[parent]", "a committed snapshot's name, or the unambiguous beginning of a digest", parseKey)
+    .addOption(labelOption())
+    .addOption(jsonOption("one JSON object a mount"))
+    .addOption(scopeOption())
+    .addHelpText("after", verb === "prepare" ? prepareExamples : viewExamples)
+    .action(async (key: SnapshotKey, parent: SnapshotKey | undefined, options: ChangeOptions, command: Command) => {
+      const config = configOf(command);
+      const { mounts } = await withClient(config, (client) => {
+        const payload = {
+          scope: options.scope,
+          key,
+          parent: parent && readStore(config, (database) => fullName(database, options.scope, parent)),
+          labels: options.label ?? {},
+        };
+        return client.call(verb, payload);
+      });
+      await printList(mounts, mountListing, options);
+    });
+}
+
+type ChangeOptions = ScopeOption & LabelOption & JsonOption;
+
+const prepareExamples = examples(
+  ["prepare build", "an empty file system, to be written to"],
+  ["prepare build sha256:ab12cd34ef56", "a writable copy of an unpacked image"],
+  ["prepare big --label containerd.io/snapshot/max-size=20GiB", "with room for 20 GiB"],
+);
+const viewExamples = examples(
+  ["view look sha256:ab12cd34ef56", "read-only, of an unpacked image"],
+  ["view look my-image --json", "its mount as JSON"],
+);
+
+function addCommit(program: Command): void {
+  program
+    .command("commit")
+    .description("turn an active snapshot into a committed one, which never changes again")
+    .argument("<name>", "the committed snapshot's name", parseKey)
+    .argument("<key>", "the active snapshot's key, which goes away", parseKey)
+    .addOption(labelOption())
+    .addOption(scopeOption())
+    .addHelpText("after", examples(["commit my-image build", "keep what was written into 'build' as 'my-image'"]))
+    .action(async (name: SnapshotKey, key: SnapshotKey, options: ScopeOption & LabelOption, command: Command) => {
+      const payload = { scope: options.scope, name, key, labels: options.label ?? {} };
+      await withClient(configOf(command), (client) => client.call("commit", payload));
+    });
+}
+
+function addRm(program: Command): void {
+  program
+    .command("rm")
+    .description("remove snapshots, in the order given; one that fails does not stop the others")
+    .argument("<key...>", "keys of active and view snapshots, names of committed ones, in full", parseKeys)
+    .addOption(scopeOption())
+    .addHelpText("after", examples(["rm build", "remove one"], ["rm child parent", "a parent goes after its children"]))
+    .action(async (keys: readonly SnapshotKey[], { scope }: ScopeOption, command: Command) => {
+      let failures = 0;
+      await withClient(configOf(command), async (client) => {
+        for (const key of keys) {
+          await client.call("remove", { scope, key }).catch((error: unknown) => {
+            failures += 1;
+            say(sentenceOf(error) ?? "");
+          });
+        }
+      });
+      if (failures > 0) throw new AlreadySaid();
+    });
+}
+
+function addLabel(program: Command): void {
+  program
+    .command("label")
+    .description("set labels of a snapshot; an empty value takes the label away")
+    .argument("<name>", "the snapshot's key or name, in full", parseKey)
+    .argument("<label...>", "NAME=VALUE", parseLabels)
+    .addOption(jsonOption("the snapshot as one JSON object"))
+    .addOption(scopeOption())
+    .addHelpText("after", examples(["label build team=edge", "set it"], ["label build team=", "take it away"]))
+    .action(async (key: SnapshotKey, labels: Labels, options: ScopeOption & JsonOption, command: Command) => {
+      const fieldPaths = Object.keys(labels).map((name) => `labels.${name}`);
+      const payload = { scope: options.scope, key, labels, fieldPaths };
+      const snapshot = await withClient(configOf(command), (client) => client.call("update", payload));
+      if (options.json) await printJson(snapshotJson(snapshot));
+      else await printLines([formatLabels(snapshot.labels)].filter((line) => line !== ""));
+    });
+}

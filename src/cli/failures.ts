@@ -1,0 +1,30 @@
+// Room: cli. Owns how a failure ends the program: one sentence on stderr, and an exit status.
+import { CommanderError } from "commander";
+import { printable } from "./format.ts";
+import { Interrupted } from "./interruption.ts";
+import { ReaderGone } from "./output.ts";
+
+/** Every failure was said already, one sentence each; only the exit status remains. */
+export class AlreadySaid extends Error {
+  override readonly name = "AlreadySaid";
+}
+
+/** 0 for help, 1 for a failure, 2 for a wrong command line, 128 + the signal's number for an interruption. */
+export function exitStatusOf(error: unknown): number {
+  if (error instanceof Interrupted) return error.exitStatus;
+  if (error instanceof ReaderGone) return 128 + 13;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  return 1;
+}
+
+/** The line that tells of `error`; undefined when there is nothing (more) to say. */
+export function sentenceOf(error: unknown): string | undefined {
+  if (error instanceof ReaderGone || error instanceof AlreadySaid || error instanceof CommanderError) return undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  return `snapmill: ${oneLine(message)}`;
+}
+
+/** commander's "error: unknown option '--x'\n(Did you mean --y?)" as one of our lines. */
+export const usageSentence = (text: string): string => `snapmill: ${oneLine(text.replace(/^error: /, ""))}`;
+
+const oneLine = (text: string): string => printable(text.trim().replace(/\s*\n\s*/g, " "));

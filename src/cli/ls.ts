@@ -1,0 +1,46 @@
+// Room: cli. Owns `snapmill ls`.
+import type { Command } from "commander";
+import { compileFilters } from "../domain/filters.ts";
+import { walkSnapshots } from "../metadata/walk.ts";
+import { snapshotListing } from "./listings.ts";
+import { accept, configOf, examples, type JsonOption, jsonOption, type ScopeOption, scopeOption } from "./options.ts";
+import { printList } from "./output.ts";
+import { openStore } from "./store.ts";
+
+const syntax = `
+A filter is FIELD, FIELD==VALUE, FIELD!=VALUE or FIELD~=REGULAR-EXPRESSION, several joined by commas (all must hold);
+fields are name, parent, kind and labels.NAME. Of several filters, one must hold.
+`;
+
+export function addLs(program: Command): void {
+  program
+    .command("ls")
+    .description("list snapshots")
+    .argument("[filter...]", "which ones; all without", parseFilters)
+    .option("--full", "digests in full length")
+    .option("-l, --labels", "with their labels")
+    .addOption(jsonOption("one JSON object a snapshot"))
+    .addOption(scopeOption())
+    .addHelpText("after", syntax)
+    .addHelpText(
+      "after",
+      examples(
+        ["ls", "all snapshots"],
+        ["ls kind==active", "those that can be written to"],
+        ["ls 'kind==committed,labels.team==edge'", "both must hold"],
+        ["ls --json | jq -r .key", "names only"],
+      ),
+    )
+    .action(async (filters: readonly string[], options: LsOptions, command: Command) => {
+      using database = openStore(configOf(command));
+      await printList(walkSnapshots(database, { scope: options.scope, filters }), snapshotListing(options), options);
+    });
+}
+
+type LsOptions = ScopeOption & JsonOption & { readonly full?: true; readonly labels?: true };
+
+/** Checked here, so that a filter which cannot be understood is a usage error. */
+function parseFilters(text: string, previous: readonly string[] | undefined): readonly string[] {
+  accept((filter: string) => compileFilters([filter]))(text);
+  return [...(previous ?? []), text];
+}

@@ -1,0 +1,25 @@
+// Room: cli. Owns `snapmill mounts`.
+import { existsSync } from "node:fs";
+import type { Command } from "commander";
+import type { SnapshotKey } from "../domain/identifiers.ts";
+import { mountListing } from "./listings.ts";
+import { configOf, examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "./options.ts";
+import { printList, say } from "./output.ts";
+import { mountsIn, readStore } from "./store.ts";
+
+export function addMounts(program: Command): void {
+  program
+    .command("mounts")
+    .description("show how to mount an active or view snapshot")
+    .argument("<key>", "its key", parseKey)
+    .addOption(jsonOption("one JSON object a mount"))
+    .addOption(scopeOption())
+    .addHelpText("after", examples(["mounts build", "type, device and options"]))
+    .action(async (key: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
+      const config = configOf(command);
+      const mounts = readStore(config, (database) => mountsIn(config, database, options.scope, key));
+      await printList(mounts, mountListing, options);
+      const missing = mounts.find(({ source }) => !existsSync(source));
+      if (missing !== undefined) say(`snapmill: note: ${missing.source} is there only while 'snapmill up' runs`);
+    });
+}

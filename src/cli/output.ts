@@ -1,0 +1,59 @@
+// Room: cli. Owns what is written to stdout and stderr, and what happens when nobody reads it any more.
+import { styleText } from "node:util";
+import { type Column, formatTable } from "./format.ts";
+
+/** The reader of our output went away (`snapmill ls | head -1`): the end of the command, not a failure. */
+export class ReaderGone extends Error {
+  override readonly name = "ReaderGone";
+}
+
+/** Without a listener, a reader that goes away would end the program with a stack trace. */
+export function tolerateClosedPipes(): void {
+  process.stdout.on("error", () => undefined);
+  process.stderr.on("error", () => undefined);
+}
+
+/** Writes `text` to stdout and waits until it is handed over. Throws ReaderGone when nobody reads it. */
+export function write(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => {
+      if (error === null || error === undefined) resolve();
+      else if ("code" in error && error.code === "EPIPE") reject(new ReaderGone());
+      else reject(error);
+    });
+  });
+}
+
+export async function printLines(lines: readonly string[]): Promise<void> {
+  if (lines.length > 0) await write(`${lines.join("\n")}\n`);
+}
+
+export const printJson = (value: unknown): Promise<void> => write(`${JSON.stringify(value)}\n`);
+
+/** A line to stderr: progress, hints and failures, never data. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Bold where stdout is a terminal that shows it and NO_COLOR is not set. */
+export const bold = (text: string): string => styleText("bold", text, { stream: process.stdout, validateStream: true });
+
+/** How a list is shown: as a table for people, or as one JSON object a line. */
+export interface Listing<Item> {
+  readonly columns: readonly Column[];
+  readonly row: (item: Item) => readonly string[];
+  readonly json: (item: Item) => unknown;
+}
+
+export async function printList<Item>(
+  items: Iterable<Item>,
+  listing: Listing<Item>,
+  options: { readonly json?: true },
+): Promise<void> {
+  if (options.json) {
+    for (const item of items) await printJson(listing.json(item));
+    return;
+  }
+  const [titles = "", ...rows] = formatTable(listing.columns, Array.from(items, listing.row));
+  await printLines([bold(titles), ...rows]);
+}

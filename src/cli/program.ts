@@ -1,0 +1,56 @@
+// Room: cli. Owns the command tree: which commands there are, and how the command line is spoken to.
+import { Command } from "commander";
+import { addChanges } from "./changes.ts";
+import { usageSentence } from "./failures.ts";
+import { addImages } from "./images.ts";
+import { addLs } from "./ls.ts";
+import { addMount } from "./mount.ts";
+import { addMounts } from "./mounts.ts";
+import { poolOption, stateDirOption } from "./options.ts";
+import { say } from "./output.ts";
+import { addStat } from "./stat.ts";
+import { addStatus } from "./status.ts";
+import { addUmount } from "./umount.ts";
+import { addUnpack } from "./unpack.ts";
+import { addUp } from "./up.ts";
+import { addUsage } from "./usage.ts";
+
+const firstSteps = `
+Getting started:
+  $ snapmill unpack oci:./image:latest          # nothing need run: it brings up what it needs
+  $ snapmill up                                 # or keep everything running (another terminal)
+  $ snapmill ls                                 # the snapshots that there are now
+  $ snapmill mount sha256:ab12cd34ef56 /mnt     # look at one; the first digits of a digest will do
+
+'snapmill COMMAND --help' tells more, with examples.`;
+
+export function buildProgram(version: string): Command {
+  const program = new Command("snapmill")
+    .description("Unpacks container images into copy-on-write snapshots, through a job queue.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .helpCommand(false)
+    .addOption(stateDirOption())
+    .addOption(poolOption())
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: (text) => say(usageSentence(text)) })
+    .exitOverride()
+    .addHelpText("after", firstSteps);
+
+  program.commandsGroup("Run:");
+  addUp(program);
+  addStatus(program);
+  program.commandsGroup("Images:");
+  addUnpack(program);
+  addImages(program);
+  program.commandsGroup("Look at snapshots:");
+  addLs(program);
+  addStat(program);
+  addUsage(program);
+  addMounts(program);
+  addMount(program);
+  addUmount(program);
+  program.commandsGroup("Change snapshots:");
+  addChanges(program);
+  return program;
+}

@@ -1,0 +1,132 @@
+// Room: cli. Owns `snapmill unpack`.
+import type { Command } from "commander";
+import type { Config } from "../config.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../images/platform.ts";
+import { absoluteReference } from "../images/reference.ts";
+import type { JobClient } from "../jobs/client.ts";
+import type { UnpackedImage, UnpackProgress } from "../jobs/contract.ts";
+import { withPieces } from "../supervisor/pieces.ts";
+import { findRunning } from "../supervisor/running.ts";
+import { connect } from "./client.ts";
+import { AlreadySaid, sentenceOf } from "./failures.ts";
+import { imageJson, imageLines } from "./image-report.ts";
+import { catchInterruption } from "./interruption.ts";
+import { accept, configOf, examples, type JsonOption, jsonOption, wholeNumber } from "./options.ts";
+import { printJson, printLines, say } from "./output.ts";
+import { type ProgressReporter, progressReporter } from "./progress.ts";
+
+export function addUnpack(program: Command): void {
+  program
+    .command("unpack")
+    .description("unpack images into snapshots, a committed one for each chain of layers")
+    .argument("<ref...>", "oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]", parseReferences)
+    .option(
+      "--platform <os/arch>",
+      "which image of a multi-platform index (default: this machine's)",
+      parsePlatformText,
+    )
+    .option("--concurrency <n>", "images at the same time (default: SNAPMILL_UNPACK_WORKERS, or 2)", wholeNumber(1, 64))
+    .addOption(jsonOption("one JSON object an image"))
+    .addHelpText("after", howItRuns)
+    .addHelpText(
+      "after",
+      examples(
+        ["unpack oci:./image:latest", "an OCI layout, as skopeo and buildah write it"],
+        ["unpack docker-archive:busybox.tar", "what 'docker save' wrote"],
+        ["unpack --platform linux/arm64 oci:./image", "for another architecture"],
+        ["unpack --json oci-archive:a.tar oci-archive:b.tar | jq -r .snapshot", "several; where they are now"],
+      ),
+    )
+    .action(async (references: readonly string[], options: UnpackOptions, command: Command) => {
+      const workers = options.concurrency === undefined ? undefined : String(options.concurrency);
+      const config = configOf(command, { SNAPMILL_UNPACK_WORKERS: workers });
+      const wanted = [...new Set(references)];
+      using interruption = catchInterruption();
+      const { signal } = interruption;
+      if ((await findRunning(config)) !== undefined) await unpackAll(config, wanted, options, signal);
+      else await withPieces(config, () => unpackAll(config, wanted, options, signal), { signal });
+    });
+}
+
+const howItRuns = `
+Without a running 'snapmill up' for the state directory, what is needed is brought up, and taken down again at the end.
+An image that fails does not stop the others; layers that are there already are not unpacked again.
+`;
+
+interface UnpackOptions extends JsonOption {
+  readonly platform?: string;
+  readonly concurrency?: number;
+}
+
+/** Made absolute: the worker's directory is not the caller's. */
+const parseReferences = (text: string, previous: readonly string[] | undefined): readonly string[] => [
+  ...(previous ?? []),
+  accept((reference: string) => absoluteReference(reference))(text),
+];
+
+const parsePlatformText = accept((text: string) => formatPlatform(parsePlatform(text)));
+
+/** Throws AlreadySaid when an image failed, and the Interrupted of `signal`. */
+async function unpackAll(
+  config: Config,
+  references: readonly string[],
+  { platform = formatPlatform(hostPlatform()), json }: UnpackOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  await using client = await connect(config);
+  using progress = progressReporter();
+  const waiting = references.values();
+  let failures = 0;
+
+  /** Takes images off the list until there are none left; several do so at the same time. */
+  async function work(): Promise<void> {
+    for (const reference of waiting) {
+      const outcome = await unpackOne(client, { reference, platform }, progress, signal);
+      signal.throwIfAborted();
+      if (outcome.state === "failed") failures += 1;
+      await progress.end(reference, () => report(outcome, reference, json));
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(config.unpackWorkers, references.length) }, work));
+  if (failures > 0) throw new AlreadySaid();
+}
+
+type Outcome =
+  | { readonly state: "unpacked"; readonly image: UnpackedImage; readonly ms: number }
+  | { readonly state: "failed"; readonly error: unknown };
+
+async function unpackOne(
+  client: JobClient,
+  request: { readonly reference: string; readonly platform: string },
+  progress: ProgressReporter,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { reference } = request;
+  const startedMs = performance.now();
+  progress.begin(reference);
+  try {
+    const onProgress = ({ layers }: UnpackProgress) => progress.update(reference, layers);
+    const image = await client.unpack(request, { signal, onProgress });
+    return { state: "unpacked", image, ms: performance.now() - startedMs };
+  } catch (error) {
+    return { state: "failed", error };
+  }
+}
+
+async function report(outcome: Outcome, reference: string, json: true | undefined): Promise<void> {
+  switch (outcome.state) {
+    case "unpacked":
+      if (json) await printJson(imageJson(outcome.image));
+      else await printLines(imageLines(outcome.image, outcome.ms));
+      break;
+    case "failed":
+      say(failureSentence(outcome.error, reference));
+      break;
+  }
+}
+
+/** The failure's sentence, naming the image also where the failure is not the image's own (Redis away, say). */
+function failureSentence(error: unknown, reference: string): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return sentenceOf(message.includes(reference) ? message : `${reference}: ${message}`) ?? "";
+}
