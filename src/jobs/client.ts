@@ -81,11 +81,13 @@ export class JobClient implements AsyncDisposable {
   async call<Name extends PoolJobName>(
     name: Name,
     given: Arguments<Name>,
-    { operationId = freshOperationId(), deadlineMs = callDeadlineMs, signal }: CallOptions = {},
+    { operationId: givenId, deadlineMs = callDeadlineMs, signal }: CallOptions = {},
   ): Promise<Result<Name>> {
     this.#requireOpen();
+    const operationId = givenId ?? freshOperationId();
     const payload = parsePayload(name, { ...given, pool: this.#pool, operationId });
-    const result = await this.#calls.run({ name, operationId, payload }, { deadlineMs, signal }, "take back");
+    const submission: Submission = { name, operationId, payload, isFresh: givenId === undefined };
+    const result = await this.#calls.run(submission, { deadlineMs, signal }, "take back");
     return parseResult(name, result);
   }
 
@@ -100,7 +102,7 @@ export class JobClient implements AsyncDisposable {
     this.#requireOpen();
     const untilMs = performance.now() + deadlineMs;
     const payload = parsePayload("unpack", { ...request, pool: this.#pool, operationId });
-    const submission: Submission = { name: "unpack", operationId, payload };
+    const submission: Submission = { name: "unpack", operationId, payload, isFresh: false };
     const unpacks = await this.#unpackExchange();
     if (await needsAcceptance(unpacks, submission)) {
       await this.call("accept-unpack", { requests: [{ operationId, ...request }] }, { deadlineMs, signal });

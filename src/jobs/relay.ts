@@ -58,7 +58,7 @@ export class UnpackRelay implements AsyncDisposable {
 
   async #enqueue({ operationId, reference, platform }: OutboxEntry): Promise<Relayed> {
     const payload = parsePayload("unpack", { pool: this.#pool, operationId, reference, platform });
-    const stored = await this.#submissions.add({ name: "unpack", operationId, payload });
+    const stored = await this.#submissions.add({ name: "unpack", operationId, payload, isFresh: false });
     if (stored === undefined) return { operationId, state: "added" };
     const kept = await standing(this.#queue, operationId);
     switch (kept.state) {

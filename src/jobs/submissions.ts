@@ -9,6 +9,8 @@ export interface Submission {
   readonly name: JobName;
   readonly operationId: OperationId;
   readonly payload: object;
+  /** Whether the ID was made for this call, so that no job can have it already. */
+  readonly isFresh: boolean;
 }
 
 /** What the queue has under a job's ID already. */
@@ -64,17 +66,21 @@ export class Submissions {
   async #fly(batch: readonly Pending[]): Promise<void> {
     try {
       // In this order on one connection: BullMQ ignores an ID that it has already, and says nothing of it.
-      const looks = this.#connection.pipeline();
-      for (const { submission } of batch) looks.hmget(this.#queue.toKey(submission.operationId), "name", "data");
-      const looked = looks.exec();
+      const looks = batch.map(({ submission }) => this.#stored(submission));
       const added = this.#queue.addBulk(batch.map(({ submission }) => asBulkJob(submission)));
-      const [stored] = await Promise.all([looked, added]);
+      const [stored] = await Promise.all([Promise.all(looks), added]);
       batch.forEach(({ resolve }, index) => {
-        resolve(asStoredJob(stored?.[index]));
+        resolve(stored[index]);
       });
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
+  }
+
+  async #stored({ operationId, isFresh }: Submission): Promise<StoredJob | undefined> {
+    if (isFresh) return undefined;
+    const [name, data] = await this.#connection.hmget(this.#queue.toKey(operationId), "name", "data");
+    return typeof name === "string" && typeof data === "string" ? { name, payload: JSON.parse(data) } : undefined;
   }
 }
 
@@ -83,12 +89,3 @@ const asBulkJob = ({ name, operationId, payload }: Submission) => ({
   data: payload,
   opts: { jobId: operationId },
 });
-
-function asStoredJob(answer: [Error | null, unknown] | undefined): StoredJob | undefined {
-  if (answer === undefined) return undefined;
-  const [error, fields] = answer;
-  if (error !== null) throw error;
-  const [name, data]: unknown[] = Array.isArray(fields) ? fields : [];
-  if (typeof name !== "string" || typeof data !== "string") return undefined;
-  return { name, payload: JSON.parse(data) };
-}
