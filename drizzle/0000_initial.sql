@@ -63,7 +63,8 @@ CREATE TABLE `outbox` (
 	`operation_id` text PRIMARY KEY NOT NULL,
 	`job` text NOT NULL,
 	`payload` text NOT NULL,
-	`created_at_ms` integer NOT NULL
+	`created_at_ms` integer NOT NULL,
+	`cancelled_at_ms` integer
 );
 --> statement-breakpoint
 CREATE INDEX `outbox_created` ON `outbox` (`created_at_ms`);--> statement-breakpoint

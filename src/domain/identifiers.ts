@@ -48,7 +48,8 @@ export const scope = matching<"Scope">(
 export function snapshotKey(text: string): SnapshotKey {
   const lengthBytes = Buffer.byteLength(text);
   if (lengthBytes === 0) throw invalidArgument("a snapshot's key or name must not be empty");
-  if (lengthBytes > 1024) throw invalidArgument(`a snapshot's key or name has at most 1024 bytes, this one ${lengthBytes}`);
+  if (lengthBytes > 1024)
+    throw invalidArgument(`a snapshot's key or name has at most 1024 bytes, this one ${lengthBytes}`);
   if (text.includes("\0")) throw invalidArgument("a snapshot's key or name must not contain a NUL character");
   return text as SnapshotKey;
 }
@@ -76,6 +77,13 @@ export function deviceId(value: number): DeviceId {
 }
 
 export const deviceName = (pool: PoolName, serial: number): DeviceName => `${pool}-snap-${serial}` as DeviceName;
+
+/** The number in the name of a device of `pool`; undefined when the name is not one of this pool's. */
+export function deviceNumber(pool: PoolName, name: DeviceName): number | undefined {
+  const prefix = `${pool}-snap-`;
+  const digits = name.startsWith(prefix) ? name.slice(prefix.length) : "";
+  return /^[1-9]\d{0,14}$/.test(digits) ? Number(digits) : undefined;
+}
 
 /** The chain ID of `layer` on `parent`, as the OCI image specification computes it. */
 export function childChainId(parent: ChainId | undefined, layer: DiffId): ChainId {

@@ -52,6 +52,8 @@ export function checkLabels(labels: Labels): Labels {
 export const labelNames = {
   /** Size of this snapshot's device, a size like "20GiB"; never below its parent's. */
   maxSize: "containerd.io/snapshot/max-size",
+  /** Set by snapmill, for people and for containerd: the truth stands with the device. */
+  fsType: "containerd.io/snapshot/devmapper/fstype",
   /** On the active snapshot of a running unpack: the chain ID that it will be committed as. */
   unpackChain: "snapmill.io/unpack.chain-id",
   /** On a committed layer: the image that brought it, for people. */

@@ -1,6 +1,6 @@
 // Room: drivers. Owns the port: what every kind of pool can do with copy-on-write block devices.
 import type { DeviceRef } from "../domain/devices.ts";
-import type { DeviceName } from "../domain/identifiers.ts";
+import type { DeviceId, DeviceName } from "../domain/identifiers.ts";
 
 export const driverNames = ["reflink", "devicemapper"] as const;
 export type DriverName = (typeof driverNames)[number];
@@ -13,6 +13,8 @@ export interface PoolUsage {
 /** A device that a driver found in its pool or active on the host, whether or not a database knows it. */
 export interface FoundDevice {
   readonly deviceName: DeviceName;
+  /** Always set by a driver whose pool knows devices by ID; absent from one that goes by name. */
+  readonly deviceId?: DeviceId;
   /** In the pool: its content exists. Not in the pool: only an activation was left behind. */
   readonly inPool: boolean;
   readonly active: boolean;

@@ -131,6 +131,15 @@ export function setDeviceState(
   prepared(database).setState.run({ number, state, operationId: operationId ?? null });
 }
 
+/** Makes of a half-made device, template or not, one that is to be removed and is nothing else. */
+export function retireDevice(database: Database, number: number): void {
+  database.drizzle
+    .update(devices)
+    .set({ role: "snapshot", templateKey: null, state: "removing", operationId: null })
+    .where(eq(devices.number, number))
+    .run();
+}
+
 /** Forgets a device whose deletion from the pool was confirmed: its ID may be used again, its name never. */
 export function dropDevice(database: Database, device: DeviceRecord): void {
   database.drizzle.delete(devices).where(eq(devices.number, device.number)).run();
@@ -153,6 +162,20 @@ export const listDevicesInState = (database: Database, states: DeviceState[], li
     .from(devices)
     .where(inArray(devices.state, states))
     .orderBy(desc(devices.number))
+    .limit(limit)
+    .all()
+    .map((row) => toRecord(database, row));
+
+/** Active devices that only committed snapshots are on: they were in use when those were committed. */
+export const listLeftActive = (database: Database, limit: number): DeviceRecord[] =>
+  database.drizzle
+    .select()
+    .from(devices)
+    .where(
+      sql`${devices.state} = 'activated'
+        and exists (select 1 from snapshots where device = ${devices.number})
+        and not exists (select 1 from snapshots where device = ${devices.number} and kind <> 'committed')`,
+    )
     .limit(limit)
     .all()
     .map((row) => toRecord(database, row));

@@ -1,5 +1,5 @@
 // Room: metadata. Owns what must still be queued, so that losing Redis loses no work that was accepted.
-import { asc, eq } from "drizzle-orm";
+import { and, asc, eq, isNotNull, isNull, lt } from "drizzle-orm";
 import type { OperationId } from "../domain/identifiers.ts";
 import type { Database } from "./database.ts";
 import { outbox } from "./schema.ts";
@@ -25,11 +25,39 @@ export function dropFromOutbox(database: Database, operationId: OperationId): vo
   database.drizzle.delete(outbox).where(eq(outbox.operationId, operationId)).run();
 }
 
-/** All entries, oldest first. */
+/** Marks an entry, if it is still there: whoever has its job gives it up, and it is queued no more. */
+export function cancelInOutbox(database: Database, operationId: OperationId): void {
+  database.drizzle.update(outbox).set({ cancelledAtMs: Date.now() }).where(eq(outbox.operationId, operationId)).run();
+}
+
+export function isCancelled(database: Database, operationId: OperationId): boolean {
+  const entry = database.drizzle
+    .select({ cancelledAtMs: outbox.cancelledAtMs })
+    .from(outbox)
+    .where(eq(outbox.operationId, operationId))
+    .get();
+  return (entry?.cancelledAtMs ?? null) !== null;
+}
+
+/** Forgets what was cancelled before `beforeMs`. */
+export function pruneCancelled(database: Database, beforeMs: number): void {
+  database.drizzle
+    .delete(outbox)
+    .where(and(isNotNull(outbox.cancelledAtMs), lt(outbox.cancelledAtMs, beforeMs)))
+    .run();
+}
+
+/** All entries that are not cancelled, oldest first. */
 export const pendingOutbox = (database: Database): OutboxEntry[] =>
   database.drizzle
     .select()
     .from(outbox)
+    .where(isNull(outbox.cancelledAtMs))
     .orderBy(asc(outbox.createdAtMs), asc(outbox.operationId))
     .all()
-    .map((row) => ({ ...row, payload: JSON.parse(row.payload) as unknown }));
+    .map(({ operationId, job, payload, createdAtMs }) => ({
+      operationId,
+      job,
+      payload: JSON.parse(payload) as unknown,
+      createdAtMs,
+    }));

@@ -155,7 +155,10 @@ export const images = sqliteTable(
   (table) => [primaryKey({ columns: [table.reference, table.platform] }), index("images_chain_id").on(table.chainId)],
 );
 
-/** What must still be queued, however often Redis forgets it. `payload` is JSON. */
+/**
+ * What must still be queued, however often Redis forgets it. `payload` is JSON. A cancelled entry is queued no more; it
+ * stays for as long as the journal remembers, so that whoever still has the job gives it up.
+ */
 export const outbox = sqliteTable(
   "outbox",
   {
@@ -163,6 +166,7 @@ export const outbox = sqliteTable(
     job: text().notNull(),
     payload: text().notNull(),
     createdAtMs: integer("created_at_ms").notNull(),
+    cancelledAtMs: integer("cancelled_at_ms"),
   },
   (table) => [index("outbox_created").on(table.createdAtMs)],
 );

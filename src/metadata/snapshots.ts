@@ -228,11 +228,13 @@ export function commitSnapshot(database: Database, snapshot: SnapshotRecord, com
   insertLabels(database, snapshot.number, commit.labels);
 }
 
-/** Replaces a snapshot's labels and moves its time of update on. */
-export function replaceLabels(database: Database, snapshot: SnapshotRecord, replacement: Labels): void {
-  prepared(database).touch.run({ number: snapshot.number, nowMs: Date.now() });
+/** Replaces a snapshot's labels and moves its time of update on, to the one that it returns. */
+export function replaceLabels(database: Database, snapshot: SnapshotRecord, replacement: Labels): number {
+  const nowMs = Date.now();
+  prepared(database).touch.run({ number: snapshot.number, nowMs });
   prepared(database).dropLabels.run({ snapshot: snapshot.number });
   insertLabels(database, snapshot.number, replacement);
+  return nowMs;
 }
 
 function insertLabels(database: Database, snapshot: number, added: Labels): void {

@@ -12,7 +12,14 @@ import {
   recordIntent,
   settleInterrupted,
 } from "../../src/metadata/journal.ts";
-import { addToOutbox, dropFromOutbox, pendingOutbox } from "../../src/metadata/outbox.ts";
+import {
+  addToOutbox,
+  cancelInOutbox,
+  dropFromOutbox,
+  isCancelled,
+  pendingOutbox,
+  pruneCancelled,
+} from "../../src/metadata/outbox.ts";
 import { anOperation, temporaryDatabase } from "./support.ts";
 
 const request = (payload: unknown = { key: "k", labels: { a: "1", b: "2" } }) => ({
@@ -84,6 +91,20 @@ describe("the outbox", () => {
     for (const { operationId } of entries) dropFromOutbox(database, operationId);
     expect(pendingOutbox(database)).toEqual([]);
   });
+});
+
+test("a cancelled entry of the outbox is pending no more, but remembered until it is pruned", () => {
+  using database = temporaryDatabase();
+  const operationId = anOperation();
+  addToOutbox(database, { operationId, job: "unpack", payload: {} });
+  expect(isCancelled(database, operationId)).toBe(false);
+  cancelInOutbox(database, operationId);
+  pruneCancelled(database, Date.now() - 1000);
+  addToOutbox(database, { operationId, job: "unpack", payload: {} });
+  expect(pendingOutbox(database)).toEqual([]);
+  expect(isCancelled(database, operationId)).toBe(true);
+  pruneCancelled(database, Date.now() + 1000);
+  expect(isCancelled(database, operationId)).toBe(false);
 });
 
 describe("images", () => {

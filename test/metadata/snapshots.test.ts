@@ -1,6 +1,7 @@
 // Tests the records of snapshots: reading, walking, mounts and usage.
 import { describe, expect, test } from "bun:test";
 import { type DeviceName, scope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { transact } from "../../src/metadata/database.ts";
 import { setDeviceState } from "../../src/metadata/devices.ts";
 import {
   childOf,
@@ -88,26 +89,32 @@ describe("a walk", () => {
   test("visits a scope's snapshots in order, over many pages, also while they change", () => {
     using database = temporaryDatabase();
     const keys = Array.from({ length: 700 }, (_, index) => `key ${String(index).padStart(4, "0")}`);
-    for (const key of keys) addActive(database, key);
+    transact(database, () => {
+      for (const key of keys) addActive(database, key);
+    });
     addActive(database, "key 0000", { inScope: scope("other") });
     expect([...walkSnapshots(database, { scope: testScope })].map(({ key }) => key as string)).toEqual(keys);
     const seen: string[] = [];
-    for (const { key } of walkSnapshots(database, { scope: testScope })) {
-      seen.push(key);
-      dropSnapshot(database, findSnapshot(database, testScope, key));
-    }
+    transact(database, () => {
+      for (const { key } of walkSnapshots(database, { scope: testScope })) {
+        seen.push(key);
+        dropSnapshot(database, findSnapshot(database, testScope, key));
+      }
+    });
     expect(seen).toEqual(keys);
   });
 
   test("with filters finds the same by an index as by looking at everything", () => {
     using database = temporaryDatabase();
     const base = addCommitted(database, "base", 1, { labels: { layer: "0" } });
-    for (let index = 0; index < 600; index += 1) {
-      addActive(database, `a${index}`, {
-        labels: { layer: String(index % 3), "x.y/z": "v" },
-        ...(index % 2 === 0 && { parent: base }),
-      });
-    }
+    transact(database, () => {
+      for (let index = 0; index < 600; index += 1) {
+        addActive(database, `a${index}`, {
+          labels: { layer: String(index % 3), "x.y/z": "v" },
+          ...(index % 2 === 0 && { parent: base }),
+        });
+      }
+    });
     addActive(database, "a1", { inScope: scope("other"), labels: { layer: "1" } });
     const count = (...filters: string[]) => [...walkSnapshots(database, { scope: testScope, filters })].length;
     expect(count("labels.layer==1")).toBe(200);

@@ -1,0 +1,74 @@
+// Room: snapshotter. Owns cleanup: what earlier operations, dead unpacks and time have left behind.
+import { type ChainId, type OperationId, ownScope } from "../domain/identifiers.ts";
+import { labelNames } from "../domain/snapshots.ts";
+import { transact } from "../metadata/database.ts";
+import { listDevicesInState, listLeftActive, setDeviceState } from "../metadata/devices.ts";
+import { pruneJournal } from "../metadata/journal.ts";
+import { pruneCancelled } from "../metadata/outbox.ts";
+import { deviceOf } from "../metadata/snapshots.ts";
+import { walkSnapshots } from "../metadata/walk.ts";
+import type { Context } from "./context.ts";
+import { type EffectOperation, success } from "./operations.ts";
+import { deactivateUnlessBusy, type Removal, removeDevices } from "./take-down.ts";
+
+export interface CleanupResult {
+  readonly removedDevices: number;
+  readonly removedSnapshots: number;
+}
+
+/** Each is done in part when there is more: a cleanup must not hold up what waits behind it for long. */
+const limits = { devices: 1000, journalBatch: 500, journalBatches: 20 } as const;
+
+/** An answer can be asked for again for a week: longer than any queue keeps a job and any caller its patience. */
+export const journalKeptMs = 7 * 24 * 60 * 60 * 1000;
+
+export function cleanup(context: Context, operationId: OperationId): EffectOperation<CleanupResult> {
+  return {
+    kind: "effect",
+    request: { operationId, job: "cleanup", payload: {} },
+    intend: () => async () => {
+      const removed = await finishRemovals(context);
+      const swept = await sweepDeadUnpacks(context);
+      await deactivateCommitted(context);
+      prune(context);
+      return success(() => ({
+        removedDevices: removed.removedDevices + swept.removedDevices,
+        removedSnapshots: removed.removedSnapshots + swept.removedSnapshots,
+      }));
+    },
+  };
+}
+
+const finishRemovals = (context: Context): Promise<Removal> =>
+  removeDevices(context, listDevicesInState(context.database, ["removing"], limits.devices));
+
+/**
+ * Removes the active snapshots of unpacks whose process is gone. They are listed before their chain is looked at: an
+ * attempt holds its chain's lock from before its snapshot exists until after it is gone.
+ */
+async function sweepDeadUnpacks(context: Context): Promise<Removal> {
+  const { database } = context;
+  const filters = [`kind==active,labels."${labelNames.unpackChain}"`];
+  const attempts = [...walkSnapshots(database, { scope: ownScope, filters })];
+  const dead = attempts.filter(({ labels }) => context.isChainAbandoned(labels[labelNames.unpackChain] as ChainId));
+  const devices = dead.map(({ scope, key }) => deviceOf(database, scope, key));
+  return removeDevices(context, devices.slice(0, limits.devices));
+}
+
+/** Snapshots that were committed while mounted keep their device active until nobody uses it. */
+async function deactivateCommitted(context: Context): Promise<void> {
+  const { database } = context;
+  for (const device of listLeftActive(database, limits.devices)) {
+    const resting = await deactivateUnlessBusy(context, device).catch(() => false);
+    if (resting) transact(database, () => setDeviceState(database, device.number, "deactivated"));
+  }
+}
+
+function prune({ database }: Context): void {
+  const beforeMs = Date.now() - journalKeptMs;
+  transact(database, () => pruneCancelled(database, beforeMs));
+  for (let batch = 0; batch < limits.journalBatches; batch += 1) {
+    const pruned = transact(database, () => pruneJournal(database, beforeMs, limits.journalBatch));
+    if (pruned < limits.journalBatch) return;
+  }
+}

@@ -1,0 +1,21 @@
+// Room: snapshotter. Owns what every verb is given: the database, the driver, and how new devices are made.
+import type { FsType } from "../domain/devices.ts";
+import type { ChainId, PoolName } from "../domain/identifiers.ts";
+import type { Driver } from "../drivers/port.ts";
+import type { Database } from "../metadata/database.ts";
+import type { FaultPoint } from "../system/faults.ts";
+
+export interface Context {
+  readonly database: Database;
+  readonly driver: Driver;
+  readonly pool: PoolName;
+  /** File system and size of a base snapshot; a child has its parent's, or more by label. */
+  readonly fsType: FsType;
+  /** Arguments of mkfs in place of snapmill's own. */
+  readonly fsOptions: readonly string[] | undefined;
+  readonly deviceSizeBytes: number;
+  /** Whether nobody works on unpacking this chain any more, so that what an attempt left behind can go. */
+  readonly isChainAbandoned: (chain: ChainId) => boolean;
+  /** Called at each named point between effects: tests end the process there. */
+  readonly reach: (point: FaultPoint) => void;
+}

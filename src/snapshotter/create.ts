@@ -1,0 +1,122 @@
+// Room: snapshotter. Owns what prepare and view have in common: a new snapshot on a device of its own.
+import { alreadyExists, failedPrecondition, invalidArgument } from "../domain/errors.ts";
+import type { OperationId, Scope, SnapshotKey } from "../domain/identifiers.ts";
+import { checkLabels, type Labels, labelNames, type Mount } from "../domain/snapshots.ts";
+import { withoutEmpty } from "../domain/update-mask.ts";
+import { type DeviceRecord, insertDevice, setDeviceState } from "../metadata/devices.ts";
+import {
+  deviceUnder,
+  findSnapshot,
+  insertSnapshot,
+  lookUpSnapshot,
+  mountOf,
+  type SnapshotRecord,
+} from "../metadata/snapshots.ts";
+import { growFileSystem } from "../system/filesystems.ts";
+import type { Context } from "./context.ts";
+import { deviceSizeFor } from "./device-size.ts";
+import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { recordTakenBack, takeBack } from "./take-down.ts";
+import { ensureTemplate } from "./template.ts";
+
+export interface CreateRequest {
+  readonly scope: Scope;
+  readonly key: SnapshotKey;
+  /** A committed snapshot's name; undefined: a base, with an empty file system. */
+  readonly parent?: SnapshotKey | undefined;
+  readonly labels: Labels;
+}
+
+export interface Mounts {
+  readonly mounts: Mount[];
+}
+
+interface Creation extends CreateRequest {
+  readonly kind: "active" | "view";
+  readonly operationId: OperationId;
+}
+
+/**
+ * Which check comes first is containerd's: a missing parent is not_found, one that is not committed invalid_argument,
+ * and only then a taken key already_exists.
+ */
+export function createSnapshot(
+  context: Context,
+  operationId: OperationId,
+  kind: "active" | "view",
+  request: CreateRequest,
+): EffectOperation<Mounts> {
+  const { database } = context;
+  const creation: Creation = { ...request, kind, operationId };
+  return {
+    kind: "effect",
+    request: { operationId, job: kind === "view" ? "view" : "prepare", payload: request },
+    intend() {
+      const parent = committedParent(context, request);
+      if (lookUpSnapshot(database, request.scope, request.key) !== undefined) {
+        throw alreadyExists(`snapshot ${JSON.stringify(request.key)} exists already in scope ${request.scope}`);
+      }
+      checkLabels(request.labels);
+      const origin = parent === undefined ? undefined : usableDevice(context, parent);
+      const device = insertDevice(database, { ...shapeOf(context, creation, origin), operationId });
+      return () => makeDevice(context, creation, parent, origin, device);
+    },
+  };
+}
+
+function committedParent({ database }: Context, { scope, parent }: CreateRequest): SnapshotRecord | undefined {
+  if (parent === undefined) return undefined;
+  const snapshot = findSnapshot(database, scope, parent);
+  if (snapshot.kind !== "committed") {
+    throw invalidArgument(`parent ${JSON.stringify(parent)} is not committed: it is ${snapshot.kind}`);
+  }
+  return snapshot;
+}
+
+function usableDevice({ database }: Context, parent: SnapshotRecord): DeviceRecord {
+  const device = deviceUnder(database, parent);
+  if (device.state === "faulty" || device.state === "removing") {
+    throw failedPrecondition(
+      `parent ${JSON.stringify(parent.key)} cannot be used: its device ${device.deviceName} is ${device.state}`,
+    );
+  }
+  return device;
+}
+
+function shapeOf(context: Context, { kind, labels }: Creation, origin: DeviceRecord | undefined) {
+  const fsType = origin?.fsType ?? context.fsType;
+  // A view shows its parent as it is: there is nothing to make room for.
+  if (kind === "view" && origin !== undefined) return { fsType, sizeBytes: origin.sizeBytes };
+  const sizes = { parentBytes: origin?.sizeBytes, defaultBytes: context.deviceSizeBytes };
+  return { fsType, sizeBytes: deviceSizeFor({ fsType, labels, ...sizes }) };
+}
+
+async function makeDevice(
+  context: Context,
+  creation: Creation,
+  parent: SnapshotRecord | undefined,
+  origin: DeviceRecord | undefined,
+  device: DeviceRecord,
+): Promise<Settlement<Mounts>> {
+  const { database, driver, reach } = context;
+  reach("prepare.intended");
+  try {
+    const { fsType, sizeBytes } = device;
+    const from = origin ?? (await ensureTemplate(context, { fsType, sizeBytes, operationId: creation.operationId }));
+    await driver.snapshot(from, device);
+    reach("prepare.created");
+    await driver.activate(device);
+    if (sizeBytes > from.sizeBytes) await growFileSystem(driver.devicePath(device.deviceName), fsType);
+    reach("prepare.activated");
+  } catch (error) {
+    const gone = await takeBack(context, device);
+    return failure(error, () => recordTakenBack(context, device, gone));
+  }
+  return success(() => {
+    const { scope, key, kind } = creation;
+    const labels = { ...withoutEmpty(creation.labels), [labelNames.fsType]: device.fsType };
+    insertSnapshot(database, { scope, key, kind, parentNumber: parent?.number, deviceNumber: device.number, labels });
+    setDeviceState(database, device.number, "activated");
+    return { mounts: [mountOf(kind, device, (name) => driver.devicePath(name))] };
+  });
+}

@@ -1,0 +1,34 @@
+// Room: snapshotter. Owns how large a new snapshot's device is.
+import type { FsType } from "../domain/devices.ts";
+import { invalidArgument } from "../domain/errors.ts";
+import { type Labels, labelNames } from "../domain/snapshots.ts";
+import { formatSize, parseSize } from "../domain/units.ts";
+
+const mebibyte = 2 ** 20;
+
+/** Below these, mkfs refuses (xfs) or leaves next to nothing beside the journal (ext4). */
+const smallestBytes: Readonly<Record<FsType, number>> = { ext4: 16 * mebibyte, xfs: 300 * mebibyte };
+
+export interface SizeRequest {
+  readonly fsType: FsType;
+  readonly labels: Labels;
+  /** The parent's; a child is never smaller. */
+  readonly parentBytes: number | undefined;
+  /** What a base gets without a label. */
+  readonly defaultBytes: number;
+}
+
+/** The device's size in bytes, a multiple of 1 MiB. Throws invalid_argument when the label is no size, or too small. */
+export function deviceSizeFor({ fsType, labels, parentBytes, defaultBytes }: SizeRequest): number {
+  const label = labels[labelNames.maxSize];
+  if (label === undefined || label === "") return parentBytes ?? wholeMebibytes(defaultBytes);
+  const askedBytes = wholeMebibytes(parseSize(label));
+  if (parentBytes === undefined && askedBytes < smallestBytes[fsType]) {
+    throw invalidArgument(
+      `label ${labelNames.maxSize}: ${label} is too small for ${fsType}, which takes at least ${formatSize(smallestBytes[fsType])}`,
+    );
+  }
+  return Math.max(parentBytes ?? 0, askedBytes);
+}
+
+const wholeMebibytes = (bytes: number): number => Math.ceil(bytes / mebibyte) * mebibyte;

@@ -1,0 +1,60 @@
+// Room: snapshotter. Owns what an operation is to the lane: its steps, and how each one leads to the next.
+import { aborted, asSnapmillError, isSnapmillError, type SnapmillError } from "../domain/errors.ts";
+import type { Request } from "../metadata/journal.ts";
+
+/** An operation that changes the database and nothing else. */
+export interface MetadataOperation<Result> {
+  readonly kind: "metadata";
+  readonly request: Request;
+  /** Runs in a transaction, of which its part is undone when it throws. */
+  readonly apply: () => Result;
+}
+
+/**
+ * An operation on devices. Each step returns the next: `intend` checks and records what is about to happen, in a
+ * transaction; the effects run outside of any; what came of them is recorded in a second transaction, with the answer.
+ */
+export interface EffectOperation<Result> {
+  readonly kind: "effect";
+  readonly request: Request;
+  readonly intend: () => Act<Result>;
+}
+
+export type Operation<Result> = MetadataOperation<Result> | EffectOperation<Result>;
+
+/** The effects. Does not throw for what can go wrong with a device: it takes back what it did, and settles a failure. */
+export type Act<Result> = () => Promise<Settlement<Result>>;
+
+export interface Settlement<Result> {
+  /** Nobody knows what the effects were: the pool is put in order before anything else happens. */
+  readonly effectUnknown: boolean;
+  /** Runs in a transaction, and answers. */
+  readonly record: () => Outcome<Result>;
+}
+
+export type Outcome<Result> =
+  | { readonly outcome: "result"; readonly result: Result }
+  | { readonly outcome: "failure"; readonly failure: SnapmillError };
+
+export const success = <Result>(record: () => Result): Settlement<Result> => ({
+  effectUnknown: false,
+  record: () => ({ outcome: "result", result: record() }),
+});
+
+/**
+ * Effects that failed. A command that ran out of time may still have its effect: that is not a final failure but a
+ * reason to look at the pool before anything else is done, and for the caller to try again.
+ */
+export function failure(error: unknown, record?: () => void): Settlement<never> {
+  const effectUnknown = isSnapmillError(error, "deadline_exceeded");
+  const answer = effectUnknown
+    ? aborted(`${error.message}; the pool is put in order, then the same operation can be tried again`, error)
+    : asSnapmillError(error);
+  return {
+    effectUnknown,
+    record: () => {
+      record?.();
+      return { outcome: "failure", failure: answer };
+    },
+  };
+}

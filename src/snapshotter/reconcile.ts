@@ -1,0 +1,79 @@
+// Room: snapshotter. Owns putting the pool in order: what the database says and what is really there are made to agree.
+import { deviceNumber, maxDeviceId, type OperationId, deviceId as toDeviceId } from "../domain/identifiers.ts";
+import type { FoundDevice } from "../drivers/port.ts";
+import { transact } from "../metadata/database.ts";
+import { type DeviceRecord, lastDeviceNumber, listDevices, skipDeviceNumbers } from "../metadata/devices.ts";
+import { forgetOperation, interruptedOperations } from "../metadata/journal.ts";
+import type { Context } from "./context.ts";
+import { finishInterrupted } from "./reconcile-device.ts";
+
+/** What was found and done, a sentence each; empty when all was in order. */
+export interface RecoveryReport {
+  readonly lines: readonly string[];
+}
+
+/**
+ * Finishes or undoes whatever was half-way when a worker died or a command ran out of time; brings active snapshots
+ * back after a reboot; marks devices faulty whose content is gone. No operation is under way meanwhile. One device that
+ * cannot be put in order does not keep the others from it: it is reported, and tried again the next time.
+ */
+export async function reconcile(context: Context): Promise<RecoveryReport> {
+  const { database, driver } = context;
+  const lines: string[] = [];
+  const found = new Map((await driver.list()).map((device) => [device.deviceName, device]));
+  for (const device of listDevices(database)) {
+    lines.push(...(await inWords(device, () => finishInterrupted(context, device, found.get(device.deviceName)))));
+    found.delete(device.deviceName);
+  }
+  for (const stranger of found.values())
+    lines.push(...(await inWords(stranger, () => meetStranger(context, stranger))));
+  lines.push(...forgetInterrupted(context));
+  return { lines };
+}
+
+async function inWords(
+  { deviceName }: Pick<DeviceRecord, "deviceName">,
+  action: () => Promise<readonly string[]>,
+): Promise<readonly string[]> {
+  try {
+    return await action();
+  } catch (error) {
+    return [
+      `device ${deviceName} could not be put in order: ${error instanceof Error ? error.message : String(error)}`,
+    ];
+  }
+}
+
+/**
+ * A device in the pool that no record knows. It is ours to delete only when its number was handed out by this database
+ * and its record dropped, which happens after its deletion was confirmed: a command that had run out of time came
+ * through late. A number that this database never reached is another one's (a restored backup, a new database over an
+ * old pool): it may be somebody's content, so it stays, and its name is not given to a new device.
+ */
+async function meetStranger(
+  { database, driver, pool }: Context,
+  { deviceName, deviceId, inPool }: FoundDevice,
+): Promise<string[]> {
+  const number = deviceNumber(pool, deviceName);
+  if (number === undefined) return [`device ${deviceName} in the pool is not snapmill's: left alone`];
+  if (number > lastDeviceNumber(database)) {
+    transact(database, () => skipDeviceNumbers(database, number));
+    return [`device ${deviceName} is not known to this database, which may be older than the pool: left alone`];
+  }
+  // A driver that goes by ID has said which; to one that goes by name the last ID, hardly anybody's, says nothing.
+  const device = { deviceName, deviceId: deviceId ?? toDeviceId(maxDeviceId), sizeBytes: 0 };
+  if (await driver.isBusy(device)) return [`device ${deviceName} was removed before, but is in use: left alone`];
+  await driver.deactivate(device);
+  if (inPool) await driver.delete(device);
+  return [`device ${deviceName} was left over from a removal: deleted`];
+}
+
+/** Whatever is still intended has been undone or finished above: the same request may be made again. */
+function forgetInterrupted({ database }: Context): string[] {
+  const forgotten: readonly { readonly operationId: OperationId; readonly job: string }[] =
+    interruptedOperations(database);
+  transact(database, () => {
+    for (const { operationId } of forgotten) forgetOperation(database, operationId);
+  });
+  return forgotten.map(({ operationId, job }) => `operation ${operationId} (${job}) was interrupted: undone`);
+}

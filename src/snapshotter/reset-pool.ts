@@ -1,0 +1,41 @@
+// Room: snapshotter. Owns reset-pool: every snapshot and device goes.
+import { failedPrecondition } from "../domain/errors.ts";
+import type { OperationId } from "../domain/identifiers.ts";
+import { listDevices } from "../metadata/devices.ts";
+import { forgetAllImages } from "../metadata/images.ts";
+import type { Context } from "./context.ts";
+import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { removeDevices } from "./take-down.ts";
+
+export interface ResetResult {
+  readonly removedDevices: number;
+}
+
+/** Nothing is removed while one device is in use: failed_precondition names it. */
+export function resetPool(context: Context, operationId: OperationId): EffectOperation<ResetResult> {
+  return {
+    kind: "effect",
+    request: { operationId, job: "reset-pool", payload: {} },
+    intend: () => () => removeEverything(context),
+  };
+}
+
+async function removeEverything(context: Context): Promise<Settlement<ResetResult>> {
+  const { database, driver } = context;
+  try {
+    const devices = listDevices(database);
+    for (const device of devices) {
+      if (await driver.isBusy(device)) {
+        throw failedPrecondition(`the pool cannot be reset: device ${device.deviceName} is in use; unmount it first`);
+      }
+    }
+    const { removedDevices, left } = await removeDevices(context, devices);
+    if (left.length > 0) throw failedPrecondition(`the pool was reset in part: ${left.join("; ")}`);
+    return success(() => {
+      forgetAllImages(database);
+      return { removedDevices };
+    });
+  } catch (error) {
+    return failure(error);
+  }
+}

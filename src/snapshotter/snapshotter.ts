@@ -1,0 +1,101 @@
+// Room: snapshotter. Owns the snapshotter: the verbs on one pool, executed one after the other.
+import type { FsType } from "../domain/devices.ts";
+import type { ChainId, OperationId, PoolName } from "../domain/identifiers.ts";
+import type { Snapshot } from "../domain/snapshots.ts";
+import type { Driver } from "../drivers/port.ts";
+import type { Database } from "../metadata/database.ts";
+import { assertPoolOwned, takePoolOver } from "../metadata/pool.ts";
+import { type FaultPoint, reach } from "../system/faults.ts";
+import { type AcceptUnpackRequest, acceptUnpack } from "./accept-unpack.ts";
+import { type CleanupResult, cleanup } from "./cleanup.ts";
+import { type CommitRequest, commit } from "./commit.ts";
+import type { Context } from "./context.ts";
+import type { CreateRequest, Mounts } from "./create.ts";
+import { createLane } from "./lane.ts";
+import { prepare } from "./prepare.ts";
+import { type RecoveryReport, reconcile } from "./reconcile.ts";
+import { type RemoveRequest, remove } from "./remove.ts";
+import { type ResetResult, resetPool } from "./reset-pool.ts";
+import { type SettleUnpackRequest, settleUnpack } from "./settle-unpack.ts";
+import { type UpdateRequest, update } from "./update.ts";
+import { view } from "./view.ts";
+
+export interface SnapshotterOptions {
+  readonly database: Database;
+  /** Opened already. */
+  readonly driver: Driver;
+  readonly pool: PoolName;
+  readonly fsType: FsType;
+  /** Arguments of mkfs in place of snapmill's own. */
+  readonly fsOptions?: readonly string[];
+  readonly deviceSizeBytes: number;
+  /**
+   * Whether no process works on unpacking this chain: cleanup then removes what attempts at it left. Default: never.
+   */
+  readonly isChainAbandoned?: (chain: ChainId) => boolean;
+  /** Told, a sentence each, what was put in order without `recover` having been called. */
+  readonly onNotice?: (sentence: string) => void;
+  /** Default: system/faults.ts. */
+  readonly fault?: (point: FaultPoint) => void;
+}
+
+/**
+ * The verbs on one pool. They can be called at once and are executed one after the other, in the order of their calls.
+ * Each answers when its effect is on disk. The same operation ID with the same request has its effect once and gets the
+ * same answer, a final failure too; with another request it is invalid_argument. `aborted` and `unavailable` may pass:
+ * the same operation can be asked for again.
+ */
+export interface Snapshotter {
+  /** Takes the pool over and puts it in order. Call it first; the first operation does it otherwise. */
+  recover(): Promise<RecoveryReport>;
+  prepare(operationId: OperationId, request: CreateRequest): Promise<Mounts>;
+  view(operationId: OperationId, request: CreateRequest): Promise<Mounts>;
+  commit(operationId: OperationId, request: CommitRequest): Promise<object>;
+  remove(operationId: OperationId, request: RemoveRequest): Promise<object>;
+  update(operationId: OperationId, request: UpdateRequest): Promise<Snapshot>;
+  cleanup(operationId: OperationId): Promise<CleanupResult>;
+  resetPool(operationId: OperationId): Promise<ResetResult>;
+  acceptUnpack(operationId: OperationId, request: AcceptUnpackRequest): Promise<object>;
+  settleUnpack(operationId: OperationId, request: SettleUnpackRequest): Promise<object>;
+  /** Waits until all that was asked for has been answered. */
+  drain(): Promise<void>;
+}
+
+/**
+ * A snapshotter on an open pool; the only one on it. Takes the pool over at once: one made earlier on the same database
+ * can write no more. Throws failed_precondition when the database is another pool's or another driver's.
+ */
+export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
+  const { database, driver, pool, fsType, deviceSizeBytes } = options;
+  const context: Context = {
+    database,
+    driver,
+    pool,
+    fsType,
+    fsOptions: options.fsOptions,
+    deviceSizeBytes,
+    isChainAbandoned: options.isChainAbandoned ?? (() => false),
+    reach: options.fault ?? reach,
+  };
+  const transactionId = takePoolOver(database, { name: pool, driver: driver.name, fsType, deviceSizeBytes });
+  const lane = createLane({
+    database,
+    reconcile: () => reconcile(context),
+    onReconciled: ({ lines }) => lines.forEach((line) => options.onNotice?.(line)),
+    assertOwned: () => assertPoolOwned(database, transactionId),
+    settled: () => context.reach("settle.committed"),
+  });
+  return {
+    recover: () => lane.recover(),
+    prepare: (operationId, request) => lane.submit(prepare(context, operationId, request)),
+    view: (operationId, request) => lane.submit(view(context, operationId, request)),
+    commit: (operationId, request) => lane.submit(commit(context, operationId, request)),
+    remove: (operationId, request) => lane.submit(remove(context, operationId, request)),
+    update: (operationId, request) => lane.submit(update(context, operationId, request)),
+    cleanup: (operationId) => lane.submit(cleanup(context, operationId)),
+    resetPool: (operationId) => lane.submit(resetPool(context, operationId)),
+    acceptUnpack: (operationId, request) => lane.submit(acceptUnpack(context, operationId, request)),
+    settleUnpack: (operationId, request) => lane.submit(settleUnpack(context, operationId, request)),
+    drain: () => lane.drain(),
+  };
+}

@@ -1,0 +1,46 @@
+// Room: snapshotter. Owns template devices: formatted once, snapshotted for every base, so that no base waits for mkfs.
+import type { FsType } from "../domain/devices.ts";
+import type { OperationId } from "../domain/identifiers.ts";
+import { transact } from "../metadata/database.ts";
+import { type DeviceRecord, findTemplate, insertDevice, setDeviceState } from "../metadata/devices.ts";
+import { makeFileSystem } from "../system/filesystems.ts";
+import type { Context } from "./context.ts";
+import { recordTakenBack, takeBack } from "./take-down.ts";
+
+export interface TemplateRequest {
+  readonly fsType: FsType;
+  readonly sizeBytes: number;
+  readonly operationId: OperationId;
+}
+
+/** The template of that size and file system, made now if there is none. Throws what driver and mkfs throw. */
+export async function ensureTemplate(context: Context, request: TemplateRequest): Promise<DeviceRecord> {
+  const { database } = context;
+  const options = context.fsOptions?.join(" ") ?? "default options";
+  const templateKey = `${request.fsType}, ${request.sizeBytes} bytes, ${options}`;
+  const ready = findTemplate(database, templateKey);
+  if (ready !== undefined) return ready;
+  const template = transact(database, () => insertDevice(database, { ...request, templateKey }));
+  try {
+    await format(context, template);
+  } catch (error) {
+    const gone = await takeBack(context, template);
+    transact(database, () => recordTakenBack(context, template, gone));
+    throw error;
+  }
+  transact(database, () => setDeviceState(database, template.number, "deactivated"));
+  return template;
+}
+
+async function format({ driver, fsOptions }: Context, template: DeviceRecord): Promise<void> {
+  await driver.create(template);
+  await driver.activate(template);
+  await makeFileSystem({
+    devicePath: driver.devicePath(template.deviceName),
+    fsType: template.fsType,
+    fresh: true,
+    ...(fsOptions !== undefined && { options: fsOptions }),
+  });
+  await driver.flush(template);
+  await driver.deactivate(template);
+}
