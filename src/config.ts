@@ -51,7 +51,10 @@ export interface Config {
  * The configuration from command-line flags (`overrides`, by the name of the setting that each stands for) over the
  * environment over defaults. Throws one invalid_argument that names every setting that is wrong.
  */
-export function readConfig(overrides: Overrides = {}, environment: Overrides = process.env): Config {
+export function readConfig(
+  overrides: Overrides = {},
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Config {
   const given = Object.fromEntries(
     Object.keys(settings.shape).map((name) => {
       const setting = name as Setting;
@@ -85,7 +88,9 @@ export function readConfig(overrides: Overrides = {}, environment: Overrides = p
 /** The environment of a child process of snapmill: the caller's, with `overrides` put in. */
 export function childEnvironment(overrides: Overrides): Record<string, string> {
   const merged: Record<string, string | undefined> = { ...process.env, ...overrides };
-  return Object.fromEntries(Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 /** Where everything of a state directory lies. */

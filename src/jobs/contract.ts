@@ -26,8 +26,8 @@ const labels = z.record(z.string(), z.string()).transform((given, context): Labe
 });
 
 const key = branded(snapshotKey);
-const mount = z.object({ type: z.string(), source: z.string(), options: z.array(z.string()) });
-const mounts = z.object({ mounts: z.array(mount) });
+const mount = z.object({ type: z.string(), source: z.string(), options: z.array(z.string()).readonly() });
+const mounts = z.object({ mounts: z.array(mount).readonly() });
 const snapshot = z.object({
   scope: branded(scope),
   key,
@@ -37,7 +37,7 @@ const snapshot = z.object({
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
 });
-const nothing = z.object({});
+const nothing = z.object({}).transform((): object => ({}));
 
 /** What every payload carries besides its own fields. */
 const envelope = { pool: branded(poolName), operationId: branded(operationId) };

@@ -125,7 +125,14 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
     reach("unpack.prepared");
     options.onProgress(index, "unpacking", 0);
     const { bytes } = await writer.apply(
-      { ...prepared, blob: layer.blob, compression: layer.compression, digest: layer.digest, diffId: layer.diffId, spaceGuard },
+      {
+        ...prepared,
+        blob: layer.blob,
+        compression: layer.compression,
+        digest: layer.digest,
+        diffId: layer.diffId,
+        spaceGuard,
+      },
       { signal, onProgress: (readBytes) => options.onProgress(index, "unpacking", readBytes) },
     );
     reach("unpack.applied");
@@ -141,4 +148,5 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
 /** Unique to the attempt: a writer that outlives its attempt touches only a device that nobody will use. */
 const attemptKey = (chainId: ChainId): SnapshotKey => snapshotKey(`unpack/${chainId}/${randomUUID()}`);
 
-export const lockPath = (lockDir: string, chainId: ChainId): string => join(lockDir, `${chainId.replace(":", "-")}.lock`);
+export const lockPath = (lockDir: string, chainId: ChainId): string =>
+  join(lockDir, `${chainId.replace(":", "-")}.lock`);

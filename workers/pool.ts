@@ -1,0 +1,134 @@
+// Room: workers. The pool's one worker: holds its lock, its database and its devices, and executes its jobs in order.
+import { mkdirSync } from "node:fs";
+import { paths, readConfig, redisUrl } from "../src/config.ts";
+import { asSnapmillError, failedPrecondition, isRetryable } from "../src/domain/errors.ts";
+import { type ChainId, freshOperationId } from "../src/domain/identifiers.ts";
+import { createDriver } from "../src/drivers/open.ts";
+import { consumePoolJobs } from "../src/jobs/consumer.ts";
+import type { PoolHandlers } from "../src/jobs/handlers.ts";
+import { createLogger } from "../src/logger.ts";
+import { openDatabase } from "../src/metadata/database.ts";
+import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
+import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
+import { armFault, reach } from "../src/system/faults.ts";
+import { isLock, type Lock, tryLock } from "../src/system/locks.ts";
+import { lockPath } from "../src/unpack/chain.ts";
+import { Outbox } from "./outbox.ts";
+import { sweepLocks } from "./sweep-locks.ts";
+
+/** How many jobs BullMQ hands over ahead of time: they are executed one after the other all the same. */
+const prefetchedJobs = 32;
+const cleanupEveryMs = 30_000;
+
+const config = readConfig();
+armFault(config.fault);
+const log = createLogger({ name: "pool", level: config.logLevel });
+
+function lockPool(): Lock {
+  mkdirSync(paths.poolDir(config), { recursive: true });
+  const outcome = tryLock(paths.poolLock(config), JSON.stringify({ pid: process.pid, pool: config.pool }));
+  if (isLock(outcome)) return outcome;
+  throw failedPrecondition(
+    `pool ${config.pool} in ${paths.poolDir(config)} is held by another worker (${outcome.heldBy}): stop that one first`,
+  );
+}
+
+/** A chain that nobody works on: its lock is free. */
+function isChainAbandoned(chain: ChainId): boolean {
+  const outcome = tryLock(lockPath(paths.chainLocks(config), chain), `${process.pid}`);
+  if (!isLock(outcome)) return false;
+  outcome[Symbol.dispose]();
+  return true;
+}
+
+const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => ({
+  prepare: ({ operationId, ...request }) => snapshotter.prepare(operationId, request),
+  view: ({ operationId, ...request }) => snapshotter.view(operationId, request),
+  commit: ({ operationId, ...request }) => snapshotter.commit(operationId, request),
+  remove: ({ operationId, ...request }) => snapshotter.remove(operationId, request),
+  update: ({ operationId, ...request }) => snapshotter.update(operationId, request),
+  cleanup: ({ operationId }) => snapshotter.cleanup(operationId),
+  "reset-pool": ({ operationId }) => snapshotter.resetPool(operationId),
+  "accept-unpack": async ({ operationId, ...request }) => {
+    const accepted = await snapshotter.acceptUnpack(operationId, request);
+    reach("unpack.accepted");
+    outbox.relaySoon();
+    return accepted;
+  },
+  "settle-unpack": ({ operationId, ...request }) => snapshotter.settleUnpack(operationId, request),
+});
+
+async function work(stopped: Promise<string>): Promise<void> {
+  using _lock = lockPool();
+  using database = openDatabase(paths.database(config), { mode: "readwrite" });
+  const driver = createDriver({
+    driver: config.driver,
+    pool: config.pool,
+    poolDir: paths.poolDir(config),
+    devicesDir: paths.devices(config),
+    sizeBytes: config.poolSizeBytes,
+    onNotice: (sentence) => log.info(sentence),
+  });
+  await driver.open();
+  try {
+    const snapshotter = createSnapshotter({
+      database,
+      driver,
+      pool: config.pool,
+      fsType: config.fsType,
+      deviceSizeBytes: config.deviceSizeBytes,
+      isChainAbandoned,
+    });
+    const report = await snapshotter.recover();
+    for (const line of report.lines) log.info(line);
+    const cleanUp = async () => {
+      await snapshotter.cleanup(freshOperationId());
+      sweepLocks(paths.chainLocks(config));
+    };
+    await cleanUp();
+    await serve(snapshotter, new Outbox({ database, snapshotter, config, log }), cleanUp, stopped);
+  } finally {
+    const { stillInUse } = await driver.close();
+    for (const sentence of stillInUse) log.warn(sentence);
+  }
+}
+
+async function serve(
+  snapshotter: Snapshotter,
+  outbox: Outbox,
+  cleanUp: () => Promise<void>,
+  stopped: Promise<string>,
+): Promise<void> {
+  const consumer = await consumePoolJobs({
+    redisUrl: redisUrl(config),
+    pool: config.pool,
+    concurrency: prefetchedJobs,
+    handlers: handlersOf(snapshotter, outbox),
+    onError: (error) => log.error({ err: error }, error.message),
+  });
+  for (const warning of consumer.warnings) log.warn(warning);
+  outbox.start();
+  const cleaning = setInterval(() => {
+    cleanUp().catch((error: unknown) => log.warn({ err: error }, "cleanup did not finish; it will be tried again"));
+  }, cleanupEveryMs);
+  announceReady();
+
+  log.info({ signal: await stopped }, "stopping: the running jobs are finished first");
+  clearInterval(cleaning);
+  await outbox.stop();
+  await consumer.close();
+  await snapshotter.drain();
+}
+
+const { promise: stopped, resolve: stop } = Promise.withResolvers<string>();
+process.once("SIGTERM", () => stop("SIGTERM"));
+process.once("SIGINT", () => stop("SIGINT"));
+try {
+  await work(stopped);
+  process.exit(0);
+} catch (error) {
+  const failure = asSnapmillError(error);
+  log.fatal({ err: failure, code: failure.code }, failure.message);
+  if (!isRetryable(failure.code) && failure.code !== "internal") announceRefusal(failure);
+  process.exit(1);
+}

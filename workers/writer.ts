@@ -1,0 +1,41 @@
+// Room: workers. The process that writes layers: one request a line on stdin, its messages on stdout, until stdin ends.
+import { readConfig } from "../src/config.ts";
+import { asSnapmillError } from "../src/domain/errors.ts";
+import { armFault } from "../src/system/faults.ts";
+import { applyLayer } from "../src/unpack/layer.ts";
+import { encodeMessage, linesOf, parseApplyRequest } from "../src/unpack/messages.ts";
+import type { WriterMessage } from "../src/unpack/protocol.ts";
+
+const progressIntervalMs = 100;
+
+armFault(readConfig().fault);
+
+const output = Bun.stdout.writer();
+async function say(message: WriterMessage): Promise<void> {
+  await output.write(encodeMessage(message));
+  await output.flush();
+}
+
+/** Progress at most ten times a second; a message that could not be sent is followed by a newer one. */
+function progressReporter(): (readBytes: number) => void {
+  let lastMs = 0;
+  return (readBytes) => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs < progressIntervalMs) return;
+    lastMs = nowMs;
+    void say({ type: "progress", readBytes });
+  };
+}
+
+async function serve(line: string): Promise<void> {
+  try {
+    const applied = await applyLayer(parseApplyRequest(line), progressReporter());
+    await say({ type: "applied", ...applied });
+  } catch (error) {
+    const { code, message } = asSnapmillError(error);
+    await say({ type: "failed", code, message });
+  }
+}
+
+await say({ type: "ready" });
+for await (const line of linesOf(Bun.stdin.stream())) await serve(line);
