@@ -125,7 +125,7 @@ export async function detachLoop(path: string, file: string): Promise<void> {
   const busy = (cause?: unknown) => failedPrecondition(`${path} (${file}) is mounted or open`, cause);
   let handle: FileHandle;
   try {
-    handle = await open(path, constants.O_RDWR | constants.O_EXCL);
+    handle = await open(path, constants.O_RDONLY | constants.O_EXCL);
   } catch (error) {
     if (isErrno(error, "EBUSY")) throw busy(error);
     if (isErrno(error, "ENOENT", "ENXIO")) return;
@@ -174,6 +174,6 @@ export async function isHeldExclusively(path: string): Promise<boolean> {
 
 /** Makes the device as large as its file has become. */
 export async function updateLoopCapacity(path: string): Promise<void> {
-  await using handle = await open(path, constants.O_RDWR);
+  await using handle = await open(path, constants.O_RDONLY);
   ioctlNumber(handle.fd, requests.setCapacity, 0, "LOOP_SET_CAPACITY", path);
 }

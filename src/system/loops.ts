@@ -45,3 +45,7 @@ export async function findLoops(file: string): Promise<LoopEntry[]> {
 
 /** What is attached to the loop device at `path` (`/dev/loopN`); undefined when nothing is. */
 export const loopAt = (path: string): Promise<LoopEntry | undefined> => readLoop(path.slice("/dev/".length));
+
+/** `major:minor` of the loop device at `path`, as mountinfo writes it. */
+export const loopDeviceNumber = async (path: string): Promise<string> =>
+  (await readFile(`/sys/block/${path.slice("/dev/".length)}/dev`, "utf8")).trim();

@@ -1,0 +1,219 @@
+// Room: drivers. Owns the reflink driver: a device is a file, a snapshot a reflink copy, an activation a loop device.
+import type { DeviceRef } from "../../domain/devices.ts";
+import {
+  asSnapmillError,
+  failedPrecondition,
+  internal,
+  isSnapmillError,
+  resourceExhausted,
+} from "../../domain/errors.ts";
+import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
+import { syncPath } from "../../system/durable.ts";
+import { isErrno } from "../../system/errno.ts";
+import { hasRecordedErrors } from "../../system/filesystems.ts";
+import { isInUse } from "../../system/openers.ts";
+import { spaceOf } from "../../system/space.ts";
+import type { CloseReport, Driver, FoundDevice, PoolUsage } from "../port.ts";
+import { Activations } from "./activations.ts";
+import {
+  cloneFile,
+  listFiles,
+  makeFile,
+  mappedBytes,
+  removeFile,
+  removeHalfMade,
+  requireFitting,
+  statFile,
+} from "./files.ts";
+import { deviceFile, devicePath } from "./layout.ts";
+import { type OpenPool, openPool } from "./pool.ts";
+import { Quiet } from "./quiet.ts";
+import { isFull, requireRoom } from "./room.ts";
+
+export interface ReflinkOptions {
+  readonly pool: PoolName;
+  readonly poolDir: string;
+  /** Where the stable paths of active devices appear; not shared with another pool. */
+  readonly devicesDir: string;
+  /** Of a new pool; see openPool. */
+  readonly sizeBytes: number;
+  /** Free space below which nothing new is made, in the pool and on the host under it. Default: see room.ts. */
+  readonly minFreeBytes?: number;
+  readonly minHostFreeBytes?: number;
+  /** Told what an operator should know, a sentence each. */
+  readonly onNotice?: (sentence: string) => void;
+}
+
+/** A driver for the pool at `poolDir`; nothing is touched before `open`. */
+export const createReflinkDriver = (options: ReflinkOptions): Driver => new ReflinkDriver(options);
+
+interface Parts {
+  readonly pool: OpenPool;
+  readonly activations: Activations;
+  readonly quiet: Quiet;
+}
+
+class ReflinkDriver implements Driver {
+  readonly name = "reflink";
+  readonly #options: ReflinkOptions;
+  #parts: Parts | undefined;
+
+  constructor(options: ReflinkOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<void> {
+    if (this.#parts !== undefined) return;
+    const { pool: name, devicesDir } = this.#options;
+    const pool = await openPool(this.#options);
+    const activations = new Activations(name, pool.filesDir, devicesDir);
+    const quiet = new Quiet(name, activations, devicesDir);
+    await removeHalfMade(pool.filesDir);
+    await activations.reconcile();
+    await quiet.reconcile();
+    this.#parts = { pool, activations, quiet };
+  }
+
+  async close(): Promise<CloseReport> {
+    if (this.#parts === undefined) return { stillInUse: [] };
+    const { pool, activations } = this.#parts;
+    const stillInUse: string[] = [];
+    for (const device of activations.active()) {
+      try {
+        await activations.deactivate(device);
+      } catch (error) {
+        if (!isSnapmillError(error, "failed_precondition")) throw error;
+        stillInUse.push(error.message);
+      }
+    }
+    if (stillInUse.length === 0) {
+      const obstacle = await pool.close();
+      if (obstacle !== undefined) stillInUse.push(obstacle);
+    }
+    this.#parts = undefined;
+    return { stillInUse };
+  }
+
+  create(device: DeviceRef): Promise<void> {
+    return this.#act("create", device, async ({ pool, activations }) => {
+      await requireRoom(pool, this.#limits());
+      await activations.deactivate(device.deviceName);
+      await makeFile(pool.filesDir, device);
+    });
+  }
+
+  snapshot(origin: DeviceRef, device: DeviceRef): Promise<void> {
+    return this.#act("snapshot to", device, async ({ pool, activations, quiet }) => {
+      await requireFitting(pool.filesDir, origin, device);
+      await requireRoom(pool, this.#limits());
+      await activations.deactivate(device.deviceName);
+      await using _still = await quiet.hold(origin.deviceName);
+      await cloneFile(pool.filesDir, origin, device);
+    });
+  }
+
+  activate(device: DeviceRef): Promise<void> {
+    return this.#act("activate", device, async ({ pool, activations }) => {
+      await statFile(pool.filesDir, device.deviceName);
+      await activations.activate(device.deviceName);
+    });
+  }
+
+  deactivate(device: DeviceRef): Promise<void> {
+    return this.#act("deactivate", device, ({ activations }) => activations.deactivate(device.deviceName));
+  }
+
+  delete(device: DeviceRef): Promise<void> {
+    return this.#act("delete", device, async ({ pool, activations }) => {
+      await activations.deactivate(device.deviceName);
+      await removeFile(pool.filesDir, device.deviceName);
+    });
+  }
+
+  /** A device that is active but not mounted has no file system to freeze: what is written is made durable, no more. */
+  suspend(device: DeviceRef): Promise<void> {
+    return this.#act("suspend", device, async ({ pool, quiet }) => {
+      await statFile(pool.filesDir, device.deviceName);
+      await quiet.suspend(device.deviceName);
+    });
+  }
+
+  resume(device: DeviceRef): Promise<void> {
+    return this.#act("resume", device, ({ quiet }) => quiet.resume(device.deviceName));
+  }
+
+  flush(device: DeviceRef): Promise<void> {
+    return this.#act("flush", device, async ({ pool, activations, quiet }) => {
+      await statFile(pool.filesDir, device.deviceName);
+      await using _still = await quiet.hold(device.deviceName);
+      await syncPath(deviceFile(pool.filesDir, device.deviceName));
+      await this.#requireNothingLost(pool, device.deviceName, await activations.loopOf(device.deviceName));
+    });
+  }
+
+  /** After an unmount, an fsync no longer tells of writes that had failed before: look for other evidence. */
+  async #requireNothingLost(pool: OpenPool, device: DeviceName, loop: string | undefined): Promise<void> {
+    const wayOut = "remove its snapshot and make it anew";
+    if (await isFull(pool)) {
+      throw resourceExhausted(`device ${device}: the pool is full, writes may have been lost; make room, ${wayOut}`);
+    }
+    if (await hasRecordedErrors(loop ?? deviceFile(pool.filesDir, device))) {
+      throw resourceExhausted(`device ${device}: writes failed, since the pool was full or its disk faulty; ${wayOut}`);
+    }
+  }
+
+  isBusy(device: DeviceRef): Promise<boolean> {
+    return this.#act("look at", device, async ({ activations }) => {
+      const loop = await activations.loopOf(device.deviceName);
+      return loop !== undefined && (await isInUse(loop));
+    });
+  }
+
+  usedBytes(device: DeviceRef): Promise<number> {
+    return this.#act("look at", device, ({ pool }) => mappedBytes(pool.filesDir, device.deviceName));
+  }
+
+  async poolUsage(): Promise<PoolUsage> {
+    const { usedBytes, totalBytes } = await spaceOf(this.#opened().pool.filesDir);
+    return { usedBytes, totalBytes };
+  }
+
+  devicePath(deviceName: DeviceName): string {
+    return devicePath(this.#options.devicesDir, deviceName);
+  }
+
+  async list(): Promise<readonly FoundDevice[]> {
+    const { pool, activations } = this.#opened();
+    const files = new Set(await listFiles(pool.filesDir, this.#options.pool));
+    const found = await activations.found();
+    return [...new Set([...files, ...found.keys()])].map((deviceName) => ({
+      deviceName,
+      inPool: files.has(deviceName),
+      active: found.get(deviceName) === "active",
+    }));
+  }
+
+  #limits() {
+    return { minFreeBytes: this.#options.minFreeBytes, minHostFreeBytes: this.#options.minHostFreeBytes };
+  }
+
+  #opened(): Parts {
+    if (this.#parts !== undefined) return this.#parts;
+    throw failedPrecondition(`the pool ${this.#options.pool} is not open`);
+  }
+
+  /** One verb on one device: what the system refuses gets the port's codes. */
+  async #act<T>(verb: string, device: DeviceRef, action: (parts: Parts) => Promise<T>): Promise<T> {
+    const parts = this.#opened();
+    try {
+      return await action(parts);
+    } catch (error) {
+      if (isSnapmillError(error)) throw error;
+      const said = `cannot ${verb} device ${device.deviceName}: ${asSnapmillError(error).message}`;
+      if (isErrno(error, "ENOSPC", "EDQUOT")) throw resourceExhausted(said, error);
+      // A loop device has one error for everything that goes wrong below it, want of room included.
+      if (isErrno(error, "EIO") && (await isFull(parts.pool))) throw resourceExhausted(said, error);
+      throw internal(said, error);
+    }
+  }
+}

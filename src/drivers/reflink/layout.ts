@@ -1,0 +1,46 @@
+// Room: drivers. Owns the names of everything that a reflink pool puts on disk.
+import { basename, join } from "node:path";
+import { type DeviceName, deviceName, type PoolName } from "../../domain/identifiers.ts";
+
+/** The pool's own file system, when it lies in a file. */
+export const imagePath = (poolDir: string): string => join(poolDir, "pool.img");
+
+/**
+ * Logical block size of every loop device: what direct I/O on a shared (reflinked) file takes. Left to the kernel it
+ * would be 512 for a fresh file and 4096 for its copy, and XFS mounts only on the size that it was made for.
+ */
+export const blockBytes = 4096;
+
+/** Where device files lie: a plain directory, or the mount point of the pool's own file system. */
+export const filesDir = (poolDir: string): string => join(poolDir, "devices");
+
+const suffix = ".img";
+const newPrefix = ".new-";
+const frozenPrefix = ".frozen-";
+
+export const deviceFile = (dir: string, device: DeviceName): string => join(dir, device + suffix);
+
+/** The stable path of an active device: a symbolic link to its loop device. */
+export const devicePath = (linksDir: string, device: DeviceName): string => join(linksDir, device);
+
+/** A name under which something is made before it gets its real one: whoever finds it may remove it. */
+export const halfMade = (path: string): string => join(path, "..", newPrefix + basename(path));
+export const isHalfMade = (name: string): boolean => name.startsWith(newPrefix);
+
+/** In the directory of stable paths: this device's file system is frozen (by us), so that a restart can thaw it. */
+export const frozenMark = (linksDir: string, device: DeviceName): string => join(linksDir, frozenPrefix + device);
+
+/** The device whose file is called `name`; undefined for what no device of the pool is called. */
+export const deviceOfFile = (pool: PoolName, name: string): DeviceName | undefined =>
+  name.endsWith(suffix) ? deviceOfLink(pool, name.slice(0, -suffix.length)) : undefined;
+
+export const deviceOfMark = (pool: PoolName, name: string): DeviceName | undefined =>
+  name.startsWith(frozenPrefix) ? deviceOfLink(pool, name.slice(frozenPrefix.length)) : undefined;
+
+/** The device whose stable path ends in `name`. */
+export function deviceOfLink(pool: PoolName, name: string): DeviceName | undefined {
+  const prefix = `${pool}-snap-`;
+  if (!name.startsWith(prefix)) return undefined;
+  const serial = name.slice(prefix.length);
+  return /^(0|[1-9]\d{0,14})$/.test(serial) ? deviceName(pool, Number(serial)) : undefined;
+}

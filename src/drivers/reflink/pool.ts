@@ -1,0 +1,147 @@
+// Room: drivers. Owns the pool itself: a directory on a file system with reflinks, or such a file system in a file.
+import { constants } from "node:fs";
+import { copyFile, mkdir, mkdtemp, realpath, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { failedPrecondition, invalidArgument, isSnapmillError } from "../../domain/errors.ts";
+import { runCommand } from "../../system/commands.ts";
+import { settleFile, syncPath } from "../../system/durable.ts";
+import { isErrno } from "../../system/errno.ts";
+import { attachLoop, detachLoop } from "../../system/loop.ts";
+import { findLoops, loopDeviceNumber } from "../../system/loops.ts";
+import { mountAtDir } from "../../system/mountinfo.ts";
+import { mountAt, unmount } from "../../system/mounts.ts";
+import { blockBytes, filesDir, halfMade, imagePath } from "./layout.ts";
+import { requireFree } from "./room.ts";
+
+/** mkfs.xfs refuses less. */
+const minImageBytes = 300 * 2 ** 20;
+
+/** A pool that is ready for use. */
+export interface OpenPool {
+  /** Without symbolic links, as the kernel names the files of loop devices. */
+  readonly filesDir: string;
+  /** The file system whose room the pool takes besides its own: set when the pool is a sparse file. */
+  readonly hostDir: string | undefined;
+  /** Takes the pool off the host; a sentence about what keeps it there, if something does. */
+  close(): Promise<string | undefined>;
+}
+
+export interface PoolRequest {
+  readonly poolDir: string;
+  /** Of a new pool in a file; in a directory the file system is the limit. */
+  readonly sizeBytes: number;
+  readonly onNotice?: (sentence: string) => void;
+  readonly minHostFreeBytes?: number;
+}
+
+/**
+ * Opens the pool at `poolDir`, making it when there is none. A pool that was made in a file stays in its file, with
+ * the size it was made with: another `sizeBytes` later changes nothing, and is said through `onNotice`.
+ */
+export async function openPool(request: PoolRequest): Promise<OpenPool> {
+  await mkdir(request.poolDir, { recursive: true });
+  const poolDir = await realpath(request.poolDir);
+  const image = imagePath(poolDir);
+  const existing = await sizeOf(image);
+  if (existing === undefined && (await hasReflinks(poolDir))) return openDirectory(poolDir);
+  if (existing === undefined) {
+    await requireFree("the host", poolDir, request.minHostFreeBytes);
+    await makeImage(image, request.sizeBytes);
+  } else if (existing !== request.sizeBytes) {
+    request.onNotice?.(`the pool in ${image} keeps its size of ${existing} bytes; ${request.sizeBytes} were asked for`);
+  }
+  return openImage(poolDir, image);
+}
+
+async function openDirectory(poolDir: string): Promise<OpenPool> {
+  const dir = filesDir(poolDir);
+  await mkdir(dir, { recursive: true });
+  await syncPath(poolDir);
+  return { filesDir: dir, hostDir: undefined, close: () => Promise.resolve(undefined) };
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).size;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/** Found out by doing it: no list of file systems says what this one was made with. */
+export async function hasReflinks(dir: string): Promise<boolean> {
+  const probe = await mkdtemp(join(dir, ".reflink-probe-"));
+  try {
+    const original = join(probe, "original");
+    await writeFile(original, "x".repeat(4096), { flush: true });
+    await copyFile(original, join(probe, "copy"), constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EOPNOTSUPP", "ENOTSUP", "EINVAL", "ENOTTY", "ENOSYS", "EXDEV")) return false;
+    throw error;
+  } finally {
+    await rm(probe, { recursive: true, force: true });
+  }
+}
+
+async function makeImage(image: string, sizeBytes: number): Promise<void> {
+  if (sizeBytes < minImageBytes) {
+    throw invalidArgument(`a pool of ${sizeBytes} bytes is too small: at least ${minImageBytes} (300 MiB) are needed`);
+  }
+  const unfinished = halfMade(image);
+  await rm(unfinished, { force: true });
+  await writeFile(unfinished, "", { flag: "wx", mode: 0o600 });
+  await truncate(unfinished, sizeBytes);
+  const options = ["-q", "-f", "-K", "-m", "reflink=1", "-s", `size=${blockBytes}`];
+  await runCommand("mkfs.xfs", [...options, unfinished], { timeoutMs: 10 * 60_000 });
+  await settleFile(unfinished, image);
+}
+
+async function openImage(poolDir: string, image: string): Promise<OpenPool> {
+  const dir = filesDir(poolDir);
+  await mkdir(dir, { recursive: true });
+  const loop = await loopOf(image);
+  await mountImage(loop, dir, image);
+  return { filesDir: dir, hostDir: poolDir, close: () => closeImage(dir, loop, image) };
+}
+
+/** The one loop device of the image: two XFS instances on one file would destroy it. */
+async function loopOf(image: string): Promise<string> {
+  const [found, ...more] = (await findLoops(image)).filter((entry) => !entry.deleted);
+  if (more.length > 0) {
+    const paths = [found, ...more].map((entry) => entry?.path).join(", ");
+    throw failedPrecondition(`${image} is attached several times (${paths}); take off all but one with losetup -d`);
+  }
+  if (found !== undefined) return found.path;
+  return (await attachLoop(image, { directIo: true, blockSizeBytes: blockBytes })).path;
+}
+
+async function mountImage(loop: string, dir: string, image: string): Promise<void> {
+  const mounted = await mountAtDir(dir);
+  if (mounted?.deviceNumber === (await loopDeviceNumber(loop))) return;
+  if (mounted !== undefined) {
+    throw failedPrecondition(`${mounted.source} is mounted on ${dir}, where ${image} belongs; unmount it first`);
+  }
+  // `discard` gives the room of deleted devices back to the host's file system.
+  await mountAt(loop, dir, "xfs", ["noatime", "discard"]);
+}
+
+/** A loop device that was just taken off may hold its file in here for a moment longer. */
+const unmountAttempts = 20;
+const unmountPauseMs = 50;
+
+async function closeImage(dir: string, loop: string, image: string): Promise<string | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await unmount(dir);
+      await detachLoop(loop, image);
+      return undefined;
+    } catch (error) {
+      if (!isSnapmillError(error, "failed_precondition")) throw error;
+      if (attempt === unmountAttempts) return error.message;
+      await delay(unmountPauseMs);
+    }
+  }
+}
