@@ -1,0 +1,46 @@
+// Room: system. Owns names as the kernel knows them: bytes, not text, carried exactly whatever their encoding.
+import { type Pointer, ptr } from "bun:ffi";
+
+declare const brand: unique symbol;
+/**
+ * Bytes as a string: each character stands for one byte (latin1). Names split, compare and serve as map keys like any
+ * string, take a byte each in memory, and are written to the kernel without loss.
+ */
+export type ByteString = string & { readonly [brand]: "ByteString" };
+
+/** PATH_MAX of Linux: what a system call takes, with the NUL at its end. */
+export const maxPathBytes = 4096;
+
+export const byteString = (bytes: Uint8Array, start = 0, end = bytes.length): ByteString =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1") as ByteString;
+
+/** The bytes of a text in UTF-8. */
+export const bytesOfText = (text: string): ByteString => byteString(Buffer.from(text));
+
+export const bytesOf = (name: ByteString): Buffer => Buffer.from(name, "latin1");
+
+export const sliceBytes = (name: ByteString, start: number, end?: number): ByteString =>
+  name.slice(start, end) as ByteString;
+
+export const joinBytes = (directory: ByteString, name: ByteString): ByteString =>
+  (directory === "" ? name : `${directory}/${name}`) as ByteString;
+
+/** For people: quoted, as UTF-8 where it is, shortened where it is long. */
+export function display(name: ByteString): string {
+  const text = JSON.stringify(Buffer.from(name, "latin1").toString("utf8"));
+  return text.length <= 300 ? text : `${text.slice(0, 200)}…${text.slice(-60)}`;
+}
+
+/** Room for one path, used again for every call: a call's path needs no memory of its own. */
+export class PathSlot {
+  readonly #buffer = Buffer.allocUnsafeSlow(maxPathBytes + 64);
+  readonly #address = ptr(this.#buffer);
+
+  /** The address of `path`, NUL-terminated, until the next use of this slot; undefined when a path cannot be so long. */
+  put(path: ByteString): Pointer | undefined {
+    if (path.length >= maxPathBytes) return undefined;
+    const length = this.#buffer.write(path, 0, "latin1");
+    this.#buffer[length] = 0;
+    return this.#address;
+  }
+}

@@ -1,0 +1,99 @@
+// Room: unpack. Owns owner, extended attributes, mode and times of what an entry made, in the order that keeps them all.
+import { type ByteString, display } from "../../system/tree-bytes.ts";
+import { errnos, must } from "../../system/tree-calls.ts";
+import {
+  changeMode,
+  changeModeIn,
+  changeOwner,
+  changeOwnerIn,
+  changeTimes,
+  changeTimesIn,
+} from "../../system/tree-metadata.ts";
+import { listXattrs, removeXattr, setXattr, type XattrSubject } from "../../system/tree-xattrs.ts";
+import type { TarEntry } from "../tar/entry.ts";
+import type { Directory } from "./directories.ts";
+
+/** Belong to the machine a layer was made on, not to the layer. */
+const foreignXattrs: ReadonlySet<string> = new Set(["security.selinux", "system.nfs4_acl"]);
+const defaultAcl = "system.posix_acl_default" as ByteString;
+const accessAcl = "system.posix_acl_access" as ByteString;
+
+const setBits = 0o7000;
+const setgidBit = 0o2000;
+
+// What this process gives a file that it makes: it is root in a process of its own, and its mask does not change.
+const ownUid = process.geteuid?.() ?? 0;
+const ownGid = process.getegid?.() ?? 0;
+const mask = process.umask();
+
+/** Whether a file that was just made in `directory` has another owner than the entry says. */
+const ownerDiffers = (directory: Directory, entry: TarEntry): boolean =>
+  directory.setgid || entry.uid !== ownUid || entry.gid !== ownGid;
+
+/** Whether the mode that the file was made with may not have come through whole. */
+const modeDiffers = (directory: Directory, entry: TarEntry): boolean =>
+  (entry.mode & (mask | setBits)) !== 0 || directory.setgid || directory.inheritsAcl || entry.xattrs.has(accessAcl);
+
+/** The permissions to make a file with: setuid and setgid come after its owner, who would lose them. */
+export const creationMode = (entry: TarEntry): number => entry.mode & ~setBits;
+
+export function finishFile(descriptor: number, directory: Directory, entry: TarEntry): void {
+  const { name } = entry;
+  if (ownerDiffers(directory, entry)) must(changeOwner(descriptor, entry.uid, entry.gid), "fchown", name);
+  if (directory.inheritsAcl) clearXattrs({ descriptor }, name);
+  applyXattrs({ descriptor }, entry);
+  if (modeDiffers(directory, entry)) must(changeMode(descriptor, entry.mode), "fchmod", name);
+  must(changeTimes(descriptor, entry.atime ?? entry.mtime, entry.mtime), "utimensat", name);
+}
+
+/** Devices, fifos and symbolic links: what must not be opened. */
+export function finishNode(directory: Directory, base: ByteString, entry: TarEntry): void {
+  const { name } = entry;
+  const { descriptor } = directory;
+  const subject = { directory: descriptor, name: base };
+  if (ownerDiffers(directory, entry)) must(changeOwnerIn(descriptor, base, entry.uid, entry.gid), "fchownat", name);
+  if (directory.inheritsAcl) clearXattrs(subject, name);
+  applyXattrs(subject, entry);
+  if (entry.type !== "symlink" && modeDiffers(directory, entry)) {
+    must(changeModeIn(descriptor, base, entry.mode), "fchmodat", name);
+  }
+  must(changeTimesIn(descriptor, base, entry.atime ?? entry.mtime, entry.mtime), "utimensat", name);
+}
+
+/** A directory, new or of a lower layer: the entry's attributes replace those it had. Its times come at the end. */
+export function finishDirectory(directory: Directory, entry: TarEntry): void {
+  const { descriptor } = directory;
+  must(changeOwner(descriptor, entry.uid, entry.gid), "fchown", entry.name);
+  clearXattrs({ descriptor }, entry.name);
+  applyXattrs({ descriptor }, entry);
+  must(changeMode(descriptor, entry.mode), "fchmod", entry.name);
+  directory.setgid = (entry.mode & setgidBit) !== 0;
+  directory.inheritsAcl = entry.xattrs.has(defaultAcl);
+}
+
+function applyXattrs(subject: XattrSubject, entry: TarEntry): void {
+  for (const [key, value] of entry.xattrs) {
+    if (foreignXattrs.has(key)) continue;
+    const result = setXattr(subject, key, value);
+    if (result < 0 && !isHarmless(result, key, entry)) must(result, `setxattr ${display(key)} of`, entry.name);
+  }
+}
+
+/** The file system knows no such name space (com.apple.*, say), or user.* where the kernel has it for no one. */
+function isHarmless(result: number, key: ByteString, entry: TarEntry): boolean {
+  if (result === -errnos.EOPNOTSUPP) return true;
+  return result === -errnos.EPERM && key.startsWith("user.") && entry.type !== "file" && entry.type !== "directory";
+}
+
+function clearXattrs(subject: XattrSubject, name: ByteString): void {
+  const keys = listXattrs(subject);
+  if (typeof keys === "number") {
+    if (keys !== -errnos.EOPNOTSUPP) must(keys, "listxattr", name);
+    return;
+  }
+  for (const key of keys) {
+    if (foreignXattrs.has(key)) continue;
+    const removed = removeXattr(subject, key);
+    if (removed !== -errnos.ENODATA) must(removed, `removexattr ${display(key)} of`, name);
+  }
+}

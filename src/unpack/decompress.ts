@@ -1,0 +1,92 @@
+// Room: unpack. Owns decompression: a blob's chunks in, the tar's chunks out, nothing missing and nothing behind it.
+import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from "node:zlib";
+import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
+import type { Compression } from "../images/image.ts";
+import { chunkBytes } from "./blob.ts";
+import { ZstdFrames } from "./zstd-frames.ts";
+
+type Decompressor = Gunzip | ZstdDecompress;
+
+/** What may be ready before it is asked for: lets the thread pool work while the main thread writes. */
+const readAheadBytes = 4 * chunkBytes;
+/** 128 MiB, what zstd itself decompresses by default (`zstd --long=27`): memory is bounded by it. */
+const maxWindowLog = 27;
+
+/**
+ * The decompressed chunks of `source`, each valid until the next is asked for. `source` is read to its end.
+ * Errors: invalid_argument for a stream that is damaged, truncated or followed by garbage; what `source` throws.
+ */
+export function decompress(source: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {
+  const options = { chunkSize: chunkBytes, readableHighWaterMark: readAheadBytes };
+  switch (compression) {
+    case "none":
+      return source;
+    case "gzip":
+      return through(source, createGunzip(options), "gzip");
+    case "zstd": {
+      const params = { [constants.ZSTD_d_windowLogMax]: maxWindowLog };
+      return through(withWholeFrames(source), createZstdDecompress({ ...options, params }), "zstd");
+    }
+  }
+}
+
+async function* withWholeFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const frames = new ZstdFrames();
+  for await (const chunk of source) {
+    frames.push(chunk);
+    yield chunk;
+  }
+  frames.end();
+}
+
+async function* through(
+  source: AsyncIterable<Uint8Array>,
+  decompressor: Decompressor,
+  form: "gzip" | "zstd",
+): AsyncGenerator<Uint8Array> {
+  const feeding = feed(source, decompressor, form);
+  // A failed source must reach whoever waits for the next chunk.
+  feeding.catch((error: Error) => decompressor.destroy(error));
+  try {
+    for await (const chunk of decompressor) yield chunk as Uint8Array;
+    await feeding;
+  } catch (error) {
+    if (isSnapmillError(error) || !isStreamError(error)) throw error;
+    throw invalidArgument(`the ${form} stream is damaged or truncated: ${error.message}`, error);
+  } finally {
+    decompressor.destroy();
+    await feeding.catch(() => undefined);
+  }
+}
+
+const isStreamError = (error: unknown): error is Error =>
+  error instanceof Error && "code" in error && /^(Z|ZSTD|ERR_ZSTD|ERR_ZLIB)_/i.test(String(error.code));
+
+async function feed(source: AsyncIterable<Uint8Array>, decompressor: Decompressor, form: string): Promise<void> {
+  const write = writerInto(decompressor);
+  let fedBytes = 0;
+  for await (const chunk of source) {
+    const before = decompressor.bytesWritten;
+    const isOver = before < fedBytes;
+    if (!isOver) await write(chunk);
+    if (decompressor.destroyed) return;
+    fedBytes += chunk.length;
+    // The decompressor took less than it was given: the stream is over. Tape programs pad it with zeroes.
+    const rest = chunk.subarray(isOver ? 0 : decompressor.bytesWritten - before);
+    if (rest.some((byte) => byte !== 0)) throw invalidArgument(`garbage follows the ${form} stream`);
+  }
+  decompressor.end();
+}
+
+/** Writes one chunk at a time; resolves when it has been worked off, so that its memory can be used again. */
+function writerInto(decompressor: Decompressor): (chunk: Uint8Array) => Promise<void> {
+  let resume: () => void = () => undefined;
+  // A decompressor that fails, or that its reader gave up, never calls back.
+  decompressor.once("close", () => resume());
+  return (chunk) =>
+    new Promise((resolve) => {
+      resume = resolve;
+      if (decompressor.destroyed) resolve();
+      else decompressor.write(chunk, () => resolve());
+    });
+}

@@ -1,0 +1,106 @@
+// Room: unpack. Owns the way of one layer from its blob onto a device: mount, apply, verify, flush, unmount.
+import { internal, invalidArgument, resourceExhausted } from "../domain/errors.ts";
+import { digest } from "../domain/identifiers.ts";
+import { mountDetached } from "../system/detached.ts";
+import { reach } from "../system/faults.ts";
+import { SystemCallError } from "../system/libc.ts";
+import { closeDescriptor, openDirectoryBelow } from "../system/tree.ts";
+import type { ByteString } from "../system/tree-bytes.ts";
+import { must } from "../system/tree-calls.ts";
+import { freeSpaceOf, syncFileSystem } from "../system/tree-data.ts";
+import { LayerApplier } from "./apply/applier.ts";
+import { BlobReader } from "./blob.ts";
+import { decompress } from "./decompress.ts";
+import type { ApplyRequest } from "./protocol.ts";
+import { SpaceGuard } from "./space-guard.ts";
+import { TarReader } from "./tar/reader.ts";
+
+export interface AppliedLayer {
+  /** Of the uncompressed tar. */
+  readonly bytes: number;
+  readonly entries: number;
+}
+
+/** What of the blob has been read; the layer is not applied before its promise says so. */
+export type OnProgress = (readBytes: number) => void;
+
+/**
+ * Applies a layer to the file system on `request.devicePath`, which nobody has mounted. When the promise resolves, all
+ * of it is on the device and the device is not in use. When it rejects, the device is not in use either and its
+ * content is worth nothing. Blocks its thread for as long as the kernel takes: for a process of its own.
+ *
+ * Errors: `invalid_argument` for a layer that is damaged, hostile or not the one that was asked for;
+ * `resource_exhausted` when the device, or what lies under it, is full; `internal` for I/O errors and the like.
+ */
+export async function applyLayer(request: ApplyRequest, onProgress: OnProgress): Promise<AppliedLayer> {
+  const guard = new SpaceGuard(request.spaceGuard);
+  guard.check();
+  const applied = await onDevice(request, guard, onProgress);
+  reach("writer.unmounted");
+  return applied;
+}
+
+async function onDevice(request: ApplyRequest, guard: SpaceGuard, onProgress: OnProgress): Promise<AppliedLayer> {
+  const { devicePath, fsType, mountOptions } = request;
+  using mount = mountDetached({ source: devicePath, fsType, options: mountOptions, readOnly: false });
+  // Open before the first write: syncfs reports what failed since then.
+  using root = openRoot(mount.fd, devicePath);
+  reach("writer.mounted");
+  const applied = await applyTo(root.descriptor, request, guard, onProgress);
+  flush(root.descriptor, devicePath, guard);
+  reach("writer.synced");
+  return applied;
+}
+
+async function applyTo(
+  root: number,
+  request: ApplyRequest,
+  guard: SpaceGuard,
+  onProgress: OnProgress,
+): Promise<AppliedLayer> {
+  using applier = new LayerApplier(root);
+  const reader = new TarReader(applier);
+  const blob = new BlobReader(request.blob);
+  const hasher = new Bun.CryptoHasher("sha256");
+  let bytes = 0;
+  let isPastHalf = false;
+  for await (const chunk of decompress(blob.chunks(), request.compression)) {
+    hasher.update(chunk);
+    bytes += chunk.length;
+    const half = isPastHalf || blob.readBytes * 2 < request.blob.lengthBytes ? 0 : chunk.length >> 1;
+    if (half > 0) {
+      isPastHalf = true;
+      reader.push(chunk.subarray(0, half));
+      reach("writer.half");
+    }
+    reader.push(chunk.subarray(half));
+    guard.written(applier.writtenBytes);
+    onProgress(blob.readBytes);
+  }
+  verify("digest", request.digest, blob.digest());
+  verify("diff ID", request.diffId, digest(`sha256:${hasher.digest("hex")}`));
+  reader.end();
+  applier.complete();
+  return { bytes, entries: applier.entries };
+}
+
+function verify(what: string, expected: string, actual: string): void {
+  if (expected !== actual)
+    throw invalidArgument(`the layer's ${what} does not match: expected ${expected}, got ${actual}`);
+}
+
+function openRoot(mount: number, devicePath: string): Disposable & { readonly descriptor: number } {
+  const descriptor = must(openDirectoryBelow(mount, "" as ByteString), `open root of ${devicePath}`, "/" as ByteString);
+  return { descriptor, [Symbol.dispose]: () => closeDescriptor(descriptor) };
+}
+
+/** Pages that went to the cache without complaint may find no room now: then it is said here, once, or never. */
+function flush(root: number, devicePath: string, guard: SpaceGuard): void {
+  const result = syncFileSystem(root);
+  if (result === 0) return;
+  const error = new SystemCallError("syncfs", devicePath, -result);
+  guard.check();
+  const isFull = error.code === "ENOSPC" || error.code === "EDQUOT" || freeSpaceOf(root) === 0;
+  const message = `the layer could not be written to its device: ${error.message}`;
+  throw isFull ? resourceExhausted(`${message}; the device or its pool is full`, error) : internal(message, error);
+}

@@ -1,0 +1,48 @@
+// Room: unpack. Owns the reading of the writer's protocol: lines out of a byte stream, checked objects out of lines.
+import { z } from "zod";
+import { fsTypes } from "../domain/devices.ts";
+import { errorCodes } from "../domain/errors.ts";
+import { diffId, digest } from "../domain/identifiers.ts";
+import { compressions } from "../images/image.ts";
+import type { ApplyRequest, WriterMessage } from "./protocol.ts";
+
+const bytes = z.number().int().nonnegative();
+
+const applyRequest = z.object({
+  devicePath: z.string(),
+  fsType: z.enum(fsTypes),
+  mountOptions: z.array(z.string()),
+  blob: z.object({ path: z.string(), offsetBytes: bytes, lengthBytes: bytes }),
+  compression: z.enum(compressions),
+  digest: z.string().transform(digest),
+  diffId: z.string().transform(diffId),
+  spaceGuard: z.object({ path: z.string(), minFreeBytes: bytes }).optional(),
+});
+
+const writerMessage = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("ready") }),
+  z.object({ type: z.literal("progress"), readBytes: bytes }),
+  z.object({ type: z.literal("applied"), bytes, entries: bytes }),
+  z.object({ type: z.literal("failed"), code: z.enum(errorCodes), message: z.string() }),
+]);
+
+export function parseApplyRequest(line: string): ApplyRequest {
+  const { spaceGuard, ...request } = applyRequest.parse(JSON.parse(line));
+  return { ...request, spaceGuard };
+}
+
+export const parseWriterMessage = (line: string): WriterMessage => writerMessage.parse(JSON.parse(line));
+
+export const encodeMessage = (message: ApplyRequest | WriterMessage): string => `${JSON.stringify(message)}\n`;
+
+/** The lines of a stream, without their ends; a last line without an end counts. */
+export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+  if (rest !== "") yield rest;
+}

@@ -1,0 +1,64 @@
+// Room: unpack. Owns how the content of an entry is stored: how many bytes, and where in the file they belong.
+import { invalidArgument } from "../../domain/errors.ts";
+import { type Preamble, recordOf } from "./entry.ts";
+import type { Header } from "./header.ts";
+import { parseDecimal } from "./numbers.ts";
+import { parseOldSparseBlock, parseOldSparseSize, parseSparseList, type Segment } from "./sparse.ts";
+
+export type Content =
+  | { readonly kind: "plain"; readonly storedBytes: number }
+  /** Stored are the parts of the file in `segments`, one behind the other. */
+  | {
+      readonly kind: "sparse";
+      readonly storedBytes: number;
+      readonly sizeBytes: number;
+      readonly segments: Segment[];
+      /** Where the rest of the map stands: nowhere, in blocks behind the header, at the start of the content. */
+      readonly mapIn: "header" | "extensions" | "content";
+    };
+
+/** Throws invalid_argument. */
+export function contentOf(header: Header, block: Uint8Array, preamble: Preamble): Content {
+  // Links, devices, directories and fifos have no content, whatever their size field says: so do Go's and Python's
+  // readers, and archives exist that rely on it.
+  if (/[1-6]/.test(header.typeFlag)) return { kind: "plain", storedBytes: 0 };
+  const record = recordOf(preamble, "size");
+  const storedBytes = record === undefined ? header.sizeBytes : parseDecimal(record, "size");
+  if (header.typeFlag === "S") {
+    const segments: Segment[] = [];
+    const { more } = parseOldSparseBlock(block, "header", segments);
+    const sizeBytes = parseOldSparseSize(block);
+    return { kind: "sparse", storedBytes, sizeBytes, segments, mapIn: more ? "extensions" : "header" };
+  }
+  return paxSparse(preamble, storedBytes) ?? { kind: "plain", storedBytes };
+}
+
+function paxSparse(preamble: Preamble, storedBytes: number): Content | undefined {
+  const version = versionOf(preamble);
+  switch (version) {
+    case undefined:
+      return undefined;
+    case "1.0":
+      return { kind: "sparse", storedBytes, sizeBytes: sizeIn(preamble, "realsize"), segments: [], mapIn: "content" };
+    case "0.0":
+    case "0.1": {
+      const segments = parseSparseList(recordOf(preamble, "GNU.sparse.map") ?? "");
+      return { kind: "sparse", storedBytes, sizeBytes: sizeIn(preamble, "size"), segments, mapIn: "header" };
+    }
+    default:
+      throw invalidArgument(`it is a sparse file of format ${version}, which is not known`);
+  }
+}
+
+function versionOf(preamble: Preamble): string | undefined {
+  const major = recordOf(preamble, "GNU.sparse.major");
+  if (major !== undefined) return `${major}.${recordOf(preamble, "GNU.sparse.minor") ?? "0"}`;
+  // The versions before 1.0 do not say which they are.
+  return recordOf(preamble, "GNU.sparse.size") === undefined ? undefined : "0.1";
+}
+
+function sizeIn(preamble: Preamble, key: "realsize" | "size"): number {
+  const value = recordOf(preamble, `GNU.sparse.${key}`);
+  if (value === undefined) throw invalidArgument(`it is a sparse file without its size (GNU.sparse.${key})`);
+  return parseDecimal(value, "sparse size");
+}

@@ -1,0 +1,117 @@
+// Room: unpack. Owns what an entry of a tar archive is, put together from its header, PAX records and GNU long names.
+import { invalidArgument } from "../../domain/errors.ts";
+import { type ByteString, display } from "../../system/tree-bytes.ts";
+import type { FileTime } from "../../system/tree-metadata.ts";
+import type { Header } from "./header.ts";
+import { parseDecimal, parsePaxTime } from "./numbers.ts";
+import { type PaxRecords, type Xattrs, xattrsOf } from "./pax.ts";
+
+interface Common {
+  /** As the archive has it: may be absolute, may contain "..". Never empty, never with a NUL. */
+  readonly name: ByteString;
+  /** The 12 bits of permissions, setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: FileTime;
+  readonly atime: FileTime | undefined;
+  readonly xattrs: Xattrs;
+}
+
+export type TarEntry = Common &
+  (
+    | { readonly type: "file"; readonly sizeBytes: number }
+    | { readonly type: "directory" | "fifo" }
+    | { readonly type: "symlink" | "hardLink"; readonly target: ByteString }
+    | { readonly type: "characterDevice" | "blockDevice"; readonly major: number; readonly minor: number }
+  );
+
+/** What came before an entry's own header and speaks about it. */
+export interface Preamble {
+  readonly local: PaxRecords;
+  readonly global: PaxRecords;
+  readonly longName: ByteString | undefined;
+  readonly longLink: ByteString | undefined;
+}
+
+/** (uid_t) -1 means "leave as it is" to the kernel. */
+const maxOwner = 0xffff_fffe;
+const noXattrs: Xattrs = new Map();
+
+/** A local record over a global one; an empty one takes both back. Sparse maps are never global. */
+export function recordOf({ local, global }: Preamble, key: string): ByteString | undefined {
+  const value = local.get(key) ?? (key.startsWith("GNU.") ? undefined : global.get(key));
+  return value === "" ? undefined : value;
+}
+
+/** The entry, with `sizeBytes` for a file's size. Throws invalid_argument. */
+export function composeEntry(header: Header, preamble: Preamble, sizeBytes: number): TarEntry {
+  const { typeFlag } = header;
+  const common = commonOf(header, preamble);
+  switch (typeFlag) {
+    case "\0":
+      // Before POSIX a directory was a file whose name ends in a slash.
+      return common.name.endsWith("/") ? { ...common, type: "directory" } : { ...common, type: "file", sizeBytes };
+    case "0":
+    case "7":
+    case "S":
+      return { ...common, type: "file", sizeBytes };
+    case "1":
+    case "2":
+      return { ...common, type: typeFlag === "1" ? "hardLink" : "symlink", target: targetOf(header, preamble) };
+    case "3":
+    case "4":
+      return {
+        ...common,
+        type: typeFlag === "3" ? "characterDevice" : "blockDevice",
+        major: header.deviceMajor,
+        minor: header.deviceMinor,
+      };
+    case "5":
+      return { ...common, type: "directory" };
+    case "6":
+      return { ...common, type: "fifo" };
+    default:
+      throw invalidArgument(`entries of type ${JSON.stringify(typeFlag)} have no place in a layer`);
+  }
+}
+
+/** What the archive calls the entry, for messages also when something else about it is wrong. */
+export const nameOf = (header: Header, preamble: Preamble): ByteString =>
+  preamble.longName ?? recordOf(preamble, "GNU.sparse.name") ?? recordOf(preamble, "path") ?? header.name;
+
+function commonOf(header: Header, preamble: Preamble): Common {
+  const name = nameOf(header, preamble);
+  if (name === "") throw invalidArgument("its name is empty");
+  if (name.includes("\0")) throw invalidArgument("its name contains a NUL");
+  const record = (key: string) => recordOf(preamble, key);
+  const mtime = record("mtime");
+  const atime = record("atime");
+  return {
+    name,
+    mode: header.mode & 0o7777,
+    uid: owner("uid", record("uid"), header.uid),
+    gid: owner("gid", record("gid"), header.gid),
+    mtime: mtime === undefined ? header.mtime : parsePaxTime(mtime, "mtime"),
+    atime: atime === undefined ? header.atime : parsePaxTime(atime, "atime"),
+    xattrs: xattrsIn(preamble),
+  };
+}
+
+function owner(field: string, record: string | undefined, header: number): number {
+  const value = record === undefined ? header : parseDecimal(record, field);
+  if (value < 0 || value > maxOwner) throw invalidArgument(`its ${field} ${value} is not from 0 to ${maxOwner}`);
+  return value;
+}
+
+function xattrsIn({ local, global }: Preamble): Xattrs {
+  if (local.size === 0 && global.size === 0) return noXattrs;
+  return global.size === 0 ? xattrsOf(local) : xattrsOf(new Map([...global, ...local]));
+}
+
+function targetOf(header: Header, preamble: Preamble): ByteString {
+  const target = preamble.longLink ?? recordOf(preamble, "linkpath") ?? header.linkName;
+  if (target === "") throw invalidArgument("it is a link to nothing: its target is empty");
+  if (target.includes("\0")) throw invalidArgument(`its target ${display(target)} contains a NUL`);
+  return target;
+}

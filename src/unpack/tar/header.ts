@@ -1,0 +1,139 @@
+// Room: unpack. Owns the 512-byte header block of a tar archive: v7, ustar, GNU and star.
+import { invalidArgument } from "../../domain/errors.ts";
+import { type ByteString, byteString, joinBytes } from "../../system/tree-bytes.ts";
+import type { FileTime } from "../../system/tree-metadata.ts";
+import { parseNumber } from "./numbers.ts";
+
+export const blockBytes = 512;
+
+/** What one header block says by itself, before PAX records and GNU long names. */
+export interface Header {
+  /** One character: "0" file, "5" directory, "x" PAX header, ...; NUL in archives before POSIX. */
+  readonly typeFlag: string;
+  readonly name: ByteString;
+  readonly linkName: ByteString;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sizeBytes: number;
+  readonly mtime: FileTime;
+  readonly atime: FileTime | undefined;
+  readonly deviceMajor: number;
+  readonly deviceMinor: number;
+}
+
+// Field offsets: POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar's manual, "Basic Tar Format"; star(5).
+const fields = {
+  name: [0, 100],
+  mode: [100, 8],
+  uid: [108, 8],
+  gid: [116, 8],
+  size: [124, 12],
+  mtime: [136, 12],
+  checksum: [148, 8],
+  linkName: [157, 100],
+  deviceMajor: [329, 8],
+  deviceMinor: [337, 8],
+  prefix: [345, 155],
+  starPrefix: [345, 131],
+  atime: [345, 12],
+} as const satisfies Record<string, readonly [number, number]>;
+
+type Dialect = "v7" | "ustar" | "gnu" | "star";
+
+export function isZeroBlock(block: Uint8Array): boolean {
+  for (let at = 0; at < blockBytes; at++) if (block[at] !== 0) return false;
+  return true;
+}
+
+/** Throws invalid_argument for a block that is no header, or one that was damaged. */
+export function parseHeader(block: Uint8Array): Header {
+  verifyChecksum(block);
+  const typeFlag = String.fromCharCode(block[156] ?? 0);
+  const number = (field: "mode" | "uid" | "gid" | "size" | "mtime" | "deviceMajor" | "deviceMinor") => {
+    const [at, length] = fields[field];
+    return parseNumber(block, at, length, field);
+  };
+  const isDevice = typeFlag === "3" || typeFlag === "4";
+  const { name, atime } = nameAndAtime(block);
+  const sizeBytes = number("size");
+  if (sizeBytes < 0) throw invalidArgument("the size in its header is negative");
+  return {
+    typeFlag,
+    name,
+    linkName: textField(block, ...fields.linkName),
+    mode: number("mode"),
+    uid: number("uid"),
+    gid: number("gid"),
+    sizeBytes,
+    mtime: { seconds: number("mtime"), nanoseconds: 0 },
+    atime,
+    deviceMajor: isDevice ? number("deviceMajor") : 0,
+    deviceMinor: isDevice ? number("deviceMinor") : 0,
+  };
+}
+
+/** The sum over all bytes, the field itself taken as spaces. Some old programs summed signed characters. */
+function verifyChecksum(block: Uint8Array): void {
+  const [fieldAt, fieldLength] = fields.checksum;
+  let unsigned = 0;
+  let high = 0;
+  for (let at = 0; at < blockBytes; at++) {
+    const byte = block[at] ?? 0;
+    unsigned += byte;
+    high += byte >> 7;
+  }
+  for (let at = fieldAt; at < fieldAt + fieldLength; at++) {
+    const byte = block[at] ?? 0;
+    unsigned += 0x20 - byte;
+    high -= byte >> 7;
+  }
+  const stored = parseNumber(block, fieldAt, fieldLength, "checksum");
+  if (stored !== unsigned && stored !== unsigned - 256 * high) {
+    throw invalidArgument("not a tar header: its checksum is wrong");
+  }
+}
+
+function nameAndAtime(block: Uint8Array): Pick<Header, "name" | "atime"> {
+  const name = textField(block, ...fields.name);
+  const dialect = dialectOf(block);
+  switch (dialect) {
+    case "v7":
+      return { name, atime: undefined };
+    case "ustar":
+      return { name: prefixed(block, fields.prefix, name), atime: undefined };
+    case "star":
+      return { name: prefixed(block, fields.starPrefix, name), atime: undefined };
+    case "gnu":
+      return gnuNameAndAtime(block, name);
+  }
+}
+
+/** GNU has times where POSIX has the prefix; Go's archive/tar before 1.8 wrote the prefix there all the same. */
+function gnuNameAndAtime(block: Uint8Array, name: ByteString): Pick<Header, "name" | "atime"> {
+  if (block[fields.atime[0]] === 0) return { name, atime: undefined };
+  try {
+    return { name, atime: { seconds: parseNumber(block, ...fields.atime, "atime"), nanoseconds: 0 } };
+  } catch {
+    return { name: prefixed(block, fields.prefix, name), atime: undefined };
+  }
+}
+
+function prefixed(block: Uint8Array, field: readonly [number, number], name: ByteString): ByteString {
+  const prefix = textField(block, ...field);
+  return prefix === "" ? name : joinBytes(prefix, name);
+}
+
+function dialectOf(block: Uint8Array): Dialect {
+  const magic = byteString(block, 257, 265);
+  if (magic === "ustar  \0") return "gnu";
+  if (!magic.startsWith("ustar\0")) return "v7";
+  return byteString(block, 508, 512) === "tar\0" ? "star" : "ustar";
+}
+
+/** Up to the first NUL. */
+function textField(block: Uint8Array, at: number, length: number): ByteString {
+  let end = at;
+  while (end < at + length && block[end] !== 0) end++;
+  return byteString(block, at, end);
+}

@@ -1,0 +1,251 @@
+// Room: unpack. Owns the walk through a tar stream: which bytes are headers, which content, which padding.
+import { invalidArgument, isSnapmillError } from "../../domain/errors.ts";
+import { type ByteString, byteString, display } from "../../system/tree-bytes.ts";
+import { type Content, contentOf } from "./content.ts";
+import { composeEntry, nameOf, type Preamble, type TarEntry } from "./entry.ts";
+import { blockBytes, type Header, isZeroBlock, parseHeader } from "./header.ts";
+import { type PaxRecords, parsePaxRecords } from "./pax.ts";
+import { checkSegments, parseOldSparseBlock, type Segment, SparseMapReader } from "./sparse.ts";
+
+/** Is told of each entry: `begin`, for a file `data` as it comes, `finish`. What it throws ends the reading. */
+export interface TarVisitor {
+  begin(entry: TarEntry): void;
+  /** The bytes `start` to `end` of `chunk` belong at `offsetBytes` of the file. `chunk` is not to be kept. */
+  data(chunk: Uint8Array, start: number, end: number, offsetBytes: number): void;
+  finish(): void;
+}
+
+/** Long names and PAX records are held in memory; nobody's are so long. */
+const maxMetadataBytes = 8 * 2 ** 20;
+
+type Sparse = Extract<Content, { kind: "sparse" }>;
+
+type State =
+  | { readonly at: "header"; readonly afterZeroBlock: boolean }
+  | { readonly at: "metadata"; readonly typeFlag: string; readonly payload: Buffer; filledBytes: number }
+  | { readonly at: "sparseExtension"; readonly header: Header; readonly content: Sparse }
+  | {
+      readonly at: "sparseMap";
+      readonly header: Header;
+      readonly content: Sparse;
+      readonly map: SparseMapReader;
+      leftBytes: number;
+    }
+  | { readonly at: "data"; readonly segments: readonly Segment[]; index: number; doneBytes: number; padding: number }
+  | { readonly at: "padding"; leftBytes: number }
+  | { readonly at: "end" };
+
+const nothing: PaxRecords = new Map();
+const paddingOf = (sizeBytes: number): number => (blockBytes - (sizeBytes % blockBytes)) % blockBytes;
+
+/**
+ * Reads a tar that comes in chunks of any size: `push` each, then `end`. Everything happens inside these two calls, so
+ * whoever feeds the reader waits for the visitor, and memory does not grow with the archive.
+ * Errors: invalid_argument, with the place in the archive and the entry.
+ */
+export class TarReader {
+  readonly #visitor: TarVisitor;
+  readonly #partial = Buffer.alloc(blockBytes);
+  #partialBytes = 0;
+  #positionBytes = 0;
+  #state: State = { at: "header", afterZeroBlock: false };
+  #preamble: Preamble = { local: nothing, global: nothing, longName: undefined, longLink: undefined };
+  #current: ByteString | undefined;
+
+  constructor(visitor: TarVisitor) {
+    this.#visitor = visitor;
+  }
+
+  push(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const taken = this.#step(chunk, at);
+      at += taken;
+      this.#positionBytes += taken;
+    }
+  }
+
+  /** The stream is over. An archive may lack its end marker, and the padding before it, but nothing else. */
+  end(): void {
+    const state = this.#state;
+    const between = state.at === "padding" || (state.at === "header" && this.#partialBytes === 0);
+    const { local, longName, longLink } = this.#preamble;
+    const headerless = local !== nothing || longName !== undefined || longLink !== undefined;
+    if (state.at === "end" || (between && !headerless)) return;
+    throw this.#fault(invalidArgument("it is truncated: the tar ends in the middle of an entry"));
+  }
+
+  /** Takes some bytes of `chunk` from `at`; how many. */
+  #step(chunk: Uint8Array, at: number): number {
+    const state = this.#state;
+    const available = chunk.length - at;
+    switch (state.at) {
+      case "data":
+        return this.#data(state, chunk, at);
+      case "header":
+      case "sparseExtension":
+      case "sparseMap":
+        return this.#gatherBlock(chunk, at);
+      case "metadata": {
+        const taken = Math.min(available, state.payload.length - state.filledBytes);
+        state.payload.set(chunk.subarray(at, at + taken), state.filledBytes);
+        state.filledBytes += taken;
+        if (state.filledBytes === state.payload.length)
+          this.#parsing(() => this.#metadata(state.typeFlag, state.payload));
+        return taken;
+      }
+      case "padding": {
+        const taken = Math.min(available, state.leftBytes);
+        state.leftBytes -= taken;
+        if (state.leftBytes === 0) this.#state = { at: "header", afterZeroBlock: false };
+        return taken;
+      }
+      case "end":
+        return available;
+    }
+  }
+
+  #gatherBlock(chunk: Uint8Array, at: number): number {
+    if (this.#partialBytes === 0 && chunk.length - at >= blockBytes) {
+      this.#block(chunk.subarray(at, at + blockBytes));
+      return blockBytes;
+    }
+    const taken = Math.min(chunk.length - at, blockBytes - this.#partialBytes);
+    this.#partial.set(chunk.subarray(at, at + taken), this.#partialBytes);
+    this.#partialBytes += taken;
+    if (this.#partialBytes === blockBytes) {
+      this.#partialBytes = 0;
+      this.#block(this.#partial);
+    }
+    return taken;
+  }
+
+  #block(block: Uint8Array): void {
+    const state = this.#state;
+    if (state.at === "header") this.#headerBlock(block, state.afterZeroBlock);
+    else if (state.at === "sparseExtension") this.#sparseExtension(state.header, state.content, block);
+    else if (state.at === "sparseMap") this.#sparseMap(state, block);
+  }
+
+  #headerBlock(block: Uint8Array, afterZeroBlock: boolean): void {
+    if (isZeroBlock(block)) {
+      this.#state = afterZeroBlock ? { at: "end" } : { at: "header", afterZeroBlock: true };
+      return;
+    }
+    this.#current = undefined;
+    const header = this.#parsing(() => {
+      if (afterZeroBlock) throw invalidArgument("an entry follows a block of zeroes, which is half an end marker");
+      return parseHeader(block);
+    });
+    if (/[xgLK]/.test(header.typeFlag)) this.#parsing(() => this.#metadataHeader(header));
+    else this.#entryHeader(header, block);
+  }
+
+  #metadataHeader({ typeFlag, sizeBytes }: Header): void {
+    if (sizeBytes > maxMetadataBytes) {
+      throw invalidArgument(`an extended header of ${sizeBytes} bytes is longer than ${maxMetadataBytes}`);
+    }
+    if (sizeBytes === 0) this.#metadata(typeFlag, Buffer.alloc(0));
+    else this.#state = { at: "metadata", typeFlag, payload: Buffer.allocUnsafeSlow(sizeBytes), filledBytes: 0 };
+  }
+
+  #metadata(typeFlag: string, payload: Buffer): void {
+    const preamble = this.#preamble;
+    const terminator = payload.indexOf(0);
+    const text = byteString(payload, 0, terminator === -1 ? payload.length : terminator);
+    if (typeFlag === "x") this.#preamble = { ...preamble, local: parsePaxRecords(payload) };
+    if (typeFlag === "g")
+      this.#preamble = { ...preamble, global: new Map([...preamble.global, ...parsePaxRecords(payload)]) };
+    if (typeFlag === "L") this.#preamble = { ...preamble, longName: text };
+    if (typeFlag === "K") this.#preamble = { ...preamble, longLink: text };
+    this.#pad(paddingOf(payload.length));
+  }
+
+  #entryHeader(header: Header, block: Uint8Array): void {
+    this.#current = nameOf(header, this.#preamble);
+    const content = this.#parsing(() => contentOf(header, block, this.#preamble));
+    if (content.kind === "plain") {
+      const whole = { offsetBytes: 0, lengthBytes: content.storedBytes };
+      this.#begin(header, content.storedBytes, [whole], content.storedBytes);
+      return;
+    }
+    switch (content.mapIn) {
+      case "header":
+        this.#beginSparse(header, content, content.segments, content.storedBytes);
+        return;
+      case "extensions":
+        this.#state = { at: "sparseExtension", header, content };
+        return;
+      case "content":
+        this.#state = { at: "sparseMap", header, content, map: new SparseMapReader(), leftBytes: content.storedBytes };
+    }
+  }
+
+  #sparseExtension(header: Header, content: Sparse, block: Uint8Array): void {
+    const { more } = this.#parsing(() => parseOldSparseBlock(block, "extension", content.segments));
+    if (!more) this.#beginSparse(header, content, content.segments, content.storedBytes);
+  }
+
+  #sparseMap(state: Extract<State, { at: "sparseMap" }>, block: Uint8Array): void {
+    state.leftBytes -= blockBytes;
+    const segments = this.#parsing(() => {
+      if (state.leftBytes < 0) throw invalidArgument("its sparse map is longer than its content");
+      return state.map.push(block);
+    });
+    if (segments !== undefined) this.#beginSparse(state.header, state.content, segments, state.leftBytes);
+  }
+
+  #beginSparse(header: Header, content: Sparse, segments: readonly Segment[], storedBytes: number): void {
+    this.#parsing(() => checkSegments(segments, content.sizeBytes, storedBytes));
+    this.#begin(header, content.sizeBytes, segments, storedBytes);
+  }
+
+  #begin(header: Header, sizeBytes: number, segments: readonly Segment[], storedBytes: number): void {
+    const entry = this.#parsing(() => composeEntry(header, this.#preamble, sizeBytes));
+    this.#preamble = { local: nothing, global: this.#preamble.global, longName: undefined, longLink: undefined };
+    this.#visitor.begin(entry);
+    const filled = segments.filter((segment) => segment.lengthBytes > 0);
+    if (storedBytes > 0)
+      this.#state = { at: "data", segments: filled, index: 0, doneBytes: 0, padding: paddingOf(storedBytes) };
+    else this.#finish(0);
+  }
+
+  #data(state: Extract<State, { at: "data" }>, chunk: Uint8Array, at: number): number {
+    const segment = state.segments[state.index];
+    if (segment === undefined) {
+      this.#finish(state.padding);
+      return 0;
+    }
+    const taken = Math.min(chunk.length - at, segment.lengthBytes - state.doneBytes);
+    if (taken > 0) this.#visitor.data(chunk, at, at + taken, segment.offsetBytes + state.doneBytes);
+    state.doneBytes += taken;
+    if (state.doneBytes === segment.lengthBytes) {
+      state.index++;
+      state.doneBytes = 0;
+      if (state.index === state.segments.length) this.#finish(state.padding);
+    }
+    return taken;
+  }
+
+  #finish(padding: number): void {
+    this.#visitor.finish();
+    this.#pad(padding);
+  }
+
+  #pad(leftBytes: number): void {
+    this.#state = leftBytes === 0 ? { at: "header", afterZeroBlock: false } : { at: "padding", leftBytes };
+  }
+
+  /** Runs a step that judges the archive, and says where it was when that fails. */
+  #parsing<Result>(step: () => Result): Result {
+    try {
+      return step();
+    } catch (error) {
+      throw isSnapmillError(error) ? this.#fault(error) : error;
+    }
+  }
+
+  #fault(error: Error): Error {
+    const entry = this.#current === undefined ? "" : `, entry ${display(this.#current)}`;
+    return invalidArgument(`tar at byte ${this.#positionBytes}${entry}: ${error.message}`, error);
+  }
+}

@@ -1,0 +1,145 @@
+// Room: unpack. Owns the parent's handle on a writer process: requests in, results out, a new process when one is gone.
+import { fileURLToPath } from "node:url";
+import { aborted, internal, SnapmillError } from "../domain/errors.ts";
+import { describeExit, type Exit, type RunningProcess, startProcess } from "../system/processes.ts";
+import type { AppliedLayer, OnProgress } from "./layer.ts";
+import { encodeMessage, linesOf, parseWriterMessage } from "./messages.ts";
+import type { ApplyRequest } from "./protocol.ts";
+
+const program = fileURLToPath(new URL("../../workers/writer.ts", import.meta.url));
+/** Of what a dying writer had to say. */
+const keptErrorBytes = 4096;
+const stopGraceMs = 2000;
+
+export interface WriterOptions {
+  /** The writer's whole environment: see `childEnvironment` in config.ts. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface ApplyOptions {
+  /** Kills the writer: its mount goes with it. */
+  readonly signal?: AbortSignal | undefined;
+  /** At most about ten times a second. */
+  readonly onProgress?: OnProgress | undefined;
+}
+
+export interface Writer extends AsyncDisposable {
+  /**
+   * Applies one layer; one at a time. Errors: those of `applyLayer`; `aborted` when the writer died or `signal` said
+   * so. The next call then starts a new writer.
+   */
+  apply(request: ApplyRequest, options?: ApplyOptions): Promise<AppliedLayer>;
+}
+
+/** A writer that is started with the first request, and lives until it is disposed of. */
+export function startWriter(options: WriterOptions): Writer {
+  let child: WriterChild | undefined;
+  let isBusy = false;
+
+  return {
+    apply: async (request, { signal, onProgress } = {}) => {
+      if (isBusy) throw internal("a writer applies one layer at a time");
+      isBusy = true;
+      try {
+        signal?.throwIfAborted();
+        child ??= new WriterChild(options.environment);
+        return await child.apply(request, { signal, onProgress });
+      } finally {
+        if (child?.isUsable === false) child = undefined;
+        isBusy = false;
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await child?.[Symbol.asyncDispose]();
+      child = undefined;
+    },
+  };
+}
+
+type Child = RunningProcess<"pipe", "pipe", "pipe">;
+
+class WriterChild implements AsyncDisposable {
+  readonly #process: Child;
+  readonly #lines: AsyncGenerator<string>;
+  readonly #said: Promise<string>;
+  #isUsable = true;
+
+  constructor(environment: WriterOptions["environment"]) {
+    this.#process = startProcess([process.execPath, program], {
+      environment,
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    this.#lines = linesOf(this.#process.stdout);
+    this.#said = lastOf(this.#process.stderr);
+  }
+
+  get isUsable(): boolean {
+    return this.#isUsable;
+  }
+
+  async apply(request: ApplyRequest, { signal, onProgress }: ApplyOptions): Promise<AppliedLayer> {
+    const kill = () => this.#process.kill("SIGKILL");
+    signal?.addEventListener("abort", kill, { once: true });
+    try {
+      await this.#process.stdin.write(encodeMessage(request));
+      await this.#process.stdin.flush();
+      return await this.#result(onProgress);
+    } catch (error) {
+      if (error instanceof SnapmillError) throw error;
+      throw await this.#death(error);
+    } finally {
+      signal?.removeEventListener("abort", kill);
+      if (signal?.aborted === true) await this.#bury();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isUsable = false;
+    await this.#process.stdin.end();
+    await this.#process.stop({ graceMs: stopGraceMs });
+  }
+
+  async #result(onProgress: OnProgress | undefined): Promise<AppliedLayer> {
+    // Not `for await`: leaving it would close the stream, which the next request still needs.
+    for (let line = await this.#lines.next(); line.done !== true; line = await this.#lines.next()) {
+      const message = parseWriterMessage(line.value);
+      switch (message.type) {
+        case "ready":
+          break;
+        case "progress":
+          onProgress?.(message.readBytes);
+          break;
+        case "applied":
+          return { bytes: message.bytes, entries: message.entries };
+        case "failed":
+          throw new SnapmillError(message.code, message.message);
+      }
+    }
+    throw await this.#death(undefined);
+  }
+
+  /** The end of the process as an error. What it left in the kernel (its mount) is gone when this returns. */
+  async #death(cause: unknown): Promise<SnapmillError> {
+    const exit = await this.#bury();
+    const said = (await this.#said).trim();
+    return aborted(`the writer process ${describeExit(exit)}${said === "" ? "" : `: ${said}`}`, cause);
+  }
+
+  #bury(): Promise<Exit> {
+    this.#isUsable = false;
+    this.#process.kill("SIGKILL");
+    return this.#process.exited;
+  }
+}
+
+async function lastOf(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let kept = "";
+  try {
+    for await (const line of linesOf(stream)) kept = `${kept}${line}\n`.slice(-keptErrorBytes);
+  } catch {
+    // The process is gone in the middle of a line.
+  }
+  return kept;
+}

@@ -1,0 +1,87 @@
+// Room: unpack. Owns the frame structure of a zstd stream: whether it ended where a frame ends (RFC 8878, section 3.1).
+import { invalidArgument } from "../domain/errors.ts";
+
+type State =
+  | { readonly at: "magic" | "skippableSize" | "descriptor" | "block" }
+  | { readonly at: "skip"; leftBytes: number; readonly next: "magic" | "block" };
+
+const frameMagic = 0xfd2fb528;
+const skippableMagic = 0x184d2a50;
+const fieldBytes = { magic: 4, skippableSize: 4, descriptor: 1, block: 3 } as const;
+const dictionaryIdBytes = [0, 1, 2, 4] as const;
+const contentSizeBytes = [0, 2, 4, 8] as const;
+const rleBlock = 1;
+const reservedBlock = 3;
+
+/**
+ * Follows the blocks of the frames without decompressing them. node:zlib on Bun ends a truncated stream without an
+ * error, and ignores what follows the last frame: `push` every chunk here too, then `end`.
+ * Errors: invalid_argument.
+ */
+export class ZstdFrames {
+  #state: State = { at: "magic" };
+  readonly #field = Buffer.alloc(4);
+  #fieldBytes = 0;
+  #checksumBytes = 0;
+  #frames = 0;
+
+  push(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length; ) {
+      const state = this.#state;
+      if (state.at === "skip") {
+        const taken = Math.min(state.leftBytes, chunk.length - at);
+        state.leftBytes -= taken;
+        at += taken;
+        if (state.leftBytes === 0) this.#state = { at: state.next };
+        continue;
+      }
+      this.#field[this.#fieldBytes++] = chunk[at++] ?? 0;
+      if (this.#fieldBytes < fieldBytes[state.at]) continue;
+      this.#field.fill(0, this.#fieldBytes);
+      this.#fieldBytes = 0;
+      this.#state = this.#next(state.at, this.#field.readUInt32LE(0));
+    }
+  }
+
+  end(): void {
+    if (this.#state.at === "magic" && this.#fieldBytes === 0 && this.#frames > 0) return;
+    throw invalidArgument("the zstd stream is truncated");
+  }
+
+  #next(field: keyof typeof fieldBytes, value: number): State {
+    switch (field) {
+      case "magic":
+        if (value === frameMagic) return { at: "descriptor" };
+        if ((value & 0xfffffff0) >>> 0 === skippableMagic) return { at: "skippableSize" };
+        throw invalidArgument(this.#frames === 0 ? "it is not a zstd stream" : "garbage follows the zstd stream");
+      case "skippableSize":
+        return skip(value, "magic");
+      case "descriptor":
+        return this.#descriptor(value);
+      case "block":
+        return this.#block(value);
+    }
+  }
+
+  #descriptor(descriptor: number): State {
+    const singleSegment = (descriptor & 0x20) !== 0;
+    const sizeFlag = descriptor >> 6;
+    const sizeBytes = sizeFlag === 0 && singleSegment ? 1 : (contentSizeBytes[sizeFlag] ?? 0);
+    const windowBytes = singleSegment ? 0 : 1;
+    this.#checksumBytes = (descriptor & 0x04) === 0 ? 0 : 4;
+    return skip(windowBytes + (dictionaryIdBytes[descriptor & 0x03] ?? 0) + sizeBytes, "block");
+  }
+
+  #block(header: number): State {
+    const type = (header >> 1) & 0x03;
+    if (type === reservedBlock) throw invalidArgument("the zstd stream is damaged: a block of a reserved type");
+    const storedBytes = type === rleBlock ? 1 : header >> 3;
+    const isLast = (header & 1) === 1;
+    if (!isLast) return skip(storedBytes, "block");
+    this.#frames++;
+    return skip(storedBytes + this.#checksumBytes, "magic");
+  }
+}
+
+const skip = (leftBytes: number, next: "magic" | "block"): State =>
+  leftBytes === 0 ? { at: next } : { at: "skip", leftBytes, next };

@@ -1,0 +1,55 @@
+// Room: test. Owns roots for layers on a real ext4, and the application of tars to them.
+import { closeSync, constants, openSync } from "node:fs";
+import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { runCommand } from "../../src/system/commands.ts";
+import { LayerApplier } from "../../src/unpack/apply/applier.ts";
+import { TarReader } from "../../src/unpack/tar/reader.ts";
+
+export interface Scratch extends AsyncDisposable {
+  /** Of this test file alone; not on the ext4. */
+  readonly directory: string;
+  /** An empty directory on the ext4, root's and 0755. */
+  root(): Promise<string>;
+}
+
+export async function makeExt4(file: string, sizeBytes: number): Promise<void> {
+  await writeFile(file, "");
+  await truncate(file, sizeBytes);
+  await runCommand("mkfs.ext4", ["-q", "-F", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1", file]);
+}
+
+export async function makeScratch(sizeBytes = 256 * 2 ** 20): Promise<Scratch> {
+  const directory = await mkdtemp(join(tmpdir(), "snapmill-unpack-"));
+  const mounted = join(directory, "mounted");
+  await makeExt4(join(directory, "ext4"), sizeBytes);
+  await mkdir(mounted);
+  await runCommand("mount", ["-o", "loop", join(directory, "ext4"), mounted]);
+  return {
+    directory,
+    root: async () => {
+      const root = await mkdtemp(join(mounted, "root-"));
+      await runCommand("chmod", ["0755", root]);
+      return root;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await runCommand("umount", [mounted]);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Applies one layer, given to the reader in chunks of `chunkBytes`. */
+export function applyTar(root: string, bytes: Uint8Array, chunkBytes = 65_536): void {
+  const descriptor = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    using applier = new LayerApplier(descriptor);
+    const reader = new TarReader(applier);
+    for (let at = 0; at < bytes.length; at += chunkBytes) reader.push(bytes.subarray(at, at + chunkBytes));
+    reader.end();
+    applier.complete();
+  } finally {
+    closeSync(descriptor);
+  }
+}
