@@ -1,7 +1,7 @@
 // Room: cli. Owns the command line: runs one command, and turns how it ended into a sentence and an exit status.
 import { version } from "../package.json";
 import { exitStatusOf, sentenceOf } from "./cli/failures.ts";
-import { say, tolerateClosedPipes } from "./cli/output.ts";
+import { flush, say, tolerateClosedPipes } from "./cli/output.ts";
 import { buildProgram } from "./cli/program.ts";
 
 tolerateClosedPipes();
@@ -12,3 +12,6 @@ try {
   if (sentence !== undefined) say(sentence);
   process.exitCode = exitStatusOf(error);
 }
+await flush();
+// Not by itself: whatever a library still has open must not keep a finished command waiting.
+process.exit();

@@ -23,8 +23,8 @@ import { printJson, printLines, printList, say } from "./output.ts";
 import { fullName, readStore } from "./store.ts";
 
 export function addChanges(program: Command): void {
-  addPrepareOrView(program, "prepare", "make an active snapshot, to be written to, from a committed parent or empty");
-  addPrepareOrView(program, "view", "make a read-only snapshot of a committed parent");
+  addPrepareOrView(program, "prepare", "make an active snapshot, to be written to");
+  addPrepareOrView(program, "view", "make a read-only snapshot");
   addCommit(program);
   addRm(program);
   addLabel(program);
@@ -34,8 +34,13 @@ function addPrepareOrView(program: Command, verb: "prepare" | "view", descriptio
   program
     .command(verb)
     .description(`${description}; prints how to mount it`)
+    .summary(description)
     .argument("<key>", "the new snapshot's key", parseKey)
-    .argument("[parent]", "a committed snapshot's name, or the unambiguous beginning of a digest", parseKey)
+    .argument(
+      "[parent]",
+      "the committed snapshot to start from (none: empty): its name, or the unambiguous beginning of a digest",
+      parseKey,
+    )
     .addOption(labelOption())
     .addOption(jsonOption("one JSON object a mount"))
     .addOption(scopeOption())
@@ -71,6 +76,7 @@ function addCommit(program: Command): void {
   program
     .command("commit")
     .description("turn an active snapshot into a committed one, which never changes again")
+    .summary("turn an active snapshot into a committed one")
     .argument("<name>", "the committed snapshot's name", parseKey)
     .argument("<key>", "the active snapshot's key, which goes away", parseKey)
     .addOption(labelOption())
@@ -86,6 +92,7 @@ function addRm(program: Command): void {
   program
     .command("rm")
     .description("remove snapshots, in the order given; one that fails does not stop the others")
+    .summary("remove snapshots")
     .argument("<key...>", "keys of active and view snapshots, names of committed ones, in full", parseKeys)
     .addOption(scopeOption())
     .addHelpText("after", examples(["rm build", "remove one"], ["rm child parent", "a parent goes after its children"]))
@@ -107,6 +114,7 @@ function addLabel(program: Command): void {
   program
     .command("label")
     .description("set labels of a snapshot; an empty value takes the label away")
+    .summary("set labels of a snapshot")
     .argument("<name>", "the snapshot's key or name, in full", parseKey)
     .argument("<label...>", "NAME=VALUE", parseLabels)
     .addOption(jsonOption("the snapshot as one JSON object"))

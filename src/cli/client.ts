@@ -1,6 +1,6 @@
 // Room: cli. Owns the way to a running snapmill's queue, for commands that change something.
 import { type Config, redisUrl } from "../config.ts";
-import { unavailable } from "../domain/errors.ts";
+import { failedPrecondition, unavailable } from "../domain/errors.ts";
 import { JobClient } from "../jobs/client.ts";
 import { findRunning } from "../supervisor/running.ts";
 
@@ -14,10 +14,18 @@ export async function withClient<T>(config: Config, action: (client: JobClient) 
 export const connect = (config: Config): Promise<JobClient> =>
   JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
 
+/** Throws unavailable, and failed_precondition when what runs has another pool. */
 export async function requireRunning(config: Config): Promise<void> {
-  if ((await findRunning(config)) !== undefined) return;
-  const { stateDir } = config;
-  throw unavailable(
-    `no snapmill runs for state directory ${stateDir}: start one with 'snapmill up --state-dir ${stateDir}'`,
-  );
+  const { stateDir, pool } = config;
+  const running = await findRunning(config);
+  if (running === undefined) {
+    throw unavailable(
+      `no snapmill runs for state directory ${stateDir}: start one with 'snapmill up --state-dir ${stateDir}'`,
+    );
+  }
+  if (running.pool !== pool) {
+    throw failedPrecondition(
+      `the snapmill that runs for state directory ${stateDir} has pool ${running.pool}, not ${pool}: use --pool`,
+    );
+  }
 }

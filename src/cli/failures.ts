@@ -24,7 +24,16 @@ export function sentenceOf(error: unknown): string | undefined {
   return `snapmill: ${oneLine(message)}`;
 }
 
-/** commander's "error: unknown option '--x'\n(Did you mean --y?)" as one of our lines. */
-export const usageSentence = (text: string): string => `snapmill: ${oneLine(text.replace(/^error: /, ""))}`;
+const invalidArgumentOf = /^command-argument value '[^]*' is invalid for argument '[^']*'\. /;
+const invalidOption = /^option '(?:-\w, )?(--[\w-]+)[^']*' argument '[^]*' is invalid\. /;
+
+/** What commander says of a wrong command line, as one of our lines. Our own parsers say well what is wrong. */
+export const usageSentence = (text: string): string =>
+  `snapmill: ${oneLine(
+    text
+      .replace(/^error: /, "")
+      .replace(invalidArgumentOf, "")
+      .replace(invalidOption, "$1: "),
+  )}`;
 
 const oneLine = (text: string): string => printable(text.trim().replace(/\s*\n\s*/g, " "));

@@ -11,6 +11,7 @@ export function addImages(program: Command): void {
   program
     .command("images")
     .description("list the images that were unpacked, and the snapshots that show them")
+    .summary("list the images that were unpacked")
     .option("--full", "digests in full length")
     .addOption(jsonOption("one JSON object an image"))
     .addHelpText(

@@ -9,8 +9,7 @@ import { openStore } from "./store.ts";
 
 const syntax = `
 A filter is FIELD, FIELD==VALUE, FIELD!=VALUE or FIELD~=REGULAR-EXPRESSION, several joined by commas (all must hold);
-fields are name, parent, kind and labels.NAME. Of several filters, one must hold.
-`;
+fields are name, parent, kind and labels.NAME. Of several filters, one must hold.`;
 
 export function addLs(program: Command): void {
   program

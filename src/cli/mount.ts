@@ -19,6 +19,7 @@ export function addMount(program: Command): void {
   program
     .command("mount")
     .description("mount a snapshot: an active one to be written to, others read-only")
+    .summary("mount a snapshot")
     .argument("<name>", "its key or name, or the unambiguous beginning of a digest", parseKey)
     .argument("<dir>", "an existing directory")
     .addOption(scopeOption())

@@ -11,7 +11,7 @@ export function accept<T>(parse: (text: string) => T): (text: string) => T {
     try {
       return parse(text);
     } catch (error) {
-      if (isSnapmillError(error, "invalid_argument")) throw new InvalidArgumentError(`${error.message}.`);
+      if (isSnapmillError(error, "invalid_argument")) throw new InvalidArgumentError(error.message);
       throw error;
     }
   };
@@ -28,7 +28,7 @@ export const parseKeys = acceptEach(snapshotKey);
 /** `name=value` as a label; the value may be empty and may contain `=`. */
 export function label(text: string): Labels {
   const equals = text.indexOf("=");
-  if (equals < 1) throw new InvalidArgumentError("write a label as NAME=VALUE.");
+  if (equals < 1) throw new InvalidArgumentError(`label ${JSON.stringify(text)} is not valid: write it as NAME=VALUE`);
   return checkLabels({ [text.slice(0, equals)]: text.slice(equals + 1) });
 }
 
@@ -41,7 +41,7 @@ export function wholeNumber(from: number, to: number) {
   return (text: string): number => {
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < from || value > to) {
-      throw new InvalidArgumentError(`use a whole number from ${from} to ${to}.`);
+      throw new InvalidArgumentError(`${JSON.stringify(text)} is not a whole number from ${from} to ${to}`);
     }
     return value;
   };

@@ -35,6 +35,9 @@ export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** Waits until all that was said is handed over: a program that ends at once would cut it off. */
+export const flush = (): Promise<void> => new Promise((resolve) => process.stderr.write("", () => resolve()));
+
 /** Bold where stdout is a terminal that shows it and NO_COLOR is not set. */
 export const bold = (text: string): string => styleText("bold", text, { stream: process.stdout, validateStream: true });
 

@@ -19,6 +19,7 @@ export function addUmount(program: Command): void {
   program
     .command("umount")
     .description("unmount a snapshot; a view that 'mount' made goes too")
+    .summary("unmount a snapshot")
     .argument("<dir>", "where it is mounted")
     .addOption(scopeOption())
     .addHelpText("after", examples(["umount /mnt", "undo 'snapmill mount'"]))

@@ -1,12 +1,12 @@
 // Room: cli. Owns `snapmill unpack`.
 import type { Command } from "commander";
 import type { Config } from "../config.ts";
+import { freshOperationId, type OperationId } from "../domain/identifiers.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../images/platform.ts";
 import { absoluteReference } from "../images/reference.ts";
 import type { JobClient } from "../jobs/client.ts";
 import type { UnpackedImage, UnpackProgress } from "../jobs/contract.ts";
 import { withPieces } from "../supervisor/pieces.ts";
-import { findRunning } from "../supervisor/running.ts";
 import { connect } from "./client.ts";
 import { AlreadySaid, sentenceOf } from "./failures.ts";
 import { imageJson, imageLines } from "./image-report.ts";
@@ -19,6 +19,7 @@ export function addUnpack(program: Command): void {
   program
     .command("unpack")
     .description("unpack images into snapshots, a committed one for each chain of layers")
+    .summary("unpack images into snapshots")
     .argument("<ref...>", "oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]", parseReferences)
     .option(
       "--platform <os/arch>",
@@ -43,15 +44,13 @@ export function addUnpack(program: Command): void {
       const wanted = [...new Set(references)];
       using interruption = catchInterruption();
       const { signal } = interruption;
-      if ((await findRunning(config)) !== undefined) await unpackAll(config, wanted, options, signal);
-      else await withPieces(config, () => unpackAll(config, wanted, options, signal), { signal });
+      await withPieces(config, () => unpackAll(config, wanted, options, signal), { signal });
     });
 }
 
 const howItRuns = `
 Without a running 'snapmill up' for the state directory, what is needed is brought up, and taken down again at the end.
-An image that fails does not stop the others; layers that are there already are not unpacked again.
-`;
+An image that fails does not stop the others; layers that are there already are not unpacked again.`;
 
 interface UnpackOptions extends JsonOption {
   readonly platform?: string;
@@ -61,12 +60,12 @@ interface UnpackOptions extends JsonOption {
 /** Made absolute: the worker's directory is not the caller's. */
 const parseReferences = (text: string, previous: readonly string[] | undefined): readonly string[] => [
   ...(previous ?? []),
-  accept((reference: string) => absoluteReference(reference))(text),
+  accept((reference: string) => absoluteReference(reference, process.cwd()))(text),
 ];
 
 const parsePlatformText = accept((text: string) => formatPlatform(parsePlatform(text)));
 
-/** Throws AlreadySaid when an image failed, and the Interrupted of `signal`. */
+/** Throws AlreadySaid when an image failed, and what `signal` was aborted with. */
 async function unpackAll(
   config: Config,
   references: readonly string[],
@@ -76,18 +75,24 @@ async function unpackAll(
   await using client = await connect(config);
   using progress = progressReporter();
   const waiting = references.values();
+  const outputFailure = new AbortController();
+  const ended = AbortSignal.any([signal, outputFailure.signal]);
   let failures = 0;
 
   /** Takes images off the list until there are none left; several do so at the same time. */
   async function work(): Promise<void> {
     for (const reference of waiting) {
-      const outcome = await unpackOne(client, { reference, platform }, progress, signal);
-      signal.throwIfAborted();
+      if (ended.aborted) return;
+      const outcome = await unpackOne(client, { reference, platform }, progress, ended);
+      if (ended.aborted) return;
       if (outcome.state === "failed") failures += 1;
-      await progress.end(reference, () => report(outcome, reference, json));
+      await progress
+        .end(reference, () => report(outcome, reference, json))
+        .catch((error: unknown) => outputFailure.abort(error));
     }
   }
   await Promise.all(Array.from({ length: Math.min(config.unpackWorkers, references.length) }, work));
+  ended.throwIfAborted();
   if (failures > 0) throw new AlreadySaid();
 }
 
@@ -102,15 +107,39 @@ async function unpackOne(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { reference } = request;
+  const operationId = freshOperationId();
   const startedMs = performance.now();
   progress.begin(reference);
+  using cancellation = cancelOnAbort(client, operationId, signal);
   try {
     const onProgress = ({ layers }: UnpackProgress) => progress.update(reference, layers);
-    const image = await client.unpack(request, { signal, onProgress });
+    const image = await client.unpack(request, { operationId, signal: cancellation.patience, onProgress });
     return { state: "unpacked", image, ms: performance.now() - startedMs };
   } catch (error) {
     return { state: "failed", error };
   }
+}
+
+/** How long a cancelled unpack is waited for: its worker takes down what it has made. */
+const patienceMs = 15_000;
+
+/** An accepted unpack would go on without its caller: `signal` has it cancelled, and ends `patience` some time later. */
+function cancelOnAbort(client: JobClient, operationId: OperationId, signal: AbortSignal) {
+  const giveUp = new AbortController();
+  let timer: Timer | undefined;
+  const cancel = () => {
+    timer = setTimeout(() => giveUp.abort(), patienceMs);
+    const settled = { unpackOperationId: operationId, outcome: { kind: "cancelled" } } as const;
+    client.call("settle-unpack", settled, { deadlineMs: patienceMs }).catch(() => giveUp.abort());
+  };
+  signal.addEventListener("abort", cancel, { once: true });
+  return {
+    patience: giveUp.signal,
+    [Symbol.dispose]: () => {
+      signal.removeEventListener("abort", cancel);
+      clearTimeout(timer);
+    },
+  };
 }
 
 async function report(outcome: Outcome, reference: string, json: true | undefined): Promise<void> {
@@ -125,7 +154,7 @@ async function report(outcome: Outcome, reference: string, json: true | undefine
   }
 }
 
-/** The failure's sentence, naming the image also where the failure is not the image's own (Redis away, say). */
+/** The failure's sentence; it names the image also where the failure is not the image's own (Redis away, say). */
 function failureSentence(error: unknown, reference: string): string {
   const message = error instanceof Error ? error.message : String(error);
   return sentenceOf(message.includes(reference) ? message : `${reference}: ${message}`) ?? "";

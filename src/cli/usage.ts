@@ -12,6 +12,7 @@ export function addUsage(program: Command): void {
   program
     .command("usage")
     .description("show how much of the pool a snapshot holds of its own, its parent's share not counted")
+    .summary("show how much of the pool a snapshot holds")
     .argument("<name>", "its key or name, or the unambiguous beginning of a digest", parseKey)
     .addOption(jsonOption("one JSON object"))
     .addOption(scopeOption())

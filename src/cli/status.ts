@@ -1,0 +1,120 @@
+// Room: cli. Owns `snapmill status`: what runs, what is queued, how full the pool is.
+import { existsSync } from "node:fs";
+import type { Command } from "commander";
+import { type Config, paths, redisUrl } from "../config.ts";
+import { asSnapmillError } from "../domain/errors.ts";
+import type { JobCounts } from "../jobs/client.ts";
+import { redisLabel } from "../jobs/connection.ts";
+import { countSnapshotsByKind } from "../metadata/counts.ts";
+import { countDevicesByState } from "../metadata/devices.ts";
+import { pendingOutbox } from "../metadata/outbox.ts";
+import { readPool } from "../metadata/pool.ts";
+import { describeRunning, findRunning, type Running } from "../supervisor/running.ts";
+import type { Space } from "../system/space.ts";
+import { connect } from "./client.ts";
+import { formatFields, formatShare } from "./format.ts";
+import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
+import { printJson, printLines } from "./output.ts";
+import { poolSpace } from "./pool-space.ts";
+import { openStore } from "./store.ts";
+
+export function addStatus(program: Command): void {
+  program
+    .command("status")
+    .description("show what runs, what is queued, and how full the pool is")
+    .addOption(jsonOption("one JSON object"))
+    .addHelpText(
+      "after",
+      examples(["status", "at a glance"], ["status --json | jq .queues.unpack.waiting", "one figure"]),
+    )
+    .action(async (options: JsonOption, command: Command) => {
+      const status = await readStatus(configOf(command));
+      if (options.json) await printJson(status);
+      else await printLines(formatFields(fieldsOf(status)));
+    });
+}
+
+type Queues = { readonly pool: JobCounts; readonly unpack: JobCounts };
+
+interface Status {
+  readonly stateDir: string;
+  readonly pool: string;
+  /** Null: no `up` runs for the state directory. */
+  readonly running: Running | null;
+  /** Its URL without a password; `failure` when it does not answer; null when nothing runs. */
+  readonly redis: { readonly url: string; readonly failure: string | null } | null;
+  readonly queues: Queues | null;
+  /** Null: no pool was made yet. */
+  readonly metadata: {
+    readonly driver: string | null;
+    readonly snapshots: ReturnType<typeof countSnapshotsByKind>;
+    readonly devices: ReturnType<typeof countDevicesByState>;
+    readonly pendingUnpacks: number;
+    /** Null: not attached. */
+    readonly space: Pick<Space, "usedBytes" | "totalBytes"> | null;
+  } | null;
+}
+
+async function readStatus(config: Config): Promise<Status> {
+  const running = (await findRunning(config)) ?? null;
+  return {
+    stateDir: config.stateDir,
+    pool: config.pool,
+    running,
+    ...(running === null ? { redis: null, queues: null } : await readQueues(config)),
+    metadata: existsSync(paths.database(config)) ? await readMetadata(config) : null,
+  };
+}
+
+async function readQueues(config: Config): Promise<Pick<Status, "redis" | "queues">> {
+  const url = redisLabel(redisUrl(config));
+  try {
+    await using client = await connect(config);
+    return { redis: { url, failure: null }, queues: await client.counts() };
+  } catch (error) {
+    return { redis: { url, failure: asSnapmillError(error).message }, queues: null };
+  }
+}
+
+async function readMetadata(config: Config): Promise<Status["metadata"]> {
+  using database = openStore(config);
+  const space = await poolSpace(config, database);
+  return {
+    driver: readPool(database)?.driver ?? null,
+    snapshots: countSnapshotsByKind(database),
+    devices: countDevicesByState(database),
+    pendingUnpacks: pendingOutbox(database).length,
+    space: space === undefined ? null : { usedBytes: space.usedBytes, totalBytes: space.totalBytes },
+  };
+}
+
+function fieldsOf(status: Status): (readonly [string, string | undefined])[] {
+  const { running, redis, queues, metadata } = status;
+  return [
+    ["State directory", status.stateDir],
+    [
+      "Pool",
+      metadata === null ? `${status.pool} (not made yet)` : `${status.pool} (${metadata.driver ?? "no driver yet"})`,
+    ],
+    ["Running", running === null ? "no" : `yes: ${describeRunning(running)}`],
+    ["Queues", running?.kind === "up" ? `http://${running.httpAddress}/queues` : undefined],
+    ["Redis", redis === null ? undefined : `${redis.url}${redis.failure === null ? "" : ` (${redis.failure})`}`],
+    ["Pool's jobs", queues === null ? undefined : countsText(queues.pool)],
+    ["Unpack jobs", queues === null ? undefined : countsText(queues.unpack)],
+    ["Unpacks to do", metadata === null ? undefined : String(metadata.pendingUnpacks)],
+    ["Space", metadata === null ? undefined : spaceText(metadata.space)],
+    ["Snapshots", metadata === null ? undefined : namedCounts(metadata.snapshots)],
+    ["Devices", metadata === null ? undefined : namedCounts(metadata.devices)],
+  ];
+}
+
+const spaceText = (space: Pick<Space, "usedBytes" | "totalBytes"> | null): string =>
+  space === null ? "known while 'snapmill up' runs" : formatShare(space.usedBytes, space.totalBytes);
+
+const countsText = (counts: JobCounts): string => namedCounts({ ...counts });
+
+/** "2 active, 14 committed". */
+function namedCounts(counts: Readonly<Record<string, number>>): string {
+  const texts = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
+  return texts.length === 0 ? "none" : texts.join(", ");
+}

@@ -1,0 +1,63 @@
+// Room: cli. Owns `snapmill up`.
+import { type Command, InvalidArgumentError } from "commander";
+import { parseSize } from "../domain/units.ts";
+import { readyLine, runUp } from "../supervisor/up.ts";
+import { catchInterruption } from "./interruption.ts";
+import { accept, configOf, examples, wholeNumber } from "./options.ts";
+import { write } from "./output.ts";
+
+export function addUp(program: Command): void {
+  program
+    .command("up")
+    .description("run everything on this machine: Redis, the pool, its workers, the dashboard; until Ctrl-C or SIGTERM")
+    .summary("run everything on this machine")
+    .option("--driver <name>", "auto, reflink or devmapper (SNAPMILL_DRIVER; default auto)", parseDriver)
+    .option("--size <size>", "of a new pool, an upper bound (SNAPMILL_POOL_SIZE; default 20GiB)", parseSizeText)
+    .option("--unpack-workers <n>", "images at the same time (SNAPMILL_UNPACK_WORKERS; default 2)", wholeNumber(1, 64))
+    .option("--http-address <host:port>", "of the dashboard (SNAPMILL_HTTP_ADDRESS; default 127.0.0.1:7070)")
+    .addHelpText("after", whatRuns)
+    .addHelpText(
+      "after",
+      examples(
+        ["up", "with the defaults: all state is in /var/lib/snapmill"],
+        ["up --state-dir ~/snapmill --size 4GiB", "somewhere else, and small"],
+        ["up --pool fast --unpack-workers 8", "another pool, more images at the same time"],
+      ),
+    )
+    .action(async (options: UpOptions, command: Command) => {
+      const config = configOf(command, {
+        SNAPMILL_DRIVER: options.driver,
+        SNAPMILL_POOL_SIZE: options.size,
+        SNAPMILL_UNPACK_WORKERS: options.unpackWorkers?.toString(),
+        SNAPMILL_HTTP_ADDRESS: options.httpAddress,
+      });
+      using interruption = catchInterruption();
+      const { signal } = interruption;
+      await runUp(config, { signal, onReady: (ready) => void write(`${readyLine(ready)}\n`).catch(() => undefined) });
+    });
+}
+
+const whatRuns = `
+With REDIS_URL set, that Redis is used instead of a private one. A worker that dies is started again; when 'up' dies, all
+of it does, and the next 'up' repairs what was interrupted.`;
+
+interface UpOptions {
+  readonly driver?: string;
+  readonly size?: string;
+  readonly unpackWorkers?: number;
+  readonly httpAddress?: string;
+}
+
+/** "devmapper" is containerd's name for it. */
+function parseDriver(text: string): string {
+  const name = text === "devmapper" ? "devicemapper" : text;
+  if (!["auto", "reflink", "devicemapper"].includes(name))
+    throw new InvalidArgumentError("use auto, reflink or devmapper.");
+  return name;
+}
+
+/** Checked here for a clear usage error; the configuration parses it. */
+const parseSizeText = accept((text: string) => {
+  parseSize(text);
+  return text;
+});
