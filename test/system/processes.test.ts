@@ -4,26 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
 import { describeExit, startProcess } from "../../src/system/processes.ts";
+import { eventually, isAlive } from "../support/processes.ts";
 
 const environment = childEnvironment({});
 const quiet = { environment, stdin: "ignore", stdout: "ignore", stderr: "ignore" } as const;
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-async function eventually(condition: () => boolean): Promise<boolean> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (condition()) return true;
-    await Bun.sleep(20);
-  }
-  return false;
-}
 
 test("a child gets its arguments and environment, and speaks over its pipes", async () => {
   const child = startProcess(["sh", "-c", 'read line; echo "$line $0 $GREETING"', "two words"], {

@@ -1,0 +1,55 @@
+// Room: api. Owns the operators' first dashboard: bull-board over every pool's queues, from this server alone.
+import { createBullBoard } from "@bull-board/api";
+import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
+import { HonoAdapter } from "@bull-board/hono";
+import { Hono } from "hono";
+import { serveStatic } from "hono/bun";
+import type { PoolName } from "../../domain/identifiers.ts";
+import { producerConnection } from "../../jobs/connection.ts";
+import { openQueue } from "../../jobs/queues.ts";
+import { withoutForeignLinks } from "./foreign-links.ts";
+
+/** Where it lies on the server; its page names everything relative to this. */
+const basePath = "/queues";
+
+export interface DashboardOptions {
+  readonly redisUrl: string;
+  readonly pools: readonly PoolName[];
+}
+
+export class Dashboard implements AsyncDisposable {
+  /** Serves /queues and everything below. */
+  readonly app: Hono;
+  readonly #close: () => Promise<void>;
+
+  private constructor(app: Hono, close: () => Promise<void>) {
+    this.app = app;
+    this.#close = close;
+  }
+
+  /** On connections of its own; throws unavailable when Redis does not answer. */
+  static async open({ redisUrl, pools }: DashboardOptions): Promise<Dashboard> {
+    const connection = producerConnection(redisUrl);
+    const kinds = ["pool", "unpack"] as const;
+    const wanted = pools.flatMap((pool) => kinds.map((kind) => openQueue(connection, pool, kind)));
+    const queues = await Promise.all(wanted);
+    const board = new HonoAdapter(serveStatic);
+    board.setBasePath(basePath);
+    createBullBoard({
+      queues: queues.map((queue) => new BullMQAdapter(queue)),
+      serverAdapter: board,
+      options: { uiConfig: { boardTitle: "snapmill", hideRedisDetails: true } },
+    });
+    const app = new Hono();
+    app.use(withoutForeignLinks);
+    app.route(basePath, board.registerPlugin());
+    return new Dashboard(app, async () => {
+      await Promise.all(queues.map((queue) => queue.close()));
+      connection.disconnect();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+  }
+}

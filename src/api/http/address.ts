@@ -1,0 +1,30 @@
+// Room: api. Owns the address that HTTP is served at: what HOST:PORT means.
+import { invalidArgument } from "../../domain/errors.ts";
+
+export interface Address {
+  /** Without brackets. */
+  readonly hostname: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+const maxPort = 65_535;
+
+/** `127.0.0.1:7070`, `localhost:7070` or `[::1]:7070`; otherwise invalid_argument. */
+export function parseAddress(text: string): Address {
+  const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text) ?? [];
+  const hostname = bracketed ?? plain;
+  const port = Number(digits);
+  if (hostname === undefined || port > maxPort) {
+    throw invalidArgument(`HTTP address ${JSON.stringify(text)} is not valid: use HOST:PORT, such as 127.0.0.1:7070`);
+  }
+  return { hostname, port };
+}
+
+/** Whether only this machine reaches it. */
+export const isLoopback = ({ hostname }: Address): boolean =>
+  hostname === "localhost" || hostname === "::1" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+
+/** `http://[::1]:7070` */
+export const urlOf = ({ hostname, port }: Address): string =>
+  `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;

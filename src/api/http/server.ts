@@ -1,0 +1,68 @@
+// Room: api. Owns the HTTP server: /healthz for everybody, /queues for those with the token.
+import { Hono } from "hono";
+import type { Logger } from "pino";
+import { failedPrecondition, invalidArgument } from "../../domain/errors.ts";
+import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
+import type { Health } from "./health.ts";
+import { noForeignCommands, onlyFromHere, onlyWithToken } from "./protection.ts";
+
+export interface HttpOptions {
+  /** HOST:PORT; port 0 takes any free one. */
+  readonly address: string;
+  readonly token: string;
+  readonly log: Logger;
+  readonly health: () => Promise<Health>;
+}
+
+export interface HttpServer extends AsyncDisposable {
+  /** `http://127.0.0.1:7070` */
+  readonly url: string;
+  /** From now on this is what /queues shows; before, it asks for patience. */
+  show(dashboard: Hono): void;
+}
+
+/** Serves until disposed of. Throws invalid_argument for an address that is none, failed_precondition for a taken one. */
+export function serveHttp({ address, token, log, health }: HttpOptions): HttpServer {
+  const wanted = parseAddress(address);
+  let dashboard: Hono | undefined;
+  const app = new Hono();
+  app.use(onlyFromHere);
+  app.get("/", (context) => context.redirect("/queues"));
+  app.get("/healthz", async (context) => {
+    const answer = await health();
+    return context.json(answer, answer.ok ? 200 : 503);
+  });
+  app.use("/queues/*", onlyWithToken(token), noForeignCommands);
+  app.all("/queues/*", (context) => {
+    if (dashboard === undefined) return context.text("snapmill is starting: try again in a moment\n", 503);
+    return dashboard.fetch(context.req.raw);
+  });
+  app.onError((error, context) => {
+    log.error({ err: error, path: context.req.path }, "a request failed");
+    return context.text("something went wrong: see the log of snapmill\n", 500);
+  });
+
+  const server = listen(wanted, (request) => app.fetch(request));
+  const url = urlOf({ ...wanted, port: server.port ?? wanted.port });
+  if (!isLoopback(wanted)) log.warn(`the dashboard at ${url} is reachable from other machines, without encryption`);
+  return {
+    url,
+    show: (shown) => {
+      dashboard = shown;
+    },
+    [Symbol.asyncDispose]: () => server.stop(true),
+  };
+}
+
+function listen(address: Address, fetch: (request: Request) => Response | Promise<Response>) {
+  try {
+    return Bun.serve({ ...address, fetch });
+  } catch (error) {
+    const where = `${address.hostname}:${address.port}`;
+    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
+      throw failedPrecondition(`HTTP address ${where} is in use: choose another with --http-address`, error);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw invalidArgument(`HTTP cannot be served at ${where}: ${reason}`, error);
+  }
+}

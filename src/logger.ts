@@ -1,0 +1,35 @@
+// Room: top. Owns how the project's processes log: to stderr, JSON lines for machines, one short line for a terminal.
+import { destination, type Logger, pino } from "pino";
+
+export type { Logger } from "pino";
+
+const stderrFd = 2;
+
+/** The log of one process; `name` tells the processes of a host apart ("up", "pool", "unpack"). */
+export function createLogger({ name, level }: { readonly name: string; readonly level: string }): Logger {
+  // Synchronous, so that the last words of a process that ends are not lost.
+  const stderr = destination({ fd: stderrFd, sync: true });
+  const options = { name, level, formatters: { level: (label: string) => ({ level: label }) } };
+  if (process.stderr.isTTY !== true) return pino(options, stderr);
+  return pino(options, { write: (line: string) => void stderr.write(`${shortLine(line)}\n`) });
+}
+
+/** `12:03:04 warn pool: message (field=value)`: what a person wants of a JSON line of ours. */
+export function shortLine(line: string): string {
+  const {
+    level,
+    time,
+    name,
+    msg,
+    err,
+    pid: _pid,
+    hostname: _hostname,
+    ...fields
+  } = JSON.parse(line) as Record<string, unknown>;
+  const clock = new Date(Number(time)).toTimeString().slice(0, 8);
+  const given = Object.entries(fields).map(([field, value]) => `${field}=${plain(value)}`);
+  const because = typeof err === "object" && err !== null && "message" in err ? `: ${plain(err.message)}` : "";
+  return `${clock} ${plain(level)} ${plain(name)}: ${plain(msg)}${because}${given.length === 0 ? "" : ` (${given.join(", ")})`}`;
+}
+
+const plain = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));

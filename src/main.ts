@@ -1,0 +1,18 @@
+// Room: top. Owns the program that a service manager runs: `up`, with its settings from the environment alone.
+import { readConfig } from "./config.ts";
+import { asSnapmillError } from "./domain/errors.ts";
+import { readyLine, runUp } from "./supervisor/up.ts";
+
+const stop = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());
+
+try {
+  await runUp(readConfig(), {
+    signal: stop.signal,
+    onReady: (ready) => void process.stdout.write(`${readyLine(ready)}\n`),
+  });
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`snapmill: ${asSnapmillError(error).message}\n`);
+  process.exit(1);
+}

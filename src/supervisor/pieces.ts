@@ -1,0 +1,108 @@
+// Room: supervisor. Owns the pieces of a snapmill on one machine: in which order they come up and go down.
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import { type Config, redisUrl } from "../config.ts";
+import { aborted } from "../domain/errors.ts";
+import { answering, consumerConnection } from "../jobs/connection.ts";
+import { createLogger } from "../logger.ts";
+import type { Lock } from "../system/locks.ts";
+import { Keeper, type KeeperState } from "./keeper.ts";
+import { redisPlan } from "./redis.ts";
+import { claim } from "./running.ts";
+import { poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
+
+/** How each piece is; `redis` is undefined where it is not ours (REDIS_URL). */
+export interface PieceStates {
+  readonly redis: KeeperState | undefined;
+  readonly pool: KeeperState;
+  readonly unpackers: readonly KeeperState[];
+}
+
+/** Disposing of it takes everything down again: whoever uses a piece goes before that piece. */
+export class Pieces implements AsyncDisposable {
+  readonly #redis: Keeper | undefined;
+  readonly #pool: Keeper;
+  readonly #unpackers: readonly Keeper[];
+
+  constructor(config: Config, log: Logger) {
+    this.#redis = config.redisUrl === undefined ? new Keeper(redisPlan(config), log) : undefined;
+    this.#pool = new Keeper(poolWorkerPlan(config), log);
+    const serials = Array.from({ length: config.unpackWorkers }, (_, index) => index + 1);
+    this.#unpackers = serials.map((serial) => new Keeper(unpackWorkerPlan(config, serial), log));
+  }
+
+  get states(): PieceStates {
+    const unpackers = this.#unpackers.map((keeper) => keeper.state);
+    return { redis: this.#redis?.state, pool: this.#pool.state, unpackers };
+  }
+
+  /** Rejects as soon as a piece cannot go on; never resolves. */
+  get failed(): Promise<never> {
+    return Promise.race(this.#all.map((keeper) => keeper.refused));
+  }
+
+  /** Brings everything up; throws why a piece cannot work. */
+  async start(): Promise<void> {
+    await this.#redis?.start();
+    await this.#pool.start();
+    await Promise.all(this.#unpackers.map((keeper) => keeper.start()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#unpackers.map((keeper) => keeper.stop()));
+    await this.#pool.stop();
+    await this.#redis?.stop();
+  }
+
+  get #all(): readonly Keeper[] {
+    const redis = this.#redis === undefined ? [] : [this.#redis];
+    return [...redis, this.#pool, ...this.#unpackers];
+  }
+}
+
+/** How long a command waits for the Redis of an `up` that is just coming up. */
+const comingUpMs = 15_000;
+const turnPollMs = 200;
+
+/**
+ * Runs `action` with a snapmill there for the state directory: the `up` that runs, or pieces brought up for the
+ * occasion and taken down after it, also when it fails. Commands that bring pieces up take turns. `signal` ends the
+ * waiting and the coming up with its reason; the action must listen to it by itself.
+ */
+export async function withPieces<T>(
+  config: Config,
+  action: () => Promise<T>,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<T> {
+  using turn = await takeTurn(config, signal);
+  if (turn === undefined) {
+    (await answering(consumerConnection(redisUrl(config)), redisUrl(config), comingUpMs)).disconnect();
+    return await action();
+  }
+  // People asked for an image, not for a log: only what goes wrong is told.
+  const level = config.logLevel === "info" ? "warn" : config.logLevel;
+  const quiet = { ...config, logLevel: level };
+  await using pieces = new Pieces(quiet, createLogger({ name: "pieces", level }));
+  await Promise.race([pieces.start(), untilAborted(signal)]);
+  return await Promise.race([action(), pieces.failed]);
+}
+
+/** The lock of whoever runs for the state directory; undefined when an `up` has it. */
+async function takeTurn(config: Config, signal: AbortSignal): Promise<Lock | undefined> {
+  for (;;) {
+    const claimed = await claim(config, "command");
+    if (claimed.kind === "ours") return claimed.lock;
+    if (claimed.by.kind === "up") return undefined;
+    await delay(turnPollMs);
+    signal.throwIfAborted();
+  }
+}
+
+/** Rejects with the reason of `signal` as soon as it is aborted; never resolves. */
+export async function untilAborted(signal: AbortSignal): Promise<never> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  if (!signal.aborted) await promise;
+  signal.throwIfAborted();
+  throw aborted("interrupted");
+}

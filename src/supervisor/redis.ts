@@ -1,0 +1,65 @@
+// Room: supervisor. Owns the private redis-server: where it lies, how it is set up, and when it is usable.
+import { mkdirSync, rmSync } from "node:fs";
+import { type Config, childEnvironment, paths, redisUrl } from "../config.ts";
+import { invalidArgument } from "../domain/errors.ts";
+import { answering, consumerConnection } from "../jobs/connection.ts";
+import type { ChildPlan } from "./keeper.ts";
+
+/** sizeof(sockaddr_un.sun_path) without the NUL: unix(7). */
+const maxSocketPathBytes = 107;
+/** A long append-only file takes its time to load. */
+const loadWithinMs = 10 * 60_000;
+
+/** One connection by UNIX socket alone; every job is written down within a second; nothing is ever evicted. */
+export function redisArguments(config: Config): string[] {
+  const settings: Readonly<Record<string, string>> = {
+    port: "0",
+    unixsocket: paths.redisSocket(config),
+    unixsocketperm: "700",
+    dir: paths.redisDir(config),
+    appendonly: "yes",
+    appendfsync: "everysec",
+    // A crash may cut the last command in half: load what is whole.
+    "aof-load-truncated": "yes",
+    save: "",
+    maxmemory: "0",
+    "maxmemory-policy": "noeviction",
+    loglevel: "warning",
+    daemonize: "no",
+  };
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+}
+
+export function redisPlan(config: Config): ChildPlan {
+  const socket = paths.redisSocket(config);
+  if (Buffer.byteLength(socket) > maxSocketPathBytes) {
+    throw invalidArgument(`${socket} is too long for a socket's path: set SNAPMILL_RUN_DIR to a shorter directory`);
+  }
+  return {
+    name: "redis-server",
+    argv: ["redis-server", ...redisArguments(config)],
+    environment: childEnvironment({}),
+    graceMs: 10_000,
+    readyWithinMs: loadWithinMs,
+    prepare: () => {
+      mkdirSync(paths.redisDir(config), { recursive: true, mode: 0o700 });
+      mkdirSync(config.runDir, { recursive: true, mode: 0o755 });
+      // Left by one that was killed: a probe would find nobody behind it.
+      rmSync(socket, { force: true });
+    },
+    readiness: { kind: "probed", probe: (signal) => untilAnswering(redisUrl(config), signal) },
+  };
+}
+
+/** Waits until Redis answers: not while it is still loading its append-only file. */
+async function untilAnswering(url: string, signal: AbortSignal): Promise<void> {
+  const connection = consumerConnection(url);
+  const giveUp = () => connection.disconnect();
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    await answering(connection, url, loadWithinMs);
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+    connection.disconnect();
+  }
+}

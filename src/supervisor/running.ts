@@ -1,0 +1,94 @@
+// Room: supervisor. Owns the question whether a snapmill runs for a state directory: one lock, one line about its holder.
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { z } from "zod";
+import { type Config, paths, redisUrl } from "../config.ts";
+import { failedPrecondition } from "../domain/errors.ts";
+import { redisLabel } from "../jobs/connection.ts";
+import { isErrno } from "../system/errno.ts";
+import { isLock, type Lock, tryLock } from "../system/locks.ts";
+
+const runningShape = z.object({
+  pid: z.number(),
+  /** `up` runs until it is stopped; a `command` brought the pieces up for its own duration. */
+  kind: z.enum(["up", "command"]),
+  pool: z.string(),
+  /** Without user and password. */
+  redisUrl: z.string(),
+  httpAddress: z.string(),
+  startedAtMs: z.number(),
+});
+
+/** The snapmill that runs for a state directory. */
+export type Running = z.output<typeof runningShape>;
+
+/** How long the holder of the lock may take to write its line, and a look at the lock may hold it. */
+const settleMs = 500;
+const pollMs = 20;
+
+/**
+ * The snapmill that runs for the configured state directory, up already or on its way; undefined when none does, even
+ * when a killed one left its file behind.
+ */
+export async function findRunning(config: Config): Promise<Running | undefined> {
+  const path = paths.upLock(config);
+  const untilMs = performance.now() + settleMs;
+  for (;;) {
+    if (readIfThere(path) === undefined) return undefined;
+    const outcome = tryLock(path, "");
+    if (isLock(outcome)) {
+      outcome[Symbol.dispose]();
+      return undefined;
+    }
+    const running = parseHolder(outcome.heldBy);
+    if (running !== undefined) return running;
+    if (performance.now() > untilMs) {
+      throw failedPrecondition(`${path} is locked by a process that says nothing about itself: wait, and try again`);
+    }
+    await delay(pollMs);
+  }
+}
+
+export type Claim = { readonly kind: "ours"; readonly lock: Lock } | { readonly kind: "held"; readonly by: Running };
+
+/** Makes this process the one that runs for the state directory, or answers with the one that does. */
+export async function claim(config: Config, kind: Running["kind"]): Promise<Claim> {
+  const about: Running = {
+    pid: process.pid,
+    kind,
+    pool: config.pool,
+    redisUrl: redisLabel(redisUrl(config)),
+    httpAddress: config.httpAddress,
+    startedAtMs: Date.now(),
+  };
+  for (;;) {
+    const outcome = tryLock(paths.upLock(config), JSON.stringify(about));
+    if (isLock(outcome)) return { kind: "ours", lock: outcome };
+    // Not taken by a snapmill after all: somebody had a look at what a killed one left.
+    const running = await findRunning(config);
+    if (running !== undefined) return { kind: "held", by: running };
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+function parseHolder(line: string): Running | undefined {
+  try {
+    return runningShape.parse(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The holder in words: "process 4711 (snapmill up, pool default, since 2026-01-01T10:00:00.000Z)". */
+export function describeRunning({ pid, kind, pool, startedAtMs }: Running): string {
+  const what = kind === "up" ? "snapmill up" : "a snapmill command";
+  return `process ${pid} (${what}, pool ${pool}, since ${new Date(startedAtMs).toISOString()})`;
+}

@@ -1,0 +1,98 @@
+// Room: supervisor. Owns `up`: everything of a snapmill on one machine, from the first lock to the last child's end.
+import { mkdirSync } from "node:fs";
+import { Dashboard } from "../api/dashboard/dashboard.ts";
+import { type HttpServer, serveHttp } from "../api/http/server.ts";
+import { readOrMakeToken } from "../api/http/token.ts";
+import { type Config, paths, redisUrl } from "../config.ts";
+import { failedPrecondition } from "../domain/errors.ts";
+import { createLogger } from "../logger.ts";
+import type { Lock } from "../system/locks.ts";
+import { currentHealth } from "./health.ts";
+import { Pieces, untilAborted } from "./pieces.ts";
+import { poolsIn } from "./pools.ts";
+import { claim, describeRunning } from "./running.ts";
+
+/** What `up` has to say once everything is usable. */
+export interface UpReady {
+  /** `http://127.0.0.1:7070/queues` */
+  readonly dashboardUrl: string;
+  readonly user: string;
+  readonly token: string;
+  readonly tokenPath: string;
+}
+
+export interface UpOptions {
+  /** Ends it, in order. */
+  readonly signal: AbortSignal;
+  readonly onReady: (ready: UpReady) => void;
+}
+
+/**
+ * Runs a snapmill for the configured state directory until `signal` is aborted; then takes it down and returns. Throws
+ * failed_precondition when another one runs already or the HTTP address is taken, and what a piece refused to work for.
+ */
+export async function runUp(config: Config, { signal, onReady }: UpOptions): Promise<void> {
+  const log = createLogger({ name: "up", level: config.logLevel });
+  mkdirSync(config.stateDir, { recursive: true });
+  using _lock = await becomeTheOne(config);
+  using _impatience = obeyASecondSignal(signal);
+
+  await using pieces = new Pieces(config, log);
+  const token = readOrMakeToken(paths.httpToken(config));
+  await using http = serveHttp({
+    address: config.httpAddress,
+    token,
+    log,
+    health: () => currentHealth(config, pieces.states),
+  });
+  const ended = untilAborted(signal);
+  ended.catch(() => log.info("stopping"));
+  try {
+    await Promise.race([pieces.start(), ended]);
+    await using _dashboard = await showDashboard(config, http);
+    onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath: paths.httpToken(config) });
+    await Promise.race([pieces.failed, ended]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** One line for people and for programs that wait for the word `ready`. */
+export const readyLine = ({ dashboardUrl, user, token, tokenPath }: UpReady): string =>
+  `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, token ${token}, kept in ${tokenPath})`;
+
+async function becomeTheOne(config: Config): Promise<Lock> {
+  const claimed = await claim(config, "up");
+  if (claimed.kind === "ours") return claimed.lock;
+  throw failedPrecondition(
+    `a snapmill runs for ${config.stateDir} already: ${describeRunning(claimed.by)}; stop it, or use another --state-dir`,
+  );
+}
+
+async function showDashboard(config: Config, http: HttpServer): Promise<Dashboard> {
+  const dashboard = await Dashboard.open({ redisUrl: redisUrl(config), pools: poolsIn(config) });
+  http.show(dashboard.app);
+  return dashboard;
+}
+
+/** One Ctrl-C may arrive twice, from the terminal and from npm: only a later one means "now". */
+const impatienceAfterMs = 1_000;
+
+/** Once `signal` is aborted, another SIGINT or SIGTERM ends this process at once; its children are killed with it. */
+function obeyASecondSignal(signal: AbortSignal): Disposable {
+  let abortedAtMs = Number.POSITIVE_INFINITY;
+  const note = () => {
+    abortedAtMs = performance.now();
+  };
+  const leave = () => {
+    if (performance.now() - abortedAtMs > impatienceAfterMs) process.exit(1);
+  };
+  signal.addEventListener("abort", note, { once: true });
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, leave);
+  return {
+    [Symbol.dispose]: () => {
+      signal.removeEventListener("abort", note);
+      for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, leave);
+    },
+  };
+}

@@ -1,0 +1,42 @@
+// Room: supervisor. Owns how the project's own workers are started: their command lines and what they are given.
+import { join } from "node:path";
+import { type Config, childEnvironment, type Overrides, redisUrl } from "../config.ts";
+import type { ChildPlan } from "./keeper.ts";
+
+const root = join(import.meta.dir, "../..");
+
+/** A worker reads its settings from the environment: those of this process's flags are put there. */
+export const workerSettings = (config: Config): Overrides => ({
+  SNAPMILL_STATE_DIR: config.stateDir,
+  SNAPMILL_POOL: config.pool,
+  SNAPMILL_DRIVER: config.driver,
+  SNAPMILL_POOL_SIZE: String(config.poolSizeBytes),
+  SNAPMILL_DEVICE_SIZE: String(config.deviceSizeBytes),
+  SNAPMILL_FS_TYPE: config.fsType,
+  SNAPMILL_LOG_LEVEL: config.logLevel,
+  SNAPMILL_FAULT: config.fault,
+  REDIS_URL: redisUrl(config),
+});
+
+function workerPlan(config: Config, script: string): Pick<ChildPlan, "argv" | "environment" | "readiness"> {
+  return {
+    argv: [process.execPath, join(root, "workers", script)],
+    environment: childEnvironment(workerSettings(config)),
+    readiness: { kind: "announced" },
+  };
+}
+
+/** The pool's worker repairs at start what a crash left: with a large pool that takes a while. */
+export const poolWorkerPlan = (config: Config): ChildPlan => ({
+  ...workerPlan(config, "pool.ts"),
+  name: "the pool worker",
+  graceMs: 30_000,
+  readyWithinMs: 10 * 60_000,
+});
+
+export const unpackWorkerPlan = (config: Config, serial: number): ChildPlan => ({
+  ...workerPlan(config, "unpack.ts"),
+  name: `unpack worker ${serial}`,
+  graceMs: 15_000,
+  readyWithinMs: 60_000,
+});

@@ -1,0 +1,36 @@
+// Room: test support. Owns looks at processes and the patience to wait for what happens in them.
+import { readFileSync } from "node:fs";
+
+/** Whether the process runs: one that is dead and only not yet reaped does not. */
+export function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
+  } catch {
+    return false;
+  }
+}
+
+/** The processes whose command line contains `text`, this one left out. */
+export function processesWith(text: string): number[] {
+  const pids = [...new Bun.Glob("[0-9]*").scanSync({ cwd: "/proc", onlyFiles: false })].map(Number);
+  return pids.filter((pid) => pid !== process.pid && isAlive(pid) && commandLineOf(pid).includes(text));
+}
+
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return "";
+  }
+}
+
+/** Waits until `condition` holds; false when it does not within `withinMs`. */
+export async function eventually(condition: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<boolean> {
+  const untilMs = performance.now() + withinMs;
+  while (performance.now() < untilMs) {
+    if (await condition()) return true;
+    await Bun.sleep(20);
+  }
+  return false;
+}
