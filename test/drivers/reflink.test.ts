@@ -12,10 +12,10 @@ import { type DriverGround, describeDriver } from "../conformance/drivers.ts";
 
 const mebibyte = 2 ** 20;
 
-async function makeGround(dir: string, poolDir: string, take: () => Promise<void>): Promise<DriverGround> {
+function makeGround(dir: string, poolDir: string, take: () => Promise<void>): DriverGround {
   const devicesDir = join(dir, "dev");
   const pool = poolName("test");
-  return await Promise.resolve({
+  return {
     pool,
     connect: () => createReflinkDriver({ pool, poolDir, devicesDir, sizeBytes: 512 * mebibyte }),
     leftOnHost: async () => [
@@ -27,12 +27,12 @@ async function makeGround(dir: string, poolDir: string, take: () => Promise<void
       await take();
       await rm(dir, { recursive: true });
     },
-  });
+  };
 }
 
 describeDriver("the reflink driver on a pool file", async () => {
   const dir = await mkdtemp(join(tmpdir(), "snapmill-pool-"));
-  return await makeGround(dir, join(dir, "pool"), () => Promise.resolve());
+  return makeGround(dir, join(dir, "pool"), () => Promise.resolve());
 });
 
 describeDriver("the reflink driver on a directory with reflinks", async () => {
@@ -45,7 +45,7 @@ describeDriver("the reflink driver on a directory with reflinks", async () => {
   await mkdir(host);
   const loop = await attachLoop(image, { directIo: true });
   await mountAt(loop.path, host, "xfs");
-  return await makeGround(dir, join(host, "pool"), async () => {
+  return makeGround(dir, join(host, "pool"), async () => {
     await unmount(host);
     await loop[Symbol.asyncDispose]();
   });

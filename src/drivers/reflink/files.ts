@@ -1,6 +1,6 @@
 // Room: drivers. Owns the files that devices are: made under another name, durable, then put in place.
 import { constants } from "node:fs";
-import { copyFile, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { copyFile, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DeviceRef } from "../../domain/devices.ts";
 import { invalidArgument, notFound } from "../../domain/errors.ts";
@@ -57,10 +57,21 @@ export async function statFile(dir: string, device: DeviceName) {
 export const mappedBytes = async (dir: string, device: DeviceName): Promise<number> =>
   (await statFile(dir, device)).blocks * 512;
 
+/**
+ * The device is there, whole, or it is gone: the rename decides. Cutting the file to nothing frees its blocks at once,
+ * where XFS would free those of an unlinked file some time later.
+ */
 export async function removeFile(dir: string, device: DeviceName): Promise<void> {
   const file = deviceFile(dir, device);
-  await rm(halfMade(file), { force: true });
-  await rm(file, { force: true });
+  const doomed = halfMade(file);
+  await rm(doomed, { force: true });
+  try {
+    await rename(file, doomed);
+    await truncate(doomed, 0);
+    await rm(doomed);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
   await syncPath(dir);
 }
 
