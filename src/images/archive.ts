@@ -38,7 +38,7 @@ function overridesOf(header: TarHeader, body: Buffer, before: Overrides): Overri
   if (header.typeflag === "K") return { ...before, linkName: text() };
   const overrides: Overrides = { ...before };
   for (const [keyword, value] of parsePaxRecords(body)) {
-    if (keyword === "path") overrides.name = value.toString("utf8");
+    if (keyword === "path" || keyword === "GNU.sparse.name") overrides.name = value.toString("utf8");
     if (keyword === "linkpath") overrides.linkName = value.toString("utf8");
     if (keyword === "size") overrides.sizeBytes = Number(value.toString("latin1"));
     if (keyword.startsWith("GNU.sparse.")) overrides.isSparse = true;
@@ -112,7 +112,10 @@ function memberOf({ header, overrides, name, range }: WalkedMember): Member | un
     case "1":
       return { kind: "link", target: memberName(linkName) };
     case "2":
-      return { kind: "link", target: memberName(posix.join(posix.dirname(name), linkName)) };
+      return {
+        kind: "link",
+        target: memberName(linkName.startsWith("/") ? linkName : posix.join(posix.dirname(name), linkName)),
+      };
     case "5":
     case "g":
       return undefined;

@@ -2,7 +2,6 @@
 import { createReadStream } from "node:fs";
 import { constants, type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { failedPrecondition, resourceExhausted } from "../domain/errors.ts";
@@ -27,11 +26,11 @@ async function openTemporary(directory: string): Promise<FileHandle> {
   }
 }
 
-/** Writes to `handle`, and gives up before the file system is full: a small archive can hold any number of bytes. */
-function guardedWriter(handle: FileHandle, directory: string): Writable {
+/** Writes all of `chunks`, and gives up before the file system is full: a small archive can hold any number of bytes. */
+async function writeGuarded(handle: FileHandle, directory: string, chunks: AsyncIterable<Buffer>): Promise<void> {
   let writtenBytes = 0;
   let checkAtBytes = 0;
-  const write = async (chunk: Buffer): Promise<void> => {
+  for await (const chunk of chunks) {
     if (writtenBytes >= checkAtBytes) {
       const { freeBytes } = await spaceOf(directory);
       if (freeBytes < minFreeBytes) {
@@ -43,13 +42,7 @@ function guardedWriter(handle: FileHandle, directory: string): Writable {
     }
     for (let done = 0; done < chunk.length; ) done += (await handle.write(chunk, done)).bytesWritten;
     writtenBytes += chunk.length;
-  };
-  return new Writable({
-    highWaterMark: chunkBytes,
-    write: (chunk: Buffer, _encoding, done) => {
-      write(chunk).then(() => done(), done);
-    },
-  });
+  }
 }
 
 export interface Decompressed extends AsyncDisposable {
@@ -71,7 +64,10 @@ export async function decompressArchive(
       compression === "gzip"
         ? createGunzip({ chunkSize: chunkBytes })
         : createZstdDecompress({ chunkSize: chunkBytes });
-    await pipeline(source, decompressor, guardedWriter(handle, directory), ...(signal ? [{ signal }] : []));
+    const write = (chunks: AsyncIterable<Buffer>) => writeGuarded(handle, directory, chunks);
+    await pipeline(source, decompressor, write, signal ? { signal } : {});
+    // The zstd decompressor does not mind a stream that ends too early; what comes after is found by the tar's index.
+    if ((await handle.stat()).size === 0) throw failedPrecondition(`${archive} is cut short; fetch it again`);
   } catch (error) {
     await handle.close();
     signal?.throwIfAborted();

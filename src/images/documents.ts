@@ -91,7 +91,7 @@ export async function readDocumentBytes(range: BlobRange, what: string): Promise
   if (range.lengthBytes > maxDocumentBytes) {
     throw failedPrecondition(`${what} has ${range.lengthBytes} bytes; the limit is ${maxDocumentBytes}`);
   }
-  return await readStart(range, range.lengthBytes);
+  return readStart(range, range.lengthBytes);
 }
 
 export async function readDocument<Schema extends z.ZodType>(

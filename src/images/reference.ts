@@ -40,7 +40,8 @@ export function fullDockerName(name: string): string | undefined {
   const host = slash === -1 ? "" : name.slice(0, slash);
   const hasHost = host.includes(".") || host.includes(":") || host === "localhost" || host !== host.toLowerCase();
   const withHost = hasHost ? name : `docker.io/${name}`;
-  const full = withHost.replace(/^(?:index\.)?docker\.io\/(?=[^/]+$)/, "docker.io/library/");
+  const canonical = withHost.replace(/^index\.docker\.io\//, "docker.io/");
+  const full = canonical.replace(/^docker\.io\/(?=[^/]+$)/, "docker.io/library/");
   return full.lastIndexOf(":") > full.lastIndexOf("/") ? full : `${full}:latest`;
 }
 

@@ -66,7 +66,7 @@ export async function openImage(
   const wanted = parsePlatform(platform);
   const name = formatReference(parsed);
   options.signal?.throwIfAborted();
-  return await naming(name, async () => {
+  return naming(name, async () => {
     await using cleanup = new AsyncDisposableStack();
     const files = cleanup.use(await openFiles(parsed, options));
     const found = await findImage(files, parsed, wanted, options.signal);

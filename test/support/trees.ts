@@ -130,7 +130,7 @@ export function diffTrees(expected: Tree, actual: Tree): string[] {
     const wanted = expected.get(path);
     const found = actual.get(path);
     if (found === undefined) return [`${JSON.stringify(`/${path}`)}: missing`];
-    if (wanted === undefined) return [`${JSON.stringify(`/${path}`)}: unexpected ${found["type"]}`];
+    if (wanted === undefined) return [`${JSON.stringify(`/${path}`)}: unexpected ${found["type"] ?? "thing"}`];
     return diffFacts(path, wanted, found);
   });
 }

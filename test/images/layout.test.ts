@@ -1,0 +1,396 @@
+import { describe, expect, test } from "bun:test";
+import { readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isSnapmillError } from "../../src/domain/errors.ts";
+import { openImage } from "../../src/images/resolve.ts";
+import { temporaryDirectory } from "../support/directories.ts";
+import {
+  blobForms,
+  blobPath,
+  type Descriptor,
+  type LayerSource,
+  mediaTypes,
+  putBlob,
+  putJson,
+  sha256,
+  writeEntryPoints,
+  writeImage,
+  writeLayout,
+} from "../support/images.ts";
+import { tar } from "../support/tar.ts";
+import { file } from "../support/tar-entries.ts";
+
+const content = (text: string) => [file("hello.txt", text)];
+const layer = (text: string): LayerSource => ({ content: content(text) });
+
+/** The error that opening the image ends with. */
+async function failure(reference: string, platform = "linux/amd64"): Promise<unknown> {
+  try {
+    await using image = await openImage(reference, platform);
+    return `opened ${image.reference}`;
+  } catch (error) {
+    return error;
+  }
+}
+
+async function expectFailure(reference: string, code: "not_found" | "failed_precondition", message: RegExp) {
+  const error = await failure(reference);
+  expect(isSnapmillError(error, code) ? error.message : error).toMatch(message);
+  expect(String(error)).toContain(reference);
+}
+
+describe("an OCI layout", () => {
+  test("gives its layers bottom first, however they are stored", async () => {
+    await using directory = await temporaryDirectory();
+    const built = await writeImage(
+      directory.path,
+      blobForms.map((form) => ({ content: content(form), form })),
+      { platform: "linux/amd64" },
+    );
+    await using image = await openImage(built.reference, "linux/amd64");
+    expect(image.reference).toBe(built.reference);
+    expect(image.platform).toBe("linux/amd64");
+    expect(String(image.manifestDigest)).toBe(built.manifest.digest);
+    expect(image.layers.map(({ compression }) => compression)).toEqual(["none", "gzip", "gzip", "zstd", "zstd"]);
+    expect(image.layers.map((found) => String(found.diffId))).toEqual(
+      blobForms.map((form) => sha256(tar(content(form)))),
+    );
+    for (const { digest, blob } of image.layers) {
+      expect(blob.offsetBytes).toBe(0);
+      const bytes = await readFile(blob.path);
+      expect(blob.lengthBytes).toBe(bytes.length);
+      expect(sha256(bytes)).toBe(String(digest));
+    }
+  });
+
+  test("may be written with docker's media types", async () => {
+    await using directory = await temporaryDirectory();
+    const sources = blobForms.map((form) => ({ content: content(form), form }));
+    await writeLayout(directory.path, [
+      { tag: "x", image: [{ mediaTypes: "docker", platform: "linux/amd64", layers: sources }] },
+    ]);
+    await using image = await openImage(`oci:${directory.path}:x`, "linux/amd64");
+    expect(image.layers.length).toBe(blobForms.length);
+  });
+
+  test("needs no tag when it holds one image", async () => {
+    await using directory = await temporaryDirectory();
+    const built = await writeLayout(directory.path, [{ image: { platform: "linux/amd64", layers: [layer("a")] } }]);
+    await using image = await openImage(`oci:${directory.path}`, "linux/amd64");
+    expect(String(image.manifestDigest)).toBe(built.images[0]?.manifest.digest ?? "");
+  });
+
+  test("with several images wants a tag or a number, and lists them", async () => {
+    await using directory = await temporaryDirectory();
+    const one = (text: string) => ({ platform: "linux/amd64", layers: [layer(text)] });
+    const built = await writeLayout(directory.path, [
+      { tag: "v1", image: one("1") },
+      { tag: "v2", image: one("2") },
+      { image: one("3") },
+    ]);
+    await expectFailure(
+      `oci:${directory.path}`,
+      "not_found",
+      /holds 3 images; add ':' and one of these .*: v1, v2, @2$/,
+    );
+    await expectFailure(`oci:${directory.path}:v3`, "not_found", /no tag "v3"; use one of: v1, v2, @2$/);
+    await expectFailure(`oci:${directory.path}:@3`, "not_found", /no image @3: it holds 3$/);
+    for (const [index, selector] of ["v1", "v2", "@2"].entries()) {
+      await using image = await openImage(`oci:${directory.path}:${selector}`, "linux/amd64");
+      expect(String(image.manifestDigest)).toBe(built.images[index]?.manifest.digest ?? "");
+    }
+  });
+
+  test("is found by the whole name that an image store wrote", async () => {
+    await using directory = await temporaryDirectory();
+    const built = await writeLayout(directory.path, [
+      { tag: "latest", image: { platform: "linux/amd64", layers: [layer("a")] } },
+      { tag: "latest", image: { platform: "linux/amd64", layers: [layer("b")] } },
+    ]);
+    const [first, second] = built.images;
+    if (first === undefined || second === undefined) throw new Error("no images");
+    const named = (manifest: Descriptor, name: string): Descriptor => ({
+      ...manifest,
+      annotations: { "org.opencontainers.image.ref.name": "latest", "io.containerd.image.name": name },
+    });
+    await writeEntryPoints(directory.path, [
+      named(first.manifest, "docker.io/me/a:latest"),
+      named(second.manifest, "docker.io/me/b:latest"),
+    ]);
+    await using image = await openImage(`oci:${directory.path}:docker.io/me/b:latest`, "linux/amd64");
+    expect(String(image.manifestDigest)).toBe(second.manifest.digest);
+  });
+
+  test("gives the image of the platform that is asked for", async () => {
+    await using directory = await temporaryDirectory();
+    const platforms = ["linux/amd64", "linux/arm64/v8", "linux/arm/v6", "linux/arm/v5"];
+    const built = await writeLayout(directory.path, [
+      { tag: "multi", image: platforms.map((platform) => ({ platform, layers: [layer(platform)] })) },
+    ]);
+    for (const [wanted, index] of [
+      ["linux/amd64", 0],
+      ["linux/arm64", 1],
+      ["linux/arm", 2],
+      ["linux/arm/v5", 3],
+    ] as const) {
+      await using image = await openImage(`oci:${directory.path}:multi`, wanted);
+      expect(image.platform).toBe(platforms[index] ?? "");
+      expect(String(image.manifestDigest)).toBe(built.images[index]?.manifest.digest ?? "");
+    }
+    const error = await failure(`oci:${directory.path}:multi`, "linux/s390x");
+    expect(isSnapmillError(error, "not_found")).toBe(true);
+    expect(String(error)).toMatch(
+      /not for linux\/s390x; pass --platform with one of: linux\/amd64, linux\/arm64\/v8, linux\/arm\/v6, linux\/arm\/v5$/,
+    );
+  });
+
+  test("may list its platforms in index.json itself", async () => {
+    await using directory = await temporaryDirectory();
+    const built = await writeLayout(directory.path, [
+      { image: { platform: "linux/amd64", layers: [layer("a")] } },
+      { image: { platform: "linux/arm64", layers: [layer("b")] } },
+    ]);
+    const platforms = [
+      { os: "linux", architecture: "amd64" },
+      { os: "linux", architecture: "arm64" },
+    ];
+    await writeEntryPoints(
+      directory.path,
+      built.images.map(({ manifest }, index) => ({ ...manifest, platform: platforms[index] })),
+    );
+    await using image = await openImage(`oci:${directory.path}`, "linux/arm64");
+    expect(String(image.manifestDigest)).toBe(built.images[1]?.manifest.digest ?? "");
+  });
+
+  test("with one image for another platform says for which", async () => {
+    await using directory = await temporaryDirectory();
+    const { reference } = await writeImage(directory.path, [layer("a")], { platform: "linux/arm64/v8" });
+    await expectFailure(reference, "not_found", /not for linux\/amd64; pass --platform with one of: linux\/arm64\/v8$/);
+  });
+
+  test("passes over attestations, and indexes nested in indexes", async () => {
+    await using directory = await temporaryDirectory();
+    const built = await writeLayout(directory.path, [{ image: { platform: "linux/amd64", layers: [layer("a")] } }]);
+    const manifest = built.images[0]?.manifest;
+    if (manifest === undefined) throw new Error("no image");
+    const attestation = {
+      ...manifest,
+      digest: `sha256:${"0".repeat(64)}`,
+      platform: { os: "unknown", architecture: "unknown" },
+    };
+    const type = mediaTypes.oci.index;
+    const nest = (manifests: readonly Descriptor[]) =>
+      putJson(directory.path, type, { schemaVersion: 2, mediaType: type, manifests });
+    const inner = await nest([attestation, manifest]);
+    await writeEntryPoints(directory.path, [await nest([inner])]);
+    await using image = await openImage(`oci:${directory.path}`, "linux/amd64");
+    expect(String(image.manifestDigest)).toBe(manifest.digest);
+    let deep = inner;
+    for (let depth = 0; depth < 5; depth += 1) deep = await nest([deep]);
+    await writeEntryPoints(directory.path, [deep]);
+    await expectFailure(`oci:${directory.path}`, "failed_precondition", /indexes are nested more than 4 deep/);
+  });
+
+  test("may have lists that are null, as Go writes empty ones", async () => {
+    await using directory = await temporaryDirectory();
+    await writeEntryPoints(directory.path, []);
+    await writeFile(join(directory.path, "index.json"), '{"schemaVersion":2,"manifests":null}');
+    await expectFailure(`oci:${directory.path}`, "not_found", /the layout holds no image/);
+  });
+
+  test("stops when it is told to", async () => {
+    await using directory = await temporaryDirectory();
+    const { reference } = await writeImage(directory.path, [layer("a")]);
+    const reason = new Error("enough");
+    const opening = openImage(reference, "linux/amd64", { signal: AbortSignal.abort(reason) });
+    expect(await opening.catch((thrown: unknown) => thrown)).toBe(reason);
+  });
+});
+
+describe("what is no OCI layout", () => {
+  test("is called by its name", async () => {
+    await using directory = await temporaryDirectory();
+    await expectFailure(`oci:${directory.path}/nothing`, "not_found", /there is no directory .*\/nothing$/);
+    await expectFailure(`oci:${directory.path}`, "failed_precondition", /no file oci-layout in it/);
+    await writeFile(join(directory.path, "oci-layout"), '{"imageLayoutVersion":"2.0.0"}');
+    await expectFailure(`oci:${directory.path}`, "failed_precondition", /layout of version "2.0.0"; only 1.x/);
+    await writeFile(join(directory.path, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+    await expectFailure(`oci:${directory.path}`, "failed_precondition", /no index.json in it/);
+    await writeFile(join(directory.path, "index.json"), "{");
+    await expectFailure(`oci:${directory.path}`, "failed_precondition", /its index.json is not valid JSON/);
+    await writeFile(join(directory.path, "index.json"), '{"manifests":[{"digest":"../../etc/passwd"}]}');
+    await expectFailure(`oci:${directory.path}`, "failed_precondition", /manifests\.0\.digest: .*only sha256/);
+    await writeFile(join(directory.path, "index.json"), Buffer.alloc((4 << 20) + 1, 0x20));
+    await expectFailure(`oci:${directory.path}`, "failed_precondition", /4194305 bytes; the limit is 4194304/);
+  });
+
+  test("is refused when a file of it is none", async () => {
+    await using directory = await temporaryDirectory();
+    await symlink("/dev/zero", join(directory.path, "oci-layout"));
+    await expectFailure(`oci:${directory.path}`, "failed_precondition", /oci-layout is not a regular file/);
+    await expectFailure(
+      `oci:${directory.path}/oci-layout`,
+      "failed_precondition",
+      /is no directory; .* oci-archive:FILE/,
+    );
+  });
+});
+
+describe("a damaged layout", () => {
+  const damages: readonly (readonly [what: string, Partial<Parameters<typeof writeImage>[2]>, LayerSource, RegExp])[] =
+    [
+      [
+        "a missing layer",
+        {},
+        { ...layer("a"), damage: () => undefined },
+        /layer 2 of 2 \(sha256:[0-9a-f]{64}\) is missing/,
+      ],
+      [
+        "a short layer",
+        {},
+        { ...layer("a"), damage: (blob) => blob.subarray(1) },
+        /layer 2 of 2 .* has \d+ bytes, not \d+/,
+      ],
+      [
+        "a foreign layer",
+        {},
+        {
+          ...layer("a"),
+          damage: () => undefined,
+          mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        },
+        /is a foreign layer/,
+      ],
+      [
+        "an encrypted layer",
+        {},
+        { ...layer("a"), mediaType: "application/vnd.oci.image.layer.v1.tar+gzip+encrypted" },
+        /is encrypted; decrypt/,
+      ],
+      [
+        "a layer compressed with xz",
+        {},
+        { ...layer("a"), mediaType: "application/vnd.oci.image.layer.v1.tar+xz" },
+        /compressed as "xz"; only gzip and zstd/,
+      ],
+      [
+        "a layer of another kind",
+        {},
+        { ...layer("a"), mediaType: "text/plain" },
+        /media type "text\/plain", which is no file system layer/,
+      ],
+      [
+        "gzip that is zstd",
+        {},
+        { ...layer("a"), form: "zstd", mediaType: mediaTypes.oci.layer("gzip") },
+        /should be gzip by its media type, but is compressed otherwise \(zstd\)/,
+      ],
+      [
+        "gzip that is a bare tar",
+        {},
+        { ...layer("a"), form: "none", mediaType: mediaTypes.oci.layer("gzip") },
+        /should be gzip .* but is not/,
+      ],
+      [
+        "a tar that is gzip",
+        {},
+        { ...layer("a"), mediaType: mediaTypes.oci.layer("none") },
+        /should be an uncompressed tar .* \(gzip\)/,
+      ],
+      [
+        "too few diff IDs",
+        { config: { rootfs: { type: "layers", diff_ids: [sha256(Buffer.alloc(1))] } } },
+        layer("a"),
+        /has 2 layers, but its configuration 1 diff IDs/,
+      ],
+      ["a diff ID that is none", {}, { ...layer("a"), diffId: "md5:0" }, /rootfs\.diff_ids\.1: .*only sha256/],
+      ["a strange rootfs", { config: { rootfs: { type: "base", diff_ids: [] } } }, layer("a"), /rootfs\.type/],
+      [
+        "no layers",
+        { manifest: { layers: [] }, config: { rootfs: { type: "layers", diff_ids: null } } },
+        layer("a"),
+        /has no layers: there is nothing to unpack/,
+      ],
+      [
+        "a manifest that is an index too",
+        { manifest: { manifests: [] } },
+        layer("a"),
+        /must not be both an index and a manifest/,
+      ],
+      [
+        "a manifest that calls itself something else",
+        { manifest: { mediaType: mediaTypes.oci.index } },
+        layer("a"),
+        /calls itself .*index/,
+      ],
+      [
+        "too many layers",
+        {
+          manifest: {
+            layers: Array.from({ length: 513 }, () => ({ mediaType: "x", digest: sha256(Buffer.alloc(1)), size: 1 })),
+          },
+        },
+        layer("a"),
+        /layers: .*512/,
+      ],
+      [
+        "a configuration of something else",
+        {
+          manifest: {
+            config: { mediaType: "application/vnd.cncf.helm.config.v1+json", digest: sha256(Buffer.alloc(1)), size: 1 },
+          },
+        },
+        layer("a"),
+        /is no container image: .*helm/,
+      ],
+    ];
+  test.each(damages)("with %s is refused", async (_what, image, damaged, message) => {
+    await using directory = await temporaryDirectory();
+    const { reference } = await writeImage(directory.path, [layer("first"), damaged], {
+      platform: "linux/amd64",
+      ...image,
+    });
+    await expectFailure(reference, "failed_precondition", message);
+  });
+
+  test("whose foreign layer is there all the same is fine", async () => {
+    await using directory = await temporaryDirectory();
+    const mediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    const { reference } = await writeImage(directory.path, [{ ...layer("a"), mediaType }], { platform: "linux/amd64" });
+    await using image = await openImage(reference, "linux/amd64");
+    expect(image.layers[0]?.compression).toBe("gzip");
+  });
+
+  test.each(["manifest", "config"] as const)("whose %s changed, shrank or went is refused", async (kind) => {
+    await using directory = await temporaryDirectory();
+    const built = await writeImage(directory.path, [layer("a")], { platform: "linux/amd64" });
+    const path = blobPath(directory.path, built[kind].digest);
+    const name = kind === "config" ? "configuration" : "manifest";
+    const bytes = await readFile(path);
+    await writeFile(path, bytes.toString().replace("sha256:", "sha255:"));
+    await expectFailure(
+      built.reference,
+      "failed_precondition",
+      new RegExp(`the ${name} ${built[kind].digest} is damaged`),
+    );
+    await truncate(path, bytes.length - 1);
+    await expectFailure(
+      built.reference,
+      "failed_precondition",
+      new RegExp(`the ${name} .* bytes, not ${bytes.length}`),
+    );
+    await rm(path);
+    await expectFailure(built.reference, "failed_precondition", new RegExp(`the ${name} .* is missing`));
+  });
+
+  test("with a manifest of docker's first schema is refused", async () => {
+    await using directory = await temporaryDirectory();
+    const old = await putBlob(
+      directory.path,
+      "application/vnd.docker.distribution.manifest.v1+prettyjws",
+      Buffer.from("{}"),
+    );
+    await writeEntryPoints(directory.path, [old]);
+    await expectFailure(`oci:${directory.path}`, "failed_precondition", /manifest.v1\+prettyjws"; only OCI manifests/);
+  });
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "bun:test";
+import { SnapmillError } from "../../src/domain/errors.ts";
+import { absoluteReference, formatReference, fullDockerName, parseReference } from "../../src/images/reference.ts";
+
+describe("a reference", () => {
+  test("has a transport, a path and perhaps a tag", () => {
+    expect(parseReference("oci:/images/app")).toEqual({
+      transport: "oci",
+      path: "/images/app",
+      selector: { by: "only" },
+    });
+    expect(parseReference("oci-archive:app.tar:v1")).toEqual({
+      transport: "oci-archive",
+      path: "app.tar",
+      selector: { by: "tag", tag: "v1" },
+    });
+    expect(parseReference("docker-archive:app.tar:registry.example:5000/app:v1").selector).toEqual({
+      by: "tag",
+      tag: "registry.example:5000/app:v1",
+    });
+    expect(parseReference("docker-archive:app.tar:@2").selector).toEqual({ by: "index", index: 2 });
+  });
+
+  test("is written as it was read", () => {
+    for (const text of [
+      "oci:/a",
+      "oci:/a:v1.0",
+      "oci:/a:docker.io/library/x:v1",
+      "docker-archive:/a.tar:@0",
+      "oci-archive:a.tar:x",
+    ]) {
+      expect(formatReference(parseReference(text))).toBe(text);
+    }
+  });
+
+  const wrong: readonly (readonly [text: string, why: RegExp])[] = [
+    ["/images/app", /unknown transport/],
+    ["dir:/images/app", /unknown transport/],
+    ["docker://busybox", /skopeo copy docker:\/\/busybox oci:DIR:TAG/],
+    ["oci:", /the path is missing/],
+    ["oci::tag", /the path is missing/],
+    ["oci:/a:", /nothing after the last ':'/],
+    ["oci:/a b:c d", /"c d" is not a tag .*symbolic link/],
+    ["oci:/a:b:/c", /is not a tag/],
+    ["oci:/a:@x", /not @ and a number/],
+    ["oci:/a\0b", /NUL/],
+    ["docker-archive:/a:x@sha256:00", /is not a NAME\[:TAG\]/],
+  ];
+  test.each(wrong)("that is wrong says why, and shows the forms: %j", (text, why) => {
+    const read = () => parseReference(text);
+    expect(read).toThrow(SnapmillError);
+    expect(read).toThrow(why);
+    expect(read).toThrow(/use oci:DIR\[:TAG\], oci-archive:FILE\[:TAG\] or docker-archive:FILE\[:NAME:TAG\]/);
+  });
+
+  test("has a tag of at most 512 characters", () => {
+    expect(parseReference(`oci:/a:${"x".repeat(512)}`).selector.by).toBe("tag");
+    expect(() => parseReference(`oci:/a:${"x".repeat(513)}`)).toThrow(/is not a tag/);
+  });
+
+  test("is made absolute from its caller's directory", () => {
+    expect(absoluteReference("oci:app:v1", "/home/me")).toBe("oci:/home/me/app:v1");
+    expect(absoluteReference("oci-archive:../a.tar", "/home/me")).toBe("oci-archive:/home/a.tar");
+    expect(absoluteReference("docker-archive:/x/./a.tar:@1", "/home/me")).toBe("docker-archive:/x/a.tar:@1");
+  });
+
+  test("cannot be made absolute in a directory whose name has a colon", () => {
+    expect(() => absoluteReference("oci:app", "/home/a:b")).toThrow(/\/home\/a:b\/app contains ':'.*symbolic link/);
+  });
+});
+
+test.each([
+  ["busybox", "docker.io/library/busybox:latest"],
+  ["busybox:1.36", "docker.io/library/busybox:1.36"],
+  ["docker.io/busybox", "docker.io/library/busybox:latest"],
+  ["index.docker.io/me/app", "docker.io/me/app:latest"],
+  ["me/app:v1", "docker.io/me/app:v1"],
+  ["localhost/app", "localhost/app:latest"],
+  ["localhost:5000/app:v1", "localhost:5000/app:v1"],
+  ["quay.io/me/app", "quay.io/me/app:latest"],
+])("the docker name %s is %s in full", (name, full) => {
+  expect(fullDockerName(name)).toBe(full);
+});
+
+test.each(["", "a b", "x@sha256:00", "/x", "x/", "x:"])("%j is no docker name", (name) => {
+  expect(fullDockerName(name)).toBeUndefined();
+});
