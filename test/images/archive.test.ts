@@ -8,7 +8,15 @@ import type { BlobRange, ResolvedImage } from "../../src/images/image.ts";
 import { openImage } from "../../src/images/resolve.ts";
 import { packDockerArchive, packOciArchive } from "../support/archives.ts";
 import { temporaryDirectory } from "../support/directories.ts";
-import { type BlobForm, type BuiltLayout, blobForms, sha256, writeImage, writeLayout } from "../support/images.ts";
+import {
+  type BlobForm,
+  type BuiltLayout,
+  blobForms,
+  compressed,
+  sha256,
+  writeImage,
+  writeLayout,
+} from "../support/images.ts";
 import { header, paxHeader, tar } from "../support/tar.ts";
 import {
   bytesOf,
