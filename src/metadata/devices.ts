@@ -89,7 +89,7 @@ export function findTemplate(database: Database, templateKey: string): DeviceRec
 export interface NewDevice {
   readonly fsType: FsType;
   readonly sizeBytes: number;
-  readonly operationId: OperationId;
+  readonly operationId: OperationId | undefined;
   /** Of a template device only. */
   readonly templateKey?: string;
 }
@@ -102,7 +102,7 @@ export function insertDevice(database: Database, device: NewDevice): DeviceRecor
     sizeBytes: device.sizeBytes,
     role: device.templateKey === undefined ? "snapshot" : "template",
     templateKey: device.templateKey ?? null,
-    operationId: device.operationId,
+    operationId: device.operationId ?? null,
   });
   return toRecord(database, row);
 }
@@ -162,20 +162,6 @@ export const listDevicesInState = (database: Database, states: DeviceState[], li
     .from(devices)
     .where(inArray(devices.state, states))
     .orderBy(desc(devices.number))
-    .limit(limit)
-    .all()
-    .map((row) => toRecord(database, row));
-
-/** Active devices that only committed snapshots are on: they were in use when those were committed. */
-export const listLeftActive = (database: Database, limit: number): DeviceRecord[] =>
-  database.drizzle
-    .select()
-    .from(devices)
-    .where(
-      sql`${devices.state} = 'activated'
-        and exists (select 1 from snapshots where device = ${devices.number})
-        and not exists (select 1 from snapshots where device = ${devices.number} and kind <> 'committed')`,
-    )
     .limit(limit)
     .all()
     .map((row) => toRecord(database, row));

@@ -212,6 +212,7 @@ export function insertSnapshot(database: Database, snapshot: NewSnapshot): void 
 
 export interface Commit {
   readonly name: SnapshotKey;
+  readonly deviceNumber: number;
   readonly usedBytes: number;
   readonly labels: Labels;
 }
@@ -221,7 +222,14 @@ export function commitSnapshot(database: Database, snapshot: SnapshotRecord, com
   const nowMs = Date.now();
   database.drizzle
     .update(snapshots)
-    .set({ key: commit.name, kind: "committed", usedBytes: commit.usedBytes, createdAtMs: nowMs, updatedAtMs: nowMs })
+    .set({
+      key: commit.name,
+      kind: "committed",
+      device: commit.deviceNumber,
+      usedBytes: commit.usedBytes,
+      createdAtMs: nowMs,
+      updatedAtMs: nowMs,
+    })
     .where(eq(snapshots.number, snapshot.number))
     .run();
   prepared(database).dropLabels.run({ snapshot: snapshot.number });

@@ -2,14 +2,14 @@
 import { type ChainId, type OperationId, ownScope } from "../domain/identifiers.ts";
 import { labelNames } from "../domain/snapshots.ts";
 import { transact } from "../metadata/database.ts";
-import { listDevicesInState, listLeftActive, setDeviceState } from "../metadata/devices.ts";
+import { listDevicesInState } from "../metadata/devices.ts";
 import { pruneJournal } from "../metadata/journal.ts";
 import { pruneCancelled } from "../metadata/outbox.ts";
 import { deviceOf } from "../metadata/snapshots.ts";
 import { walkSnapshots } from "../metadata/walk.ts";
 import type { Context } from "./context.ts";
 import { type EffectOperation, success } from "./operations.ts";
-import { deactivateUnlessBusy, type Removal, removeDevices } from "./take-down.ts";
+import { type Removal, removeDevices } from "./take-down.ts";
 
 export interface CleanupResult {
   readonly removedDevices: number;
@@ -29,7 +29,6 @@ export function cleanup(context: Context, operationId: OperationId): EffectOpera
     intend: () => async () => {
       const removed = await finishRemovals(context);
       const swept = await sweepDeadUnpacks(context);
-      await deactivateCommitted(context);
       prune(context);
       return success(() => ({
         removedDevices: removed.removedDevices + swept.removedDevices,
@@ -53,15 +52,6 @@ async function sweepDeadUnpacks(context: Context): Promise<Removal> {
   const dead = attempts.filter(({ labels }) => context.isChainAbandoned(labels[labelNames.unpackChain] as ChainId));
   const devices = dead.map(({ scope, key }) => deviceOf(database, scope, key));
   return removeDevices(context, devices.slice(0, limits.devices));
-}
-
-/** Snapshots that were committed while mounted keep their device active until nobody uses it. */
-async function deactivateCommitted(context: Context): Promise<void> {
-  const { database } = context;
-  for (const device of listLeftActive(database, limits.devices)) {
-    const resting = await deactivateUnlessBusy(context, device).catch(() => false);
-    if (resting) transact(database, () => setDeviceState(database, device.number, "deactivated"));
-  }
 }
 
 function prune({ database }: Context): void {

@@ -3,7 +3,8 @@ import { alreadyExists, failedPrecondition } from "../domain/errors.ts";
 import type { OperationId, Scope, SnapshotKey } from "../domain/identifiers.ts";
 import { checkLabels, type Labels, labelNames } from "../domain/snapshots.ts";
 import { withoutEmpty } from "../domain/update-mask.ts";
-import { type DeviceRecord, setDeviceState } from "../metadata/devices.ts";
+import { transact } from "../metadata/database.ts";
+import { type DeviceRecord, insertDevice, retireDevice, setDeviceState } from "../metadata/devices.ts";
 import {
   commitSnapshot,
   deviceUnder,
@@ -13,7 +14,7 @@ import {
 } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
-import { deactivateUnlessBusy } from "./take-down.ts";
+import { deactivateUnlessBusy, recordTakenBack, takeBack } from "./take-down.ts";
 
 export interface CommitRequest {
   readonly scope: Scope;
@@ -26,7 +27,7 @@ export interface CommitRequest {
 
 /**
  * Checks in the order of containerd's devmapper: a missing key, a taken name, a snapshot that is not active. A mounted
- * snapshot can be committed: the name then has what was written before; its device stays active until cleanup.
+ * snapshot can be committed: the name has what was written before.
  */
 export function commit(context: Context, operationId: OperationId, request: CommitRequest): EffectOperation<object> {
   const { database } = context;
@@ -51,12 +52,12 @@ export function commit(context: Context, operationId: OperationId, request: Comm
         );
       }
       setDeviceState(database, device.number, "suspending", operationId);
-      return () => freeze(context, request, snapshot, device);
+      return () => makeImmutable(context, request, snapshot, device);
     },
   };
 }
 
-async function freeze(
+async function makeImmutable(
   context: Context,
   request: CommitRequest,
   snapshot: SnapshotRecord,
@@ -65,21 +66,42 @@ async function freeze(
   const { database, driver, reach } = context;
   reach("commit.intended");
   let usedBytes: number;
+  let copy: DeviceRecord | undefined;
   try {
     await driver.flush(device);
     reach("commit.flushed");
     usedBytes = await driver.usedBytes(device);
+    const resting = await deactivateUnlessBusy(context, device);
+    if (!resting) copy = await copyInUse(context, device);
+    reach("commit.deactivated");
   } catch (error) {
-    // Still active, still at its path: nothing of it has changed.
+    // Nothing of the snapshot has changed: it is still active, at the same path.
     return failure(error, () => setDeviceState(database, device.number, "activated"));
   }
-  const resting = await deactivateUnlessBusy(context, device).catch(() => false);
-  reach("commit.deactivated");
   return success(() => {
     const labels = { ...withoutEmpty(request.labels), [labelNames.fsType]: device.fsType };
-    commitSnapshot(database, snapshot, { name: request.name, usedBytes, labels });
-    // What could not be deactivated is left to cleanup: the commit itself is complete.
-    setDeviceState(database, device.number, resting ? "deactivated" : "activated");
+    const deviceNumber = (copy ?? device).number;
+    commitSnapshot(database, snapshot, { name: request.name, deviceNumber, usedBytes, labels });
+    setDeviceState(database, deviceNumber, "deactivated");
+    if (copy !== undefined) retireDevice(database, device.number);
     return {};
   });
+}
+
+/**
+ * Whoever has the device mounted can go on writing, but what is committed must not change any more: the name gets a
+ * copy of this moment, and the device itself goes once nobody uses it.
+ */
+async function copyInUse(context: Context, device: DeviceRecord): Promise<DeviceRecord> {
+  const { database, driver } = context;
+  const { fsType, sizeBytes } = device;
+  const copy = transact(database, () => insertDevice(database, { fsType, sizeBytes, operationId: undefined }));
+  try {
+    await driver.snapshot(device, copy);
+    return copy;
+  } catch (error) {
+    const gone = await takeBack(context, copy);
+    transact(database, () => recordTakenBack(context, copy, gone));
+    throw error;
+  }
 }

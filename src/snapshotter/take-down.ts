@@ -76,8 +76,10 @@ async function removeOne(context: Context, device: DeviceRecord): Promise<string
   const { database, driver } = context;
   try {
     if (!(await deactivateUnlessBusy(context, device))) {
-      // In use, so nothing of it has changed: its snapshots go on as they are.
-      transact(database, () => setDeviceState(database, device.number, "activated"));
+      // In use, so nothing of it has changed: its snapshots, if it has any left, go on as they are.
+      transact(database, () => {
+        if (snapshotsOn(database, device.number).length > 0) setDeviceState(database, device.number, "activated");
+      });
       return "it is in use";
     }
     await driver.delete(device);

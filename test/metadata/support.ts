@@ -49,7 +49,12 @@ export function addActive(database: Database, key: string, given: Given = {}): S
 
 export function addCommitted(database: Database, name: string, usedBytes: number, given: Given = {}): SnapshotRecord {
   const active = addActive(database, `${name} (active)`, given);
-  commitSnapshot(database, active, { name: snapshotKey(name), usedBytes, labels: given.labels ?? {} });
+  commitSnapshot(database, active, {
+    name: snapshotKey(name),
+    deviceNumber: active.deviceNumber,
+    usedBytes,
+    labels: given.labels ?? {},
+  });
   return findSnapshot(database, active.scope, snapshotKey(name));
 }
 

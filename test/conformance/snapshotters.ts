@@ -1,0 +1,441 @@
+// Owns what every snapshotter must do: one suite over real devices and mounts, that runs on any driver.
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { FsType } from "../../src/domain/devices.ts";
+import { freshOperationId, snapshotKey } from "../../src/domain/identifiers.ts";
+import { labelNames } from "../../src/domain/snapshots.ts";
+import { anything, describeTree, diffTrees, type Tree } from "../support/trees.ts";
+import { inconsistencies } from "./consistency.ts";
+import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./stage.ts";
+
+type Change = (root: string) => unknown;
+
+/** Runs the suite. One pool serves all tests: each has a scope of its own, and leaves the pool consistent. */
+export function describeSnapshotter(title: string, ground: Ground, fsType: FsType = "ext4"): void {
+  describe(title, () => {
+    setDefaultTimeout(120_000);
+    let directory: string;
+    let stage: Stage;
+    beforeAll(async () => {
+      directory = await mkdtemp(join(tmpdir(), "snapmill-snapshotter-"));
+      stage = await openStage(ground, { directory, fsType });
+    });
+    afterEach(async () => {
+      await stage.snapshotter.cleanup(freshOperationId());
+      expect(await inconsistencies(stage)).toEqual([]);
+    });
+    afterAll(async () => {
+      await stage[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true, force: true });
+    });
+    const newClient = () => new Client(stage);
+    describeLifeCycle(newClient);
+    describeRules(newClient);
+    describeContents(newClient);
+    describeSpace(newClient, () => stage);
+    describeRepetition(newClient, () => stage);
+  });
+}
+
+const write = (path: string, content: string, mode = 0o644): Change => {
+  return (root) => writeFileSync(join(root, path), content, { mode });
+};
+const directory = (path: string, mode = 0o755): Change => {
+  return (root) => mkdirSync(join(root, path), { mode });
+};
+const removeAll = (path: string): Change => {
+  return (root) => rmSync(join(root, path), { recursive: true });
+};
+const all = (...changes: Change[]): Change => {
+  return async (root) => {
+    for (const change of changes) await change(root);
+  };
+};
+
+function describeLifeCycle(newClient: () => Client): void {
+  test("a snapshot is prepared, mounted, committed while mounted, built upon, seen and removed", async () => {
+    const client = newClient();
+    const { mounts } = await client.prepare("preparing");
+    expect(client.mounts("preparing")).toEqual(mounts);
+    await mounted(mounts, async (root) => {
+      await all(write("foo", "foo\n"), directory("a"), directory("a/b"), write("a/b/c", "c"))(root);
+      await client.commit("committed", "preparing");
+      writeFileSync(join(root, "late"), "written after the commit");
+    });
+    expect(client.stat("committed")).toMatchObject({ kind: "committed", parent: undefined });
+    expect(() => client.stat("preparing")).toThrow("does not exist");
+    await client.layer("next", "committed", all(write("bar", "bar\n"), write("foo", "bar\n"), removeAll("a/b")));
+    expect(client.stat("next")).toMatchObject({ kind: "committed", parent: "committed" });
+    const seen = await client.seen("next", describeTree);
+    expect([...seen.keys()].sort()).toEqual(["", "a", "bar", "foo"]);
+    expect(client.walk()).toEqual(["committed", "next"]);
+    expect(await codeOf(client.remove("committed"))).toBe("failed_precondition");
+    await client.remove("next");
+    await client.remove("committed");
+    expect(client.walk()).toEqual([]);
+  });
+
+  test("a parent's parent is its own", async () => {
+    const client = newClient();
+    await client.layer("a", undefined);
+    await client.layer("b", "a");
+    expect(client.stat(client.stat("b").parent ?? "")).toMatchObject({ key: "a", parent: undefined });
+  });
+
+  test("the root of a base is empty, 0755 and root's", async () => {
+    const client = newClient();
+    const { mounts } = await client.prepare("base");
+    await mounted(mounts, (root) => {
+      const status = statSync(root);
+      expect([status.mode & 0o7777, status.uid, status.gid]).toEqual([0o755, 0, 0]);
+      expect([...describeTree(root).keys()]).toEqual([""]);
+    });
+  });
+
+  test("a view cannot be written to, nor does it change what it shows", async () => {
+    const client = newClient();
+    await client.layer("shown", undefined, write("file", "content"));
+    const { mounts } = await client.view("view", "shown");
+    expect(mounts[0]?.options).toContain("ro");
+    await mounted(mounts, (root) => {
+      expect(readFileSync(join(root, "file"), "utf8")).toBe("content");
+      expect(() => writeFileSync(join(root, "file"), "x")).toThrow("EROFS");
+    });
+    await client.view("view of nothing");
+    await client.remove("view of nothing");
+    await client.remove("view");
+    await client.remove("shown");
+  });
+
+  test("the middle of a chain cannot be removed, from the top down everything can", async () => {
+    const client = newClient();
+    await client.layer("base", undefined);
+    await client.layer("middle", "base");
+    await client.prepare("top", "middle");
+    expect(await codeOf(client.remove("middle"))).toBe("failed_precondition");
+    expect(await codeOf(client.remove("base"))).toBe("failed_precondition");
+    for (const key of ["top", "middle", "base"]) await client.remove(key);
+    expect(client.walk()).toEqual([]);
+  });
+
+  test("a key can be used again once it is free, for another kind too", async () => {
+    const client = newClient();
+    await client.layer("committed-1", undefined);
+    await client.prepare("reuse", "committed-1");
+    await client.remove("reuse");
+    await client.view("reuse", "committed-1");
+    await client.remove("reuse");
+    await client.prepare("reuse");
+    await client.remove("committed-1");
+    await client.commit("committed-1", "reuse");
+    expect(client.walk()).toEqual(["committed-1"]);
+  });
+}
+
+function describeRules(newClient: () => Client): void {
+  test("one key names one snapshot, in every pairing", async () => {
+    const client = newClient();
+    await client.layer("committed", undefined);
+    await client.prepare("active", "committed");
+    await client.view("view", "committed");
+    for (const taken of ["committed", "active", "view"]) {
+      expect(await codeOf(client.prepare(taken, "committed"))).toBe("already_exists");
+      expect(await codeOf(client.view(taken, "committed"))).toBe("already_exists");
+      expect(await codeOf(client.commit(taken, "active"))).toBe("already_exists");
+    }
+    await newClient().prepare("active");
+  });
+
+  test("the checks come in containerd's order", async () => {
+    const client = newClient();
+    await client.layer("committed", undefined);
+    await client.prepare("active");
+    expect(await codeOf(client.prepare("active", "missing"))).toBe("not_found");
+    expect(await codeOf(client.prepare("active", "active"))).toBe("invalid_argument");
+    expect(await codeOf(client.view("other", "active"))).toBe("invalid_argument");
+    expect(await codeOf(client.commit("committed", "missing"))).toBe("not_found");
+    await client.view("view", "committed");
+    expect(await codeOf(client.commit("committed", "view"))).toBe("already_exists");
+    expect(await codeOf(client.commit("new", "view"))).toBe("failed_precondition");
+    expect(await codeOf(client.commit("new", "committed"))).toBe("failed_precondition");
+    expect(await codeOf(client.remove("missing"))).toBe("not_found");
+    expect(await codeOf(client.update("missing", {}, "nonsense"))).toBe("not_found");
+    expect(() => client.mounts("committed")).toThrow("is committed");
+    await expect(client.usage("missing")).rejects.toMatchObject({ code: "not_found" });
+    expect(client.walk()).toEqual(["active", "committed", "view"]);
+  });
+
+  test("times begin at creation, again at commit, and move on with an update", async () => {
+    const client = newClient();
+    const before = Date.now();
+    await client.prepare("active");
+    const active = client.stat("active");
+    expect(active.createdAtMs).toBeWithin(before, Date.now() + 1);
+    expect(active.updatedAtMs).toBe(active.createdAtMs);
+    await Bun.sleep(2);
+    const updating = Date.now();
+    const updated = await client.update("active", { a: "1" });
+    expect(updated.createdAtMs).toBe(active.createdAtMs);
+    expect(updated.updatedAtMs).toBeWithin(updating, Date.now() + 1);
+    await Bun.sleep(2);
+    await client.commit("committed", "active");
+    const committed = client.stat("committed");
+    expect(committed.createdAtMs).toBeGreaterThan(updated.updatedAtMs);
+    expect(committed.updatedAtMs).toBe(committed.createdAtMs);
+  });
+
+  test("labels are kept, replaced at commit, and updated through a mask", async () => {
+    const client = newClient();
+    await client.prepare("active", undefined, { a: "1", gone: "", b: "2" });
+    const { [labelNames.fsType]: fsType, ...own } = client.stat("active").labels;
+    expect(fsType).toBe(client.mounts("active")[0]?.type);
+    expect(own).toEqual({ a: "1", b: "2" });
+    await client.commit("committed", "active", { c: "3" });
+    expect(client.stat("committed").labels).toEqual({ c: "3", [labelNames.fsType]: fsType ?? "" });
+    const masked = await client.update("committed", { a: "new", c: "", d: "unnamed" }, "labels.a", "labels.c");
+    expect(masked.labels).toEqual({ a: "new", [labelNames.fsType]: fsType ?? "" });
+    const replaced = await client.update("committed", { only: "this" }, "labels");
+    expect(replaced.labels).toEqual({ only: "this" });
+    expect(client.stat("committed")).toMatchObject(replaced);
+    expect(await codeOf(client.update("committed", {}, "labels.a", "parent"))).toBe("invalid_argument");
+    await client.prepare("child", "committed");
+    expect(client.stat("child").labels).toEqual({ [labelNames.fsType]: fsType ?? "" });
+  });
+
+  test("a walk finds what its filters say, and its snapshots can be looked at meanwhile", async () => {
+    const client = newClient();
+    await client.layer("c1", undefined);
+    await client.layer("c2", "c1");
+    await client.prepare("a1", "c2", { role: "worker", "x.y/z": "1" });
+    await client.prepare("a2", undefined, { role: "idle" });
+    await client.view("v1", "c2", { role: "worker" });
+    await client.view("v2");
+    for (const key of client.walk()) expect(client.stat(key).key as string).toBe(key);
+    expect(client.walk("name==a1")).toEqual(["a1"]);
+    expect(client.walk("name!=a1")).toEqual(["a2", "c1", "c2", "v1", "v2"]);
+    expect(client.walk("name~=^[ac]1$")).toEqual(["a1", "c1"]);
+    expect(client.walk("parent==c2")).toEqual(["a1", "v1"]);
+    expect(client.walk("kind==committed")).toEqual(["c1", "c2"]);
+    expect(client.walk("kind!=committed,parent==c2")).toEqual(["a1", "v1"]);
+    expect(client.walk("labels.role")).toEqual(["a1", "a2", "v1"]);
+    expect(client.walk("labels.role==worker")).toEqual(["a1", "v1"]);
+    expect(client.walk('labels."x.y/z"==1,kind==active')).toEqual(["a1"]);
+    expect(client.walk("labels.role==idle", "name==c1")).toEqual(["a2", "c1"]);
+    expect(client.walk("name==nothing")).toEqual([]);
+  });
+}
+
+function describeContents(newClient: () => Client): void {
+  const base = all(
+    directory("dir1", 0o700),
+    write("dir1/f1", "Hello"),
+    directory("dir2"),
+    write("dir2/f2", "..."),
+    write("foo", "foo", 0o755),
+    write("foobar", "foobar"),
+  );
+  const cases: readonly (readonly [string, readonly Change[]])[] = [
+    ["updated files", [write("foo", "changed"), write("dir2/f2", "longer than before"), write("foo", "again")]],
+    ["a directory removed from below", [removeAll("dir2"), all(directory("dir2"), write("dir2/new", "new"))]],
+    ["changed owners", [(root) => chownSync(join(root, "foo"), 1, 2), (root) => chownSync(join(root, "dir1"), 3, 4)]],
+    ["a directory's permission", [(root) => chmodSync(join(root, "dir2"), 0o1777), (root) => chmodSync(root, 0o711)]],
+    ["deleted files", [removeAll("foobar"), () => undefined]],
+    [
+      "moved files",
+      [all(directory("dir3"), (root) => renameSync(join(root, "dir1/f1"), join(root, "dir3/f1")), removeAll("dir1"))],
+    ],
+    ["hard links", [(root) => linkSync(join(root, "foo"), join(root, "dir2/link")), removeAll("foo")]],
+    [
+      "renamed directories",
+      [(root) => renameSync(join(root, "dir1"), join(root, "renamed")), write("renamed/f1", "x")],
+    ],
+  ];
+
+  test.each(cases)("layers with %s show the same as a flat copy", async (_title, changes) => {
+    await compareWithFlatCopy(newClient(), [base, ...changes]);
+  });
+
+  test("128 layers show the same as a flat copy", async () => {
+    const layers = Array.from({ length: 128 }, (_, index) =>
+      all(
+        write(`layer ${index}`, `content of ${index}`),
+        write("every", `${index}`),
+        index % 3 === 2 ? removeAll(`layer ${index - 1}`) : () => undefined,
+      ),
+    );
+    const client = newClient();
+    await compareWithFlatCopy(client, layers);
+    for (const name of client.walk().sort((left, right) => serialOf(right) - serialOf(left))) await client.remove(name);
+  });
+}
+
+const serialOf = (name: string) => Number(name.split(" ")[1]);
+
+async function compareWithFlatCopy(client: Client, changes: readonly Change[]): Promise<void> {
+  const flat = await mkdtemp(join(tmpdir(), "snapmill-flat-"));
+  chmodSync(flat, 0o755);
+  try {
+    for (const [index, change] of changes.entries()) {
+      await change(flat);
+      await client.layer(`layer ${index}`, index === 0 ? undefined : `layer ${index - 1}`, change);
+    }
+    const expected = withoutTimes(describeTree(flat));
+    expect(diffTrees(expected, await client.seen(`layer ${changes.length - 1}`, describeTree))).toEqual([]);
+  } finally {
+    await rm(flat, { recursive: true });
+  }
+}
+
+const withoutTimes = (tree: Tree): Tree =>
+  new Map([...tree].map(([path, facts]) => [path, { ...facts, mtimeNs: anything }]));
+
+const fill = (path: string, bytes: number): Change => {
+  return (root) =>
+    writeFileSync(
+      join(root, path),
+      crypto
+        .getRandomValues(Buffer.alloc(65536))
+        .toString("hex")
+        .repeat(bytes / 131072),
+    );
+};
+
+function describeSpace(newClient: () => Client, stage: () => Stage): void {
+  test("usage is a snapshot's own, whatever its kind, and never negative", async () => {
+    const client = newClient();
+    await client.layer("base", undefined, fill("four", 4 << 20));
+    await client.layer("top", "base", fill("eight", 8 << 20));
+    await client.view("view", "top");
+    const { mounts } = await client.prepare("active", "top");
+    await mounted(mounts, fill("two", 2 << 20));
+    const mebibytes = async (key: string) => (await client.usage(key)).sizeBytes / 2 ** 20;
+    expect(await mebibytes("top")).toBeWithin(8, 10);
+    expect(await mebibytes("active")).toBeWithin(2, 4);
+    expect(await mebibytes("view")).toBeWithin(0, 1);
+    expect(await mebibytes("base")).toBeGreaterThanOrEqual(4);
+  });
+
+  test("a label gives a snapshot a larger device, whose file system grows; its children are never smaller", async () => {
+    const client = newClient();
+    await client.layer("base", undefined, write("file", "kept"));
+    const sizeOf = async (key: string) =>
+      await mounted(client.mounts(key), async (root) => {
+        expect(readFileSync(join(root, "file"), "utf8")).toBe("kept");
+        return Number((await Bun.$`df --output=size --block-size=1M ${root}`.text()).split("\n")[1]);
+      });
+    await client.prepare("same", "base", { [labelNames.maxSize]: "1MiB" });
+    await client.prepare("larger", "base", { [labelNames.maxSize]: "512MiB" });
+    const [same, larger] = [await sizeOf("same"), await sizeOf("larger")];
+    expect(larger).toBeWithin(400, 513);
+    expect(same).toBeLessThan(larger);
+    await client.commit("large", "larger");
+    await client.prepare("child", "large", { [labelNames.maxSize]: "256MiB" });
+    expect(await sizeOf("child")).toBe(larger);
+    expect(await codeOf(client.prepare("bad", undefined, { [labelNames.maxSize]: "large" }))).toBe("invalid_argument");
+    expect(await codeOf(client.prepare("bad", undefined, { [labelNames.maxSize]: "1MiB" }))).toBe("invalid_argument");
+  });
+
+  test("a base is a snapshot of a template that is formatted once", async () => {
+    const client = newClient();
+    await client.prepare("first");
+    const before = (await stage().driver.list()).length;
+    await client.prepare("second");
+    expect((await stage().driver.list()).length).toBe(before + 1);
+  });
+
+  test("a mounted snapshot is not removed, and goes on; unmounted it is", async () => {
+    const client = newClient();
+    const { mounts } = await client.prepare("busy");
+    await mounted(mounts, async (root) => {
+      expect(await codeOf(client.remove("busy"))).toBe("failed_precondition");
+      expect(client.stat("busy").kind).toBe("active");
+      writeFileSync(join(root, "still"), "writable");
+    });
+    expect(await mounted(client.mounts("busy"), (root) => readFileSync(join(root, "still"), "utf8"))).toBe("writable");
+    await client.remove("busy");
+    expect(client.walk()).toEqual([]);
+  });
+
+  test("a pool is not reset while a device is in use, and is empty afterwards", async () => {
+    const client = newClient();
+    await client.layer("committed", undefined);
+    const { mounts } = await client.prepare("active", "committed");
+    await mounted(mounts, async () => {
+      expect(await codeOf(stage().snapshotter.resetPool(freshOperationId()))).toBe("failed_precondition");
+    });
+    expect(client.walk()).toEqual(["active", "committed"]);
+    const { removedDevices } = await stage().snapshotter.resetPool(freshOperationId());
+    expect(removedDevices).toBeGreaterThanOrEqual(3);
+    expect(client.walk()).toEqual([]);
+    expect(await stage().driver.list()).toEqual([]);
+    await client.layer("again", undefined);
+  });
+}
+
+function describeRepetition(newClient: () => Client, stage: () => Stage): void {
+  test("the same operation has its effect once and gets the same answer, failure too", async () => {
+    const client = newClient();
+    const { snapshotter } = stage();
+    const operationId = freshOperationId();
+    const request = client.request("key");
+    const first = await snapshotter.prepare(operationId, request);
+    const devices = (await stage().driver.list()).length;
+    expect(await snapshotter.prepare(operationId, request)).toEqual(first);
+    expect((await stage().driver.list()).length).toBe(devices);
+    expect(await codeOf(snapshotter.prepare(operationId, client.request("other")))).toBe("invalid_argument");
+    expect(await codeOf(snapshotter.view(operationId, request))).toBe("invalid_argument");
+    const removal = freshOperationId();
+    await snapshotter.remove(removal, { scope: client.scope, key: snapshotKey("key") });
+    await snapshotter.remove(removal, { scope: client.scope, key: snapshotKey("key") });
+    const failing = freshOperationId();
+    const childless = client.request("child", "parent");
+    expect(await codeOf(snapshotter.prepare(failing, childless))).toBe("not_found");
+    await client.layer("parent", undefined);
+    expect(await codeOf(snapshotter.prepare(failing, childless))).toBe("not_found");
+  });
+
+  test("of 64 callers at once on one key, one prepares and 63 are told that it exists", async () => {
+    const client = newClient();
+    const codes = await Promise.all(Array.from({ length: 64 }, () => codeOf(client.prepare("contended"))));
+    expect(codes.filter((code) => code === "no error")).toHaveLength(1);
+    expect(codes.filter((code) => code === "already_exists")).toHaveLength(63);
+    expect(client.walk()).toEqual(["contended"]);
+  });
+
+  test("calls at once take effect in the order in which they were made", async () => {
+    const client = newClient();
+    const calls = [
+      client.prepare("a"),
+      client.update("a", { step: "1" }),
+      client.update("a", { step: "2" }),
+      client.commit("b", "a"),
+      client.update("b", { step: "3" }),
+      client.prepare("c", "b"),
+    ];
+    await Promise.all(calls);
+    expect(client.stat("b").labels).toEqual({ step: "3" });
+    expect(client.stat("c").parent as string).toBe("b");
+  });
+
+  test("can be drained twice", async () => {
+    const client = newClient();
+    const prepared = client.prepare("drained");
+    await stage().snapshotter.drain();
+    await stage().snapshotter.drain();
+    expect(client.walk()).toEqual(["drained"]);
+    await prepared;
+  });
+}

@@ -1,0 +1,154 @@
+// Owns what the suites for snapshotters play on: a pool with its database and snapshotter, and a client of one scope.
+import { mkdtemp, rmdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { FsType } from "../../src/domain/devices.ts";
+import { freshOperationId, type PoolName, type Scope, scope, snapshotKey } from "../../src/domain/identifiers.ts";
+import type { Labels, Mount } from "../../src/domain/snapshots.ts";
+import type { Driver } from "../../src/drivers/port.ts";
+import { type Database, openDatabase } from "../../src/metadata/database.ts";
+import { findSnapshot, mountsOf } from "../../src/metadata/snapshots.ts";
+import { walkSnapshots } from "../../src/metadata/walk.ts";
+import { createSnapshotter, type Snapshotter, type SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
+import { usageOf } from "../../src/snapshotter/usage.ts";
+import { mountAt, unmount } from "../../src/system/mounts.ts";
+
+const mebibyte = 2 ** 20;
+
+/** What a module exports that lets the suites run on a kind of pool. */
+export interface Ground {
+  readonly pool: PoolName;
+  /**
+   * A driver of the pool in `directory`, which is made when it is opened first; as a process that starts now would make
+   * it. Not opened. Removing the directory after the driver was closed removes the pool.
+   */
+  connectDriver(directory: string, sizeBytes: number): Driver;
+}
+
+export interface StageOptions {
+  readonly directory: string;
+  readonly poolSizeBytes?: number;
+  readonly fsType?: FsType;
+  /** Puts something between the snapshotter and the real driver. */
+  readonly around?: (driver: Driver) => Driver;
+  readonly snapshotter?: Partial<SnapshotterOptions>;
+}
+
+export interface Stage extends AsyncDisposable {
+  readonly database: Database;
+  readonly driver: Driver;
+  readonly snapshotter: Snapshotter;
+  /** What recovery said. */
+  readonly recovered: readonly string[];
+}
+
+/** A pool with a snapshotter that has recovered. Disposing of it closes the pool; its content stays. */
+export async function openStage(ground: Ground, options: StageOptions): Promise<Stage> {
+  const real = ground.connectDriver(options.directory, options.poolSizeBytes ?? 768 * mebibyte);
+  await real.open();
+  const driver = options.around?.(real) ?? real;
+  const database = openDatabase(join(options.directory, "metadata.db"), { mode: "readwrite" });
+  const fsType = options.fsType ?? "ext4";
+  const deviceSizeBytes = fsType === "ext4" ? 64 * mebibyte : 320 * mebibyte;
+  const shape = { pool: ground.pool, fsType, deviceSizeBytes };
+  const snapshotter = createSnapshotter({ database, driver, ...shape, ...options.snapshotter });
+  const { lines } = await snapshotter.recover();
+  return {
+    database,
+    driver,
+    snapshotter,
+    recovered: lines,
+    async [Symbol.asyncDispose]() {
+      await snapshotter.drain();
+      database.close();
+      await real.close();
+    },
+  };
+}
+
+let scopes = 0;
+
+/** One client of a stage, in a scope of its own: the verbs with fresh operation IDs, and plain strings for keys. */
+export class Client {
+  readonly stage: Stage;
+  readonly scope: Scope;
+
+  constructor(stage: Stage, name?: string) {
+    scopes += 1;
+    this.stage = stage;
+    this.scope = scope(name ?? `client-${scopes}`);
+  }
+
+  request(key: string, parent?: string, labels: Labels = {}) {
+    const base = { scope: this.scope, key: snapshotKey(key), labels };
+    return parent === undefined ? base : { ...base, parent: snapshotKey(parent) };
+  }
+
+  prepare = (key: string, parent?: string, labels?: Labels) =>
+    this.stage.snapshotter.prepare(freshOperationId(), this.request(key, parent, labels));
+
+  view = (key: string, parent?: string, labels?: Labels) =>
+    this.stage.snapshotter.view(freshOperationId(), this.request(key, parent, labels));
+
+  commit = (name: string, key: string, labels: Labels = {}) =>
+    this.stage.snapshotter.commit(freshOperationId(), { ...this.request(key), name: snapshotKey(name), labels });
+
+  remove = (key: string) =>
+    this.stage.snapshotter.remove(freshOperationId(), { scope: this.scope, key: snapshotKey(key) });
+
+  update = (key: string, labels: Labels, ...fieldPaths: string[]) =>
+    this.stage.snapshotter.update(freshOperationId(), { ...this.request(key), labels, fieldPaths });
+
+  stat = (key: string) => findSnapshot(this.stage.database, this.scope, snapshotKey(key));
+  usage = (key: string) => usageOf(this.stage.database, this.stage.driver, this.scope, snapshotKey(key));
+  walk = (...filters: string[]) =>
+    [...walkSnapshots(this.stage.database, { scope: this.scope, filters })].map(({ key }) => key as string);
+  mounts = (key: string): Mount[] =>
+    mountsOf(this.stage.database, this.scope, snapshotKey(key), (name) => this.stage.driver.devicePath(name));
+
+  /** A committed snapshot `name` on `parent`, with what `change` does to it while it is mounted. */
+  async layer(name: string, parent: string | undefined, change?: (root: string) => unknown): Promise<void> {
+    const { mounts } = await this.prepare(`${name} (layer)`, parent);
+    if (change !== undefined) await mounted(mounts, change);
+    await this.commit(name, `${name} (layer)`);
+  }
+
+  /** What `look` finds in a view of the snapshot `name`. */
+  async seen<T>(name: string, look: (root: string) => T | Promise<T>): Promise<T> {
+    const key = `${name} (seen)`;
+    const { mounts } = await this.view(key, name);
+    try {
+      return await mounted(mounts, look);
+    } finally {
+      await this.remove(key);
+    }
+  }
+}
+
+/** Runs `body` on the root of what `mounts` mount. */
+export async function mounted<T>(mounts: readonly Mount[], body: (root: string) => T | Promise<T>): Promise<T> {
+  const [mount] = mounts;
+  if (mount === undefined || mounts.length !== 1) throw new Error(`expected one mount, not ${mounts.length}`);
+  const root = await mkdtemp(join(tmpdir(), "snapmill-mount-"));
+  try {
+    await mountAt(mount.source, root, mount.type, mount.options);
+    try {
+      return await body(root);
+    } finally {
+      await unmount(root);
+    }
+  } finally {
+    await rmdir(root);
+  }
+}
+
+/** The code of what a promise is rejected with; "no error" when it is not. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return "no error";
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return String(error.code);
+    throw error;
+  }
+}

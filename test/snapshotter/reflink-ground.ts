@@ -1,0 +1,13 @@
+// The reflink driver, for the suites of snapshotters to run on.
+import { join } from "node:path";
+import { poolName } from "../../src/domain/identifiers.ts";
+import { createReflinkDriver } from "../../src/drivers/reflink/driver.ts";
+import type { Ground } from "../conformance/stage.ts";
+
+const pool = poolName("test");
+
+export const ground: Ground = {
+  pool,
+  connectDriver: (directory, sizeBytes) =>
+    createReflinkDriver({ pool, poolDir: join(directory, "pool"), devicesDir: join(directory, "dev"), sizeBytes }),
+};
