@@ -1,5 +1,6 @@
 // Room: api. Owns the HTTP server: /healthz for everybody, /queues for those with the token.
 import { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
 import { failedPrecondition, invalidArgument } from "../../domain/errors.ts";
 import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
@@ -32,12 +33,15 @@ export function serveHttp({ address, token, log, health }: HttpOptions): HttpSer
     const answer = await health();
     return context.json(answer, answer.ok ? 200 : 503);
   });
+  app.get("/queues/", (context) => context.redirect("/queues"));
   app.use("/queues/*", onlyWithToken(token), noForeignCommands);
   app.all("/queues/*", (context) => {
     if (dashboard === undefined) return context.text("snapmill is starting: try again in a moment\n", 503);
     return dashboard.fetch(context.req.raw);
   });
   app.onError((error, context) => {
+    // Not a failure but an answer: "who are you?"
+    if (error instanceof HTTPException) return error.getResponse();
     log.error({ err: error, path: context.req.path }, "a request failed");
     return context.text("something went wrong: see the log of snapmill\n", 500);
   });

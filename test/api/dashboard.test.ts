@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
+import { removeForeignLinks } from "../../src/api/dashboard/foreign-links.ts";
+import type { Health } from "../../src/api/http/health.ts";
+import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
+import { poolName } from "../../src/domain/identifiers.ts";
+import { producerConnection } from "../../src/jobs/connection.ts";
+import { openQueue } from "../../src/jobs/queues.ts";
+import { createLogger } from "../../src/logger.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+
+const token = "not-a-secret-0123456789";
+const log = createLogger({ name: "test", level: "silent" });
+const pools = [poolName("default"), poolName("second")];
+
+const well: Health = {
+  ok: true,
+  redis: "ok",
+  poolWorker: "ready",
+  unpackWorkers: { ready: 2, wanted: 2 },
+  stateDirectory: { freeBytes: 1, totalBytes: 2 },
+};
+let health: Health = well;
+
+let redis: TestRedis;
+let server: HttpServer;
+let dashboard: Dashboard;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  server = serveHttp({ address: "127.0.0.1:0", token, log, health: async () => health });
+});
+afterAll(async () => {
+  await dashboard?.[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+  await redis[Symbol.asyncDispose]();
+});
+
+const basic = (user: string, password: string) => ({ authorization: `Basic ${btoa(`${user}:${password}`)}` });
+const authorized = basic("snapmill", token);
+const get = (path: string, init: RequestInit = {}): Promise<Response> =>
+  fetch(new URL(path, server.url), { redirect: "manual", ...init });
+
+describe("before the dashboard is there", () => {
+  test("/queues asks for patience, but only of those with the token", async () => {
+    expect((await get("/queues")).status).toBe(401);
+    const answer = await get("/queues", { headers: authorized });
+    expect(answer.status).toBe(503);
+    expect(await answer.text()).toContain("starting");
+  });
+});
+
+describe("/healthz", () => {
+  test("needs no token, and says 200 or 503 with the reasons", async () => {
+    health = well;
+    const good = await get("/healthz");
+    expect([good.status, await good.json()]).toEqual([200, well]);
+    health = { ...well, ok: false, redis: "connect ECONNREFUSED" };
+    const bad = await get("/healthz");
+    expect([bad.status, await bad.json()]).toEqual([503, health]);
+  });
+});
+
+describe("the dashboard", () => {
+  beforeAll(async () => {
+    dashboard = await Dashboard.open({ redisUrl: redis.url, pools });
+    server.show(dashboard.app);
+  });
+
+  test("is where / leads to", async () => {
+    for (const path of ["/", "/queues/"]) {
+      const answer = await get(path);
+      expect([answer.status, answer.headers.get("location")]).toEqual([302, "/queues"]);
+    }
+  });
+
+  test.each([
+    ["nothing", {}],
+    ["a wrong token", basic("snapmill", "wrong")],
+    ["a token's beginning", basic("snapmill", token.slice(0, -1))],
+    ["another user", basic("admin", token)],
+    ["another scheme", { authorization: `Bearer ${token}` }],
+  ])("shows nothing to who brings %s", async (_what, headers) => {
+    for (const path of ["/queues", "/queues/api/queues", "/queues/queue/default.pool", "/queues/static/js/main.js"]) {
+      const answer = await get(path, { headers });
+      expect([path, answer.status]).toEqual([path, 401]);
+      expect(answer.headers.get("www-authenticate")).toContain('Basic realm="snapmill"');
+    }
+  });
+
+  test("lists every pool's queues, with payloads", async () => {
+    const connection = producerConnection(redis.url);
+    const queue = await openQueue(connection, poolName("second"), "unpack");
+    await queue.add("unpack", { reference: "oci:/images/debian" });
+    const answer = await get("/queues/api/queues?activeQueue=second.unpack&status=waiting", { headers: authorized });
+    const { queues } = (await answer.json()) as { queues: { name: string; jobs: { data: unknown }[] }[] };
+    expect(queues.map(({ name }) => name)).toEqual(["default.pool", "default.unpack", "second.pool", "second.unpack"]);
+    expect(queues[3]?.jobs.map(({ data }) => data)).toEqual([{ reference: "oci:/images/debian" }]);
+    await queue.close();
+    connection.disconnect();
+  });
+
+  test("names only what this server has, and forbids the browser everything else", async () => {
+    for (const path of ["/queues", "/queues/queue/default.pool"]) {
+      const answer = await get(path, { headers: authorized });
+      expect(answer.headers.get("content-security-policy")).toStartWith("default-src 'self';");
+      const page = await answer.text();
+      const base = new URL(/<base href="([^"]+)"/.exec(page)?.[1] ?? "/", server.url);
+      const named = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link = ""]) => new URL(link, base));
+      expect(named.length).toBeGreaterThan(5);
+      expect(named.filter(({ origin }) => origin !== server.url)).toEqual([]);
+      for (const { pathname } of named.filter(({ pathname }) => pathname.includes("/static/"))) {
+        expect([pathname, (await get(pathname, { headers: authorized })).status]).toEqual([pathname, 200]);
+      }
+    }
+  });
+
+  test("does nothing that another site asks for through the browser", async () => {
+    const command = "/queues/api/queues/default.pool/pause";
+    const foreign = { ...authorized, "sec-fetch-site": "cross-site" };
+    expect((await get(command, { method: "PUT", headers: foreign })).status).toBe(403);
+    for (const headers of [authorized, { ...authorized, "sec-fetch-site": "same-origin" }]) {
+      expect((await get(command, { method: "PUT", headers })).status).toBe(200);
+    }
+  });
+});
+
+test("a page loses its links to other servers and keeps its own", async () => {
+  const page = `<head><link href="https://fonts.example/css"><link href="//fonts.example/css"><link href="static/a.css">
+    <script src="http://cdn.example/a.js"></script><script src="/a.js"></script></head>`;
+  const rewritten = await removeForeignLinks(new Response(page)).text();
+  expect(rewritten).not.toContain("example");
+  expect(rewritten).toContain('<link href="static/a.css">');
+  expect(rewritten).toContain('<script src="/a.js">');
+});
+
+test("an address that is taken is an error that says so", () => {
+  const address = new URL(server.url).host;
+  expect(() => serveHttp({ address, token, log, health: async () => well })).toThrow(
+    `HTTP address ${address} is in use: choose another with --http-address`,
+  );
+});
