@@ -1,7 +1,7 @@
 // Room: cli. Owns the way to a running snapmill's queue, for commands that change something.
 import { type Config, redisUrl } from "../config.ts";
 import { failedPrecondition, unavailable } from "../domain/errors.ts";
-import { JobClient } from "../jobs/client.ts";
+import type { JobClient } from "../jobs/client.ts";
 import { findRunning } from "../supervisor/running.ts";
 
 /** Has `action` talk to the snapmill that runs for the state directory. Throws unavailable when none does. */
@@ -11,8 +11,11 @@ export async function withClient<T>(config: Config, action: (client: JobClient) 
   return await action(client);
 }
 
-export const connect = (config: Config): Promise<JobClient> =>
-  JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
+/** The queue's library is loaded only here: it takes longer than a read does in all. */
+export async function connect(config: Config): Promise<JobClient> {
+  const { JobClient } = await import("../jobs/client.ts");
+  return await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
+}
 
 /** Throws unavailable, and failed_precondition when what runs has another pool. */
 export async function requireRunning(config: Config): Promise<void> {

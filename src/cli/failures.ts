@@ -24,8 +24,8 @@ export function sentenceOf(error: unknown): string | undefined {
   return `snapmill: ${oneLine(message)}`;
 }
 
-const invalidArgumentOf = /^command-argument value '[^]*' is invalid for argument '[^']*'\. /;
-const invalidOption = /^option '(?:-\w, )?(--[\w-]+)[^']*' argument '[^]*' is invalid\. /;
+const invalidArgumentOf = /^command-argument value '.*' is invalid for argument '[^']*'\. /s;
+const invalidOption = /^option '(?:-\w, )?(--[\w-]+)[^']*' argument '.*' is invalid\. /s;
 
 /** What commander says of a wrong command line, as one of our lines. Our own parsers say well what is wrong. */
 export const usageSentence = (text: string): string =>

@@ -21,10 +21,13 @@ class Bars implements ProgressReporter {
   #slots: SingleBar[] = [];
 
   begin(reference: string): void {
-    this.update(reference, []);
+    this.#images.set(reference, { reference, layers: [] });
+    this.#show();
   }
 
   update(reference: string, layers: readonly LayerProgress[]): void {
+    // Not one whose end was told already: news can come late.
+    if (!this.#images.has(reference)) return;
     this.#images.set(reference, { reference, layers });
     this.#show();
   }
@@ -43,7 +46,9 @@ class Bars implements ProgressReporter {
   }
 
   #show(): void {
-    const { columns = 80, rows = 24 } = process.stderr;
+    // A terminal that does not know its size says 0.
+    const columns = process.stderr.columns || 80;
+    const rows = process.stderr.rows || 24;
     const lines = progressLines([...this.#images.values()], { columns: columns - 1, rows: rows - 2 });
     this.#display ??= new MultiBar({
       format: (_options, _state, payload: { line: string }) => payload.line,

@@ -6,7 +6,6 @@ import { formatPlatform, hostPlatform, parsePlatform } from "../images/platform.
 import { absoluteReference } from "../images/reference.ts";
 import type { JobClient } from "../jobs/client.ts";
 import type { UnpackedImage, UnpackProgress } from "../jobs/contract.ts";
-import { withPieces } from "../supervisor/pieces.ts";
 import { connect } from "./client.ts";
 import { AlreadySaid, sentenceOf } from "./failures.ts";
 import { imageJson, imageLines } from "./image-report.ts";
@@ -40,13 +39,20 @@ export function addUnpack(program: Command): void {
     )
     .action(async (references: readonly string[], options: UnpackOptions, command: Command) => {
       const workers = options.concurrency === undefined ? undefined : String(options.concurrency);
-      const config = configOf(command, { SNAPMILL_UNPACK_WORKERS: workers });
+      const config = quiet(configOf(command, { SNAPMILL_UNPACK_WORKERS: workers }));
       const wanted = [...new Set(references)];
       using interruption = catchInterruption();
       const { signal } = interruption;
+      const { withPieces } = await import("../supervisor/pieces.ts");
       await withPieces(config, () => unpackAll(config, wanted, options, signal), { signal });
     });
 }
+
+/** Failures are told here, and a log between the bars would only upset them. Whoever wants it, asks for a level. */
+const quiet = (config: Config): Config => ({
+  ...config,
+  logLevel: config.logLevel === "info" ? "error" : config.logLevel,
+});
 
 const howItRuns = `
 Without a running 'snapmill up' for the state directory, what is needed is brought up, and taken down again at the end.

@@ -1,7 +1,6 @@
 // Room: cli. Owns `snapmill up`.
 import { type Command, InvalidArgumentError } from "commander";
 import { parseSize } from "../domain/units.ts";
-import { readyLine, runUp } from "../supervisor/up.ts";
 import { catchInterruption } from "./interruption.ts";
 import { accept, configOf, examples, wholeNumber } from "./options.ts";
 import { write } from "./output.ts";
@@ -31,6 +30,8 @@ export function addUp(program: Command): void {
         SNAPMILL_UNPACK_WORKERS: options.unpackWorkers?.toString(),
         SNAPMILL_HTTP_ADDRESS: options.httpAddress,
       });
+      // Loaded only here: the dashboard alone takes longer to load than most commands to run.
+      const { readyLine, runUp } = await import("../supervisor/up.ts");
       using interruption = catchInterruption();
       const { signal } = interruption;
       await runUp(config, { signal, onReady: (ready) => void write(`${readyLine(ready)}\n`).catch(() => undefined) });
@@ -51,9 +52,8 @@ interface UpOptions {
 /** "devmapper" is containerd's name for it. */
 function parseDriver(text: string): string {
   const name = text === "devmapper" ? "devicemapper" : text;
-  if (!["auto", "reflink", "devicemapper"].includes(name))
-    throw new InvalidArgumentError("use auto, reflink or devmapper.");
-  return name;
+  if (["auto", "reflink", "devicemapper"].includes(name)) return name;
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is none of auto, reflink and devmapper`);
 }
 
 /** Checked here for a clear usage error; the configuration parses it. */
