@@ -1,12 +1,11 @@
 // Room: jobs. Owns the executing end of a pool's queues: takes jobs, has them handled, sends their ends back.
 import { hostname } from "node:os";
-import { UnrecoverableError, WaitingError, Worker } from "bullmq";
+import { Worker } from "bullmq";
 import type { Redis } from "ioredis";
-import { asSnapmillError, encodeFailure, invalidArgument, isRetryable } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
 import { answering, checkRedis, consumerConnection } from "./connection.ts";
+import { Executor } from "./executor.ts";
 import { type Handler, type PoolHandlers, poolRunners, type Runners, runnerOf } from "./handlers.ts";
-import { jobContext, Reports } from "./job-context.ts";
 import {
   backoffMs,
   type JobQueue,
@@ -34,6 +33,12 @@ export interface ConsumerOptions {
   readonly concurrency: number;
   /** Hears of everything that no caller hears of: Redis away, a lock lost, and what handlers throw without a code. */
   readonly onError: (error: Error) => void;
+}
+
+interface Opened {
+  readonly queue: JobQueue;
+  readonly connection: Redis;
+  readonly warnings: readonly string[];
 }
 
 const startTimeoutMs = 10_000;
@@ -64,30 +69,22 @@ export function consumeUnpackJobs(
 class QueueConsumer implements Consumer {
   readonly warnings: readonly string[];
   readonly #connection: Redis;
-  readonly #runners: Runners;
-  readonly #onError: (error: Error) => void;
+  readonly #executor: Executor;
   readonly #worker: Worker<object, unknown, string>;
   readonly #upkeep: Timer;
-  #running = 0;
-  #isAborting = false;
   #closed: Promise<void> | undefined;
 
   private constructor(
     kind: QueueKind,
-    runners: Runners,
+    executor: Executor,
     { pool, concurrency, onError }: ConsumerOptions,
-    queue: JobQueue,
-    connection: Redis,
-    warnings: readonly string[],
+    { queue, connection, warnings }: Opened,
   ) {
-    this.#runners = runners;
-    this.#onError = onError;
-    this.#connection = connection;
     this.warnings = warnings;
-    // Three parameters: BullMQ counts them to know whether the signal is wanted. A function, never a file: BullMQ's
-    // processes for files do not work in a compiled program.
-    const process = (job: QueuedJob, token: string | undefined, signal: AbortSignal | undefined) =>
-      this.#process(job, token, signal);
+    this.#connection = connection;
+    this.#executor = executor;
+    // A function, never a file: BullMQ's processes for files do not work in a compiled program.
+    const process = (job: QueuedJob, token: string | undefined) => executor.execute(job, token);
     this.#worker = new Worker(queueName(pool, kind), process, {
       connection,
       prefix: keyPrefix(pool),
@@ -101,18 +98,18 @@ class QueueConsumer implements Consumer {
     });
     this.#worker.on("error", onError);
     this.#worker.on("lockRenewalFailed", (jobIds) => {
-      for (const jobId of jobIds) this.#worker.cancelJob(jobId, "this worker's lock on the job is lost");
+      for (const jobId of jobIds) executor.abort(jobId, "this worker's lock on the job is lost");
     });
     this.#upkeep = setInterval(() => void limitAllWorkers(queue, kind, concurrency, connection), upkeepMs);
   }
 
   static async open(kind: QueueKind, runners: Runners, options: ConsumerOptions): Promise<QueueConsumer> {
-    const { redisUrl, pool, concurrency } = options;
+    const { redisUrl, pool, concurrency, onError } = options;
     const connection = await answering(consumerConnection(redisUrl), redisUrl, startTimeoutMs);
     const queue = await openQueue(connection, pool, kind);
     await limitAllWorkers(queue, kind, concurrency, connection);
     const warnings = await checkRedis(connection);
-    return new QueueConsumer(kind, runners, options, queue, connection, warnings);
+    return new QueueConsumer(kind, new Executor(runners, onError), options, { queue, connection, warnings });
   }
 
   close(): Promise<void> {
@@ -121,8 +118,7 @@ class QueueConsumer implements Consumer {
   }
 
   async closeNow(): Promise<void> {
-    this.#isAborting = true;
-    this.#worker.cancelAllJobs("this worker is being stopped");
+    this.#executor.stop();
     await Promise.race([this.close(), Bun.sleep(abortGraceMs)]);
     this.#connection.disconnect();
   }
@@ -130,46 +126,15 @@ class QueueConsumer implements Consumer {
   async #close(): Promise<void> {
     clearInterval(this.#upkeep);
     // BullMQ's own close waits for Redis as well as for the jobs, and Redis may be away.
-    await Promise.race([this.#worker.close(), this.#idle()]);
+    await Promise.race([this.#worker.close(), this.#idleFor(lastWordsMs)]);
     this.#connection.disconnect();
   }
 
-  async #idle(): Promise<void> {
-    for (let idleMs = 0; idleMs < lastWordsMs; idleMs = this.#running === 0 ? idleMs + 50 : 0) await Bun.sleep(50);
-  }
-
-  async #process(job: QueuedJob, token: string | undefined, signal = new AbortController().signal): Promise<unknown> {
-    this.#running += 1;
-    const reports = new Reports(job);
-    try {
-      return await this.#run(job, reports, signal);
-    } catch (error) {
-      if (this.#isAborting && signal.aborted) {
-        // Not the job's fault: it goes back to its place in the queue, and no attempt is counted.
-        await job.moveToWait(token);
-        throw new WaitingError();
-      }
-      throw this.#asJobFailure(error);
-    } finally {
-      await reports.flush();
-      this.#running -= 1;
+  async #idleFor(durationMs: number): Promise<void> {
+    const stepMs = 50;
+    for (let idleMs = 0; idleMs < durationMs; idleMs = this.#executor.isIdle ? idleMs + stepMs : 0) {
+      await Bun.sleep(stepMs);
     }
-  }
-
-  #run(job: QueuedJob, reports: Reports, signal: AbortSignal): Promise<unknown> {
-    const runner = this.#runners.get(job.name);
-    if (runner === undefined) throw invalidArgument(`there is no job named ${JSON.stringify(job.name)} on this queue`);
-    return runner(job.data, jobContext(job, reports, signal));
-  }
-
-  /** All that crosses the queue of an error is its message; an unrecoverable one is not tried again. */
-  #asJobFailure(error: unknown): Error {
-    const failure = asSnapmillError(error);
-    if (failure.code === "internal") this.#onError(failure);
-    const text = encodeFailure(failure);
-    const thrown = isRetryable(failure.code) ? new Error(text) : new UnrecoverableError(text);
-    thrown.stack = failure.stack ?? text;
-    return thrown;
   }
 }
 

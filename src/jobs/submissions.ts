@@ -73,7 +73,8 @@ export class Submissions {
         resolve(stored[index]);
       });
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      // Nor would it go better for those behind: they need not wait for Redis one batch after the other.
+      for (const { reject } of [...batch, ...this.#pending.splice(0)]) reject(error);
     }
   }
 

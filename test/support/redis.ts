@@ -18,6 +18,9 @@ export interface TestRedis extends AsyncDisposable {
   /** Ends it with SIGKILL. */
   kill(): Promise<void>;
   restart(): Promise<void>;
+  /** Lets it hang (SIGSTOP) until `resume`: connections stay, answers do not come. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
 }
 
 const startTimeoutMs = 10_000;
@@ -62,6 +65,8 @@ export async function startRedis(args: readonly string[] = []): Promise<TestRedi
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
     restart: () => end("SIGTERM").then(start),
+    pause: async () => void server?.kill("SIGSTOP"),
+    resume: async () => void server?.kill("SIGCONT"),
     [Symbol.asyncDispose]: async () => {
       await end("SIGKILL");
       await rm(dir, { recursive: true, force: true });

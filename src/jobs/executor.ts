@@ -1,0 +1,85 @@
+// Room: jobs. Owns the execution of the jobs that a worker was given: one run per operation, and how its failure is told.
+import { UnrecoverableError, WaitingError } from "bullmq";
+import { asSnapmillError, encodeFailure, invalidArgument, isRetryable, unavailable } from "../domain/errors.ts";
+import type { Runners } from "./handlers.ts";
+import { jobContext, Reports } from "./job-context.ts";
+import type { QueuedJob } from "./queues.ts";
+
+interface Run {
+  readonly outcome: Promise<unknown>;
+  readonly controller: AbortController;
+}
+
+export class Executor {
+  readonly #runners: Runners;
+  readonly #onError: (error: Error) => void;
+  readonly #runs = new Map<string, Run>();
+  #isStopping = false;
+
+  constructor(runners: Runners, onError: (error: Error) => void) {
+    this.#runners = runners;
+    this.#onError = onError;
+  }
+
+  get isIdle(): boolean {
+    return this.#runs.size === 0;
+  }
+
+  /** Aborts all runs. What fails from now on goes back into the queue, and what is still handed out, too. */
+  stop(): void {
+    this.#isStopping = true;
+    for (const { controller } of this.#runs.values()) controller.abort("this worker is being stopped");
+  }
+
+  /** Aborts a job's run: the queue may have given the job to somebody else. */
+  abort(jobId: string, reason: string): void {
+    this.#runs.get(jobId)?.controller.abort(reason);
+  }
+
+  /** Executes a job that the queue handed out, and returns its result; throws its failure as BullMQ wants it. */
+  async execute(job: QueuedJob, token: string | undefined): Promise<unknown> {
+    try {
+      if (this.#isStopping) throw unavailable("this worker is being stopped");
+      return await this.#run(job).outcome;
+    } catch (error) {
+      if (!this.#isStopping) throw this.#asJobFailure(error);
+      // Not the job's fault: it goes back to its place in the queue, and no attempt is counted.
+      await job.moveToWait(token);
+      throw new WaitingError();
+    }
+  }
+
+  /** The job's run. A Redis that lost the job may hand it out again while it still runs here: that joins the run. */
+  #run(job: QueuedJob): Run {
+    const jobId = job.id ?? "";
+    const running = this.#runs.get(jobId);
+    if (running !== undefined) return running;
+    const controller = new AbortController();
+    const outcome = this.#handle(job, controller.signal).finally(() => this.#runs.delete(jobId));
+    const run = { outcome, controller };
+    this.#runs.set(jobId, run);
+    return run;
+  }
+
+  async #handle(job: QueuedJob, signal: AbortSignal): Promise<unknown> {
+    const reports = new Reports(job);
+    try {
+      const runner = this.#runners.get(job.name);
+      if (runner === undefined)
+        throw invalidArgument(`there is no job named ${JSON.stringify(job.name)} on this queue`);
+      return await runner(job.data, jobContext(job, reports, signal));
+    } finally {
+      await reports.flush();
+    }
+  }
+
+  /** All that crosses the queue of an error is its message; an unrecoverable one is not tried again. */
+  #asJobFailure(error: unknown): Error {
+    const failure = asSnapmillError(error);
+    if (failure.code === "internal") this.#onError(failure);
+    const text = encodeFailure(failure);
+    const thrown = isRetryable(failure.code) ? new Error(text) : new UnrecoverableError(text);
+    thrown.stack = failure.stack ?? text;
+    return thrown;
+  }
+}

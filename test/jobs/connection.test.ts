@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { answering, checkRedis, producerConnection, redisLabel, redisOptions } from "../../src/jobs/connection.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { failureOf } from "./support.ts";
+
+describe("a Redis URL", () => {
+  test.each([
+    ["redis://example.net", { host: "example.net", port: 6379, db: 0 }],
+    ["redis://example.net:7000/3", { host: "example.net", port: 7000, db: 3 }],
+    ["redis://[::1]:7000", { host: "::1", port: 7000, db: 0 }],
+    ["redis://u%40x:p%3Aw@h", { host: "h", port: 6379, db: 0, username: "u@x", password: "p:w" }],
+    ["redis://:secret@h/", { host: "h", port: 6379, db: 0, password: "secret" }],
+    ["rediss://h:6380", { host: "h", port: 6380, db: 0, tls: {} }],
+    ["unix:///run/a b/redis%20.sock", { path: "/run/a b/redis%20.sock", db: 0 }],
+    ["unix:///run/redis.sock?db=4", { path: "/run/redis.sock", db: 4 }],
+  ])("%s is understood", (url, options) => {
+    expect(redisOptions(url) as object).toEqual(options);
+  });
+
+  test.each(["", "localhost", "http://h", "unix://relative.sock", "redis://h/not-a-number"])(
+    "%p is refused",
+    async (url) => {
+      const failure = await failureOf(Promise.resolve().then(() => redisOptions(url)));
+      expect(failure.code).toBe("invalid_argument");
+      expect(failure.message).toContain("use redis://host:port");
+    },
+  );
+
+  test("is shown without its password", () => {
+    expect(redisLabel("redis://user:secret@h:1")).toBe("redis://h:1");
+  });
+});
+
+describe("a connection", () => {
+  let redis: TestRedis;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis[Symbol.asyncDispose]());
+
+  test("to a Redis that is not there says so, and what to do", async () => {
+    const failure = await failureOf(
+      answering(producerConnection("unix:///nowhere.sock"), "unix:///nowhere.sock", 1_500),
+    );
+    expect(failure.code).toBe("unavailable");
+    expect(failure.message).toContain("Redis at unix:///nowhere.sock is not there");
+    expect(failure.message).toContain("ENOENT");
+  });
+
+  test("to a port where nobody listens says so without the password", async () => {
+    const url = "redis://:secret@127.0.0.1:1";
+    const failure = await failureOf(answering(producerConnection(url), url, 1_500));
+    expect(failure.message).toContain("Redis at redis://127.0.0.1:1 is not there");
+    expect(failure.message).not.toContain("secret");
+  });
+
+  test("works again by itself once Redis is back", async () => {
+    const connection = await answering(producerConnection(redis.url), redis.url, 5_000);
+    await redis.kill();
+    expect(await connection.ping().catch(String)).toContain("max retries per request");
+    await redis.start();
+    expect(await connection.set("after", "the outage")).toBe("OK");
+    connection.disconnect();
+  });
+});
+
+describe("a Redis", () => {
+  test("that evicts keys or forgets on restart is warned of (jobs would vanish)", async () => {
+    await using careless = await startRedis(["--maxmemory-policy", "allkeys-lru", "--appendonly", "no"]);
+    const connection = producerConnection(careless.url);
+    const warnings = await checkRedis(connection);
+    connection.disconnect();
+    expect(warnings).toHaveLength(2);
+    expect(warnings[0]).toContain("allkeys-lru");
+    expect(warnings[1]).toContain("append-only file");
+  });
+
+  test("that is set up for queues is not", async () => {
+    await using careful = await startRedis();
+    const connection = producerConnection(careful.url);
+    expect(await checkRedis(connection)).toEqual([]);
+    connection.disconnect();
+  });
+});

@@ -1,0 +1,186 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { decodeFailure, unavailable } from "../../src/domain/errors.ts";
+import { backoffMs } from "../../src/jobs/queues.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { anId, anotherId, connect, consume, failureOf, pool, removal, until, withQueue } from "./support.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterEach(() => redis.flush());
+afterAll(() => redis[Symbol.asyncDispose]());
+
+/** The failure of a job that was put into the queue by other means than the client. */
+function failureOfJob(name: string, data: object) {
+  return withQueue(redis, "pool", async (queue) => {
+    await queue.add(name, data, { jobId: anId, attempts: 3 });
+    await until("the job has failed", async () => (await queue.getJob(anId))?.finishedOn !== undefined);
+    const job = await queue.getJob(anId);
+    const { code, message } = decodeFailure(job?.failedReason ?? "");
+    return { code, message, attempts: job?.attemptsMade };
+  });
+}
+
+describe("a job that is none", () => {
+  const payload = { ...removal, pool, operationId: anId };
+
+  test.each([
+    ["has a payload of another shape", "remove", { ...payload, key: "" }, "key: "],
+    ["has a name that nobody knows", "format-disk", payload, '"format-disk"'],
+    ["is of another pool", "remove", { ...payload, pool: "elsewhere" }, "for pool elsewhere"],
+    ["is of another operation", "remove", { ...payload, operationId: anotherId }, `of operation ${anotherId}`],
+    ["is an unpack, on the pool's own queue", "unpack", payload, '"unpack"'],
+  ])("because it %s fails for good with invalid_argument", async (_, name, data, message) => {
+    let runs = 0;
+    await using _consumer = await consume(redis, {
+      remove: async () => {
+        runs += 1;
+        return {};
+      },
+    });
+    const failure = await failureOfJob(name, data);
+    expect([failure.code, failure.attempts, runs]).toEqual(["invalid_argument", 1, 0]);
+    expect(failure.message).toContain(message);
+  });
+});
+
+test("a handler that answers nonsense fails its job with internal", async () => {
+  await using _consumer = await consume(redis, { cleanup: async () => ({ removedDevices: "many" }) as never });
+  await using client = await connect(redis);
+  const failure = await failureOf(client.call("cleanup", {}));
+  expect(failure.code).toBe("internal");
+  expect(failure.message).toContain("cleanup was answered with nonsense: removedDevices");
+});
+
+test("pauses between attempts double up to a cap, and differ by chance", () => {
+  for (const [attempt, fullMs] of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000].entries()) {
+    const pauses = Array.from({ length: 100 }, () => backoffMs("pool", attempt + 1));
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(fullMs / 2);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(fullMs);
+    expect(new Set(pauses).size).toBeGreaterThan(10);
+  }
+});
+
+test("a job that is tried again goes behind the others: nobody may rely on the order", async () => {
+  const order: string[] = [];
+  await using client = await connect(redis);
+  const calls = ["first", "second", "third"].map(async (key) => {
+    await client.call("remove", { scope: "s", key });
+  });
+  await until("all are queued", async () => (await client.counts()).pool.waiting === 3);
+  await using _consumer = await consume(
+    redis,
+    {
+      remove: async ({ key }, { attempt }) => {
+        order.push(`${key} ${attempt}`);
+        if (key === ("first" as string) && attempt === 1) throw unavailable("not yet");
+        return {};
+      },
+    },
+    { concurrency: 1 },
+  );
+  await Promise.all(calls);
+  expect(order).toEqual(["first 1", "second 1", "third 1", "first 2"]);
+});
+
+test("two consumers of one pool together run no more jobs at once than one may", async () => {
+  let running = 0;
+  let most = 0;
+  const remove = async () => {
+    running += 1;
+    most = Math.max(most, running);
+    await Bun.sleep(20);
+    running -= 1;
+    return {};
+  };
+  await using _one = await consume(redis, { remove }, { concurrency: 1 });
+  await using _other = await consume(redis, { remove }, { concurrency: 1 });
+  await using client = await connect(redis);
+  await Promise.all(Array.from({ length: 20 }, () => client.call("remove", removal)));
+  expect(most).toBe(1);
+});
+
+test("a consumer that is closed finishes what runs, and takes nothing new", async () => {
+  const finished: string[] = [];
+  const consumer = await consume(
+    redis,
+    {
+      remove: async (_, { operationId }) => {
+        await Bun.sleep(300);
+        finished.push(operationId);
+        return {};
+      },
+    },
+    { concurrency: 1 },
+  );
+  await using client = await connect(redis);
+  const first = client.call("remove", removal, { operationId: anId });
+  await until("the first runs", async () => (await client.counts()).pool.active === 1);
+  const second = failureOf(client.call("remove", removal, { operationId: anotherId, deadlineMs: 2_000 }));
+  await consumer.close();
+  expect(finished).toEqual([anId]);
+  expect(await first).toEqual({});
+  expect((await second).code).toBe("deadline_exceeded");
+  expect((await client.counts()).pool.waiting).toBe(1);
+});
+
+test("a consumer that is closed now gives its job back at once, and no attempt is counted", async () => {
+  const reasons: unknown[] = [];
+  const consumer = await consume(redis, {
+    remove: (_, { signal }) => {
+      const { promise, reject } = Promise.withResolvers<never>();
+      signal.addEventListener("abort", () => reject(unavailable("interrupted")));
+      signal.addEventListener("abort", () => reasons.push(signal.reason));
+      return promise;
+    },
+  });
+  await using client = await connect(redis);
+  const call = client.call("remove", removal);
+  await until("the job runs", async () => (await client.counts()).pool.active === 1);
+  await consumer.closeNow();
+  expect(reasons).toEqual(["this worker is being stopped"]);
+  const attempts: number[] = [];
+  await using _next = await consume(redis, {
+    remove: async (_, { attempt }) => {
+      attempts.push(attempt);
+      return {};
+    },
+  });
+  expect(await call).toEqual({});
+  expect(attempts).toEqual([1]);
+});
+
+test("a handler's signal aborts when its job is taken from it", async () => {
+  const reasons: unknown[] = [];
+  await using consumer = await consume(redis, {
+    remove: async (_, { signal }) => {
+      await until("the signal aborts", () => signal.aborted);
+      reasons.push(signal.reason);
+      return {};
+    },
+  });
+  await using client = await connect(redis);
+  const call = client.call("remove", removal).catch(() => undefined);
+  await until("the job runs", async () => (await client.counts()).pool.active === 1);
+  // Nobody asks for it again, so this worker does not get it again.
+  await client[Symbol.asyncDispose]();
+  await call;
+  await redis.flush();
+  await until("the handler has seen it", () => reasons.length > 0);
+  expect(reasons[0]).toBe("this worker's lock on the job is lost");
+  expect(consumer.errors.map(({ message }) => message).join()).toContain("could not renew lock");
+}, 30_000);
+
+test("no job is given to BullMQ's processor files: they do not work in a compiled program", async () => {
+  const source = join(import.meta.dir, "../../src/jobs");
+  const makers: string[] = [];
+  for (const path of new Bun.Glob("**/*.ts").scanSync(source)) {
+    const text = await Bun.file(join(source, path)).text();
+    if (/\bnew Worker\(/.test(text)) makers.push(path);
+    expect(text).not.toMatch(/useWorkerThreads|pathToFileURL|new URL\(/);
+  }
+  expect(makers).toEqual(["consumer.ts"]);
+  expect(await Bun.file(join(source, "consumer.ts")).text()).toContain("new Worker(queueName(pool, kind), process, {");
+});

@@ -1,0 +1,44 @@
+import { describe, expect, test } from "bun:test";
+import { isPoolJobName, parsePayload, parseResult, poolJobNames } from "../../src/jobs/contract.ts";
+import { anId, failureOf, pool, removal } from "./support.ts";
+
+const envelope = { pool, operationId: anId };
+
+describe("a payload", () => {
+  test("that is parsed twice stays the same", () => {
+    const given = { ...envelope, scope: "a/b", key: "k 1/x", parent: "p", labels: { "a.b/c": "d" } };
+    const once = parsePayload("prepare", given);
+    expect(parsePayload("prepare", JSON.parse(JSON.stringify(once)))).toEqual(once);
+  });
+
+  test("is refused with everything that is wrong with it", async () => {
+    const given = { pool: "Not A Pool", operationId: "1", scope: "", key: "" };
+    const failure = await failureOf(Promise.resolve().then(() => parsePayload("remove", given)));
+    expect(failure.code).toBe("invalid_argument");
+    expect(failure.message).toContain("remove: ");
+    expect(failure.message).toContain('pool: pool name "Not A Pool" is not valid');
+    expect(failure.message).toContain('operationId: operation ID "1" is not valid');
+    expect(failure.message).toContain("scope: ");
+    expect(failure.message).toContain("key: a snapshot's key or name must not be empty");
+  });
+
+  test("with labels that are too long names the label", async () => {
+    const given = { ...envelope, scope: "s", key: "k", labels: { long: "x".repeat(5000) } };
+    const failure = await failureOf(Promise.resolve().then(() => parsePayload("prepare", given)));
+    expect(failure.message).toContain('labels: label "long" has 5004 bytes');
+  });
+});
+
+test("a result of another shape is internal: a program answers nonsense", async () => {
+  const failure = await failureOf(Promise.resolve().then(() => parseResult("prepare", { mounts: [{ type: 1 }] })));
+  expect(failure.code).toBe("internal");
+  expect(failure.message).toContain("mounts.0.type");
+});
+
+test("an unpack is no job of the pool's own queue", () => {
+  expect(poolJobNames).toContain("accept-unpack");
+  expect(isPoolJobName("remove")).toBe(true);
+  expect(isPoolJobName("unpack")).toBe(false);
+  expect(isPoolJobName("toString")).toBe(false);
+  expect(parsePayload("remove", { ...envelope, ...removal }).key as string).toBe(removal.key);
+});

@@ -1,0 +1,128 @@
+// What the tests of the jobs share: a pool's name, consumers with handlers for the occasion, failures as values.
+import { expect } from "bun:test";
+import { join } from "node:path";
+import { Queue } from "bullmq";
+import { Redis } from "ioredis";
+import { isSnapmillError, notFound, type SnapmillError } from "../../src/domain/errors.ts";
+import { operationId, poolName } from "../../src/domain/identifiers.ts";
+import { JobClient } from "../../src/jobs/client.ts";
+import { type Consumer, consumePoolJobs, consumeUnpackJobs } from "../../src/jobs/consumer.ts";
+import type { UnpackedImage } from "../../src/jobs/contract.ts";
+import type { Handler, PoolHandlers } from "../../src/jobs/handlers.ts";
+import { keyPrefix, type QueueKind, queueName } from "../../src/jobs/queues.ts";
+import type { TestRedis } from "../support/redis.ts";
+
+export const pool = poolName("test.pool");
+export const anId = operationId("op-first-1");
+export const anotherId = operationId("op-second-2");
+
+/** Arguments of a removal: the smallest of the pool's jobs, and the one most tests use. */
+export const removal = { scope: "test", key: "a key" };
+export const image = { reference: "oci:/images/a", platform: "linux/amd64" };
+
+const digest = `sha256:${"0".repeat(64)}`;
+/** What an unpack handler may answer with. */
+export const unpacked = {
+  image: "a",
+  platform: "linux/amd64",
+  manifestDigest: digest,
+  chainId: digest,
+  snapshot: digest,
+  layers: [],
+} as unknown as UnpackedImage;
+
+export const connect = (redis: TestRedis): Promise<JobClient> => JobClient.connect({ redisUrl: redis.url, pool });
+
+export type TestConsumer = Consumer & AsyncDisposable & { readonly errors: Error[] };
+
+/** A consumer of the pool's queue in this process. Handlers that are not given answer not_found. */
+export async function consume(
+  redis: TestRedis,
+  handlers: Partial<PoolHandlers>,
+  { concurrency = 8 }: { concurrency?: number } = {},
+): Promise<TestConsumer> {
+  const errors: Error[] = [];
+  const onError = (error: Error) => void errors.push(error);
+  const all = poolHandlers(handlers);
+  return disposable(await consumePoolJobs({ redisUrl: redis.url, pool, handlers: all, concurrency, onError }), errors);
+}
+
+export async function consumeUnpacks(redis: TestRedis, handler: Handler<"unpack">): Promise<TestConsumer> {
+  const errors: Error[] = [];
+  const onError = (error: Error) => void errors.push(error);
+  return disposable(await consumeUnpackJobs({ redisUrl: redis.url, pool, handler, concurrency: 4, onError }), errors);
+}
+
+const disposable = (consumer: Consumer, errors: Error[]): TestConsumer => ({
+  errors,
+  warnings: consumer.warnings,
+  close: () => consumer.close(),
+  closeNow: () => consumer.closeNow(),
+  [Symbol.asyncDispose]: () => consumer.closeNow(),
+});
+
+export function poolHandlers(given: Partial<PoolHandlers>): PoolHandlers {
+  const none = () => Promise.reject(notFound("no such handler in this test"));
+  return {
+    prepare: none,
+    view: none,
+    commit: none,
+    remove: none,
+    update: none,
+    cleanup: none,
+    "reset-pool": none,
+    "accept-unpack": none,
+    "settle-unpack": none,
+    ...given,
+  };
+}
+
+/** The SnapmillError that `promise` rejects with. */
+export async function failureOf(promise: Promise<unknown>): Promise<SnapmillError> {
+  const error = await promise.then(
+    (value) => new Error(`no failure, but ${JSON.stringify(value)}`),
+    (reason: unknown) => reason,
+  );
+  if (isSnapmillError(error)) return error;
+  throw error;
+}
+
+/** Resolves once `condition` holds; a test that waits in vain says for what. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (const start = performance.now(); performance.now() - start < 30_000; await Bun.sleep(10)) {
+    if (await condition()) return;
+  }
+  throw new Error(`in vain waited until ${what}`);
+}
+
+/** One of the pool's queues as BullMQ itself sees it. */
+export async function withQueue<T>(redis: TestRedis, kind: QueueKind, use: (queue: Queue) => Promise<T>): Promise<T> {
+  const connection = new Redis({ path: redis.url.slice("unix://".length) });
+  const queue = new Queue(queueName(pool, kind), { connection, prefix: keyPrefix(pool) });
+  try {
+    return await use(queue);
+  } finally {
+    await queue.close();
+    connection.disconnect();
+  }
+}
+
+/** A consumer in a process of its own: see consumer-process.ts. It notes every run in the Redis list `runs`. */
+export async function startConsumerProcess(redis: TestRedis, behaviour: "answers" | "hangs" | "blocks") {
+  const program = [process.execPath, join(import.meta.dir, "consumer-process.ts"), redis.url, behaviour];
+  const child = Bun.spawn(["setpriv", "--pdeathsig", "KILL", "--", ...program], { stdout: "pipe" });
+  const reader = child.stdout.getReader();
+  const { value } = await reader.read();
+  expect(new TextDecoder().decode(value)).toContain("ready");
+  const end = async () => {
+    child.kill("SIGKILL");
+    await child.exited;
+  };
+  return { kill: end, [Symbol.asyncDispose]: end };
+}
+
+/** `<operation ID> <process ID>` of every run in a consumer process, oldest first. */
+export async function runsOf(redis: TestRedis): Promise<string[]> {
+  const runs = await redis.command("LRANGE", "runs", "0", "-1");
+  return Array.isArray(runs) ? runs.map(String) : [];
+}

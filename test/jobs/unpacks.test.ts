@@ -1,0 +1,166 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { failedPrecondition, unavailable } from "../../src/domain/errors.ts";
+import { queuesFor, UnpackRelay } from "../../src/jobs/relay.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import {
+  anId,
+  anotherId,
+  connect,
+  consume,
+  consumeUnpacks,
+  failureOf,
+  image,
+  pool,
+  unpacked,
+  until,
+  withQueue,
+} from "./support.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterEach(() => redis.flush());
+afterAll(() => redis[Symbol.asyncDispose]());
+
+/** A pool's consumer that notes which unpacks it was asked to write down. */
+async function acceptUnpacks() {
+  const accepted: string[] = [];
+  const consumer = await consume(redis, {
+    "accept-unpack": async ({ requests }) => {
+      accepted.push(...requests.map(({ operationId, reference }) => `${operationId} ${reference}`));
+      return {};
+    },
+  });
+  return { accepted, [Symbol.asyncDispose]: () => consumer.closeNow() };
+}
+
+describe("an unpack", () => {
+  test("is written down before it is queued, and answered with the image", async () => {
+    await using acceptor = await acceptUnpacks();
+    const order: string[] = [];
+    await using _unpacks = await consumeUnpacks(redis, async ({ reference, platform }, { operationId }) => {
+      order.push(...acceptor.accepted, `unpack ${operationId} ${reference} ${platform}`);
+      return unpacked;
+    });
+    await using client = await connect(redis);
+    expect(await client.unpack(image, { operationId: anId })).toEqual(unpacked);
+    expect(order).toEqual([`${anId} ${image.reference}`, `unpack ${anId} ${image.reference} ${image.platform}`]);
+  });
+
+  test("that cannot be written down is not queued", async () => {
+    await using _consumer = await consume(redis, {
+      "accept-unpack": () => {
+        throw failedPrecondition("the pool is being reset");
+      },
+    });
+    await using client = await connect(redis);
+    expect((await failureOf(client.unpack(image))).message).toBe("the pool is being reset");
+    expect((await client.counts()).unpack.waiting).toBe(0);
+  });
+
+  test("asked again while it runs, or when it has ended, is neither written down nor run again", async () => {
+    await using acceptor = await acceptUnpacks();
+    let runs = 0;
+    const released = Promise.withResolvers<void>();
+    await using _unpacks = await consumeUnpacks(redis, async () => {
+      runs += 1;
+      await released.promise;
+      return unpacked;
+    });
+    await using client = await connect(redis);
+    const first = client.unpack(image, { operationId: anId });
+    await until("it runs", () => runs === 1);
+    const second = client.unpack(image, { operationId: anId });
+    released.resolve();
+    expect(await Promise.all([first, second])).toEqual([unpacked, unpacked]);
+    expect(await client.unpack(image, { operationId: anId })).toEqual(unpacked);
+    expect([runs, acceptor.accepted.length]).toEqual([1, 1]);
+  });
+
+  test("that failed for a reason that passes is written down and run again when it is asked again", async () => {
+    await using acceptor = await acceptUnpacks();
+    await using client = await connect(redis);
+    await withQueue(redis, "unpack", async (queue) => {
+      const failing = await consumeUnpacks(redis, () => Promise.reject(unavailable("busy")));
+      await queue.add("unpack", { pool, operationId: anId, ...image }, { jobId: anId, attempts: 1 });
+      await until("it has failed", async () => (await queue.getJob(anId))?.finishedOn !== undefined);
+      await failing.closeNow();
+    });
+    await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
+    expect(await client.unpack(image, { operationId: anId })).toEqual(unpacked);
+    expect(acceptor.accepted).toEqual([`${anId} ${image.reference}`]);
+  });
+
+  test("goes on when its caller walks away", async () => {
+    await using _acceptor = await acceptUnpacks();
+    await using client = await connect(redis);
+    const controller = new AbortController();
+    const call = failureOf(client.unpack(image, { operationId: anId, signal: controller.signal }));
+    await until("it is queued", async () => (await client.counts()).unpack.waiting === 1);
+    controller.abort();
+    expect((await call).message).toContain("it may still happen");
+    expect((await client.counts()).unpack.waiting).toBe(1);
+  });
+
+  test("of another image under the same operation ID is refused", async () => {
+    await using _acceptor = await acceptUnpacks();
+    await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
+    await using client = await connect(redis);
+    await client.unpack(image, { operationId: anId });
+    const failure = await failureOf(client.unpack({ ...image, reference: "oci:/other" }, { operationId: anId }));
+    expect(failure.code).toBe("invalid_argument");
+  });
+});
+
+describe("the relay", () => {
+  test("adds what Redis does not have, and tells how the rest stands", async () => {
+    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool });
+    const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image }));
+    expect(await relay.enqueueUnpacks(entries.slice(0, 1))).toEqual([{ operationId: anId, state: "added" }]);
+    expect(await relay.enqueueUnpacks(entries)).toEqual([
+      { operationId: anId, state: "present" },
+      { operationId: anotherId, state: "added" },
+    ]);
+    const finished = new Set<string>();
+    await using _unpacks = await consumeUnpacks(redis, async (_, { operationId }) => {
+      finished.add(operationId);
+      if (operationId === anotherId) throw failedPrecondition("damaged");
+      return unpacked;
+    });
+    await using client = await connect(redis);
+    await until("both have ended", async () => {
+      const { completed, failed } = (await client.counts()).unpack;
+      return completed + failed === 2;
+    });
+    const [first, second] = await relay.enqueueUnpacks(entries);
+    expect(first).toEqual({ operationId: anId, state: "completed", image: unpacked });
+    expect(second).toMatchObject({ operationId: anotherId, state: "failed", failure: { code: "failed_precondition" } });
+    expect(finished).toEqual(new Set([anId, anotherId]));
+  });
+
+  test("adds again what Redis lost, and says unavailable while Redis is away", async () => {
+    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool });
+    const entries = [{ operationId: anId, ...image }];
+    await relay.enqueueUnpacks(entries);
+    await redis.flush();
+    expect(await relay.enqueueUnpacks(entries)).toEqual([{ operationId: anId, state: "added" }]);
+    await redis.stop();
+    expect((await failureOf(relay.enqueueUnpacks(entries))).code).toBe("unavailable");
+    await redis.start();
+    expect(await relay.enqueueUnpacks(entries)).toEqual([{ operationId: anId, state: "present" }]);
+  }, 20_000);
+});
+
+test("the dashboard's queues are named after their pool, and all keys of a pool lie on one node of a cluster", async () => {
+  await using _acceptor = await acceptUnpacks();
+  await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
+  await using client = await connect(redis);
+  await client.unpack(image, { operationId: anId });
+  await using queues = await queuesFor(redis.url, pool);
+  expect([queues.pool.name, queues.unpack.name]).toEqual(["test.pool.pool", "test.pool.unpack"]);
+  expect((await queues.unpack.getJob(anId))?.returnvalue).toEqual(unpacked);
+  const keys = await redis.command("KEYS", "*");
+  expect(Array.isArray(keys) && keys.length > 5).toBe(true);
+  expect((keys as string[]).filter((key) => !key.startsWith("{snapmill:test.pool}:"))).toEqual([]);
+});

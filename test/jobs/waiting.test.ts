@@ -1,0 +1,138 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import type { UnpackProgress } from "../../src/jobs/contract.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { anId, connect, consume, consumeUnpacks, failureOf, image, removal, unpacked, until } from "./support.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterEach(() => redis.flush());
+afterAll(() => redis[Symbol.asyncDispose]());
+
+test("a deadline ends the waiting, not the job, and says how to ask again", async () => {
+  const { promise: release, resolve } = Promise.withResolvers<void>();
+  await using _consumer = await consume(redis, {
+    cleanup: async () => {
+      await release;
+      return { removedDevices: 3, removedSnapshots: 0 };
+    },
+  });
+  await using client = await connect(redis);
+  const failure = await failureOf(client.call("cleanup", {}, { operationId: anId, deadlineMs: 200 }));
+  expect(failure.code).toBe("deadline_exceeded");
+  expect(failure.message).toBe(
+    `cleanup ${anId} did not end within 200 ms; it may still happen: ask again with the same operation ID`,
+  );
+  resolve();
+  expect(await client.call("cleanup", {}, { operationId: anId })).toEqual({ removedDevices: 3, removedSnapshots: 0 });
+});
+
+test("a caller who walks away takes back a job that has not begun", async () => {
+  await using client = await connect(redis);
+  const controller = new AbortController();
+  const call = failureOf(client.call("remove", removal, { operationId: anId, signal: controller.signal }));
+  await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
+  controller.abort();
+  const failure = await call;
+  expect(failure.code).toBe("aborted");
+  expect(failure.message).toBe(`remove ${anId} was given up and taken back before it began`);
+  expect((await client.counts()).pool).toEqual({ waiting: 0, active: 0, delayed: 0, completed: 0, failed: 0 });
+});
+
+test("a caller who walks away at once takes the job back too", async () => {
+  await using client = await connect(redis);
+  const controller = new AbortController();
+  const call = failureOf(client.call("remove", removal, { signal: controller.signal }));
+  controller.abort();
+  expect((await call).message).toContain("taken back");
+  expect((await client.counts()).pool.waiting).toBe(0);
+});
+
+test("a caller who has walked away already sends nothing", async () => {
+  await using client = await connect(redis);
+  const failure = await failureOf(client.call("remove", removal, { signal: AbortSignal.abort() }));
+  expect(failure.code).toBe("aborted");
+  expect(await redis.command("EXISTS", "{snapmill:test.pool}:test.pool.pool:id")).toBe(0);
+});
+
+test("a caller who walks away from a running job hears that it may still happen", async () => {
+  const { promise: release, resolve } = Promise.withResolvers<void>();
+  let runs = 0;
+  await using _consumer = await consume(redis, {
+    remove: async () => {
+      runs += 1;
+      await release;
+      return {};
+    },
+  });
+  await using client = await connect(redis);
+  const controller = new AbortController();
+  const call = failureOf(client.call("remove", removal, { operationId: anId, signal: controller.signal }));
+  await until("the job runs", () => runs === 1);
+  controller.abort();
+  const failure = await call;
+  expect([failure.code, failure.message.includes("it may still happen")]).toEqual(["aborted", true]);
+  resolve();
+  expect(await client.call("remove", removal, { operationId: anId })).toEqual({});
+  expect(runs).toBe(1);
+});
+
+test("a caller who walks away leaves the job to others who wait for it", async () => {
+  await using client = await connect(redis);
+  await using other = await connect(redis);
+  const controller = new AbortController();
+  const givenUp = failureOf(client.call("remove", removal, { operationId: anId, signal: controller.signal }));
+  const here = client.call("remove", removal, { operationId: anId });
+  const elsewhere = other.call("remove", removal, { operationId: anId });
+  await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
+  controller.abort();
+  expect((await givenUp).message).toContain("it may still happen");
+  await using _consumer = await consume(redis, { remove: async () => ({}) });
+  expect(await Promise.all([here, elsewhere])).toEqual([{}, {}]);
+});
+
+test("a job taken back in one process is added again by whoever waits for it in another", async () => {
+  await using client = await connect(redis);
+  await using other = await connect(redis);
+  const controller = new AbortController();
+  const givenUp = failureOf(client.call("remove", removal, { operationId: anId, signal: controller.signal }));
+  const elsewhere = other.call("remove", removal, { operationId: anId });
+  await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
+  controller.abort();
+  expect((await givenUp).message).toContain("taken back");
+  await using _consumer = await consume(redis, { remove: async () => ({}) });
+  expect(await elsewhere).toEqual({});
+});
+
+test("closing the client ends every waiting, and later calls are refused", async () => {
+  const client = await connect(redis);
+  const calls = Array.from({ length: 100 }, () => failureOf(client.call("remove", removal)));
+  await until("the jobs are queued", async () => (await client.counts()).pool.waiting === 100);
+  await client[Symbol.asyncDispose]();
+  const failures = await Promise.all(calls);
+  expect(new Set(failures.map(({ code }) => code))).toEqual(new Set(["aborted"]));
+  expect(failures[0]?.message).toContain("the client was closed");
+  expect((await failureOf(client.call("remove", removal))).code).toBe("failed_precondition");
+});
+
+test("an unpack's progress arrives in order, before its end, and none after it", async () => {
+  const digest = `sha256:${"1".repeat(64)}`;
+  const at = (readBytes: number) =>
+    ({ layers: [{ digest, state: "unpacking", compressedBytes: 9, readBytes }] }) as unknown as UnpackProgress;
+  await using _pool = await consume(redis, { "accept-unpack": async () => ({}) });
+  await using _unpacks = await consumeUnpacks(redis, async (_, job) => {
+    for (let readBytes = 1; readBytes <= 50; readBytes += 1) {
+      await job.progress(at(readBytes));
+      await job.log(`read ${readBytes}`);
+      await Bun.sleep(1);
+    }
+    return unpacked;
+  });
+  await using client = await connect(redis);
+  const seen: number[] = [];
+  const onProgress = ({ layers }: UnpackProgress) => void seen.push(layers[0]?.readBytes ?? -1);
+  expect(await client.unpack(image, { onProgress })).toEqual(unpacked);
+  expect(seen.at(-1)).toBe(50);
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+});
