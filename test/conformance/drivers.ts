@@ -23,6 +23,8 @@ export interface DriverGround extends AsyncDisposable {
   connect(): Driver;
   /** Whatever a closed pool still has on this host besides its contents: loop devices, mounts, device nodes. */
   leftOnHost(): Promise<readonly string[]>;
+  /** Takes from this host what a reboot takes, with no driver's help: all that `leftOnHost` names. */
+  reboot(): Promise<void>;
 }
 
 /** Runs the suite on a pool of 512 to 640 MiB that `makeGround` makes. */
@@ -333,6 +335,20 @@ export function describeDriver(title: string, makeGround: () => Promise<DriverGr
       expect(await ground.leftOnHost()).toEqual([]);
       driver = ground.connect();
       await driver.open();
+      await driver.open();
+      expect(await found(device)).toEqual({ deviceName: device.deviceName, inPool: true, active: false });
+      await driver.activate(device);
+      expect(await get(device, "file")).toBe("content");
+      await remove(device);
+    });
+
+    test("after a reboot the pool opens with its content, and the active device can be activated again", async () => {
+      const device = await formatted();
+      await put(device, "file", "content");
+      await driver.flush(device);
+      await ground.reboot();
+      expect(await ground.leftOnHost()).toEqual([]);
+      driver = ground.connect();
       await driver.open();
       expect(await found(device)).toEqual({ deviceName: device.deviceName, inPool: true, active: false });
       await driver.activate(device);

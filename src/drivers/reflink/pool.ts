@@ -11,6 +11,7 @@ import { attachLoop, detachLoop } from "../../system/loop.ts";
 import { findLoops, loopDeviceNumber } from "../../system/loops.ts";
 import { mountAtDir } from "../../system/mountinfo.ts";
 import { mountAt, unmount } from "../../system/mounts.ts";
+import { removeHalfMade } from "./files.ts";
 import { blockBytes, filesDir, halfMade, imagePath } from "./layout.ts";
 import { requireFree } from "./room.ts";
 
@@ -42,6 +43,7 @@ export interface PoolRequest {
 export async function openPool(request: PoolRequest): Promise<OpenPool> {
   await mkdir(request.poolDir, { recursive: true });
   const poolDir = await realpath(request.poolDir);
+  await removeHalfMade(poolDir);
   const image = imagePath(poolDir);
   const existing = await sizeOf(image);
   if (existing === undefined && (await hasReflinks(poolDir))) return openDirectory(poolDir);
@@ -72,7 +74,7 @@ async function sizeOf(file: string): Promise<number | undefined> {
 
 /** Found out by doing it: no list of file systems says what this one was made with. */
 export async function hasReflinks(dir: string): Promise<boolean> {
-  const probe = await mkdtemp(join(dir, ".reflink-probe-"));
+  const probe = await mkdtemp(halfMade(join(dir, "probe-")));
   try {
     const original = join(probe, "original");
     await writeFile(original, "x".repeat(4096), { flush: true });
@@ -91,7 +93,6 @@ async function makeImage(image: string, sizeBytes: number): Promise<void> {
     throw invalidArgument(`a pool of ${sizeBytes} bytes is too small: at least ${minImageBytes} (300 MiB) are needed`);
   }
   const unfinished = halfMade(image);
-  await rm(unfinished, { force: true });
   await writeFile(unfinished, "", { flag: "wx", mode: 0o600 });
   await truncate(unfinished, sizeBytes);
   const options = ["-q", "-f", "-K", "-m", "reflink=1", "-s", `size=${blockBytes}`];

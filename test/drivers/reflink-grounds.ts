@@ -1,0 +1,75 @@
+// Owns the pools that the reflink driver is tested on: in a file, and in a directory of an XFS of their own.
+import { mkdir, mkdtemp, readdir, realpath, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { poolName } from "../../src/domain/identifiers.ts";
+import { createReflinkDriver, type ReflinkOptions } from "../../src/drivers/reflink/driver.ts";
+import { runCommand } from "../../src/system/commands.ts";
+import { attachLoop, detachLoop } from "../../src/system/loop.ts";
+import { listLoops } from "../../src/system/loops.ts";
+import { isMountPoint, mountInfo } from "../../src/system/mountinfo.ts";
+import { mountAt, unmount } from "../../src/system/mounts.ts";
+import type { DriverGround } from "../conformance/drivers.ts";
+
+export const mebibyte = 2 ** 20;
+const poolBytes = 512 * mebibyte;
+
+export interface ReflinkGround extends DriverGround {
+  readonly dir: string;
+  readonly options: ReflinkOptions;
+}
+
+function makeGround(dir: string, poolDir: string, takeDown: () => Promise<void>): ReflinkGround {
+  const pool = poolName("test");
+  const devicesDir = join(dir, "dev");
+  const options = { pool, poolDir, devicesDir, sizeBytes: poolBytes };
+  const loops = async () => (await listLoops()).filter((entry) => entry.backingFile.startsWith(`${poolDir}/`));
+  const reboot = async () => {
+    const isPoolItself = (file: string) => file === join(poolDir, "pool.img");
+    for (const { path, backingFile } of await loops())
+      if (!isPoolItself(backingFile)) await detachLoop(path, backingFile);
+    if (await isMountPoint(join(poolDir, "devices"))) await unmount(join(poolDir, "devices"));
+    for (const { path, backingFile } of await loops()) await detachLoop(path, backingFile);
+    await rm(devicesDir, { recursive: true, force: true });
+  };
+  return {
+    dir,
+    pool,
+    options,
+    connect: () => createReflinkDriver(options),
+    leftOnHost: async () => [
+      ...(await loops()).map((entry) => `${entry.path}: ${entry.backingFile}`),
+      ...(await mountInfo()).map((entry) => entry.mountPoint).filter((point) => point.startsWith(`${poolDir}/`)),
+      ...(await readdir(devicesDir).catch(() => [])),
+    ],
+    reboot,
+    [Symbol.asyncDispose]: async () => {
+      await reboot();
+      await takeDown();
+      await rm(dir, { recursive: true });
+    },
+  };
+}
+
+const makeDir = async () => realpath(await mkdtemp(join(tmpdir(), "snapmill-pool-")));
+
+export async function poolInFile(): Promise<ReflinkGround> {
+  const dir = await makeDir();
+  return makeGround(dir, join(dir, "pool"), () => Promise.resolve());
+}
+
+export async function poolInDirectory(): Promise<ReflinkGround> {
+  const dir = await makeDir();
+  const image = join(dir, "host.img");
+  const host = join(dir, "host");
+  await mkdir(host);
+  await writeFile(image, "");
+  await truncate(image, poolBytes);
+  await runCommand("mkfs.xfs", ["-q", "-m", "reflink=1", image]);
+  const loop = await attachLoop(image, { directIo: true });
+  await mountAt(loop.path, host, "xfs");
+  return makeGround(dir, join(host, "pool"), async () => {
+    await unmount(host);
+    await loop[Symbol.asyncDispose]();
+  });
+}
