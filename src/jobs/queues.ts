@@ -2,6 +2,7 @@
 import { type DefaultJobOptions, type Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../domain/identifiers.ts";
+import { asRedisFailure } from "./redis-failure.ts";
 
 /** `pool`: executed one after the other by the pool's worker. `unpack`: executed in parallel by the unpack workers. */
 export type QueueKind = "pool" | "unpack";
@@ -48,15 +49,21 @@ export const jobOptions = (kind: QueueKind): DefaultJobOptions => ({
   keepLogs: 1_000,
 });
 
-/** One of a pool's queues on a connection that answers; it takes a failed look at Redis as unavailable. */
+/** One of a pool's queues. A Redis that is away is `unavailable`, as soon as `connection` gives up on it. */
 export async function openQueue(connection: Redis, pool: PoolName, kind: QueueKind): Promise<JobQueue> {
-  const queue: JobQueue = new Queue(queueName(pool, kind), {
-    connection,
-    prefix: keyPrefix(pool),
-    defaultJobOptions: jobOptions(kind),
-  });
-  // Whoever sends a command hears of its failure; this is for BullMQ's own checks, whose failure would be unhandled.
-  queue.on("error", () => undefined);
-  await queue.waitUntilReady();
-  return queue;
+  try {
+    // Asked first: BullMQ's queue would wait for Redis, and be of no use ever after if its first look at it failed.
+    await connection.ping();
+    const queue: JobQueue = new Queue(queueName(pool, kind), {
+      connection,
+      prefix: keyPrefix(pool),
+      defaultJobOptions: jobOptions(kind),
+    });
+    // Whoever sends a command hears of its failure; this is for BullMQ's own checks, whose failure would be unhandled.
+    queue.on("error", () => undefined);
+    await queue.waitUntilReady();
+    return queue;
+  } catch (error) {
+    throw asRedisFailure(error);
+  }
 }
