@@ -31,9 +31,15 @@ export function display(name: ByteString): string {
   return text.length <= 300 ? text : `${text.slice(0, 200)}…${text.slice(-60)}`;
 }
 
+/**
+ * Memory for calls whose address is taken once. It must not move: the engine moves a small typed array out of its heap
+ * at some later use, but never memory that was made as an ArrayBuffer.
+ */
+export const fixedMemory = (lengthBytes: number): Buffer<ArrayBuffer> => Buffer.from(new ArrayBuffer(lengthBytes));
+
 /** Room for one path, used again for every call: a call's path needs no memory of its own. */
 export class PathSlot {
-  readonly #buffer = Buffer.allocUnsafeSlow(maxPathBytes + 64);
+  readonly #buffer = fixedMemory(maxPathBytes + 64);
   readonly #address = ptr(this.#buffer);
 
   /** The address of `path`, NUL-terminated, until the next use of this slot; undefined when a path cannot be so long. */

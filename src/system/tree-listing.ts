@@ -1,6 +1,6 @@
 // Room: system. Owns the reading of directories.
 import { ptr } from "bun:ffi";
-import { type ByteString, byteString } from "./tree-bytes.ts";
+import { type ByteString, byteString, fixedMemory } from "./tree-bytes.ts";
 import { answer, libc } from "./tree-calls.ts";
 
 export interface ListedName {
@@ -9,7 +9,7 @@ export interface ListedName {
   readonly kind: "directory" | "other" | "unknown";
 }
 
-const page = Buffer.allocUnsafeSlow(65_536);
+const page = fixedMemory(65_536);
 const pageAddress = ptr(page);
 
 /** All names in an open directory but "." and "..", or -errno. Read it whole before changing the directory. */

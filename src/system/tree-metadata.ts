@@ -1,6 +1,6 @@
 // Room: system. Owns owners, modes and times of files in a tree.
 import { ptr } from "bun:ffi";
-import { type ByteString, PathSlot } from "./tree-bytes.ts";
+import { type ByteString, fixedMemory, PathSlot } from "./tree-bytes.ts";
 import { answer, errnos, libc, must } from "./tree-calls.ts";
 
 /** A moment as the kernel keeps it; nanoseconds are 0 to 999,999,999 also before 1970. */
@@ -21,10 +21,10 @@ const emptyPath = 0x1000;
 const statxBasics = 0x7ff;
 
 const slot = new PathSlot();
-const emptyText = Buffer.alloc(8);
-const times = new DataView(new ArrayBuffer(32));
+const emptyText = fixedMemory(8);
+const times = new DataView(fixedMemory(32).buffer);
 const timesAddress = ptr(times);
-const status = new DataView(new ArrayBuffer(256));
+const status = new DataView(fixedMemory(256).buffer);
 const statusAddress = ptr(status);
 const tooLong = -errnos.ENAMETOOLONG;
 

@@ -1,6 +1,6 @@
 // Room: system. Owns extended attributes of files in a tree.
 import { ptr } from "bun:ffi";
-import { type ByteString, byteString, bytesOfText, joinBytes, PathSlot } from "./tree-bytes.ts";
+import { type ByteString, byteString, bytesOfText, fixedMemory, joinBytes, PathSlot } from "./tree-bytes.ts";
 import { answer, errnos, libc } from "./tree-calls.ts";
 
 /**
@@ -14,7 +14,7 @@ const limitBytes = 65_536;
 
 const pathSlot = new PathSlot();
 const keySlot = new PathSlot();
-const list = Buffer.allocUnsafeSlow(limitBytes);
+const list = fixedMemory(limitBytes);
 const listAddress = ptr(list);
 
 // Calls by path end in `name`, which they do not follow; the descriptor under /proc pins the directory before it.

@@ -1,7 +1,7 @@
 // Room: system. Owns the making, opening and removing of files in a tree, each relative to a directory's descriptor.
 import { ptr } from "bun:ffi";
 import { constants } from "node:fs";
-import { type ByteString, byteString, maxPathBytes, PathSlot } from "./tree-bytes.ts";
+import { type ByteString, byteString, fixedMemory, maxPathBytes, PathSlot } from "./tree-bytes.ts";
 import { answer, errnos, libc } from "./tree-calls.ts";
 
 // include/uapi/linux/openat2.h
@@ -14,15 +14,14 @@ const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_
 const newFileFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | closeOnExec;
 const removeDirectoryFlag = 0x200;
 
-const how = new BigUint64Array([
-  BigInt(directoryFlags),
-  0n,
-  BigInt(resolve.inRoot | resolve.noMagicLinks | resolve.noSymlinks),
-]);
+// struct open_how: flags, mode, resolve; 64 bits each.
+const how = fixedMemory(24);
+how.writeBigUInt64LE(BigInt(directoryFlags), 0);
+how.writeBigUInt64LE(BigInt(resolve.inRoot | resolve.noMagicLinks | resolve.noSymlinks), 16);
 const howAddress = ptr(how);
 const first = new PathSlot();
 const second = new PathSlot();
-const linkText = Buffer.allocUnsafeSlow(maxPathBytes);
+const linkText = fixedMemory(maxPathBytes);
 
 const tooLong = -errnos.ENAMETOOLONG;
 const dot = "." as ByteString;
@@ -36,7 +35,7 @@ const dot = "." as ByteString;
 export function openDirectoryBelow(root: number, path: ByteString): number {
   const address = first.put(path === "" ? dot : path);
   if (address === undefined) return tooLong;
-  return answer(libc.syscall(openat2Number, root, address, howAddress, how.byteLength));
+  return answer(libc.syscall(openat2Number, root, address, howAddress, how.length));
 }
 
 /** Opens the directory `name` (one component) in `directory`; ENOTDIR for a symbolic link. */

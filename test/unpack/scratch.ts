@@ -17,10 +17,18 @@ export interface Scratch extends AsyncDisposable {
 export async function makeExt4(file: string, sizeBytes: number): Promise<void> {
   await writeFile(file, "");
   await truncate(file, sizeBytes);
-  await runCommand("mkfs.ext4", ["-q", "-F", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1", file]);
+  await runCommand("mkfs.ext4", [
+    "-q",
+    "-F",
+    "-b",
+    "4096",
+    "-E",
+    "nodiscard,lazy_itable_init=1,lazy_journal_init=1",
+    file,
+  ]);
 }
 
-export async function makeScratch(sizeBytes = 256 * 2 ** 20): Promise<Scratch> {
+export async function makeScratch(sizeBytes = 2 ** 31): Promise<Scratch> {
   const directory = await mkdtemp(join(tmpdir(), "snapmill-unpack-"));
   const mounted = join(directory, "mounted");
   await makeExt4(join(directory, "ext4"), sizeBytes);

@@ -21,7 +21,7 @@ import { applyTar, makeScratch, type Scratch } from "../scratch.ts";
 let scratch: Scratch;
 beforeAll(async () => {
   scratch = await makeScratch();
-});
+}, 60_000);
 afterAll(() => scratch[Symbol.asyncDispose]());
 
 /** The tree after `layers`, bottom first. */
