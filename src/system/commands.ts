@@ -18,6 +18,15 @@ export interface CommandOutput {
   readonly exitCode: number;
 }
 
+/** What execa tells of a command that has ended. */
+interface Ending {
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly shortMessage?: string | undefined;
+}
+
 /** A command that ended, and not well. Crosses the queue as `internal`. */
 export class CommandError extends SnapmillError {
   readonly file: string;
@@ -25,12 +34,16 @@ export class CommandError extends SnapmillError {
   readonly exitCode: number | undefined;
   readonly stderr: string;
 
-  constructor(file: string, args: readonly string[], ending: string, exitCode: number | undefined, stderr: string) {
-    const said = stderr.trim();
-    super("internal", `${[file, ...args].join(" ")}: ${ending}${said === "" ? "" : `: ${said.slice(-2000)}`}`);
+  constructor(file: string, args: readonly string[], ended: Ending) {
+    // Some say on standard output what went wrong (e2fsck).
+    const said = [ended.stdout, ended.stderr]
+      .filter((text) => text.trim() !== "")
+      .join("\n")
+      .trim();
+    super("internal", `${commandLine(file, args)}: ${endingOf(ended)}${said === "" ? "" : `: ${said.slice(-2000)}`}`);
     this.file = file;
-    this.exitCode = exitCode;
-    this.stderr = stderr;
+    this.exitCode = ended.exitCode;
+    this.stderr = ended.stderr;
   }
 }
 
@@ -95,16 +108,10 @@ async function runProgram(folder: string, file: string, args: readonly string[],
     if (ended.code === "ENOENT") return undefined;
     const { stdout, stderr, exitCode } = ended;
     if (exitCode !== undefined && (options.successCodes ?? [0]).includes(exitCode)) return { stdout, stderr, exitCode };
-    throw new CommandError(file, args, endingOf(ended), exitCode, stderr);
+    throw new CommandError(file, args, ended);
   } finally {
     giveUp.stop();
   }
-}
-
-interface Ending {
-  readonly exitCode?: number | undefined;
-  readonly signal?: string | undefined;
-  readonly shortMessage?: string | undefined;
 }
 
 function endingOf({ exitCode, signal, shortMessage }: Ending): string {
