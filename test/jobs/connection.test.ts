@@ -54,6 +54,18 @@ describe("a connection", () => {
     expect(failure.message).not.toContain("secret");
   });
 
+  test("goes over TCP as well, and into the database that the URL names", async () => {
+    const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+    const { port } = probe;
+    probe.stop(true);
+    await using server = await startRedis(["--port", String(port)]);
+    const url = `redis://127.0.0.1:${port}/2`;
+    const connection = await answering(producerConnection(url), url, 5_000);
+    await connection.set("where", "here");
+    connection.disconnect();
+    expect(await server.command("INFO", "keyspace")).toContain("db2:keys=1");
+  });
+
   test("works again by itself once Redis is back", async () => {
     const connection = await answering(producerConnection(redis.url), redis.url, 5_000);
     await redis.kill();

@@ -65,8 +65,8 @@ export async function startRedis(args: readonly string[] = []): Promise<TestRedi
     stop: () => end("SIGTERM"),
     kill: () => end("SIGKILL"),
     restart: () => end("SIGTERM").then(start),
-    pause: async () => void server?.kill("SIGSTOP"),
-    resume: async () => void server?.kill("SIGCONT"),
+    pause: async () => server?.kill("SIGSTOP"),
+    resume: async () => server?.kill("SIGCONT"),
     [Symbol.asyncDispose]: async () => {
       await end("SIGKILL");
       await rm(dir, { recursive: true, force: true });
