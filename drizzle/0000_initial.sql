@@ -19,6 +19,10 @@ CREATE UNIQUE INDEX `devices_device_id` ON `devices` (`device_id`);--> statement
 CREATE UNIQUE INDEX `devices_template_key` ON `devices` (`template_key`);--> statement-breakpoint
 CREATE INDEX `devices_state` ON `devices` (`state`);--> statement-breakpoint
 CREATE INDEX `devices_operation` ON `devices` (`operation_id`);--> statement-breakpoint
+CREATE TABLE `foreign_devices` (
+	`name` text PRIMARY KEY NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE `free_device_ids` (
 	`device_id` integer PRIMARY KEY NOT NULL,
 	CONSTRAINT "free_device_ids_24_bit" CHECK("free_device_ids"."device_id" between 0 and 16777215)

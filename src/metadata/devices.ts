@@ -2,10 +2,17 @@
 import { and, asc, desc, eq, inArray, min, sql } from "drizzle-orm";
 import type { DeviceRef, DeviceState, FsType } from "../domain/devices.ts";
 import { resourceExhausted } from "../domain/errors.ts";
-import { type DeviceId, deviceId, deviceName, maxDeviceId, type OperationId } from "../domain/identifiers.ts";
+import {
+  type DeviceId,
+  type DeviceName,
+  deviceId,
+  deviceName,
+  maxDeviceId,
+  type OperationId,
+} from "../domain/identifiers.ts";
 import { type Database, statements } from "./database.ts";
 import { poolNameOf } from "./pool.ts";
-import { type deviceRoles, devices, freeDeviceIds } from "./schema.ts";
+import { type deviceRoles, devices, foreignDevices, freeDeviceIds } from "./schema.ts";
 
 type DeviceRow = typeof devices.$inferSelect;
 
@@ -146,6 +153,15 @@ export function dropDevice(database: Database, device: DeviceRecord): void {
   database.drizzle.insert(freeDeviceIds).values({ deviceId: device.deviceId }).run();
 }
 
+/** Whether some device is in the hands of this operation. */
+export const hasDevice = (database: Database, operationId: OperationId): boolean =>
+  database.drizzle
+    .select({ number: devices.number })
+    .from(devices)
+    .where(eq(devices.operationId, operationId))
+    .limit(1)
+    .get() !== undefined;
+
 /** All devices, newest first: a device comes before the one that it was snapshotted from. */
 export const listDevices = (database: Database): DeviceRecord[] =>
   database.drizzle
@@ -183,9 +199,16 @@ export function lastDeviceNumber(database: Database): number {
   return row?.[0] ?? 0;
 }
 
-/** Makes sure that no device gets a number up to `number`: the pool holds devices of those names. */
-export function skipDeviceNumbers(database: Database, number: number): void {
+/**
+ * Writes down that a device of this name and number is in the pool and not ours: it is recognised from now on, and no
+ * device of ours gets a number up to its.
+ */
+export function recordForeign(database: Database, name: DeviceName, number: number): void {
+  database.drizzle.insert(foreignDevices).values({ name }).onConflictDoNothing().run();
   if (number <= lastDeviceNumber(database)) return;
   database.drizzle.run(sql`delete from sqlite_sequence where name = 'devices'`);
   database.drizzle.run(sql`insert into sqlite_sequence (name, seq) values ('devices', ${number})`);
 }
+
+export const isForeign = (database: Database, name: DeviceName): boolean =>
+  database.drizzle.select().from(foreignDevices).where(eq(foreignDevices.name, name)).get() !== undefined;

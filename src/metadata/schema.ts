@@ -11,7 +11,16 @@ import {
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
 import { deviceStates, fsTypes } from "../domain/devices.ts";
-import type { ChainId, DeviceId, Digest, OperationId, PoolName, Scope, SnapshotKey } from "../domain/identifiers.ts";
+import type {
+  ChainId,
+  DeviceId,
+  DeviceName,
+  Digest,
+  OperationId,
+  PoolName,
+  Scope,
+  SnapshotKey,
+} from "../domain/identifiers.ts";
 import { snapshotKinds } from "../domain/snapshots.ts";
 
 export const deviceRoles = ["snapshot", "template"] as const;
@@ -73,6 +82,11 @@ export const freeDeviceIds = sqliteTable(
   { deviceId: integer("device_id").$type<DeviceId>().primaryKey() },
   (table) => [check("free_device_ids_24_bit", sql`${table.deviceId} between 0 and 16777215`)],
 );
+
+/** Devices that were found in the pool under numbers that this database had not reached: somebody's, never touched. */
+export const foreignDevices = sqliteTable("foreign_devices", {
+  name: text().$type<DeviceName>().primaryKey(),
+});
 
 /** Snapshots, apart from their devices: several may share one. `usedBytes`: all that the device maps, at commit. */
 export const snapshots = sqliteTable(

@@ -28,6 +28,8 @@ export type Act<Result> = () => Promise<Settlement<Result>>;
 export interface Settlement<Result> {
   /** Nobody knows what the effects were: the pool is put in order before anything else happens. */
   readonly effectUnknown: boolean;
+  /** A failure from which the only way is onwards: the intent stands, whoever finishes it settles the operation. */
+  readonly intentStands: boolean;
   /** Runs in a transaction, and answers. */
   readonly record: () => Outcome<Result>;
 }
@@ -38,6 +40,7 @@ export type Outcome<Result> =
 
 export const success = <Result>(record: () => Result): Settlement<Result> => ({
   effectUnknown: false,
+  intentStands: false,
   record: () => ({ outcome: "result", result: record() }),
 });
 
@@ -52,6 +55,7 @@ export function failure(error: unknown, record?: () => void): Settlement<never> 
     : asSnapmillError(error);
   return {
     effectUnknown,
+    intentStands: false,
     record: () => {
       record?.();
       return { outcome: "failure", failure: answer };

@@ -1,8 +1,15 @@
 // Room: snapshotter. Owns putting the pool in order: what the database says and what is really there are made to agree.
-import { deviceNumber, maxDeviceId, type OperationId, deviceId as toDeviceId } from "../domain/identifiers.ts";
+import { deviceNumber, maxDeviceId, deviceId as toDeviceId } from "../domain/identifiers.ts";
 import type { FoundDevice } from "../drivers/port.ts";
 import { transact } from "../metadata/database.ts";
-import { type DeviceRecord, lastDeviceNumber, listDevices, skipDeviceNumbers } from "../metadata/devices.ts";
+import {
+  type DeviceRecord,
+  hasDevice,
+  isForeign,
+  lastDeviceNumber,
+  listDevices,
+  recordForeign,
+} from "../metadata/devices.ts";
 import { forgetOperation, interruptedOperations } from "../metadata/journal.ts";
 import type { Context } from "./context.ts";
 import { finishInterrupted } from "./reconcile-device.ts";
@@ -20,13 +27,14 @@ export interface RecoveryReport {
 export async function reconcile(context: Context): Promise<RecoveryReport> {
   const { database, driver } = context;
   const lines: string[] = [];
+  const lastOwnNumber = lastDeviceNumber(database);
   const found = new Map((await driver.list()).map((device) => [device.deviceName, device]));
   for (const device of listDevices(database)) {
     lines.push(...(await inWords(device, () => finishInterrupted(context, device, found.get(device.deviceName)))));
     found.delete(device.deviceName);
   }
   for (const stranger of found.values())
-    lines.push(...(await inWords(stranger, () => meetStranger(context, stranger))));
+    lines.push(...(await inWords(stranger, () => meetStranger(context, stranger, lastOwnNumber))));
   lines.push(...forgetInterrupted(context));
   return { lines };
 }
@@ -48,18 +56,21 @@ async function inWords(
  * A device in the pool that no record knows. It is ours to delete only when its number was handed out by this database
  * and its record dropped, which happens after its deletion was confirmed: a command that had run out of time came
  * through late. A number that this database never reached is another one's (a restored backup, a new database over an
- * old pool): it may be somebody's content, so it stays, and its name is not given to a new device.
+ * old pool): it may be somebody's content, so it stays, for ever, and its name is not given to a new device.
  */
-async function meetStranger(
-  { database, driver, pool }: Context,
-  { deviceName, deviceId, inPool }: FoundDevice,
-): Promise<string[]> {
+async function meetStranger(context: Context, stranger: FoundDevice, lastOwnNumber: number): Promise<string[]> {
+  const { database, pool } = context;
+  const { deviceName } = stranger;
   const number = deviceNumber(pool, deviceName);
   if (number === undefined) return [`device ${deviceName} in the pool is not snapmill's: left alone`];
-  if (number > lastDeviceNumber(database)) {
-    transact(database, () => skipDeviceNumbers(database, number));
+  if (number > lastOwnNumber) transact(database, () => recordForeign(database, deviceName, number));
+  if (isForeign(database, deviceName)) {
     return [`device ${deviceName} is not known to this database, which may be older than the pool: left alone`];
   }
+  return await deleteLeftover(context, stranger);
+}
+
+async function deleteLeftover({ driver }: Context, { deviceName, deviceId, inPool }: FoundDevice): Promise<string[]> {
   // A driver that goes by ID has said which; to one that goes by name the last ID, hardly anybody's, says nothing.
   const device = { deviceName, deviceId: deviceId ?? toDeviceId(maxDeviceId), sizeBytes: 0 };
   if (await driver.isBusy(device)) return [`device ${deviceName} was removed before, but is in use: left alone`];
@@ -68,10 +79,12 @@ async function meetStranger(
   return [`device ${deviceName} was left over from a removal: deleted`];
 }
 
-/** Whatever is still intended has been undone or finished above: the same request may be made again. */
+/**
+ * What is still intended has been undone or finished above, and the same request may be made again. But for a removal
+ * that could not be finished even now: its device still carries its name, for whoever does.
+ */
 function forgetInterrupted({ database }: Context): string[] {
-  const forgotten: readonly { readonly operationId: OperationId; readonly job: string }[] =
-    interruptedOperations(database);
+  const forgotten = interruptedOperations(database).filter(({ operationId }) => !hasDevice(database, operationId));
   transact(database, () => {
     for (const { operationId } of forgotten) forgetOperation(database, operationId);
   });

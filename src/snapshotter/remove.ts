@@ -1,4 +1,5 @@
 // Room: snapshotter. Owns remove: a snapshot goes, and its device with the last snapshot on it.
+import type { DeviceState } from "../domain/devices.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import { type OperationId, ownScope, type Scope, type SnapshotKey } from "../domain/identifiers.ts";
 import { type DeviceRecord, setDeviceState } from "../metadata/devices.ts";
@@ -36,26 +37,31 @@ export function remove(context: Context, operationId: OperationId, request: Remo
       }
       const device = deviceUnder(database, snapshot);
       setDeviceState(database, device.number, "removing", operationId);
-      return () => removeDevice(context, device);
+      return () => removeDevice(context, { ...device, operationId }, device.state);
     },
   };
 }
 
-async function removeDevice(context: Context, device: DeviceRecord): Promise<Settlement<object>> {
+async function removeDevice(
+  context: Context,
+  device: DeviceRecord,
+  stateBefore: DeviceState,
+): Promise<Settlement<object>> {
   const { database, driver, reach } = context;
   reach("remove.intended");
   try {
     await driver.deactivate(device);
   } catch (error) {
     // In use, most likely: the snapshot stays as it was.
-    return failure(error, () => setDeviceState(database, device.number, device.state));
+    return failure(error, () => setDeviceState(database, device.number, stateBefore));
   }
   reach("remove.deactivated");
   try {
     await driver.delete(device);
   } catch (error) {
-    // There is no way back. The device stays `removing`: a second remove, cleanup or the next start will finish it.
-    return failure(error, () => setDeviceState(database, device.number, "removing"));
+    // There is no way back. The device stays `removing`, in the name of this operation: the same one tried again,
+    // another remove, cleanup or the next start finishes it.
+    return { ...failure(error), intentStands: true };
   }
   reach("remove.deleted");
   return success(() => {

@@ -63,7 +63,7 @@ export function commitRound(options: RoundOptions, round: Round): Acting | undef
 }
 
 const settle = (database: Database, { waiting, settlement }: Settling): Reply =>
-  conclude(database, waiting, settlement.record());
+  conclude(database, waiting, settlement.record(), settlement.intentStands);
 
 function applyMetadata(database: Database, waiting: Waiting): Reply {
   const operation = waiting.operation as MetadataOperation<unknown>;
@@ -104,11 +104,11 @@ function attempt<Result>(database: Database, step: () => Result): Outcome<Result
 }
 
 /** Writes an answer down. A failure that may pass is none: the same operation can be asked for again. */
-function conclude(database: Database, waiting: Waiting, outcome: Outcome<unknown>): Reply {
+function conclude(database: Database, waiting: Waiting, outcome: Outcome<unknown>, intentStands = false): Reply {
   const { request } = waiting.operation;
-  if (outcome.outcome === "failure" && isRetryable(outcome.failure.code))
-    forgetOperation(database, request.operationId);
-  else recordAnswer(database, request, outcome);
+  const mayPass = outcome.outcome === "failure" && isRetryable(outcome.failure.code);
+  if (!mayPass) recordAnswer(database, request, outcome);
+  else if (!intentStands) forgetOperation(database, request.operationId);
   return replyWith(waiting, outcome);
 }
 

@@ -1,17 +1,18 @@
 // Tests the records of devices: numbers that are never used twice, device IDs that are used again only when it is safe.
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import { maxDeviceId } from "../../src/domain/identifiers.ts";
+import { deviceName, maxDeviceId, poolName } from "../../src/domain/identifiers.ts";
 import {
   countDevicesByState,
   dropDevice,
   findDevice,
   findTemplate,
   insertDevice,
+  isForeign,
   lastDeviceNumber,
   listDevices,
+  recordForeign,
   setDeviceState,
-  skipDeviceNumbers,
 } from "../../src/metadata/devices.ts";
 import { anOperation, newDevice, temporaryDatabase } from "./support.ts";
 
@@ -75,11 +76,13 @@ describe("a device", () => {
     expect(findTemplate(database, templateKey)).toMatchObject({ number: template.number, role: "template" });
   });
 
-  test("is listed before those it may have been made from, and skips numbers that the pool knows", () => {
+  test("is listed before those it may have been made from, and gets no number up to a foreign one's", () => {
     using database = temporaryDatabase();
     newDevice(database);
-    skipDeviceNumbers(database, 100);
-    skipDeviceNumbers(database, 50);
+    recordForeign(database, deviceName(poolName("pool"), 100), 100);
+    recordForeign(database, deviceName(poolName("pool"), 50), 50);
+    expect(isForeign(database, deviceName(poolName("pool"), 50))).toBe(true);
+    expect(isForeign(database, deviceName(poolName("pool"), 1))).toBe(false);
     expect(lastDeviceNumber(database)).toBe(100);
     newDevice(database);
     expect(listDevices(database).map(({ number }) => number)).toEqual([101, 1]);

@@ -1,0 +1,235 @@
+// Owns what every snapshotter must survive: the end of its process at each named point, a full pool, a reboot.
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync, writeFileSync, writeSync } from "node:fs";
+import { mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freshOperationId, scope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { labelNames } from "../../src/domain/snapshots.ts";
+import { openDatabase } from "../../src/metadata/database.ts";
+import { deviceOf, deviceUnder } from "../../src/metadata/snapshots.ts";
+import { type FaultPoint, faultPoints } from "../../src/system/faults.ts";
+import { inconsistencies } from "./consistency.ts";
+import type { Errand } from "./run-operation.ts";
+import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./stage.ts";
+
+const mebibyte = 2 ** 20;
+
+type Verb = Errand["verb"];
+const verbs: readonly Verb[] = ["prepare", "commit", "remove"];
+
+/** Every verb at every point that it passes. */
+const deaths = verbs.flatMap((verb) =>
+  faultPoints
+    .filter((point) => point.startsWith(`${verb}.`) || point === "settle.committed")
+    .map((point): [Verb, FaultPoint] => [verb, point]),
+);
+
+/** Runs the suite; `groundModule` is the path of a module that exports `ground`, for a child process to import. */
+export function describeCrashes(title: string, ground: Ground, groundModule: string): void {
+  describe(title, () => {
+    setDefaultTimeout(120_000);
+    let directory: string;
+    beforeAll(async () => {
+      directory = await mkdtemp(join(tmpdir(), "snapmill-crashes-"));
+      await using stage = await openStage(ground, { directory });
+      await new Client(stage, "crashes").layer("base", undefined, (root) => writeFileSync(join(root, "file"), "kept"));
+    });
+    afterAll(() => rm(directory, { recursive: true, force: true }));
+
+    test.each(deaths)(
+      "killed in %s at %s, it recovers, and the same operation has its effect once",
+      async (verb, point) => {
+        const scene = { directory, groundModule, point, verb, operationId: freshOperationId() };
+        const request = await withStage(ground, directory, (stage) => setScene(new Client(stage, "crashes"), verb));
+        expect(await runErrand({ ...scene, request })).toBe("SIGKILL");
+        await withStage(ground, directory, async (stage) => {
+          expect(await inconsistencies(stage)).toEqual([]);
+          await perform(stage, verb, scene.operationId, request);
+          await expectDone(new Client(stage, "crashes"), verb);
+          expect(await inconsistencies(stage)).toEqual([]);
+          await perform(stage, verb, scene.operationId, request);
+          await strikeScene(new Client(stage, "crashes"), verb);
+          expect(await inconsistencies(stage)).toEqual([]);
+        });
+      },
+    );
+
+    test("killed while it removes something that is then mounted, it keeps what is in use", async () => {
+      await keepsWhatIsInUse(ground, groundModule, directory);
+    });
+
+    test("after a reboot, active snapshots are active again", async () => {
+      await withStage(ground, directory, async (stage) => {
+        await new Client(stage, "reboot").prepare("active");
+      });
+      // Closing the pool took down everything active, as a reboot does; the database does not know of it.
+      await withStage(ground, directory, async (stage) => {
+        const client = new Client(stage, "reboot");
+        expect(stage.recovered.join()).toContain("activated again");
+        await mounted(client.mounts("active"), (root) => writeFileSync(join(root, "x"), "x"));
+        await client.remove("active");
+        expect(await inconsistencies(stage)).toEqual([]);
+      });
+    });
+
+    test("content that vanished from the pool makes its snapshot faulty, until it is removed", async () => {
+      await losesContent(ground, directory);
+    });
+
+    test("a full pool fails commit and prepare with resource_exhausted, and works again with room made", async () => {
+      const small = await mkdtemp(join(tmpdir(), "snapmill-full-"));
+      try {
+        await fillsUp(ground, small);
+      } finally {
+        await rm(small, { recursive: true, force: true });
+      }
+    });
+  });
+}
+
+async function withStage<T>(ground: Ground, directory: string, body: (stage: Stage) => Promise<T>): Promise<T> {
+  await using stage = await openStage(ground, { directory });
+  return await body(stage);
+}
+
+/** What the verb needs; returns its request. */
+async function setScene(client: Client, verb: Verb): Promise<object> {
+  switch (verb) {
+    case "prepare":
+      return client.request("made", "base", { of: "crashes" });
+    case "commit":
+      await client.prepare("active", "base");
+      await mounted(client.mounts("active"), (root) => writeFileSync(join(root, "new"), "new"));
+      return { ...client.request("active"), name: snapshotKey("made") };
+    case "remove":
+      await client.prepare("doomed", "base");
+      return { scope: client.scope, key: snapshotKey("doomed") };
+  }
+}
+
+async function expectDone(client: Client, verb: Verb): Promise<void> {
+  const readAll = (root: string) => readFileSync(join(root, "file"), "utf8");
+  switch (verb) {
+    case "prepare":
+      expect(client.walk()).toEqual(["base", "made"]);
+      expect(client.stat("made").labels).toMatchObject({ of: "crashes" });
+      expect(await mounted(client.mounts("made"), readAll)).toBe("kept");
+      break;
+    case "commit":
+      expect(client.walk()).toEqual(["base", "made"]);
+      expect(await client.seen("made", (root) => readFileSync(join(root, "new"), "utf8"))).toBe("new");
+      break;
+    case "remove":
+      expect(client.walk()).toEqual(["base"]);
+      break;
+  }
+  expect(await client.seen("base", readAll)).toBe("kept");
+}
+
+async function strikeScene(client: Client, verb: Verb): Promise<void> {
+  if (verb !== "remove") await client.remove("made");
+}
+
+function perform({ snapshotter }: Stage, verb: Verb, operationId: string, request: object): Promise<unknown> {
+  const call = snapshotter[verb] as (operationId: string, request: object) => Promise<unknown>;
+  return call(operationId, request);
+}
+
+interface Scene {
+  readonly directory: string;
+  readonly groundModule: string;
+  readonly point: FaultPoint;
+  readonly verb: Verb;
+  readonly operationId: string;
+  readonly request: object;
+}
+
+/** Runs the operation in a process that dies at the point; returns the signal that ended it. */
+async function runErrand({ directory, groundModule, point, verb, operationId, request }: Scene): Promise<string> {
+  const marker = join(directory, "marker");
+  writeFileSync(marker, "");
+  const errand: Errand = { ground: groundModule, directory, fault: `${point}@${marker}`, verb, operationId, request };
+  const script = join(import.meta.dir, "run-operation.ts");
+  const child = Bun.spawn([process.execPath, script, JSON.stringify(errand)], { stdout: "inherit", stderr: "inherit" });
+  await child.exited;
+  return String(child.signalCode);
+}
+
+async function keepsWhatIsInUse(ground: Ground, groundModule: string, directory: string): Promise<void> {
+  const scene = {
+    directory,
+    groundModule,
+    point: "remove.intended",
+    verb: "remove",
+    operationId: freshOperationId(),
+  } as const;
+  const request = await withStage(ground, directory, (stage) => setScene(new Client(stage, "crashes"), "remove"));
+  expect(await runErrand({ ...scene, request })).toBe("SIGKILL");
+  // The process is gone, what it had activated is not: the device can be mounted before the next one starts.
+  const path = withoutRecovery(ground, directory);
+  await mounted([{ type: "ext4", source: path, options: [] }], async () => {
+    await using stage = await openStage(ground, { directory });
+    const client = new Client(stage, "crashes");
+    expect(client.stat("doomed").kind).toBe("active");
+    expect(client.mounts("doomed")[0]?.source).toBe(path);
+    expect(await inconsistencies(stage)).toEqual([]);
+    expect(await codeOf(perform(stage, "remove", scene.operationId, request))).toBe("failed_precondition");
+  });
+  await withStage(ground, directory, (stage) => new Client(stage, "crashes").remove("doomed"));
+}
+
+/** The path of the device of "doomed", as the killed process left it. */
+function withoutRecovery(ground: Ground, directory: string): string {
+  using database = openDatabase(join(directory, "metadata.db"), { mode: "readonly" });
+  const device = deviceOf(database, scope("crashes"), snapshotKey("doomed"));
+  return ground.connectDriver(directory, 768 * mebibyte).devicePath(device.deviceName);
+}
+
+async function losesContent(ground: Ground, directory: string): Promise<void> {
+  await withStage(ground, directory, async (stage) => {
+    const client = new Client(stage, "loss");
+    await client.layer("lost", undefined);
+    const { driver, database } = stage;
+    await driver.delete(deviceUnder(database, client.stat("lost")));
+  });
+  await withStage(ground, directory, async (stage) => {
+    const client = new Client(stage, "loss");
+    expect(stage.recovered.join()).toContain('"lost" (scope loss) is lost');
+    expect(client.stat("lost").kind).toBe("committed");
+    expect(await codeOf(client.prepare("child", "lost"))).toBe("failed_precondition");
+    await client.remove("lost");
+    expect(await inconsistencies(stage)).toEqual([]);
+  });
+}
+
+async function fillsUp(ground: Ground, directory: string): Promise<void> {
+  await using stage = await openStage(ground, { directory, poolSizeBytes: 384 * mebibyte });
+  const client = new Client(stage);
+  await client.layer("kept", undefined, (root) => writeFileSync(join(root, "file"), "kept"));
+  await client.prepare("greedy", undefined, { [labelNames.maxSize]: "2GiB" });
+  const written = await mounted(client.mounts("greedy"), (root) => writeUntilFull(join(root, "file")));
+  expect(written).toBeWithin(32 * mebibyte, 384 * mebibyte);
+  expect(await codeOf(client.commit("corrupt", "greedy"))).toBe("resource_exhausted");
+  expect(await codeOf(client.prepare("another", "kept"))).toBe("resource_exhausted");
+  expect(client.walk()).toEqual(["greedy", "kept"]);
+  expect(await inconsistencies(stage)).toEqual([]);
+  await client.remove("greedy");
+  await client.layer("next", "kept");
+  expect(await client.seen("next", (root) => readFileSync(join(root, "file"), "utf8"))).toBe("kept");
+}
+
+/** Writes what no file system can make small, until an error; returns how many bytes were taken before. */
+async function writeUntilFull(path: string): Promise<number> {
+  const chunk = Buffer.alloc(4 * mebibyte);
+  await using file = await open(path, "w");
+  for (let written = 0; ; written += chunk.length) {
+    crypto.getRandomValues(chunk.subarray(0, 65536));
+    try {
+      writeSync(file.fd, chunk);
+      await file.datasync();
+    } catch {
+      return written;
+    }
+  }
+}

@@ -1,0 +1,234 @@
+// Tests effects that go wrong: commands that run out of time, deletions that fail, devices that nobody knows.
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DeviceRef } from "../../src/domain/devices.ts";
+import { deadlineExceeded, internal, unavailable } from "../../src/domain/errors.ts";
+import { deviceId, deviceName, freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { labelNames } from "../../src/domain/snapshots.ts";
+import type { Driver } from "../../src/drivers/port.ts";
+import { countDevicesByState, lastDeviceNumber } from "../../src/metadata/devices.ts";
+import { listImages } from "../../src/metadata/images.ts";
+import { pendingOutbox } from "../../src/metadata/outbox.ts";
+import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
+import { inconsistencies } from "../conformance/consistency.ts";
+import { Client, codeOf, openStage, type Stage } from "../conformance/stage.ts";
+import { ground } from "./reflink-ground.ts";
+
+setDefaultTimeout(60_000);
+
+type Verb = "snapshot" | "activate" | "flush" | "deactivate" | "delete";
+interface Mishap {
+  readonly verb: Verb;
+  readonly error: Error;
+  /** Whether the driver has done what it was asked for, before it says otherwise. */
+  readonly done: boolean;
+  times: number;
+}
+
+let directory: string;
+let stage: Stage;
+let client: Client;
+let mishap: Mishap | undefined;
+const abandoned = new Set<string>();
+
+/** The real driver, whose next calls of one verb go wrong as `mishap` says. */
+const clumsy = (driver: Driver): Driver =>
+  new Proxy(driver, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property);
+      if (typeof value !== "function") return value;
+      return async (...parameters: unknown[]) => {
+        const call = async () => (await value.apply(target, parameters)) as unknown;
+        if (mishap?.verb !== property || mishap.times === 0) return await call();
+        mishap.times -= 1;
+        if (mishap.done) await call();
+        throw mishap.error;
+      };
+    },
+  });
+
+const late = deadlineExceeded("the command ran out of time");
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "snapmill-mishaps-"));
+  // devicePath is not asynchronous: it goes to the driver itself.
+  const around = (driver: Driver) => {
+    const proxy = clumsy(driver);
+    return new Proxy(proxy, {
+      get: (target, property) =>
+        property === "devicePath" ? driver.devicePath.bind(driver) : (Reflect.get(target, property) as unknown),
+    });
+  };
+  stage = await openStage(ground, {
+    directory,
+    around,
+    snapshotter: { isChainAbandoned: (chain) => abandoned.has(chain) },
+  });
+  client = new Client(stage);
+  await client.layer("base", undefined);
+});
+afterEach(async () => {
+  mishap = undefined;
+  expect(await inconsistencies(stage)).toEqual([]);
+});
+afterAll(async () => {
+  await stage[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true, force: true });
+});
+
+describe("an operation whose command goes wrong", () => {
+  test.each<[Verb, boolean]>([
+    ["snapshot", false],
+    ["snapshot", true],
+    ["activate", true],
+  ])("prepare: %s runs out of time (done: %p): taken back, and the same operation works", async (verb, done) => {
+    mishap = { verb, error: late, done, times: 1 };
+    const operationId = freshOperationId();
+    const request = client.request("key", "base");
+    expect(await codeOf(stage.snapshotter.prepare(operationId, request))).toBe("aborted");
+    expect(client.walk()).toEqual(["base"]);
+    expect(await inconsistencies(stage)).toEqual([]);
+    await stage.snapshotter.prepare(operationId, request);
+    await client.remove("key");
+  });
+
+  test("prepare: what cannot be taken back at once is removed by cleanup", async () => {
+    mishap = { verb: "activate", error: unavailable("not now"), done: true, times: 1 };
+    const failing = client.prepare("key", "base");
+    const deletion: Mishap = { verb: "delete", error: unavailable("nor that"), done: false, times: 1 };
+    while (mishap.times > 0) await Bun.sleep(1);
+    mishap = deletion;
+    expect(await codeOf(failing)).toBe("unavailable");
+    expect(countDevicesByState(stage.database)["removing"]).toBe(1);
+    expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 0 });
+  });
+
+  test("commit: a flush that fails leaves the snapshot active", async () => {
+    await client.prepare("key", "base");
+    mishap = { verb: "flush", error: late, done: false, times: 1 };
+    expect(await codeOf(client.commit("name", "key"))).toBe("aborted");
+    expect(client.stat("key").kind).toBe("active");
+    await client.commit("name", "key");
+    await client.remove("name");
+  });
+
+  test.each([true, false])(
+    "remove: a deletion that runs out of time (done: %p) is finished before anything else",
+    async (done) => {
+      await client.prepare("key", "base");
+      mishap = { verb: "delete", error: late, done, times: 1 };
+      const operationId = freshOperationId();
+      const request = { scope: client.scope, key: snapshotKey("key") };
+      const removal = stage.snapshotter.remove(operationId, request);
+      const next = client.prepare("key", "base");
+      expect(await codeOf(removal)).toBe("aborted");
+      await next;
+      // The same operation, tried again: it has had its effect, and does not touch what has its key now.
+      expect(await stage.snapshotter.remove(operationId, request)).toEqual({});
+      expect(client.stat("key").kind).toBe("active");
+      await client.remove("key");
+    },
+  );
+
+  test("remove: a deletion that fails for good is an answer, and cleanup goes on trying", async () => {
+    await client.prepare("key", "base");
+    mishap = { verb: "delete", error: internal("input/output error"), done: false, times: 2 };
+    expect(await codeOf(client.remove("key"))).toBe("internal");
+    expect(await codeOf(client.prepare("child", "key"))).toBe("invalid_argument");
+    expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 0, removedSnapshots: 0 });
+    expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
+    expect(client.walk()).toEqual(["base"]);
+  });
+
+  test("remove: a device that cannot be deactivated leaves the snapshot as it was", async () => {
+    await client.prepare("key", "base");
+    mishap = { verb: "deactivate", error: unavailable("not now"), done: false, times: 1 };
+    expect(await codeOf(client.remove("key"))).toBe("unavailable");
+    expect(await inconsistencies(stage)).toEqual([]);
+    await client.remove("key");
+  });
+});
+
+describe("a device in the pool that no record knows", () => {
+  const device = (serial: number): DeviceRef => ({
+    deviceId: deviceId(9999),
+    deviceName: deviceName(ground.pool, serial),
+    sizeBytes: 2 ** 26,
+  });
+
+  test("is deleted when its number was handed out and given back", async () => {
+    await client.prepare("key", "base");
+    const serial = lastDeviceNumber(stage.database);
+    await client.remove("key");
+    await stage.driver.create(device(serial));
+    await stage.driver.activate(device(serial));
+    const { lines } = await stage.snapshotter.recover();
+    expect(lines).toEqual([`device ${device(serial).deviceName} was left over from a removal: deleted`]);
+  });
+
+  test("is left alone, also at the next start, when its number was never reached; its name is not used", async () => {
+    const [near, far] = [lastDeviceNumber(stage.database) + 1, lastDeviceNumber(stage.database) + 5];
+    await stage.driver.create(device(near));
+    await stage.driver.create(device(far));
+    for (const _start of [1, 2]) {
+      const { lines } = await stage.snapshotter.recover();
+      expect(lines).toHaveLength(2);
+      expect(lines.every((line) => line.includes("left alone"))).toBe(true);
+    }
+    await client.prepare("key", "base");
+    expect(lastDeviceNumber(stage.database)).toBe(far + 1);
+    await client.remove("key");
+    for (const serial of [near, far]) await stage.driver.delete(device(serial));
+  });
+});
+
+describe("unpacks", () => {
+  const sha = (digit: string) => `sha256:${digit.repeat(64)}`;
+
+  test("are written down, and settled with an image that goes with its snapshot", async () => {
+    const { snapshotter, database } = stage;
+    const request = { operationId: freshOperationId(), reference: "oci:/x", platform: "linux/amd64" };
+    await snapshotter.acceptUnpack(freshOperationId(), { requests: [request] });
+    expect(pendingOutbox(database)).toMatchObject([{ job: "unpack", payload: { pool: "test", ...request } }]);
+    const image = {
+      image: request.reference,
+      platform: request.platform,
+      manifestDigest: sha("1"),
+      chainId: sha("2"),
+      snapshot: sha("2"),
+      layers: [],
+    };
+    const settlement = { unpackOperationId: request.operationId, outcome: { kind: "unpacked", image } };
+    await snapshotter.settleUnpack(freshOperationId(), settlement as never);
+    expect(pendingOutbox(database)).toEqual([]);
+    expect(listImages(database)).toMatchObject([image]);
+    const own = new Client(stage, ownScope);
+    await own.layer(sha("2"), undefined);
+    await own.remove(sha("2"));
+    expect(listImages(database)).toEqual([]);
+  });
+
+  test("whose process is dead are swept by cleanup, others are not", async () => {
+    const own = new Client(stage, ownScope);
+    await own.prepare("unpack/dead", undefined, { [labelNames.unpackChain]: sha("d") });
+    await own.prepare("unpack/alive", undefined, { [labelNames.unpackChain]: sha("a") });
+    await own.prepare("by hand");
+    abandoned.add(sha("d"));
+    expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
+    expect(own.walk()).toEqual(["by hand", "unpack/alive"]);
+    await own.remove("by hand");
+    await own.remove("unpack/alive");
+  });
+});
+
+test("a snapshotter whose pool was taken over can change nothing more", async () => {
+  const { database, driver } = stage;
+  const shape = { pool: ground.pool, fsType: "ext4", deviceSizeBytes: 2 ** 26 } as const;
+  const successor = createSnapshotter({ database, driver, ...shape });
+  expect(await codeOf(client.prepare("key"))).toBe("aborted");
+  expect(client.walk()).toEqual(["base"]);
+  await successor.prepare(freshOperationId(), client.request("key"));
+  expect(client.walk()).toEqual(["base", "key"]);
+});
