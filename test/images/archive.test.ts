@@ -28,6 +28,7 @@ import {
   sparse,
   symlink,
 } from "../support/tar-entries.ts";
+import { expectRefusal, failure } from "./refusal.ts";
 
 const platform = "linux/amd64";
 const layersOf = (forms: readonly BlobForm[]) => forms.map((form) => ({ content: [file("hello.txt", form)], form }));
@@ -43,12 +44,6 @@ async function bytesAt({ path, offsetBytes, lengthBytes }: BlobRange): Promise<B
 async function expectSound(image: ResolvedImage): Promise<void> {
   expect(image.layers.length).toBeGreaterThan(0);
   for (const { digest, blob } of image.layers) expect(sha256(await bytesAt(blob))).toBe(String(digest));
-}
-
-async function expectFailure(reference: string, code: "not_found" | "failed_precondition", message: RegExp) {
-  const error = await openImage(reference, platform).catch((thrown: unknown) => thrown);
-  expect(isSnapmillError(error, code) ? error.message : error).toMatch(message);
-  expect(String(error)).toContain(reference);
 }
 
 describe("an OCI archive", () => {
@@ -162,13 +157,13 @@ describe("a docker archive", () => {
       await using image = await openImage(`docker-archive:${archive}:${selector}`, platform);
       expect(String(image.manifestDigest)).toBe(layout.images[index]?.config.digest ?? "");
     }
-    await expectFailure(`docker-archive:${archive}`, "not_found", /holds 2 images; add .*: app:v1, other:latest$/);
-    await expectFailure(
+    await expectRefusal(`docker-archive:${archive}`, "not_found", /holds 2 images; add .*: app:v1, other:latest$/);
+    await expectRefusal(
       `docker-archive:${archive}:app:v2`,
       "not_found",
       /no image "app:v2"; use one of: app:v1, other:latest$/,
     );
-    await expectFailure(`docker-archive:${archive}:@2`, "not_found", /no image @2: it holds 2$/);
+    await expectRefusal(`docker-archive:${archive}:@2`, "not_found", /no image @2: it holds 2$/);
   });
 
   test("for another platform says for which", async () => {
@@ -274,7 +269,7 @@ describe("an archive", () => {
     await using directory = await temporaryDirectory();
     const archive = join(directory.path, "image.tar");
     await writeFile(archive, tar(entries));
-    const error = await openImage(`docker-archive:${archive}`, platform).catch((thrown: unknown) => thrown);
+    const error = await failure(`docker-archive:${archive}`);
     expect(isSnapmillError(error) ? error.message : error).toMatch(message);
     expect(String(error)).toContain(`image docker-archive:${archive}: `);
   });
@@ -304,18 +299,18 @@ describe("an archive", () => {
     await writeImage(layout, layersOf(["none"]), { platform });
     const oci = join(directory.path, "oci.tar");
     await packOciArchive(layout, oci);
-    await expectFailure(`docker-archive:${oci}`, "failed_precondition", /is an OCI archive: use oci-archive:FILE/);
+    await expectRefusal(`docker-archive:${oci}`, "failed_precondition", /is an OCI archive: use oci-archive:FILE/);
     const { archive } = await packed(directory.path, ["none"]);
-    await expectFailure(
+    await expectRefusal(
       `oci-archive:${archive}`,
       "failed_precondition",
       /is a docker archive: use docker-archive:FILE/,
     );
-    await expectFailure(`oci-archive:${dirname(archive)}`, "failed_precondition", /is no file; .* use oci:DIR/);
-    await expectFailure(`oci-archive:${archive}.gone`, "not_found", /there is no file .*gone$/);
+    await expectRefusal(`oci-archive:${dirname(archive)}`, "failed_precondition", /is no file; .* use oci:DIR/);
+    await expectRefusal(`oci-archive:${archive}.gone`, "not_found", /there is no file .*gone$/);
     const xz = join(directory.path, "image.tar.xz");
     await writeFile(xz, Buffer.from("fd377a585a000004", "hex"));
-    await expectFailure(`oci-archive:${xz}`, "failed_precondition", /decompress it first/);
+    await expectRefusal(`oci-archive:${xz}`, "failed_precondition", /decompress it first/);
   });
 
   test("is not decompressed to the end when it is told to stop", async () => {

@@ -1,16 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSnapmillError } from "../../src/domain/errors.ts";
 import { openImage } from "../../src/images/resolve.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import {
   blobForms,
-  blobPath,
   type Descriptor,
   type LayerSource,
   mediaTypes,
-  putBlob,
   putJson,
   sha256,
   writeEntryPoints,
@@ -19,25 +17,10 @@ import {
 } from "../support/images.ts";
 import { tar } from "../support/tar.ts";
 import { file } from "../support/tar-entries.ts";
+import { expectRefusal, failure } from "./refusal.ts";
 
 const content = (text: string) => [file("hello.txt", text)];
 const layer = (text: string): LayerSource => ({ content: content(text) });
-
-/** The error that opening the image ends with. */
-async function failure(reference: string, platform = "linux/amd64"): Promise<unknown> {
-  try {
-    await using image = await openImage(reference, platform);
-    return `opened ${image.reference}`;
-  } catch (error) {
-    return error;
-  }
-}
-
-async function expectFailure(reference: string, code: "not_found" | "failed_precondition", message: RegExp) {
-  const error = await failure(reference);
-  expect(isSnapmillError(error, code) ? error.message : error).toMatch(message);
-  expect(String(error)).toContain(reference);
-}
 
 describe("an OCI layout", () => {
   test("gives its layers bottom first, however they are stored", async () => {
@@ -88,13 +71,13 @@ describe("an OCI layout", () => {
       { tag: "v2", image: one("2") },
       { image: one("3") },
     ]);
-    await expectFailure(
+    await expectRefusal(
       `oci:${directory.path}`,
       "not_found",
       /holds 3 images; add ':' and one of these .*: v1, v2, @2$/,
     );
-    await expectFailure(`oci:${directory.path}:v3`, "not_found", /no tag "v3"; use one of: v1, v2, @2$/);
-    await expectFailure(`oci:${directory.path}:@3`, "not_found", /no image @3: it holds 3$/);
+    await expectRefusal(`oci:${directory.path}:v3`, "not_found", /no tag "v3"; use one of: v1, v2, @2$/);
+    await expectRefusal(`oci:${directory.path}:@3`, "not_found", /no image @3: it holds 3$/);
     for (const [index, selector] of ["v1", "v2", "@2"].entries()) {
       await using image = await openImage(`oci:${directory.path}:${selector}`, "linux/amd64");
       expect(String(image.manifestDigest)).toBe(built.images[index]?.manifest.digest ?? "");
@@ -165,7 +148,7 @@ describe("an OCI layout", () => {
   test("with one image for another platform says for which", async () => {
     await using directory = await temporaryDirectory();
     const { reference } = await writeImage(directory.path, [layer("a")], { platform: "linux/arm64/v8" });
-    await expectFailure(reference, "not_found", /not for linux\/amd64; pass --platform with one of: linux\/arm64\/v8$/);
+    await expectRefusal(reference, "not_found", /not for linux\/amd64; pass --platform with one of: linux\/arm64\/v8$/);
   });
 
   test("passes over attestations, and indexes nested in indexes", async () => {
@@ -188,14 +171,14 @@ describe("an OCI layout", () => {
     let deep = inner;
     for (let depth = 0; depth < 5; depth += 1) deep = await nest([deep]);
     await writeEntryPoints(directory.path, [deep]);
-    await expectFailure(`oci:${directory.path}`, "failed_precondition", /indexes are nested more than 4 deep/);
+    await expectRefusal(`oci:${directory.path}`, "failed_precondition", /indexes are nested more than 4 deep/);
   });
 
   test("may have lists that are null, as Go writes empty ones", async () => {
     await using directory = await temporaryDirectory();
     await writeEntryPoints(directory.path, []);
     await writeFile(join(directory.path, "index.json"), '{"schemaVersion":2,"manifests":null}');
-    await expectFailure(`oci:${directory.path}`, "not_found", /the layout holds no image/);
+    await expectRefusal(`oci:${directory.path}`, "not_found", /the layout holds no image/);
   });
 
   test("stops when it is told to", async () => {
@@ -210,187 +193,28 @@ describe("an OCI layout", () => {
 describe("what is no OCI layout", () => {
   test("is called by its name", async () => {
     await using directory = await temporaryDirectory();
-    await expectFailure(`oci:${directory.path}/nothing`, "not_found", /there is no directory .*\/nothing$/);
-    await expectFailure(`oci:${directory.path}`, "failed_precondition", /no file oci-layout in it/);
+    await expectRefusal(`oci:${directory.path}/nothing`, "not_found", /there is no directory .*\/nothing$/);
+    await expectRefusal(`oci:${directory.path}`, "failed_precondition", /no file oci-layout in it/);
     await writeFile(join(directory.path, "oci-layout"), '{"imageLayoutVersion":"2.0.0"}');
-    await expectFailure(`oci:${directory.path}`, "failed_precondition", /layout of version "2.0.0"; only 1.x/);
+    await expectRefusal(`oci:${directory.path}`, "failed_precondition", /layout of version "2.0.0"; only 1.x/);
     await writeFile(join(directory.path, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
-    await expectFailure(`oci:${directory.path}`, "failed_precondition", /no index.json in it/);
+    await expectRefusal(`oci:${directory.path}`, "failed_precondition", /no index.json in it/);
     await writeFile(join(directory.path, "index.json"), "{");
-    await expectFailure(`oci:${directory.path}`, "failed_precondition", /its index.json is not valid JSON/);
+    await expectRefusal(`oci:${directory.path}`, "failed_precondition", /its index.json is not valid JSON/);
     await writeFile(join(directory.path, "index.json"), '{"manifests":[{"digest":"../../etc/passwd"}]}');
-    await expectFailure(`oci:${directory.path}`, "failed_precondition", /manifests\.0\.digest: .*only sha256/);
+    await expectRefusal(`oci:${directory.path}`, "failed_precondition", /manifests\.0\.digest: .*only sha256/);
     await writeFile(join(directory.path, "index.json"), Buffer.alloc((4 << 20) + 1, 0x20));
-    await expectFailure(`oci:${directory.path}`, "failed_precondition", /4194305 bytes; the limit is 4194304/);
+    await expectRefusal(`oci:${directory.path}`, "failed_precondition", /4194305 bytes; the limit is 4194304/);
   });
 
   test("is refused when a file of it is none", async () => {
     await using directory = await temporaryDirectory();
     await symlink("/dev/zero", join(directory.path, "oci-layout"));
-    await expectFailure(`oci:${directory.path}`, "failed_precondition", /oci-layout is not a regular file/);
-    await expectFailure(
+    await expectRefusal(`oci:${directory.path}`, "failed_precondition", /oci-layout is not a regular file/);
+    await expectRefusal(
       `oci:${directory.path}/oci-layout`,
       "failed_precondition",
       /is no directory; .* oci-archive:FILE/,
     );
-  });
-});
-
-describe("a damaged layout", () => {
-  const damages: readonly (readonly [what: string, Partial<Parameters<typeof writeImage>[2]>, LayerSource, RegExp])[] =
-    [
-      [
-        "a missing layer",
-        {},
-        { ...layer("a"), damage: () => undefined },
-        /layer 2 of 2 \(sha256:[0-9a-f]{64}\) is missing/,
-      ],
-      [
-        "a short layer",
-        {},
-        { ...layer("a"), damage: (blob) => blob.subarray(1) },
-        /layer 2 of 2 .* has \d+ bytes, not \d+/,
-      ],
-      [
-        "a foreign layer",
-        {},
-        {
-          ...layer("a"),
-          damage: () => undefined,
-          mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-        },
-        /is a foreign layer/,
-      ],
-      [
-        "an encrypted layer",
-        {},
-        { ...layer("a"), mediaType: "application/vnd.oci.image.layer.v1.tar+gzip+encrypted" },
-        /is encrypted; decrypt/,
-      ],
-      [
-        "a layer compressed with xz",
-        {},
-        { ...layer("a"), mediaType: "application/vnd.oci.image.layer.v1.tar+xz" },
-        /compressed as "xz"; only gzip and zstd/,
-      ],
-      [
-        "a layer of another kind",
-        {},
-        { ...layer("a"), mediaType: "text/plain" },
-        /media type "text\/plain", which is no file system layer/,
-      ],
-      [
-        "gzip that is zstd",
-        {},
-        { ...layer("a"), form: "zstd", mediaType: mediaTypes.oci.layer("gzip") },
-        /should be gzip by its media type, but is compressed otherwise \(zstd\)/,
-      ],
-      [
-        "gzip that is a bare tar",
-        {},
-        { ...layer("a"), form: "none", mediaType: mediaTypes.oci.layer("gzip") },
-        /should be gzip .* but is not/,
-      ],
-      [
-        "a tar that is gzip",
-        {},
-        { ...layer("a"), mediaType: mediaTypes.oci.layer("none") },
-        /should be an uncompressed tar .* \(gzip\)/,
-      ],
-      [
-        "too few diff IDs",
-        { config: { rootfs: { type: "layers", diff_ids: [sha256(Buffer.alloc(1))] } } },
-        layer("a"),
-        /has 2 layers, but its configuration 1 diff IDs/,
-      ],
-      ["a diff ID that is none", {}, { ...layer("a"), diffId: "md5:0" }, /rootfs\.diff_ids\.1: .*only sha256/],
-      ["a strange rootfs", { config: { rootfs: { type: "base", diff_ids: [] } } }, layer("a"), /rootfs\.type/],
-      [
-        "no layers",
-        { manifest: { layers: [] }, config: { rootfs: { type: "layers", diff_ids: null } } },
-        layer("a"),
-        /has no layers: there is nothing to unpack/,
-      ],
-      [
-        "a manifest that is an index too",
-        { manifest: { manifests: [] } },
-        layer("a"),
-        /must not be both an index and a manifest/,
-      ],
-      [
-        "a manifest that calls itself something else",
-        { manifest: { mediaType: mediaTypes.oci.index } },
-        layer("a"),
-        /calls itself .*index/,
-      ],
-      [
-        "too many layers",
-        {
-          manifest: {
-            layers: Array.from({ length: 513 }, () => ({ mediaType: "x", digest: sha256(Buffer.alloc(1)), size: 1 })),
-          },
-        },
-        layer("a"),
-        /layers: .*512/,
-      ],
-      [
-        "a configuration of something else",
-        {
-          manifest: {
-            config: { mediaType: "application/vnd.cncf.helm.config.v1+json", digest: sha256(Buffer.alloc(1)), size: 1 },
-          },
-        },
-        layer("a"),
-        /is no container image: .*helm/,
-      ],
-    ];
-  test.each(damages)("with %s is refused", async (_what, image, damaged, message) => {
-    await using directory = await temporaryDirectory();
-    const { reference } = await writeImage(directory.path, [layer("first"), damaged], {
-      platform: "linux/amd64",
-      ...image,
-    });
-    await expectFailure(reference, "failed_precondition", message);
-  });
-
-  test("whose foreign layer is there all the same is fine", async () => {
-    await using directory = await temporaryDirectory();
-    const mediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
-    const { reference } = await writeImage(directory.path, [{ ...layer("a"), mediaType }], { platform: "linux/amd64" });
-    await using image = await openImage(reference, "linux/amd64");
-    expect(image.layers[0]?.compression).toBe("gzip");
-  });
-
-  test.each(["manifest", "config"] as const)("whose %s changed, shrank or went is refused", async (kind) => {
-    await using directory = await temporaryDirectory();
-    const built = await writeImage(directory.path, [layer("a")], { platform: "linux/amd64" });
-    const path = blobPath(directory.path, built[kind].digest);
-    const name = kind === "config" ? "configuration" : "manifest";
-    const bytes = await readFile(path);
-    await writeFile(path, bytes.toString().replace("sha256:", "sha255:"));
-    await expectFailure(
-      built.reference,
-      "failed_precondition",
-      new RegExp(`the ${name} ${built[kind].digest} is damaged`),
-    );
-    await truncate(path, bytes.length - 1);
-    await expectFailure(
-      built.reference,
-      "failed_precondition",
-      new RegExp(`the ${name} .* bytes, not ${bytes.length}`),
-    );
-    await rm(path);
-    await expectFailure(built.reference, "failed_precondition", new RegExp(`the ${name} .* is missing`));
-  });
-
-  test("with a manifest of docker's first schema is refused", async () => {
-    await using directory = await temporaryDirectory();
-    const old = await putBlob(
-      directory.path,
-      "application/vnd.docker.distribution.manifest.v1+prettyjws",
-      Buffer.from("{}"),
-    );
-    await writeEntryPoints(directory.path, [old]);
-    await expectFailure(`oci:${directory.path}`, "failed_precondition", /manifest.v1\+prettyjws"; only OCI manifests/);
   });
 });
