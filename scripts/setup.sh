@@ -9,6 +9,8 @@
 # or is needed by tests alone is unpacked into .tools/ of this checkout, and found there through PATH.
 set -euo pipefail
 
+# npm goes to the checkout before it runs a script; paths on the command line are meant from where the user is.
+start=${INIT_CWD:-$PWD}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 tools=$root/.tools
@@ -41,10 +43,12 @@ missing_packages() {
   done
 }
 
-# Runs a step with its output in the log; shows the end of it when the step fails.
+# Runs a step with its output in the log; shows the beginning of it when the step fails.
 quietly() {
+  local begin; begin=$(wc -l <"$log")
   "$@" >>"$log" 2>&1 </dev/null && return
-  tail -n 15 "$log" | sed 's/^/  /' >&2
+  tail -n "+$((begin + 1))" "$log" | head -n 12 | sed 's/^/  /' >&2
+  say "(all of it: $log)"
   return 1
 }
 
@@ -123,19 +127,18 @@ unpack_private_tools() {
   done
 }
 
-# The packages of package-lock.json, installed as they are written there.
+# Whether node_modules is what package-lock.json says: installed from this very file, or by npm after it was written.
 node_modules_are_there() {
+  local stamp=node_modules/.snapmill-lock installed=node_modules/.package-lock.json
   [[ -x node_modules/.bin/bun ]] || return
-  cmp -s package-lock.json node_modules/.snapmill-lock && return
-  # Installed by hand with npm, after the lock file was last written.
-  [[ ! -e node_modules/.snapmill-lock && ! package-lock.json -nt node_modules/.package-lock.json ]] &&
-    cp package-lock.json node_modules/.snapmill-lock
+  cmp -s package-lock.json "$stamp" && return
+  [[ -e $installed && $installed -nt $stamp && ! package-lock.json -nt $installed ]] && cp package-lock.json "$stamp"
 }
 
 install_node_modules() {
   command -v npm >/dev/null || fail "npm is missing: install node (20 or newer) with npm"
   say "installing the packages of package-lock.json (npm ci) ..."
-  quietly npm ci --no-audit --no-fund || fail "npm ci failed: see above"
+  quietly npm ci --no-audit --no-fund --loglevel error || fail "npm ci failed: see above"
   cp package-lock.json node_modules/.snapmill-lock
 }
 
@@ -162,4 +165,10 @@ set_up() {
 }
 
 set_up
-if [[ $# -gt 0 ]]; then exec node_modules/.bin/bun "$@"; fi
+if [[ $# == 0 ]]; then exit; fi
+script=$root/$1
+shift
+if [[ $purpose == run ]]; then cd "$start"; fi
+# bun would obey a bunfig.toml and an .env of whatever directory it is started in.
+export BUN_OPTIONS="--config=$root/bunfig.toml --no-env-file"
+exec "$root/node_modules/.bin/bun" "$script" "$@"

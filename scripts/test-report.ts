@@ -1,0 +1,60 @@
+// Room: scripts. Owns what became of the tests: read from bun's JUnit report, told in one line at the end.
+
+export interface Skipped {
+  readonly title: string;
+  /** From the title, which ends in `(skipped: REASON)`. */
+  readonly reason: string;
+}
+
+export interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: readonly Skipped[];
+}
+
+export const nothing: Outcome = { passed: 0, failed: 0, skipped: [] };
+
+export const sum = (one: Outcome, other: Outcome): Outcome => ({
+  passed: one.passed + other.passed,
+  failed: one.failed + other.failed,
+  skipped: [...one.skipped, ...other.skipped],
+});
+
+/** The outcome in a JUnit report of bun: its `testcase` elements, whose body (if any) says what went wrong. */
+export function parseReport(xml: string): Outcome {
+  let outcome = nothing;
+  for (const [, attributes = "", , body = ""] of xml.matchAll(/<testcase ([^>]*?)(\/>|>([\s\S]*?)<\/testcase>)/g)) {
+    if (body.includes("<skipped")) {
+      outcome = sum(outcome, { ...nothing, skipped: [skippedTest(titleIn(attributes))] });
+    } else if (/<(failure|error)\b/.test(body)) {
+      outcome = sum(outcome, { ...nothing, failed: 1 });
+    } else {
+      outcome = sum(outcome, { ...nothing, passed: 1 });
+    }
+  }
+  return outcome;
+}
+
+function skippedTest(title: string): Skipped {
+  const [, named = title, reason = "no reason given"] = /^(.*?)\s*\(skipped: (.*)\)$/s.exec(title) ?? [];
+  return { title: named, reason };
+}
+
+const attributeIn = (attributes: string, name: string): string =>
+  unescapeXml(new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1] ?? "");
+
+function titleIn(attributes: string): string {
+  const [group, name] = [attributeIn(attributes, "classname"), attributeIn(attributes, "name")];
+  return group === "" ? name : `${group} > ${name}`;
+}
+
+const entities: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&", "#10": "\n" };
+
+const unescapeXml = (text: string): string =>
+  text.replaceAll(/&(#?\w+);/g, (whole, entity: string) => entities[entity] ?? whole);
+
+/** The last line of a run: `12 passed, 0 failed, 1 skipped`. */
+export function summaryLine({ passed, failed, skipped }: Outcome): string {
+  const line = `${passed} passed, ${failed} failed`;
+  return skipped.length === 0 ? line : `${line}, ${skipped.length} skipped`;
+}
