@@ -1,5 +1,5 @@
 // Room: scripts. Owns the check of an image that is not ours: GNU tar reads every layer and compares it with the files.
-import { lstatSync, readdirSync } from "node:fs";
+import { lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { posix } from "node:path";
 import { createGunzip, createZstdDecompress } from "node:zlib";
@@ -55,15 +55,17 @@ const whiteoutTarget = (path: string): string =>
 /** Compares, from the top layer down, what no higher layer decides; then looks for what no layer knows. */
 export async function compareByTar(reference: string, mountpoint: string, signal: AbortSignal): Promise<Comparison> {
   await using image = await openImage(reference, formatPlatform(hostPlatform()), { signal });
+  const locate = locator(mountpoint);
   const decided = new Decided();
   const gone = new Set<string>();
   const differences: string[] = [];
   let compared = 0;
   for (const layer of image.layers.toReversed()) {
-    const members = await listMembers(layer, signal);
+    const members = await listMembers(layer, locate, signal);
     const hidden = (path: string) => decided.hides(path) || isWhiteout(path);
     compared += members.filter(({ path }) => !hidden(path)).length;
-    differences.push(...(await differencesOf(layer, mountpoint, hidden, signal)));
+    const isDecided = (name: string) => hidden(locate(pathOf(name)));
+    differences.push(...(await differencesOf(layer, mountpoint, isDecided, signal)));
     for (const { path } of members)
       if (isWhiteout(path) && !hidden(whiteoutTarget(path))) gone.add(whiteoutTarget(path));
     decided.add(members);
@@ -72,18 +74,23 @@ export async function compareByTar(reference: string, mountpoint: string, signal
     ...[...unknownFiles(mountpoint, decided.paths)].map((path) => `${JSON.stringify(path)}: in no layer`),
   );
   for (const path of gone) {
-    if (!decided.paths.has(path) && exists(mountpoint, path)) differences.push(`${JSON.stringify(path)}: not removed`);
+    if (!decided.paths.has(path) && statusOf(mountpoint, path) !== undefined)
+      differences.push(`${JSON.stringify(path)}: not removed`);
   }
   return { compared, differences };
 }
 
 const listing = /^(\S)\S* +\S+ +\S+ +\S+ +\S+ ((?:\\.|[^\\ ])+)/;
 
-async function listMembers(layer: ImageLayer, signal: AbortSignal): Promise<Member[]> {
+async function listMembers(
+  layer: ImageLayer,
+  locate: (path: string) => string,
+  signal: AbortSignal,
+): Promise<Member[]> {
   const { stdout } = await tar(layer, ["--list", "--verbose", "--quote-chars= "], signal);
   return stdout.split("\n").flatMap((line) => {
     const [, type, name] = listing.exec(line) ?? [];
-    const path = name === undefined ? "" : pathOf(name);
+    const path = name === undefined ? "" : locate(pathOf(name));
     return path === "" ? [] : [{ path, isDirectory: type === "d" }];
   });
 }
@@ -94,15 +101,15 @@ const notLinked = /^Not linked to (.*)$/;
 async function differencesOf(
   layer: ImageLayer,
   mountpoint: string,
-  hidden: (path: string) => boolean,
+  isDecided: (name: string) => boolean,
   signal: AbortSignal,
 ): Promise<string[]> {
   const { stdout, stderr } = await tar(layer, ["--diff", "--directory", mountpoint], signal);
   return `${stdout}\n${stderr}`.split("\n").flatMap((line) => {
     const [, name, what = ""] = complaint.exec(line.replace(/^tar: /, "")) ?? [];
-    if (name === undefined || hidden(pathOf(name))) return [];
+    if (name === undefined || isDecided(name)) return [];
     const target = notLinked.exec(what)?.[1];
-    if (target !== undefined && hidden(pathOf(target))) return [];
+    if (target !== undefined && isDecided(target)) return [];
     return [`${name}: ${what}`];
   });
 }
@@ -152,17 +159,39 @@ function pathOf(name: string): string {
   return posix.join("/", bytes).replace(/\/$/, "").slice(1);
 }
 
+/**
+ * Where a layer's path really leads: the directories above it may be symbolic links, which stay within the image. They
+ * are read from the mounted files.
+ */
+function locator(mountpoint: string): (path: string) => string {
+  const known = new Map<string, string>();
+  const follow = (directory: string, hops = 0): string => {
+    if (directory === "." || directory === "" || hops > 40) return "";
+    const found = known.get(directory);
+    if (found !== undefined) return found;
+    const place = posix.join(follow(posix.dirname(directory), hops), posix.basename(directory));
+    const leads = statusOf(mountpoint, place)?.isSymbolicLink()
+      ? follow(posix.resolve("/", posix.dirname(place), linkTarget(mountpoint, place)).slice(1), hops + 1)
+      : place;
+    known.set(directory, leads);
+    return leads;
+  };
+  return (path) => posix.join(follow(posix.dirname(path)), posix.basename(path));
+}
+
+const linkTarget = (mountpoint: string, path: string): string =>
+  readlinkSync(inside(mountpoint, path), { encoding: "buffer" }).toString("latin1");
+
 const inside = (mountpoint: string, path: string): Buffer =>
   Buffer.concat([Buffer.from(`${mountpoint}/`), Buffer.from(path, "latin1")]);
 
-const exists = (mountpoint: string, path: string): boolean =>
-  lstatSync(inside(mountpoint, path), { throwIfNoEntry: false }) !== undefined;
+const statusOf = (mountpoint: string, path: string) => lstatSync(inside(mountpoint, path), { throwIfNoEntry: false });
 
 /** Files that no layer has; directories may be there for the sake of what lies in them. */
 function* unknownFiles(mountpoint: string, known: ReadonlySet<string>, directory = ""): Generator<string> {
-  for (const entry of readdirSync(inside(mountpoint, directory), { encoding: "buffer", withFileTypes: true })) {
-    const path = posix.join(directory, entry.name.toString("latin1"));
-    if (entry.isDirectory()) yield* unknownFiles(mountpoint, known, path);
+  for (const name of readdirSync(inside(mountpoint, directory), { encoding: "buffer" })) {
+    const path = posix.join(directory, name.toString("latin1"));
+    if (statusOf(mountpoint, path)?.isDirectory()) yield* unknownFiles(mountpoint, known, path);
     else if (!known.has(path)) yield path;
   }
 }
