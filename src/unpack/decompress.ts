@@ -44,7 +44,8 @@ async function* through(
   decompressor: Decompressor,
   form: "gzip" | "zstd",
 ): AsyncGenerator<Uint8Array> {
-  const feeding = feed(source, decompressor, form);
+  const abandoned = new AbortController();
+  const feeding = feed(source, decompressor, form, abandoned.signal);
   // A failed source must reach whoever waits for the next chunk.
   feeding.catch((error: Error) => decompressor.destroy(error));
   try {
@@ -54,6 +55,7 @@ async function* through(
     if (isSnapmillError(error) || !isStreamError(error)) throw error;
     throw invalidArgument(`the ${form} stream is damaged or truncated: ${error.message}`, error);
   } finally {
+    abandoned.abort();
     decompressor.destroy();
     await feeding.catch(() => undefined);
   }
@@ -62,20 +64,26 @@ async function* through(
 const isStreamError = (error: unknown): error is Error =>
   error instanceof Error && "code" in error && /^(Z|ZSTD|ERR_ZSTD|ERR_ZLIB)_/i.test(String(error.code));
 
-async function feed(source: AsyncIterable<Uint8Array>, decompressor: Decompressor, form: string): Promise<void> {
+async function feed(
+  source: AsyncIterable<Uint8Array>,
+  decompressor: Decompressor,
+  form: string,
+  abandoned: AbortSignal,
+): Promise<void> {
   const write = writerInto(decompressor);
   let fedBytes = 0;
   for await (const chunk of source) {
     const before = decompressor.bytesWritten;
     const isOver = before < fedBytes;
     if (!isOver) await write(chunk);
-    if (decompressor.destroyed) return;
+    if (abandoned.aborted) return;
     fedBytes += chunk.length;
     // The decompressor took less than it was given: the stream is over. Tape programs pad it with zeroes.
     const rest = chunk.subarray(isOver ? 0 : decompressor.bytesWritten - before);
     if (rest.some((byte) => byte !== 0)) throw invalidArgument(`garbage follows the ${form} stream`);
   }
-  decompressor.end();
+  // One that has seen the end of its stream may be gone already.
+  if (!decompressor.destroyed) decompressor.end();
 }
 
 /** Writes one chunk at a time; resolves when it has been worked off, so that its memory can be used again. */

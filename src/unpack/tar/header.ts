@@ -88,9 +88,17 @@ function verifyChecksum(block: Uint8Array): void {
     unsigned += 0x20 - byte;
     high -= byte >> 7;
   }
-  const stored = parseNumber(block, fieldAt, fieldLength, "checksum");
+  const stored = storedChecksum(block);
   if (stored !== unsigned && stored !== unsigned - 256 * high) {
     throw invalidArgument("not a tar header: its checksum is wrong");
+  }
+}
+
+function storedChecksum(block: Uint8Array): number | undefined {
+  try {
+    return parseNumber(block, ...fields.checksum, "checksum");
+  } catch {
+    return undefined;
   }
 }
 

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { parsePaxRecords, xattrsOf } from "../../../src/unpack/tar/pax.ts";
 
-const records = (text: string) => Object.fromEntries(parsePaxRecords(Buffer.from(text, "latin1")));
+const records = (text: string): Record<string, string> =>
+  Object.fromEntries(parsePaxRecords(Buffer.from(text, "latin1")));
 const record = (key: string, value: string): string => {
   const rest = ` ${key}=${value}\n`;
   let length = rest.length + 1;
@@ -54,7 +55,7 @@ describe("records", () => {
 describe("extended attributes", () => {
   const xattrs = (text: string) =>
     [...xattrsOf(parsePaxRecords(Buffer.from(text, "latin1")))].map(([key, value]) => [
-      key,
+      String(key),
       Buffer.from(value).toString("latin1"),
     ]);
 

@@ -1,0 +1,170 @@
+// Room: test. Owns decompression: whole streams come out whole, and nothing else passes for one.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readlinkSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { constants, gzipSync, zstdCompressSync } from "node:zlib";
+import { isSnapmillError } from "../../src/domain/errors.ts";
+import type { Compression } from "../../src/images/image.ts";
+import { BlobReader } from "../../src/unpack/blob.ts";
+import { decompress } from "../../src/unpack/decompress.ts";
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "snapmill-decompress-"));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const sha256 = (bytes: Uint8Array): string => `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
+
+/** More than two chunks, not too easy to compress. */
+const content = Buffer.alloc(2_700_001);
+for (let at = 0; at < content.length; at++) content[at] = (Math.imul(at, 2_654_435_761) >>> 13) & 63;
+const more = Buffer.from("a second stream behind the first");
+
+const gzip = gzipSync(content);
+const zstd = zstdCompressSync(content);
+const checked = zstdCompressSync(content, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
+const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
+const endlessZeroes = Buffer.alloc(3_000_000);
+
+/** Reads the blob from the middle of a file, in pieces of at most `pieceBytes`. */
+async function result(bytes: Uint8Array, compression: Compression, pieceBytes = Number.POSITIVE_INFINITY) {
+  const path = join(directory, crypto.randomUUID());
+  await writeFile(path, Buffer.concat([Buffer.from("before"), bytes, Buffer.from("behind")]));
+  const blob = new BlobReader({ path, offsetBytes: 6, lengthBytes: bytes.length });
+  const hasher = new Bun.CryptoHasher("sha256");
+  const stream = pieceBytes === Number.POSITIVE_INFINITY ? blob.chunks() : pieces(blob.chunks(), pieceBytes);
+  for await (const chunk of decompress(stream, compression)) hasher.update(chunk);
+  // Also what follows the stream belongs to the blob.
+  expect(blob.readBytes).toBe(bytes.length);
+  expect(String(blob.digest())).toBe(sha256(bytes));
+  return `sha256:${hasher.digest("hex")}`;
+}
+
+async function* pieces(chunks: AsyncIterable<Uint8Array>, pieceBytes: number): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += pieceBytes) yield chunk.subarray(at, at + pieceBytes);
+  }
+}
+
+const both = Buffer.concat([content, more]);
+const whole: readonly (readonly [string, Compression, Uint8Array, Uint8Array])[] = [
+  ["no compression", "none", content, content],
+  ["an empty blob without compression", "none", Buffer.alloc(0), Buffer.alloc(0)],
+  ["gzip", "gzip", gzip, content],
+  ["gzip of nothing", "gzip", gzipSync(Buffer.alloc(0)), Buffer.alloc(0)],
+  ["gzip in several members", "gzip", Buffer.concat([gzip, gzipSync(more)]), both],
+  ["gzip padded with zeroes", "gzip", Buffer.concat([gzip, endlessZeroes]), content],
+  ["zstd", "zstd", zstd, content],
+  ["zstd with a checksum", "zstd", checked, content],
+  ["zstd of nothing", "zstd", zstdCompressSync(Buffer.alloc(0)), Buffer.alloc(0)],
+  [
+    "zstd in several frames, some to be skipped",
+    "zstd",
+    Buffer.concat([skippable, zstd, skippable, zstdCompressSync(more), skippable]),
+    both,
+  ],
+  ["zstd of one repeated byte", "zstd", zstdCompressSync(endlessZeroes), endlessZeroes],
+];
+const broken: readonly (readonly [string, Compression, Uint8Array, string])[] = [
+  ["gzip cut off in its trailer", "gzip", gzip.subarray(0, -3), "gzip stream is damaged or truncated"],
+  ["gzip cut off in its middle", "gzip", gzip.subarray(0, gzip.length >> 1), "gzip stream is damaged or truncated"],
+  ["gzip cut off in its second member", "gzip", Buffer.concat([gzip, gzipSync(more).subarray(0, 20)]), "truncated"],
+  ["an empty blob as gzip", "gzip", Buffer.alloc(0), "truncated"],
+  ["gzip with a wrong checksum", "gzip", flipped(gzip, gzip.length - 6), "gzip stream is damaged"],
+  ["gzip with text behind it", "gzip", Buffer.concat([gzip, Buffer.from("text")]), "gzip stream"],
+  [
+    "gzip with text behind its padding",
+    "gzip",
+    Buffer.concat([gzip, endlessZeroes, Buffer.from("text")]),
+    "garbage follows",
+  ],
+  ["zstd as gzip", "gzip", zstd, "gzip stream is damaged"],
+  ["zstd cut off by one byte", "zstd", zstd.subarray(0, -1), "zstd stream is truncated"],
+  ["zstd cut off in its middle", "zstd", zstd.subarray(0, zstd.length >> 1), "zstd stream is truncated"],
+  ["zstd cut off in its checksum", "zstd", checked.subarray(0, -2), "zstd stream is truncated"],
+  ["zstd cut off in its second frame", "zstd", Buffer.concat([zstd, zstd.subarray(0, 3)]), "zstd stream is truncated"],
+  ["an empty blob as zstd", "zstd", Buffer.alloc(0), "zstd stream is truncated"],
+  ["zstd with a wrong checksum", "zstd", flipped(checked, checked.length - 2), "zstd stream is damaged"],
+  ["zstd with text behind it", "zstd", Buffer.concat([zstd, Buffer.from("text")]), "garbage follows the zstd stream"],
+  ["gzip as zstd", "zstd", gzip, "not a zstd stream"],
+];
+
+function flipped(bytes: Uint8Array, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[at] = (copy[at] ?? 0) ^ 0x10;
+  return copy;
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    () => "nothing failed",
+    (reason: unknown) => reason,
+  );
+  if (!isSnapmillError(error, "invalid_argument")) throw error;
+  return error.message;
+}
+
+test("padding of many chunks is looked at to its end", async () => {
+  const padded = Buffer.concat([gzip, Buffer.alloc(9_000_000)]);
+  expect(await result(padded, "gzip")).toBe(sha256(content));
+  expect(await failureOf(result(Buffer.concat([padded, more]), "gzip"))).toContain("garbage follows");
+});
+
+for (const pieceBytes of [Number.POSITIVE_INFINITY, 4093]) {
+  describe(`in ${pieceBytes === 4093 ? "small pieces" : "whole chunks"}`, () => {
+    for (const [what, compression, bytes, expected] of whole) {
+      test(`${what} comes out whole`, async () => {
+        expect(await result(bytes, compression, pieceBytes)).toBe(sha256(expected));
+      });
+    }
+    for (const [what, compression, bytes, reason] of broken) {
+      test(`${what} is refused`, async () => {
+        expect(await failureOf(result(bytes, compression, pieceBytes))).toContain(reason);
+      });
+    }
+  });
+}
+
+test("every cut of a zstd stream is noticed", async () => {
+  const short = zstdCompressSync(more);
+  for (let length = 0; length < short.length; length++) {
+    expect(await failureOf(result(short.subarray(0, length), "zstd"))).toContain("zstd stream is truncated");
+  }
+});
+
+test("a file that is shorter than its blob is refused with both lengths", async () => {
+  const path = join(directory, "short");
+  await writeFile(path, content);
+  const blob = new BlobReader({ path, offsetBytes: 1, lengthBytes: content.length });
+  const reading = (async () => {
+    for await (const chunk of decompress(blob.chunks(), "none")) expect(chunk.length).toBeGreaterThan(0);
+  })();
+  expect(await failureOf(reading)).toContain(`${content.length - 1} of ${content.length} bytes`);
+});
+
+/** Whether this process has the file open. */
+function isOpen(path: string): boolean {
+  return readdirSync("/proc/self/fd").some((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`) === path;
+    } catch {
+      // The descriptor of the listing itself is gone again.
+      return false;
+    }
+  });
+}
+
+test("a reader that stops half-way closes the file", async () => {
+  const path = join(directory, "stopped");
+  await writeFile(path, gzip);
+  const blob = new BlobReader({ path, offsetBytes: 0, lengthBytes: gzip.length });
+  for await (const chunk of decompress(blob.chunks(), "gzip")) {
+    expect(chunk.length).toBeGreaterThan(0);
+    expect(isOpen(path)).toBe(true);
+    break;
+  }
+  expect(isOpen(path)).toBe(false);
+});

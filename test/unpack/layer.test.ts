@@ -1,0 +1,208 @@
+// Room: test. Owns the way of one layer onto a device: what is there afterwards, and what is said when it cannot be.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdir, mkdtemp, open as openFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isSnapmillError, type SnapmillError } from "../../src/domain/errors.ts";
+import { runCommand } from "../../src/system/commands.ts";
+import { attachLoop, type LoopDevice } from "../../src/system/loop.ts";
+import { mountAt, unmount } from "../../src/system/mounts.ts";
+import { applyLayer } from "../../src/unpack/layer.ts";
+import type { ApplyRequest } from "../../src/unpack/protocol.ts";
+import { blobForms } from "../support/images.ts";
+import { tar } from "../support/tar.ts";
+import { directory as dir, file, opaque, whiteout } from "../support/tar-entries.ts";
+import { describeTree, type Tree } from "../support/trees.ts";
+import { requestFor } from "./requests.ts";
+import { makeExt4 } from "./scratch.ts";
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "snapmill-layer-"));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+async function device(sizeBytes = 64 * 2 ** 20, options: { fsType?: "ext4" | "xfs" } = {}): Promise<LoopDevice> {
+  const path = join(directory, crypto.randomUUID());
+  if (options.fsType === "xfs") {
+    await writeFile(path, "");
+    await runCommand("truncate", ["-s", String(sizeBytes), path]);
+    await runCommand("mkfs.xfs", ["-q", path]);
+  } else await makeExt4(path, sizeBytes);
+  return attachLoop(path, { autoClear: false });
+}
+
+/** What is on the device, seen through a mount of its own. */
+async function contentOf(path: string, fsType: "ext4" | "xfs" = "ext4"): Promise<Tree> {
+  const mounted = await mkdtemp(join(directory, "mounted-"));
+  await mountAt(path, mounted, fsType, ["ro"]);
+  try {
+    return new Map([...describeTree(mounted)].filter(([name]) => name !== "lost+found"));
+  } finally {
+    await unmount(mounted);
+  }
+}
+
+/** Free for anyone: not mounted, not held. */
+async function isFree(path: string): Promise<boolean> {
+  const exclusive = 0o200;
+  try {
+    await (await openFile(path, exclusive)).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function failureOf(request: ApplyRequest): Promise<SnapmillError> {
+  try {
+    await applyLayer(request, () => undefined);
+  } catch (error) {
+    if (isSnapmillError(error)) return error;
+    throw error;
+  }
+  throw new Error("the layer was applied");
+}
+
+const base = tar([
+  dir("d", { mtimeNs: 7n }),
+  file("d/a", "a"),
+  file("d/b", Buffer.alloc(300_000, "b")),
+  file("etc/conf", "1"),
+]);
+
+describe("a layer", () => {
+  for (const form of blobForms) {
+    test(`stored as ${form} is on the device when it is applied, and the device is free`, async () => {
+      await using loop = await device();
+      const seen: number[] = [];
+      const request = await requestFor(directory, loop.path, base, form);
+      const applied = await applyLayer(request, (readBytes) => seen.push(readBytes));
+      expect(applied).toEqual({ bytes: base.length, entries: 4 });
+      expect(seen.at(-1)).toBe(request.blob.lengthBytes);
+      expect(await isFree(loop.path)).toBe(true);
+      expect([...(await contentOf(loop.path)).keys()]).toEqual(["", "d", "d/a", "d/b", "etc", "etc/conf"]);
+    });
+  }
+
+  test("changes what the layers below it left on the device", async () => {
+    await using loop = await device();
+    await applyLayer(await requestFor(directory, loop.path, base), () => undefined);
+    const upper = tar([whiteout("d/a"), opaque("etc"), file("etc/new", "2")]);
+    await applyLayer(await requestFor(directory, loop.path, upper), () => undefined);
+    const tree = await contentOf(loop.path);
+    expect([...tree.keys()]).toEqual(["", "d", "d/b", "etc", "etc/new"]);
+    expect(tree.get("d")?.["mtimeNs"]).toBe("7");
+  });
+
+  test("goes onto xfs too", async () => {
+    await using loop = await device(400 * 2 ** 20, { fsType: "xfs" });
+    await applyLayer(
+      { ...(await requestFor(directory, loop.path, base)), fsType: "xfs", mountOptions: ["nouuid"] },
+      () => undefined,
+    );
+    expect([...(await contentOf(loop.path, "xfs")).keys()]).toContain("etc/conf");
+  });
+
+  test("may be part of a larger file", async () => {
+    await using loop = await device();
+    const request = await requestFor(directory, loop.path, base, "gzip", { before: 1000, behind: 77 });
+    await applyLayer(request, () => undefined);
+    expect([...(await contentOf(loop.path)).keys()]).toContain("d/b");
+  });
+});
+
+describe("a layer that is not what it should be is refused, and the device is free again", () => {
+  const other = `sha256:${"0".repeat(64)}`;
+
+  test("when its digest is another", async () => {
+    await using loop = await device();
+    const request = await requestFor(directory, loop.path, base, "gzip");
+    const failure = await failureOf({ ...request, digest: other as ApplyRequest["digest"] });
+    expect(failure.code).toBe("invalid_argument");
+    expect(failure.message).toBe(`the layer's digest does not match: expected ${other}, got ${request.digest}`);
+    expect(await isFree(loop.path)).toBe(true);
+  });
+
+  test("when its diff ID is another", async () => {
+    await using loop = await device();
+    const request = await requestFor(directory, loop.path, base, "zstd");
+    const failure = await failureOf({ ...request, diffId: other as ApplyRequest["diffId"] });
+    expect(failure.message).toBe(`the layer's diff ID does not match: expected ${other}, got ${request.diffId}`);
+    expect(await isFree(loop.path)).toBe(true);
+  });
+
+  test("when bytes behind its end marker were changed", async () => {
+    await using loop = await device();
+    const padded = Buffer.concat([base, Buffer.alloc(2048)]);
+    const request = await requestFor(directory, loop.path, padded);
+    padded[padded.length - 1] = 1;
+    await writeFile(request.blob.path, padded);
+    expect((await failureOf(request)).message).toContain("digest does not match");
+  });
+
+  test("when it is truncated, hostile or no tar at all", async () => {
+    await using loop = await device();
+    for (const [bytes, reason] of [
+      [base.subarray(0, 512 * 3 + 1), "truncated"],
+      [tar([file("d/.wh...", "")]), "whiteout"],
+      [Buffer.alloc(4096, "no tar"), "not a tar header"],
+    ] as const) {
+      const failure = await failureOf(await requestFor(directory, loop.path, bytes, "gzip"));
+      expect([failure.code, failure.message.includes(reason)]).toEqual(["invalid_argument", true]);
+      expect(await isFree(loop.path)).toBe(true);
+    }
+  });
+});
+
+describe("a layer without room is refused as resource_exhausted, and the device is free again", () => {
+  const large = tar(Array.from({ length: 40 }, (_, index) => file(`f${index}`, Buffer.alloc(2 ** 20, index + 1))));
+
+  test("when the file system has no blocks left", async () => {
+    await using loop = await device(16 * 2 ** 20);
+    const failure = await failureOf(await requestFor(directory, loop.path, large, "zstd"));
+    expect(failure.code).toBe("resource_exhausted");
+    expect(failure.message).toContain("does not fit");
+    expect(await isFree(loop.path)).toBe(true);
+  });
+
+  test("when the file system has no inodes left", async () => {
+    await using loop = await device(8 * 2 ** 20);
+    const many = tar(Array.from({ length: 5000 }, (_, index) => file(`f${index}`)));
+    expect((await failureOf(await requestFor(directory, loop.path, many, "gzip"))).code).toBe("resource_exhausted");
+    expect(await isFree(loop.path)).toBe(true);
+  });
+
+  test("when what lies under the device runs full: syncfs says it, not a later reader", async () => {
+    const host = await mkdtemp(join(directory, "host-"));
+    await mkdir(join(host, "tmpfs"));
+    await mountAt("none", join(host, "tmpfs"), "tmpfs", ["size=12m"]);
+    try {
+      const sparse = join(host, "tmpfs", "device");
+      await makeExt4(sparse, 128 * 2 ** 20);
+      await using loop = await attachLoop(sparse);
+      const request = await requestFor(directory, loop.path, large);
+      const unguarded = await failureOf(request);
+      expect(["resource_exhausted", "internal"]).toContain(unguarded.code);
+      const spaceGuard = { path: join(host, "tmpfs"), minFreeBytes: 2 ** 20 };
+      expect((await failureOf({ ...request, spaceGuard })).code).toBe("resource_exhausted");
+      expect(await isFree(loop.path)).toBe(true);
+    } finally {
+      await unmount(join(host, "tmpfs"));
+    }
+  });
+
+  test("when the guarded space is below its limit, before anything is mounted", async () => {
+    const spaceGuard = { path: directory, minFreeBytes: 2 ** 52 };
+    const request = await requestFor(directory, "/dev/null", base);
+    const failure = await failureOf({ ...request, spaceGuard });
+    expect(failure.code).toBe("resource_exhausted");
+    expect(failure.message).toContain(directory);
+  });
+});
+
+test("a device that cannot be mounted is named", async () => {
+  const request = await requestFor(directory, join(directory, "missing"), base);
+  expect(applyLayer(request, () => undefined)).rejects.toThrow("missing");
+  expect((await stat(request.blob.path)).size).toBe(base.length);
+});

@@ -1,0 +1,199 @@
+// Room: test. Owns the writer process and its parent's handle: what happens when either side dies, waits or is told to.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { childEnvironment } from "../../src/config.ts";
+import type { FaultPoint } from "../../src/system/faults.ts";
+import { attachLoop } from "../../src/system/loop.ts";
+import type { ApplyRequest } from "../../src/unpack/protocol.ts";
+import { startWriter, type Writer } from "../../src/unpack/writer.ts";
+import { tar } from "../support/tar.ts";
+import { file } from "../support/tar-entries.ts";
+import { requestFor } from "./requests.ts";
+import { makeExt4 } from "./scratch.ts";
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "snapmill-writer-"));
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+const small = tar([file("a", "a"), file("b", Buffer.alloc(100_000, "b"))]);
+const large = tar(Array.from({ length: 60 }, (_, index) => file(`f${index}`, Buffer.alloc(2 ** 20, index))));
+
+async function device() {
+  const path = join(directory, crypto.randomUUID());
+  await makeExt4(path, 128 * 2 ** 20);
+  return attachLoop(path);
+}
+
+const environment = (fault?: string) => childEnvironment({ SNAPMILL_FAULT: fault });
+
+/** Children of this process that run a writer, found without its help. */
+function writerPids(): number[] {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "latin1").split(" ");
+  return children.map(Number).filter((pid) => pid > 0 && commandLine(pid).includes("workers/writer.ts"));
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+/** What a dead writer leaves: no mount. A mounted or held device cannot be opened exclusively. */
+async function expectFree(path: string): Promise<void> {
+  const exclusive = 0o200;
+  await (await open(path, exclusive)).close();
+}
+
+const rejection = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => "it succeeded",
+    (error: unknown) => error,
+  );
+
+async function apply(writer: Writer, request: ApplyRequest) {
+  const applied = await writer.apply(request);
+  await expectFree(request.devicePath);
+  return applied;
+}
+
+describe("a writer", () => {
+  test("applies one layer after the other in one process, and ends with its handle", async () => {
+    await using loop = await device();
+    const writer = startWriter({ environment: environment() });
+    expect(await apply(writer, await requestFor(directory, loop.path, small))).toEqual({
+      bytes: small.length,
+      entries: 2,
+    });
+    const pids = writerPids();
+    expect(pids).toHaveLength(1);
+    expect(await apply(writer, await requestFor(directory, loop.path, large, "gzip"))).toMatchObject({ entries: 60 });
+    expect(writerPids()).toEqual(pids);
+    await writer[Symbol.asyncDispose]();
+    expect(writerPids()).toEqual([]);
+  });
+
+  test("goes on after a layer that was refused", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment() });
+    const hostile = await requestFor(directory, loop.path, tar([file(".wh...")]));
+    const failure = await rejection(writer.apply(hostile));
+    expect(failure).toMatchObject({ code: "invalid_argument" });
+    expect(String(failure)).toContain("whiteout");
+    const pids = writerPids();
+    await apply(writer, await requestFor(directory, loop.path, small));
+    expect(writerPids()).toEqual(pids);
+  });
+
+  test("reports progress that grows, up to the blob's size", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment() });
+    const request = await requestFor(directory, loop.path, large);
+    const seen: number[] = [];
+    await writer.apply(request, { onProgress: (readBytes) => seen.push(readBytes) });
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    expect(seen.every((bytes) => bytes > 0 && bytes <= request.blob.lengthBytes)).toBe(true);
+  });
+
+  test("takes one request at a time", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment() });
+    const request = await requestFor(directory, loop.path, small);
+    const first = writer.apply(request);
+    expect(String(await rejection(writer.apply(request)))).toContain("one layer at a time");
+    expect(await first).toMatchObject({ entries: 2 });
+  });
+
+  test("ends by itself when its stdin ends", async () => {
+    const child = Bun.spawn([process.execPath, "workers/writer.ts"], { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    await child.stdin.end();
+    expect(await child.exited).toBe(0);
+    expect(await new Response(child.stdout).text()).toBe('{"type":"ready"}\n');
+    expect(await new Response(child.stderr).text()).toBe("");
+  });
+
+  test("answers nonsense with a failure and goes on", async () => {
+    const child = Bun.spawn([process.execPath, "workers/writer.ts"], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    await child.stdin.write("nonsense\n{}\n");
+    await child.stdin.end();
+    expect(await child.exited).toBe(0);
+    const lines = (await new Response(child.stdout).text()).trim().split("\n");
+    expect(lines.map((line): unknown => (JSON.parse(line) as { type: unknown }).type)).toEqual([
+      "ready",
+      "failed",
+      "failed",
+    ]);
+  });
+});
+
+describe("a writer that dies", () => {
+  const points: readonly FaultPoint[] = ["writer.mounted", "writer.half", "writer.synced", "writer.unmounted"];
+  for (const point of points) {
+    test(`at ${point} is reported as aborted, leaves no mount, and the next request starts another`, async () => {
+      const marker = join(directory, crypto.randomUUID());
+      await writeFile(marker, "");
+      await using loop = await device();
+      await using writer = startWriter({ environment: environment(`${point}@${marker}`) });
+      const request = await requestFor(directory, loop.path, small, "zstd");
+      const failure = await rejection(writer.apply(request));
+      expect(failure).toMatchObject({ code: "aborted" });
+      expect(String(failure)).toContain("the writer process was killed by SIGKILL");
+      expect(existsSync(marker)).toBe(false);
+      await expectFree(loop.path);
+      expect(await apply(writer, request)).toMatchObject({ entries: 2 });
+    });
+  }
+
+  test("between two requests is replaced", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment() });
+    const request = await requestFor(directory, loop.path, small);
+    await apply(writer, request);
+    const [pid = 0] = writerPids();
+    process.kill(pid, "SIGKILL");
+    const failure = await rejection(writer.apply(request));
+    if (failure !== "it succeeded") expect(failure).toMatchObject({ code: "aborted" });
+    expect(await apply(writer, request)).toMatchObject({ entries: 2 });
+  });
+
+  test("in words says them in the error", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: { ...environment(), SNAPMILL_FAULT: "no such point@x" } });
+    const failure = await rejection(writer.apply(await requestFor(directory, loop.path, small)));
+    expect(failure).toMatchObject({ code: "aborted" });
+    expect(String(failure)).toContain("unknown fault point");
+  });
+});
+
+describe("a signal", () => {
+  test("kills the writer in the middle of a layer; the next request starts another", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment() });
+    const request = await requestFor(directory, loop.path, large);
+    const stop = new AbortController();
+    const applying = rejection(writer.apply(request, { signal: stop.signal, onProgress: () => stop.abort() }));
+    expect(await applying).toMatchObject({ code: "aborted" });
+    expect(writerPids()).toEqual([]);
+    await expectFree(loop.path);
+    expect(await apply(writer, request)).toMatchObject({ entries: 60 });
+  });
+
+  test("that has come already starts nothing", async () => {
+    await using writer = startWriter({ environment: environment() });
+    const request = await requestFor(directory, "/dev/null", small);
+    const failure = await rejection(writer.apply(request, { signal: AbortSignal.abort(new Error("enough")) }));
+    expect(String(failure)).toContain("enough");
+    expect(writerPids()).toEqual([]);
+  });
+});
