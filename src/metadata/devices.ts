@@ -63,6 +63,14 @@ const prepared = statements((handle) => ({
     .delete(freeDeviceIds)
     .where(eq(freeDeviceIds.deviceId, sql.placeholder("deviceId")))
     .prepare(),
+  drop: handle
+    .delete(devices)
+    .where(eq(devices.number, sql.placeholder("number")))
+    .prepare(),
+  giveBack: handle
+    .insert(freeDeviceIds)
+    .values({ deviceId: sql.placeholder("deviceId") })
+    .prepare(),
   largestUsed: handle
     .select({ deviceId: devices.deviceId })
     .from(devices)
@@ -148,9 +156,9 @@ export function retireDevice(database: Database, number: number): void {
 }
 
 /** Forgets a device whose deletion from the pool was confirmed: its ID may be used again, its name never. */
-export function dropDevice(database: Database, device: DeviceRecord): void {
-  database.drizzle.delete(devices).where(eq(devices.number, device.number)).run();
-  database.drizzle.insert(freeDeviceIds).values({ deviceId: device.deviceId }).run();
+export function dropDevice(database: Database, { number, deviceId: freed }: DeviceRecord): void {
+  prepared(database).drop.run({ number });
+  prepared(database).giveBack.run({ deviceId: freed });
 }
 
 /** Whether some device is in the hands of this operation. */

@@ -1,4 +1,4 @@
-// Room: metadata. Owns the records of snapshots and their labels: how they are read and written one at a time.
+// Room: metadata. Owns the records of snapshots: how they are read, one at a time.
 import { and, eq, getTableColumns, ne, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
@@ -7,7 +7,7 @@ import type { Labels, Mount, Snapshot, Usage } from "../domain/snapshots.ts";
 import { mountOptions } from "../system/filesystems.ts";
 import { type Database, readConsistently, statements } from "./database.ts";
 import { type DeviceRecord, findDevice } from "./devices.ts";
-import { labels, snapshots } from "./schema.ts";
+import { snapshots } from "./schema.ts";
 
 /** A snapshot as it is recorded: what every reader sees, and the rows that it is tied to. */
 export interface SnapshotRecord extends Snapshot {
@@ -71,36 +71,11 @@ const prepared = statements((handle) => ({
     .from(snapshots)
     .where(eq(snapshots.number, sql.placeholder("number")))
     .prepare(),
-  insert: handle
-    .insert(snapshots)
-    .values({
-      scope: sql.placeholder("scope"),
-      key: sql.placeholder("key"),
-      kind: sql.placeholder("kind"),
-      parent: sql.placeholder("parent"),
-      device: sql.placeholder("device"),
-      usedBytes: sql.placeholder("usedBytes"),
-      createdAtMs: sql.placeholder("nowMs"),
-      updatedAtMs: sql.placeholder("nowMs"),
-    })
-    .returning({ number: snapshots.number })
-    .prepare(),
-  touch: handle
-    .update(snapshots)
-    .set({ updatedAtMs: sql`${sql.placeholder("nowMs")}` })
-    .where(eq(snapshots.number, sql.placeholder("number")))
-    .prepare(),
-  insertLabel: handle
-    .insert(labels)
-    .values({
-      snapshot: sql.placeholder("snapshot"),
-      name: sql.placeholder("name"),
-      value: sql.placeholder("value"),
-    })
-    .prepare(),
-  dropLabels: handle
-    .delete(labels)
-    .where(eq(labels.snapshot, sql.placeholder("snapshot")))
+  onDevice: handle
+    .select(snapshotColumns)
+    .from(snapshots)
+    .leftJoin(parents, eq(parents.number, snapshots.parent))
+    .where(eq(snapshots.device, sql.placeholder("device")))
     .prepare(),
 }));
 
@@ -187,78 +162,6 @@ export const childOf = (database: Database, snapshot: SnapshotRecord): SnapshotK
 export const sharesDevice = (database: Database, snapshot: SnapshotRecord): boolean =>
   prepared(database).sharer.get({ number: snapshot.number, device: snapshot.deviceNumber }) !== undefined;
 
-export interface NewSnapshot {
-  readonly scope: Scope;
-  readonly key: SnapshotKey;
-  readonly kind: "active" | "view";
-  readonly parentNumber: number | undefined;
-  readonly deviceNumber: number;
-  readonly labels: Labels;
-}
-
-export function insertSnapshot(database: Database, snapshot: NewSnapshot): void {
-  const { scope, key, kind } = snapshot;
-  const row = prepared(database).insert.get({
-    scope,
-    key,
-    kind,
-    parent: snapshot.parentNumber ?? null,
-    device: snapshot.deviceNumber,
-    usedBytes: null,
-    nowMs: Date.now(),
-  });
-  insertLabels(database, row.number, snapshot.labels);
-}
-
-export interface Commit {
-  readonly name: SnapshotKey;
-  readonly deviceNumber: number;
-  readonly usedBytes: number;
-  readonly labels: Labels;
-}
-
-/** Makes an active snapshot a committed one: new name, labels and times. */
-export function commitSnapshot(database: Database, snapshot: SnapshotRecord, commit: Commit): void {
-  const nowMs = Date.now();
-  database.drizzle
-    .update(snapshots)
-    .set({
-      key: commit.name,
-      kind: "committed",
-      device: commit.deviceNumber,
-      usedBytes: commit.usedBytes,
-      createdAtMs: nowMs,
-      updatedAtMs: nowMs,
-    })
-    .where(eq(snapshots.number, snapshot.number))
-    .run();
-  prepared(database).dropLabels.run({ snapshot: snapshot.number });
-  insertLabels(database, snapshot.number, commit.labels);
-}
-
-/** Replaces a snapshot's labels and moves its time of update on, to the one that it returns. */
-export function replaceLabels(database: Database, snapshot: SnapshotRecord, replacement: Labels): number {
-  const nowMs = Date.now();
-  prepared(database).touch.run({ number: snapshot.number, nowMs });
-  prepared(database).dropLabels.run({ snapshot: snapshot.number });
-  insertLabels(database, snapshot.number, replacement);
-  return nowMs;
-}
-
-function insertLabels(database: Database, snapshot: number, added: Labels): void {
-  for (const [name, value] of Object.entries(added)) prepared(database).insertLabel.run({ snapshot, name, value });
-}
-
-export function dropSnapshot(database: Database, snapshot: SnapshotRecord): void {
-  database.drizzle.delete(snapshots).where(eq(snapshots.number, snapshot.number)).run();
-}
-
 /** The snapshots that a device holds: one, unless several scopes share it. */
 export const snapshotsOn = (database: Database, deviceNumber: number): SnapshotRecord[] =>
-  database.drizzle
-    .select(snapshotColumns)
-    .from(snapshots)
-    .leftJoin(parents, eq(parents.number, snapshots.parent))
-    .where(eq(snapshots.device, deviceNumber))
-    .all()
-    .map(toSnapshotRecord);
+  prepared(database).onDevice.all({ device: deviceNumber }).map(toSnapshotRecord);

@@ -5,13 +5,8 @@ import { checkLabels, type Labels, labelNames } from "../domain/snapshots.ts";
 import { withoutEmpty } from "../domain/update-mask.ts";
 import { transact } from "../metadata/database.ts";
 import { type DeviceRecord, insertDevice, retireDevice, setDeviceState } from "../metadata/devices.ts";
-import {
-  commitSnapshot,
-  deviceUnder,
-  findSnapshot,
-  lookUpSnapshot,
-  type SnapshotRecord,
-} from "../metadata/snapshots.ts";
+import { commitSnapshot } from "../metadata/snapshot-changes.ts";
+import { deviceUnder, findSnapshot, lookUpSnapshot, type SnapshotRecord } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
 import { deactivateUnlessBusy, recordTakenBack, takeBack } from "./take-down.ts";

@@ -4,14 +4,8 @@ import type { OperationId, Scope, SnapshotKey } from "../domain/identifiers.ts";
 import { checkLabels, type Labels, labelNames, type Mount } from "../domain/snapshots.ts";
 import { withoutEmpty } from "../domain/update-mask.ts";
 import { type DeviceRecord, insertDevice, setDeviceState } from "../metadata/devices.ts";
-import {
-  deviceUnder,
-  findSnapshot,
-  insertSnapshot,
-  lookUpSnapshot,
-  mountOf,
-  type SnapshotRecord,
-} from "../metadata/snapshots.ts";
+import { insertSnapshot } from "../metadata/snapshot-changes.ts";
+import { deviceUnder, findSnapshot, lookUpSnapshot, mountOf, type SnapshotRecord } from "../metadata/snapshots.ts";
 import { growFileSystem } from "../system/filesystems.ts";
 import type { Context } from "./context.ts";
 import { deviceSizeFor } from "./device-size.ts";

@@ -5,7 +5,8 @@ import { transact } from "../metadata/database.ts";
 import { type DeviceRecord, dropDevice, retireDevice, setDeviceState } from "../metadata/devices.ts";
 import { forgetImagesOf } from "../metadata/images.ts";
 import { settleInterrupted } from "../metadata/journal.ts";
-import { dropSnapshot, snapshotsOn } from "../metadata/snapshots.ts";
+import { dropSnapshot } from "../metadata/snapshot-changes.ts";
+import { snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 
 /** Deactivates a device unless someone uses it; whether it is inactive now. */

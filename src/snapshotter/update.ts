@@ -2,7 +2,8 @@
 import type { OperationId, Scope, SnapshotKey } from "../domain/identifiers.ts";
 import type { Labels, Snapshot } from "../domain/snapshots.ts";
 import { updateLabels } from "../domain/update-mask.ts";
-import { findSnapshot, replaceLabels } from "../metadata/snapshots.ts";
+import { replaceLabels } from "../metadata/snapshot-changes.ts";
+import { findSnapshot } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import type { MetadataOperation } from "./operations.ts";
 

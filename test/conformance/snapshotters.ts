@@ -1,37 +1,34 @@
 // Owns what every snapshotter must do: one suite over real devices and mounts, that runs on any driver.
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import {
-  chmodSync,
-  chownSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FsType } from "../../src/domain/devices.ts";
 import { freshOperationId, snapshotKey } from "../../src/domain/identifiers.ts";
 import { labelNames } from "../../src/domain/snapshots.ts";
-import { anything, describeTree, diffTrees, type Tree } from "../support/trees.ts";
+import { describeTree } from "../support/trees.ts";
+import { all, type Change, directory, removeAll, write } from "./changes.ts";
 import { inconsistencies } from "./consistency.ts";
+import { describeContents } from "./snapshotter-contents.ts";
 import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./stage.ts";
 
-type Change = (root: string) => unknown;
+export interface SuiteOptions {
+  readonly fsType?: FsType;
+  /** How high the tower of layers is that is compared with a flat copy. Default: 128, the most an image may have. */
+  readonly layers?: number;
+}
 
 /** Runs the suite. One pool serves all tests: each has a scope of its own, and leaves the pool consistent. */
-export function describeSnapshotter(title: string, ground: Ground, fsType: FsType = "ext4"): void {
+export function describeSnapshotter(title: string, ground: Ground, options: SuiteOptions = {}): void {
+  const { fsType = "ext4", layers = 128 } = options;
   describe(title, () => {
     setDefaultTimeout(120_000);
-    let directory: string;
+    let home: string;
     let stage: Stage;
     beforeAll(async () => {
-      directory = await mkdtemp(join(tmpdir(), "snapmill-snapshotter-"));
-      stage = await openStage(ground, { directory, fsType });
+      home = await mkdtemp(join(tmpdir(), "snapmill-snapshotter-"));
+      stage = await openStage(ground, { directory: home, fsType });
     });
     afterEach(async () => {
       await stage.snapshotter.cleanup(freshOperationId());
@@ -39,31 +36,16 @@ export function describeSnapshotter(title: string, ground: Ground, fsType: FsTyp
     });
     afterAll(async () => {
       await stage[Symbol.asyncDispose]();
-      await rm(directory, { recursive: true, force: true });
+      await rm(home, { recursive: true, force: true });
     });
     const newClient = () => new Client(stage);
     describeLifeCycle(newClient);
     describeRules(newClient);
-    describeContents(newClient);
+    describeContents(newClient, layers);
     describeSpace(newClient, () => stage);
     describeRepetition(newClient, () => stage);
   });
 }
-
-const write = (path: string, content: string, mode = 0o644): Change => {
-  return (root) => writeFileSync(join(root, path), content, { mode });
-};
-const directory = (path: string, mode = 0o755): Change => {
-  return (root) => mkdirSync(join(root, path), { mode });
-};
-const removeAll = (path: string): Change => {
-  return (root) => rmSync(join(root, path), { recursive: true });
-};
-const all = (...changes: Change[]): Change => {
-  return async (root) => {
-    for (const change of changes) await change(root);
-  };
-};
 
 function describeLifeCycle(newClient: () => Client): void {
   test("a snapshot is prepared, mounted, committed while mounted, built upon, seen and removed", async () => {
@@ -237,70 +219,6 @@ function describeRules(newClient: () => Client): void {
     expect(client.walk("name==nothing")).toEqual([]);
   });
 }
-
-function describeContents(newClient: () => Client): void {
-  const base = all(
-    directory("dir1", 0o700),
-    write("dir1/f1", "Hello"),
-    directory("dir2"),
-    write("dir2/f2", "..."),
-    write("foo", "foo", 0o755),
-    write("foobar", "foobar"),
-  );
-  const cases: readonly (readonly [string, readonly Change[]])[] = [
-    ["updated files", [write("foo", "changed"), write("dir2/f2", "longer than before"), write("foo", "again")]],
-    ["a directory removed from below", [removeAll("dir2"), all(directory("dir2"), write("dir2/new", "new"))]],
-    ["changed owners", [(root) => chownSync(join(root, "foo"), 1, 2), (root) => chownSync(join(root, "dir1"), 3, 4)]],
-    ["a directory's permission", [(root) => chmodSync(join(root, "dir2"), 0o1777), (root) => chmodSync(root, 0o711)]],
-    ["deleted files", [removeAll("foobar"), () => undefined]],
-    [
-      "moved files",
-      [all(directory("dir3"), (root) => renameSync(join(root, "dir1/f1"), join(root, "dir3/f1")), removeAll("dir1"))],
-    ],
-    ["hard links", [(root) => linkSync(join(root, "foo"), join(root, "dir2/link")), removeAll("foo")]],
-    [
-      "renamed directories",
-      [(root) => renameSync(join(root, "dir1"), join(root, "renamed")), write("renamed/f1", "x")],
-    ],
-  ];
-
-  test.each(cases)("layers with %s show the same as a flat copy", async (_title, changes) => {
-    await compareWithFlatCopy(newClient(), [base, ...changes]);
-  });
-
-  test("128 layers show the same as a flat copy", async () => {
-    const layers = Array.from({ length: 128 }, (_, index) =>
-      all(
-        write(`layer ${index}`, `content of ${index}`),
-        write("every", `${index}`),
-        index % 3 === 2 ? removeAll(`layer ${index - 1}`) : () => undefined,
-      ),
-    );
-    const client = newClient();
-    await compareWithFlatCopy(client, layers);
-    for (const name of client.walk().sort((left, right) => serialOf(right) - serialOf(left))) await client.remove(name);
-  });
-}
-
-const serialOf = (name: string) => Number(name.split(" ")[1]);
-
-async function compareWithFlatCopy(client: Client, changes: readonly Change[]): Promise<void> {
-  const flat = await mkdtemp(join(tmpdir(), "snapmill-flat-"));
-  chmodSync(flat, 0o755);
-  try {
-    for (const [index, change] of changes.entries()) {
-      await change(flat);
-      await client.layer(`layer ${index}`, index === 0 ? undefined : `layer ${index - 1}`, change);
-    }
-    const expected = withoutTimes(describeTree(flat));
-    expect(diffTrees(expected, await client.seen(`layer ${changes.length - 1}`, describeTree))).toEqual([]);
-  } finally {
-    await rm(flat, { recursive: true });
-  }
-}
-
-const withoutTimes = (tree: Tree): Tree =>
-  new Map([...tree].map(([path, facts]) => [path, { ...facts, mtimeNs: anything }]));
 
 const fill = (path: string, bytes: number): Change => {
   return (root) =>

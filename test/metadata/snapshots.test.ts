@@ -3,16 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { type DeviceName, scope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { transact } from "../../src/metadata/database.ts";
 import { setDeviceState } from "../../src/metadata/devices.ts";
-import {
-  childOf,
-  deviceOf,
-  dropSnapshot,
-  findSnapshot,
-  mountsOf,
-  replaceLabels,
-  sharesDevice,
-  storedUsage,
-} from "../../src/metadata/snapshots.ts";
+import { dropSnapshot, replaceLabels } from "../../src/metadata/snapshot-changes.ts";
+import { childOf, deviceOf, findSnapshot, mountsOf, sharesDevice, storedUsage } from "../../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../../src/metadata/walk.ts";
 import { addActive, addCommitted, temporaryDatabase, testScope, thrownBy } from "./support.ts";
 

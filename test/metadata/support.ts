@@ -7,7 +7,8 @@ import type { Labels } from "../../src/domain/snapshots.ts";
 import { type Database, openDatabase } from "../../src/metadata/database.ts";
 import { insertDevice, setDeviceState } from "../../src/metadata/devices.ts";
 import { takePoolOver } from "../../src/metadata/pool.ts";
-import { commitSnapshot, findSnapshot, insertSnapshot, type SnapshotRecord } from "../../src/metadata/snapshots.ts";
+import { commitSnapshot, insertSnapshot } from "../../src/metadata/snapshot-changes.ts";
+import { findSnapshot, type SnapshotRecord } from "../../src/metadata/snapshots.ts";
 
 export const anOperation = freshOperationId;
 export const testScope = scope("test");
