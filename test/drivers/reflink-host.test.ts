@@ -171,6 +171,38 @@ describe("the reflink driver and what it finds on the host", () => {
     expect(await readdir(ground.options.poolDir)).toEqual([]);
   });
 
+  test("when the host under the pool's file is full, flush says so, and after making room there all goes on", async () => {
+    const small = join(ground.dir, "small");
+    await mkdir(small);
+    await mountAt("none", small, "tmpfs", ["size=200m"]);
+    const ballast = join(small, "ballast");
+    await writeFile(ballast, Buffer.alloc(40 * mebibyte, 1));
+    const driver = createReflinkDriver({ ...ground.options, poolDir: join(small, "pool"), minHostFreeBytes: mebibyte });
+    try {
+      await driver.open();
+      const kept = { ...device(1), sizeBytes: 8 * mebibyte };
+      await driver.create(kept);
+      await driver.activate(kept);
+      await writeFile(driver.devicePath(kept.deviceName), "kept");
+      await driver.flush(kept);
+
+      const large = { ...device(2), sizeBytes: 256 * mebibyte };
+      await driver.create(large);
+      await driver.activate(large);
+      await writeFile(driver.devicePath(large.deviceName), Buffer.alloc(120 * mebibyte, 2));
+      await expect(driver.flush(large)).rejects.toMatchObject({ code: "resource_exhausted" });
+
+      await rm(ballast);
+      await driver.delete(large);
+      await driver.create(device(3));
+      await driver.flush(kept);
+      expect((await readFile(driver.devicePath(kept.deviceName))).subarray(0, 4).toString()).toBe("kept");
+      expect(await driver.close()).toEqual({ stillInUse: [] });
+    } finally {
+      await unmount(small);
+    }
+  });
+
   test("killed at any moment, a process leaves a pool that opens, lists and empties", async () => {
     const churn = join(import.meta.dir, "churn.ts");
     for (let round = 0; round < 6; round++) {
