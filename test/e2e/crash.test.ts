@@ -1,0 +1,110 @@
+// Kills the processes of an `unpack` with SIGKILL, at every fault point and at random times, and runs it again.
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import type { FaultPoint } from "../../src/system/faults.ts";
+import { faultPoints } from "../../src/system/faults.ts";
+import { temporaryDirectory } from "../support/directories.ts";
+import { writeImage } from "../support/images.ts";
+import { processesOf } from "../support/residue.ts";
+import { writeSmallImage } from "../support/small-image.ts";
+import { type Started, Station } from "../support/station.ts";
+import { file } from "../support/tar-entries.ts";
+import { describeTree, diffTrees } from "../support/trees.ts";
+
+setDefaultTimeout(120_000);
+
+const images = await temporaryDirectory();
+afterAll(() => images[Symbol.asyncDispose]());
+const small = await writeSmallImage(join(images.path, "small"));
+/** Its second layer is cut short: the snapshot prepared for it must be removed again. */
+const damaged = await writeImage(join(images.path, "damaged"), [
+  { content: [file("a", "below")] },
+  { content: [file("b", Buffer.alloc(400_000, "x"))], form: "none", damage: (blob) => blob.fill(1, 3000, 3100) },
+]);
+
+/** Reached only where something is taken back. */
+const removalPoints: readonly FaultPoint[] = ["remove.intended", "remove.deactivated", "remove.deleted"];
+const unpackPoints = faultPoints.filter((point) => !removalPoints.includes(point));
+
+/** The image is unpacked again, is what it should be, and nothing else is left. */
+async function expectVerifiedResult(station: Station): Promise<void> {
+  const image = await station.unpack(small.reference);
+  const differences = await station.inspect(image.snapshot, (root) => diffTrees(small.expected, describeTree(root)));
+  expect(differences).toEqual([]);
+  expect(station.residue()).toEqual([]);
+}
+
+test("an undisturbed unpack gives the expected content and leaves nothing", async () => {
+  using station = new Station();
+  await expectVerifiedResult(station);
+});
+
+describe("a process killed at a fault point: the unpack ends, and run again gives the verified result", () => {
+  test.each(unpackPoints)("%s", async (point) => {
+    using station = new Station();
+    await station.run(["unpack", small.reference], point);
+    expect(station.faultHappened).toBe(true);
+    await expectVerifiedResult(station);
+  });
+
+  test.each([...removalPoints])("%s, while a damaged layer is taken back", async (point) => {
+    using station = new Station();
+    await station.run(["unpack", damaged.reference], point);
+    expect(station.faultHappened).toBe(true);
+    const again = await station.run(["unpack", damaged.reference]);
+    expect(again.exitCode).toBe(1);
+    expect(again.stderr).toContain("layer 2 of 2");
+    await expectVerifiedResult(station);
+  });
+});
+
+const kinds = ["src/cli.ts", "redis-server", "workers/pool.ts", "workers/unpack.ts", "workers/writer.ts"] as const;
+
+/** A process of the station whose command line names `kind`, or undefined. */
+function findProcess(station: Station, started: Started, kind: (typeof kinds)[number]): number | undefined {
+  if (kind === "src/cli.ts") return started.pid;
+  const line = processesOf(station.directory).find((text) => text.includes(kind));
+  return line === undefined ? undefined : Number(line.split(" ")[1]?.replace(":", ""));
+}
+
+function kill(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(pid, "SIGKILL");
+  } catch {
+    // It was faster than we were.
+  }
+}
+
+/** xorshift: the same kills for the same seed. */
+function randomOf(seed: number): () => number {
+  let state = seed | 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+describe("a process killed at a random time", () => {
+  const seed = Number(Bun.env["SNAPMILL_TEST_SEED"] ?? Date.now() % 2 ** 31);
+  console.log(`random kills: seed ${seed}`);
+  const random = randomOf(seed);
+  const cases = Array.from({ length: 50 }, (_, index) => ({
+    title: `${index + 1} of 50 (seed ${seed})`,
+    kind: kinds[Math.floor(random() * kinds.length)] ?? "src/cli.ts",
+    afterMs: Math.floor(random() * 2_500),
+  }));
+
+  test.each(cases.map((one) => [one.title, one.kind, one.afterMs] as const))(
+    "%s: %s after %i ms",
+    async (_title, kind, afterMs) => {
+      using station = new Station();
+      const started = station.start(["unpack", small.reference]);
+      await Bun.sleep(afterMs);
+      kill(findProcess(station, started, kind));
+      await started.finished;
+      await expectVerifiedResult(station);
+    },
+  );
+});

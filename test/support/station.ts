@@ -1,0 +1,156 @@
+// Room: test. Owns a snapmill of a test's own: a state directory, the real program on it, and what it leaves behind.
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Config, childEnvironment, paths, readConfig } from "../../src/config.ts";
+import { ownScope, type SnapshotKey } from "../../src/domain/identifiers.ts";
+import { createDriver } from "../../src/drivers/open.ts";
+import type { UnpackedImage } from "../../src/jobs/contract.ts";
+import { openDatabase } from "../../src/metadata/database.ts";
+import { listDevices } from "../../src/metadata/devices.ts";
+import { pendingOutbox } from "../../src/metadata/outbox.ts";
+import { deviceOf } from "../../src/metadata/snapshots.ts";
+import { walkSnapshots } from "../../src/metadata/walk.ts";
+import { mountDetached } from "../../src/system/detached.ts";
+import type { FaultPoint } from "../../src/system/faults.ts";
+import { mountOptions } from "../../src/system/filesystems.ts";
+import { loopsBackedBelow, mountsBelow, processesOf, strayFiles } from "./residue.ts";
+
+const cli = join(import.meta.dir, "../../src/cli.ts");
+/** All that may lie in a state directory and a run directory when nothing runs. */
+const expectedState = /^(redis\/.*|http-token|pools\/[^/]+\/(metadata\.db(-wal|-shm)?|pool\.img))$/;
+
+export interface Finished {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Started {
+  readonly pid: number;
+  readonly finished: Promise<Finished>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Where a test's snapmill lives. Disposing of it deletes all its files; nothing may run on it any more. */
+export class Station implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), "snapmill-test-"));
+  readonly config: Config;
+  readonly #settings: Record<string, string>;
+
+  constructor(settings: Record<string, string> = {}) {
+    this.#settings = {
+      SNAPMILL_STATE_DIR: join(this.directory, "state"),
+      SNAPMILL_RUN_DIR: join(this.directory, "run"),
+      SNAPMILL_POOL_SIZE: "1GiB",
+      SNAPMILL_DEVICE_SIZE: "512MiB",
+      SNAPMILL_LOG_LEVEL: "warn",
+      REDIS_URL: "",
+      ...settings,
+    };
+    if (this.#settings["REDIS_URL"] === "") delete this.#settings["REDIS_URL"];
+    this.config = readConfig({}, this.#settings);
+    mkdirSync(this.config.stateDir);
+  }
+
+  /** Starts the command line. `fault`: the first process that reaches it kills itself. */
+  start(args: readonly string[], fault?: FaultPoint): Started {
+    const { REDIS_URL: _, ...inherited } = childEnvironment({});
+    const child = Bun.spawn([process.execPath, cli, ...args], {
+      env: { ...inherited, ...this.#settings, ...(fault && { SNAPMILL_FAULT: `${fault}@${this.#armed()}` }) },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const finished = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+    return {
+      pid: child.pid,
+      finished: finished.then(([stdout, stderr]) => ({ exitCode: child.exitCode, stdout, stderr })),
+      kill: (signal) => child.kill(signal),
+    };
+  }
+
+  run(args: readonly string[], fault?: FaultPoint): Promise<Finished> {
+    return this.start(args, fault).finished;
+  }
+
+  /** Unpacks one image and returns what the command said of it; throws when the command failed. */
+  async unpack(reference: string): Promise<UnpackedImage> {
+    const { exitCode, stdout, stderr } = await this.run(["unpack", "--json", reference]);
+    if (exitCode !== 0) throw new Error(`unpack ended with ${exitCode}: ${stderr}`);
+    return JSON.parse(stdout) as UnpackedImage;
+  }
+
+  /** Whether the fault of the last start was reached. */
+  get faultHappened(): boolean {
+    return !existsSync(this.#marker);
+  }
+
+  /** Shows `look` the content of a committed snapshot while nothing runs. */
+  async inspect<T>(name: SnapshotKey, look: (root: string) => T): Promise<T> {
+    using database = openDatabase(paths.database(this.config), { mode: "readonly" });
+    const driver = createDriver({
+      driver: this.config.driver,
+      pool: this.config.pool,
+      poolDir: paths.poolDir(this.config),
+      devicesDir: paths.devices(this.config),
+      sizeBytes: this.config.poolSizeBytes,
+    });
+    await driver.open();
+    try {
+      const device = deviceOf(database, ownScope, name);
+      await driver.activate(device);
+      using mount = mountDetached({
+        source: driver.devicePath(device.deviceName),
+        fsType: device.fsType,
+        options: mountOptions(device.fsType, true),
+        readOnly: true,
+      });
+      return look(`/proc/self/fd/${mount.fd}/.`);
+    } finally {
+      await driver.close();
+    }
+  }
+
+  /** Everything that should not be there when nothing runs and every unpack has ended; empty when all is well. */
+  residue(): string[] {
+    const { stateDir, runDir } = this.config;
+    return [
+      ...processesOf(this.directory),
+      ...loopsBackedBelow(this.directory),
+      ...mountsBelow(this.directory),
+      ...strayFiles(stateDir, expectedState),
+      ...strayFiles(runDir, /^$/),
+      ...this.#halfDoneWork(),
+    ];
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #halfDoneWork(): string[] {
+    if (!existsSync(paths.database(this.config))) return [];
+    using database = openDatabase(paths.database(this.config), { mode: "readonly" });
+    const snapshots = [...walkSnapshots(database, { scope: ownScope })];
+    const devices = listDevices(database);
+    const templates = devices.filter(({ role }) => role === "template").length;
+    return [
+      ...snapshots.filter(({ kind }) => kind !== "committed").map(({ kind, key }) => `${kind} snapshot ${key}`),
+      ...devices.filter(({ state }) => state !== "deactivated").map((d) => `device ${d.deviceName} is ${d.state}`),
+      ...(devices.length === snapshots.length + templates
+        ? []
+        : [`${devices.length} devices for ${snapshots.length} snapshots and ${templates} templates`]),
+      ...pendingOutbox(database).map(({ operationId }) => `unpack ${operationId} is still to be done`),
+    ];
+  }
+
+  get #marker(): string {
+    return join(this.directory, "fault");
+  }
+
+  #armed(): string {
+    writeFileSync(this.#marker, "");
+    return this.#marker;
+  }
+}
