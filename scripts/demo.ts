@@ -1,7 +1,8 @@
 // Room: scripts. The demo: a real image the whole way through snapmill, by its own command line, compared file by file.
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { exitStatusOf, sentenceOf } from "../src/cli/failures.ts";
 import { catchInterruption } from "../src/cli/interruption.ts";
 import { printLines, say, tolerateClosedPipes } from "../src/cli/output.ts";
@@ -18,18 +19,31 @@ import { heading, layerTable, nextCommands, outcomeLine } from "./demo-report.ts
 
 const root = join(import.meta.dir, "..");
 process.chdir(root);
-/** Relative to the checkout, so that what is printed can be typed there. */
-const home = ".demo";
+const usage = "use npm run demo, or npm run demo -- [--dir DIR] [REF]";
+const { home, given } = readArguments();
 const stateDir = join(home, "state");
 const layout = join(home, "image");
 const mountpoint = join(home, "mnt");
 const here = ["--state-dir", stateDir];
 
+/** `home` is where everything lies: relative to the checkout, so that what is printed can be typed there. */
+function readArguments() {
+  try {
+    const options = { dir: { type: "string", default: ".demo" } } as const;
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    if (positionals.length > 1) throw new Error(usage);
+    return { home: values.dir, given: positionals[0] };
+  } catch (error) {
+    say(sentenceOf(error) ?? usage);
+    process.exit(2);
+  }
+}
+
 /** Runs the whole demo; whether the image came out as it should, and nothing was left behind. */
-async function demo(given: string | undefined, signal: AbortSignal): Promise<boolean> {
+async function demo(signal: AbortSignal): Promise<boolean> {
   await clearTheGround(signal);
   await using ending = new AsyncDisposableStack();
-  const { reference, expected } = await subjectOf(given, signal);
+  const { reference, expected } = await subjectOf(signal);
 
   await heading("Start everything on this machine", ["up", "--size", "4GiB", ...here]);
   const startedMs = performance.now();
@@ -66,7 +80,7 @@ async function clearTheGround(signal: AbortSignal): Promise<void> {
 }
 
 /** The image of the demo: the caller's, or one that is built and whose content is known. */
-async function subjectOf(given: string | undefined, signal: AbortSignal) {
+async function subjectOf(signal: AbortSignal) {
   if (given !== undefined) return { reference: absoluteReference(given, root), expected: undefined };
   await heading("Build an image of this machine's own files");
   const startedMs = performance.now();
@@ -110,16 +124,14 @@ async function compare(reference: string, expected: ExpectedTree | undefined, si
 }
 
 const whatIsLeft = (): string[] => {
-  const absolute = join(root, home);
-  return [...mountsBelow(absolute), ...loopsBackedBelow(absolute), ...processesOf(stateDir)];
+  const absolute = resolve(home);
+  return [...mountsBelow(absolute), ...loopsBackedBelow(absolute), ...processesOf(resolve(stateDir))];
 };
 
 tolerateClosedPipes();
 using interruption = catchInterruption();
 try {
-  const [given, ...more] = process.argv.slice(2);
-  if (more.length > 0 || given?.startsWith("-")) throw new Error("use npm run demo, or npm run demo -- REF");
-  process.exitCode = (await demo(given, interruption.signal)) ? 0 : 1;
+  process.exitCode = (await demo(interruption.signal)) ? 0 : 1;
 } catch (error) {
   const sentence = sentenceOf(error);
   if (sentence !== undefined) say(sentence);
