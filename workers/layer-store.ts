@@ -8,6 +8,7 @@ import type { PoolJobName, Result } from "../src/jobs/contract.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { deviceOf, lookUpSnapshot } from "../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../src/metadata/walk.ts";
+import { draftMountOptions } from "../src/system/filesystems.ts";
 import type { LayerStore } from "../src/unpack/chain.ts";
 
 /** A snapshot operation waits behind all that the pool has to do; a bulk of images can be ahead of it. */
@@ -49,7 +50,8 @@ export function createLayerStore({ database, client, image, onLeftBehind }: Laye
       const [mount] = mounts;
       if (mount === undefined) throw failedPrecondition(`the pool prepared ${key} without a mount`);
       const { fsType } = deviceOf(database, ownScope, key);
-      return { devicePath: mount.source, fsType, mountOptions: mount.options };
+      // An attempt counts only once commit has flushed it: nothing needs to wait for the disk before.
+      return { devicePath: mount.source, fsType, mountOptions: draftMountOptions(fsType) };
     },
     commit: async (chainId, key, bytes) => {
       const labels = { [labelNames.unpackImage]: image.slice(0, 2048), [labelNames.unpackBytes]: String(bytes) };

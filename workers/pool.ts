@@ -1,4 +1,4 @@
-// Room: workers. The pool's one worker: holds its lock, its database and its devices, and executes its jobs in order.
+// Room: workers. Owns the pool's one worker: its lock, its database and its devices, and its jobs, executed in order.
 import { mkdirSync } from "node:fs";
 import { paths, readConfig, redisUrl } from "../src/config.ts";
 import { asSnapmillError, failedPrecondition, isRetryable } from "../src/domain/errors.ts";
@@ -78,6 +78,7 @@ async function work(stopped: Promise<string>): Promise<void> {
       fsType: config.fsType,
       deviceSizeBytes: config.deviceSizeBytes,
       isChainAbandoned,
+      onNotice: (sentence) => log.warn(sentence),
     });
     const report = await snapshotter.recover();
     for (const line of report.lines) log.info(line);

@@ -1,4 +1,4 @@
-// Room: workers. One consumer of the pool's unpack queue: an image is a job, its bytes are handled by a writer process.
+// Room: workers. Owns a consumer of the pool's unpack queue: an image is a job, a writer process handles its bytes.
 import { childEnvironment, paths, readConfig, redisUrl } from "../src/config.ts";
 import { asSnapmillError, failedPrecondition, isRetryable } from "../src/domain/errors.ts";
 import { snapshotKey } from "../src/domain/identifiers.ts";

@@ -36,13 +36,13 @@ export const poolName = matching<"PoolName">(
   "pool name",
   /^[a-z0-9]([a-z0-9_.-]{0,46}[a-z0-9])?$/,
   "use 1 to 48 of a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends",
-) as (text: string) => PoolName;
+);
 
 export const scope = matching<"Scope">(
   "scope",
   /^[A-Za-z0-9][A-Za-z0-9_./-]{0,127}$/,
   "use 1 to 128 of letters, digits, '.', '_', '-' and '/'",
-) as (text: string) => Scope;
+);
 
 /** Any UTF-8 without a NUL, 1 to 1,024 bytes: containerd's keys contain slashes and spaces. */
 export function snapshotKey(text: string): SnapshotKey {
@@ -59,15 +59,15 @@ export const operationId = matching<"OperationId">(
   "operation ID",
   /^[A-Za-z][A-Za-z0-9_.-]{7,127}$/,
   "use 8 to 128 of letters, digits, '.', '_' and '-', with a letter first",
-) as (text: string) => OperationId;
+);
 
 export const freshOperationId = (): OperationId => operationId(`op-${crypto.randomUUID()}`);
 
 const sha256Pattern = /^sha256:[0-9a-f]{64}$/;
 const sha256Rule = "only sha256:<64 hex digits> is supported";
-export const digest = matching<"Digest">("digest", sha256Pattern, sha256Rule) as (text: string) => Digest;
-export const diffId = matching<"DiffId">("diff ID", sha256Pattern, sha256Rule) as (text: string) => DiffId;
-export const chainId = matching<"ChainId">("chain ID", sha256Pattern, sha256Rule) as (text: string) => ChainId;
+export const digest = matching<"Digest">("digest", sha256Pattern, sha256Rule);
+export const diffId = matching<"DiffId">("diff ID", sha256Pattern, sha256Rule);
+export const chainId = matching<"ChainId">("chain ID", sha256Pattern, sha256Rule);
 
 export function deviceId(value: number): DeviceId {
   if (!Number.isInteger(value) || value < 0 || value > maxDeviceId) {
