@@ -60,8 +60,11 @@ export class Watch implements Disposable {
       return;
     }
     const silentMs = nowMs - this.#heardMs;
-    if (silentMs > outageMs) this.#watched.outage();
-    else if (silentMs > silenceMs) void this.#watched.ping();
+    if (silentMs > outageMs) {
+      this.#watched.outage();
+      // Whoever comes next, when Redis may be back, has all of the time again.
+      this.#heardMs = nowMs;
+    } else if (silentMs > silenceMs) void this.#watched.ping();
     else this.#lookAround(nowMs);
   }
 

@@ -102,9 +102,12 @@ describe("a call that waits", () => {
     const call = failureOf(client.call("remove", removal));
     await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
     await redis.pause();
-    expect((await call).code).toBe("unavailable");
+    const others = [failureOf(client.call("remove", removal)), failureOf(client.counts())];
+    expect((await Promise.all([call, ...others])).map(({ code }) => code)).toEqual(
+      others.concat(call).map(() => "unavailable"),
+    );
     await redis.resume();
-    expect((await client.counts()).pool.waiting).toBe(1);
+    expect((await client.counts()).pool.waiting).toBeGreaterThanOrEqual(1);
   }, 20_000);
 
   test("outlives a Redis that is restarted in the middle", async () => {
@@ -150,12 +153,15 @@ describe("a call that waits", () => {
         await released.promise;
         return { removedDevices: operations.length, removedSnapshots: 0 };
       },
+      remove: async () => ({}),
     });
     await using client = await connect(redis);
     const call = client.call("cleanup", {}, { operationId: anId });
     await until("the job runs", () => operations.length === 1);
     await redis.flush();
     await until("it is handed out again", async () => (await client.counts()).pool.active === 1);
+    // Handed out after it, and done: so the other one has reached the consumer.
+    await client.call("remove", removal);
     released.resolve();
     expect(await call).toEqual({ removedDevices: 1, removedSnapshots: 0 });
     expect(operations).toEqual([anId]);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { failedPrecondition, unavailable } from "../../src/domain/errors.ts";
+import { failedPrecondition, type SnapmillError, unavailable } from "../../src/domain/errors.ts";
 import { queuesFor, UnpackRelay } from "../../src/jobs/relay.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import {
@@ -33,6 +33,15 @@ async function acceptUnpacks() {
     },
   });
   return { accepted, [Symbol.asyncDispose]: () => consumer.closeNow() };
+}
+
+/** Leaves the unpack `anId` in the queue as one that has failed. */
+async function failOnce(failure: SnapmillError): Promise<void> {
+  await using _unpacks = await consumeUnpacks(redis, () => Promise.reject(failure));
+  await withQueue(redis, "unpack", async (queue) => {
+    await queue.add("unpack", { pool, operationId: anId, ...image }, { jobId: anId, attempts: 1 });
+    await until("it has failed", async () => (await queue.getJob(anId))?.finishedOn !== undefined);
+  });
 }
 
 describe("an unpack", () => {
@@ -79,17 +88,28 @@ describe("an unpack", () => {
   });
 
   test("that failed for a reason that passes is written down and run again when it is asked again", async () => {
-    await using acceptor = await acceptUnpacks();
-    await using client = await connect(redis);
-    await withQueue(redis, "unpack", async (queue) => {
-      const failing = await consumeUnpacks(redis, () => Promise.reject(unavailable("busy")));
-      await queue.add("unpack", { pool, operationId: anId, ...image }, { jobId: anId, attempts: 1 });
-      await until("it has failed", async () => (await queue.getJob(anId))?.finishedOn !== undefined);
-      await failing.closeNow();
+    await failOnce(unavailable("busy"));
+    const keptAtAcceptance: unknown[] = [];
+    await using _acceptor = await consume(redis, {
+      "accept-unpack": async () => {
+        keptAtAcceptance.push(await withQueue(redis, "unpack", (queue) => queue.getJob(anId)));
+        return {};
+      },
     });
     await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
+    await using client = await connect(redis);
     expect(await client.unpack(image, { operationId: anId })).toEqual(unpacked);
-    expect(acceptor.accepted).toEqual([`${anId} ${image.reference}`]);
+    // The failure is out of the way by then: the relay would take it for the answer.
+    expect(keptAtAcceptance).toEqual([undefined]);
+  });
+
+  test("that failed for good is neither written down nor run again", async () => {
+    await failOnce(failedPrecondition("damaged"));
+    await using acceptor = await acceptUnpacks();
+    await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
+    await using client = await connect(redis);
+    expect((await failureOf(client.unpack(image, { operationId: anId }))).message).toBe("damaged");
+    expect(acceptor.accepted).toEqual([]);
   });
 
   test("goes on when its caller walks away", async () => {

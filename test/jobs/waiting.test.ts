@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import type { UnpackProgress } from "../../src/jobs/contract.ts";
+import type { Submission } from "../../src/jobs/submissions.ts";
+import { Waiters } from "../../src/jobs/waiters.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { anId, connect, consume, consumeUnpacks, failureOf, image, removal, unpacked, until } from "./support.ts";
 
@@ -47,6 +49,30 @@ test("a caller who walks away at once takes the job back too", async () => {
   controller.abort();
   expect((await call).message).toContain("taken back");
   expect((await client.counts()).pool.waiting).toBe(0);
+});
+
+test("a thousand callers who walk away at once leave nothing behind", async () => {
+  await using client = await connect(redis);
+  const controller = new AbortController();
+  const options = { signal: controller.signal };
+  const calls = Array.from({ length: 1_000 }, () => failureOf(client.call("remove", removal, options)));
+  controller.abort();
+  const failures = await Promise.all(calls);
+  expect(new Set(failures.map(({ code }) => code))).toEqual(new Set(["aborted"]));
+  expect((await client.counts()).pool.waiting).toBe(0);
+});
+
+test("a wait that has ended is forgotten", async () => {
+  const waiters = new Waiters();
+  const submission: Submission = { name: "remove", operationId: anId, payload: {}, isFresh: true };
+  {
+    using one = waiters.open(submission, { deadlineMs: 10_000 });
+    using other = waiters.open(submission, { deadlineMs: 10_000 });
+    expect([...waiters.of(anId)]).toEqual([one, other]);
+    one.resolve("done");
+    expect(await one.outcome).toBe("done");
+  }
+  expect([waiters.areNone, [...waiters.of(anId)], [...waiters.all()]]).toEqual([true, [], []]);
 });
 
 test("a caller who has walked away already sends nothing", async () => {
@@ -123,9 +149,9 @@ test("an unpack's progress arrives in order, before its end, and none after it",
   await using _pool = await consume(redis, { "accept-unpack": async () => ({}) });
   await using _unpacks = await consumeUnpacks(redis, async (_, job) => {
     for (let readBytes = 1; readBytes <= 50; readBytes += 1) {
+      await Bun.sleep(1);
       await job.progress(at(readBytes));
       await job.log(`read ${readBytes}`);
-      await Bun.sleep(1);
     }
     return unpacked;
   });
