@@ -19,6 +19,11 @@ export interface ChildPlan {
   readonly graceMs: number;
   /** How long it may take to become usable; then it is killed and started again. */
   readonly readyWithinMs: number;
+  /**
+   * Only its next life tidies up what it leaves behind when it is killed: when it does not end with status 0, `stop`
+   * gives it that life.
+   */
+  readonly endsInOrder?: boolean;
   /** What must be done before every start. */
   prepare?(): void;
   /** How one knows that it is usable: its own announcement on stdout (see ready.ts), or a question that it answers. */
@@ -44,6 +49,8 @@ export class Keeper {
   #state: KeeperState = { kind: "starting" };
   #child: Child | undefined;
   #wasReady = false;
+  #gaveUp = false;
+  #lastWords = "it said nothing";
   #ended: Promise<void> = Promise.resolve();
 
   constructor(plan: ChildPlan, log: Logger) {
@@ -79,43 +86,58 @@ export class Keeper {
     this.#firstReady.reject(aborted(`${this.#plan.name} was stopped before it was ready`));
     const exit = await this.#child?.stop({ graceMs: this.#plan.graceMs });
     await this.#ended;
+    const endedInOrder = exit?.kind === "exited" && exit.code === 0;
+    if (this.#plan.endsInOrder === true && this.#wasReady && !this.#gaveUp && !endedInOrder) await this.#tidyUp();
     this.#state = { kind: "stopped" };
     if (exit?.kind === "killed" && exit.signal === "SIGKILL") {
       this.#log.warn(`${this.#plan.name} did not stop within ${this.#plan.graceMs} ms and was killed`);
     }
   }
 
+  /** One more life, only to be ended in order. */
+  async #tidyUp(): Promise<void> {
+    const { name, graceMs } = this.#plan;
+    this.#log.info(`${name} did not end in order: starting it again to tidy up`);
+    const child = this.#spawn();
+    try {
+      await Promise.race([this.#becomeReady(child), delay(recoverWithinMs)]);
+    } catch (error) {
+      this.#log.warn({ err: error }, `${name} could not tidy up; the next start will`);
+    }
+    await child.stop({ graceMs });
+  }
+
   async #keep(): Promise<void> {
+    try {
+      await this.#liveOnAndOn();
+    } catch (error) {
+      if (!this.#isStopping) this.#giveUp(error);
+    }
+  }
+
+  async #liveOnAndOn(): Promise<void> {
+    const { name } = this.#plan;
     let deaths = 0;
     while (!this.#isStopping) {
       const startedAtMs = performance.now();
-      let exit: Exit;
-      try {
-        exit = await this.#live();
-      } catch (error) {
-        if (!this.#isStopping) this.#giveUp(error);
-        return;
-      }
+      const exit = await this.#live();
       if (this.#isStopping) return;
       deaths = performance.now() - startedAtMs > recoveredAfterMs ? 1 : deaths + 1;
       if (!this.#wasReady && deaths === maxEarlyDeaths) {
-        const { name } = this.#plan;
-        this.#giveUp(unavailable(`${name} ${describeExit(exit)} ${deaths} times before it was ready: see the log`));
-        return;
+        throw unavailable(`${name} ${describeExit(exit)} ${deaths} times before it was ready: ${this.#lastWords}`);
       }
       const delayMs = restartDelayMs(deaths);
       this.#state = { kind: "waiting", exit };
-      this.#log.warn({ deaths, delayMs }, `${this.#plan.name} ${describeExit(exit)}; starting it again`);
+      this.#log.warn({ deaths, delayMs }, `${name} ${describeExit(exit)}; starting it again`);
       await delay(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
   }
 
   /** One life of the child, and how it ended. Throws when another one would be no better. */
   async #live(): Promise<Exit> {
-    const { name, argv, environment, graceMs } = this.#plan;
+    const { name, graceMs } = this.#plan;
     this.#state = { kind: "starting" };
-    this.#plan.prepare?.();
-    const child = startProcess(argv, { environment, stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+    const child = this.#spawn();
     this.#child = child;
     try {
       await this.#becomeReady(child);
@@ -139,7 +161,14 @@ export class Keeper {
     return await child.exited;
   }
 
+  #spawn(): Child {
+    const { argv, environment } = this.#plan;
+    this.#plan.prepare?.();
+    return startProcess(argv, { environment, stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  }
+
   #giveUp(error: unknown): void {
+    this.#gaveUp = true;
     this.#state = { kind: "stopped" };
     this.#firstReady.reject(error);
     this.#refused.reject(error);
@@ -166,6 +195,14 @@ export class Keeper {
     }
   }
 
+  /** What a child says on its way up is of interest only when it does not arrive. */
+  #hear(text: string): void {
+    const sentence = text.replace(redisPrefix, "").trim();
+    if (sentence === "") return;
+    this.#lastWords = sentence;
+    this.#log[this.#state.kind === "ready" ? "info" : "debug"](`${this.#plan.name}: ${sentence}`);
+  }
+
   /** Reads what the child says, to the end: a full pipe would stop it. */
   async #read(child: Child, announced: PromiseWithResolvers<void>): Promise<void> {
     for await (const line of linesOf(child.stdout)) {
@@ -178,7 +215,7 @@ export class Keeper {
           announced.reject(said.error);
           break;
         case "chatter":
-          this.#log.info(`${this.#plan.name}: ${said.text}`);
+          this.#hear(said.text);
       }
     }
   }
@@ -187,8 +224,14 @@ export class Keeper {
 /** A child that dies this often before it was ever ready will not get better by itself. */
 const maxEarlyDeaths = 5;
 
+/** How long a child may take to get ready for tidying up. */
+const recoverWithinMs = 10_000;
+
 /** The shell's status for a program that does not exist. */
 const notFoundStatus = 127;
+
+/** What redis-server puts before each of its sentences: process, role, time, level. */
+const redisPrefix = /^\d+:\S+ (?:\d+ \w+ \d+ [\d:.]+|\(\d+\) ?)? ?[-.*#] ?/;
 
 const chatter = (text: string) => ({ kind: "chatter", text }) as const;
 

@@ -30,6 +30,8 @@ function workerPlan(config: Config, script: string): Pick<ChildPlan, "argv" | "e
 export const poolWorkerPlan = (config: Config): ChildPlan => ({
   ...workerPlan(config, "pool.ts"),
   name: "the pool worker",
+  // The pool is attached (mounted) until its worker detaches it.
+  endsInOrder: true,
   graceMs: 30_000,
   readyWithinMs: 10 * 60_000,
 });

@@ -17,14 +17,19 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 const log = createLogger({ name: "test", level: "silent" });
 
 /** Keeps a shell script; every life of it adds its process ID to the file `lives`. */
-function keep(script: string, readiness: "announced" | (() => Promise<void>) = "announced", graceMs = 10_000): Keeper {
+function keep(
+  script: string,
+  readiness: "announced" | (() => Promise<void>) = "announced",
+  plan: { graceMs?: number; endsInOrder?: boolean } = {},
+): Keeper {
   const argv = ["bash", "-c", `echo $$ >> ${directory}/lives; ${script}`];
   return new Keeper(
     {
       name: "the script",
       argv,
       environment: childEnvironment({}),
-      graceMs,
+      graceMs: 10_000,
+      ...plan,
       readyWithinMs: 10_000,
       readiness: readiness === "announced" ? { kind: "announced" } : { kind: "probed", probe: readiness },
     },
@@ -95,7 +100,7 @@ describe("a kept child", () => {
     const keeper = keep("echo some chatter; exit 3");
     await expect(keeper.start()).rejects.toMatchObject({
       code: "unavailable",
-      message: "the script exited with status 3 5 times before it was ready: see the log",
+      message: "the script exited with status 3 5 times before it was ready: some chatter",
     });
     expect(lives()).toHaveLength(5);
   });
@@ -107,7 +112,7 @@ describe("a kept child", () => {
   });
 
   test("that is deaf to SIGTERM is killed when its grace is over", async () => {
-    const keeper = keep("trap '' TERM; echo ready; while :; do sleep 0.1; done", "announced", 200);
+    const keeper = keep("trap '' TERM; echo ready; while :; do sleep 0.1; done", "announced", { graceMs: 200 });
     await keeper.start();
     await keeper.stop();
     expect(lives().filter(isAlive)).toEqual([]);
@@ -128,6 +133,26 @@ describe("a kept child", () => {
     const livesAtStop = lives().length;
     await Bun.sleep(500);
     expect(lives()).toHaveLength(livesAtStop);
+  });
+
+  test("that must end in order gets one more life when it was killed just before the stop", async () => {
+    const script = `trap 'touch ${directory}/tidied; exit 0' TERM; echo ready; while :; do sleep 0.05; done`;
+    const keeper = keep(script, "announced", { endsInOrder: true });
+    await keeper.start();
+    process.kill(lives()[0] ?? 0, "SIGKILL");
+    await keeper.stop();
+    expect(existsSync(join(directory, "tidied"))).toBe(true);
+    expect(lives()).toHaveLength(2);
+    expect(lives().filter(isAlive)).toEqual([]);
+  });
+
+  test("that ends in order gets no other life", async () => {
+    const keeper = keep("trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done", "announced", {
+      endsInOrder: true,
+    });
+    await keeper.start();
+    await keeper.stop();
+    expect(lives()).toHaveLength(1);
   });
 
   test("may say more than a pipe holds", async () => {

@@ -1,0 +1,112 @@
+// Room: test. Owns a real `up` of a test's own: started on a state directory, ready, looked at, ended.
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Config, childEnvironment, readConfig } from "../../src/config.ts";
+import { loopsBackedBelow, mountsBelow, processesOf } from "../support/residue.ts";
+
+const main = join(import.meta.dir, "../../src/main.ts");
+
+/** A place for a snapmill. `nested` makes the state directory's path longer. */
+export class Place implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), "snapmill-up-"));
+  readonly settings: Readonly<Record<string, string>>;
+  readonly config: Config;
+
+  constructor(settings: Record<string, string> = {}, nested = "state") {
+    const stateDir = join(this.directory, nested);
+    mkdirSync(stateDir, { recursive: true });
+    this.settings = {
+      SNAPMILL_STATE_DIR: stateDir,
+      SNAPMILL_RUN_DIR: join(this.directory, "run"),
+      SNAPMILL_POOL_SIZE: "1GiB",
+      SNAPMILL_DEVICE_SIZE: "64MiB",
+      SNAPMILL_UNPACK_WORKERS: "1",
+      SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
+      ...settings,
+    };
+    this.config = readConfig({}, this.settings);
+  }
+
+  up(): Up {
+    const { REDIS_URL: _, ...inherited } = childEnvironment({});
+    const child = Bun.spawn([process.execPath, main], {
+      env: { ...inherited, ...this.settings },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    return new Up(child);
+  }
+
+  /** Processes, loop devices and mounts of this place; none when all is well and nothing runs. */
+  residue(): string[] {
+    return [...processesOf(this.directory), ...loopsBackedBelow(this.directory), ...mountsBelow(this.directory)];
+  }
+
+  processes(): string[] {
+    return processesOf(this.directory);
+  }
+
+  /** The processes of this place whose command line contains `text`. */
+  pidsOf(text: string): number[] {
+    const found = processesOf(this.directory).filter((line) => line.includes(text));
+    return found.map((line) => Number(/^process (\d+):/.exec(line)?.[1]));
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+type Child = Bun.Subprocess<"ignore", "pipe", "pipe">;
+
+export class Up {
+  readonly #child: Child;
+  readonly #stderr: Promise<string>;
+  #stdout = "";
+
+  constructor(child: Child) {
+    this.#child = child;
+    this.#stderr = new Response(child.stderr).text();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Waits for the line that says ready, and returns it; throws what `up` said when it ended instead. */
+  async ready(): Promise<string> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#child.stdout) {
+      this.#stdout += decoder.decode(chunk, { stream: true });
+      const line = this.#stdout.split("\n").find((candidate) => candidate.includes("ready"));
+      if (line !== undefined) return line;
+    }
+    throw new Error(`up ended before it was ready: ${await this.#stderr}`);
+  }
+
+  /** Sends `signal`; answers with the exit status, or the signal that ended it. */
+  async end(signal: NodeJS.Signals): Promise<number | string> {
+    this.#child.kill(signal);
+    return await this.ended();
+  }
+
+  async ended(): Promise<number | string> {
+    await this.#child.exited;
+    return this.#child.signalCode ?? this.#child.exitCode ?? "still running";
+  }
+
+  /** All that it wrote to stderr, once it has ended. */
+  get stderr(): Promise<string> {
+    return this.#stderr;
+  }
+}
+
+/** The address in a ready line: `http://127.0.0.1:33333`. */
+export const urlIn = (readyLine: string): string => /http:\/\/[^/]+/.exec(readyLine)?.[0] ?? "";
+
+export async function healthOf(url: string): Promise<{ readonly status: number; readonly body: unknown }> {
+  const answer = await fetch(`${url}/healthz`);
+  return { status: answer.status, body: await answer.json() };
+}

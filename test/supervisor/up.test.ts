@@ -1,0 +1,195 @@
+import { expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { paths } from "../../src/config.ts";
+import { ownScope } from "../../src/domain/identifiers.ts";
+import { JobClient } from "../../src/jobs/client.ts";
+import { findRunning } from "../../src/supervisor/running.ts";
+import { isLock, tryLock } from "../../src/system/locks.ts";
+import { eventually } from "../support/processes.ts";
+import { startRedis } from "../support/redis.ts";
+import { healthOf, Place, urlIn } from "./running-up.ts";
+
+/** Starts, stops and repairs of the real thing, on two slow cores. */
+const timeoutMs = 120_000;
+
+test(
+  "up is ready, works, says so over HTTP, and leaves nothing when it is stopped",
+  async () => {
+    using place = new Place();
+    const up = place.up();
+    const readyLine = await up.ready();
+
+    const { status, body } = await healthOf(urlIn(readyLine));
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ ok: true, redis: "ok", poolWorker: "ready", unpackWorkers: { ready: 1, wanted: 1 } });
+    const token = readFileSync(paths.httpToken(place.config), "utf8").trim();
+    expect(statSync(paths.httpToken(place.config)).mode & 0o777).toBe(0o600);
+    expect(readyLine).toContain(token);
+    const headers = { authorization: `Basic ${btoa(`snapmill:${token}`)}` };
+    const queues = await fetch(`${urlIn(readyLine)}/queues/api/queues`, { headers });
+    expect(await queues.text()).toContain('"name":"default.pool"');
+
+    expect(await findRunning(place.config)).toMatchObject({ pid: up.pid, kind: "up", pool: "default" });
+    await using client = await JobClient.connect({
+      redisUrl: `unix://${paths.redisSocket(place.config)}`,
+      pool: place.config.pool,
+    });
+    const { mounts } = await client.call("prepare", { scope: ownScope, key: "a", labels: {} });
+    expect(mounts).toHaveLength(1);
+    await client.call("remove", { scope: ownScope, key: "a" });
+
+    expect(await up.end("SIGTERM")).toBe(0);
+    expect(place.residue()).toEqual([]);
+    expect(existsSync(paths.redisSocket(place.config))).toBe(false);
+    expect(await findRunning(place.config)).toBeUndefined();
+  },
+  timeoutMs,
+);
+
+test(
+  "all dies with a killed up, and the next one works on what it left",
+  async () => {
+    using place = new Place();
+    const first = place.up();
+    await first.ready();
+    expect(place.processes().length).toBeGreaterThanOrEqual(4);
+    expect(await first.end("SIGKILL")).toBe("SIGKILL");
+    expect(await eventually(() => place.processes().length === 0)).toBe(true);
+    expect(await findRunning(place.config)).toBeUndefined();
+
+    const second = place.up();
+    expect((await healthOf(urlIn(await second.ready()))).status).toBe(200);
+    expect(await second.end("SIGINT")).toBe(0);
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "each piece that dies is started again",
+  async () => {
+    using place = new Place();
+    const up = place.up();
+    const url = urlIn(await up.ready());
+    for (const piece of ["workers/unpack.ts", "workers/pool.ts", "redis-server"]) {
+      const [pid = 0, ...others] = place.pidsOf(piece);
+      expect(others).toEqual([]);
+      process.kill(pid, "SIGKILL");
+      expect(await eventually(() => place.pidsOf(piece).some((other) => other !== pid))).toBe(true);
+      expect(await eventually(async () => (await healthOf(url)).status === 200, 60_000)).toBe(true);
+    }
+    for (const pid of place.pidsOf("workers/pool.ts")) process.kill(pid, "SIGKILL");
+    expect(await up.end("SIGTERM")).toBe(0);
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "a second up is refused and told who runs; the first goes on",
+  async () => {
+    using place = new Place();
+    const first = place.up();
+    const url = urlIn(await first.ready());
+    const second = place.up();
+    expect(await second.ended()).toBe(1);
+    expect(await second.stderr).toContain(
+      `runs for ${place.config.stateDir} already: process ${first.pid} (snapmill up`,
+    );
+    expect((await healthOf(url)).status).toBe(200);
+    expect(await first.end("SIGTERM")).toBe(0);
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "a state directory may have a long path",
+  async () => {
+    using place = new Place({}, `${"a-long-name-of-a-directory/".repeat(8)}state with a space`);
+    expect(place.config.stateDir.length).toBeGreaterThan(200);
+    const up = place.up();
+    expect((await healthOf(urlIn(await up.ready()))).status).toBe(200);
+    expect(await up.end("SIGTERM")).toBe(0);
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "a run directory that is too long for a socket is an error that says so",
+  async () => {
+    using place = new Place({ SNAPMILL_RUN_DIR: `/tmp/${"long/".repeat(20)}` });
+    const up = place.up();
+    expect(await up.ended()).toBe(1);
+    expect(await up.stderr).toContain("set SNAPMILL_RUN_DIR to a shorter directory");
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "a taken HTTP address is an error before anything is started",
+  async () => {
+    using taken = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("taken") });
+    using place = new Place({ SNAPMILL_HTTP_ADDRESS: `127.0.0.1:${taken.port}` });
+    const up = place.up();
+    expect(await up.ended()).toBe(1);
+    expect(await up.stderr).toContain(`HTTP address 127.0.0.1:${taken.port} is in use`);
+    expect(existsSync(paths.redisDir(place.config))).toBe(false);
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "up ends with the reason when a worker refuses to work",
+  async () => {
+    using place = new Place();
+    mkdirSync(dirname(paths.poolLock(place.config)), { recursive: true });
+    const lock = tryLock(paths.poolLock(place.config), "a test");
+    if (!isLock(lock)) throw new Error("the lock is taken");
+    const up = place.up();
+    expect(await up.ended()).toBe(1);
+    expect(await up.stderr).toContain("is held by another worker (a test)");
+    lock[Symbol.dispose]();
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "up says what Redis says when Redis cannot start",
+  async () => {
+    using place = new Place();
+    mkdirSync(`${paths.redisDir(place.config)}/appendonlydir`, { recursive: true });
+    writeFileSync(`${paths.redisDir(place.config)}/appendonlydir/appendonly.aof.manifest`, "nonsense\n");
+    const up = place.up();
+    expect(await up.ended()).toBe(1);
+    expect(await up.stderr).toMatch(
+      /redis-server exited with status 1 5 times before it was ready: Invalid AOF manifest/,
+    );
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "a Redis of the user's own is used, and outlives up",
+  async () => {
+    await using redis = await startRedis();
+    using place = new Place({ REDIS_URL: redis.url });
+    const up = place.up();
+    const url = urlIn(await up.ready());
+    expect((await healthOf(url)).status).toBe(200);
+    expect(existsSync(paths.redisDir(place.config))).toBe(false);
+    await redis.kill();
+    expect(await eventually(async () => (await healthOf(url)).status === 503)).toBe(true);
+    await redis.start();
+    expect(await up.end("SIGTERM")).toBe(0);
+    expect(await redis.command("PING")).toBe("PONG");
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
