@@ -128,8 +128,10 @@ test("a consumer that is closed finishes what runs, and takes nothing new", asyn
 
 test("a consumer that is closed now gives its job back at once, and no attempt is counted", async () => {
   const reasons: unknown[] = [];
+  let runs = 0;
   const consumer = await consume(redis, {
     remove: (_, { signal }) => {
+      runs += 1;
       const { promise, reject } = Promise.withResolvers<never>();
       signal.addEventListener("abort", () => reject(unavailable("interrupted")));
       signal.addEventListener("abort", () => reasons.push(signal.reason));
@@ -138,7 +140,7 @@ test("a consumer that is closed now gives its job back at once, and no attempt i
   });
   await using client = await connect(redis);
   const call = client.call("remove", removal);
-  await until("the job runs", async () => (await client.counts()).pool.active === 1);
+  await until("the job runs", () => runs === 1);
   await consumer.closeNow();
   expect(reasons).toEqual(["this worker is being stopped"]);
   const attempts: number[] = [];
