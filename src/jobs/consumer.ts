@@ -1,5 +1,6 @@
 // Room: jobs. Owns the executing end of a pool's queues: takes jobs, has them handled, sends their ends back.
 import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../domain/identifiers.ts";
@@ -119,7 +120,8 @@ class QueueConsumer implements Consumer {
 
   async closeNow(): Promise<void> {
     this.#executor.stop();
-    await Promise.race([this.close(), Bun.sleep(abortGraceMs)]);
+    // Not what keeps an idle process from ending.
+    await Promise.race([this.close(), delay(abortGraceMs, undefined, { ref: false })]);
     this.#connection.disconnect();
   }
 
@@ -133,7 +135,7 @@ class QueueConsumer implements Consumer {
   async #idleFor(durationMs: number): Promise<void> {
     const stepMs = 50;
     for (let idleMs = 0; idleMs < durationMs; idleMs = this.#executor.isIdle ? idleMs + stepMs : 0) {
-      await Bun.sleep(stepMs);
+      await delay(stepMs, undefined, { ref: false });
     }
   }
 }
