@@ -17,32 +17,30 @@ interface Member {
 /** What the layers above have decided: a lower layer's word on it no longer counts. */
 class Decided {
   readonly #paths = new Set<string>();
-  /** Nothing of a lower layer is left below these, nor (unless it is in `#paths`) at these. */
+  /** Nothing of a lower layer is left at these, or below. */
   readonly #cleared = new Set<string>();
+  /** Nothing of a lower layer is left below these. */
+  readonly #emptied = new Set<string>();
 
   hides(path: string): boolean {
     if (this.#paths.has(path) || this.#cleared.has(path)) return true;
-    for (let parent = posix.dirname(path); parent !== "."; parent = posix.dirname(parent)) {
-      if (this.#cleared.has(parent)) return true;
+    for (let parent = posix.dirname(path); ; parent = posix.dirname(parent)) {
+      if (this.#cleared.has(parent) || this.#emptied.has(parent)) return true;
+      if (parent === ".") return false;
     }
-    return false;
   }
 
   /** Takes a whole layer in: its files stand above those of the layers that come after it here. */
   add(members: readonly Member[]): void {
     for (const { path, isDirectory } of members) {
       const name = posix.basename(path);
-      if (name === opaqueName) this.#cleared.add(posix.dirname(path));
+      if (name === opaqueName) this.#emptied.add(posix.dirname(path));
       else if (name.startsWith(whiteoutPrefix)) this.#cleared.add(whiteoutTarget(path));
       else {
         this.#paths.add(path);
         if (!isDirectory) this.#cleared.add(path);
       }
     }
-  }
-
-  get paths(): ReadonlySet<string> {
-    return this.#paths;
   }
 }
 
@@ -52,32 +50,34 @@ const isWhiteout = (path: string): boolean => posix.basename(path).startsWith(wh
 const whiteoutTarget = (path: string): string =>
   posix.join(posix.dirname(path), posix.basename(path).slice(whiteoutPrefix.length));
 
-/** Compares, from the top layer down, what no higher layer decides; then looks for what no layer knows. */
+/** Compares, from the top layer down, what no higher layer decides; then looks for what should not be there. */
 export async function compareByTar(reference: string, mountpoint: string, signal: AbortSignal): Promise<Comparison> {
   await using image = await openImage(reference, formatPlatform(hostPlatform()), { signal });
   const locate = locator(mountpoint);
   const decided = new Decided();
-  const gone = new Set<string>();
+  const known = new Set<string>();
   const differences: string[] = [];
   let compared = 0;
   for (const layer of image.layers.toReversed()) {
     const members = await listMembers(layer, locate, signal);
     const hidden = (path: string) => decided.hides(path) || isWhiteout(path);
-    compared += members.filter(({ path }) => !hidden(path)).length;
     const isDecided = (name: string) => hidden(locate(pathOf(name)));
     differences.push(...(await differencesOf(layer, mountpoint, isDecided, signal)));
-    for (const { path } of members)
-      if (isWhiteout(path) && !hidden(whiteoutTarget(path))) gone.add(whiteoutTarget(path));
+    const visible = members.filter(({ path }) => !hidden(path));
+    compared += visible.length;
+    for (const { path } of visible) addWithParents(known, path);
     decided.add(members);
   }
-  differences.push(
-    ...[...unknownFiles(mountpoint, decided.paths)].map((path) => `${JSON.stringify(path)}: in no layer`),
+  const unknown = Array.from(
+    unknownFiles(mountpoint, known),
+    (path) => `${JSON.stringify(path)}: in no layer, or removed`,
   );
-  for (const path of gone) {
-    if (!decided.paths.has(path) && statusOf(mountpoint, path) !== undefined)
-      differences.push(`${JSON.stringify(path)}: not removed`);
-  }
-  return { compared, differences };
+  return { compared, differences: [...differences, ...unknown] };
+}
+
+/** A directory may be there for the sake of what lies in it. */
+function addWithParents(known: Set<string>, path: string): void {
+  for (let name = path; name !== "." && !known.has(name); name = posix.dirname(name)) known.add(name);
 }
 
 const listing = /^(\S)\S* +\S+ +\S+ +\S+ +\S+ ((?:\\.|[^\\ ])+)/;
@@ -187,11 +187,11 @@ const inside = (mountpoint: string, path: string): Buffer =>
 
 const statusOf = (mountpoint: string, path: string) => lstatSync(inside(mountpoint, path), { throwIfNoEntry: false });
 
-/** Files that no layer has; directories may be there for the sake of what lies in them. */
+/** What no layer has, or what a higher layer has removed. */
 function* unknownFiles(mountpoint: string, known: ReadonlySet<string>, directory = ""): Generator<string> {
   for (const name of readdirSync(inside(mountpoint, directory), { encoding: "buffer" })) {
     const path = posix.join(directory, name.toString("latin1"));
-    if (statusOf(mountpoint, path)?.isDirectory()) yield* unknownFiles(mountpoint, known, path);
-    else if (!known.has(path)) yield path;
+    if (!known.has(path)) yield path;
+    else if (statusOf(mountpoint, path)?.isDirectory()) yield* unknownFiles(mountpoint, known, path);
   }
 }

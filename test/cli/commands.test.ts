@@ -1,0 +1,248 @@
+// Every command of the command line, with the real program and a running `up`.
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeSmallImage } from "../support/small-image.ts";
+import { describeTree, diffTrees, type Tree } from "../support/trees.ts";
+import { Stage } from "./stage.ts";
+
+setDefaultTimeout(60_000);
+
+const stage = new Stage();
+const directory = (name: string) => join(stage.station.directory, name);
+let reference = "";
+let expected: Tree = new Map();
+let image = "";
+
+beforeAll(async () => {
+  ({ reference, expected } = await writeSmallImage(directory("image")));
+  mkdirSync(directory("mnt"));
+  await stage.up();
+  image = (await stage.json("unpack", reference))[0]?.snapshot ?? "";
+});
+afterAll(() => stage[Symbol.asyncDispose]());
+
+const fieldsOf = (printed: object = {}): string[] => Object.keys(printed).toSorted();
+const views = async () => (await stage.json("ls", "kind==view")).map(({ key }) => key);
+
+describe("unpack", () => {
+  test("prints the promised fields, and finds the layers there when it is asked again", async () => {
+    const [again, ...more] = await stage.json("unpack", reference);
+    expect(more).toEqual([]);
+    expect(fieldsOf(again)).toEqual(["chainId", "image", "layers", "manifestDigest", "snapshot"]);
+    expect(again).toMatchObject({ image: reference, chainId: image, snapshot: image });
+    expect(again?.layers).toHaveLength(3);
+    for (const layer of again?.layers ?? []) {
+      expect(fieldsOf(layer)).toEqual(["bytes", "cached", "chainId", "compressedBytes", "diffId", "digest", "ms"]);
+      expect(layer.cached).toBe(true);
+      expect(layer.bytes).toBeGreaterThan(0);
+    }
+  });
+
+  test("an image that fails does not stop the others; each failure is one line that names its image", async () => {
+    const missing = `oci:${directory("missing")}`;
+    const { exitCode, stdout, stderr } = await stage.run("unpack", missing, reference, "--json");
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ snapshot: image });
+    const sentences = stderr.split("\n").filter((line) => line.startsWith("snapmill: "));
+    expect(sentences).toHaveLength(1);
+    expect(sentences[0]).toContain(missing);
+  });
+
+  test("without a terminal, tells in words how far it is and what came of it", async () => {
+    const { stdout, stderr } = await stage.run("unpack", reference);
+    expect(stdout).toStartWith(`${reference}\n  chain ID  ${image}\n  layers    3: all cached\n`);
+    expect(stderr).toContain(`${reference}: queued\n`);
+    expect(`${stdout}${stderr}`).not.toContain("\u001b");
+  });
+
+  test("a reference that is none is a usage error that shows the forms", async () => {
+    expect(await stage.failure(2, "unpack", "registry.example/image")).toContain("oci:DIR");
+  });
+});
+
+describe("ls, stat, usage, mounts, images", () => {
+  test("ls is a table of short digests; --full writes them out", async () => {
+    const table = await stage.stdout("ls");
+    expect(table).toMatch(/^NAME +KIND +PARENT +CREATED +UPDATED\n/);
+    expect(table).toContain(`\n${image.slice(0, 19)}  committed`);
+    expect(table).not.toContain(image);
+    expect(await stage.stdout("ls", "--full")).toContain(image);
+  });
+
+  test("ls --json prints every field, of what a filter lets through", async () => {
+    const all = await stage.json("ls", "kind==committed");
+    expect(all.length).toBeGreaterThanOrEqual(3);
+    const [top, ...more] = await stage.json("ls", `name==${image}`);
+    expect(more).toEqual([]);
+    const fields = ["createdAtMs", "key", "kind", "labels", "parent", "scope", "updatedAtMs"];
+    expect(fieldsOf(top)).toEqual(fields);
+    expect(all.filter(({ parent }) => parent === null).length).toBe(1);
+  });
+
+  test("the beginning of a digest names a snapshot, as long as it names only one", async () => {
+    expect((await stage.json("stat", image.slice(0, 19)))[0]?.key).toBe(image);
+    expect(await stage.failure(1, "stat", "sha256:0123456789ab")).toContain("sha256:0123456789ab");
+  });
+
+  test("stat shows labels; label sets one and takes it away, and leaves the others", async () => {
+    expect(await stage.stdout("label", image, "team=edge", "x=a=b")).toContain("team=edge, x=a=b");
+    expect(await stage.stdout("stat", image)).toContain("team=edge");
+    const [snapshot] = await stage.json("label", image, "team=");
+    expect(snapshot?.labels).toMatchObject({ x: "a=b" });
+    expect(snapshot?.labels).not.toHaveProperty("team");
+    expect(await stage.stdout("ls", "--labels", "labels.x")).toContain("x=a=b");
+    await stage.stdout("label", image, "x=");
+  });
+
+  test("usage of a committed and of an active snapshot", async () => {
+    expect((await stage.json("usage", image))[0]?.sizeBytes).toBeGreaterThan(0);
+    await stage.stdout("prepare", "used");
+    expect((await stage.json("usage", "used"))[0]?.sizeBytes).toBeGreaterThan(0);
+    expect(await stage.stdout("usage", "used")).toMatch(/^Size {2}\d/);
+    await stage.stdout("rm", "used");
+  });
+
+  test("mounts of a committed snapshot are refused with the way out", async () => {
+    expect(await stage.failure(1, "mounts", image)).toContain("view");
+  });
+
+  test("images tells what was unpacked", async () => {
+    expect(await stage.json("images")).toMatchObject([{ image: reference, snapshot: image }]);
+    expect(await stage.stdout("images")).toContain(reference);
+  });
+
+  test("another scope sees none of it", async () => {
+    expect(await stage.json("ls", "--scope", "somebody")).toEqual([]);
+  });
+
+  test("a filter that cannot be understood is a usage error", async () => {
+    expect(await stage.failure(2, "ls", "kind===view")).toContain("operator");
+  });
+});
+
+describe("prepare, view, commit, rm", () => {
+  test("from an empty snapshot to a committed one and a child of it", async () => {
+    const [mount] = await stage.json("prepare", "build");
+    expect(mount).toMatchObject({ type: "ext4", options: [] });
+    expect(existsSync(mount?.source ?? "")).toBe(true);
+    expect(await stage.json("mounts", "build")).toEqual([mount ?? {}]);
+    await stage.stdout("commit", "made", "build", "--label", "by=hand");
+    expect((await stage.json("stat", "made"))[0]).toMatchObject({ kind: "committed", parent: null });
+    const [view] = await stage.json("view", "look", "made");
+    expect(view?.options).toEqual(["ro"]);
+    expect(await stage.failure(1, "rm", "made")).toContain("look");
+    await stage.stdout("rm", "look", "made");
+  });
+
+  test("a parent may be named by the beginning of its digest", async () => {
+    await stage.stdout("prepare", "child", image.slice(0, 19));
+    expect((await stage.json("stat", "child"))[0]?.parent).toBe(image);
+    await stage.stdout("rm", "child");
+  });
+
+  test("rm goes on after a failure, and says each", async () => {
+    await stage.stdout("prepare", "left");
+    const { exitCode, stderr } = await stage.run("rm", "nobody", "left", "nothing");
+    expect(exitCode).toBe(1);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(2);
+    expect(await stage.json("ls", "name==left")).toEqual([]);
+  });
+
+  test("prepare says what is wrong with its key or parent", async () => {
+    await stage.stdout("prepare", "taken");
+    expect(await stage.failure(1, "prepare", "taken")).toContain("taken");
+    expect(await stage.failure(1, "prepare", "other", "nobody")).toContain("nobody");
+    expect(await stage.failure(1, "view", "other", "taken")).toContain("taken");
+    await stage.stdout("rm", "taken");
+  });
+});
+
+describe("mount and umount", () => {
+  test("an image is mounted read-only by a view, which goes with the mount", async () => {
+    const dir = directory("mnt");
+    await stage.stdout("mount", image.slice(0, 19), dir);
+    expect(diffTrees(expected, describeTree(dir))).toEqual([]);
+    expect(() => writeFileSync(join(dir, "new"), "")).toThrow("EROFS");
+    expect(await views()).toHaveLength(1);
+    await stage.stdout("umount", dir);
+    expect(await views()).toEqual([]);
+    expect(await stage.failure(1, "umount", dir)).toContain("nothing is mounted");
+  });
+
+  test("an active snapshot is mounted to be written to, and stays", async () => {
+    const dir = directory("mnt");
+    await stage.stdout("prepare", "work", image);
+    await stage.stdout("mount", "work", dir);
+    writeFileSync(join(dir, "new"), "written");
+    await stage.stdout("umount", dir);
+    await stage.stdout("commit", "worked", "work");
+    await stage.stdout("mount", "worked", dir);
+    expect(readFileSync(join(dir, "new"), "utf8")).toBe("written");
+    await stage.stdout("umount", dir);
+    await stage.stdout("rm", "worked");
+  });
+
+  test("where it cannot be mounted, no view is left", async () => {
+    const dir = directory("mnt");
+    expect(await stage.failure(1, "mount", image, directory("nowhere"))).toContain("does not exist");
+    expect(await stage.failure(1, "mount", image, directory("image/index.json"))).toContain("not a directory");
+    expect(await stage.failure(1, "mount", "nobody", dir)).toContain("nobody");
+    await stage.stdout("mount", image, dir);
+    expect(await stage.failure(1, "mount", image, dir)).toContain("already");
+    expect(await views()).toHaveLength(1);
+    await stage.stdout("umount", dir);
+    expect(await views()).toEqual([]);
+  });
+
+  test("a mount that is in use is not taken away, and neither is its view", async () => {
+    const dir = directory("mnt");
+    await stage.stdout("mount", image, dir);
+    const user = Bun.spawn(["sleep", "60"], { cwd: dir });
+    try {
+      expect(await stage.failure(1, "umount", dir)).toContain("in use");
+      expect(await views()).toHaveLength(1);
+    } finally {
+      user.kill("SIGKILL");
+      await user.exited;
+    }
+    await stage.stdout("umount", dir);
+    expect(await views()).toEqual([]);
+  });
+
+  test("what somebody else mounted stays mounted", async () => {
+    const dir = directory("mnt");
+    expect(Bun.spawnSync(["mount", "-t", "tmpfs", "none", dir]).exitCode).toBe(0);
+    try {
+      expect(await stage.failure(1, "umount", dir)).toContain("no snapshot");
+    } finally {
+      expect(Bun.spawnSync(["umount", dir]).exitCode).toBe(0);
+    }
+  });
+});
+
+describe("status", () => {
+  test("tells what runs, what is queued and how full the pool is", async () => {
+    const [status] = await stage.json("status");
+    expect(status).toMatchObject({
+      stateDir: stage.station.config.stateDir,
+      pool: "default",
+      running: { kind: "up", pool: "default" },
+      redis: { failure: null },
+      queues: { pool: { waiting: 0, active: 0 }, unpack: { waiting: 0, active: 0 } },
+      metadata: { driver: "reflink", pendingUnpacks: 0, snapshots: { active: 0, view: 0 } },
+    });
+    const { usedBytes, totalBytes } = status?.metadata?.space ?? { usedBytes: 0, totalBytes: 0 };
+    expect(usedBytes).toBeGreaterThan(0);
+    expect(totalBytes).toBeGreaterThan(usedBytes);
+    expect(await stage.stdout("status")).toMatch(/^Running +yes: process \d+ \(snapmill up/m);
+  });
+
+  test("another pool than the running one is told apart", async () => {
+    expect(await stage.failure(1, "prepare", "x", "--pool", "other")).toContain("has pool default, not other");
+  });
+});
+
+test("a second up says who is there already", async () => {
+  expect(await stage.failure(1, "up")).toContain("runs for");
+});

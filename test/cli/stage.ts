@@ -1,0 +1,84 @@
+// Room: test. Owns a snapmill whose command line is tested: its own state directory, and `up` on it if wanted.
+import { expect } from "bun:test";
+import { z } from "zod";
+import { eventually } from "../support/processes.ts";
+import { Station } from "../support/station.ts";
+
+/** What a command may print of a thing, whatever the thing. */
+const printed = z
+  .looseObject({
+    key: z.string(),
+    kind: z.string(),
+    parent: z.string().nullable(),
+    labels: z.record(z.string(), z.string()),
+    snapshot: z.string(),
+    layers: z.array(z.looseObject({ cached: z.boolean(), bytes: z.number() })),
+    sizeBytes: z.number(),
+    source: z.string(),
+    options: z.array(z.string()),
+    redis: z.looseObject({ failure: z.string().nullable() }).nullable(),
+    metadata: z
+      .looseObject({ space: z.object({ usedBytes: z.number(), totalBytes: z.number() }).nullable() })
+      .nullable(),
+  })
+  .partial();
+type Printed = z.infer<typeof printed>;
+
+export class Stage implements AsyncDisposable {
+  readonly station: Station;
+  #stopUp: () => Promise<void> = () => Promise.resolve();
+
+  constructor(settings: Record<string, string> = {}) {
+    this.station = new Station({
+      SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
+      SNAPMILL_LOG_LEVEL: "error",
+      ...settings,
+    });
+  }
+
+  /** Starts `up`, and waits until its Redis answers: jobs wait for the workers by themselves. */
+  async up(): Promise<void> {
+    const up = this.station.start(["up"]);
+    this.#stopUp = async () => {
+      up.kill("SIGTERM");
+      const { exitCode, stderr } = await up.finished;
+      expect(stderr).toBe("");
+      expect(exitCode).toBe(0);
+    };
+    const isUp = await eventually(async () => (await this.json("status"))[0]?.redis?.failure === null, 60_000);
+    expect(isUp).toBe(true);
+  }
+
+  run(...args: readonly string[]) {
+    return this.station.run(args);
+  }
+
+  /** What a command prints that must succeed. */
+  async stdout(...args: readonly string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.run(...args);
+    expect(stderr.replaceAll(/^(snapmill: mounted .*|oci:.*)\n/gm, "")).toBe("");
+    expect(exitCode).toBe(0);
+    return stdout;
+  }
+
+  /** The objects that a command prints with --json, one a line. */
+  async json(...args: readonly string[]): Promise<Printed[]> {
+    const stdout = await this.stdout(...args, "--json");
+    return stdout.split("\n").flatMap((line) => (line === "" ? [] : [printed.parse(JSON.parse(line))]));
+  }
+
+  /** The one line with which a command fails that must fail. */
+  async failure(status: number, ...args: readonly string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.run(...args);
+    expect(stdout).toBe("");
+    expect(stderr).toMatch(/^snapmill: [^\n]+\n$/);
+    expect(exitCode).toBe(status);
+    return stderr.slice("snapmill: ".length, -1);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stopUp();
+    expect(this.station.residue()).toEqual([]);
+    this.station[Symbol.dispose]();
+  }
+}
