@@ -1,4 +1,4 @@
-// Room: workers. The process that writes layers: one request a line on stdin, its messages on stdout, until stdin ends.
+// Room: workers. Owns the process that writes layers: a request a line on stdin, messages on stdout, until stdin ends.
 import { readConfig } from "../src/config.ts";
 import { asSnapmillError } from "../src/domain/errors.ts";
 import { armFault } from "../src/system/faults.ts";

@@ -1,6 +1,5 @@
 // Room: system. Owns the content of files in a tree, and the flush of all of it.
 import { ptr } from "bun:ffi";
-import { statfsSync } from "node:fs";
 import { answer, errnos, libc } from "./tree-calls.ts";
 
 /** Writes the bytes `start` to `end` of `chunk` at `offsetBytes` of an open file: all of them, or -errno. */
@@ -30,9 +29,3 @@ export const setSize = (descriptor: number, sizeBytes: number): number => answer
  * `descriptor` was opened (Linux 5.8), so open it before the first write.
  */
 export const syncFileSystem = (descriptor: number): number => answer(libc.syncfs(descriptor));
-
-/** What an unprivileged writer could still take of an open file's file system. */
-export function freeSpaceOf(descriptor: number): number {
-  const { bavail, bsize } = statfsSync(`/proc/self/fd/${descriptor}`);
-  return bavail * bsize;
-}

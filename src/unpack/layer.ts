@@ -1,5 +1,5 @@
 // Room: unpack. Owns the way of one layer from its blob onto a device: mount, apply, verify, flush, unmount.
-import { internal, invalidArgument, resourceExhausted } from "../domain/errors.ts";
+import { internal, invalidArgument, isSnapmillError, resourceExhausted } from "../domain/errors.ts";
 import { digest } from "../domain/identifiers.ts";
 import { mountDetached } from "../system/detached.ts";
 import { reach } from "../system/faults.ts";
@@ -7,7 +7,7 @@ import { SystemCallError } from "../system/libc.ts";
 import { closeDescriptor, openDirectoryBelow } from "../system/tree.ts";
 import type { ByteString } from "../system/tree-bytes.ts";
 import { must } from "../system/tree-calls.ts";
-import { freeSpaceOf, syncFileSystem } from "../system/tree-data.ts";
+import { syncFileSystem } from "../system/tree-data.ts";
 import { LayerApplier } from "./apply/applier.ts";
 import { BlobReader } from "./blob.ts";
 import { decompress } from "./decompress.ts";
@@ -33,11 +33,17 @@ export type OnProgress = (readBytes: number) => void;
  * `resource_exhausted` when the device, or what lies under it, is full; `internal` for I/O errors and the like.
  */
 export async function applyLayer(request: ApplyRequest, onProgress: OnProgress): Promise<AppliedLayer> {
-  const guard = new SpaceGuard(request.spaceGuard);
+  const guard = new SpaceGuard(request.spaceGuards);
   guard.check();
-  const applied = await onDevice(request, guard, onProgress);
-  reach("writer.unmounted");
-  return applied;
+  try {
+    const applied = await onDevice(request, guard, onProgress);
+    reach("writer.unmounted");
+    return applied;
+  } catch (error) {
+    // An I/O error may be all that a file system says when there is no room under it.
+    if (!isSnapmillError(error) || error.code === "internal") guard.check();
+    throw error;
+  }
 }
 
 async function onDevice(request: ApplyRequest, guard: SpaceGuard, onProgress: OnProgress): Promise<AppliedLayer> {
@@ -47,7 +53,7 @@ async function onDevice(request: ApplyRequest, guard: SpaceGuard, onProgress: On
   using root = openRoot(mount.fd, devicePath);
   reach("writer.mounted");
   const applied = await applyTo(root.descriptor, request, guard, onProgress);
-  flush(root.descriptor, devicePath, guard);
+  flush(root.descriptor, devicePath);
   reach("writer.synced");
   return applied;
 }
@@ -95,12 +101,11 @@ function openRoot(mount: number, devicePath: string): Disposable & { readonly de
 }
 
 /** Pages that went to the cache without complaint may find no room now: then it is said here, once, or never. */
-function flush(root: number, devicePath: string, guard: SpaceGuard): void {
+function flush(root: number, devicePath: string): void {
   const result = syncFileSystem(root);
   if (result === 0) return;
   const error = new SystemCallError("syncfs", devicePath, -result);
-  guard.check();
-  const isFull = error.code === "ENOSPC" || error.code === "EDQUOT" || freeSpaceOf(root) === 0;
   const message = `the layer could not be written to its device: ${error.message}`;
+  const isFull = error.code === "ENOSPC" || error.code === "EDQUOT";
   throw isFull ? resourceExhausted(`${message}; the device or its pool is full`, error) : internal(message, error);
 }

@@ -16,7 +16,7 @@ const applyRequest = z.object({
   compression: z.enum(compressions),
   digest: z.string().transform(digest),
   diffId: z.string().transform(diffId),
-  spaceGuard: z.object({ path: z.string(), minFreeBytes: bytes }).optional(),
+  spaceGuards: z.array(z.object({ path: z.string(), minFreeBytes: bytes })),
 });
 
 const writerMessage = z.discriminatedUnion("type", [
@@ -26,10 +26,7 @@ const writerMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("failed"), code: z.enum(errorCodes), message: z.string() }),
 ]);
 
-export function parseApplyRequest(line: string): ApplyRequest {
-  const { spaceGuard, ...request } = applyRequest.parse(JSON.parse(line));
-  return { ...request, spaceGuard };
-}
+export const parseApplyRequest = (line: string): ApplyRequest => applyRequest.parse(JSON.parse(line));
 
 export const parseWriterMessage = (line: string): WriterMessage => writerMessage.parse(JSON.parse(line));
 

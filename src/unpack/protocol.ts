@@ -13,8 +13,8 @@ export interface ApplyRequest {
   readonly compression: Compression;
   readonly digest: Digest;
   readonly diffId: DiffId;
-  /** The writer stops with resource_exhausted when the file system at `path` has less than this free. */
-  readonly spaceGuard: { readonly path: string; readonly minFreeBytes: number } | undefined;
+  /** The writer stops with resource_exhausted when one of these file systems (the pool, its host) has too little free. */
+  readonly spaceGuards: readonly { readonly path: string; readonly minFreeBytes: number }[];
 }
 
 /** Writer → parent. */

@@ -1,4 +1,4 @@
-// Room: unpack. Owns the stop before the file system under a pool runs full: a sparse file would then lose writes.
+// Room: unpack. Owns the stop before the file systems under a device run full: a sparse file would then lose writes.
 import { statfsSync } from "node:fs";
 import { resourceExhausted } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
@@ -8,11 +8,11 @@ import type { ApplyRequest } from "./protocol.ts";
 const intervalBytes = 32 * 2 ** 20;
 
 export class SpaceGuard {
-  readonly #guard: ApplyRequest["spaceGuard"];
+  readonly #guards: ApplyRequest["spaceGuards"];
   #nextBytes = 0;
 
-  constructor(guard: ApplyRequest["spaceGuard"]) {
-    this.#guard = guard;
+  constructor(guards: ApplyRequest["spaceGuards"]) {
+    this.#guards = guards;
   }
 
   /** Call it often; looks at the start and whenever 32 MiB more were written. Throws resource_exhausted. */
@@ -22,16 +22,16 @@ export class SpaceGuard {
     this.check();
   }
 
-  /** Throws resource_exhausted when too little is free. */
+  /** Throws resource_exhausted when too little is free somewhere. */
   check(): void {
-    if (this.#guard === undefined) return;
-    const { path, minFreeBytes } = this.#guard;
-    const { bavail, bsize } = statfsSync(path);
-    const freeBytes = bavail * bsize;
-    if (freeBytes >= minFreeBytes) return;
-    const [free, least] = [formatSize(freeBytes), formatSize(minFreeBytes)];
-    throw resourceExhausted(
-      `the file system of ${path} has ${free} free, less than the ${least} that must stay: make room`,
-    );
+    for (const { path, minFreeBytes } of this.#guards) {
+      const { bavail, bsize } = statfsSync(path);
+      const freeBytes = bavail * bsize;
+      if (freeBytes >= minFreeBytes) continue;
+      const [free, least] = [formatSize(freeBytes), formatSize(minFreeBytes)];
+      throw resourceExhausted(
+        `the file system of ${path} has ${free} free, less than the ${least} that must stay: make room`,
+      );
+    }
   }
 }

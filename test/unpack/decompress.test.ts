@@ -1,5 +1,5 @@
 // Room: test. Owns decompression: whole streams come out whole, and nothing else passes for one.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,6 +9,8 @@ import { isSnapmillError } from "../../src/domain/errors.ts";
 import type { Compression } from "../../src/images/image.ts";
 import { BlobReader } from "../../src/unpack/blob.ts";
 import { decompress } from "../../src/unpack/decompress.ts";
+
+setDefaultTimeout(60_000);
 
 let directory: string;
 beforeAll(async () => {

@@ -30,6 +30,6 @@ export async function requestFor(
     compression: compressionOf(form),
     digest: digest(sha256(blob)),
     diffId: diffId(sha256(tarBytes)),
-    spaceGuard: undefined,
+    spaceGuards: [],
   };
 }

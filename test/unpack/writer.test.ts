@@ -1,5 +1,5 @@
 // Room: test. Owns the writer process and its parent's handle: what happens when either side dies, waits or is told to.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,6 +13,8 @@ import { tar } from "../support/tar.ts";
 import { file } from "../support/tar-entries.ts";
 import { requestFor } from "./requests.ts";
 import { makeExt4 } from "./scratch.ts";
+
+setDefaultTimeout(60_000);
 
 let directory: string;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 // Room: test. Owns damaged archives: cut off anywhere, any bit turned. They fail in words or apply; they never crash.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSnapmillError } from "../../../src/domain/errors.ts";
@@ -19,10 +19,12 @@ import {
 import { describeTree, diffTrees } from "../../support/trees.ts";
 import { applyTar, makeScratch, type Scratch } from "../scratch.ts";
 
+setDefaultTimeout(60_000);
+
 let scratch: Scratch;
 beforeAll(async () => {
   scratch = await makeScratch();
-}, 60_000);
+});
 afterAll(() => scratch[Symbol.asyncDispose]());
 
 const extents = [{ offsetBytes: 8192, content: Buffer.alloc(700, "s") }];

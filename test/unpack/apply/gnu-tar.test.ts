@@ -1,5 +1,5 @@
 // Room: test. Owns the comparison with GNU tar: both unpack the same archives, and the trees must be equal.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { lstatSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,13 +9,15 @@ import { file } from "../../support/tar-entries.ts";
 import { describeTree, diffTrees } from "../../support/trees.ts";
 import { applyTar, makeScratch, type Scratch } from "../scratch.ts";
 
+setDefaultTimeout(60_000);
+
 let scratch: Scratch;
 let source: string;
 beforeAll(async () => {
   scratch = await makeScratch();
   source = await scratch.root();
   await runCommand("python3", [join(import.meta.dir, "gnu-tar-tree.py"), source]);
-}, 60_000);
+});
 afterAll(() => scratch[Symbol.asyncDispose]());
 
 const xattrFlags = ["--xattrs", "--xattrs-include=*"];

@@ -1,5 +1,5 @@
 // Room: test. Owns layers made to break out or to break something: nothing outside the root changes, errors are clear.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSnapmillError, type SnapmillError } from "../../../src/domain/errors.ts";
@@ -18,10 +18,12 @@ import {
 import { describeTree, diffTrees } from "../../support/trees.ts";
 import { applyTar, makeScratch, type Scratch } from "../scratch.ts";
 
+setDefaultTimeout(60_000);
+
 let scratch: Scratch;
 beforeAll(async () => {
   scratch = await makeScratch();
-}, 60_000);
+});
 afterAll(() => scratch[Symbol.asyncDispose]());
 
 /** A root in a directory of its own, with a victim beside it that no layer may touch. */

@@ -1,5 +1,5 @@
 // Room: test. Owns what a layer does to the tree of the layers below it.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { tar } from "../../support/tar.ts";
 import {
   type Attributes,
@@ -15,13 +15,15 @@ import {
   symlink,
   whiteout,
 } from "../../support/tar-entries.ts";
-import { describeTree, type Tree } from "../../support/trees.ts";
+import { describeTree, type Facts, type Tree } from "../../support/trees.ts";
 import { applyTar, makeScratch, type Scratch } from "../scratch.ts";
+
+setDefaultTimeout(60_000);
 
 let scratch: Scratch;
 beforeAll(async () => {
   scratch = await makeScratch();
-}, 60_000);
+});
 afterAll(() => scratch[Symbol.asyncDispose]());
 
 /** The tree after `layers`, bottom first. */
@@ -31,6 +33,7 @@ async function treeOf(...layers: readonly (readonly Entry[])[]): Promise<Tree> {
   return describeTree(root);
 }
 
+const kindOf = (facts: Facts | undefined): string => `${facts?.["type"] ?? "nothing"} ${facts?.["linkedWith"] ?? ""}`;
 const pathsOf = (tree: Tree): string[] => [...tree.keys()].filter((path) => path !== "").sort();
 const at = (mtimeNs: bigint, more: Attributes = {}): Attributes => ({ mtimeNs, ...more });
 
@@ -130,11 +133,10 @@ describe("entries over what is there", () => {
     for (const lower of everyKind) {
       for (const upper of everyKind) {
         const base = [file("other", "other!"), directory("lower"), file("lower/kept")];
-        const kinds = [await treeOf([...base, lower], [upper]), await treeOf([...base, lower, upper])].map(
-          (tree) => `${tree.get("t")?.["type"]} ${tree.get("t")?.["linkedWith"] ?? ""}`,
+        const kinds = [await treeOf([...base, lower], [upper]), await treeOf([...base, lower, upper])].map((tree) =>
+          kindOf(tree.get("t")),
         );
-        const expected = (await treeOf([...base, upper])).get("t");
-        const wanted = `${expected?.["type"]} ${expected?.["linkedWith"] ?? ""}`;
+        const wanted = kindOf((await treeOf([...base, upper])).get("t"));
         expect([lower.kind, upper.kind, ...kinds]).toEqual([lower.kind, upper.kind, wanted, wanted]);
       }
     }
