@@ -2,6 +2,7 @@
 import { childEnvironment, paths, readConfig, redisUrl } from "../src/config.ts";
 import { asSnapmillError, failedPrecondition, isRetryable } from "../src/domain/errors.ts";
 import { snapshotKey } from "../src/domain/identifiers.ts";
+import { chooseDriver, spacePathsOf } from "../src/drivers/open.ts";
 import type { ResolvedImage } from "../src/images/image.ts";
 import { openImage } from "../src/images/resolve.ts";
 import { type Arguments, JobClient } from "../src/jobs/client.ts";
@@ -27,8 +28,8 @@ await using writer = startWriter({ environment: childEnvironment({}) });
 
 /** How often a running unpack looks whether its caller has cancelled it. */
 const cancelCheckMs = 250;
-/** Less than this free on the host's file system stops a layer: a sparse pool file would lose writes. */
-const minHostFreeBytes = 256 * 2 ** 20;
+/** Less than this free stops a layer: a sparse pool file on a full host would lose writes, and so would a full pool. */
+const minFreeBytes = { host: 256 * 2 ** 20, pool: 64 * 2 ** 20 } as const;
 
 async function handle(payload: Payload<"unpack">, job: JobContext): Promise<UnpackedImage> {
   const { operationId, reference, platform } = payload;
@@ -71,7 +72,10 @@ async function unpack(image: ResolvedImage, job: JobContext, signal: AbortSignal
     }),
     writer,
     lockDir: paths.chainLocks(config),
-    spaceGuard: { path: paths.poolDir(config), minFreeBytes: minHostFreeBytes },
+    spaceGuards: spacePathsOf(chooseDriver(config.driver), paths.poolDir(config)).map(({ path, owner }) => ({
+      path,
+      minFreeBytes: minFreeBytes[owner],
+    })),
     signal,
     onProgress: (index, state, readBytes) => {
       const layer = progress.layers[index];

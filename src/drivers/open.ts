@@ -56,3 +56,14 @@ export const usedBytesOf = (driver: "reflink", poolDir: string, deviceName: Devi
       return mappedBytes(filesDir(poolDir), deviceName);
   }
 };
+
+/** The file systems that lose writes, or stop, when they run full under a pool: the host's, and the pool's own. */
+export function spacePathsOf(driver: "reflink", poolDir: string): readonly { path: string; owner: "host" | "pool" }[] {
+  switch (driver) {
+    case "reflink":
+      return [
+        { path: poolDir, owner: "host" },
+        { path: filesDir(poolDir), owner: "pool" },
+      ];
+  }
+}

@@ -133,13 +133,25 @@ export async function detachLoop(path: string, file: string): Promise<void> {
   }
   await using _ = handle;
   if ((await loopAt(path))?.backingFile !== file) return;
-  await handle.sync();
+  await syncAsFarAsPossible(handle);
   try {
     ioctlNumber(handle.fd, requests.clearFd, 0, "LOOP_CLR_FD", path);
   } catch (error) {
     if (!isErrno(error, "ENXIO")) throw error;
   }
   if (keepIfDeferred(handle.fd, path)) throw busy();
+}
+
+/**
+ * What the file has no room for is lost with the loop device or without: who must know flushes before, and a device
+ * that is full must still come off, to be deleted.
+ */
+async function syncAsFarAsPossible(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (!isErrno(error, "EIO", "ENOSPC", "EDQUOT")) throw error;
+  }
 }
 
 /** With another descriptor open, the kernel only marks the device to be taken off at the last close: unmark it. */

@@ -51,7 +51,7 @@ export interface ChainOptions {
   readonly writer: LayerWriter;
   /** Directory of the locks, one file a chain ID. */
   readonly lockDir: string;
-  readonly spaceGuard: ApplyRequest["spaceGuard"];
+  readonly spaceGuards: ApplyRequest["spaceGuards"];
   readonly signal: AbortSignal;
   readonly onProgress: (layerIndex: number, state: LayerState, readBytes: number) => void;
 }
@@ -117,7 +117,7 @@ async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<
 
 async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Promise<number> {
   const { layer, chainId, parent, index } = place;
-  const { store, writer, signal, spaceGuard } = options;
+  const { store, writer, signal, spaceGuards } = options;
   signal.throwIfAborted();
   const key = attemptKey(chainId);
   try {
@@ -131,7 +131,7 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
         compression: layer.compression,
         digest: layer.digest,
         diffId: layer.diffId,
-        spaceGuard,
+        spaceGuards,
       },
       { signal, onProgress: (readBytes) => options.onProgress(index, "unpacking", readBytes) },
     );

@@ -19,7 +19,11 @@ const small = await writeSmallImage(join(images.path, "small"));
 /** Its second layer is cut short: the snapshot prepared for it must be removed again. */
 const damaged = await writeImage(join(images.path, "damaged"), [
   { content: [file("a", "below")] },
-  { content: [file("b", Buffer.alloc(400_000, "x"))], form: "none", damage: (blob) => blob.fill(1, 3000, 3100) },
+  {
+    content: [file("b", Buffer.alloc(400_000, "x"))],
+    form: "none",
+    damage: (blob) => Buffer.from(blob).fill(1, 3000, 3100),
+  },
 ]);
 
 /** Reached only where something is taken back. */

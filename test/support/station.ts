@@ -29,6 +29,8 @@ export interface Finished {
 export interface Started {
   readonly pid: number;
   readonly finished: Promise<Finished>;
+  /** What it has said on stderr so far. */
+  readonly said: () => string;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -62,9 +64,16 @@ export class Station implements Disposable {
       stdout: "pipe",
       stderr: "pipe",
     });
-    const finished = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+    let said = "";
+    const listen = async () => {
+      const decoder = new TextDecoder();
+      for await (const chunk of child.stderr) said += decoder.decode(chunk, { stream: true });
+      return said;
+    };
+    const finished = Promise.all([new Response(child.stdout).text(), listen(), child.exited]);
     return {
       pid: child.pid,
+      said: () => said,
       finished: finished.then(([stdout, stderr]) => ({ exitCode: child.exitCode, stdout, stderr })),
       kill: (signal) => child.kill(signal),
     };

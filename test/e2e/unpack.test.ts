@@ -1,0 +1,138 @@
+// What an unpack does when many ask for it, when images are bad or too big, and when it is interrupted.
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { Redis } from "ioredis";
+import { paths, redisUrl } from "../../src/config.ts";
+import { JobClient } from "../../src/jobs/client.ts";
+import { openDatabase } from "../../src/metadata/database.ts";
+import { pendingOutbox } from "../../src/metadata/outbox.ts";
+import { Stage } from "../cli/stage.ts";
+import { temporaryDirectory } from "../support/directories.ts";
+import { writeImage } from "../support/images.ts";
+import { eventually } from "../support/processes.ts";
+import { writeSmallImage } from "../support/small-image.ts";
+import { Station } from "../support/station.ts";
+import { file } from "../support/tar-entries.ts";
+import { describeTree, diffTrees } from "../support/trees.ts";
+
+setDefaultTimeout(120_000);
+
+const images = await temporaryDirectory();
+afterAll(() => images[Symbol.asyncDispose]());
+const small = await writeSmallImage(join(images.path, "small"));
+const layerOf = (name: string, lengthBytes: number) => [file(name, Buffer.alloc(lengthBytes, name))];
+
+/** `count` layers that take a while: enough to be interrupted in. */
+const slow = await writeImage(
+  join(images.path, "slow"),
+  Array.from({ length: 12 }, (_, index) => ({ content: layerOf(`slow-${index}`, 4 << 20), form: "none" as const })),
+);
+
+describe("bad images", () => {
+  test("a damaged layer fails its image, by name, and the others go on; nothing of it is left", async () => {
+    using station = new Station();
+    const bad = await writeImage(join(images.path, "flipped"), [
+      { content: layerOf("below", 10_000) },
+      {
+        content: layerOf("flipped", 300_000),
+        form: "none",
+        damage: (blob) => Buffer.from(blob).fill(0, 200_000, 200_001),
+      },
+    ]);
+    const { exitCode, stdout, stderr } = await station.run(["unpack", "--json", bad.reference, small.reference]);
+    expect(exitCode).toBe(1);
+    expect(
+      stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).image),
+    ).toEqual([small.reference]);
+    expect(stderr).toContain(bad.reference);
+    expect(stderr).toContain(`layer 2 of 2 (${bad.layers[1]?.digest})`);
+    expect(stderr).toContain("digest");
+    expect(station.residue()).toEqual([]);
+  });
+
+  test("a layer that leads out of the root stays inside or fails, and touches nothing outside", async () => {
+    using station = new Station();
+    const outside = join(station.directory, "outside");
+    const hostile = await writeImage(join(images.path, "hostile"), [
+      { content: [file(`../../../../../../..${outside}`, "escaped"), file("kept", "inside")] },
+    ]);
+    await station.run(["unpack", hostile.reference]);
+    expect(await Bun.file(outside).exists()).toBe(false);
+    expect(station.residue()).toEqual([]);
+  });
+
+  test("a layer that does not fit its device is refused as resource_exhausted, and leaves nothing", async () => {
+    using station = new Station({ SNAPMILL_DEVICE_SIZE: "32MiB" });
+    const big = await writeImage(join(images.path, "big"), [{ content: layerOf("big", 64 << 20), form: "zstd" }]);
+    const { exitCode, stderr } = await station.run(["unpack", big.reference]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/layer 1 of 1 .*(full|fit|room)/i);
+    expect(station.residue()).toEqual([]);
+  });
+
+  test("a layer that does not fit the pool is never committed, and gives back what it used", async () => {
+    using station = new Station({ SNAPMILL_POOL_SIZE: "400MiB", SNAPMILL_DEVICE_SIZE: "1GiB" });
+    const huge = await writeImage(join(images.path, "huge"), [{ content: layerOf("huge", 420 << 20), form: "zstd" }]);
+    const { exitCode, stderr } = await station.run(["unpack", huge.reference]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/layer 1 of 1 .*(full|fit|room)/i);
+    expect(station.residue()).toEqual([]);
+    // There is room again for an image that fits.
+    const image = await station.unpack(small.reference);
+    const differences = await station.inspect(image.snapshot, (root) => diffTrees(small.expected, describeTree(root)));
+    expect(differences).toEqual([]);
+  });
+});
+
+describe("many at once", () => {
+  test("each layer is unpacked once however many ask for it", async () => {
+    await using stage = new Stage({ SNAPMILL_UNPACK_WORKERS: "3" });
+    await stage.up();
+    const { config } = stage.station;
+    await using client = await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
+    const request = { reference: small.reference, platform: "linux/amd64" };
+    const asked = await Promise.all(Array.from({ length: 12 }, () => client.unpack(request)));
+    expect(new Set(asked.map(({ chainId }) => chainId)).size).toBe(1);
+    const layers = asked.flatMap((image) => image.layers);
+    expect(layers.filter(({ cached }) => !cached)).toHaveLength(3);
+    expect(layers.filter(({ cached }) => cached)).toHaveLength(33);
+  });
+
+  test("Redis emptied in the middle loses no accepted unpack", async () => {
+    await using stage = new Stage();
+    await stage.up();
+    const { config } = stage.station;
+    await using client = await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
+    const references = [slow.reference, small.reference];
+    // The pool's worker answers: from here on there is a database.
+    await client.call("cleanup", {});
+    const unpacked = Promise.allSettled(
+      references.map((reference) => client.unpack({ reference, platform: "linux/amd64" })),
+    );
+    using database = openDatabase(paths.database(config), { mode: "readonly" });
+    expect(await eventually(() => pendingOutbox(database).length === 2)).toBe(true);
+    const redis = new Redis({ path: paths.redisSocket(config) });
+    await redis.flushall();
+    redis.disconnect();
+    const ended = (await unpacked).map((one) => (one.status === "fulfilled" ? one.value.image : one.reason));
+    expect(ended).toEqual(references);
+  });
+});
+
+describe("interrupted", () => {
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("%s ends an unpack on pieces of its own, and leaves nothing", async (signal, status) => {
+    using station = new Station();
+    const started = station.start(["unpack", slow.reference]);
+    expect(await eventually(() => started.said().includes("layer 2 of 12"))).toBe(true);
+    started.kill(signal);
+    const { exitCode } = await started.finished;
+    expect(exitCode).toBe(status);
+    expect(station.residue()).toEqual([]);
+  });
+});
