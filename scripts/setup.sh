@@ -27,7 +27,7 @@ private_tools=(redis-server:redis-server)
 purpose=${1:-}
 case $purpose in
   run) ;;
-  test) private_tools+=(umoci:umoci skopeo:skopeo wget:wget debootstrap:debootstrap zstd:zstd) ;;
+  test) private_tools+=(umoci:umoci skopeo:skopeo wget:wget debootstrap:debootstrap zstd:zstd python3:python3) ;;
   *) fail "usage: scripts/setup.sh run|test [SCRIPT ARGS...]" ;;
 esac
 shift

@@ -21,7 +21,7 @@ export function parseSize(text: string): number {
 /** `bytes` for people: three digits at most, "1.5 GiB". */
 export function formatSize(bytes: number): string {
   let value = bytes;
-  let unit: string = "B";
+  let unit = "B";
   for (const name of unitNames.slice(1)) {
     if (Math.abs(value) < 1024) break;
     value /= 1024;

@@ -1,11 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import {
-  decodeFailure,
-  encodeFailure,
-  errorCodes,
-  isRetryable,
-  SnapmillError,
-} from "../../src/domain/errors.ts";
+import { decodeFailure, encodeFailure, errorCodes, isRetryable, SnapmillError } from "../../src/domain/errors.ts";
 
 describe("a failure crosses the queue", () => {
   test.each([...errorCodes])("with its code %s and its message", (code) => {
