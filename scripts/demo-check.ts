@@ -125,7 +125,7 @@ async function tar(layer: ImageLayer, args: readonly string[], signal: AbortSign
   });
   const words = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   for await (const chunk of await uncompressed(layer)) {
-    child.stdin.write(chunk);
+    await child.stdin.write(chunk);
     await child.stdin.flush();
   }
   await child.stdin.end();

@@ -1,6 +1,7 @@
 // Room: scripts. Owns how the demo runs snapmill's own command line: one command at a time, and `up` beside them.
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
+import { untilAborted } from "../src/supervisor/pieces.ts";
 import { startProcess } from "../src/system/processes.ts";
 
 const root = join(import.meta.dir, "..");
@@ -47,7 +48,7 @@ export async function startUp(args: readonly string[], signal: AbortSignal): Pro
   const stop = async () => void (await child.stop({ graceMs: 60_000 }));
   const words = new Response(child.stderr).text();
   try {
-    await Promise.race([readyIn(child.stdout), aborted(signal), child.exited.then(() => ended(words))]);
+    await Promise.race([readyIn(child.stdout), untilAborted(signal), child.exited.then(() => ended(words))]);
     return { [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
@@ -67,13 +68,6 @@ function readyIn(stdout: ReadableStream<Uint8Array>): Promise<void> {
   })();
   return promise;
 }
-
-const aborted = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    const leave = () => reject(signal.reason);
-    if (signal.aborted) leave();
-    else signal.addEventListener("abort", leave, { once: true });
-  });
 
 async function ended(words: Promise<string>): Promise<never> {
   throw new Error(`'snapmill up' ended before it was ready: ${(await words).trim()}`);

@@ -34,7 +34,10 @@ export function addStatus(program: Command): void {
     });
 }
 
-type Queues = { readonly pool: JobCounts; readonly unpack: JobCounts };
+interface Each<T> {
+  readonly pool: T;
+  readonly unpack: T;
+}
 
 interface Status {
   readonly stateDir: string;
@@ -43,7 +46,9 @@ interface Status {
   readonly running: Running | null;
   /** Its URL without a password; `failure` when it does not answer; null when nothing runs. */
   readonly redis: { readonly url: string; readonly failure: string | null } | null;
-  readonly queues: Queues | null;
+  readonly queues: Each<JobCounts> | null;
+  /** Processes that are connected to each queue. */
+  readonly workers: Each<number> | null;
   /** Null: no pool was made yet. */
   readonly metadata: {
     readonly driver: string | null;
@@ -61,18 +66,18 @@ async function readStatus(config: Config): Promise<Status> {
     stateDir: config.stateDir,
     pool: config.pool,
     running,
-    ...(running === null ? { redis: null, queues: null } : await readQueues(config)),
+    ...(running === null ? { redis: null, queues: null, workers: null } : await readQueues(config)),
     metadata: existsSync(paths.database(config)) ? await readMetadata(config) : null,
   };
 }
 
-async function readQueues(config: Config): Promise<Pick<Status, "redis" | "queues">> {
+async function readQueues(config: Config): Promise<Pick<Status, "redis" | "queues" | "workers">> {
   const url = redisLabel(redisUrl(config));
   try {
     await using client = await connect(config);
-    return { redis: { url, failure: null }, queues: await client.counts() };
+    return { redis: { url, failure: null }, queues: await client.counts(), workers: await client.workers() };
   } catch (error) {
-    return { redis: { url, failure: asSnapmillError(error).message }, queues: null };
+    return { redis: { url, failure: asSnapmillError(error).message }, queues: null, workers: null };
   }
 }
 
@@ -89,7 +94,7 @@ async function readMetadata(config: Config): Promise<Status["metadata"]> {
 }
 
 function fieldsOf(status: Status): (readonly [string, string | undefined])[] {
-  const { running, redis, queues, metadata } = status;
+  const { running, redis, queues, workers, metadata } = status;
   return [
     ["State directory", status.stateDir],
     [
@@ -99,6 +104,7 @@ function fieldsOf(status: Status): (readonly [string, string | undefined])[] {
     ["Running", running === null ? "no" : `yes: ${describeRunning(running)}`],
     ["Queues", running?.kind === "up" ? `http://${running.httpAddress}/queues` : undefined],
     ["Redis", redis === null ? undefined : `${redis.url}${redis.failure === null ? "" : ` (${redis.failure})`}`],
+    ["Workers", workers === null ? undefined : `${workers.pool} of the pool, ${workers.unpack} unpacking`],
     ["Pool's jobs", queues === null ? undefined : countsText(queues.pool)],
     ["Unpack jobs", queues === null ? undefined : countsText(queues.unpack)],
     ["Unpacks to do", metadata === null ? undefined : String(metadata.pendingUnpacks)],

@@ -119,6 +119,18 @@ export class JobClient implements AsyncDisposable {
     return { pool, unpack };
   }
 
+  /** How many workers are connected to each of the pool's two queues. */
+  async workers(): Promise<{ readonly pool: number; readonly unpack: number }> {
+    this.#requireOpen();
+    const unpacks = await this.#unpackExchange();
+    try {
+      const [pool, unpack] = await Promise.all([this.#calls.queue.getWorkersCount(), unpacks.queue.getWorkersCount()]);
+      return { pool, unpack };
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
+  }
+
   /** Ends every call that still waits with `aborted`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;

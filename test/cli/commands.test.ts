@@ -230,6 +230,7 @@ describe("status", () => {
       running: { kind: "up", pool: "default" },
       redis: { failure: null },
       queues: { pool: { waiting: 0, active: 0 }, unpack: { waiting: 0, active: 0 } },
+      workers: { pool: 1, unpack: 2 },
       metadata: { driver: "reflink", pendingUnpacks: 0, snapshots: { active: 0, view: 0 } },
     });
     const { usedBytes, totalBytes } = status?.metadata?.space ?? { usedBytes: 0, totalBytes: 0 };
