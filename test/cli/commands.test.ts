@@ -1,8 +1,12 @@
 // Every command of the command line, with the real program and a running `up`.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { randomFillSync } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeImage } from "../support/images.ts";
+import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
+import { file } from "../support/tar-entries.ts";
 import { describeTree, diffTrees, type Tree } from "../support/trees.ts";
 import { Stage } from "./stage.ts";
 
@@ -54,6 +58,27 @@ describe("unpack", () => {
     expect(stdout).toStartWith(`${reference}\n  chain ID  ${image}\n  layers    3: all cached\n`);
     expect(stderr).toContain(`${reference}: queued\n`);
     expect(`${stdout}${stderr}`).not.toContain("\u001b");
+  });
+
+  test("ended by Ctrl-C, is cancelled in the running snapmill too, and leaves nothing there", async () => {
+    const content = [file("big", randomFillSync(Buffer.alloc(96 << 20)))];
+    const big = await writeImage(directory("big"), [{ content, form: "none" }, { content: [file("small", "x")] }]);
+    const before = await stage.json("ls", "kind==committed");
+    const unpack = stage.station.start(["unpack", big.reference]);
+    expect(await eventually(async () => (await stage.json("ls", "kind==active")).length > 0, 30_000)).toBe(true);
+    unpack.kill("SIGINT");
+    const { exitCode, stdout, stderr } = await unpack.finished;
+    expect({ exitCode, stdout }).toEqual({ exitCode: 130, stdout: "" });
+    expect(stderr).toEndWith("snapmill: interrupted by SIGINT\n");
+    expect(await stage.json("ls", "kind==active")).toEqual([]);
+    const [status] = await stage.json("status");
+    expect(status).toMatchObject({
+      queues: { unpack: { waiting: 0, active: 0, delayed: 0 } },
+      metadata: { pendingUnpacks: 0 },
+    });
+    // A layer may have been committed just before the signal came; the image never is.
+    expect((await stage.json("ls", "kind==committed")).length - before.length).toBeLessThanOrEqual(1);
+    expect(await stage.json("images")).toHaveLength(1);
   });
 
   test("a reference that is none is a usage error that shows the forms", async () => {
