@@ -158,6 +158,8 @@ set_up() {
     command -v apt-get >/dev/null || fail "these programs are missing: $lacking; there is no apt here, so install them by hand"
     [[ $(id -u) == 0 ]] || fail "these packages are missing: $lacking; run this as root, or install them by hand"
     if [[ -n $to_install ]]; then install_system_tools $to_install; fi
+    # What was installed may have brought some of it along (xfsprogs brings python3).
+    to_unpack=$(missing_packages "${private_tools[@]}")
     if [[ -n $to_unpack ]]; then unpack_private_tools $to_unpack; fi
   fi
   node_modules_are_there || install_node_modules

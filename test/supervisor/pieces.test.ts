@@ -75,7 +75,7 @@ test(
         { signal: never },
       );
     await Promise.all([command("one"), command("two")]);
-    const [first] = events[0]?.split(" ") ?? [];
+    const [first = ""] = events[0]?.split(" ") ?? [];
     const second = first === "one" ? "two" : "one";
     expect(events).toEqual([`${first} begins`, `${first} ends`, `${second} begins`, `${second} ends`]);
     expect(residueOf(place)).toEqual([]);

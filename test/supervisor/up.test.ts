@@ -133,10 +133,10 @@ test(
   "a taken HTTP address is an error before anything is started",
   async () => {
     using taken = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("taken") });
-    using place = new Place({ SNAPMILL_HTTP_ADDRESS: `127.0.0.1:${taken.port}` });
+    using place = new Place({ SNAPMILL_HTTP_ADDRESS: taken.url.host });
     const up = place.up();
     expect(await up.ended()).toBe(1);
-    expect(await up.stderr).toContain(`HTTP address 127.0.0.1:${taken.port} is in use`);
+    expect(await up.stderr).toContain(`HTTP address ${taken.url.host} is in use`);
     expect(existsSync(paths.redisDir(place.config))).toBe(false);
     expect(place.residue()).toEqual([]);
   },
