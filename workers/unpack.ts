@@ -2,6 +2,7 @@
 import { childEnvironment, paths, readConfig, redisUrl } from "../src/config.ts";
 import { asSnapmillError, failedPrecondition, isRetryable } from "../src/domain/errors.ts";
 import { snapshotKey } from "../src/domain/identifiers.ts";
+import { formatSize } from "../src/domain/units.ts";
 import { chooseDriver, spacePathsOf } from "../src/drivers/open.ts";
 import type { ResolvedImage } from "../src/images/image.ts";
 import { openImage } from "../src/images/resolve.ts";
@@ -84,7 +85,16 @@ async function unpack(image: ResolvedImage, job: JobContext, signal: AbortSignal
       void job.progress(progress);
     },
   });
+  for (const [index, layer] of layers.entries())
+    void job.log(accountOf(layer, `layer ${index + 1} of ${layers.length}`));
   return describe(image, layers);
+}
+
+/** A line for the job's log: where the layer's time went. */
+function accountOf({ bytes, ms, spentMs }: ChainedLayer, name: string): string {
+  if (spentMs === undefined) return `${name}: the pool has it (${formatSize(bytes)})`;
+  const parts = Object.entries(spentMs).map(([phase, partMs]) => `${phase} ${Math.round(partMs)}`);
+  return `${name}: ${formatSize(bytes)} in ${ms} ms (${parts.join(", ")})`;
 }
 
 function describe(image: ResolvedImage, layers: readonly ChainedLayer[]): UnpackedImage {

@@ -7,6 +7,8 @@ import { type ChainId, childChainId, type SnapshotKey, snapshotKey } from "../do
 import type { ImageLayer, ResolvedImage } from "../images/image.ts";
 import { reach } from "../system/faults.ts";
 import { acquireLock } from "../system/locks.ts";
+import type { AppliedLayer } from "./layer.ts";
+import type { PhasesMs } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
 
 /** A prepared snapshot's device, ready to be mounted. */
@@ -35,7 +37,7 @@ export interface LayerWriter {
   apply(
     request: ApplyRequest,
     options: { signal: AbortSignal; onProgress: (readBytes: number) => void },
-  ): Promise<{ readonly bytes: number }>;
+  ): Promise<AppliedLayer>;
 }
 
 export interface ChainedLayer {
@@ -44,6 +46,8 @@ export interface ChainedLayer {
   readonly bytes: number;
   readonly cached: boolean;
   readonly ms: number;
+  /** Where the time went; undefined when the layer was not unpacked here. `snapshot`: prepare and commit, as jobs. */
+  readonly spentMs: (PhasesMs & { readonly snapshot: number }) | undefined;
 }
 
 export interface ChainOptions {
@@ -96,35 +100,41 @@ interface LayerInChain {
 async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<ChainedLayer> {
   const startedAt = performance.now();
   const { layer, chainId, index } = place;
-  const finished = (bytes: number, cached: boolean): ChainedLayer => {
+  const finished = (bytes: number, spentMs?: ChainedLayer["spentMs"]): ChainedLayer => {
+    const cached = spentMs === undefined;
     options.onProgress(index, cached ? "cached" : "unpacked", layer.blob.lengthBytes);
-    return { layer, chainId, bytes, cached, ms: Math.round(performance.now() - startedAt) };
+    return { layer, chainId, bytes, cached, ms: Math.round(performance.now() - startedAt), spentMs };
   };
 
   const held = options.store.committedBytes(chainId);
-  if (held !== undefined) return finished(held, true);
+  if (held !== undefined) return finished(held);
 
   options.onProgress(index, "waiting", 0);
   using _lock = await acquireLock(lockPath(options.lockDir, chainId), { signal: options.signal });
   reach("unpack.locked");
   // Whoever held the lock before us may have unpacked the layer, or died over it.
   const heldNow = options.store.committedBytes(chainId);
-  if (heldNow !== undefined) return finished(heldNow, true);
+  if (heldNow !== undefined) return finished(heldNow);
   for (const key of options.store.attempts(chainId)) await options.store.discard(key);
 
-  return finished(await unpackUnderLock(place, options), false);
+  const { bytes, spentMs } = await unpackUnderLock(place, options);
+  return finished(bytes, spentMs);
 }
 
-async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Promise<number> {
+type Unpacked = Required<Pick<ChainedLayer, "bytes" | "spentMs">>;
+
+async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Promise<Unpacked> {
   const { layer, chainId, parent, index } = place;
   const { store, writer, signal, spaceGuards } = options;
   signal.throwIfAborted();
   const key = attemptKey(chainId);
   try {
+    const startedAt = performance.now();
     const prepared = await store.prepare(key, parent, chainId);
+    const preparedAt = performance.now();
     reach("unpack.prepared");
     options.onProgress(index, "unpacking", 0);
-    const { bytes } = await writer.apply(
+    const { bytes, spentMs } = await writer.apply(
       {
         ...prepared,
         blob: layer.blob,
@@ -135,10 +145,11 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
       },
       { signal, onProgress: (readBytes) => options.onProgress(index, "unpacking", readBytes) },
     );
+    const appliedAt = performance.now();
     reach("unpack.applied");
     await store.commit(chainId, key, bytes);
     reach("unpack.committed");
-    return bytes;
+    return { bytes, spentMs: { ...spentMs, snapshot: preparedAt - startedAt + performance.now() - appliedAt } };
   } catch (error) {
     await store.discard(key);
     throw error;

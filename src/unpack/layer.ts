@@ -11,6 +11,7 @@ import { syncFileSystem } from "../system/tree-data.ts";
 import { LayerApplier } from "./apply/applier.ts";
 import { BlobReader } from "./blob.ts";
 import { decompress } from "./decompress.ts";
+import { PhaseClock, type PhasesMs } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
 import { SpaceGuard } from "./space-guard.ts";
 import { TarReader } from "./tar/reader.ts";
@@ -19,6 +20,7 @@ export interface AppliedLayer {
   /** Of the uncompressed tar. */
   readonly bytes: number;
   readonly entries: number;
+  readonly spentMs: PhasesMs;
 }
 
 /** What of the blob has been read; the layer is not applied before its promise says so. */
@@ -35,10 +37,12 @@ export type OnProgress = (readBytes: number) => void;
 export async function applyLayer(request: ApplyRequest, onProgress: OnProgress): Promise<AppliedLayer> {
   const guard = new SpaceGuard(request.spaceGuards);
   guard.check();
+  const clock = new PhaseClock();
   try {
-    const applied = await onDevice(request, guard, onProgress);
+    const applied = await onDevice(request, { guard, clock, onProgress });
+    clock.ended("mounting");
     reach("writer.unmounted");
-    return applied;
+    return { ...applied, spentMs: clock.spentMs };
   } catch (error) {
     // An I/O error may be all that a file system says when there is no room under it.
     if (!isSnapmillError(error) || error.code === "internal") guard.check();
@@ -46,14 +50,24 @@ export async function applyLayer(request: ApplyRequest, onProgress: OnProgress):
   }
 }
 
-async function onDevice(request: ApplyRequest, guard: SpaceGuard, onProgress: OnProgress): Promise<AppliedLayer> {
+interface Supervision {
+  readonly guard: SpaceGuard;
+  readonly clock: PhaseClock;
+  readonly onProgress: OnProgress;
+}
+
+type Applied = Omit<AppliedLayer, "spentMs">;
+
+async function onDevice(request: ApplyRequest, supervision: Supervision): Promise<Applied> {
   const { devicePath, fsType, mountOptions } = request;
   using mount = mountDetached({ source: devicePath, fsType, options: mountOptions, readOnly: false });
   // Open before the first write: syncfs reports what failed since then.
   using root = openRoot(mount.fd, devicePath);
   reach("writer.mounted");
-  const applied = await applyTo(root.descriptor, request, guard, onProgress);
+  supervision.clock.ended("mounting");
+  const applied = await applyTo(root.descriptor, request, supervision);
   flush(root.descriptor, devicePath);
+  supervision.clock.ended("flush");
   reach("writer.synced");
   return applied;
 }
@@ -61,9 +75,8 @@ async function onDevice(request: ApplyRequest, guard: SpaceGuard, onProgress: On
 async function applyTo(
   root: number,
   request: ApplyRequest,
-  guard: SpaceGuard,
-  onProgress: OnProgress,
-): Promise<AppliedLayer> {
+  { guard, clock, onProgress }: Supervision,
+): Promise<Applied> {
   using applier = new LayerApplier(root);
   const reader = new TarReader(applier);
   const blob = new BlobReader(request.blob);
@@ -71,7 +84,9 @@ async function applyTo(
   let bytes = 0;
   let isPastHalf = false;
   for await (const chunk of decompress(blob.chunks(), request.compression)) {
+    clock.ended("waiting");
     hasher.update(chunk);
+    clock.ended("digest");
     bytes += chunk.length;
     const half = isPastHalf || blob.readBytes * 2 < request.blob.lengthBytes ? 0 : chunk.length >> 1;
     if (half > 0) {
@@ -80,6 +95,7 @@ async function applyTo(
       reach("writer.half");
     }
     reader.push(chunk.subarray(half));
+    clock.ended("writing");
     guard.written(applier.writtenBytes);
     onProgress(blob.readBytes);
   }
@@ -87,6 +103,7 @@ async function applyTo(
   verify("diff ID", request.diffId, digest(`sha256:${hasher.digest("hex")}`));
   reader.end();
   applier.complete();
+  clock.ended("writing");
   return { bytes, entries: applier.entries };
 }
 

@@ -4,6 +4,7 @@ import { fsTypes } from "../domain/devices.ts";
 import { errorCodes } from "../domain/errors.ts";
 import { diffId, digest } from "../domain/identifiers.ts";
 import { compressions } from "../images/image.ts";
+import { phases } from "./phases.ts";
 import type { ApplyRequest, WriterMessage } from "./protocol.ts";
 
 const bytes = z.number().int().nonnegative();
@@ -22,7 +23,7 @@ const applyRequest = z.object({
 const writerMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ready") }),
   z.object({ type: z.literal("progress"), readBytes: bytes }),
-  z.object({ type: z.literal("applied"), bytes, entries: bytes }),
+  z.object({ type: z.literal("applied"), bytes, entries: bytes, spentMs: z.record(z.enum(phases), z.number()) }),
   z.object({ type: z.literal("failed"), code: z.enum(errorCodes), message: z.string() }),
 ]);
 

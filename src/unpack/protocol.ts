@@ -3,6 +3,7 @@ import type { FsType } from "../domain/devices.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { DiffId, Digest } from "../domain/identifiers.ts";
 import type { BlobRange, Compression } from "../images/image.ts";
+import type { PhasesMs } from "./phases.ts";
 
 /** Parent → writer: apply one layer to the file system on a block device. One at a time. */
 export interface ApplyRequest {
@@ -21,5 +22,5 @@ export interface ApplyRequest {
 export type WriterMessage =
   | { readonly type: "ready" }
   | { readonly type: "progress"; readonly readBytes: number }
-  | { readonly type: "applied"; readonly bytes: number; readonly entries: number }
+  | { readonly type: "applied"; readonly bytes: number; readonly entries: number; readonly spentMs: PhasesMs }
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string };

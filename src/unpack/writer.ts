@@ -112,7 +112,7 @@ class WriterChild implements AsyncDisposable {
           onProgress?.(message.readBytes);
           break;
         case "applied":
-          return { bytes: message.bytes, entries: message.entries };
+          return { bytes: message.bytes, entries: message.entries, spentMs: message.spentMs };
         case "failed":
           throw new SnapmillError(message.code, message.message);
       }

@@ -69,7 +69,7 @@ describe("a writer", () => {
   test("applies one layer after the other in one process, and ends with its handle", async () => {
     await using loop = await device();
     const writer = startWriter({ environment: environment() });
-    expect(await apply(writer, await requestFor(directory, loop.path, small))).toEqual({
+    expect(await apply(writer, await requestFor(directory, loop.path, small))).toMatchObject({
       bytes: small.length,
       entries: 2,
     });
