@@ -1,0 +1,78 @@
+// Room: bench. Owns the image that unpacking is measured with: gzip layers of this machine's own files.
+import { mkdirSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { runCommand } from "../src/system/commands.ts";
+import { mediaTypes, putBlob, putJson, sha256, writeEntryPoints } from "../test/support/images.ts";
+
+const roots = ["/usr/share", "/usr/lib", "/usr/bin"];
+const layerCount = 3;
+const wantedBytes = 360 * 2 ** 20;
+const wantedFiles = 18_000;
+const maxFileBytes = 12 * 2 ** 20;
+const patience = { timeoutMs: 300_000 };
+
+export interface BenchImage {
+  readonly reference: string;
+  /** The gzip blobs, bottom first. */
+  readonly blobs: readonly string[];
+  readonly tarBytes: number;
+  readonly blobBytes: number;
+  readonly files: number;
+}
+
+/** Regular files below the roots, by path: about 360 MiB and 18,000 of them, as far as the machine has so many. */
+async function chooseFiles(): Promise<string[]> {
+  const chosen: string[] = [];
+  const share = { bytes: wantedBytes / roots.length, files: wantedFiles / roots.length };
+  for (const root of roots) {
+    const taken = { bytes: 0, files: 0 };
+    const entries = await readdir(root, { recursive: true, withFileTypes: true });
+    const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    for (const path of paths.sort()) {
+      const { size } = await stat(path);
+      const isTooMuch = taken.bytes + size > share.bytes && taken.files >= share.files;
+      if (size > maxFileBytes || isTooMuch) continue;
+      if (taken.bytes + size > share.bytes && size > 4096) continue;
+      taken.bytes += size;
+      taken.files += 1;
+      chosen.push(path);
+    }
+  }
+  return chosen;
+}
+
+/** Writes the image below `directory`, with the machine's tar and gzip. */
+export async function buildBenchImage(directory: string): Promise<BenchImage> {
+  const layout = join(directory, "image");
+  mkdirSync(layout, { recursive: true });
+  const files = await chooseFiles();
+  const perLayer = Math.ceil(files.length / layerCount);
+  const layers: { descriptor: Awaited<ReturnType<typeof putBlob>>; diffId: string; tarBytes: number }[] = [];
+  for (let index = 0; index < layerCount; index += 1) {
+    const list = join(directory, "files.txt");
+    const tar = join(directory, "layer.tar");
+    await Bun.write(list, files.slice(index * perLayer, (index + 1) * perLayer).join("\0"));
+    await runCommand("tar", ["-cf", tar, "--null", "--no-recursion", "-P", "--transform=s,^/,,", "-T", list], patience);
+    const bytes = await Bun.file(tar).bytes();
+    await runCommand("gzip", ["-kf", tar], patience);
+    const descriptor = await putBlob(layout, mediaTypes.oci.layer("gzip"), await Bun.file(`${tar}.gz`).bytes());
+    layers.push({ descriptor, diffId: sha256(bytes), tarBytes: bytes.length });
+    await runCommand("rm", [list, tar, `${tar}.gz`], patience);
+  }
+  const config = await putJson(layout, mediaTypes.oci.config, {
+    architecture: process.arch === "arm64" ? "arm64" : "amd64",
+    os: "linux",
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+  });
+  const descriptors = layers.map(({ descriptor }) => descriptor);
+  const manifest = await putJson(layout, mediaTypes.oci.manifest, { schemaVersion: 2, config, layers: descriptors });
+  await writeEntryPoints(layout, [{ ...manifest, annotations: { "org.opencontainers.image.ref.name": "bench" } }]);
+  return {
+    reference: `oci:${layout}:bench`,
+    blobs: descriptors.map(({ digest }) => join(layout, "blobs", ...digest.split(":"))),
+    tarBytes: layers.reduce((sum, { tarBytes }) => sum + tarBytes, 0),
+    blobBytes: descriptors.reduce((sum, { size }) => sum + size, 0),
+    files: files.length,
+  };
+}

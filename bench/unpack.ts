@@ -1,0 +1,138 @@
+// Room: bench. Measures unpacking by the whole way against GNU tar and gzip onto an ext4 loop device on the same disk,
+// taking turns, each time on a fresh disk.
+//
+//   node_modules/.bin/bun bench/unpack.ts
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { redisUrl } from "../src/config.ts";
+import { formatSize } from "../src/domain/units.ts";
+import { JobClient } from "../src/jobs/client.ts";
+import { queuesFor } from "../src/jobs/relay.ts";
+import { withPieces } from "../src/supervisor/pieces.ts";
+import { runCommand } from "../src/system/commands.ts";
+import { attachLoop } from "../src/system/loop.ts";
+import { mountAt, unmount } from "../src/system/mounts.ts";
+import { writeImage } from "../test/support/images.ts";
+import { processesOf } from "../test/support/residue.ts";
+import { file } from "../test/support/tar-entries.ts";
+import { type BenchImage, buildBenchImage } from "./image.ts";
+import { benchConfig, type Disk, freshDisk, median, printTable } from "./measure.ts";
+
+const rounds = 5;
+const patience = { timeoutMs: 300_000 };
+const platform = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
+
+/** GNU tar and gzip, layer by layer, and a syncfs at the end. Milliseconds; making the file system is not counted. */
+async function byTar(image: BenchImage, disk: Disk): Promise<number> {
+  const device = join(disk.directory, "device.img");
+  const root = join(disk.directory, "root");
+  mkdirSync(root);
+  await runCommand("truncate", ["-s", "4G", device], patience);
+  await runCommand("mkfs.ext4", ["-q", "-F", device], patience);
+  await using loop = await attachLoop(device, { directIo: true });
+  await mountAt(loop.path, root, "ext4");
+  try {
+    const startedAt = performance.now();
+    for (const blob of image.blobs) {
+      await runCommand("sh", ["-c", 'gzip -dc "$1" | tar -x -C "$2" --numeric-owner -p', "sh", blob, root], patience);
+    }
+    await runCommand("sync", ["-f", root], patience);
+    return performance.now() - startedAt;
+  } finally {
+    await unmount(root);
+  }
+}
+
+interface Unpacking {
+  readonly ms: number;
+  /** What the worker wrote into the job's log: where each layer's time went. */
+  readonly account: readonly string[];
+  /** Peak resident memory by process, in KiB. */
+  readonly peaks: ReadonlyMap<string, number>;
+}
+
+/** `unpack` through the queue, on a snapmill that is up and has its template. */
+async function bySnapmill(image: BenchImage, small: string, disk: Disk): Promise<Unpacking> {
+  const config = benchConfig(disk, { SNAPMILL_UNPACK_WORKERS: "1" });
+  const action = async (): Promise<Unpacking> => {
+    await using client = await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
+    await client.unpack({ reference: small, platform });
+    const startedAt = performance.now();
+    await client.unpack({ reference: image.reference, platform });
+    const ms = performance.now() - startedAt;
+    return { ms, account: await lastLog(redisUrl(config), config.pool), peaks: peaksOf(config.stateDir) };
+  };
+  return await withPieces(config, action, { signal: new AbortController().signal });
+}
+
+async function lastLog(url: string, pool: Parameters<typeof queuesFor>[1]): Promise<string[]> {
+  await using queues = await queuesFor(url, pool);
+  const [job] = await queues.unpack.getJobs(["completed"], 0, 0);
+  return job === undefined ? [] : (await queues.unpack.getJobLogs(job.id ?? "")).logs;
+}
+
+function peaksOf(stateDir: string): Map<string, number> {
+  const peaks = new Map<string, number>();
+  for (const line of processesOf(stateDir)) {
+    const [, pid] = /^process (\d+):/.exec(line) ?? [];
+    const name = /workers\/\w+|redis-server/.exec(line)?.[0] ?? "other";
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    peaks.set(name, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
+  }
+  return peaks;
+}
+
+/** Sums the phases over the layers of an account. */
+function sharesOf(account: readonly string[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const [, phase, ms] of account.join("\n").matchAll(/(\w+) (\d+)(?=[,)])/g)) {
+    sums.set(phase ?? "", (sums.get(phase ?? "") ?? 0) + Number(ms));
+  }
+  return sums;
+}
+
+await using scratch = await freshDisk(4);
+const image = await buildBenchImage(scratch.directory);
+const tiny = await writeImage(join(scratch.directory, "tiny"), [{ content: [file("tiny", "x")] }]);
+console.log(
+  `image: ${formatSize(image.tarBytes)} of tar, ${image.files} files, ${formatSize(image.blobBytes)} of gzip in ${image.blobs.length} layers`,
+);
+
+const tarMs: number[] = [];
+const unpackings: Unpacking[] = [];
+for (let round = 0; round < rounds; round += 1) {
+  await using first = await freshDisk(12);
+  tarMs.push(await byTar(image, first));
+  await using second = await freshDisk(12);
+  unpackings.push(await bySnapmill(image, tiny.reference, second));
+  console.log(
+    `round ${round + 1}: tar ${tarMs.at(-1)?.toFixed(0)} ms, snapmill ${unpackings.at(-1)?.ms.toFixed(0)} ms`,
+  );
+}
+
+const mbPerSecond = (ms: number): string => (image.tarBytes / 1e6 / (ms / 1000)).toFixed(0);
+const ours = unpackings.map(({ ms }) => ms);
+printTable(
+  `Unpacking, median of ${rounds} rounds in turns`,
+  ["way", "time", "MB/s of tar"],
+  [
+    ["gzip -dc | tar -x, sync -f", `${median(tarMs).toFixed(0)} ms`, mbPerSecond(median(tarMs))],
+    ["snapmill, queue and all", `${median(ours).toFixed(0)} ms`, mbPerSecond(median(ours))],
+  ],
+);
+console.log(`\nRatio ours / tar: ${(median(ours) / median(tarMs)).toFixed(2)}`);
+
+const typical = unpackings.toSorted((a, b) => a.ms - b.ms)[Math.floor(rounds / 2)];
+if (typical !== undefined) {
+  const shares = [...sharesOf(typical.account)];
+  printTable(
+    "Where the time goes (the median round)",
+    ["phase", "ms", "share"],
+    shares.map(([phase, ms]) => [phase, String(ms), `${((ms / typical.ms) * 100).toFixed(0)} %`]),
+  );
+  printTable(
+    "Peak resident memory",
+    ["process", "MiB"],
+    [...typical.peaks].map(([name, kib]) => [name, (kib / 1024).toFixed(0)]),
+  );
+}
