@@ -35,7 +35,10 @@ export async function snapmill(args: readonly string[], { signal, stderr = "keep
 }
 
 /** A running `snapmill up`; disposing of it stops it, and waits until all of it is gone. */
-export type RunningUp = AsyncDisposable;
+export interface RunningUp extends AsyncDisposable {
+  /** What it said on stderr, warnings and errors only; known at its end. */
+  readonly words: Promise<string>;
+}
 
 /** Starts `up` and waits until it is ready. It dies with this process, however this process ends. */
 export async function startUp(args: readonly string[], signal: AbortSignal): Promise<RunningUp> {
@@ -49,7 +52,7 @@ export async function startUp(args: readonly string[], signal: AbortSignal): Pro
   const words = new Response(child.stderr).text();
   try {
     await Promise.race([readyIn(child.stdout), untilAborted(signal), child.exited.then(() => ended(words))]);
-    return { [Symbol.asyncDispose]: stop };
+    return { words, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;

@@ -47,7 +47,7 @@ async function demo(signal: AbortSignal): Promise<boolean> {
 
   await heading("Start everything on this machine", ["up", "--size", "4GiB", ...here]);
   const startedMs = performance.now();
-  ending.use(await startUp(["--size", "4GiB", "--http-address", "127.0.0.1:0", ...here], signal));
+  const up = ending.use(await startUp(["--size", "4GiB", "--http-address", "127.0.0.1:0", ...here], signal));
   await printLines([`ready in ${formatDuration(performance.now() - startedMs)}`]);
 
   const image = await unpack(reference, signal);
@@ -59,6 +59,7 @@ async function demo(signal: AbortSignal): Promise<boolean> {
   const left = whatIsLeft();
   await heading("Take everything down", ["umount", mountpoint, ...here]);
   await printLines(left.length === 0 ? ["no mount, loop device or process is left"] : ["left behind:", ...left]);
+  if (left.length > 0) say(await up.words);
   await printLines(nextCommands({ reference, image, stateDir, mountpoint, home }));
   return isSame && left.length === 0;
 }
