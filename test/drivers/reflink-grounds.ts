@@ -9,7 +9,7 @@ import { attachLoop, detachLoop } from "../../src/system/loop.ts";
 import { listLoops } from "../../src/system/loops.ts";
 import { isMountPoint, mountInfo } from "../../src/system/mountinfo.ts";
 import { mountAt, unmount } from "../../src/system/mounts.ts";
-import type { DriverGround } from "../conformance/drivers.ts";
+import type { DriverGround } from "../conformance/driver-stage.ts";
 
 export const mebibyte = 2 ** 20;
 const poolBytes = 512 * mebibyte;

@@ -86,7 +86,7 @@ export class Station implements Disposable {
   /** Unpacks one image and returns what the command said of it; throws when the command failed. */
   async unpack(reference: string): Promise<UnpackedImage> {
     const { exitCode, stdout, stderr } = await this.run(["unpack", "--json", reference]);
-    if (exitCode !== 0) throw new Error(`unpack ended with ${exitCode}: ${stderr}`);
+    if (exitCode !== 0) throw new Error(`unpack ended with ${exitCode ?? "a signal"}: ${stderr}`);
     return JSON.parse(stdout) as UnpackedImage;
   }
 

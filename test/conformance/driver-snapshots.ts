@@ -1,0 +1,137 @@
+// Owns what devices and their snapshots must contain, how large they are and how much room they take.
+import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fsTypes } from "../../src/domain/devices.ts";
+import { runCommand } from "../../src/system/commands.ts";
+import { growFileSystem } from "../../src/system/filesystems.ts";
+import { spaceOf } from "../../src/system/space.ts";
+import { type DriverStage, isZeroes, mebibyte, readDevice, rejects } from "./driver-stage.ts";
+
+/** Declares the tests of contents and sizes. */
+export function describeSnapshots(stage: DriverStage): void {
+  const { nextDevice, pathOf, formatted, snapshotOf, onMounted, put, get, whileMountedAt, remove, found } = stage;
+
+  test("a new device reads as zeroes, has its size, and stays sparse", async () => {
+    const device = nextDevice(3 * mebibyte);
+    await stage.driver.create(device);
+    await stage.driver.activate(device);
+    const content = await readDevice(pathOf(device), 4 * mebibyte);
+    expect(content.length).toBe(3 * mebibyte);
+    expect(isZeroes(content)).toBe(true);
+    expect(await stage.driver.usedBytes(device)).toBeLessThan(mebibyte);
+    await remove(device);
+  });
+
+  for (const fsType of fsTypes) {
+    test(`what is written on ${fsType} shows in a later snapshot, and neither side sees the other's writes`, async () => {
+      const origin = await formatted(320 * mebibyte, fsType);
+      await put(origin, "shared", "from the origin", fsType);
+      await stage.driver.flush(origin);
+      const child = await snapshotOf(origin);
+      await put(origin, "shared", "changed in the origin", fsType);
+      await put(child, "only-child", "child", fsType);
+      expect(await get(child, "shared", fsType)).toBe("from the origin");
+      expect(await get(origin, "shared", fsType)).toBe("changed in the origin");
+      expect(await get(origin, "only-child", fsType)).toBe("absent");
+      await remove(child, origin);
+    });
+  }
+
+  test("a snapshot of an active, mounted origin contains a file that was just written and synced", async () => {
+    const origin = await formatted();
+    const child = nextDevice();
+    await whileMountedAt(origin, async (dir) => {
+      await writeFile(join(dir, "synced"), "here", { flush: true });
+      await stage.driver.snapshot(origin, child);
+      await writeFile(join(dir, "later"), "the origin can be written to again");
+    });
+    await stage.driver.activate(child);
+    expect(await get(child, "synced")).toBe("here");
+    expect(await get(child, "later")).toBe("absent");
+    expect(await get(origin, "later")).toBe("the origin can be written to again");
+    await remove(child, origin);
+  });
+
+  test("a snapshot of a mounted origin contains a file that was written and not synced", async () => {
+    const origin = await formatted();
+    const child = nextDevice();
+    await whileMountedAt(origin, async (dir) => {
+      await writeFile(join(dir, "written"), "x".repeat(100_000));
+      await stage.driver.snapshot(origin, child);
+    });
+    await stage.driver.activate(child);
+    expect(await get(child, "written")).toBe("x".repeat(100_000));
+    await runCommand("e2fsck", ["-f", "-n", pathOf(child)]);
+    await remove(child, origin);
+  });
+
+  test("flush makes a raw write part of a later snapshot", async () => {
+    const device = nextDevice(mebibyte);
+    await stage.driver.create(device);
+    await stage.driver.activate(device);
+    await writeFile(pathOf(device), "raw");
+    await stage.driver.flush(device);
+    const child = await snapshotOf(device);
+    expect((await readDevice(pathOf(child), 3)).toString()).toBe("raw");
+    await remove(child, device);
+  });
+
+  test("deleting an origin leaves its snapshot whole", async () => {
+    const origin = await formatted();
+    const text = "content ".repeat(500_000);
+    await put(origin, "big", text);
+    await stage.driver.flush(origin);
+    const child = await snapshotOf(origin);
+    await remove(origin);
+    expect((await get(child, "big")) === text).toBe(true);
+    await runCommand("e2fsck", ["-f", "-n", pathOf(child)]);
+    await remove(child);
+  });
+
+  test("usage grows with what is written, and a snapshot shares its origin's blocks", async () => {
+    const before = await stage.driver.poolUsage();
+    const origin = await formatted(128 * mebibyte);
+    const emptyBytes = await stage.driver.usedBytes(origin);
+    await put(origin, "big", "x".repeat(40 * mebibyte));
+    await stage.driver.flush(origin);
+    const usedBytes = await stage.driver.usedBytes(origin);
+    expect(usedBytes - emptyBytes).toBeGreaterThanOrEqual(40 * mebibyte);
+    expect(usedBytes - emptyBytes).toBeLessThan(60 * mebibyte);
+
+    const children = [await snapshotOf(origin), await snapshotOf(origin), await snapshotOf(origin)];
+    for (const child of children) expect(await stage.driver.usedBytes(child)).toBeGreaterThanOrEqual(40 * mebibyte);
+    const after = await stage.driver.poolUsage();
+    expect(after.totalBytes).toBe(before.totalBytes);
+    expect(after.usedBytes - before.usedBytes).toBeGreaterThanOrEqual(40 * mebibyte);
+    expect(after.usedBytes - before.usedBytes).toBeLessThan(80 * mebibyte);
+    await remove(...children, origin);
+  });
+
+  for (const fsType of fsTypes) {
+    test(`a child may be larger than its origin, and its ${fsType} grows into the room`, async () => {
+      const origin = await formatted(320 * mebibyte, fsType);
+      await put(origin, "file", "content", fsType);
+      await stage.driver.flush(origin);
+      const child = await snapshotOf(origin, 480 * mebibyte);
+      await growFileSystem(pathOf(child), fsType);
+      const totalBytes = await onMounted(child, sizeOfFileSystem, fsType);
+      expect(totalBytes).toBeGreaterThan(370 * mebibyte);
+      expect(await get(child, "file", fsType)).toBe("content");
+      await remove(child, origin);
+    });
+  }
+
+  test("a child smaller than its origin is refused before anything is made", async () => {
+    const origin = nextDevice(8 * mebibyte);
+    const child = nextDevice(4 * mebibyte);
+    await stage.driver.create(origin);
+    await rejects(stage.driver.snapshot(origin, child), "invalid_argument", child.deviceName);
+    expect(await found(child)).toBeUndefined();
+    await remove(origin);
+  });
+}
+
+async function sizeOfFileSystem(root: string): Promise<number> {
+  return (await spaceOf(`${root}/`)).totalBytes;
+}
