@@ -142,26 +142,30 @@ install_node_modules() {
   cp package-lock.json node_modules/.snapmill-lock
 }
 
+look() {
+  to_install=$(missing_packages "${system_tools[@]}")
+  to_unpack=$(missing_packages "${private_tools[@]}")
+}
+
 set_up() {
   local to_install to_unpack
-  to_install=$(missing_packages "${system_tools[@]}")
-  to_unpack=$(missing_packages "${private_tools[@]}")
+  look
   if [[ -z $to_install$to_unpack ]] && node_modules_are_there; then return; fi
-
-  mkdir -p "$tools"
-  : >>"$log" # One set-up at a time: a second one waits and then finds everything there.
-  if command -v flock >/dev/null; then exec 9>"$tools/lock" && flock 9; fi
-  to_install=$(missing_packages "${system_tools[@]}")
-  to_unpack=$(missing_packages "${private_tools[@]}")
   if [[ -n $to_install$to_unpack ]]; then
     local lacking; lacking=$(echo $to_install $to_unpack | sed 's/ /, /g')
-    command -v apt-get >/dev/null || fail "these programs are missing: $lacking; there is no apt here, so install them by hand"
+    command -v apt-get >/dev/null || fail "these packages are missing: $lacking; there is no apt here, so install them by hand"
     [[ $(id -u) == 0 ]] || fail "these packages are missing: $lacking; run this as root, or install them by hand"
-    if [[ -n $to_install ]]; then install_system_tools $to_install; fi
-    # What was installed may have brought some of it along (xfsprogs brings python3).
-    to_unpack=$(missing_packages "${private_tools[@]}")
-    if [[ -n $to_unpack ]]; then unpack_private_tools $to_unpack; fi
   fi
+
+  mkdir -p "$tools"
+  : >>"$log"
+  # One set-up at a time: a second one waits, and then finds everything there.
+  if command -v flock >/dev/null; then exec 9>"$tools/lock" && flock 9; fi
+  look
+  if [[ -n $to_install ]]; then install_system_tools $to_install; fi
+  # What was installed may have brought some of it along (xfsprogs brings python3).
+  look
+  if [[ -n $to_unpack ]]; then unpack_private_tools $to_unpack; fi
   node_modules_are_there || install_node_modules
   exec 9>&-
 }
