@@ -149,7 +149,9 @@ export class Keeper {
       const exit = await child.stop({ graceMs });
       if (!(error instanceof NotYet)) throw error;
       if (exit.kind === "exited" && exit.code === notFoundStatus) {
-        throw failedPrecondition(`the program of ${name} was not found: install it (scripts/setup.sh run)`);
+        throw failedPrecondition(
+          `the program of ${name} was not found: install it, or start snapmill by npm run snapmill, which provides it`,
+        );
       }
       if (!this.#isStopping) this.#log.warn(error.message);
     } finally {
