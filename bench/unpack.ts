@@ -74,7 +74,7 @@ async function lastLog(url: string, pool: Parameters<typeof queuesFor>[1]): Prom
 function peaksOf(stateDir: string): Map<string, number> {
   const peaks = new Map<string, number>();
   for (const line of processesOf(stateDir)) {
-    const [, pid] = /^process (\d+):/.exec(line) ?? [];
+    const [, pid = ""] = /^process (\d+):/.exec(line) ?? [];
     const name = /workers\/\w+|redis-server/.exec(line)?.[0] ?? "other";
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
     peaks.set(name, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
@@ -102,12 +102,12 @@ const tarMs: number[] = [];
 const unpackings: Unpacking[] = [];
 for (let round = 0; round < rounds; round += 1) {
   await using first = await freshDisk(12);
-  tarMs.push(await byTar(image, first));
+  const byTarMs = await byTar(image, first);
+  tarMs.push(byTarMs);
   await using second = await freshDisk(12);
-  unpackings.push(await bySnapmill(image, tiny.reference, second));
-  console.log(
-    `round ${round + 1}: tar ${tarMs.at(-1)?.toFixed(0)} ms, snapmill ${unpackings.at(-1)?.ms.toFixed(0)} ms`,
-  );
+  const unpacking = await bySnapmill(image, tiny.reference, second);
+  unpackings.push(unpacking);
+  console.log(`round ${round + 1}: tar ${byTarMs.toFixed(0)} ms, snapmill ${unpacking.ms.toFixed(0)} ms`);
 }
 
 const mbPerSecond = (ms: number): string => (image.tarBytes / 1e6 / (ms / 1000)).toFixed(0);
