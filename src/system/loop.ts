@@ -143,6 +143,20 @@ export async function detachLoop(path: string, file: string): Promise<void> {
 }
 
 /**
+ * Takes `file` off the loop device at `path` now or, when somebody still uses it (a mount that another namespace has a
+ * copy of, say), with its last user: LOOP_CLR_FD's own way.
+ */
+export async function releaseLoop(path: string, file: string): Promise<void> {
+  await using handle = await open(path, constants.O_RDONLY);
+  if ((await loopAt(path))?.backingFile !== file) return;
+  try {
+    ioctlNumber(handle.fd, requests.clearFd, 0, "LOOP_CLR_FD", path);
+  } catch (error) {
+    if (!isErrno(error, "ENXIO")) throw error;
+  }
+}
+
+/**
  * What the file has no room for is lost with the loop device or without: who must know flushes before, and a device
  * that is full must still come off, to be deleted.
  */

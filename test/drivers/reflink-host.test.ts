@@ -9,6 +9,7 @@ import { attachLoop, detachLoop } from "../../src/system/loop.ts";
 import { findLoops, loopAt } from "../../src/system/loops.ts";
 import { mountInfo } from "../../src/system/mountinfo.ts";
 import { mountAt, unmount } from "../../src/system/mounts.ts";
+import { eventually } from "../support/processes.ts";
 import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-grounds.ts";
 
 setDefaultTimeout(60_000);
@@ -115,6 +116,27 @@ describe("the reflink driver and what it finds on the host", () => {
     await opened();
     expect(await findLoops(join(ground.options.poolDir, "pool.img"))).toHaveLength(1);
     expect((await mountInfo()).filter((entry) => entry.mountPoint === files)).toHaveLength(1);
+  });
+
+  test("a copy of the pool's mount in another namespace does not keep its loop device for ever", async () => {
+    const image = join(ground.options.poolDir, "pool.img");
+    const driver = await opened();
+    const copy = Bun.spawn(["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo; exec sleep 60"], {
+      stdout: "pipe",
+    });
+    try {
+      await copy.stdout.getReader().read();
+      expect(await driver.close()).toEqual({ stillInUse: [] });
+      expect(await findLoops(image)).toHaveLength(1);
+      // Meanwhile the pool can be opened and closed again, on the same loop device.
+      const again = await opened();
+      expect(await findLoops(image)).toHaveLength(1);
+      expect(await again.close()).toEqual({ stillInUse: [] });
+    } finally {
+      copy.kill("SIGKILL");
+      await copy.exited;
+    }
+    expect(await eventually(async () => (await findLoops(image)).length === 0)).toBe(true);
   });
 
   test("a pool file that is attached twice is not mounted", async () => {

@@ -7,7 +7,7 @@ import { failedPrecondition, invalidArgument, isSnapmillError } from "../../doma
 import { runCommand } from "../../system/commands.ts";
 import { settleFile, syncPath } from "../../system/durable.ts";
 import { isErrno } from "../../system/errno.ts";
-import { attachLoop, detachLoop } from "../../system/loop.ts";
+import { attachLoop, detachLoop, releaseLoop } from "../../system/loop.ts";
 import { findLoops, loopDeviceNumber } from "../../system/loops.ts";
 import { mountAtDir } from "../../system/mountinfo.ts";
 import { mountAt, unmount } from "../../system/mounts.ts";
@@ -103,9 +103,22 @@ async function makeImage(image: string, sizeBytes: number): Promise<void> {
 async function openImage(poolDir: string, image: string): Promise<OpenPool> {
   const dir = filesDir(poolDir);
   await mkdir(dir, { recursive: true });
-  const loop = await loopOf(image);
-  await mountImage(loop, dir, image);
+  const loop = await attachAndMount(dir, image);
   return { filesDir: dir, hostDir: poolDir, close: () => closeImage(dir, loop, image) };
+}
+
+async function attachAndMount(dir: string, image: string): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const loop = await loopOf(image);
+    try {
+      await mountImage(loop, dir, image);
+      return loop;
+    } catch (error) {
+      // One that was found may have gone with its last user (see closeImage) before it was ours.
+      const isGone = (await findLoops(image)).every((entry) => entry.path !== loop);
+      if (!isGone || attempt === attachAttempts) throw error;
+    }
+  }
 }
 
 /** The one loop device of the image: two XFS instances on one file would destroy it. */
@@ -129,19 +142,31 @@ async function mountImage(loop: string, dir: string, image: string): Promise<voi
   await mountAt(loop, dir, "xfs", ["noatime", "discard"]);
 }
 
+const attachAttempts = 3;
+
 /** A loop device that was just taken off may hold its file in here for a moment longer. */
 const unmountAttempts = 20;
 const unmountPauseMs = 50;
 
+/**
+ * Takes the pool off the host; why not, if it is in use. Another mount namespace may have a copy of the mount (whoever
+ * ran `unshare -m` meanwhile): then the loop device is left to go with that copy.
+ */
 async function closeImage(dir: string, loop: string, image: string): Promise<string | undefined> {
-  for (let attempt = 1; ; attempt++) {
+  const obstacle = await patiently(() => unmount(dir));
+  if (obstacle !== undefined) return obstacle;
+  if ((await patiently(() => detachLoop(loop, image))) !== undefined) await releaseLoop(loop, image);
+  return undefined;
+}
+
+async function patiently(attempt: () => Promise<void>): Promise<string | undefined> {
+  for (let count = 1; ; count++) {
     try {
-      await unmount(dir);
-      await detachLoop(loop, image);
+      await attempt();
       return undefined;
     } catch (error) {
       if (!isSnapmillError(error, "failed_precondition")) throw error;
-      if (attempt === unmountAttempts) return error.message;
+      if (count === unmountAttempts) return error.message;
       await delay(unmountPauseMs);
     }
   }
