@@ -1,6 +1,5 @@
 // Room: bench. Owns the image that unpacking is measured with: gzip layers of this machine's own files.
 import { mkdirSync } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { runCommand } from "../src/system/commands.ts";
 import { mediaTypes, putBlob, putJson, sha256, writeEntryPoints } from "../test/support/images.ts";
@@ -27,13 +26,13 @@ async function chooseFiles(): Promise<string[]> {
   const share = { bytes: wantedBytes / roots.length, files: wantedFiles / roots.length };
   for (const root of roots) {
     const taken = { bytes: 0, files: 0 };
-    const entries = await readdir(root, { recursive: true, withFileTypes: true });
-    const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-    for (const path of paths.sort()) {
-      const { size } = await stat(path);
-      const isTooMuch = taken.bytes + size > share.bytes && taken.files >= share.files;
-      if (size > maxFileBytes || isTooMuch) continue;
-      if (taken.bytes + size > share.bytes && size > 4096) continue;
+    const { stdout } = await runCommand("find", [root, "-xdev", "-type", "f", "-printf", "%s %p\\0"], patience);
+    const found = stdout.split("\0").filter((line) => line !== "");
+    const sized = found.map((line) => ({ size: Number.parseInt(line, 10), path: line.slice(line.indexOf(" ") + 1) }));
+    for (const { size, path } of sized.sort((a, b) => (a.path < b.path ? -1 : 1))) {
+      // Once the share of bytes is reached only small files are taken, until there are enough files.
+      const isFull = taken.bytes + size > share.bytes;
+      if (size > maxFileBytes || (isFull && (size > 4096 || taken.files >= share.files))) continue;
       taken.bytes += size;
       taken.files += 1;
       chosen.push(path);
