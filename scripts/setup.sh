@@ -27,7 +27,7 @@ private_tools=(redis-server:redis-server)
 purpose=${1:-}
 case $purpose in
   run) ;;
-  test) private_tools+=(umoci:umoci skopeo:skopeo wget:wget debootstrap:debootstrap zstd:zstd python3:python3) ;;
+  test) private_tools+=(umoci:umoci skopeo:skopeo python3:python3) ;;
   *) fail "usage: scripts/setup.sh run|test [SCRIPT ARGS...]" ;;
 esac
 shift
@@ -105,7 +105,6 @@ give_private_tool() {
   fi
   local settings="LD_LIBRARY_PATH='$(library_path)' " options=''
   case $name in
-    debootstrap) settings="DEBOOTSTRAP_DIR='$tools/root/usr/share/debootstrap' " ;;
     skopeo) [[ -e /etc/containers/policy.json ]] || options=" --policy '$tools/root/etc/containers/policy.json'" ;;
   esac
   printf '#!/bin/sh\n%sexec "%s"%s "$@"\n' "$settings" "$file" "$options" >"$tools/bin/$name.new"

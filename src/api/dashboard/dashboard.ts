@@ -5,8 +5,8 @@ import { HonoAdapter } from "@bull-board/hono";
 import { Hono } from "hono";
 import { serveStatic } from "hono/bun";
 import type { PoolName } from "../../domain/identifiers.ts";
-import { producerConnection } from "../../jobs/connection.ts";
-import { openQueue } from "../../jobs/queues.ts";
+import type { JobQueue } from "../../jobs/queues.ts";
+import { queuesFor } from "../../jobs/relay.ts";
 import { withoutForeignLinks } from "./foreign-links.ts";
 
 /** Where it lies on the server; its page names everything relative to this. */
@@ -29,10 +29,12 @@ export class Dashboard implements AsyncDisposable {
 
   /** On connections of its own; throws unavailable when Redis does not answer. */
   static async open({ redisUrl, pools }: DashboardOptions): Promise<Dashboard> {
-    const connection = producerConnection(redisUrl);
-    const kinds = ["pool", "unpack"] as const;
-    const wanted = pools.flatMap((pool) => kinds.map((kind) => openQueue(connection, pool, kind)));
-    const queues = await Promise.all(wanted);
+    await using opened = new AsyncDisposableStack();
+    const queues: JobQueue[] = [];
+    for (const pool of pools) {
+      const { pool: calls, unpack } = opened.use(await queuesFor(redisUrl, pool));
+      queues.push(calls, unpack);
+    }
     const board = new HonoAdapter(serveStatic);
     board.setBasePath(basePath);
     createBullBoard({
@@ -43,10 +45,8 @@ export class Dashboard implements AsyncDisposable {
     const app = new Hono();
     app.use(withoutForeignLinks);
     app.route(basePath, board.registerPlugin());
-    return new Dashboard(app, async () => {
-      await Promise.all(queues.map((queue) => queue.close()));
-      connection.disconnect();
-    });
+    const kept = opened.move();
+    return new Dashboard(app, () => kept.disposeAsync());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
