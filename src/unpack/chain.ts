@@ -79,7 +79,8 @@ export async function unpackChain(image: ResolvedImage, options: ChainOptions): 
   for (const [index, layer] of image.layers.entries()) {
     const chainId = chainIds[index] as ChainId;
     try {
-      chained.push(await unpackLayer({ layer, chainId, parent: chainIds[index - 1], index }, options));
+      const above = aboveOf(image, chainIds, index);
+      chained.push(await unpackLayer({ layer, chainId, parent: chainIds[index - 1], index, above }, options));
     } catch (error) {
       const { code, message } = asSnapmillError(error);
       const position = `layer ${index + 1} of ${image.layers.length} (${layer.digest})`;
@@ -95,6 +96,17 @@ interface LayerInChain {
   readonly chainId: ChainId;
   readonly parent: ChainId | undefined;
   readonly index: number;
+  readonly above: Above | undefined;
+}
+
+interface Above {
+  readonly layer: ImageLayer;
+  readonly chainId: ChainId;
+}
+
+function aboveOf({ layers }: ResolvedImage, chainIds: readonly ChainId[], index: number): Above | undefined {
+  const [layer, chainId] = [layers[index + 1], chainIds[index + 1]];
+  return layer === undefined || chainId === undefined ? undefined : { layer, chainId };
 }
 
 async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<ChainedLayer> {
@@ -142,6 +154,7 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
         digest: layer.digest,
         diffId: layer.diffId,
         spaceGuards,
+        next: nextOf(place, store),
       },
       { signal, onProgress: (readBytes) => options.onProgress(index, "unpacking", readBytes) },
     );
@@ -155,6 +168,12 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
     throw error;
   }
 }
+
+/** What the writer can read ahead: the layer above, unless the pool has it. */
+const nextOf = ({ above }: LayerInChain, store: LayerStore): ApplyRequest["next"] =>
+  above === undefined || store.committedBytes(above.chainId) !== undefined
+    ? undefined
+    : { blob: above.layer.blob, compression: above.layer.compression };
 
 /** Unique to the attempt: a writer that outlives its attempt touches only a device that nobody will use. */
 const attemptKey = (chainId: ChainId): SnapshotKey => snapshotKey(`unpack/${chainId}/${randomUUID()}`);

@@ -1,6 +1,5 @@
 // Room: unpack. Owns the way of one layer from its blob onto a device: mount, apply, verify, flush, unmount.
 import { internal, invalidArgument, isSnapmillError, resourceExhausted } from "../domain/errors.ts";
-import { digest } from "../domain/identifiers.ts";
 import { mountDetached } from "../system/detached.ts";
 import { reach } from "../system/faults.ts";
 import { SystemCallError } from "../system/libc.ts";
@@ -9,8 +8,8 @@ import type { ByteString } from "../system/tree-bytes.ts";
 import { must } from "../system/tree-calls.ts";
 import { syncFileSystem } from "../system/tree-data.ts";
 import { LayerApplier } from "./apply/applier.ts";
-import { BlobReader } from "./blob.ts";
-import { decompress } from "./decompress.ts";
+import type { BlobStream } from "./blob-stream.ts";
+import { BlobThread } from "./blob-thread.ts";
 import { PhaseClock, type PhasesMs } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
 import { SpaceGuard } from "./space-guard.ts";
@@ -26,10 +25,14 @@ export interface AppliedLayer {
 /** What of the blob has been read; the layer is not applied before its promise says so. */
 export type OnProgress = (readBytes: number) => void;
 
+/** Beside this process's main thread, however many layers it applies. */
+const blobThread = new BlobThread();
+
 /**
  * Applies a layer to the file system on `request.devicePath`, which nobody has mounted. When the promise resolves, all
  * of it is on the device and the device is not in use. When it rejects, the device is not in use either and its
- * content is worth nothing. Blocks its thread for as long as the kernel takes: for a process of its own.
+ * content is worth nothing. Blocks its thread for as long as the kernel takes, so it is for a process of its own, one
+ * layer at a time; a second thread decompresses meanwhile.
  *
  * Errors: `invalid_argument` for a layer that is damaged, hostile or not the one that was asked for;
  * `resource_exhausted` when the device, or what lies under it, is full; `internal` for I/O errors and the like.
@@ -38,8 +41,9 @@ export async function applyLayer(request: ApplyRequest, onProgress: OnProgress):
   const guard = new SpaceGuard(request.spaceGuards);
   guard.check();
   const clock = new PhaseClock();
+  using blob = blobThread.open(request, request.next);
   try {
-    const applied = await onDevice(request, { guard, clock, onProgress });
+    const applied = await onDevice(request, { blob, guard, clock, onProgress });
     clock.ended("mounting");
     reach("writer.unmounted");
     return { ...applied, spentMs: clock.spentMs };
@@ -51,6 +55,7 @@ export async function applyLayer(request: ApplyRequest, onProgress: OnProgress):
 }
 
 interface Supervision {
+  readonly blob: BlobStream;
   readonly guard: SpaceGuard;
   readonly clock: PhaseClock;
   readonly onProgress: OnProgress;
@@ -75,20 +80,16 @@ async function onDevice(request: ApplyRequest, supervision: Supervision): Promis
 async function applyTo(
   root: number,
   request: ApplyRequest,
-  { guard, clock, onProgress }: Supervision,
+  { blob, guard, clock, onProgress }: Supervision,
 ): Promise<Applied> {
   using applier = new LayerApplier(root);
   const reader = new TarReader(applier);
-  const blob = new BlobReader(request.blob);
-  const hasher = new Bun.CryptoHasher("sha256");
   let bytes = 0;
   let isPastHalf = false;
-  for await (const chunk of decompress(blob.chunks(), request.compression)) {
+  for await (const { bytes: chunk, readBytes } of blob.chunks()) {
     clock.ended("waiting");
-    hasher.update(chunk);
-    clock.ended("digest");
     bytes += chunk.length;
-    const half = isPastHalf || blob.readBytes * 2 < request.blob.lengthBytes ? 0 : chunk.length >> 1;
+    const half = isPastHalf || readBytes * 2 < request.blob.lengthBytes ? 0 : chunk.length >> 1;
     if (half > 0) {
       isPastHalf = true;
       reader.push(chunk.subarray(0, half));
@@ -97,10 +98,11 @@ async function applyTo(
     reader.push(chunk.subarray(half));
     clock.ended("writing");
     guard.written(applier.writtenBytes);
-    onProgress(blob.readBytes);
+    onProgress(readBytes);
   }
-  verify("digest", request.digest, blob.digest());
-  verify("diff ID", request.diffId, digest(`sha256:${hasher.digest("hex")}`));
+  clock.ended("waiting");
+  verify("digest", request.digest, blob.digests.blob);
+  verify("diff ID", request.diffId, blob.digests.tar);
   reader.end();
   applier.complete();
   clock.ended("writing");

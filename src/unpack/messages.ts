@@ -9,15 +9,19 @@ import type { ApplyRequest, WriterMessage } from "./protocol.ts";
 
 const bytes = z.number().int().nonnegative();
 
-const applyRequest = z.object({
+const blobSource = z.object({
+  blob: z.object({ path: z.string(), offsetBytes: bytes, lengthBytes: bytes }),
+  compression: z.enum(compressions),
+});
+
+const applyRequest = blobSource.extend({
   devicePath: z.string(),
   fsType: z.enum(fsTypes),
   mountOptions: z.array(z.string()),
-  blob: z.object({ path: z.string(), offsetBytes: bytes, lengthBytes: bytes }),
-  compression: z.enum(compressions),
   digest: z.string().transform(digest),
   diffId: z.string().transform(diffId),
   spaceGuards: z.array(z.object({ path: z.string(), minFreeBytes: bytes })),
+  next: blobSource.optional(),
 });
 
 const writerMessage = z.discriminatedUnion("type", [

@@ -2,20 +2,20 @@
 import type { FsType } from "../domain/devices.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { DiffId, Digest } from "../domain/identifiers.ts";
-import type { BlobRange, Compression } from "../images/image.ts";
+import type { BlobSource } from "./blob-messages.ts";
 import type { PhasesMs } from "./phases.ts";
 
 /** Parent → writer: apply one layer to the file system on a block device. One at a time. */
-export interface ApplyRequest {
+export interface ApplyRequest extends BlobSource {
   readonly devicePath: string;
   readonly fsType: FsType;
   readonly mountOptions: readonly string[];
-  readonly blob: BlobRange;
-  readonly compression: Compression;
   readonly digest: Digest;
   readonly diffId: DiffId;
   /** The writer stops with resource_exhausted when one of these file systems (the pool, its host) has too little free. */
   readonly spaceGuards: readonly { readonly path: string; readonly minFreeBytes: number }[];
+  /** The layer that will probably come next: it is read and decompressed ahead while this one is flushed. */
+  readonly next?: BlobSource | undefined;
 }
 
 /** Writer → parent. */

@@ -1,0 +1,96 @@
+// Room: unpack. Owns the work of the blob thread: reading, decompressing and digesting blobs, as far ahead as it may.
+import { encodeFailure } from "../domain/errors.ts";
+import { digest } from "../domain/identifiers.ts";
+import { BlobReader } from "./blob.ts";
+import { type BlobSource, type FromBlobThread, slotBytes, slotCount, type ToBlobThread } from "./blob-messages.ts";
+import { decompress } from "./decompress.ts";
+
+type Send = (message: FromBlobThread) => void;
+
+/** Answers the messages given to `receive`. */
+export class BlobServer {
+  readonly #send: Send;
+  readonly #slots = new FreeSlots();
+  /** Streams that are served or wait for their turn, by number. */
+  readonly #open = new Map<number, AbortController>();
+  #memory: Uint8Array = new Uint8Array(0);
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(send: Send) {
+    this.#send = send;
+  }
+
+  receive(message: ToBlobThread): void {
+    switch (message.type) {
+      case "memory":
+        this.#memory = new Uint8Array(message.memory);
+        return;
+      case "open": {
+        const { stream, source } = message;
+        const dropped = new AbortController();
+        this.#open.set(stream, dropped);
+        this.#turn = this.#turn.then(() => this.#serve(stream, source, dropped.signal));
+        return;
+      }
+      case "drop":
+        this.#open.get(message.stream)?.abort();
+        this.#slots.wake();
+        return;
+      case "free":
+        this.#slots.put(message.slot);
+    }
+  }
+
+  async #serve(stream: number, source: BlobSource, dropped: AbortSignal): Promise<void> {
+    try {
+      if (!dropped.aborted) await this.#deliver(stream, source, dropped);
+    } catch (error) {
+      this.#send({ type: "failed", stream, failure: encodeFailure(error) });
+    } finally {
+      this.#open.delete(stream);
+    }
+  }
+
+  async #deliver(stream: number, source: BlobSource, dropped: AbortSignal): Promise<void> {
+    const blob = new BlobReader(source.blob);
+    const hasher = new Bun.CryptoHasher("sha256");
+    for await (const chunk of decompress(blob.chunks(), source.compression)) {
+      const slot = await this.#slots.take(dropped);
+      if (slot === undefined) return;
+      this.#memory.set(chunk, slot * slotBytes);
+      this.#send({ type: "chunk", stream, slot, lengthBytes: chunk.length, readBytes: blob.readBytes });
+      hasher.update(chunk);
+    }
+    const digests = { blob: blob.digest(), tar: digest(`sha256:${hasher.digest("hex")}`) };
+    this.#send({ type: "end", stream, digests });
+  }
+}
+
+/** The slots that nobody uses. One taker at a time. */
+class FreeSlots {
+  /** The last one freed is taken first: memory that a slow stream does not need is never touched. */
+  readonly #free = Array.from({ length: slotCount }, (_, slot) => slot).reverse();
+  #wake: () => void = () => undefined;
+
+  /** Waits for a free slot; undefined once `dropped` is aborted. */
+  async take(dropped: AbortSignal): Promise<number | undefined> {
+    while (!dropped.aborted) {
+      const slot = this.#free.pop();
+      if (slot !== undefined) return slot;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return undefined;
+  }
+
+  put(slot: number): void {
+    this.#free.push(slot);
+    this.#wake();
+  }
+
+  /** Has the taker look at its signal again. */
+  wake(): void {
+    this.#wake();
+  }
+}

@@ -1,0 +1,122 @@
+// Room: unpack. Owns the blob thread: a thread beside the one that writes, which has the next bytes ready when that asks.
+import { Worker } from "node:worker_threads";
+import { encodeFailure, internal } from "../domain/errors.ts";
+import { type BlobSource, type FromBlobThread, slotBytes, slotCount, type ToBlobThread } from "./blob-messages.ts";
+import { BlobStream } from "./blob-stream.ts";
+
+const program = new URL("../../workers/blob-thread.ts", import.meta.url);
+/** A blob that was announced and is not opened by then: its memory and its open file are given back. */
+const announcedForMs = 30_000;
+
+interface Running {
+  readonly worker: Worker;
+  readonly memory: SharedArrayBuffer;
+}
+
+/**
+ * A thread that is started with the first blob, lives as long as the process and does not keep it alive while nothing
+ * is read. One that died is replaced with the next blob. One stream is read at a time.
+ */
+export class BlobThread implements Disposable {
+  readonly #program: URL;
+  readonly #streams = new Map<number, BlobStream>();
+  #running: Running | undefined;
+  #opened = 0;
+  #announced: BlobStream | undefined;
+  #announcedUntil: NodeJS.Timeout | undefined;
+
+  constructor(options: { readonly program?: URL } = {}) {
+    this.#program = options.program ?? program;
+  }
+
+  /**
+   * Opens `source`. Once all of it is decompressed the thread goes on with `next`, so that this is under way when it is
+   * opened in its turn; it is dropped when something else is, or when `source` is not read to its end.
+   */
+  open(source: BlobSource, next?: BlobSource): BlobStream {
+    const stream = this.#takeAnnounced(source) ?? this.#begin(source);
+    if (next !== undefined) this.#announced = this.#begin(next);
+    this.#running?.worker.ref();
+    return stream;
+  }
+
+  /** Ends the thread; whoever still reads from it gets an error. */
+  [Symbol.dispose](): void {
+    const { worker } = this.#running ?? {};
+    this.#ended("it was told to");
+    void worker?.terminate();
+  }
+
+  #takeAnnounced(source: BlobSource): BlobStream | undefined {
+    clearTimeout(this.#announcedUntil);
+    const announced = this.#announced;
+    this.#announced = undefined;
+    if (announced === undefined || isSame(announced.source, source)) return announced;
+    announced[Symbol.dispose]();
+    return undefined;
+  }
+
+  #begin({ blob, compression }: BlobSource): BlobStream {
+    const source = { blob, compression };
+    this.#running ??= this.#start();
+    const { worker, memory } = this.#running;
+    const send = (message: ToBlobThread) => worker.postMessage(message);
+    const number = ++this.#opened;
+    const stream = new BlobStream(source, memory, {
+      free: (slot) => send({ type: "free", slot }),
+      closed: (isWhole) => {
+        if (!isWhole) send({ type: "drop", stream: number });
+        this.#closed(number, isWhole);
+      },
+    });
+    this.#streams.set(number, stream);
+    send({ type: "open", stream: number, source });
+    return stream;
+  }
+
+  #closed(number: number, isWhole: boolean): void {
+    this.#streams.delete(number);
+    this.#running?.worker.unref();
+    const drop = () => {
+      const announced = this.#announced;
+      this.#announced = undefined;
+      announced?.[Symbol.dispose]();
+    };
+    clearTimeout(this.#announcedUntil);
+    if (!isWhole) drop();
+    else if (this.#announced !== undefined) this.#announcedUntil = setTimeout(drop, announcedForMs).unref();
+  }
+
+  #start(): Running {
+    const worker = new Worker(this.#program);
+    const memory = new SharedArrayBuffer(slotCount * slotBytes);
+    const running = { worker, memory };
+    const died = (reason: string) => {
+      if (this.#running === running) this.#ended(reason);
+    };
+    worker.on("message", (message: FromBlobThread) => {
+      const stream = this.#streams.get(message.stream);
+      if (stream !== undefined) stream.receive(message);
+      else if (message.type === "chunk") worker.postMessage({ type: "free", slot: message.slot });
+    });
+    worker.on("error", (error: unknown) => died(error instanceof Error ? error.message : String(error)));
+    worker.on("exit", (code: number) => died(`exit code ${code}`));
+    worker.postMessage({ type: "memory", memory } satisfies ToBlobThread);
+    worker.unref();
+    return running;
+  }
+
+  #ended(reason: string): void {
+    this.#running = undefined;
+    this.#announced = undefined;
+    const failure = encodeFailure(internal(`the thread that reads and decompresses blobs ended: ${reason}`));
+    for (const [number, stream] of this.#streams) stream.receive({ type: "failed", stream: number, failure });
+    this.#streams.clear();
+  }
+}
+
+const isSame = (one: BlobSource, other: BlobSource): boolean =>
+  one.compression === other.compression &&
+  one.blob.path === other.blob.path &&
+  one.blob.offsetBytes === other.blob.offsetBytes &&
+  one.blob.lengthBytes === other.blob.lengthBytes;

@@ -1,0 +1,7 @@
+// Room: workers. Owns the entry of the thread that reads and decompresses blobs beside the one that writes a layer.
+import { parentPort } from "node:worker_threads";
+import type { ToBlobThread } from "../src/unpack/blob-messages.ts";
+import { BlobServer } from "../src/unpack/blob-server.ts";
+
+const server = new BlobServer((message) => parentPort?.postMessage(message));
+parentPort?.on("message", (message: ToBlobThread) => server.receive(message));
