@@ -1,4 +1,5 @@
 // Room: cli. Owns `snapmill unpack`.
+import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Config } from "../config.ts";
 import { freshOperationId, type OperationId } from "../domain/identifiers.ts";
@@ -6,6 +7,7 @@ import { formatPlatform, hostPlatform, parsePlatform } from "../images/platform.
 import { absoluteReference } from "../images/reference.ts";
 import type { JobClient } from "../jobs/client.ts";
 import type { UnpackedImage, UnpackProgress } from "../jobs/contract.ts";
+import type { Whose } from "../supervisor/pieces.ts";
 import { connect } from "./client.ts";
 import { AlreadySaid, sentenceOf } from "./failures.ts";
 import { imageJson, imageLines } from "./image-report.ts";
@@ -44,7 +46,7 @@ export function addUnpack(program: Command): void {
       using interruption = catchInterruption();
       const { signal } = interruption;
       const { withPieces } = await import("../supervisor/pieces.ts");
-      await withPieces(config, () => unpackAll(config, wanted, options, signal), { signal });
+      await withPieces(config, (whose) => unpackAll(config, wanted, options, whose, signal), { signal });
     });
 }
 
@@ -76,6 +78,7 @@ async function unpackAll(
   config: Config,
   references: readonly string[],
   { platform = formatPlatform(hostPlatform()), json }: UnpackOptions,
+  whose: Whose,
   signal: AbortSignal,
 ): Promise<void> {
   await using client = await connect(config);
@@ -98,8 +101,21 @@ async function unpackAll(
     }
   }
   await Promise.all(Array.from({ length: Math.min(config.unpackWorkers, references.length) }, work));
+  if (whose === "ours") await untilIdle(client, ended);
   ended.throwIfAborted();
   if (failures > 0) throw new AlreadySaid();
+}
+
+const idlePollMs = 100;
+
+/** What an earlier command had accepted before it was killed is finished, too, before the pieces are taken down. */
+async function untilIdle(client: JobClient, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    if (signal.aborted) return;
+    const { unpack } = await client.counts();
+    if (unpack.waiting + unpack.active === 0) return;
+    await delay(idlePollMs);
+  }
 }
 
 type Outcome =

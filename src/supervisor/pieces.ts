@@ -64,6 +64,9 @@ export class Pieces implements AsyncDisposable {
 const comingUpMs = 15_000;
 const turnPollMs = 200;
 
+/** Whether the pieces go with the action that is running. */
+export type Whose = "ours" | "another's";
+
 /**
  * Runs `action` with a snapmill there for the state directory: the `up` that runs, or pieces brought up for the
  * occasion and taken down after it, also when it fails. Commands that bring pieces up take turns. `signal` ends the
@@ -71,20 +74,20 @@ const turnPollMs = 200;
  */
 export async function withPieces<T>(
   config: Config,
-  action: () => Promise<T>,
+  action: (whose: Whose) => Promise<T>,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<T> {
   using turn = await takeTurn(config, signal);
   if (turn === undefined) {
     (await answering(consumerConnection(redisUrl(config)), redisUrl(config), comingUpMs)).disconnect();
-    return await action();
+    return await action("another's");
   }
   // People asked for an image, not for a log: only what goes wrong is told.
   const level = config.logLevel === "info" ? "warn" : config.logLevel;
   const quiet = { ...config, logLevel: level };
   await using pieces = new Pieces(quiet, createLogger({ name: "pieces", level }));
   await Promise.race([pieces.start(), untilAborted(signal)]);
-  return await Promise.race([action(), pieces.failed]);
+  return await Promise.race([action("ours"), pieces.failed]);
 }
 
 /** The lock of whoever runs for the state directory; undefined when an `up` has it. */

@@ -137,3 +137,15 @@ describe("interrupted", () => {
     expect(station.residue()).toEqual([]);
   });
 });
+
+test("what a killed unpack had been promised is finished by the next command", async () => {
+  using station = new Station();
+  const started = station.start(["unpack", slow.reference]);
+  expect(await eventually(() => started.said().includes("layer 2 of 12"))).toBe(true);
+  started.kill("SIGKILL");
+  await started.finished;
+  await station.unpack(small.reference);
+  const { stdout } = await station.run(["images", "--json"]);
+  expect(stdout).toContain(slow.reference);
+  expect(station.residue()).toEqual([]);
+});
