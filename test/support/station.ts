@@ -38,20 +38,19 @@ export interface Started {
 export class Station implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "snapmill-test-"));
   readonly config: Config;
-  readonly #settings: Record<string, string>;
+  /** The environment that its programs get. */
+  readonly settings: Readonly<Record<string, string>>;
 
   constructor(settings: Record<string, string> = {}) {
-    this.#settings = {
+    this.settings = {
       SNAPMILL_STATE_DIR: join(this.directory, "state"),
       SNAPMILL_RUN_DIR: join(this.directory, "run"),
       SNAPMILL_POOL_SIZE: "1GiB",
       SNAPMILL_DEVICE_SIZE: "512MiB",
       SNAPMILL_LOG_LEVEL: "warn",
-      REDIS_URL: "",
       ...settings,
     };
-    if (this.#settings["REDIS_URL"] === "") delete this.#settings["REDIS_URL"];
-    this.config = readConfig({}, this.#settings);
+    this.config = readConfig({}, this.settings);
     mkdirSync(this.config.stateDir);
   }
 
@@ -59,7 +58,7 @@ export class Station implements Disposable {
   start(args: readonly string[], fault?: FaultPoint): Started {
     const { REDIS_URL: _, ...inherited } = childEnvironment({});
     const child = Bun.spawn([process.execPath, cli, ...args], {
-      env: { ...inherited, ...this.#settings, ...(fault && { SNAPMILL_FAULT: `${fault}@${this.#armed()}` }) },
+      env: { ...inherited, ...this.settings, ...(fault && { SNAPMILL_FAULT: `${fault}@${this.#armed()}` }) },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

@@ -1,0 +1,101 @@
+// The pool's worker as a process: one per pool, graceful at its end, and right after whatever came before.
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { childEnvironment } from "../../src/config.ts";
+import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { JobClient } from "../../src/jobs/client.ts";
+import { parseAnnouncement } from "../../src/supervisor/ready.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { Station } from "../support/station.ts";
+
+setDefaultTimeout(60_000);
+
+const program = join(import.meta.dir, "../../workers/pool.ts");
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+
+/** A worker on the station's pool; `announced` is the first thing that it has to say. */
+function startWorker(station: Station) {
+  const child = Bun.spawn([process.execPath, program], {
+    env: { ...childEnvironment({}), ...station.settings },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  const announced = (async () => {
+    const { value } = await child.stdout.getReader().read();
+    return parseAnnouncement(new TextDecoder().decode(value).trim());
+  })();
+  return { child, announced };
+}
+
+async function connect(station: Station): Promise<JobClient> {
+  return await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool });
+}
+
+test("a second worker on a pool says who holds it, and exits; the first goes on", async () => {
+  using station = new Station({ REDIS_URL: redis.url });
+  const first = startWorker(station);
+  expect((await first.announced).kind).toBe("ready");
+  const second = startWorker(station);
+  const announced = await second.announced;
+  expect(announced).toMatchObject({ kind: "refused", error: { code: "failed_precondition" } });
+  expect(announced.kind === "refused" && announced.error.message).toContain(`"pid":${first.child.pid}`);
+  expect(await second.child.exited).toBe(1);
+
+  await using client = await connect(station);
+  const key = snapshotKey("still-served");
+  expect((await client.call("prepare", { scope: ownScope, key, labels: {} })).mounts).toHaveLength(1);
+  first.child.kill("SIGTERM");
+  expect(await first.child.exited).toBe(0);
+});
+
+test("told to stop, a worker finishes what it runs, and the rest waits for the next one", async () => {
+  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "graceful" });
+  const first = startWorker(station);
+  expect((await first.announced).kind).toBe("ready");
+  await using client = await connect(station);
+  const asked = Array.from({ length: 60 }, (_, index) => ({
+    key: snapshotKey(`k${index}`),
+    operationId: freshOperationId(),
+  }));
+  const answers = asked.map(({ key, operationId }) =>
+    client.call("prepare", { scope: ownScope, key, labels: {} }, { operationId }),
+  );
+  await Promise.race(answers);
+  first.child.kill("SIGTERM");
+  expect(await first.child.exited).toBe(0);
+
+  const second = startWorker(station);
+  expect((await second.announced).kind).toBe("ready");
+  const mounts = (await Promise.all(answers)).map((answer) => answer.mounts[0]?.source);
+  // Each was made once: sixty answers, sixty devices.
+  expect(new Set(mounts).size).toBe(60);
+  second.child.kill("SIGTERM");
+  expect(await second.child.exited).toBe(0);
+});
+
+test("a killed worker's operations are answered by the next one, each with one effect", async () => {
+  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "killed" });
+  const first = startWorker(station);
+  expect((await first.announced).kind).toBe("ready");
+  await using client = await connect(station);
+  const answers = Array.from({ length: 40 }, (_, index) =>
+    client.call("prepare", { scope: ownScope, key: snapshotKey(`k${index}`), labels: {} }),
+  );
+  await Promise.race(answers);
+  first.child.kill("SIGKILL");
+  await first.child.exited;
+
+  const second = startWorker(station);
+  expect((await second.announced).kind).toBe("ready");
+  const mounts = (await Promise.all(answers)).map((answer) => answer.mounts[0]?.source);
+  expect(new Set(mounts).size).toBe(40);
+  await client.call("reset-pool", {});
+  second.child.kill("SIGTERM");
+  expect(await second.child.exited).toBe(0);
+  expect(station.residue()).toEqual([]);
+});
