@@ -13,8 +13,10 @@ export interface BlobSource {
  * The shared memory is cut into slots of one chunk each. A slot belongs to the blob thread until a chunk message names
  * it, then to the main thread until that says `free`. So the blob thread runs at most 16 MiB ahead.
  */
-export const slotCount = 16;
+export const slotCount = 32;
 export const slotBytes = chunkBytes;
+/** Slots are given back by the handful: each message wakes a thread that has better things to do. */
+export const slotsPerMessage = 8;
 
 /** Streams are numbered by the main thread; they are served one after the other, in the order they were opened. */
 export type ToBlobThread =
@@ -22,7 +24,7 @@ export type ToBlobThread =
   | { readonly type: "open"; readonly stream: number; readonly source: BlobSource }
   /** Nobody reads the stream any more. Chunks that are on their way are still to be freed. */
   | { readonly type: "drop"; readonly stream: number }
-  | { readonly type: "free"; readonly slot: number };
+  | { readonly type: "free"; readonly slots: readonly number[] };
 
 /** Any number of chunks, then the end or a failure (see `encodeFailure`): but nothing more once a drop has come. */
 export type FromBlobThread =

@@ -37,7 +37,7 @@ export class BlobServer {
         this.#slots.wake();
         return;
       case "free":
-        this.#slots.put(message.slot);
+        this.#slots.put(message.slots);
     }
   }
 
@@ -84,8 +84,8 @@ class FreeSlots {
     return undefined;
   }
 
-  put(slot: number): void {
-    this.#free.push(slot);
+  put(slots: readonly number[]): void {
+    this.#free.push(...slots);
     this.#wake();
   }
 

@@ -1,7 +1,14 @@
 // Room: unpack. Owns the blob thread: a thread beside the one that writes, which has the next bytes ready when that asks.
 import { Worker } from "node:worker_threads";
 import { encodeFailure, internal } from "../domain/errors.ts";
-import { type BlobSource, type FromBlobThread, slotBytes, slotCount, type ToBlobThread } from "./blob-messages.ts";
+import {
+  type BlobSource,
+  type FromBlobThread,
+  slotBytes,
+  slotCount,
+  slotsPerMessage,
+  type ToBlobThread,
+} from "./blob-messages.ts";
 import { BlobStream } from "./blob-stream.ts";
 
 const program = new URL("../../workers/blob-thread.ts", import.meta.url);
@@ -11,6 +18,8 @@ const announcedForMs = 30_000;
 interface Running {
   readonly worker: Worker;
   readonly memory: SharedArrayBuffer;
+  readonly send: (message: ToBlobThread) => void;
+  readonly free: (slot: number) => void;
 }
 
 /**
@@ -59,11 +68,10 @@ export class BlobThread implements Disposable {
   #begin({ blob, compression }: BlobSource): BlobStream {
     const source = { blob, compression };
     this.#running ??= this.#start();
-    const { worker, memory } = this.#running;
-    const send = (message: ToBlobThread) => worker.postMessage(message);
+    const { memory, send, free } = this.#running;
     const number = ++this.#opened;
     const stream = new BlobStream(source, memory, {
-      free: (slot) => send({ type: "free", slot }),
+      free,
       closed: (isWhole) => {
         if (!isWhole) send({ type: "drop", stream: number });
         this.#closed(number, isWhole);
@@ -90,18 +98,24 @@ export class BlobThread implements Disposable {
   #start(): Running {
     const worker = new Worker(this.#program);
     const memory = new SharedArrayBuffer(slotCount * slotBytes);
-    const running = { worker, memory };
+    const send = (message: ToBlobThread) => worker.postMessage(message);
+    const freed: number[] = [];
+    const free = (slot: number) => {
+      freed.push(slot);
+      if (freed.length >= slotsPerMessage) send({ type: "free", slots: freed.splice(0) });
+    };
+    const running = { worker, memory, send, free };
     const died = (reason: string) => {
       if (this.#running === running) this.#ended(reason);
     };
     worker.on("message", (message: FromBlobThread) => {
       const stream = this.#streams.get(message.stream);
       if (stream !== undefined) stream.receive(message);
-      else if (message.type === "chunk") worker.postMessage({ type: "free", slot: message.slot });
+      else if (message.type === "chunk") free(message.slot);
     });
     worker.on("error", (error: unknown) => died(error instanceof Error ? error.message : String(error)));
     worker.on("exit", (code: number) => died(`exit code ${code}`));
-    worker.postMessage({ type: "memory", memory } satisfies ToBlobThread);
+    send({ type: "memory", memory });
     worker.unref();
     return running;
   }

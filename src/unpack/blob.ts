@@ -4,7 +4,7 @@ import { invalidArgument } from "../domain/errors.ts";
 import { type Digest, digest } from "../domain/identifiers.ts";
 import type { BlobRange } from "../images/image.ts";
 
-export const chunkBytes = 2 ** 20;
+export const chunkBytes = 2 ** 19;
 
 /** A blob's bytes, once. `readBytes` and `digest` speak of what has been given out; of all of it after the end. */
 export class BlobReader {
@@ -26,7 +26,7 @@ export class BlobReader {
   }
 
   /**
-   * Chunks of at most 1 MiB. Each is valid until the next is asked for: two buffers take turns, one being filled while
+   * Chunks of at most 512 KiB. Each is valid until the next is asked for: two buffers take turns, one being filled while
    * the other is used. Throws invalid_argument when the file ends before the blob does.
    */
   async *chunks(): AsyncGenerator<Uint8Array> {

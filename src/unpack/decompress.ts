@@ -8,7 +8,7 @@ import { ZstdFrames } from "./zstd-frames.ts";
 type Decompressor = Gunzip | ZstdDecompress;
 
 /** What may be ready before it is asked for: lets the thread pool decompress while this thread digests. */
-const readAheadBytes = 2 * chunkBytes;
+const readAheadBytes = 4 * chunkBytes;
 /** 128 MiB, what zstd itself decompresses by default (`zstd --long=27`): memory is bounded by it. */
 const maxWindowLog = 27;
 

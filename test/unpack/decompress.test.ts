@@ -1,6 +1,5 @@
 // Room: test. Owns decompression: whole streams come out whole, and nothing else passes for one.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readlinkSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +8,7 @@ import { isSnapmillError } from "../../src/domain/errors.ts";
 import type { Compression } from "../../src/images/image.ts";
 import { BlobReader } from "../../src/unpack/blob.ts";
 import { decompress } from "../../src/unpack/decompress.ts";
+import { isOpen } from "./scratch.ts";
 
 setDefaultTimeout(60_000);
 
@@ -146,18 +146,6 @@ test("a file that is shorter than its blob is refused with both lengths", async 
   })();
   expect(await failureOf(reading)).toContain(`${content.length - 1} of ${content.length} bytes`);
 });
-
-/** Whether this process has the file open. */
-function isOpen(path: string): boolean {
-  return readdirSync("/proc/self/fd").some((descriptor) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${descriptor}`) === path;
-    } catch {
-      // The descriptor of the listing itself is gone again.
-      return false;
-    }
-  });
-}
 
 test("a reader that stops half-way closes the file", async () => {
   const path = join(directory, "stopped");

@@ -14,7 +14,7 @@ import { tar } from "../support/tar.ts";
 import { directory as dir, file, opaque, whiteout } from "../support/tar-entries.ts";
 import { describeTree, type Tree } from "../support/trees.ts";
 import { requestFor } from "./requests.ts";
-import { makeExt4 } from "./scratch.ts";
+import { isOpen, makeExt4, until } from "./scratch.ts";
 
 setDefaultTimeout(60_000);
 
@@ -111,6 +111,29 @@ describe("a layer", () => {
     const request = await requestFor(directory, loop.path, base, "gzip", { before: 1000, behind: 77 });
     await applyLayer(request, () => undefined);
     expect([...(await contentOf(loop.path)).keys()]).toContain("d/b");
+  });
+});
+
+describe("the next layer", () => {
+  const large = tar(Array.from({ length: 40 }, (_, index) => file(`f${index}`, Buffer.alloc(2 ** 20, index))));
+
+  test("is read ahead when this one is there, and applied from that", async () => {
+    await using loop = await device(128 * 2 ** 20);
+    const next = await requestFor(directory, loop.path, large);
+    await applyLayer({ ...(await requestFor(directory, loop.path, base, "gzip")), next }, () => undefined);
+    await until(() => isOpen(next.blob.path));
+    // Who has it open needs no name any more; who opens it again does.
+    await rm(next.blob.path);
+    expect(await applyLayer(next, () => undefined)).toMatchObject({ bytes: large.length, entries: 40 });
+  });
+
+  test("is given up when this one is refused", async () => {
+    await using loop = await device();
+    const next = await requestFor(directory, loop.path, large);
+    const hostile = await requestFor(directory, loop.path, tar([file(".wh...")]));
+    expect((await failureOf({ ...hostile, next })).message).toContain("whiteout");
+    await rm(next.blob.path);
+    expect((await failureOf(next)).message).toContain("ENOENT");
   });
 });
 

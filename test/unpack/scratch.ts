@@ -1,5 +1,5 @@
 // Room: test. Owns roots for layers on a real ext4, and the application of tars to them.
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readlinkSync } from "node:fs";
 import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -59,5 +59,26 @@ export function applyTar(root: string, bytes: Uint8Array, chunkBytes = 65_536): 
     applier.complete();
   } finally {
     closeSync(descriptor);
+  }
+}
+
+/** Whether this process has the file open. */
+export function isOpen(path: string): boolean {
+  return readdirSync("/proc/self/fd").some((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`) === path;
+    } catch {
+      // The descriptor of the listing itself is gone again.
+      return false;
+    }
+  });
+}
+
+/** Waits for what another thread is about to do. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`it never came: ${condition.toString()}`);
+    await Bun.sleep(5);
   }
 }

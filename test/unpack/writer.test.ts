@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
 import type { FaultPoint } from "../../src/system/faults.ts";
 import { attachLoop } from "../../src/system/loop.ts";
+import { encodeMessage } from "../../src/unpack/messages.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { startWriter, type Writer } from "../../src/unpack/writer.ts";
 import { tar } from "../support/tar.ts";
@@ -119,6 +120,22 @@ describe("a writer", () => {
     expect(await child.exited).toBe(0);
     expect(await new Response(child.stdout).text()).toBe('{"type":"ready"}\n');
     expect(await new Response(child.stderr).text()).toBe("");
+  });
+
+  test("finishes its layer when its stdin ends, and reads ahead for nobody", async () => {
+    await using loop = await device();
+    const next = await requestFor(directory, loop.path, large);
+    const request = await requestFor(directory, loop.path, small, "gzip");
+    const child = Bun.spawn([process.execPath, "workers/writer.ts"], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    await child.stdin.write(encodeMessage({ ...request, next }));
+    await child.stdin.end();
+    expect(await child.exited).toBe(0);
+    expect(await new Response(child.stdout).text()).toContain('{"type":"applied"');
+    await expectFree(loop.path);
   });
 
   test("answers nonsense with a failure and goes on", async () => {
