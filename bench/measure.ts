@@ -70,6 +70,8 @@ export async function freshDisk(sizeGib: number): Promise<Disk> {
   return {
     directory,
     [Symbol.asyncDispose]: async () => {
+      // SQLite keeps a closed database's file open until its statements have been collected.
+      Bun.gc(true);
       await unmount(directory);
       await loop[Symbol.asyncDispose]();
       rmSync(scratch, { recursive: true, force: true });

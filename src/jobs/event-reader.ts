@@ -1,5 +1,5 @@
 // Room: jobs. Owns the one reader of a queue's events that all waiters share.
-import { QueueEvents } from "bullmq";
+import type { Redis } from "ioredis";
 import type { PoolName } from "../domain/identifiers.ts";
 import { consumerConnection } from "./connection.ts";
 import { keyPrefix, type QueueKind, queueName } from "./queues.ts";
@@ -12,43 +12,81 @@ export interface EventListener {
 }
 
 const pauseMs = 500;
-const closeTimeoutMs = 1_000;
+/** How long one read blocks: a reader that nobody needs any more stops after that. */
+const blockMs = 2_000;
+/** A clock may differ a little from that of Redis, by which events are numbered. */
+const overlapMs = 1_000;
 
-/** Reads a queue's events from one second ago on, for as long as it is not disposed of, whatever Redis does meanwhile. */
-export class EventReader implements AsyncDisposable {
-  readonly #events: QueueEvents;
+/**
+ * Reads a queue's events, BullMQ's stream of them, while somebody waits for one (`isNeeded`), whatever Redis does
+ * meanwhile. Every client of a queue gets every event: one that reads on without need costs each job some time.
+ */
+export class EventReader implements Disposable {
+  readonly #connection: Redis;
+  readonly #streamKey: string;
+  readonly #listener: EventListener;
+  readonly #isNeeded: () => boolean;
+  #reading: Promise<void> | undefined;
   #isClosed = false;
 
-  constructor(redisUrl: string, pool: PoolName, kind: QueueKind, listener: EventListener) {
-    const connection = consumerConnection(redisUrl);
-    // BullMQ takes a reader for ready before it reads, and reads from then on: what ended in between would be missed.
-    const lastEventId = String(Date.now() - 1000);
-    const options = { connection, prefix: keyPrefix(pool), lastEventId, autorun: false };
-    this.#events = new QueueEvents(queueName(pool, kind), options);
-    // The reader blocks, so it has made itself a connection of its own out of this one.
-    connection.disconnect();
-    this.#events.on("error", () => undefined);
-    this.#events.on("completed", ({ jobId, returnvalue }) => listener.completed(jobId, returnvalue));
-    this.#events.on("failed", ({ jobId }) => listener.failed(jobId));
-    this.#events.on("progress", ({ jobId, data }) => listener.progress(jobId, data));
-    void this.#read();
+  constructor(
+    redisUrl: string,
+    { pool, kind, isNeeded }: { readonly pool: PoolName; readonly kind: QueueKind; readonly isNeeded: () => boolean },
+    listener: EventListener,
+  ) {
+    this.#connection = consumerConnection(redisUrl);
+    this.#streamKey = `${keyPrefix(pool)}:${queueName(pool, kind)}:events`;
+    this.#listener = listener;
+    this.#isNeeded = isNeeded;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** To be called before the job whose end is waited for is added. */
+  wake(): void {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+      // Somebody may have come just when the last look found nobody.
+      if (!this.#isClosed && this.#isNeeded()) this.wake();
+    });
+  }
+
+  [Symbol.dispose](): void {
     this.#isClosed = true;
-    const closed = this.#events.close().catch(() => undefined);
-    // BullMQ's close waits for Redis, which may be away.
-    await Promise.race([closed, Bun.sleep(closeTimeoutMs)]);
+    this.#connection.disconnect();
   }
 
   async #read(): Promise<void> {
-    while (!this.#isClosed) {
+    // From a moment ago on, not from "now": "now" would be when Redis gets to it, and the job may have ended by then.
+    let after = String(Date.now() - overlapMs);
+    while (!this.#isClosed && this.#isNeeded()) {
       try {
-        await this.#events.run();
+        const streams = await this.#connection.xread("BLOCK", blockMs, "STREAMS", this.#streamKey, after);
+        for (const [entryId, fields] of streams?.[0]?.[1] ?? []) {
+          after = entryId;
+          this.#tell(new Map(pairsOf(fields)));
+        }
       } catch {
         // What it missed meanwhile, the watch behind the events finds.
         await Bun.sleep(pauseMs);
       }
     }
   }
+
+  #tell(event: ReadonlyMap<string, string>): void {
+    const jobId = event.get("jobId") ?? "";
+    switch (event.get("event")) {
+      case "completed":
+        this.#listener.completed(jobId, JSON.parse(event.get("returnvalue") ?? "null"));
+        break;
+      case "failed":
+        this.#listener.failed(jobId);
+        break;
+      case "progress":
+        this.#listener.progress(jobId, JSON.parse(event.get("data") ?? "null"));
+        break;
+    }
+  }
+}
+
+function* pairsOf(fields: readonly string[]): Generator<[string, string]> {
+  for (let at = 0; at + 1 < fields.length; at += 2) yield [fields[at] ?? "", fields[at + 1] ?? ""];
 }

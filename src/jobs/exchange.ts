@@ -32,13 +32,18 @@ export class Exchange implements AsyncDisposable {
       outage: () =>
         this.#waiters.rejectAll((job) => unavailable(`Redis went away while ${job} was waited for; ${askAgain}`)),
     });
-    this.#events = new EventReader(redisUrl, pool, kind, {
-      completed: (jobId, result) => this.#onEnd(jobId, (waiter) => waiter.resolve(result)),
-      failed: (jobId) => this.#onEnd(jobId, (waiter) => void this.#look(waiter)),
-      progress: (jobId, progress) => {
-        for (const waiter of this.#waiters.of(jobId)) waiter.onProgress?.(progress);
+    const isNeeded = () => !this.#waiters.areNone;
+    this.#events = new EventReader(
+      redisUrl,
+      { pool, kind, isNeeded },
+      {
+        completed: (jobId, result) => this.#onEnd(jobId, (waiter) => waiter.resolve(result)),
+        failed: (jobId) => this.#onEnd(jobId, (waiter) => void this.#look(waiter)),
+        progress: (jobId, progress) => {
+          for (const waiter of this.#waiters.of(jobId)) waiter.onProgress?.(progress);
+        },
       },
-    });
+    );
   }
 
   static async open(connection: Redis, redisUrl: string, pool: PoolName, kind: QueueKind): Promise<Exchange> {
@@ -52,6 +57,7 @@ export class Exchange implements AsyncDisposable {
    */
   async run(submission: Submission, waiting: Waiting, whenGivenUp: WhenGivenUp): Promise<unknown> {
     using waiter = this.#waiters.open(submission, waiting);
+    this.#events.wake();
     const submitted = waiter.cancellation === undefined ? this.#submit(waiter) : Promise.resolve();
     try {
       return await waiter.outcome;
@@ -80,7 +86,8 @@ export class Exchange implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch[Symbol.dispose]();
     this.#waiters.rejectAll((job) => aborted(`the client was closed while ${job} was waited for; ${askAgain}`));
-    await Promise.all([this.#events[Symbol.asyncDispose](), this.queue.close().catch(() => undefined)]);
+    this.#events[Symbol.dispose]();
+    await this.queue.close().catch(() => undefined);
   }
 
   async #submit(waiter: Waiter): Promise<void> {
