@@ -2,7 +2,7 @@
 //
 //   node_modules/.bin/bun bench/jobs.ts
 import { mkdirSync } from "node:fs";
-import { type Config, paths, redisUrl } from "../src/config.ts";
+import { type Config, paths, poolSettings, redisUrl } from "../src/config.ts";
 import { freshOperationId, ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
 import { createDriver } from "../src/drivers/open.ts";
 import { JobClient } from "../src/jobs/client.ts";
@@ -37,11 +37,7 @@ async function inProcess(config: Config): Promise<Figures> {
   mkdirSync(paths.poolDir(config), { recursive: true });
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
   const driver = createDriver({
-    driver: config.driver,
-    pool: config.pool,
-    poolDir: paths.poolDir(config),
-    devicesDir: paths.devices(config),
-    sizeBytes: config.poolSizeBytes,
+    ...poolSettings(config),
   });
   await driver.open();
   try {

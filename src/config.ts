@@ -110,3 +110,13 @@ export const paths = {
 
 /** Where the queue is: the configured Redis, or the private one's socket. */
 export const redisUrl = (config: Config): string => config.redisUrl ?? `unix://${paths.redisSocket(config)}`;
+
+/** What a driver needs to know of the configured pool. */
+export const poolSettings = (config: Config) => ({
+  driver: config.driver,
+  pool: config.pool,
+  poolDir: paths.poolDir(config),
+  devicesDir: paths.devices(config),
+  /** Of a new pool. */
+  sizeBytes: config.poolSizeBytes,
+});

@@ -1,6 +1,6 @@
 // Room: workers. Owns the pool's one worker: its lock, its database and its devices, and its jobs, executed in order.
 import { mkdirSync } from "node:fs";
-import { paths, readConfig, redisUrl } from "../src/config.ts";
+import { paths, poolSettings, readConfig, redisUrl } from "../src/config.ts";
 import { asSnapmillError, failedPrecondition, isRetryable } from "../src/domain/errors.ts";
 import { type ChainId, freshOperationId } from "../src/domain/identifiers.ts";
 import { createDriver } from "../src/drivers/open.ts";
@@ -62,11 +62,7 @@ async function work(stopped: Promise<string>): Promise<void> {
   using _lock = lockPool();
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
   const driver = createDriver({
-    driver: config.driver,
-    pool: config.pool,
-    poolDir: paths.poolDir(config),
-    devicesDir: paths.devices(config),
-    sizeBytes: config.poolSizeBytes,
+    ...poolSettings(config),
     onNotice: (sentence) => log.info(sentence),
   });
   await driver.open();

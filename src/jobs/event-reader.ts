@@ -26,7 +26,7 @@ export class EventReader implements Disposable {
   readonly #streamKey: string;
   readonly #listener: EventListener;
   readonly #isNeeded: () => boolean;
-  #reading: Promise<void> | undefined;
+  #isReading = false;
   #isClosed = false;
 
   constructor(
@@ -42,11 +42,9 @@ export class EventReader implements Disposable {
 
   /** To be called before the job whose end is waited for is added. */
   wake(): void {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined;
-      // Somebody may have come just when the last look found nobody.
-      if (!this.#isClosed && this.#isNeeded()) this.wake();
-    });
+    if (this.#isReading) return;
+    this.#isReading = true;
+    void this.#read();
   }
 
   [Symbol.dispose](): void {
@@ -69,21 +67,16 @@ export class EventReader implements Disposable {
         await Bun.sleep(pauseMs);
       }
     }
+    // In the same breath as the last look at whether somebody waits: nobody can wake us in between.
+    this.#isReading = false;
   }
 
   #tell(event: ReadonlyMap<string, string>): void {
     const jobId = event.get("jobId") ?? "";
-    switch (event.get("event")) {
-      case "completed":
-        this.#listener.completed(jobId, JSON.parse(event.get("returnvalue") ?? "null"));
-        break;
-      case "failed":
-        this.#listener.failed(jobId);
-        break;
-      case "progress":
-        this.#listener.progress(jobId, JSON.parse(event.get("data") ?? "null"));
-        break;
-    }
+    const name = event.get("event");
+    if (name === "completed") this.#listener.completed(jobId, JSON.parse(event.get("returnvalue") ?? "null"));
+    if (name === "failed") this.#listener.failed(jobId);
+    if (name === "progress") this.#listener.progress(jobId, JSON.parse(event.get("data") ?? "null"));
   }
 }
 

@@ -2,9 +2,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { aborted, failedPrecondition, unavailable } from "../domain/errors.ts";
+import { linesOf } from "../system/lines.ts";
 import { describeExit, type Exit, type RunningProcess, startProcess } from "../system/processes.ts";
 import { recoveredAfterMs, restartDelayMs } from "./backoff.ts";
-import { linesOf } from "./lines.ts";
 import { parseAnnouncement } from "./ready.ts";
 
 export type Child = RunningProcess<"ignore", "pipe", "inherit">;

@@ -1,4 +1,4 @@
-// Room: unpack. Owns the reading of the writer's protocol: lines out of a byte stream, checked objects out of lines.
+// Room: unpack. Owns the reading of the writer's protocol: checked objects out of lines.
 import { z } from "zod";
 import { fsTypes } from "../domain/devices.ts";
 import { errorCodes } from "../domain/errors.ts";
@@ -36,15 +36,3 @@ export const parseApplyRequest = (line: string): ApplyRequest => applyRequest.pa
 export const parseWriterMessage = (line: string): WriterMessage => writerMessage.parse(JSON.parse(line));
 
 export const encodeMessage = (message: ApplyRequest | WriterMessage): string => `${JSON.stringify(message)}\n`;
-
-/** The lines of a stream, without their ends; a last line without an end counts. */
-export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-  if (rest !== "") yield rest;
-}

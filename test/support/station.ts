@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Config, childEnvironment, paths, readConfig } from "../../src/config.ts";
+import { type Config, childEnvironment, paths, poolSettings, readConfig } from "../../src/config.ts";
 import { ownScope, type SnapshotKey } from "../../src/domain/identifiers.ts";
 import { createDriver } from "../../src/drivers/open.ts";
 import type { UnpackedImage } from "../../src/jobs/contract.ts";
@@ -98,11 +98,7 @@ export class Station implements Disposable {
   async inspect<T>(name: SnapshotKey, look: (root: string) => T): Promise<T> {
     using database = openDatabase(paths.database(this.config), { mode: "readonly" });
     const driver = createDriver({
-      driver: this.config.driver,
-      pool: this.config.pool,
-      poolDir: paths.poolDir(this.config),
-      devicesDir: paths.devices(this.config),
-      sizeBytes: this.config.poolSizeBytes,
+      ...poolSettings(this.config),
     });
     await driver.open();
     try {
