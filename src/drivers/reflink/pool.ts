@@ -133,13 +133,19 @@ async function loopOf(image: string): Promise<string> {
 }
 
 async function mountImage(loop: string, dir: string, image: string): Promise<void> {
+  const number = await loopDeviceNumber(loop);
   const mounted = await mountAtDir(dir);
-  if (mounted?.deviceNumber === (await loopDeviceNumber(loop))) return;
+  if (mounted?.deviceNumber === number) return;
   if (mounted !== undefined) {
     throw failedPrecondition(`${mounted.source} is mounted on ${dir}, where ${image} belongs; unmount it first`);
   }
   // `discard` gives the room of deleted devices back to the host's file system.
-  await mountAt(loop, dir, "xfs", ["noatime", "discard"]);
+  try {
+    await mountAt(loop, dir, "xfs", ["noatime", "discard"]);
+  } catch (error) {
+    // A worker that was killed leaves the mount(8) behind that it had just started: it may have been faster.
+    if ((await mountAtDir(dir))?.deviceNumber !== number) throw error;
+  }
 }
 
 const attachAttempts = 3;
