@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCommand } from "../../src/system/commands.ts";
 import { mountDetached } from "../../src/system/detached.ts";
+import { isErrno } from "../../src/system/errno.ts";
 import {
   draftMountOptions,
   growFileSystem,
@@ -143,18 +144,30 @@ test("an ext4 that lost data remembers it, and one in good order does not", asyn
   const image = join(dir, "image");
   await writeFile(image, "");
   await truncate(image, 256 * mebibyte);
-  {
+  try {
     await using loop = await attachLoop(image);
     await makeFileSystem({ devicePath: loop.path, fsType: "ext4", fresh: true });
     expect(await hasRecordedErrors(loop.path)).toBe(false);
     {
       using mount = mountDetached({ source: loop.path, fsType: "ext4", options: [], readOnly: false });
-      await writeFile(`/proc/self/fd/${mount.fd}/big`, Buffer.alloc(100 * mebibyte, 1));
+      const root = `/proc/self/fd/${mount.fd}`;
+      // The journal notices data that fails while it commits; what was written back before is an fsync's to tell. So
+      // each file is flushed, until the file system has had enough.
+      for (let count = 0; count < 20; count++) {
+        const failed = await writeFile(join(root, `big-${count}`), Buffer.alloc(10 * mebibyte, 1), {
+          flush: true,
+        }).then(
+          () => false,
+          (error: unknown) => isErrno(error, "EROFS"),
+        );
+        if (failed) break;
+      }
     }
     expect(await hasRecordedErrors(loop.path)).toBe(true);
+  } finally {
+    await unmount(dir);
+    await rm(dir, { recursive: true });
   }
-  await unmount(dir);
-  await rm(dir, { recursive: true });
 });
 
 describe("a mountinfo text", () => {
