@@ -5,7 +5,6 @@ import type { FaultPoint } from "../../src/system/faults.ts";
 import { faultPoints } from "../../src/system/faults.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
-import { processesOf } from "../support/residue.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { Station } from "../support/station.ts";
 import { file } from "../support/tar-entries.ts";
@@ -66,8 +65,7 @@ const kinds = ["src/cli.ts", "redis-server", "workers/pool.ts", "workers/unpack.
 
 /** A process of the station whose command line names `kind`; undefined when there is none just now. */
 function findProcess(station: Station, kind: (typeof kinds)[number]): number | undefined {
-  const line = processesOf(station.directory).find((text) => text.includes(kind));
-  return line === undefined ? undefined : Number(line.split(" ")[1]?.replace(":", ""));
+  return station.pidsOf(kind)[0];
 }
 
 function kill(pid: number | undefined): void {

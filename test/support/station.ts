@@ -54,6 +54,18 @@ export class Station implements Disposable {
     mkdirSync(this.config.stateDir);
   }
 
+  /** Every snapshot of its own scope, as the database has them. */
+  snapshots() {
+    using database = openDatabase(paths.database(this.config), { mode: "readonly" });
+    return [...walkSnapshots(database, { scope: ownScope })];
+  }
+
+  /** Of its running processes, those whose command line names `program`. */
+  pidsOf(program: string): number[] {
+    const lines = processesOf(this.directory).filter((line) => line.includes(program));
+    return lines.map((line) => Number(line.split(" ")[1]?.replace(":", "")));
+  }
+
   /** Starts the command line. `fault`: the first process that reaches it kills itself. */
   start(args: readonly string[], fault?: FaultPoint): Started {
     const { REDIS_URL: _, ...inherited } = childEnvironment({});
@@ -136,7 +148,7 @@ export class Station implements Disposable {
   #halfDoneWork(): string[] {
     if (!existsSync(paths.database(this.config))) return [];
     using database = openDatabase(paths.database(this.config), { mode: "readonly" });
-    const snapshots = [...walkSnapshots(database, { scope: ownScope })];
+    const snapshots = this.snapshots();
     const devices = listDevices(database);
     const templates = devices.filter(({ role }) => role === "template").length;
     return [
