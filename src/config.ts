@@ -6,9 +6,15 @@ import { fsTypes } from "./domain/devices.ts";
 import { invalidArgument } from "./domain/errors.ts";
 import { poolName } from "./domain/identifiers.ts";
 import { parseSize } from "./domain/units.ts";
+import { dmControlNames } from "./drivers/devicemapper/control.ts";
 import { driverNames } from "./drivers/port.ts";
 
 const size = z.string().transform(parseSize);
+const flag = z.enum(["true", "false"]).transform((text) => text === "true");
+const percentage = z
+  .string()
+  .regex(/^\d{1,2}(\.\d+)?%$/, "give a percentage below 100, such as 10%")
+  .transform((text) => Number.parseFloat(text) / 100);
 
 const settings = z.object({
   SNAPMILL_STATE_DIR: z.string().min(1).default("/var/lib/snapmill"),
@@ -19,6 +25,23 @@ const settings = z.object({
   /** Size of a base snapshot's device: an upper bound, space is taken as it is written. */
   SNAPMILL_DEVICE_SIZE: size.default(10 * 2 ** 30),
   SNAPMILL_FS_TYPE: z.enum(fsTypes).default("ext4"),
+  /** Arguments of mkfs in place of snapmill's own, separated by spaces. */
+  SNAPMILL_FS_OPTIONS: z
+    .string()
+    .transform((text) => text.split(/\s+/).filter((word) => word !== ""))
+    .optional(),
+  /** How the devmapper driver speaks to the kernel: see drivers/devicemapper/control.ts. */
+  SNAPMILL_DM_CONTROL: z.enum(dmControlNames).default("dmsetup"),
+  /** Share of a thin-pool's data, and of its metadata, that must be free for anything new to be made. */
+  SNAPMILL_MIN_FREE: percentage.default(0.1),
+  /** Has a device's blocks discarded before it is deleted, so that a sparse pool file gives them back to its host. */
+  SNAPMILL_DISCARD_BLOCKS: flag.default(false),
+  /** Answers a removal at once, and deletes the device later, as often as it takes. */
+  SNAPMILL_ASYNC_REMOVE: flag.default(false),
+  /** How often a device's removal is tried before it counts as failed; the default is about an hour's worth. */
+  SNAPMILL_REMOVE_ATTEMPTS: z.coerce.number().int().min(1).max(100_000).default(130),
+  /** Where containerd finds its snapshots service: a path, or "" for none. Default: in the state directory. */
+  SNAPMILL_GRPC_ADDRESS: z.string().optional(),
   SNAPMILL_UNPACK_WORKERS: z.coerce.number().int().min(1).max(64).default(2),
   SNAPMILL_HTTP_ADDRESS: z.string().default("127.0.0.1:7070"),
   SNAPMILL_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
@@ -39,6 +62,15 @@ export interface Config {
   readonly poolSizeBytes: number;
   readonly deviceSizeBytes: number;
   readonly fsType: (typeof fsTypes)[number];
+  readonly fsOptions: readonly string[] | undefined;
+  readonly dmControl: (typeof dmControlNames)[number];
+  /** 0.1 is a tenth. */
+  readonly minFreeShare: number;
+  readonly discardBlocks: boolean;
+  readonly asyncRemove: boolean;
+  readonly removeAttempts: number;
+  /** Path of a UNIX socket; undefined: containerd is not served. */
+  readonly grpcAddress: string | undefined;
   readonly unpackWorkers: number;
   readonly httpAddress: string;
   readonly logLevel: string;
@@ -68,6 +100,7 @@ export function readConfig(
   }
   const values = parsed.data;
   const stateDir = resolve(values.SNAPMILL_STATE_DIR);
+  const grpcAddress = values.SNAPMILL_GRPC_ADDRESS ?? join(stateDir, "containerd.sock");
   const shortName = createHash("sha256").update(stateDir).digest("hex").slice(0, 12);
   return {
     stateDir,
@@ -77,6 +110,13 @@ export function readConfig(
     poolSizeBytes: values.SNAPMILL_POOL_SIZE,
     deviceSizeBytes: values.SNAPMILL_DEVICE_SIZE,
     fsType: values.SNAPMILL_FS_TYPE,
+    fsOptions: values.SNAPMILL_FS_OPTIONS?.length === 0 ? undefined : values.SNAPMILL_FS_OPTIONS,
+    dmControl: values.SNAPMILL_DM_CONTROL,
+    minFreeShare: values.SNAPMILL_MIN_FREE,
+    discardBlocks: values.SNAPMILL_DISCARD_BLOCKS,
+    asyncRemove: values.SNAPMILL_ASYNC_REMOVE,
+    removeAttempts: values.SNAPMILL_REMOVE_ATTEMPTS,
+    grpcAddress: grpcAddress === "" ? undefined : resolve(grpcAddress),
     unpackWorkers: values.SNAPMILL_UNPACK_WORKERS,
     httpAddress: values.SNAPMILL_HTTP_ADDRESS,
     logLevel: values.SNAPMILL_LOG_LEVEL,

@@ -38,6 +38,6 @@ export const mountsIn = (config: Config, database: Database, scope: Scope, key: 
 
 /** Where each driver shows its active devices. */
 function devicePathIn(config: Config, database: Database): (deviceName: DeviceName) => string {
-  const directory = readPool(database)?.driver === "devicemapper" ? "/dev/mapper" : paths.devices(config);
+  const directory = readPool(database)?.driver === "devmapper" ? "/dev/mapper" : paths.devices(config);
   return (deviceName) => devicePath(directory, deviceName);
 }

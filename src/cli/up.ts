@@ -49,10 +49,8 @@ interface UpOptions {
   readonly httpAddress?: string;
 }
 
-/** "devmapper" is containerd's name for it. */
 function parseDriver(text: string): string {
-  const name = text === "devmapper" ? "devicemapper" : text;
-  if (["auto", "reflink", "devicemapper"].includes(name)) return name;
+  if (["auto", "reflink", "devmapper"].includes(text)) return text;
   throw new InvalidArgumentError(`${JSON.stringify(text)} is none of auto, reflink and devmapper`);
 }
 

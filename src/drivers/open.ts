@@ -23,8 +23,8 @@ export function chooseDriver(asked: "auto" | DriverName): "reflink" {
     case "auto":
     case "reflink":
       return "reflink";
-    case "devicemapper":
-      throw failedPrecondition("this version has no devicemapper driver; use --driver reflink (or auto)");
+    case "devmapper":
+      throw failedPrecondition("this version has no devmapper driver; use --driver reflink (or auto)");
   }
 }
 
@@ -41,7 +41,7 @@ export function devicePathOf(driver: DriverName, devicesDir: string, deviceName:
   switch (driver) {
     case "reflink":
       return devicePath(devicesDir, deviceName);
-    case "devicemapper":
+    case "devmapper":
       return `/dev/mapper/${deviceName}`;
   }
 }

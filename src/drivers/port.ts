@@ -2,7 +2,7 @@
 import type { DeviceRef } from "../domain/devices.ts";
 import type { DeviceId, DeviceName } from "../domain/identifiers.ts";
 
-export const driverNames = ["reflink", "devicemapper"] as const;
+export const driverNames = ["reflink", "devmapper"] as const;
 export type DriverName = (typeof driverNames)[number];
 
 export interface PoolUsage {
@@ -18,6 +18,14 @@ export interface FoundDevice {
   /** In the pool: its content exists. Not in the pool: only an activation was left behind. */
   readonly inPool: boolean;
   readonly active: boolean;
+}
+
+/** Who owns a pool, in terms that a pool can store. A thin-pool keeps it as its transaction ID. */
+export interface Ownership {
+  /** Chosen at random when the database was made: 1 to 2^28-1. */
+  readonly owner: number;
+  /** How often the pool has been taken over in this database: 1 to 2^24-1. */
+  readonly takeOver: number;
 }
 
 /** What closing a pool left standing because someone still uses it; empty when all was taken down. */
@@ -42,6 +50,12 @@ export interface Driver {
 
   /** Makes the pool ready: creates it when new, attaches it again after a reboot. Idempotent. */
   open(): Promise<void>;
+  /**
+   * Writes down in the pool that it is `ownership`'s from now on, where the pool can store that. Idempotent.
+   * `failed_precondition`, in words, when it is another owner's, or was taken over later than the database knows (a
+   * database restored from a backup).
+   */
+  claim(ownership: Ownership): Promise<void>;
   /** Deactivates all that is not in use and detaches the pool; says what it had to leave. */
   close(): Promise<CloseReport>;
 

@@ -6,10 +6,10 @@ import { mebibyte, poolInFile } from "./reflink-grounds.ts";
 setDefaultTimeout(60_000);
 
 describe("the choice of a driver", () => {
-  test("left to itself it is reflink; devicemapper is refused in words", () => {
+  test("left to itself it is reflink; devmapper is refused in words", () => {
     expect(chooseDriver("auto")).toBe("reflink");
     expect(chooseDriver("reflink")).toBe("reflink");
-    expect(() => chooseDriver("devicemapper")).toThrow("--driver reflink");
+    expect(() => chooseDriver("devmapper")).toThrow("--driver reflink");
   });
 
   test("path and usage of a device are the same with and without an open pool", async () => {

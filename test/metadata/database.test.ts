@@ -131,7 +131,7 @@ describe("a pool", () => {
   test("keeps its name and driver", () => {
     using database = openDatabase(join(directory, "kept.db"), { mode: "readwrite" });
     takePoolOver(database, record);
-    expect(() => takePoolOver(database, { ...record, driver: "devicemapper" })).toThrow("whose driver is reflink");
+    expect(() => takePoolOver(database, { ...record, driver: "devmapper" })).toThrow("whose driver is reflink");
     expect(() => takePoolOver(database, { ...record, name: poolName("q") })).toThrow("whose name is p");
   });
 });

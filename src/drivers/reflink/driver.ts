@@ -74,6 +74,11 @@ class ReflinkDriver implements Driver {
     this.#parts = { pool, activations, quiet };
   }
 
+  /** A directory is fenced by the lock of its worker alone. */
+  claim(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async close(): Promise<CloseReport> {
     if (this.#parts === undefined) return { stillInUse: [] };
     const { pool, activations } = this.#parts;
