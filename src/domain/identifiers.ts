@@ -68,6 +68,7 @@ const sha256Rule = "only sha256:<64 hex digits> is supported";
 export const digest = matching<"Digest">("digest", sha256Pattern, sha256Rule);
 export const diffId = matching<"DiffId">("diff ID", sha256Pattern, sha256Rule);
 export const chainId = matching<"ChainId">("chain ID", sha256Pattern, sha256Rule);
+export const isChainId = (text: string): text is ChainId => sha256Pattern.test(text);
 
 export function deviceId(value: number): DeviceId {
   if (!Number.isInteger(value) || value < 0 || value > maxDeviceId) {

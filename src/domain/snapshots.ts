@@ -54,6 +54,8 @@ export const labelNames = {
   maxSize: "containerd.io/snapshot/max-size",
   /** Set by snapmill, for people and for containerd: the truth stands with the device. */
   fsType: "containerd.io/snapshot/devmapper/fstype",
+  /** Given to a prepare by containerd: the chain ID of the layer that is about to be unpacked into it. */
+  snapshotRef: "containerd.io/snapshot.ref",
   /** On the active snapshot of a running unpack: the chain ID that it will be committed as. */
   unpackChain: "snapmill.io/unpack.chain-id",
   /** On a committed layer: the image that brought it, for people. */
@@ -63,3 +65,11 @@ export const labelNames = {
   /** On a view that `snapmill mount` made for the occasion: the directory it is mounted on. */
   mountedOn: "snapmill.io/mounted-on",
 } as const;
+
+const inheritedPrefix = "containerd.io/snapshot/";
+
+/** Of a prepare's labels, those that containerd wants on what becomes of it: the layer's name, and `containerd.io/snapshot/*`. */
+export const inheritedLabels = (labels: Labels): Labels =>
+  Object.fromEntries(
+    Object.entries(labels).filter(([name]) => name === labelNames.snapshotRef || name.startsWith(inheritedPrefix)),
+  );

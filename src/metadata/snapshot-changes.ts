@@ -1,7 +1,7 @@
 // Room: metadata. Owns how the records of snapshots and their labels change. Every function belongs in a transaction.
 import { eq, sql } from "drizzle-orm";
 import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
-import type { Labels } from "../domain/snapshots.ts";
+import type { Labels, SnapshotKind } from "../domain/snapshots.ts";
 import { type Database, statements } from "./database.ts";
 import { labels, snapshots } from "./schema.ts";
 import type { SnapshotRecord } from "./snapshots.ts";
@@ -15,7 +15,7 @@ const prepared = statements((handle) => ({
       kind: sql.placeholder("kind"),
       parent: sql.placeholder("parent"),
       device: sql.placeholder("device"),
-      usedBytes: null,
+      usedBytes: sql.placeholder("usedBytes"),
       createdAtMs: sql.placeholder("nowMs"),
       updatedAtMs: sql.placeholder("nowMs"),
     })
@@ -59,9 +59,11 @@ const prepared = statements((handle) => ({
 export interface NewSnapshot {
   readonly scope: Scope;
   readonly key: SnapshotKey;
-  readonly kind: "active" | "view";
+  readonly kind: SnapshotKind;
   readonly parentNumber: number | undefined;
   readonly deviceNumber: number;
+  /** Of a committed one: see SnapshotRecord. */
+  readonly usedBytes?: number | undefined;
   readonly labels: Labels;
 }
 
@@ -73,6 +75,7 @@ export function insertSnapshot(database: Database, snapshot: NewSnapshot): void 
     kind,
     parent: snapshot.parentNumber ?? null,
     device: snapshot.deviceNumber,
+    usedBytes: snapshot.usedBytes ?? null,
     nowMs: Date.now(),
   });
   insertLabels(database, row.number, snapshot.labels);

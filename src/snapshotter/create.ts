@@ -7,6 +7,7 @@ import { type DeviceRecord, insertDevice, setDeviceState } from "../metadata/dev
 import { insertSnapshot } from "../metadata/snapshot-changes.ts";
 import { deviceUnder, findSnapshot, lookUpSnapshot, mountOf, type SnapshotRecord } from "../metadata/snapshots.ts";
 import { growFileSystem } from "../system/filesystems.ts";
+import { adoptLayer } from "./adopt.ts";
 import type { Context } from "./context.ts";
 import { deviceSizeFor } from "./device-size.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
@@ -51,6 +52,8 @@ export function createSnapshot(
         throw alreadyExists(`snapshot ${JSON.stringify(request.key)} exists already in scope ${request.scope}`);
       }
       checkLabels(request.labels);
+      const adoption = kind === "active" ? adoptLayer(context, request, parent) : undefined;
+      if (adoption !== undefined) return async () => adoption;
       const origin = parent === undefined ? undefined : usableDevice(context, parent);
       const device = insertDevice(database, { ...shapeOf(context, creation, origin), operationId });
       return () => makeDevice(context, creation, parent, origin, device);

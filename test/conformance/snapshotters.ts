@@ -12,6 +12,7 @@ import { all, type Change, directory, removeAll, write } from "./changes.ts";
 import { inconsistencies } from "./consistency.ts";
 import { describeContents } from "./snapshotter-contents.ts";
 import { describeRules } from "./snapshotter-rules.ts";
+import { describeScopes } from "./snapshotter-scopes.ts";
 import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./stage.ts";
 
 export interface SuiteOptions {
@@ -43,6 +44,7 @@ export function describeSnapshotter(title: string, ground: Ground, options: Suit
     describeLifeCycle(newClient);
     describeRules(newClient);
     describeContents(newClient, layers);
+    describeScopes(newClient, () => stage);
     describeSpace(newClient, () => stage);
     describeRepetition(newClient, () => stage);
   });
