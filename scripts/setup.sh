@@ -14,11 +14,11 @@ start=${INIT_CWD:-$PWD}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 tools=$root/.tools
+tree=$tools/tree
 log=$tools/setup.log
 export PATH=$tools/bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-say() { echo "snapmill: $*" >&2; }
-fail() { say "$*"; exit 1; }
+. scripts/packages.sh
 
 # command:package
 system_tools=(mkfs.ext4:e2fsprogs e2fsck:e2fsprogs resize2fs:e2fsprogs mkfs.xfs:xfsprogs setpriv:util-linux mount:mount)
@@ -27,10 +27,29 @@ private_tools=(redis-server:redis-server)
 purpose=${1:-}
 case $purpose in
   run) ;;
-  test) private_tools+=(umoci:umoci skopeo:skopeo python3:python3) ;;
+  test)
+    private_tools+=(
+      umoci:umoci skopeo:skopeo strace:strace docker-registry:docker-registry
+      dmsetup:dmsetup thin_check:thin-provisioning-tools thin_dump:thin-provisioning-tools thin_ls:thin-provisioning-tools
+      containerd:containerd ctr:containerd containerd-shim-runc-v2:containerd runc:runc
+      python3:python3 python3-grpc:python3-grpcio
+    )
+    ;;
   *) fail "usage: scripts/setup.sh run|test [SCRIPT ARGS...]" ;;
 esac
 shift
+
+# Whether this kernel has device-mapper, or could load it.
+kernel_has_device_mapper() {
+  local modules; modules=/lib/modules/$(uname -r)
+  grep -qw device-mapper /proc/misc || compgen -G "$modules/kernel/drivers/md/dm-mod.ko*" >/dev/null ||
+    grep -q /dm-mod.ko "$modules/modules.builtin" 2>/dev/null
+}
+
+# dmsetup is installed where it is of use: its package brings the rules by which udev and it work hand in hand.
+if kernel_has_device_mapper || [[ ${SNAPMILL_DRIVER:-} == devmapper || " $* " == *devmapper* ]]; then
+  system_tools+=(dmsetup:dmsetup thin_check:thin-provisioning-tools)
+fi
 
 # Of the given command:package pairs the packages whose command is not found, each once.
 missing_packages() {
@@ -43,86 +62,60 @@ missing_packages() {
   done
 }
 
-# Runs a step with its output in the log; shows the beginning of it when the step fails.
-quietly() {
-  local begin; begin=$(wc -l <"$log")
-  "$@" >>"$log" 2>&1 </dev/null && return
-  tail -n "+$((begin + 1))" "$log" | head -n 12 | sed 's/^/  /' >&2
-  say "(all of it: $log)"
-  return 1
-}
-
-apt() {
-  env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C \
-    apt-get -qq -y -o DPkg::Lock::Timeout=120 -o APT::Sandbox::User=root -o Acquire::Retries=3 "$@"
-}
-
-# A package list that is empty or out of date is brought up to date, once, when a step could not do without.
-lists_are_fresh=
-with_apt() {
-  "$@" >>"$log" 2>&1 </dev/null && return
-  if [[ -z $lists_are_fresh ]]; then
-    lists_are_fresh=yes
-    say "updating the package lists ..."
-    quietly apt update || true
-  fi
-  quietly "$@"
-}
-
 install_system_tools() {
   say "installing $* ..."
   with_apt apt install --no-install-recommends "$@" || fail "could not install $*: see above"
 }
 
-# Downloads a package, and what it depends on that the machine lacks, and unpacks them: no script of theirs is run.
+# Downloads the packages, and what they depend on that the machine lacks, and unpacks them into .tools/tree.
 # The C library is left out: a second one beside the machine's loader does not work.
 unpack() {
-  local package=$1 plan
-  plan=$(apt install --simulate --no-install-recommends "$package" | awk '$1 == "Inst" { print $2 }') || return
-  rm -rf "$tools/download" && mkdir -p "$tools/download" "$tools/root" || return
-  # The package itself too when the machine believes to have it.
-  (cd "$tools/download" && apt download $(printf '%s\n' "$package" $plan | sort -u | grep -vxE 'libc6|libc-bin')) || return
-  local archive
-  for archive in "$tools"/download/*.deb; do dpkg-deb -x "$archive" "$tools/root" || return; done
-  rm -rf "$tools/download"
+  local plan
+  plan=$(apt install --simulate --no-install-recommends "$@" | awk '$1 == "Inst" { print $2 }') || return
+  # The packages themselves too when the machine believes to have them.
+  unpack_packages "$tree" $(printf '%s\n' "$@" $plan | sort -u | grep -vxE 'libc6|libc-bin')
 }
 
 library_path() {
   local architecture
   architecture=$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || basename "$(dirname "$(ls -d /usr/lib/*-linux-gnu*/libc.so.6 | head -n 1)")")
-  echo "$tools/root/usr/lib/$architecture:$tools/root/lib/$architecture"
+  echo "$tree/usr/lib/$architecture"
 }
 
 # The program NAME of the unpacked packages as .tools/bin/NAME, with its private libraries and data.
 give_private_tool() {
-  local name=$1 file
-  for file in "$tools"/root/{usr/bin,usr/sbin,bin,sbin}/"$name"; do [[ -L $file || -f $file ]] && break; done
+  local name=$1 file settings options=''
+  settings="LD_LIBRARY_PATH='$(library_path)'"
+  for file in "$tree"/usr/{bin,sbin}/"$name"; do [[ -L $file || -f $file ]] && break; done
+  case $name in
+    skopeo) [[ -e /etc/containers/policy.json ]] || options=" --policy '$tree/etc/containers/policy.json'" ;;
+    # Debian's own python3, whatever other one is first on PATH, with the modules of the unpacked packages.
+    python3-grpc)
+      file=/usr/bin/python3
+      [[ -x $file ]] || file=$tree/usr/bin/python3
+      settings+=" PYTHONPATH='$tree/usr/lib/python3/dist-packages'"
+      ;;
+  esac
   if [[ ! -e $file ]]; then
     # A link into a package that the machine has itself: redis-server is another name of redis-check-rdb.
     local target; target=$(command -v "$(basename "$(readlink "$file")")") || return
     ln -sfn "$target" "$tools/bin/$name"
     return
   fi
-  local settings="LD_LIBRARY_PATH='$(library_path)' " options=''
-  case $name in
-    skopeo) [[ -e /etc/containers/policy.json ]] || options=" --policy '$tools/root/etc/containers/policy.json'" ;;
-  esac
-  printf '#!/bin/sh\n%sexec "%s"%s "$@"\n' "$settings" "$file" "$options" >"$tools/bin/$name.new"
+  printf '#!/bin/sh\n%s exec "%s"%s "$@"\n' "$settings" "$file" "$options" >"$tools/bin/$name.new"
   chmod 755 "$tools/bin/$name.new"
   mv "$tools/bin/$name.new" "$tools/bin/$name"
 }
 
 unpack_private_tools() {
-  local package pair
+  local pair
   mkdir -p "$tools/bin"
-  for package in "$@"; do
-    say "unpacking $package into .tools (it is not installed) ..."
-    with_apt unpack "$package" || fail "could not unpack $package: see above"
-    for pair in "${private_tools[@]}"; do
-      if [[ ${pair#*:} == "$package" ]]; then
-        give_private_tool "${pair%%:*}" || fail "package $package has no program ${pair%%:*}"
-      fi
-    done
+  say "unpacking into .tools what is not to be installed: $* ..."
+  with_apt unpack "$@" || fail "could not unpack $*: see above"
+  for pair in "${private_tools[@]}"; do
+    if [[ " $* " == *" ${pair#*:} "* ]]; then
+      give_private_tool "${pair%%:*}" || fail "package ${pair#*:} has no program ${pair%%:*}"
+    fi
   done
 }
 
