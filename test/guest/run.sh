@@ -5,7 +5,7 @@
 #   test/guest/run.sh [OPTIONS] [--] COMMAND [ARGS...]
 #
 #   -t SECONDS   time for everything, the boot included (default 300)
-#   -m MIB       memory of the guest (default 4096); taken from /dev/shm as it is used
+#   -m MIB       memory of the guest (default 4096); the machine's is taken as it is used
 #   -w DIR       a directory the guest shares with the machine, besides the current one
 #   -r DIR       the same, read-only
 #   -e NAME[=V]  an environment variable; without V as it is here. No others are passed on but PATH.
@@ -79,6 +79,13 @@ command_script() {
 settings >"$control/settings"
 command_script "$@" >"$control/command"
 
+# The guest's memory is an unlinked file that is mapped for execution too: on a tmpfs, if there is one that can.
+memory_directory() {
+  local free_mib; free_mib=$(df --block-size=1M --output=avail /dev/shm 2>/dev/null | tail -n 1)
+  if ((${free_mib:-0} >= memory_mib)) && ! grep -qE '^\S+ /dev/shm \S+ \S*\bnoexec\b' /proc/mounts; then echo /dev/shm
+  else echo "${TMPDIR:-/tmp}"; fi
+}
+
 # The guest is in a PID namespace of its own: when the first process there ends, the kernel kills all others. That first
 # process ends as soon as the pipe to it is closed: by this script, or by this script's death.
 first_process='
@@ -93,7 +100,7 @@ kernel=("$tools/guest/linux.uml" mem="${memory_mib}M" root=/dev/root rootfstype=
 # A terminal would be set to raw mode by the guest: it gets a pipe instead.
 if [[ -t 1 ]]; then exec 8> >(exec cat); else exec 8>&1; fi
 if [[ -t 2 ]]; then exec 9> >(exec cat >&2); else exec 9>&2; fi
-exec 7> >(exec unshare --pid --fork bash -c "$first_process" bash "${kernel[@]}" >"$control/console" 2>&1)
+exec 7> >(TMPDIR=$(memory_directory) exec unshare --pid --fork bash -c "$first_process" bash "${kernel[@]}" >"$control/console" 2>&1)
 guest=$!
 exec 8>&- 9>&-
 

@@ -1,0 +1,52 @@
+// Room: test. Owns the guest as tests see it: how a command is run in it, and why there may be none.
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../..");
+
+export interface GuestOptions {
+  /** For everything, the boot included. Default: 300. */
+  readonly timeoutSeconds?: number;
+  /** Directories of the machine that the guest shares read-write, besides the current one. */
+  readonly shares?: readonly string[];
+  /** Nothing else of the environment is passed on, but PATH. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** The command line that runs `command` in a guest of its own: see test/guest/run.sh. */
+export function inGuest(command: readonly string[], options: GuestOptions = {}): string[] {
+  const flags = [
+    ...(options.timeoutSeconds === undefined ? [] : ["-t", String(options.timeoutSeconds)]),
+    ...(options.shares ?? []).flatMap((directory) => ["-w", directory]),
+    ...Object.entries(options.environment ?? {}).flatMap(([name, value]) => ["-e", `${name}=${value}`]),
+  ];
+  return ["bash", join(root, "test/guest/run.sh"), ...flags, "--", ...command];
+}
+
+/** The exit status of run.sh when the time was up, and when the guest did not boot or died. */
+export const guestTimedOut = 124;
+export const guestDied = 125;
+
+/** What makes Bun bearable where there is one processor and every thread's start is dear. */
+export const frugalBun: Readonly<Record<string, string>> = {
+  BUN_JSC_useConcurrentGC: "0",
+  BUN_JSC_numberOfGCMarkers: "1",
+  BUN_JSC_useConcurrentJIT: "0",
+};
+
+/** Why no guest can run on this machine; nothing when one can. */
+export function whyNoGuest(): string | undefined {
+  if (process.arch !== "x64")
+    return `the guest kernel (user-mode Linux) exists for amd64 alone, and this is ${process.arch}`;
+  if (process.getuid?.() !== 0) return "the guest needs root";
+  return undefined;
+}
+
+/** The guest kernel's release, "6.1.176" say, as far as it has been set up. */
+export function guestRelease(): string | undefined {
+  try {
+    return readdirSync(join(root, ".tools/guest/layer/usr/lib/modules"))[0];
+  } catch {
+    return undefined;
+  }
+}
