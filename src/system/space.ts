@@ -1,5 +1,6 @@
-// Room: system. Owns the question how much room a file system has.
+// Room: system. Owns the question how much room a file system has, and whether that is enough for something new.
 import { statfs } from "node:fs/promises";
+import { resourceExhausted } from "../domain/errors.ts";
 
 export interface Space {
   /** What an unprivileged writer could still take: reserved blocks do not count as free. */
@@ -12,4 +13,22 @@ export interface Space {
 export async function spaceOf(path: string): Promise<Space> {
   const { bsize, blocks, bfree, bavail } = await statfs(path);
   return { freeBytes: bavail * bsize, usedBytes: (blocks - bfree) * bsize, totalBytes: blocks * bsize };
+}
+
+const mebibyte = 2 ** 20;
+
+/**
+ * What must stay free for a new device to be made: 2 % of the file system, but 64 MiB at least (what runs already
+ * needs room to end well) and 1 GiB at most.
+ */
+export const defaultMinFreeBytes = (totalBytes: number): number =>
+  Math.min(1024 * mebibyte, Math.max(64 * mebibyte, Math.floor(totalBytes / 50)));
+
+/** Throws `resource_exhausted` when less is free. `minFreeBytes`: default, a share of the file system. */
+export async function requireFree(what: string, dir: string, minFreeBytes: number | undefined): Promise<void> {
+  const { freeBytes, totalBytes } = await spaceOf(dir);
+  const neededBytes = minFreeBytes ?? defaultMinFreeBytes(totalBytes);
+  if (freeBytes >= neededBytes) return;
+  const wayOut = "remove snapshots, or make room";
+  throw resourceExhausted(`${what} has ${freeBytes} bytes free at ${dir} and needs ${neededBytes}; ${wayOut}`);
 }

@@ -11,9 +11,9 @@ import { attachLoop, detachLoop, releaseLoop } from "../../system/loop.ts";
 import { findLoops, loopDeviceNumber } from "../../system/loops.ts";
 import { mountAtDir } from "../../system/mountinfo.ts";
 import { mountAt, unmount } from "../../system/mounts.ts";
+import { requireFree } from "../../system/space.ts";
 import { removeHalfMade } from "./files.ts";
 import { blockBytes, filesDir, halfMade, imagePath } from "./layout.ts";
-import { requireFree } from "./room.ts";
 
 /** mkfs.xfs refuses less. */
 const minImageBytes = 300 * 2 ** 20;

@@ -1,0 +1,67 @@
+// Room: drivers. Owns whose a thin-pool is: its transaction ID, compared and set at every take-over.
+import { failedPrecondition, internal } from "../../domain/errors.ts";
+import type { Ownership } from "../port.ts";
+import { type DmControl, isDmError } from "./control.ts";
+import { type PoolDefinition, poolDeviceName } from "./definition.ts";
+import { readPoolStatus } from "./pool-health.ts";
+
+const takeOverBits = 24;
+const maxOwner = 2 ** 28 - 1;
+const maxTakeOver = 2 ** takeOverBits - 1;
+
+/** Below 2^52, so that it is exact as a number. */
+export function transactionIdOf({ owner, takeOver }: Ownership): number {
+  const isValid = (value: number, largest: number) => Number.isInteger(value) && value >= 1 && value <= largest;
+  if (!isValid(owner, maxOwner)) throw internal(`owner ${owner} is not a whole number from 1 to ${maxOwner}`);
+  if (!isValid(takeOver, maxTakeOver)) {
+    throw internal(`the pool's database has been taken over ${takeOver} times; ${maxTakeOver} are possible`);
+  }
+  return owner * 2 ** takeOverBits + takeOver;
+}
+
+export const ownershipOf = (transactionId: number): Ownership => ({
+  owner: Math.floor(transactionId / 2 ** takeOverBits),
+  takeOver: transactionId % 2 ** takeOverBits,
+});
+
+/** Why `ours` cannot take a pool that says `transactionId`; undefined: it can. */
+export function claimRefusal(pool: string, transactionId: number, ours: Ownership): string | undefined {
+  if (transactionId === 0) return undefined;
+  const theirs = ownershipOf(transactionId);
+  if (theirs.owner !== ours.owner) {
+    return (
+      `thin-pool ${pool} is another owner's (transaction ID ${transactionId}; this database's owner number is ` +
+      `${ours.owner}): use the database that it was made with, from a backup if need be; or give up its content and ` +
+      `make it anew with 'snapmill pool create ${pool} --force'`
+    );
+  }
+  if (theirs.takeOver > ours.takeOver) {
+    return (
+      `thin-pool ${pool} was last taken over as number ${theirs.takeOver}, but this database only knows of ` +
+      `${ours.takeOver}: it is older than the pool, restored from a backup perhaps; use the newest database, or give up ` +
+      `the pool's content and make it anew with 'snapmill pool create ${pool} --force'`
+    );
+  }
+  return undefined;
+}
+
+/** Takes the pool: whoever took it before can no longer. Errors: see `Driver.claim`. */
+export async function claimPool(control: DmControl, definition: PoolDefinition, ours: Ownership): Promise<void> {
+  const deviceName = poolDeviceName(definition.pool);
+  const to = transactionIdOf(ours);
+  const { transactionId: from } = await readPoolStatus(control, deviceName);
+  const refusal = claimRefusal(definition.pool, from, ours);
+  if (refusal !== undefined) throw failedPrecondition(refusal);
+  if (from === to) return;
+  try {
+    await control.message(deviceName, { kind: "set_transaction_id", from, to });
+  } catch (error) {
+    if (!isDmError(error)) throw error;
+    const { transactionId: now } = await readPoolStatus(control, deviceName);
+    if (now === from) throw error;
+    throw failedPrecondition(
+      `thin-pool ${definition.pool} was taken by another (transaction ID ${now}) meanwhile`,
+      error,
+    );
+  }
+}

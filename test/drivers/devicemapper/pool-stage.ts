@@ -1,0 +1,79 @@
+// Room: test. Owns a place for thin-pools that are made by the product's own code, and what must not be left of them.
+import { expect } from "bun:test";
+import { mkdtemp, readdir, realpath, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type PoolName, poolName } from "../../../src/domain/identifiers.ts";
+import { type DmControl, isDmError } from "../../../src/drivers/devicemapper/control.ts";
+import { poolDeviceName } from "../../../src/drivers/devicemapper/definition.ts";
+import { createThinPool } from "../../../src/drivers/devicemapper/pool-create.ts";
+import type { PoolPlan } from "../../../src/drivers/devicemapper/pool-plan.ts";
+import type { ThinPool } from "../../../src/drivers/devicemapper/thin-pool.ts";
+import { attachLoop, type LoopDevice } from "../../../src/system/loop.ts";
+import { loopsBackedBelow } from "../../support/residue.ts";
+
+export const mebibyte = 2 ** 20;
+
+/** A directory for one pool, its files and its devices; disposing of it checks that nothing of the pool is left. */
+export interface PoolStage extends AsyncDisposable {
+  readonly pool: PoolName;
+  readonly directory: string;
+  readonly poolDir: string;
+  readonly filesDir: string;
+  readonly notices: string[];
+  readonly loopback: PoolPlan;
+  create(plan?: Partial<PoolPlan>): Promise<ThinPool>;
+  /** A loop device on a new sparse file. */
+  device(name: string, bytes: number, content?: string): Promise<string>;
+  /** What device-mapper has of the pool, and which loop devices its files are on. */
+  leftovers(): Promise<readonly string[]>;
+  /** All files below the stage, sorted. */
+  files(): Promise<readonly string[]>;
+}
+
+export async function poolStage(control: DmControl): Promise<PoolStage> {
+  const directory = await realpath(await mkdtemp(join(tmpdir(), "snapmill-pool-")));
+  const pool = poolName(`pool-${crypto.randomUUID().slice(0, 8)}`);
+  const poolDir = join(directory, "pool");
+  const filesDir = join(directory, "files");
+  const loops: LoopDevice[] = [];
+  const notices: string[] = [];
+  const storage = { kind: "loopback", directory: filesDir, dataBytes: 64 * mebibyte } as const;
+  const loopback: PoolPlan = { pool, storage };
+  const devices = async () => (await control.list(pool)).map(({ name }) => `device ${name}`);
+  return {
+    pool,
+    directory,
+    poolDir,
+    filesDir,
+    notices,
+    loopback,
+    create: (plan) =>
+      createThinPool({
+        control,
+        poolDir,
+        plan: { ...loopback, ...plan },
+        minHostFreeBytes: 0,
+        onNotice: (sentence) => notices.push(sentence),
+      }),
+    device: async (name, bytes, content = "") => {
+      const file = join(directory, name);
+      await writeFile(file, content);
+      await truncate(file, bytes);
+      const loop = await attachLoop(file);
+      loops.push(loop);
+      return loop.path;
+    },
+    leftovers: async () => [...(await devices()), ...loopsBackedBelow(filesDir)],
+    files: async () => (await readdir(directory, { recursive: true })).sort(),
+    [Symbol.asyncDispose]: async () => {
+      const left = await devices();
+      await control.remove(poolDeviceName(pool)).catch((error: unknown) => {
+        if (!isDmError(error, "ENXIO")) throw error;
+      });
+      for (const loop of loops) await loop[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true, force: true });
+      expect(left).toEqual([]);
+    },
+  };
+}
