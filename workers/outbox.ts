@@ -1,4 +1,4 @@
-// Room: workers. Owns the way of accepted unpacks from SQLite into the queue, again and again until each is settled.
+// Room: workers. Owns the way of accepted work from SQLite into the queues, again and again until each is settled.
 import type { Config } from "../src/config.ts";
 import { redisUrl } from "../src/config.ts";
 import { isRetryable, isSnapmillError } from "../src/domain/errors.ts";
@@ -10,6 +10,7 @@ import type { Database } from "../src/metadata/database.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
 import type { UnpackOutcome } from "../src/snapshotter/settle-unpack.ts";
 import type { Snapshotter } from "../src/snapshotter/snapshotter.ts";
+import { Removals } from "./removals.ts";
 
 /** How long an unpack that Redis has lost waits until it is queued again. */
 const relayEveryMs = 2_000;
@@ -22,11 +23,12 @@ export interface OutboxOptions {
 }
 
 /**
- * Adds every pending entry to the unpack queue that Redis does not have: at once after an acceptance, and every two
+ * Adds every pending entry to its queue that Redis does not have: at once after an acceptance, and every two
  * seconds, so that a Redis that was emptied gets its work again.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
+  readonly #removals: Removals;
   #relay: UnpackRelay | undefined;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
@@ -35,6 +37,7 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options;
+    this.#removals = new Removals(options);
   }
 
   start(): void {
@@ -51,11 +54,18 @@ export class Outbox {
     });
   }
 
+  /** Has removals of devices that were given up tried again. */
+  retryRemovals(): void {
+    this.#removals.startOver();
+    this.relaySoon();
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#timer);
     await this.#running;
     await this.#relay?.[Symbol.asyncDispose]();
+    await this.#removals[Symbol.asyncDispose]();
   }
 
   async #rounds(): Promise<void> {
@@ -72,8 +82,15 @@ export class Outbox {
   }
 
   async #round(): Promise<void> {
+    await this.#removals.round();
+    await this.#unpacks();
+  }
+
+  async #unpacks(): Promise<void> {
     const { database, config } = this.#options;
-    const entries = pendingOutbox(database).map(({ payload }): OutboxEntry => parsePayload("unpack", payload));
+    const entries = pendingOutbox(database, "unpack").map(
+      ({ payload }): OutboxEntry => parsePayload("unpack", payload),
+    );
     if (entries.length === 0) return;
     this.#relay ??= await UnpackRelay.connect({ redisUrl: redisUrl(config), pool: config.pool });
     for (const relayed of await this.#relay.enqueueUnpacks(entries)) await this.#settleEnded(relayed);

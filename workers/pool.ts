@@ -47,7 +47,21 @@ const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => (
   commit: ({ operationId, ...request }) => snapshotter.commit(operationId, request),
   remove: ({ operationId, ...request }) => snapshotter.remove(operationId, request),
   update: ({ operationId, ...request }) => snapshotter.update(operationId, request),
-  cleanup: ({ operationId }) => snapshotter.cleanup(operationId),
+  "remove-device": async ({ operationId, ...request }, { attempt }) => {
+    try {
+      return await snapshotter.removeDevice(operationId, request);
+    } catch (error) {
+      if (attempt >= config.removeAttempts)
+        log.warn(`given up after ${attempt} attempts: ${asSnapmillError(error).message}`);
+      throw error;
+    }
+  },
+  cleanup: async ({ operationId }) => {
+    const cleaned = await snapshotter.cleanup(operationId);
+    // Also those that cleanup has just done: their jobs find nothing to do, and are no longer shown as failed.
+    outbox.retryRemovals();
+    return cleaned;
+  },
   "reset-pool": ({ operationId }) => snapshotter.resetPool(operationId),
   "accept-unpack": async ({ operationId, ...request }) => {
     const accepted = await snapshotter.acceptUnpack(operationId, request);
@@ -66,6 +80,7 @@ async function work(stopped: Promise<string>): Promise<void> {
     onNotice: (sentence) => log.info(sentence),
   });
   await driver.open();
+  let outbox: Outbox | undefined;
   try {
     const snapshotter = createSnapshotter({
       database,
@@ -73,17 +88,20 @@ async function work(stopped: Promise<string>): Promise<void> {
       pool: config.pool,
       fsType: config.fsType,
       deviceSizeBytes: config.deviceSizeBytes,
+      asyncRemove: config.asyncRemove,
+      onRemovalQueued: () => setImmediate(() => outbox?.relaySoon()),
       isChainAbandoned,
       onNotice: (sentence) => log.warn(sentence),
     });
     const report = await snapshotter.recover();
     for (const line of report.lines) log.info(line);
     const cleanUp = async () => {
-      await snapshotter.cleanup(freshOperationId());
+      await snapshotter.sweep(freshOperationId());
       sweepLocks(paths.chainLocks(config));
     };
     await cleanUp();
-    await serve(snapshotter, new Outbox({ database, snapshotter, config, log }), cleanUp, stopped);
+    outbox = new Outbox({ database, snapshotter, config, log });
+    await serve(snapshotter, outbox, cleanUp, stopped);
   } finally {
     const { stillInUse } = await driver.close();
     for (const sentence of stillInUse) log.warn(sentence);

@@ -88,7 +88,7 @@ async function readMetadata(config: Config): Promise<Status["metadata"]> {
     driver: readPool(database)?.driver ?? null,
     snapshots: countSnapshotsByKind(database),
     devices: countDevicesByState(database),
-    pendingUnpacks: pendingOutbox(database).length,
+    pendingUnpacks: pendingOutbox(database, "unpack").length,
     space: space === undefined ? null : { usedBytes: space.usedBytes, totalBytes: space.totalBytes },
   };
 }

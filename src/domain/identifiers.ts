@@ -77,6 +77,13 @@ export function deviceId(value: number): DeviceId {
   return value as DeviceId;
 }
 
+/** The name of some pool's device. */
+export const parseDeviceName = matching<"DeviceName">(
+  "device name",
+  /^[a-z0-9][a-z0-9_.-]*-snap-[1-9]\d{0,14}$/,
+  "it is <pool>-snap-<number>",
+);
+
 export const deviceName = (pool: PoolName, serial: number): DeviceName => `${pool}-snap-${serial}` as DeviceName;
 
 /** The number in the name of a device of `pool`; undefined when the name is not one of this pool's. */
@@ -92,5 +99,8 @@ export function childChainId(parent: ChainId | undefined, layer: DiffId): ChainI
   return chainId(`sha256:${new Bun.CryptoHasher("sha256").update(`${parent} ${layer}`).digest("hex")}`);
 }
 
-/** snapmill's own scope; gRPC clients get one each. */
+/** snapmill's own scope. */
 export const ownScope = scope("snapmill");
+
+/** The scope of whoever calls over the socket for containerd: its garbage collector removes all that it does not know. */
+export const containerdScope = scope("containerd");

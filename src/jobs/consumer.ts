@@ -95,7 +95,7 @@ class QueueConsumer implements Consumer {
       stalledInterval: stalledCheckMs,
       maxStalledCount: maxStalls,
       runRetryDelay: 1_000,
-      settings: { backoffStrategy: (attemptsMade) => backoffMs(kind, attemptsMade) },
+      settings: { backoffStrategy: (made, _type, _error, job) => backoffMs(kind, made, job?.name) },
     });
     this.#worker.on("error", onError);
     this.#worker.on("lockRenewalFailed", (jobIds) => {

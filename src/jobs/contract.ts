@@ -1,7 +1,16 @@
 // Room: jobs. Owns the contract: every job's name, payload and result, declared once and parsed on both sides.
 import { z } from "zod";
 import { internal, invalidArgument } from "../domain/errors.ts";
-import { chainId, diffId, digest, operationId, poolName, scope, snapshotKey } from "../domain/identifiers.ts";
+import {
+  chainId,
+  diffId,
+  digest,
+  operationId,
+  parseDeviceName,
+  poolName,
+  scope,
+  snapshotKey,
+} from "../domain/identifiers.ts";
 import { checkLabels, type Labels, snapshotKinds } from "../domain/snapshots.ts";
 
 /** A zod type out of a parsing function of the domain: its message is kept. */
@@ -81,7 +90,9 @@ export const poolJobs = {
   remove: define(z.object({ ...scoped, key }), nothing),
   /** `fieldPaths`: `labels` or `labels.<name>`; none means all labels. */
   update: define(z.object({ ...scoped, key, labels, fieldPaths: z.array(z.string()) }), snapshot),
-  /** Works off what asynchronous removals and dead unpacks left, and prunes the journal. */
+  /** Deletes the device of a removed snapshot; comes from the outbox, and is tried again whatever goes wrong. */
+  "remove-device": define(z.object({ ...envelope, device: branded(parseDeviceName) }), nothing),
+  /** Works off now what removals and dead unpacks left, and prunes the journal. */
   cleanup: define(z.object(envelope), z.object({ removedDevices: z.number(), removedSnapshots: z.number() })),
   /** Removes every snapshot and device of the pool; `failed_precondition` while one is busy. */
   "reset-pool": define(z.object(envelope), z.object({ removedDevices: z.number() })),

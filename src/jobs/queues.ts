@@ -20,7 +20,7 @@ export const keyPrefix = (pool: PoolName): string => `{snapmill:${pool}}`;
  * Results are kept long enough for every waiter to fetch its own, and for a caller to ask again; failures for days, for
  * people to look at. (With a count of 0, results are gone before their waiters have seen them.) Ages are seconds.
  */
-const retention = {
+export const retention = {
   removeOnComplete: { count: 5_000, age: 24 * 3600 },
   removeOnFail: { count: 5_000, age: 7 * 24 * 3600 },
 } as const;
@@ -31,12 +31,17 @@ const patience = {
   unpack: { attempts: 8, firstMs: 500, capMs: 30_000 },
 } as const;
 
+/** A device's removal waits for whoever uses it: the pauses of its 130 attempts, by default, add up to an hour. */
+const pausesByJob: Readonly<Record<string, { readonly firstMs: number; readonly capMs: number }>> = {
+  "remove-device": { firstMs: 200, capMs: 39_000 },
+};
+
 /** How often a job may lose its worker half-way before it counts as one that kills workers. */
 export const maxStalls = 100;
 
 /** The pause after the `attemptsMade`th attempt: half of it fixed, half of it chance, so that retries spread out. */
-export function backoffMs(kind: QueueKind, attemptsMade: number): number {
-  const { firstMs, capMs } = patience[kind];
+export function backoffMs(kind: QueueKind, attemptsMade: number, jobName = ""): number {
+  const { firstMs, capMs } = pausesByJob[jobName] ?? patience[kind];
   const fullMs = Math.min(firstMs * 2 ** (attemptsMade - 1), capMs);
   return Math.round((fullMs * (1 + Math.random())) / 2);
 }

@@ -11,6 +11,8 @@ export interface Submission {
   readonly payload: object;
   /** Whether the ID was made for this call, so that no job can have it already. */
   readonly isFresh: boolean;
+  /** How often it is tried in all. Default: the queue's. */
+  readonly attempts?: number | undefined;
 }
 
 /** What the queue has under a job's ID already. */
@@ -85,8 +87,8 @@ export class Submissions {
   }
 }
 
-const asBulkJob = ({ name, operationId, payload }: Submission) => ({
+const asBulkJob = ({ name, operationId, payload, attempts }: Submission) => ({
   name,
   data: payload,
-  opts: { jobId: operationId },
+  opts: { jobId: operationId, ...(attempts !== undefined && { attempts }) },
 });

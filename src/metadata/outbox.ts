@@ -47,17 +47,17 @@ export function pruneCancelled(database: Database, beforeMs: number): void {
     .run();
 }
 
-/** All entries that are not cancelled, oldest first. */
-export const pendingOutbox = (database: Database): OutboxEntry[] =>
+/** All entries that are not cancelled, or those of one `job`, oldest first. */
+export const pendingOutbox = (database: Database, job?: string): OutboxEntry[] =>
   database.drizzle
     .select()
     .from(outbox)
-    .where(isNull(outbox.cancelledAtMs))
+    .where(and(isNull(outbox.cancelledAtMs), job === undefined ? undefined : eq(outbox.job, job)))
     .orderBy(asc(outbox.createdAtMs), asc(outbox.operationId))
     .all()
-    .map(({ operationId, job, payload, createdAtMs }) => ({
+    .map(({ operationId, job: queued, payload, createdAtMs }) => ({
       operationId,
-      job,
+      job: queued,
       payload: JSON.parse(payload) as unknown,
       createdAtMs,
     }));

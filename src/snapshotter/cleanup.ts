@@ -22,24 +22,34 @@ const limits = { devices: 1000, journalBatch: 500, journalBatches: 20 } as const
 /** An answer can be asked for again for a week: longer than any queue keeps a job and any caller its patience. */
 export const journalKeptMs = 7 * 24 * 60 * 60 * 1000;
 
-export function cleanup(context: Context, operationId: OperationId): EffectOperation<CleanupResult> {
-  return {
-    kind: "effect",
-    request: { operationId, job: "cleanup", payload: {} },
-    intend: () => async () => {
-      const removed = await finishRemovals(context);
-      const swept = await sweepDeadUnpacks(context);
-      prune(context);
-      return success(() => ({
-        removedDevices: removed.removedDevices + swept.removedDevices,
-        removedSnapshots: removed.removedSnapshots + swept.removedSnapshots,
-      }));
-    },
-  };
-}
+/** Works off now what removals have left to their jobs, and sweeps. */
+export const cleanup = (context: Context, operationId: OperationId): EffectOperation<CleanupResult> => ({
+  kind: "effect",
+  request: { operationId, job: "cleanup", payload: {} },
+  intend: () => async () => {
+    const removed = await finishRemovals(context);
+    const swept = await sweepDeadUnpacks(context);
+    prune(context);
+    return success(() => ({
+      removedDevices: removed.removedDevices + swept.removedDevices,
+      removedSnapshots: removed.removedSnapshots + swept.removedSnapshots,
+    }));
+  },
+});
+
+/** What is to be done from time to time without being asked for; removals have jobs, which are patient by themselves. */
+export const sweep = (context: Context, operationId: OperationId): EffectOperation<CleanupResult> => ({
+  kind: "effect",
+  request: { operationId, job: "sweep", payload: {} },
+  intend: () => async () => {
+    const { removedDevices, removedSnapshots } = await sweepDeadUnpacks(context);
+    prune(context);
+    return success(() => ({ removedDevices, removedSnapshots }));
+  },
+});
 
 const finishRemovals = (context: Context): Promise<Removal> =>
-  removeDevices(context, listDevicesInState(context.database, ["removing"], limits.devices));
+  removeDevices(context, listDevicesInState(context.database, ["removing", "removed"], limits.devices));
 
 /**
  * Removes the active snapshots of unpacks whose process is gone. They are listed before their chain is looked at: an

@@ -4,12 +4,12 @@ import type { OperationId, Scope, SnapshotKey } from "../domain/identifiers.ts";
 import { checkLabels, type Labels, labelNames } from "../domain/snapshots.ts";
 import { withoutEmpty } from "../domain/update-mask.ts";
 import { transact } from "../metadata/database.ts";
-import { type DeviceRecord, insertDevice, retireDevice, setDeviceState } from "../metadata/devices.ts";
+import { type DeviceRecord, insertDevice, setDeviceState } from "../metadata/devices.ts";
 import { commitSnapshot } from "../metadata/snapshot-changes.ts";
 import { deviceUnder, findSnapshot, lookUpSnapshot, type SnapshotRecord } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
-import { deactivateUnlessBusy, recordTakenBack, takeBack } from "./take-down.ts";
+import { deactivateUnlessBusy, recordTakenBack, retire, takeBack } from "./take-down.ts";
 
 export interface CommitRequest {
   readonly scope: Scope;
@@ -78,7 +78,7 @@ async function makeImmutable(
     const deviceNumber = (copy ?? device).number;
     commitSnapshot(database, snapshot, { name: request.name, deviceNumber, usedBytes, labels });
     setDeviceState(database, deviceNumber, "deactivated");
-    if (copy !== undefined) retireDevice(database, device.number);
+    if (copy !== undefined) retire(context, device);
     return {};
   });
 }

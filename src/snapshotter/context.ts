@@ -14,6 +14,10 @@ export interface Context {
   /** Arguments of mkfs in place of snapmill's own. */
   readonly fsOptions: readonly string[] | undefined;
   readonly deviceSizeBytes: number;
+  /** Whether a removed snapshot's device is left to a job. */
+  readonly asyncRemove: boolean;
+  /** Called when a device's removal has been left to a job, in the transaction that writes it down. */
+  readonly onRemovalQueued: () => void;
   /** Whether nobody works on unpacking this chain any more, so that what an attempt left behind can go. */
   readonly isChainAbandoned: (chain: ChainId) => boolean;
   /** Called at each named point between effects: tests end the process there. */

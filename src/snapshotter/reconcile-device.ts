@@ -4,7 +4,7 @@ import { transact } from "../metadata/database.ts";
 import { type DeviceRecord, dropDevice, setDeviceState } from "../metadata/devices.ts";
 import { type SnapshotRecord, snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
-import { deactivateUnlessBusy, recordTakenBack, removeDevices, takeBack } from "./take-down.ts";
+import { deactivateUnlessBusy, leaveToJob, recordTakenBack, removeDevices, takeBack } from "./take-down.ts";
 
 /** What was done, a sentence each. `found`: what the driver has of the device; undefined: nothing. */
 export async function finishInterrupted(
@@ -13,8 +13,11 @@ export async function finishInterrupted(
   found: FoundDevice | undefined,
 ): Promise<readonly string[]> {
   switch (device.state) {
-    case "creating":
     case "removed":
+      // Nobody waits for it, and there may be thousands.
+      transact(context.database, () => leaveToJob(context, device));
+      return [];
+    case "creating":
       return undoCreation(context, device);
     case "removing":
       return finishRemoval(context, device);
@@ -39,7 +42,7 @@ async function undoCreation(context: Context, device: DeviceRecord): Promise<str
   const gone = await takeBack(context, device);
   transact(context.database, () => recordTakenBack(context, device, gone));
   return [
-    `device ${device.deviceName} was half-made: ${gone ? "removed" : "it cannot be removed yet, cleanup will try again"}`,
+    `device ${device.deviceName} was half-made: ${gone ? "removed" : "it cannot be removed yet, which goes on being tried"}`,
   ];
 }
 

@@ -1,46 +1,75 @@
-// Room: snapshotter. Owns remove: a snapshot goes, and its device with the last snapshot on it.
+// Room: snapshotter. Owns remove: a snapshot goes, and its device with the last snapshot on it, at once or later.
 import type { DeviceState } from "../domain/devices.ts";
-import { failedPrecondition } from "../domain/errors.ts";
+import { failedPrecondition, isRetryable, isSnapmillError } from "../domain/errors.ts";
 import { type OperationId, ownScope, type Scope, type SnapshotKey } from "../domain/identifiers.ts";
 import { type DeviceRecord, setDeviceState } from "../metadata/devices.ts";
 import { forgetImagesOf } from "../metadata/images.ts";
 import { dropSnapshot } from "../metadata/snapshot-changes.ts";
-import { childOf, deviceUnder, findSnapshot, sharesDevice } from "../metadata/snapshots.ts";
+import { childOf, deviceUnder, findSnapshot, type SnapshotRecord, sharesDevice } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
-import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
-import { forget } from "./take-down.ts";
+import { type Act, failure, type Operation, type Settlement, success } from "./operations.ts";
+import { forget, leaveToJob } from "./take-down.ts";
 
 export interface RemoveRequest {
   readonly scope: Scope;
   readonly key: SnapshotKey;
 }
 
-export function remove(context: Context, operationId: OperationId, request: RemoveRequest): EffectOperation<object> {
-  const { database } = context;
+/**
+ * Removes a snapshot. Asynchronously, the snapshot is gone with the answer, and its device is left to a job of its own;
+ * else both are, and a device that is in use is failed_precondition and stays as it was, snapshot and all.
+ */
+export function remove(context: Context, operationId: OperationId, request: RemoveRequest): Operation<object> {
+  const asked = { operationId, job: "remove", payload: request };
+  if (context.asyncRemove) {
+    return { kind: "metadata", request: asked, apply: () => removeLater(context, removable(context, request)) };
+  }
   return {
     kind: "effect",
-    request: { operationId, job: "remove", payload: request },
-    intend() {
-      const snapshot = findSnapshot(database, request.scope, request.key);
-      const child = childOf(database, snapshot);
-      if (child !== undefined) {
-        throw failedPrecondition(
-          `snapshot ${JSON.stringify(request.key)} cannot be removed while it has children: remove ${JSON.stringify(child)} first`,
-        );
-      }
-      if (sharesDevice(database, snapshot)) {
-        return async () =>
-          success(() => {
-            dropSnapshot(database, snapshot);
-            if (snapshot.scope === ownScope) forgetImagesOf(database, snapshot.key);
-            return {};
-          });
-      }
-      const device = deviceUnder(database, snapshot);
-      setDeviceState(database, device.number, "removing", operationId);
-      return () => removeDevice(context, { ...device, operationId }, device.state);
-    },
+    request: asked,
+    intend: () => removeNow(context, operationId, removable(context, request)),
   };
+}
+
+function removable({ database }: Context, { scope, key }: RemoveRequest): SnapshotRecord {
+  const snapshot = findSnapshot(database, scope, key);
+  const child = childOf(database, snapshot);
+  if (child === undefined) return snapshot;
+  throw failedPrecondition(
+    `snapshot ${JSON.stringify(key)} cannot be removed while it has children: remove ${JSON.stringify(child)} first`,
+  );
+}
+
+function removeLater(context: Context, snapshot: SnapshotRecord): object {
+  const { database } = context;
+  const isShared = sharesDevice(database, snapshot);
+  const device = deviceUnder(database, snapshot);
+  dropRecord(context, snapshot);
+  if (!isShared) {
+    // An earlier removal that was left half-way keeps its name on the device: it is answered with this one's end.
+    setDeviceState(database, device.number, "removed", device.operationId);
+    leaveToJob(context, device);
+  }
+  return {};
+}
+
+function removeNow(context: Context, operationId: OperationId, snapshot: SnapshotRecord): Act<object> {
+  const { database } = context;
+  if (sharesDevice(database, snapshot)) {
+    return async () =>
+      success(() => {
+        dropRecord(context, snapshot);
+        return {};
+      });
+  }
+  const device = deviceUnder(database, snapshot);
+  setDeviceState(database, device.number, "removing", operationId);
+  return () => removeDevice(context, { ...device, operationId }, device.state);
+}
+
+function dropRecord({ database }: Context, snapshot: SnapshotRecord): void {
+  dropSnapshot(database, snapshot);
+  if (snapshot.scope === ownScope) forgetImagesOf(database, snapshot.key);
 }
 
 async function removeDevice(
@@ -61,12 +90,22 @@ async function removeDevice(
     await driver.delete(device);
   } catch (error) {
     // There is no way back. The device stays `removing`, in the name of this operation: the same one tried again,
-    // another remove, cleanup or the next start finishes it.
-    return { ...failure(error), intentStands: true };
+    // another remove, the job, cleanup or the next start finishes it.
+    return { ...failure(undeleted(device, error), () => leaveToJob(context, device)), intentStands: true };
   }
   reach("remove.deleted");
   return success(() => {
     forget(context, device);
     return {};
   });
+}
+
+/** One removal that fails for good must not stop whoever removes many: containerd's collector goes on after this code. */
+function undeleted(device: DeviceRecord, error: unknown): unknown {
+  if (isSnapmillError(error, "deadline_exceeded") || (isSnapmillError(error) && isRetryable(error.code))) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return failedPrecondition(
+    `device ${device.deviceName} could not be deleted, which goes on being tried: ${reason}`,
+    error,
+  );
 }

@@ -7,7 +7,7 @@ import type { Database } from "../metadata/database.ts";
 import { assertPoolOwned, takePoolOver } from "../metadata/pool.ts";
 import { type FaultPoint, reach } from "../system/faults.ts";
 import { type AcceptUnpackRequest, acceptUnpack } from "./accept-unpack.ts";
-import { type CleanupResult, cleanup } from "./cleanup.ts";
+import { type CleanupResult, cleanup, sweep } from "./cleanup.ts";
 import { type CommitRequest, commit } from "./commit.ts";
 import type { Context } from "./context.ts";
 import type { CreateRequest, Mounts } from "./create.ts";
@@ -15,6 +15,7 @@ import { createLane } from "./lane.ts";
 import { prepare } from "./prepare.ts";
 import { type RecoveryReport, reconcile } from "./reconcile.ts";
 import { type RemoveRequest, remove } from "./remove.ts";
+import { type RemoveDeviceRequest, removeDevice } from "./remove-device.ts";
 import { type ResetResult, resetPool } from "./reset-pool.ts";
 import { type SettleUnpackRequest, settleUnpack } from "./settle-unpack.ts";
 import { type UpdateRequest, update } from "./update.ts";
@@ -29,6 +30,10 @@ export interface SnapshotterOptions {
   /** Arguments of mkfs in place of snapmill's own. */
   readonly fsOptions?: readonly string[];
   readonly deviceSizeBytes: number;
+  /** Answers a removal at once and leaves its device to a job: see remove.ts. Default: false. */
+  readonly asyncRemove?: boolean;
+  /** A device's removal is about to be in the outbox: its job can be queued once this process is out of its stack. */
+  readonly onRemovalQueued?: () => void;
   /**
    * Whether no process works on unpacking this chain: cleanup then removes what attempts at it left. Default: never.
    */
@@ -53,7 +58,10 @@ export interface Snapshotter {
   commit(operationId: OperationId, request: CommitRequest): Promise<object>;
   remove(operationId: OperationId, request: RemoveRequest): Promise<object>;
   update(operationId: OperationId, request: UpdateRequest): Promise<Snapshot>;
+  /** Called by the queue, for what the outbox holds. */
+  removeDevice(operationId: OperationId, request: RemoveDeviceRequest): Promise<object>;
   cleanup(operationId: OperationId): Promise<CleanupResult>;
+  sweep(operationId: OperationId): Promise<CleanupResult>;
   resetPool(operationId: OperationId): Promise<ResetResult>;
   acceptUnpack(operationId: OperationId, request: AcceptUnpackRequest): Promise<object>;
   settleUnpack(operationId: OperationId, request: SettleUnpackRequest): Promise<object>;
@@ -74,15 +82,20 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     fsType,
     fsOptions: options.fsOptions,
     deviceSizeBytes,
+    asyncRemove: options.asyncRemove ?? false,
+    onRemovalQueued: options.onRemovalQueued ?? (() => undefined),
     isChainAbandoned: options.isChainAbandoned ?? (() => false),
     reach: options.fault ?? reach,
   };
-  const transactionId = takePoolOver(database, { name: pool, driver: driver.name, fsType, deviceSizeBytes });
+  const takeOver = takePoolOver(database, { name: pool, driver: driver.name, fsType, deviceSizeBytes });
   const lane = createLane({
     database,
-    reconcile: () => reconcile(context),
+    reconcile: async () => {
+      await driver.claim(takeOver);
+      return await reconcile(context);
+    },
     onReconciled: ({ lines }) => lines.forEach((line) => options.onNotice?.(line)),
-    assertOwned: () => assertPoolOwned(database, transactionId),
+    assertOwned: () => assertPoolOwned(database, takeOver),
     settled: () => context.reach("settle.committed"),
   });
   return {
@@ -92,7 +105,9 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     commit: (operationId, request) => lane.submit(commit(context, operationId, request)),
     remove: (operationId, request) => lane.submit(remove(context, operationId, request)),
     update: (operationId, request) => lane.submit(update(context, operationId, request)),
+    removeDevice: (operationId, request) => lane.submit(removeDevice(context, operationId, request)),
     cleanup: (operationId) => lane.submit(cleanup(context, operationId)),
+    sweep: (operationId) => lane.submit(sweep(context, operationId)),
     resetPool: (operationId) => lane.submit(resetPool(context, operationId)),
     acceptUnpack: (operationId, request) => lane.submit(acceptUnpack(context, operationId, request)),
     settleUnpack: (operationId, request) => lane.submit(settleUnpack(context, operationId, request)),

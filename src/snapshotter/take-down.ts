@@ -5,6 +5,7 @@ import { transact } from "../metadata/database.ts";
 import { type DeviceRecord, dropDevice, retireDevice, setDeviceState } from "../metadata/devices.ts";
 import { forgetImagesOf } from "../metadata/images.ts";
 import { settleInterrupted } from "../metadata/journal.ts";
+import { addRemoval, dropRemoval } from "../metadata/removals.ts";
 import { dropSnapshot } from "../metadata/snapshot-changes.ts";
 import { snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
@@ -27,15 +28,32 @@ export async function takeBack({ driver }: Context, device: DeviceRecord): Promi
     await driver.delete(device);
     return true;
   } catch {
-    // The failure that led here is the one to report; this one is met again when cleanup tries.
+    // The failure that led here is the one to report; this one is met again by the job that the rest is left to.
     return false;
   }
 }
 
-/** Records the end of a half-made device, in the caller's transaction: gone, or still to be removed by cleanup. */
-export function recordTakenBack({ database }: Context, device: DeviceRecord, gone: boolean): void {
-  if (gone) dropDevice(database, device);
-  else retireDevice(database, device.number);
+/** Records the end of a half-made device, in the caller's transaction: gone, or left to a job. */
+export function recordTakenBack(context: Context, device: DeviceRecord, gone: boolean): void {
+  if (gone) dropDevice(context.database, device);
+  else retire(context, device);
+}
+
+/** A device with nothing on it is to be removed as soon as that is possible. In the caller's transaction. */
+export function retire(context: Context, device: DeviceRecord): void {
+  retireDevice(context.database, device.number);
+  leaveToJob(context, device);
+}
+
+/** Has the deletion of a device tried until it succeeds, by a job that survives everything. In the caller's transaction. */
+export function leaveToJob({ database, onRemovalQueued }: Context, { deviceName }: DeviceRecord): void {
+  if (addRemoval(database, deviceName)) onRemovalQueued();
+}
+
+/** A device that was to be removed is in use, with its snapshots: they stay. In the caller's transaction. */
+export function goOn({ database }: Context, { number, deviceName }: DeviceRecord): void {
+  setDeviceState(database, number, "activated");
+  dropRemoval(database, deviceName);
 }
 
 const chunkDevices = 64;
@@ -49,7 +67,7 @@ export interface Removal {
 
 /**
  * Removes devices with all snapshots on them. `devices` has children before their parents. One that is in use stays as
- * it is; one whose deletion fails stays `removing`, for the next cleanup.
+ * it is; one whose deletion fails, or that has no snapshots any more, stays to be removed, by a job.
  */
 export async function removeDevices(context: Context, devices: readonly DeviceRecord[]): Promise<Removal> {
   const { database } = context;
@@ -59,7 +77,9 @@ export async function removeDevices(context: Context, devices: readonly DeviceRe
   for (let start = 0; start < devices.length; start += chunkDevices) {
     const chunk = devices.slice(start, start + chunkDevices);
     transact(database, () => {
-      for (const { number, operationId } of chunk) setDeviceState(database, number, "removing", operationId);
+      for (const { number, state, operationId } of chunk) {
+        if (state !== "removed") setDeviceState(database, number, "removing", operationId);
+      }
     });
     const gone: DeviceRecord[] = [];
     for (const device of chunk) {
@@ -77,15 +97,17 @@ async function removeOne(context: Context, device: DeviceRecord): Promise<string
   const { database, driver } = context;
   try {
     if (!(await deactivateUnlessBusy(context, device))) {
-      // In use, so nothing of it has changed: its snapshots, if it has any left, go on as they are.
+      // So nothing of it has changed: its snapshots, if it has any left, go on as they are.
       transact(database, () => {
-        if (snapshotsOn(database, device.number).length > 0) setDeviceState(database, device.number, "activated");
+        if (snapshotsOn(database, device.number).length > 0) goOn(context, device);
+        else leaveToJob(context, device);
       });
       return "it is in use";
     }
     await driver.delete(device);
     return undefined;
   } catch (error) {
+    transact(database, () => leaveToJob(context, device));
     return error instanceof Error ? error.message : String(error);
   }
 }
@@ -98,6 +120,7 @@ export function forget({ database }: Context, device: DeviceRecord): number {
     if (snapshot.kind === "committed" && snapshot.scope === ownScope) forgetImagesOf(database, snapshot.key);
   }
   dropDevice(database, device);
+  dropRemoval(database, device.deviceName);
   if (device.operationId !== undefined) settleInterrupted(database, device.operationId);
   return snapshots.length;
 }

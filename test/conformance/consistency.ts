@@ -1,6 +1,9 @@
 // Owns the question whether a stage is consistent: database, pool and host say the same, and nothing is half-way.
-import { listDevices } from "../../src/metadata/devices.ts";
+import type { FoundDevice } from "../../src/drivers/port.ts";
+import type { Database } from "../../src/metadata/database.ts";
+import { type DeviceRecord, listDevices } from "../../src/metadata/devices.ts";
 import { interruptedOperations } from "../../src/metadata/journal.ts";
+import { pendingRemovals } from "../../src/metadata/removals.ts";
 import { snapshotsOn } from "../../src/metadata/snapshots.ts";
 import type { Stage } from "./stage.ts";
 
@@ -8,18 +11,28 @@ import type { Stage } from "./stage.ts";
 export async function inconsistencies({ database, driver }: Stage): Promise<string[]> {
   const complaints = interruptedOperations(database).map(({ job }) => `a ${job} was never settled`);
   const found = new Map((await driver.list()).map((device) => [device.deviceName, device]));
+  const removals = new Set(pendingRemovals(database).map(({ device }) => device));
   for (const device of listDevices(database)) {
-    const { deviceName, state } = device;
-    const there = found.get(deviceName);
-    found.delete(deviceName);
-    const kinds = snapshotsOn(database, device.number).map(({ kind }) => kind);
-    const expected = kinds.some((kind) => kind !== "committed") ? "activated" : "deactivated";
-    if (state !== expected) complaints.push(`${deviceName} of ${kinds.join()} is ${state}, not ${expected}`);
-    if (device.operationId !== undefined) complaints.push(`${deviceName} still belongs to an operation`);
-    if (there?.inPool !== true) complaints.push(`${deviceName} is not in the pool`);
-    if (there?.active !== (expected === "activated")) complaints.push(`${deviceName} should be ${expected}`);
-    if (device.role === "snapshot" && kinds.length === 0) complaints.push(`${deviceName} has no snapshot`);
+    const there = found.get(device.deviceName);
+    found.delete(device.deviceName);
+    // What a job is still to remove is known to nobody else, and what there is of it may be in use.
+    if (device.state === "removed" && removals.delete(device.deviceName)) continue;
+    complaints.push(...complaintsOf(database, device, there));
   }
   complaints.push(...[...found.keys()].map((deviceName) => `${deviceName} is in no record`));
+  complaints.push(...[...removals].map((deviceName) => `${deviceName} has a removal, and does not need it`));
+  return complaints;
+}
+
+function complaintsOf(database: Database, device: DeviceRecord, there: FoundDevice | undefined): string[] {
+  const { deviceName, state } = device;
+  const complaints: string[] = [];
+  const kinds = snapshotsOn(database, device.number).map(({ kind }) => kind);
+  const expected = kinds.some((kind) => kind !== "committed") ? "activated" : "deactivated";
+  if (state !== expected) complaints.push(`${deviceName} of ${kinds.join()} is ${state}, not ${expected}`);
+  if (device.operationId !== undefined) complaints.push(`${deviceName} still belongs to an operation`);
+  if (there?.inPool !== true) complaints.push(`${deviceName} is not in the pool`);
+  if (there?.active !== (expected === "activated")) complaints.push(`${deviceName} should be ${expected}`);
+  if (device.role === "snapshot" && kinds.length === 0) complaints.push(`${deviceName} has no snapshot`);
   return complaints;
 }

@@ -68,6 +68,7 @@ export function poolHandlers(given: Partial<PoolHandlers>): PoolHandlers {
     view: none,
     commit: none,
     remove: none,
+    "remove-device": none,
     update: none,
     cleanup: none,
     "reset-pool": none,

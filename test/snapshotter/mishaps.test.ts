@@ -11,6 +11,7 @@ import type { Driver } from "../../src/drivers/port.ts";
 import { countDevicesByState, lastDeviceNumber } from "../../src/metadata/devices.ts";
 import { listImages } from "../../src/metadata/images.ts";
 import { pendingOutbox } from "../../src/metadata/outbox.ts";
+import { pendingRemovals } from "../../src/metadata/removals.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
 import { Client, codeOf, openStage, type Stage } from "../conformance/stage.ts";
@@ -135,7 +136,8 @@ describe("an operation whose command goes wrong", () => {
   test("remove: a deletion that fails for good is an answer, and cleanup goes on trying", async () => {
     await client.prepare("key", "base");
     mishap = { verb: "delete", error: internal("input/output error"), done: false, times: 2 };
-    expect(await codeOf(client.remove("key"))).toBe("internal");
+    expect(await codeOf(client.remove("key"))).toBe("failed_precondition");
+    expect(pendingRemovals(stage.database)).toHaveLength(1);
     expect(await codeOf(client.prepare("child", "key"))).toBe("invalid_argument");
     expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 0, removedSnapshots: 0 });
     expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });

@@ -157,7 +157,7 @@ export class Station implements Disposable {
       ...(devices.length === snapshots.length + templates
         ? []
         : [`${devices.length} devices for ${snapshots.length} snapshots and ${templates} templates`]),
-      ...pendingOutbox(database).map(({ operationId }) => `unpack ${operationId} is still to be done`),
+      ...pendingOutbox(database).map(({ operationId, job }) => `${job} ${operationId} is still to be done`),
     ];
   }
 

@@ -1,0 +1,124 @@
+// Room: jobs. Owns the way of device removals into the pool's queue, and what becomes of those that were given up.
+import type { Redis } from "ioredis";
+import { decodeFailure } from "../domain/errors.ts";
+import { type DeviceName, type OperationId, operationId, type PoolName } from "../domain/identifiers.ts";
+import { answering, answerTimeoutMs, producerConnection } from "./connection.ts";
+import { parsePayload } from "./contract.ts";
+import { type JobQueue, openQueue, type QueuedJob, retention } from "./queues.ts";
+import { asRedisFailure } from "./redis-failure.ts";
+import { standing } from "./standing.ts";
+import { Submissions } from "./submissions.ts";
+
+/** A removal as the outbox holds it. */
+export interface RemovalEntry {
+  readonly operationId: OperationId;
+  readonly device: DeviceName;
+}
+
+/** A removal whose every attempt has failed. */
+export interface FailedRemoval extends RemovalEntry {
+  /** Why the last one failed. */
+  readonly reason: string;
+  readonly failedAtMs: number;
+}
+
+export interface RemovalRelayOptions {
+  readonly redisUrl: string;
+  readonly pool: PoolName;
+  /** How often each removal is tried. */
+  readonly attempts: number;
+}
+
+/** Puts removals into a pool's queue. Its methods throw `unavailable` within about a second when Redis is away. */
+export class RemovalRelay implements AsyncDisposable {
+  readonly #connection: Redis;
+  readonly #queue: JobQueue;
+  readonly #submissions: Submissions;
+  readonly #options: RemovalRelayOptions;
+
+  private constructor(connection: Redis, queue: JobQueue, options: RemovalRelayOptions) {
+    this.#connection = connection;
+    this.#queue = queue;
+    this.#submissions = new Submissions(connection, queue);
+    this.#options = options;
+  }
+
+  static async connect(options: RemovalRelayOptions): Promise<RemovalRelay> {
+    const { redisUrl, pool } = options;
+    const connection = await answering(producerConnection(redisUrl), redisUrl, 1.5 * answerTimeoutMs);
+    try {
+      return new RemovalRelay(connection, await openQueue(connection, pool, "pool"), options);
+    } catch (error) {
+      connection.disconnect();
+      throw asRedisFailure(error);
+    }
+  }
+
+  /** Adds every removal that Redis does not have; one that was given up stays so. */
+  async enqueue(entries: readonly RemovalEntry[]): Promise<void> {
+    const { pool, attempts } = this.#options;
+    try {
+      const missing = await this.#without(entries);
+      const added = missing.map(({ operationId, device }) => {
+        const payload = parsePayload("remove-device", { pool, operationId, device });
+        return this.#submissions.add({ name: "remove-device", operationId, payload, isFresh: true, attempts });
+      });
+      await Promise.all(added);
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
+  }
+
+  /**
+   * Begins anew: removals that were given up are tried again, `attempts` times; one of `entries` that Redis takes for
+   * done (the database was restored from a backup) is forgotten there. Returns how many had been given up.
+   */
+  async startOver(entries: readonly RemovalEntry[]): Promise<number> {
+    try {
+      const standings = await Promise.all(entries.map(({ operationId }) => standing(this.#queue, operationId)));
+      const done = entries.filter((_entry, index) => standings[index]?.state === "completed");
+      await Promise.all(done.map(({ operationId }) => this.#queue.remove(operationId)));
+      const failed = await failedJobs(this.#queue);
+      await Promise.all(failed.map(retry));
+      return failed.length;
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#queue.close().catch(() => undefined);
+    this.#connection.disconnect();
+  }
+
+  /** Asked before adding, since BullMQ tells every client of a job that was there already. */
+  async #without(entries: readonly RemovalEntry[]): Promise<readonly RemovalEntry[]> {
+    const known = await Promise.all(
+      entries.map(({ operationId }) => this.#connection.exists(this.#queue.toKey(operationId))),
+    );
+    return entries.filter((_entry, index) => known[index] === 0);
+  }
+}
+
+/** The removals of a pool's queue that were given up, the latest first. */
+export const failedRemovals = async (queue: JobQueue): Promise<FailedRemoval[]> =>
+  (await failedJobs(queue)).map((job) => ({
+    operationId: operationId(job.id ?? ""),
+    device: parsePayload("remove-device", job.data).device,
+    reason: decodeFailure(job.failedReason).message,
+    failedAtMs: job.finishedOn ?? job.timestamp,
+  }));
+
+async function failedJobs(queue: JobQueue): Promise<QueuedJob[]> {
+  const jobs = await queue.getJobs(["failed"], 0, retention.removeOnFail.count - 1);
+  return jobs.filter(({ name }) => name === "remove-device");
+}
+
+async function retry(job: QueuedJob): Promise<void> {
+  try {
+    await job.retry("failed", { resetAttemptsMade: true, resetAttemptsStarted: true });
+  } catch (error) {
+    // Somebody else was faster, and the job has left the failed ones: it is on its way.
+    if (asRedisFailure(error).code === "unavailable") throw error;
+  }
+}

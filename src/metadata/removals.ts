@@ -1,0 +1,44 @@
+// Room: metadata. Owns which devices are still to be removed by a job of their own: entries of the outbox.
+import { and, eq } from "drizzle-orm";
+import { type DeviceName, freshOperationId, type OperationId } from "../domain/identifiers.ts";
+import type { Database } from "./database.ts";
+import { addToOutbox, pendingOutbox } from "./outbox.ts";
+import { outbox } from "./schema.ts";
+
+/** The job that removes one device; its operation is the outbox entry's. */
+const job = "remove-device";
+
+export interface PendingRemoval {
+  readonly operationId: OperationId;
+  readonly device: DeviceName;
+  readonly createdAtMs: number;
+}
+
+interface Payload {
+  readonly device: DeviceName;
+}
+
+/** Puts a device's removal into the outbox, in the caller's transaction; false when it is there already. */
+export function addRemoval(database: Database, device: DeviceName): boolean {
+  const known = database.drizzle.select().from(outbox).where(isOf(device)).limit(1).get();
+  if (known !== undefined) return false;
+  addToOutbox(database, { operationId: freshOperationId(), job, payload: payloadOf(device) });
+  return true;
+}
+
+/** Nothing of the device is left to be removed, or nothing any more: its removal is queued no longer. */
+export function dropRemoval(database: Database, device: DeviceName): void {
+  database.drizzle.delete(outbox).where(isOf(device)).run();
+}
+
+/** Oldest first. */
+export const pendingRemovals = (database: Database): PendingRemoval[] =>
+  pendingOutbox(database, job).map(({ operationId, payload, createdAtMs }) => ({
+    operationId,
+    createdAtMs,
+    device: (payload as Payload).device,
+  }));
+
+const payloadOf = (device: DeviceName): Payload => ({ device });
+
+const isOf = (device: DeviceName) => and(eq(outbox.job, job), eq(outbox.payload, JSON.stringify(payloadOf(device))));

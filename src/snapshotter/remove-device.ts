@@ -1,0 +1,78 @@
+// Room: snapshotter. Owns remove-device: the device of a removed snapshot goes, however often that must be tried.
+import { asSnapmillError, isSnapmillError, unavailable } from "../domain/errors.ts";
+import { type DeviceName, deviceNumber, type OperationId } from "../domain/identifiers.ts";
+import { type DeviceRecord, findDevice } from "../metadata/devices.ts";
+import { dropFromOutbox } from "../metadata/outbox.ts";
+import { snapshotsOn } from "../metadata/snapshots.ts";
+import type { Context } from "./context.ts";
+import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { forget, goOn } from "./take-down.ts";
+
+export interface RemoveDeviceRequest {
+  readonly device: DeviceName;
+}
+
+/**
+ * Deletes a device that is to be removed. One that is gone meanwhile, or has come back into use with its snapshot, is a
+ * success: there is nothing to do. Every failure may pass, so it is retryable (`unavailable`, `aborted`): the queue
+ * tries again, and never waits here meanwhile.
+ */
+export function removeDevice(
+  context: Context,
+  operationId: OperationId,
+  request: RemoveDeviceRequest,
+): EffectOperation<object> {
+  const { database } = context;
+  return {
+    kind: "effect",
+    request: { operationId, job: "remove-device", payload: request },
+    intend() {
+      const device = findDoomed(context, request);
+      if (device !== undefined) return () => deleteDoomed(context, operationId, device);
+      return async () =>
+        success(() => {
+          dropFromOutbox(database, operationId);
+          return {};
+        });
+    },
+  };
+}
+
+function findDoomed({ database, pool }: Context, { device: name }: RemoveDeviceRequest): DeviceRecord | undefined {
+  const number = deviceNumber(pool, name);
+  const device = number === undefined ? undefined : findDevice(database, number);
+  return device?.state === "removing" || device?.state === "removed" ? device : undefined;
+}
+
+async function deleteDoomed(
+  context: Context,
+  operationId: OperationId,
+  device: DeviceRecord,
+): Promise<Settlement<object>> {
+  const { database, driver, reach } = context;
+  reach("remove-device.intended");
+  try {
+    await driver.deactivate(device);
+    reach("remove-device.deactivated");
+    await driver.delete(device);
+  } catch (error) {
+    const isWanted = isSnapmillError(error, "failed_precondition") && snapshotsOn(database, device.number).length > 0;
+    if (!isWanted) return failure(asPassing(device, error));
+    return success(() => {
+      goOn(context, device);
+      return {};
+    });
+  }
+  reach("remove-device.deleted");
+  return success(() => {
+    forget(context, device);
+    dropFromOutbox(database, operationId);
+    return {};
+  });
+}
+
+function asPassing({ deviceName }: DeviceRecord, error: unknown): unknown {
+  if (isSnapmillError(error, "deadline_exceeded")) return error;
+  const { message } = asSnapmillError(error);
+  return unavailable(`device ${deviceName} cannot be removed yet: ${message}`, error);
+}
