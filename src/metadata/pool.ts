@@ -1,4 +1,5 @@
 // Room: metadata. Owns the one row that says what the pool is, and who may write.
+import { randomInt } from "node:crypto";
 import { eq, sql } from "drizzle-orm";
 import type { FsType } from "../domain/devices.ts";
 import { aborted, failedPrecondition } from "../domain/errors.ts";
@@ -22,6 +23,7 @@ const prepared = statements((handle) => ({
       fsType: pool.fsType,
       deviceSizeBytes: pool.deviceSizeBytes,
       transactionId: pool.transactionId,
+      owner: pool.owner,
       createdAtMs: pool.createdAtMs,
     })
     .from(pool)
@@ -41,19 +43,27 @@ export function poolNameOf(database: Database): PoolName {
   return known;
 }
 
+/** A take-over of the pool: by which database, and its how-manieth it is. See `Ownership` of the driver port. */
+export interface TakeOver {
+  /** 1 to 2^28-1; the same for the database's whole life. */
+  readonly owner: number;
+  readonly takeOver: number;
+}
+
 /**
- * Writes down what the pool is, and takes it over: whoever took it before can no longer write. Returns the new
- * transaction ID. Throws failed_precondition when the database is another pool's, or another driver's.
+ * Writes down what the pool is, and takes it over: whoever took it before can no longer write. Throws
+ * failed_precondition when the database is another pool's, or another driver's.
  */
-export function takePoolOver(database: Database, record: PoolRecord): number {
+export function takePoolOver(database: Database, record: PoolRecord): TakeOver {
   return transact(database, () => {
     const existing = readPool(database);
+    const owner = existing?.owner ?? randomOwner();
     if (existing === undefined) {
       database.drizzle
         .insert(pool)
-        .values({ only: 1, ...record, transactionId: 1, createdAtMs: Date.now() })
+        .values({ only: 1, ...record, transactionId: 1, owner, createdAtMs: Date.now() })
         .run();
-      return 1;
+      return { owner, takeOver: 1 };
     }
     for (const field of ["name", "driver"] as const) {
       if (existing[field] === record[field]) continue;
@@ -64,18 +74,19 @@ export function takePoolOver(database: Database, record: PoolRecord): number {
     const { fsType, deviceSizeBytes } = record;
     database.drizzle
       .update(pool)
-      .set({ fsType, deviceSizeBytes, transactionId: sql`${pool.transactionId} + 1` })
+      .set({ fsType, deviceSizeBytes, owner, transactionId: sql`${pool.transactionId} + 1` })
       .where(eq(pool.only, 1))
       .run();
-    return existing.transactionId + 1;
+    return { owner, takeOver: existing.transactionId + 1 };
   });
 }
 
-/** Throws aborted unless `transactionId` is still the latest take-over. Call it in the transaction that writes. */
-export function assertPoolOwned(database: Database, transactionId: number): void {
+const largestOwner = 2 ** 28 - 1;
+const randomOwner = (): number => randomInt(1, largestOwner + 1);
+
+/** Throws aborted unless `takeOver` is still the latest. Call it in the transaction that writes. */
+export function assertPoolOwned(database: Database, { takeOver }: TakeOver): void {
   const current = readPool(database)?.transactionId ?? 0;
-  if (current === transactionId) return;
-  throw aborted(
-    `another worker has taken the pool over (its take-over is number ${current}, ours was ${transactionId})`,
-  );
+  if (current === takeOver) return;
+  throw aborted(`another worker has taken the pool over (its take-over is number ${current}, ours was ${takeOver})`);
 }

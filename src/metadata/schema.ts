@@ -30,7 +30,10 @@ export const operationStates = ["intended", "settled"] as const;
 const oneOf = (column: AnySQLiteColumn, values: readonly string[]): SQL =>
   sql`${column} in (${sql.raw(values.map((value) => `'${value}'`).join(", "))})`;
 
-/** One row: what the pool is. `transactionId` grows by one whenever a worker takes the pool over. */
+/**
+ * One row: what the pool is. `transactionId` grows by one whenever a worker takes the pool over. `owner` is this
+ * database's own number, chosen at random at the first take-over: with both, a pool can tell whose it is.
+ */
 export const pool = sqliteTable(
   "pool",
   {
@@ -40,6 +43,7 @@ export const pool = sqliteTable(
     fsType: text("fs_type", { enum: fsTypes }).notNull(),
     deviceSizeBytes: integer("device_size_bytes").notNull(),
     transactionId: integer("transaction_id").notNull(),
+    owner: integer(),
     createdAtMs: integer("created_at_ms").notNull(),
   },
   (table) => [check("pool_has_one_row", sql`${table.only} = 1`), check("pool_fs_type", oneOf(table.fsType, fsTypes))],
@@ -86,6 +90,11 @@ export const freeDeviceIds = sqliteTable(
 /** Devices that were found in the pool under numbers that this database had not reached: somebody's, never touched. */
 export const foreignDevices = sqliteTable("foreign_devices", {
   name: text().$type<DeviceName>().primaryKey(),
+});
+
+/** The same by ID, where a pool knows its devices by nothing else: never handed out, never deleted. */
+export const foreignDeviceIds = sqliteTable("foreign_device_ids", {
+  deviceId: integer("device_id").$type<DeviceId>().primaryKey(),
 });
 
 /** Snapshots, apart from their devices: several may share one. `usedBytes`: all that the device maps, at commit. */

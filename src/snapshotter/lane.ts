@@ -1,5 +1,5 @@
 // Room: snapshotter. Owns the order of things: one operation after the other, several of them in one commit.
-import { asSnapmillError, unavailable } from "../domain/errors.ts";
+import { asSnapmillError, isSnapmillError, unavailable } from "../domain/errors.ts";
 import { failure, type Operation } from "./operations.ts";
 import type { RecoveryReport } from "./reconcile.ts";
 import { type Acting, commitRound, type RoundOptions, type Settling, type Waiting } from "./round.ts";
@@ -22,6 +22,9 @@ export interface LaneOptions extends RoundOptions {
 
 /** At most so many metadata operations share one commit. */
 const maxBatch = 64;
+
+/** A pool that cannot be this database's is no passing trouble: who starts a worker must not try for ever. */
+const isFinal = (error: unknown): boolean => isSnapmillError(error, "failed_precondition");
 
 interface Recovering {
   readonly resolve: (report: RecoveryReport) => void;
@@ -77,7 +80,8 @@ export function createLane(options: LaneOptions): Lane {
       for (const { resolve } of recoveries.splice(0)) resolve(report);
     } catch (error) {
       const reason = unavailable(`the pool could not be put in order: ${asSnapmillError(error).message}`, error);
-      for (const { reject } of [...recoveries.splice(0), ...queue.splice(0)]) reject(reason);
+      for (const { reject } of recoveries.splice(0)) reject(isFinal(error) ? error : reason);
+      for (const { reject } of queue.splice(0)) reject(reason);
     }
   }
 

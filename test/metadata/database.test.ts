@@ -123,9 +123,21 @@ describe("a pool", () => {
     assertPoolOwned(database, first);
     expect(poolNameOf(database)).toBe(record.name);
     const second = takePoolOver(database, { ...record, deviceSizeBytes: 2 ** 31 });
-    expect(second).toBe(first + 1);
+    expect(first.owner).toBeGreaterThan(0);
+    expect(second).toEqual({ owner: first.owner, takeOver: first.takeOver + 1 });
     expect(thrownBy(() => assertPoolOwned(database, first))).toMatchObject({ code: "aborted" });
     assertPoolOwned(database, second);
+  });
+
+  test("of a database without an owner's number gets one, and keeps it", () => {
+    using database = openDatabase(join(directory, "owner.db"), { mode: "readwrite" });
+    takePoolOver(database, record);
+    database.drizzle.run("UPDATE pool SET owner = NULL");
+    const { owner } = takePoolOver(database, record);
+    expect(owner).toBeWithin(1, 2 ** 28);
+    expect(takePoolOver(database, record).owner).toBe(owner);
+    using another = openDatabase(join(directory, "other.db"), { mode: "readwrite" });
+    expect(takePoolOver(another, record).owner).not.toBe(owner);
   });
 
   test("keeps its name and driver", () => {
