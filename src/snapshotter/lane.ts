@@ -72,6 +72,12 @@ export function createLane(options: LaneOptions): Lane {
     }
   }
 
+  function refuseAll(error: unknown): void {
+    const reason = unavailable(`the pool could not be put in order: ${asSnapmillError(error).message}`, error);
+    for (const { reject } of recoveries.splice(0)) reject(isFinal(error) ? error : reason);
+    for (const { reject } of queue.splice(0)) reject(reason);
+  }
+
   async function putInOrder(): Promise<void> {
     try {
       const report = await options.reconcile();
@@ -79,9 +85,7 @@ export function createLane(options: LaneOptions): Lane {
       if (recoveries.length === 0) options.onReconciled(report);
       for (const { resolve } of recoveries.splice(0)) resolve(report);
     } catch (error) {
-      const reason = unavailable(`the pool could not be put in order: ${asSnapmillError(error).message}`, error);
-      for (const { reject } of recoveries.splice(0)) reject(isFinal(error) ? error : reason);
-      for (const { reject } of queue.splice(0)) reject(reason);
+      refuseAll(error);
     }
   }
 
