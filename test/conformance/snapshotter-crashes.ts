@@ -10,13 +10,13 @@ import { openDatabase } from "../../src/metadata/database.ts";
 import { deviceOf, deviceUnder } from "../../src/metadata/snapshots.ts";
 import { type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import { inconsistencies } from "./consistency.ts";
-import type { Errand } from "./run-operation.ts";
+import { runErrand } from "./run-operation.ts";
 import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./stage.ts";
 
 const mebibyte = 2 ** 20;
 
-type Verb = Errand["verb"];
-const verbs: readonly Verb[] = ["prepare", "commit", "remove"];
+const verbs = ["prepare", "commit", "remove"] as const;
+type Verb = (typeof verbs)[number];
 
 /** Every verb at every point that it passes. */
 const deaths = verbs.flatMap((verb) =>
@@ -134,26 +134,6 @@ async function strikeScene(client: Client, verb: Verb): Promise<void> {
 function perform({ snapshotter }: Stage, verb: Verb, operationId: string, request: object): Promise<unknown> {
   const call = snapshotter[verb] as (operationId: string, request: object) => Promise<unknown>;
   return call(operationId, request);
-}
-
-interface Scene {
-  readonly directory: string;
-  readonly groundModule: string;
-  readonly point: FaultPoint;
-  readonly verb: Verb;
-  readonly operationId: string;
-  readonly request: object;
-}
-
-/** Runs the operation in a process that dies at the point; returns the signal that ended it. */
-async function runErrand({ directory, groundModule, point, verb, operationId, request }: Scene): Promise<string> {
-  const marker = join(directory, "marker");
-  writeFileSync(marker, "");
-  const errand: Errand = { ground: groundModule, directory, fault: `${point}@${marker}`, verb, operationId, request };
-  const script = join(import.meta.dir, "run-operation.ts");
-  const child = Bun.spawn([process.execPath, script, JSON.stringify(errand)], { stdout: "inherit", stderr: "inherit" });
-  await child.exited;
-  return String(child.signalCode);
 }
 
 async function keepsWhatIsInUse(ground: Ground, groundModule: string, directory: string): Promise<void> {

@@ -1,12 +1,12 @@
 // Runs the suite for snapshotters on the reflink driver.
 import { join } from "node:path";
 import { describeCrashes } from "../conformance/snapshotter-crashes.ts";
+import { describeRemovals } from "../conformance/snapshotter-removals.ts";
 import { describeSnapshotter } from "../conformance/snapshotters.ts";
 import { ground } from "./reflink-ground.ts";
 
+const groundModule = join(import.meta.dir, "reflink-ground.ts");
+
 describeSnapshotter("a snapshotter on the reflink driver with ext4", ground);
-describeCrashes(
-  "a snapshotter on the reflink driver that is killed",
-  ground,
-  join(import.meta.dir, "reflink-ground.ts"),
-);
+describeCrashes("a snapshotter on the reflink driver that is killed", ground, groundModule);
+describeRemovals("a snapshotter on the reflink driver that removes later", ground, groundModule);
