@@ -5,16 +5,26 @@ import type { DeviceId, DeviceName } from "../domain/identifiers.ts";
 export const driverNames = ["reflink", "devmapper"] as const;
 export type DriverName = (typeof driverNames)[number];
 
-export interface PoolUsage {
+/** What a thin-pool says of itself: see the kernel's documentation, device-mapper/thin-provisioning. */
+export type PoolState = "rw" | "ro" | "out_of_data_space" | "failed" | "needs_check";
+
+export interface Fill {
   readonly usedBytes: number;
   readonly totalBytes: number;
 }
 
+/** How full a pool is. What only thin-pools have, other pools leave out. */
+export interface PoolUsage extends Fill {
+  readonly metadata?: Fill;
+  readonly state?: PoolState;
+}
+
 /** A device that a driver found in its pool or active on the host, whether or not a database knows it. */
 export interface FoundDevice {
-  readonly deviceName: DeviceName;
-  /** Always set by a driver whose pool knows devices by ID; absent from one that goes by name. */
-  readonly deviceId?: DeviceId;
+  /** Undefined: content of a pool that goes by ID, under an ID that no known or active device has. */
+  readonly deviceName: DeviceName | undefined;
+  /** Of a pool that goes by ID; undefined from one that goes by name, and of a name without a device behind it. */
+  readonly deviceId?: DeviceId | undefined;
   /** In the pool: its content exists. Not in the pool: only an activation was left behind. */
   readonly inPool: boolean;
   readonly active: boolean;
@@ -84,6 +94,9 @@ export interface Driver {
 
   /** The block device's path while it is active: the same for the device's whole life. */
   devicePath(deviceName: DeviceName): string;
-  /** All that is really there, for reconcile and doctor. */
-  list(): Promise<readonly FoundDevice[]>;
+  /**
+   * All that is really there, for reconcile and doctor. `known` (default: none) are the devices that there should be, or
+   * could: a pool that goes by ID has the names of its inactive devices from them.
+   */
+  list(known?: readonly DeviceRef[]): Promise<readonly FoundDevice[]>;
 }

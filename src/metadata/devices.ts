@@ -12,7 +12,7 @@ import {
 } from "../domain/identifiers.ts";
 import { type Database, statements } from "./database.ts";
 import { poolNameOf } from "./pool.ts";
-import { type deviceRoles, devices, foreignDevices, freeDeviceIds } from "./schema.ts";
+import { type deviceRoles, devices, foreignDeviceIds, foreignDevices, freeDeviceIds } from "./schema.ts";
 
 type DeviceRow = typeof devices.$inferSelect;
 
@@ -70,6 +70,11 @@ const prepared = statements((handle) => ({
   giveBack: handle
     .insert(freeDeviceIds)
     .values({ deviceId: sql.placeholder("deviceId") })
+    .prepare(),
+  foreign: handle
+    .select()
+    .from(foreignDeviceIds)
+    .where(eq(foreignDeviceIds.deviceId, sql.placeholder("deviceId")))
     .prepare(),
   largestUsed: handle
     .select({ deviceId: devices.deviceId })
@@ -131,7 +136,8 @@ function takeDeviceId(database: Database): DeviceId {
     return deviceId(free);
   }
   // None is free, so every ID that was ever handed out still has its row: the largest one is the high-water mark.
-  const next = (largestUsed.get()?.deviceId ?? -1) + 1;
+  let next = (largestUsed.get()?.deviceId ?? -1) + 1;
+  while (isForeignId(database, next as DeviceId)) next += 1;
   if (next > maxDeviceId) throw resourceExhausted(`all ${maxDeviceId + 1} device IDs of the pool are in use`);
   return deviceId(next);
 }
@@ -220,3 +226,15 @@ export function recordForeign(database: Database, name: DeviceName, number: numb
 
 export const isForeign = (database: Database, name: DeviceName): boolean =>
   database.drizzle.select().from(foreignDevices).where(eq(foreignDevices.name, name)).get() !== undefined;
+
+/** Whether this database has handed the ID out, and was given it back. */
+export const wasGivenBack = (database: Database, id: DeviceId): boolean =>
+  database.drizzle.select().from(freeDeviceIds).where(eq(freeDeviceIds.deviceId, id)).get() !== undefined;
+
+/** Writes down that something in the pool has this ID and is not ours: the ID is never handed out. */
+export function recordForeignId(database: Database, id: DeviceId): void {
+  database.drizzle.insert(foreignDeviceIds).values({ deviceId: id }).onConflictDoNothing().run();
+}
+
+export const isForeignId = (database: Database, id: DeviceId): boolean =>
+  prepared(database).foreign.get({ deviceId: id }) !== undefined;

@@ -1,14 +1,22 @@
 // Room: snapshotter. Owns putting the pool in order: what the database says and what is really there are made to agree.
-import { deviceNumber, maxDeviceId, deviceId as toDeviceId } from "../domain/identifiers.ts";
+import {
+  type DeviceId,
+  type DeviceName,
+  deviceNumber,
+  maxDeviceId,
+  deviceId as toDeviceId,
+  deviceName as toDeviceName,
+} from "../domain/identifiers.ts";
 import type { FoundDevice } from "../drivers/port.ts";
 import { transact } from "../metadata/database.ts";
 import {
-  type DeviceRecord,
   hasDevice,
   isForeign,
   lastDeviceNumber,
   listDevices,
   recordForeign,
+  recordForeignId,
+  wasGivenBack,
 } from "../metadata/devices.ts";
 import { forgetOperation, interruptedOperations } from "../metadata/journal.ts";
 import type { Context } from "./context.ts";
@@ -28,27 +36,28 @@ export async function reconcile(context: Context): Promise<RecoveryReport> {
   const { database, driver } = context;
   const lines: string[] = [];
   const lastOwnNumber = lastDeviceNumber(database);
-  const found = new Map((await driver.list()).map((device) => [device.deviceName, device]));
-  for (const device of listDevices(database)) {
-    lines.push(...(await inWords(device, () => finishInterrupted(context, device, found.get(device.deviceName)))));
-    found.delete(device.deviceName);
+  const records = listDevices(database);
+  const found = await driver.list(records);
+  const named = new Map(found.map((device) => [device.deviceName, device]));
+  for (const device of records) {
+    const put = () => finishInterrupted(context, device, named.get(device.deviceName));
+    lines.push(...(await inWords(device.deviceName, put)));
   }
-  for (const stranger of found.values())
-    lines.push(...(await inWords(stranger, () => meetStranger(context, stranger, lastOwnNumber))));
+  const known = new Set(records.map(({ deviceName }) => deviceName));
+  for (const stranger of found) {
+    if (stranger.deviceName !== undefined && known.has(stranger.deviceName)) continue;
+    const name = stranger.deviceName ?? `with ID ${stranger.deviceId ?? "unknown"}`;
+    lines.push(...(await inWords(name, () => meetStranger(context, stranger, lastOwnNumber))));
+  }
   lines.push(...forgetInterrupted(context));
   return { lines };
 }
 
-async function inWords(
-  { deviceName }: Pick<DeviceRecord, "deviceName">,
-  action: () => Promise<readonly string[]>,
-): Promise<readonly string[]> {
+async function inWords(device: string, action: () => Promise<readonly string[]>): Promise<readonly string[]> {
   try {
     return await action();
   } catch (error) {
-    return [
-      `device ${deviceName} could not be put in order: ${error instanceof Error ? error.message : String(error)}`,
-    ];
+    return [`device ${device} could not be put in order: ${error instanceof Error ? error.message : String(error)}`];
   }
 }
 
@@ -60,17 +69,35 @@ async function inWords(
  */
 async function meetStranger(context: Context, stranger: FoundDevice, lastOwnNumber: number): Promise<string[]> {
   const { database, pool } = context;
-  const { deviceName } = stranger;
+  const { deviceName, deviceId } = stranger;
+  if (deviceName === undefined) return deviceId === undefined ? [] : await meetId(context, deviceId);
   const number = deviceNumber(pool, deviceName);
   if (number === undefined) return [`device ${deviceName} in the pool is not snapmill's: left alone`];
   if (number > lastOwnNumber) transact(database, () => recordForeign(database, deviceName, number));
-  if (isForeign(database, deviceName)) {
-    return [`device ${deviceName} is not known to this database, which may be older than the pool: left alone`];
-  }
-  return await deleteLeftover(context, stranger);
+  if (!isForeign(database, deviceName)) return await deleteLeftover(context, { ...stranger, deviceName });
+  if (stranger.inPool && deviceId !== undefined) transact(database, () => recordForeignId(database, deviceId));
+  return [`device ${deviceName} is not known to this database, which may be older than the pool: left alone`];
 }
 
-async function deleteLeftover({ driver }: Context, { deviceName, deviceId, inPool }: FoundDevice): Promise<string[]> {
+/** The same for content that has nothing but an ID. */
+async function meetId(context: Context, deviceId: DeviceId): Promise<string[]> {
+  const { database, driver, pool } = context;
+  if (wasGivenBack(database, deviceId)) {
+    // Not active, or it would have had a name; no device ever has the number 0.
+    await driver.delete({ deviceId, deviceName: toDeviceName(pool, 0), sizeBytes: 0 });
+    return [`the device with ID ${deviceId} was left over from a removal: deleted`];
+  }
+  transact(database, () => recordForeignId(database, deviceId));
+  return [
+    `the device with ID ${deviceId} in the pool is not known to this database, which may be older than the pool: left alone`,
+  ];
+}
+
+interface Leftover extends FoundDevice {
+  readonly deviceName: DeviceName;
+}
+
+async function deleteLeftover({ driver }: Context, { deviceName, deviceId, inPool }: Leftover): Promise<string[]> {
   // A driver that goes by ID has said which; to one that goes by name the last ID, hardly anybody's, says nothing.
   const device = { deviceName, deviceId: deviceId ?? toDeviceId(maxDeviceId), sizeBytes: 0 };
   if (await driver.isBusy(device)) return [`device ${deviceName} was removed before, but is in use: left alone`];

@@ -19,7 +19,7 @@ export function describeEnds(stage: DriverStage): void {
     expect(await stage.ground.leftOnHost()).toEqual([]);
     await stage.reconnect();
     await stage.driver.open();
-    expect(await found(device)).toEqual({ deviceName: device.deviceName, inPool: true, active: false });
+    expect(await found(device)).toMatchObject({ deviceName: device.deviceName, inPool: true, active: false });
     await stage.driver.activate(device);
     expect(await get(device, "file")).toBe("content");
     await remove(device);
@@ -32,7 +32,7 @@ export function describeEnds(stage: DriverStage): void {
     await stage.ground.reboot();
     expect(await stage.ground.leftOnHost()).toEqual([]);
     await stage.reconnect();
-    expect(await found(device)).toEqual({ deviceName: device.deviceName, inPool: true, active: false });
+    expect(await found(device)).toMatchObject({ deviceName: device.deviceName, inPool: true, active: false });
     await stage.driver.activate(device);
     expect(await get(device, "file")).toBe("content");
     await remove(device);
@@ -56,7 +56,7 @@ export function describeEnds(stage: DriverStage): void {
     const path = pathOf(device);
     // All that a driver holds in its process is memory: to forget it is to die.
     await stage.reconnect();
-    expect(await found(device)).toEqual({ deviceName: device.deviceName, inPool: true, active: true });
+    expect(await found(device)).toMatchObject({ deviceName: device.deviceName, inPool: true, active: true });
     expect(pathOf(device)).toBe(path);
     await put(device, "file", "content");
     await remove(device);

@@ -34,7 +34,7 @@ interface Footing {
 /** One pool for all cases of a suite. Its functions may be taken from it by name. */
 export class DriverStage {
   #footing: Footing | undefined;
-  #serial = 0;
+  readonly #devices: DeviceRef[] = [];
 
   async open(makeGround: () => Promise<DriverGround>): Promise<void> {
     const scratch = await mkdtemp(join(tmpdir(), "snapmill-drivers-"));
@@ -71,9 +71,11 @@ export class DriverStage {
   }
 
   nextDevice = (sizeBytes = 64 * mebibyte): DeviceRef => {
-    this.#serial += 1;
-    const name = deviceName(this.ground.pool, this.#serial);
-    return { deviceId: this.#serial as DeviceId, deviceName: name, sizeBytes };
+    const serial = this.#devices.length + 1;
+    const name = deviceName(this.ground.pool, serial);
+    const device = { deviceId: serial as DeviceId, deviceName: name, sizeBytes };
+    this.#devices.push(device);
+    return device;
   };
 
   pathOf = (device: DeviceRef) => this.driver.devicePath(device.deviceName);
@@ -120,7 +122,7 @@ export class DriverStage {
   };
 
   found = async (device: DeviceRef) =>
-    (await this.driver.list()).find((candidate) => candidate.deviceName === device.deviceName);
+    (await this.driver.list(this.#devices)).find((candidate) => candidate.deviceName === device.deviceName);
 }
 
 /** Expects `attempt` to fail with this code, and `saying` in what it says. */

@@ -50,7 +50,7 @@ export function describeVerbs(stage: DriverStage): void {
       await rejects(stage.driver.delete(device), "failed_precondition", device.deviceName);
       await rejects(stage.driver.create(device), "failed_precondition", device.deviceName);
       await writeFile(join(dir, "alive"), "yes", { flush: true });
-      expect(await found(device)).toEqual({ deviceName: device.deviceName, inPool: true, active: true });
+      expect(await found(device)).toMatchObject({ deviceName: device.deviceName, inPool: true, active: true });
     });
     expect(await get(device, "alive")).toBe("yes");
     await remove(device);
@@ -111,8 +111,8 @@ export function describeVerbs(stage: DriverStage): void {
     await stage.driver.create(idle);
     await stage.driver.create(active);
     await stage.driver.activate(active);
-    expect(await found(idle)).toEqual({ deviceName: idle.deviceName, inPool: true, active: false });
-    expect(await found(active)).toEqual({ deviceName: active.deviceName, inPool: true, active: true });
+    expect(await found(idle)).toMatchObject({ deviceName: idle.deviceName, inPool: true, active: false });
+    expect(await found(active)).toMatchObject({ deviceName: active.deviceName, inPool: true, active: true });
     await remove(idle, active);
     expect(await found(active)).toBeUndefined();
   });

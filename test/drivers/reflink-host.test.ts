@@ -235,7 +235,7 @@ describe("the reflink driver and what it finds on the host", () => {
       child.kill("SIGKILL");
       await child.exited;
       const driver = await opened();
-      for (const { deviceName } of await driver.list()) {
+      for (const deviceName of (await driver.list()).flatMap((found) => found.deviceName ?? [])) {
         await driver.activate({ ...device(0), deviceName }).catch((error: unknown) => {
           throw new Error(`killed after ${delayMs} ms, ${deviceName} cannot be activated`, { cause: error });
         });

@@ -1,0 +1,3 @@
+CREATE TABLE `foreign_device_ids` (
+	`device_id` integer PRIMARY KEY NOT NULL
+);

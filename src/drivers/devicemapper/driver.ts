@@ -1,0 +1,306 @@
+// Room: drivers. Owns the devmapper driver: a device is a thin device, a snapshot one too, an activation its table.
+import type { DeviceRef } from "../../domain/devices.ts";
+import {
+  asSnapmillError,
+  failedPrecondition,
+  internal,
+  invalidArgument,
+  isSnapmillError,
+  notFound,
+  SnapmillError,
+} from "../../domain/errors.ts";
+import type { DeviceId, DeviceName, PoolName } from "../../domain/identifiers.ts";
+import { runCommand } from "../../system/commands.ts";
+import type { CloseReport, Driver, FoundDevice, Ownership, PoolUsage } from "../port.ts";
+import { Activations } from "./activations.ts";
+import { type DmControl, DmError, isDmError, type PoolMessage } from "./control.ts";
+import { readDefinition } from "./definition-file.ts";
+import { flushDevice } from "./flush.ts";
+import { matchDevices } from "./found.ts";
+import { devicePath } from "./names.ts";
+import { metadataDeviceOf, PoolContents } from "./pool-contents.ts";
+import { createThinPool } from "./pool-create.ts";
+import { spaceInPool } from "./pool-geometry.ts";
+import { isOutOfMetadata, requireRoom, requireWritable } from "./room.ts";
+import { loadThinPool, type ThinPool } from "./thin-pool.ts";
+
+export interface DevmapperOptions {
+  readonly pool: PoolName;
+  readonly poolDir: string;
+  /** Of the pool that is made in sparse files in `poolDir` when there is none. */
+  readonly sizeBytes: number;
+  /** The way to the kernel; taken down when the driver is closed. */
+  readonly connect: () => DmControl;
+  /** Share of data, and of metadata, below which nothing new is made. 0.1 is a tenth. */
+  readonly minFreeShare: number;
+  /** Has a device's blocks discarded before it is deleted. */
+  readonly discardBlocks: boolean;
+  /** Told what an operator should know, a sentence each. */
+  readonly onNotice?: ((sentence: string) => void) | undefined;
+}
+
+/** A driver for the thin-pool that is defined in `poolDir`; nothing is touched before `open`. */
+export const createDevmapperDriver = (options: DevmapperOptions): Driver => new DevmapperDriver(options);
+
+interface Parts {
+  readonly control: DmControl;
+  readonly pool: ThinPool;
+  readonly contents: PoolContents;
+  readonly activations: Activations;
+}
+
+class DevmapperDriver implements Driver {
+  readonly name = "devmapper";
+  readonly #options: DevmapperOptions;
+  #parts: Parts | undefined;
+
+  constructor(options: DevmapperOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<void> {
+    if (this.#parts !== undefined) return;
+    const control = this.#options.connect();
+    try {
+      this.#parts = await this.#assemble(control);
+    } catch (error) {
+      await control[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #assemble(control: DmControl): Promise<Parts> {
+    const { pool: poolName } = this.#options;
+    const pool = await this.#load(control);
+    const path = await metadataDeviceOf(pool.definition);
+    if (path === undefined) throw internal(`the metadata of pool ${poolName} is not attached, but the pool is loaded`);
+    const contents = new PoolContents(path, { control, poolDevice: pool.deviceName });
+    // Whoever held it is gone; a second one cannot be had.
+    const isHeld = (await pool.status()).heldMetadataRoot !== undefined;
+    if (isHeld) await control.message(pool.deviceName, { kind: "release_metadata_snap" });
+    const activations = new Activations({ control, pool: poolName, poolPath: pool.path });
+    await activations.reconcile();
+    return { control, pool, contents, activations };
+  }
+
+  async #load(control: DmControl): Promise<ThinPool> {
+    const { pool, poolDir, sizeBytes, onNotice } = this.#options;
+    const definition = await readDefinition(poolDir);
+    if (definition !== undefined) return await loadThinPool({ control, definition, poolDir, onNotice });
+    const storage = { kind: "loopback", directory: poolDir, dataBytes: sizeBytes } as const;
+    return await createThinPool({ control, poolDir, plan: { pool, storage }, onNotice });
+  }
+
+  claim(ownership: Ownership): Promise<void> {
+    return this.#opened().pool.claim(ownership);
+  }
+
+  async close(): Promise<CloseReport> {
+    if (this.#parts === undefined) return { stillInUse: [] };
+    const { control, pool, activations } = this.#parts;
+    const stillInUse: string[] = [];
+    for (const device of activations.active()) {
+      try {
+        await activations.deactivate(device);
+      } catch (error) {
+        if (!isSnapmillError(error, "failed_precondition")) throw error;
+        stillInUse.push(error.message);
+      }
+    }
+    if (stillInUse.length === 0) {
+      const obstacle = await pool.close();
+      if (obstacle !== undefined) stillInUse.push(obstacle);
+    }
+    this.#parts = undefined;
+    await control[Symbol.asyncDispose]();
+    return { stillInUse };
+  }
+
+  create(device: DeviceRef): Promise<void> {
+    return this.#act("create", device, async (parts) => {
+      requireBlocks(device);
+      await this.#requireRoom(parts);
+      await this.#makeWay(parts, device);
+      await this.#make(parts, { kind: "create_thin", deviceId: device.deviceId });
+    });
+  }
+
+  snapshot(origin: DeviceRef, device: DeviceRef): Promise<void> {
+    return this.#act("snapshot to", device, async (parts) => {
+      requireBlocks(device);
+      requireFitting(origin, device);
+      if (!(await parts.contents.has(origin.deviceId))) throw missing(origin);
+      await this.#requireRoom(parts);
+      await this.#makeWay(parts, device);
+      await parts.activations.whileStill(origin.deviceName, () =>
+        this.#make(parts, { kind: "create_snap", deviceId: device.deviceId, originId: origin.deviceId }),
+      );
+    });
+  }
+
+  async #requireRoom({ pool, contents }: Parts): Promise<void> {
+    await requireRoom(pool.definition, await contents.superblock(), this.#options.minFreeShare);
+  }
+
+  /** A half-made device of the same ID is started anew. */
+  async #makeWay(parts: Parts, device: DeviceRef): Promise<void> {
+    await parts.activations.deactivate(device.deviceName);
+    if (await parts.contents.has(device.deviceId)) await this.#erase(parts, device.deviceId);
+  }
+
+  async #make(parts: Parts, message: Extract<PoolMessage, { kind: "create_thin" | "create_snap" }>): Promise<void> {
+    const { control, pool } = parts;
+    try {
+      await control.message(pool.deviceName, message);
+    } catch (error) {
+      // A command that had been given up has come through since.
+      if (!isDmError(error, "EEXIST")) throw error;
+      await this.#erase(parts, message.deviceId);
+      await control.message(pool.deviceName, message);
+    }
+  }
+
+  activate(device: DeviceRef): Promise<void> {
+    return this.#act("activate", device, async ({ activations }) => {
+      try {
+        await activations.activate(device);
+      } catch (error) {
+        if (isDmError(error, "ENODATA")) throw missing(device, error);
+        throw error;
+      }
+    });
+  }
+
+  deactivate(device: DeviceRef): Promise<void> {
+    return this.#act("deactivate", device, ({ activations }) => activations.deactivate(device.deviceName));
+  }
+
+  delete(device: DeviceRef): Promise<void> {
+    return this.#act("delete", device, async (parts) => {
+      const { activations, contents } = parts;
+      await activations.deactivate(device.deviceName);
+      if (!(await contents.has(device.deviceId))) return;
+      if (this.#options.discardBlocks) await this.#discard(parts, device);
+      await this.#erase(parts, device.deviceId);
+    });
+  }
+
+  async #erase({ control, pool }: Parts, deviceId: DeviceId): Promise<void> {
+    const erase = () => control.message(pool.deviceName, { kind: "delete", deviceId });
+    try {
+      await erase();
+    } catch (error) {
+      if (isDmError(error, "ENODATA")) return;
+      if (!isDmError(error, "EOPNOTSUPP") || !isOutOfMetadata(await pool.status())) throw error;
+      // The kernel keeps metadata back for this, but has closed the pool to messages: its resume opens it again.
+      await control.suspend(pool.deviceName, { lockFs: false });
+      await control.resume(pool.deviceName);
+      await erase();
+    }
+  }
+
+  /** Nobody has the device: it was just inactive. What cannot be discarded is deleted all the same. */
+  async #discard({ activations }: Parts, device: DeviceRef): Promise<void> {
+    await activations.activate(device);
+    try {
+      await runCommand("blkdiscard", [devicePath(device.deviceName)], { timeoutMs: discardTimeoutMs });
+    } catch (error) {
+      this.#options.onNotice?.(
+        `device ${device.deviceName} is deleted without a discard: ${asSnapmillError(error).message}`,
+      );
+    }
+    await activations.deactivate(device.deviceName);
+  }
+
+  suspend(device: DeviceRef): Promise<void> {
+    return this.#act("suspend", device, async ({ activations, contents }) => {
+      if (!(await contents.has(device.deviceId))) throw missing(device);
+      await activations.suspend(device.deviceName);
+    });
+  }
+
+  resume(device: DeviceRef): Promise<void> {
+    return this.#act("resume", device, ({ activations }) => activations.resume(device.deviceName));
+  }
+
+  flush(device: DeviceRef): Promise<void> {
+    return this.#act("flush", device, async (parts) => {
+      if (!(await parts.contents.has(device.deviceId))) throw missing(device);
+      await flushDevice(parts, device.deviceName);
+    });
+  }
+
+  isBusy(device: DeviceRef): Promise<boolean> {
+    return this.#act("look at", device, ({ activations }) => activations.isBusy(device.deviceName));
+  }
+
+  usedBytes(device: DeviceRef): Promise<number> {
+    return this.#act("look at", device, async ({ contents }) => {
+      const usedBytes = await contents.mappedBytes(device.deviceId);
+      if (usedBytes === undefined) throw missing(device);
+      return usedBytes;
+    });
+  }
+
+  async poolUsage(): Promise<PoolUsage> {
+    const { pool } = this.#opened();
+    const status = await pool.status();
+    const { data, metadata } = spaceInPool(pool.definition, status);
+    return { ...data, metadata, state: status.needsCheck ? "needs_check" : status.mode };
+  }
+
+  devicePath(deviceName: DeviceName): string {
+    return devicePath(deviceName);
+  }
+
+  async list(known: readonly DeviceRef[] = []): Promise<readonly FoundDevice[]> {
+    const { contents, activations } = this.#opened();
+    await activations.reconcile();
+    const names = new Set(known.map(({ deviceName }) => deviceName));
+    const active = new Map<DeviceName, DeviceId | undefined>();
+    for (const deviceName of activations.active()) {
+      active.set(deviceName, names.has(deviceName) ? undefined : await activations.deviceIdOf(deviceName));
+    }
+    return matchDevices({ known, inPool: await contents.all(), active });
+  }
+
+  #opened(): Parts {
+    if (this.#parts !== undefined) return this.#parts;
+    throw failedPrecondition(`the pool ${this.#options.pool} is not open`);
+  }
+
+  /** One verb on one device: what the system refuses gets the port's codes, and the device's name. */
+  async #act<T>(verb: string, device: DeviceRef, action: (parts: Parts) => Promise<T>): Promise<T> {
+    const parts = this.#opened();
+    try {
+      return await action(parts);
+    } catch (error) {
+      if (isSnapmillError(error) && !(error instanceof DmError)) throw error;
+      const attempt = `cannot ${verb} device ${device.deviceName}`;
+      // What a pool that is out of service answers to every message.
+      if (isDmError(error, "EOPNOTSUPP")) requireWritable(parts.pool.definition, await parts.pool.status(), attempt);
+      const { code, message } = asSnapmillError(error);
+      throw new SnapmillError(code, `${attempt}: ${message}`, { cause: error });
+    }
+  }
+}
+
+const discardTimeoutMs = 10 * 60_000;
+
+function requireBlocks({ deviceName, sizeBytes }: DeviceRef): void {
+  if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0 && sizeBytes % blockBytes === 0) return;
+  throw invalidArgument(`device ${deviceName}: ${sizeBytes} bytes are no whole number of ${blockBytes}-byte blocks`);
+}
+
+/** What a file system counts in; a thin device may have any number of sectors. */
+const blockBytes = 4096;
+
+function requireFitting(origin: DeviceRef, device: DeviceRef): void {
+  if (device.sizeBytes >= origin.sizeBytes) return;
+  throw invalidArgument(
+    `device ${device.deviceName} of ${device.sizeBytes} bytes is smaller than its origin ${origin.deviceName} of ${origin.sizeBytes}`,
+  );
+}
+
+const missing = ({ deviceName, deviceId }: DeviceRef, cause?: unknown) =>
+  notFound(`there is no device ${deviceName} (ID ${deviceId}) in the pool`, cause);

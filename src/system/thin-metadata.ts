@@ -1,0 +1,101 @@
+// Room: system. Owns the format in which the kernel's dm-thin keeps a pool's metadata on disk, as far as it is read here.
+// Source: drivers/md/dm-thin-metadata.c, drivers/md/persistent-data/dm-btree-internal.h and dm-space-map-common.h.
+import { internal } from "../domain/errors.ts";
+import { crc32c } from "./crc32c.ts";
+import { readDirectSync } from "./direct.ts";
+
+export const metadataBlockBytes = 4096;
+
+export interface BlockCounts {
+  readonly total: number;
+  readonly free: number;
+}
+
+/** What a pool's superblock says as of its last commit, which is a second old at most. */
+export interface ThinSuperblock {
+  readonly checksum: number;
+  /** The kernel found something wrong: it writes no more until thin_check or thin_repair was there. */
+  readonly needsCheck: boolean;
+  readonly transactionId: number;
+  readonly data: BlockCounts;
+  /** Without what the kernel keeps back for itself: as `dmsetup status` counts. */
+  readonly metadata: BlockCounts;
+  readonly dataBlockSectors: number;
+  /** Block of the root of the tree of devices. */
+  readonly detailsRoot: number;
+}
+
+/** What the tree of devices says of one. */
+export interface ThinDetails {
+  readonly mappedBlocks: number;
+}
+
+/** A node of the tree of devices. */
+export type DetailsNode =
+  /** `children[i]` holds the device IDs from `deviceIds[i]` up to the next one. */
+  | { readonly kind: "internal"; readonly deviceIds: readonly number[]; readonly children: readonly number[] }
+  | { readonly kind: "leaf"; readonly deviceIds: readonly number[]; readonly details: readonly ThinDetails[] };
+
+const magic = 27_022_010;
+const salts = { superblock: 160_774, node: 121_107 } as const;
+const needsCheckFlag = 1;
+
+/** What the kernel keeps back for itself since 4.20: a tenth, 16 MiB at most. */
+const reservedBlocks = (totalBlocks: number): number => Math.min(4096, Math.floor(totalBlocks / 10));
+
+/** `block` is a superblock's 4096 bytes: the pool's own (block 0), or that of its metadata snapshot. */
+export function parseSuperblock(block: Buffer): ThinSuperblock {
+  if (block.readBigUInt64LE(32) !== BigInt(magic)) throw internal("this is not the metadata of a thin-pool");
+  const checksum = requireIntact(block, salts.superblock);
+  const data = readSpaceMap(block, 64);
+  const metadata = readSpaceMap(block, 192);
+  return {
+    checksum,
+    needsCheck: (block.readUInt32LE(4) & needsCheckFlag) !== 0,
+    transactionId: readNumber(block, 48),
+    data,
+    metadata: { total: metadata.total, free: Math.max(0, metadata.free - reservedBlocks(metadata.total)) },
+    detailsRoot: readNumber(block, 328),
+    dataBlockSectors: block.readUInt32LE(336),
+  };
+}
+
+function readSpaceMap(block: Buffer, offset: number): BlockCounts {
+  const total = readNumber(block, offset);
+  return { total, free: total - readNumber(block, offset + 8) };
+}
+
+/** `block` is the 4096 bytes of block `number`. */
+export function parseNode(block: Buffer, number: number): DetailsNode {
+  requireIntact(block, salts.node);
+  if (readNumber(block, 8) !== number) throw internal(`block ${number} of the metadata belongs elsewhere`);
+  const isInternal = (block.readUInt32LE(4) & 1) !== 0;
+  // Every tree of the metadata has nodes of this kind: by what they hold can they be told apart.
+  if (block.readUInt32LE(24) !== (isInternal ? 8 : detailsBytes)) throw internal(`block ${number} is of another tree`);
+  const [entries, maxEntries] = [block.readUInt32LE(16), block.readUInt32LE(20)];
+  const valuesAt = 32 + maxEntries * 8;
+  const each = <T>(read: (index: number) => T): T[] => Array.from({ length: entries }, (_, index) => read(index));
+  const deviceIds = each((index) => readNumber(block, 32 + index * 8));
+  if (isInternal)
+    return { kind: "internal", deviceIds, children: each((index) => readNumber(block, valuesAt + index * 8)) };
+  return {
+    kind: "leaf",
+    deviceIds,
+    details: each((index) => ({ mappedBlocks: readNumber(block, valuesAt + index * detailsBytes) })),
+  };
+}
+
+/** mapped_blocks, transaction_id (8 bytes each), creation_time, snapshotted_time (4 each). */
+const detailsBytes = 24;
+
+function requireIntact(block: Buffer, salt: number): number {
+  const checksum = block.readUInt32LE(0);
+  if (checksum === (crc32c(0xffffffff, block.subarray(4)) ^ salt) >>> 0) return checksum;
+  throw internal("a block of the thin-pool's metadata has a wrong checksum");
+}
+
+const readNumber = (block: Buffer, offset: number): number => Number(block.readBigUInt64LE(offset));
+
+/** The superblock of the pool whose metadata device is at `path`. Blocks its thread: for a process of its own. */
+export const readSuperblockSync = (path: string): ThinSuperblock =>
+  parseSuperblock(readDirectSync(path, 0, metadataBlockBytes));
