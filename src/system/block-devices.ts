@@ -18,9 +18,13 @@ export async function lookAtBlockDevice(path: string): Promise<BlockDevice> {
   const found = await statDevice(path);
   if (!found.isBlockDevice()) throw invalidArgument(`${path} is no block device`);
   const number = deviceNumberText(found.rdev);
+  return { path, number, sizeBytes: await sizeOfBlockDevice(number) };
+}
+
+/** Size in bytes of the device `major:minor`. */
+export async function sizeOfBlockDevice(number: string): Promise<number> {
   // Counted in 512 bytes, whatever the device's own block size.
-  const sectors = Number(await readFile(`/sys/dev/block/${number}/size`, "utf8"));
-  return { path, number, sizeBytes: sectors * 512 };
+  return Number(await readFile(`/sys/dev/block/${number}/size`, "utf8")) * 512;
 }
 
 async function statDevice(path: string) {

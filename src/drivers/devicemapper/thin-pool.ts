@@ -7,6 +7,7 @@ import { type PoolDefinition, poolDeviceName } from "./definition.ts";
 import { devicePath } from "./names.ts";
 import { claimPool } from "./pool-claim.ts";
 import { poolTable } from "./pool-geometry.ts";
+import { type GrowRequest, growPool } from "./pool-grow.ts";
 import { readPoolStatus, repairCommands, requireUsable } from "./pool-health.ts";
 import { attachStorage, isStorageDevice, waitForLoops } from "./pool-storage.ts";
 import { readMetadataContent } from "./pool-superblock.ts";
@@ -27,6 +28,8 @@ export interface ThinPool {
   readonly path: string;
   /** Without a commit of metadata. */
   status(): Promise<PoolStatus>;
+  /** See pool-grow.ts. `definition` is the new one afterwards. */
+  grow(request: GrowRequest): Promise<void>;
   /** See `Driver.claim`. */
   claim(ownership: Ownership): Promise<void>;
   /** Takes the pool off the host, with its loop devices; a sentence about what keeps it there, if something does. */
@@ -53,13 +56,19 @@ export async function loadThinPool(request: ThinPoolRequest): Promise<ThinPool> 
   return thinPool(request);
 }
 
-function thinPool({ control, definition }: ThinPoolRequest): ThinPool {
-  const deviceName = poolDeviceName(definition.pool);
+function thinPool({ control, poolDir, definition: loaded }: ThinPoolRequest): ThinPool {
+  const deviceName = poolDeviceName(loaded.pool);
+  let definition = loaded;
   return {
-    definition,
+    get definition() {
+      return definition;
+    },
     deviceName,
     path: devicePath(deviceName),
     status: () => readPoolStatus(control, deviceName),
+    grow: async (request) => {
+      definition = await growPool({ control, poolDir, definition }, request);
+    },
     claim: (ownership) => claimPool(control, definition, ownership),
     close: () => closePool(control, definition),
   };
