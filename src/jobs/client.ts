@@ -17,6 +17,7 @@ import {
 import { Exchange } from "./exchange.ts";
 import type { JobQueue } from "./queues.ts";
 import { asRedisFailure } from "./redis-failure.ts";
+import { type FailedRemoval, failedRemovals } from "./removals.ts";
 import type { Submission } from "./submissions.ts";
 
 export interface CallOptions {
@@ -126,6 +127,16 @@ export class JobClient implements AsyncDisposable {
     try {
       const [pool, unpack] = await Promise.all([this.#calls.queue.getWorkersCount(), unpacks.queue.getWorkersCount()]);
       return { pool, unpack };
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
+  }
+
+  /** Removals of devices that were given up: a `cleanup` has them tried again, and so has the next start. */
+  async failedRemovals(): Promise<FailedRemoval[]> {
+    this.#requireOpen();
+    try {
+      return await failedRemovals(this.#calls.queue);
     } catch (error) {
       throw asRedisFailure(error);
     }

@@ -1,36 +1,18 @@
 // The pool's worker as a process: one per pool, graceful at its end, and right after whatever came before.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
-import { childEnvironment } from "../../src/config.ts";
 import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/client.ts";
-import { parseAnnouncement } from "../../src/supervisor/ready.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { Station } from "../support/station.ts";
+import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(60_000);
 
-const program = join(import.meta.dir, "../../workers/pool.ts");
 let redis: TestRedis;
 beforeAll(async () => {
   redis = await startRedis();
 });
 afterAll(() => redis[Symbol.asyncDispose]());
-
-/** A worker on the station's pool; `announced` is the first thing that it has to say. */
-function startWorker(station: Station) {
-  const child = Bun.spawn([process.execPath, program], {
-    env: { ...childEnvironment({}), ...station.settings },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "ignore",
-  });
-  const announced = (async () => {
-    const { value } = await child.stdout.getReader().read();
-    return parseAnnouncement(new TextDecoder().decode(value).trim());
-  })();
-  return { child, announced };
-}
 
 async function connect(station: Station): Promise<JobClient> {
   return await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool });
