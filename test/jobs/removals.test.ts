@@ -1,0 +1,77 @@
+// How removals of devices get into the queue, from an outbox that outlives Redis.
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { unavailable } from "../../src/domain/errors.ts";
+import { deviceName } from "../../src/domain/identifiers.ts";
+import { backoffMs } from "../../src/jobs/queues.ts";
+import { RemovalRelay } from "../../src/jobs/removals.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { anId, anotherId, connect, consume, pool, until, withQueue } from "./support.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterEach(() => redis.flush());
+afterAll(() => redis[Symbol.asyncDispose]());
+
+const entries = [
+  { operationId: anId, device: deviceName(pool, 1) },
+  { operationId: anotherId, device: deviceName(pool, 2) },
+];
+const connectRelay = () => RemovalRelay.connect({ redisUrl: redis.url, pool, attempts: 1 });
+
+test("the pauses between the attempts of a removal add up to about an hour, and other jobs' do not", () => {
+  const minutes = (job: string) =>
+    Array.from({ length: 129 }, (_, index) => backoffMs("pool", index + 1, job)).reduce((sum, ms) => sum + ms, 0) /
+    60_000;
+  expect(minutes("remove-device")).toBeWithin(50, 70);
+  expect(minutes("remove")).toBeLessThan(15);
+});
+
+test("a removal is queued once, and again when Redis has lost it", async () => {
+  const ran: string[] = [];
+  await using _consumer = await consume(redis, {
+    "remove-device": async ({ device }, { operationId }) => {
+      ran.push(`${operationId} ${device}`);
+      return {};
+    },
+  });
+  await using relay = await connectRelay();
+  await relay.enqueue(entries);
+  await relay.enqueue(entries);
+  await until("both ran", () => ran.length === 2);
+  expect(ran.toSorted()).toEqual([`${anId} test.pool-snap-1`, `${anotherId} test.pool-snap-2`]);
+  await redis.flush();
+  await relay.enqueue(entries.slice(1));
+  await until("one ran again", () => ran.length === 3);
+});
+
+test("given up, it stays failed until all start over; one that Redis takes for done runs again then, too", async () => {
+  let isBusy = true;
+  const ran: string[] = [];
+  await using _consumer = await consume(redis, {
+    "remove-device": async ({ device }) => {
+      if (isBusy && device === deviceName(pool, 1)) throw unavailable("it is in use");
+      ran.push(device);
+      return {};
+    },
+  });
+  await using client = await connect(redis);
+  await using relay = await connectRelay();
+  await relay.enqueue(entries);
+  await until("one is done and one given up", async () => {
+    const { pool: counts } = await client.counts();
+    return counts.failed === 1 && counts.completed === 1;
+  });
+  expect(await client.failedRemovals()).toMatchObject([{ ...entries[0], reason: "it is in use" }]);
+  await relay.enqueue(entries);
+  expect(await client.failedRemovals()).toHaveLength(1);
+  isBusy = false;
+  expect(await relay.startOver(entries)).toBe(1);
+  await relay.enqueue(entries);
+  await until("both ran", () => ran.length === 3);
+  await withQueue(redis, "pool", async (queue) => {
+    await until("both are done", async () => (await queue.getCompletedCount()) === 2);
+  });
+  expect(ran.toSorted()).toEqual(["test.pool-snap-1", "test.pool-snap-2", "test.pool-snap-2"]);
+});
