@@ -12,6 +12,13 @@ export interface Outcome {
   readonly skipped: readonly Skipped[];
 }
 
+/** What a report says of one test file. */
+export interface FileReport {
+  readonly outcome: Outcome;
+  /** In its tests; the time to load the file is not counted. */
+  readonly seconds: number;
+}
+
 export const nothing: Outcome = { passed: 0, failed: 0, skipped: [] };
 
 export const sum = (one: Outcome, other: Outcome): Outcome => ({
@@ -20,19 +27,24 @@ export const sum = (one: Outcome, other: Outcome): Outcome => ({
   skipped: [...one.skipped, ...other.skipped],
 });
 
-/** The outcome in a JUnit report of bun: its `testcase` elements, whose body (if any) says what went wrong. */
-export function parseReport(xml: string): Outcome {
-  let outcome = nothing;
+/** The JUnit report of bun by test file: its `testcase` elements, whose body (if any) says what went wrong. */
+export function parseReport(xml: string): ReadonlyMap<string, FileReport> {
+  const files = new Map<string, FileReport>();
   for (const [, attributes = "", , body = ""] of xml.matchAll(/<testcase ([^>]*?)(\/>|>([\s\S]*?)<\/testcase>)/g)) {
-    if (body.includes("<skipped")) {
-      outcome = sum(outcome, { ...nothing, skipped: [skippedTest(titleIn(attributes))] });
-    } else if (/<(failure|error)\b/.test(body)) {
-      outcome = sum(outcome, { ...nothing, failed: 1 });
-    } else {
-      outcome = sum(outcome, { ...nothing, passed: 1 });
-    }
+    const file = attributeIn(attributes, "file");
+    const { outcome, seconds } = files.get(file) ?? { outcome: nothing, seconds: 0 };
+    files.set(file, {
+      outcome: sum(outcome, outcomeOf(attributes, body)),
+      seconds: seconds + Number(attributeIn(attributes, "time")),
+    });
   }
-  return outcome;
+  return files;
+}
+
+function outcomeOf(attributes: string, body: string): Outcome {
+  if (body.includes("<skipped")) return { ...nothing, skipped: [skippedTest(titleIn(attributes))] };
+  if (/<(failure|error)\b/.test(body)) return { ...nothing, failed: 1 };
+  return { ...nothing, passed: 1 };
 }
 
 function skippedTest(title: string): Skipped {

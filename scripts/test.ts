@@ -1,22 +1,29 @@
-// Room: scripts. Owns the run of the tests: one file after the other, each in a process and a directory of its own.
+// Room: scripts. Owns the run of the tests: each file in a process and a directory of its own, a few at once.
 // What a file says is shown when it fails.
 //
 //   npm test                        everything
 //   npm test -- test/jobs tidy      the files whose path contains one of the words
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
-import { join } from "node:path";
+//
+// Device-mapper suites (*.dm.test.ts) run beside the others: on this kernel where it has thin-pools, else in a guest, the
+// files of a folder together (see test/guest).
+import { mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
-import { describeExit, type RunningProcess, startProcess } from "../src/system/processes.ts";
+import { frugalBun } from "../test/guest/guest.ts";
 import { mountsBelow } from "../test/support/residue.ts";
-import { clearAway, leftoversIn } from "./test-leftovers.ts";
-import { nothing, type Outcome, parseReport, sum, summaryLine } from "./test-report.ts";
+import { type Result, runFile, runInGuest } from "./test-files.ts";
+import { findGround } from "./test-grounds.ts";
+import { TestProcesses } from "./test-process.ts";
+import { nothing, sum, summaryLine } from "./test-report.ts";
 
 const root = join(import.meta.dir, "..");
-/** For a test that says nothing itself; a file as a whole has longer. */
-const testTimeoutMs = 60_000;
-const fileTimeoutMs = 12 * 60_000;
-
 const tmpfsMagic = 0x01021994;
+
+/** How many files run at once on this machine, device-mapper suites apart. */
+const laneCount = Math.min(2, availableParallelism());
+/** The folders whose files take longest: begun first, so that none of them is waited for at the end. */
+const longFolders = ["test/e2e/", "test/faults/"];
 
 /** Where the tests' files go: a disk, so that pools behave as they do in earnest. */
 function temporaryBase(): string {
@@ -25,8 +32,15 @@ function temporaryBase(): string {
   return statfsSync("/tmp").type === tmpfsMagic ? "/var/tmp" : "/tmp";
 }
 
-let running: RunningProcess | undefined;
-let isInterrupted = false;
+const processes = new TestProcesses();
+let outcome = nothing;
+
+function tell(...results: readonly Result[]): void {
+  for (const result of results) {
+    outcome = sum(outcome, result.outcome);
+    console.log(result.text);
+  }
+}
 
 async function main(words: readonly string[]): Promise<number> {
   const all = [...new Bun.Glob("test/**/*.test.ts").scanSync(root)].sort();
@@ -37,60 +51,74 @@ async function main(words: readonly string[]): Promise<number> {
   }
   // A short name: UNIX sockets lie below it.
   const directory = mkdtempSync(join(temporaryBase(), "sm-"));
-  let outcome = nothing;
+  let count = 0;
+  // All of one length, so that none is the beginning of another.
+  const next = () => join(directory, String(count++).padStart(4, "0"));
+  const isSuite = (file: string) => file.endsWith(".dm.test.ts");
+  const queue = files.filter((file) => !isSuite(file)).sort((one, other) => lengthOf(other) - lengthOf(one));
   try {
-    for (const [index, file] of files.entries()) {
-      if (isInterrupted) break;
-      const own = join(directory, String(index));
-      mkdirSync(own);
-      outcome = sum(outcome, await runFile(file, own));
-    }
+    const lanes = Array.from({ length: laneCount }, () => runQueue(queue, next));
+    await Promise.all([...lanes, runSuites(files.filter(isSuite), next)]);
   } finally {
     if (mountsBelow(directory).length === 0) rmSync(directory, { recursive: true, force: true });
   }
   for (const { title, reason } of outcome.skipped) console.log(`skipped: ${title}: ${reason}`);
-  if (isInterrupted) console.log("interrupted: not every file was run");
+  if (processes.isInterrupted) console.log("interrupted: not every file was run");
   console.log(summaryLine(outcome));
-  return outcome.failed > 0 || outcome.passed === 0 || isInterrupted ? 1 : 0;
+  const isWell = outcome.failed === 0 && outcome.passed + outcome.skipped.length > 0;
+  return isWell && !processes.isInterrupted ? 0 : 1;
 }
 
-async function runFile(file: string, directory: string): Promise<Outcome> {
+const lengthOf = (file: string): number => (longFolders.some((folder) => file.startsWith(folder)) ? 1 : 0);
+
+/** Runs what is in the queue, which other lanes share. */
+async function runQueue(queue: string[], next: () => string): Promise<void> {
+  while (!processes.isInterrupted) {
+    const file = queue.shift();
+    if (file === undefined) return;
+    tell(await runFile(processes, file, next()));
+  }
+}
+
+/** Runs the device-mapper suites where they can be run, and says where that is. */
+async function runSuites(files: readonly string[], next: () => string): Promise<void> {
+  if (files.length === 0) return;
+  const ground = await findGround(processes);
+  if (processes.isInterrupted) return;
   const startedMs = performance.now();
-  const report = `${directory}.xml`;
-  const flags = ["--only-failures", `--timeout=${testTimeoutMs}`, "--reporter=junit", `--reporter-outfile=${report}`];
-  running = startProcess([process.execPath, "test", ...flags, `./${file}`], {
-    environment: { ...childEnvironment({}), TMPDIR: directory },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const timer = setTimeout(() => running?.kill("SIGKILL"), fileTimeoutMs);
-  const said = Promise.all([new Response(running.stdout).text(), new Response(running.stderr).text()]);
-  const exit = await running.exited;
-  clearTimeout(timer);
+  const say = (text: string) => console.log(`device-mapper suites: ${text}`);
+  switch (ground.kind) {
+    case "here":
+      say(ground.text);
+      await runQueue([...files], next);
+      break;
+    case "guest":
+      say(ground.text);
+      await runInGuests(files, next);
+      break;
+    case "nowhere":
+      say(`skipped: ${ground.reason}`);
+      outcome = sum(outcome, { ...nothing, skipped: files.map((title) => ({ title, reason: ground.reason })) });
+      return;
+    case "broken":
+      tell({ outcome: { ...nothing, failed: 1 }, text: `FAIL device-mapper suites: ${ground.text}` });
+      return;
+  }
+  say(`took ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+}
 
-  let outcome = existsSync(report) ? parseReport(readFileSync(report, "utf8")) : nothing;
-  rmSync(report, { force: true });
-  const failures: string[] = [];
-  const isWell = exit.kind === "exited" && exit.code === 0;
-  if (!isWell && outcome.failed === 0) failures.push(`the test process ${describeExit(exit)}`);
-  if (isWell && outcome.passed + outcome.skipped.length === 0) failures.push("no test was run");
-  for (const leftover of await leftoversIn(directory)) failures.push(`left behind: ${leftover}`);
-  clearAway(directory);
-  if (failures.length > 0) outcome = sum(outcome, { ...nothing, failed: 1 });
-
-  if (outcome.failed > 0) console.log((await said).join(""));
-  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  console.log(`${outcome.failed > 0 ? "FAIL" : " ok "} ${file}: ${summaryLine(outcome)} (${seconds} s)`);
-  for (const failure of failures) console.log(`     ${failure}`);
-  return outcome;
+/** One guest for the files of each folder: few boots, and what goes wrong stays among neighbours. */
+async function runInGuests(files: readonly string[], next: () => string): Promise<void> {
+  for (const folder of new Set(files.map((file) => dirname(file)))) {
+    if (processes.isInterrupted) return;
+    const neighbours = files.filter((file) => dirname(file) === folder);
+    const environment = { ...frugalBun, CI: "true", NO_COLOR: "1", TMPDIR: "/tmp/in-guest" };
+    tell(...(await runInGuest(processes, neighbours, next(), environment)));
+  }
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => {
-    isInterrupted = true;
-    void running?.stop({ graceMs: 2_000 });
-  });
+  process.on(signal, () => processes.interrupt());
 }
 
 process.exit(await main(process.argv.slice(2)));

@@ -27,7 +27,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 function startGuest(command: readonly string[], timeoutSeconds: number) {
   const own = mkdtempSync(join(directory, "own-"));
   const child = Bun.spawn(inGuest(command, { timeoutSeconds, shares: [shared] }), {
-    env: childEnvironment({ TMPDIR: own }),
+    env: { ...childEnvironment({}), TMPDIR: own },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

@@ -9,7 +9,7 @@ const report = `<?xml version="1.0" encoding="UTF-8"?>
       <testcase name="bad" classname="grp &lt;x&gt;" time="0.005" file="a.test.ts" line="2" assertions="1">
         <failure type="AssertionError" message="a &lt;skipped">AssertionError: 1 is not 2</failure>
       </testcase>
-      <testcase name="a &amp; b (skipped: umoci is not on PATH)" classname="grp &lt;x&gt;" time="0" line="3">
+      <testcase name="a &amp; b (skipped: umoci is not on PATH)" classname="grp &lt;x&gt;" time="0" file="a.test.ts" line="3">
         <skipped />
       </testcase>
     </testsuite>
@@ -18,8 +18,12 @@ const report = `<?xml version="1.0" encoding="UTF-8"?>
   </testsuite>
 </testsuites>`;
 
-test("a report is counted: passed, failed, skipped with the reason in the title", () => {
-  expect(parseReport(report)).toEqual({
+const other = `<testcase name="alone" classname="" time="2" file="test/b.test.ts" line="1" assertions="1" />`;
+
+test("a report is counted by file: passed, failed, skipped with the reason in the title, and the time", () => {
+  const files = parseReport(report.replace("</testsuites>", `${other}</testsuites>`));
+  expect([...files.keys()]).toEqual(["a.test.ts", "test/b.test.ts"]);
+  expect(files.get("a.test.ts")?.outcome).toEqual({
     passed: 2,
     failed: 1,
     skipped: [
@@ -27,14 +31,16 @@ test("a report is counted: passed, failed, skipped with the reason in the title"
       { title: "some day", reason: "no reason given" },
     ],
   });
+  expect(files.get("a.test.ts")?.seconds).toBeCloseTo(0.015);
+  expect(files.get("test/b.test.ts")).toEqual({ outcome: { ...nothing, passed: 1 }, seconds: 2 });
 });
 
-test("a report without tests counts nothing", () => {
-  expect(parseReport("<testsuites></testsuites>")).toEqual(nothing);
+test("a report without tests names no file", () => {
+  expect(parseReport("<testsuites></testsuites>").size).toBe(0);
 });
 
 test("the last line names what was skipped only when something was", () => {
   expect(summaryLine(nothing)).toBe("0 passed, 0 failed");
-  const twice = sum(parseReport(report), parseReport(report));
-  expect(summaryLine(twice)).toBe("4 passed, 2 failed, 4 skipped");
+  const once = parseReport(report).get("a.test.ts")?.outcome ?? nothing;
+  expect(summaryLine(sum(once, once))).toBe("4 passed, 2 failed, 4 skipped");
 });

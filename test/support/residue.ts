@@ -1,4 +1,4 @@
-// Room: test. Owns the question what a snapmill left behind: processes, loop devices, mounts, files, half-done work.
+// Room: test. Owns the question what a snapmill left behind: processes, devices, mounts, files, half-done work.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -27,6 +27,18 @@ export const loopsBackedBelow = (directory: string): string[] =>
     .map((name) => ({ name, file: readIfThere(`/sys/block/${name}/loop/backing_file`).trim() }))
     .filter(({ file }) => file.startsWith(directory))
     .map(({ name, file }) => `loop device ${name} on ${file}`);
+
+/** Devices of device-mapper that stand, over however many others, on loop devices over files below `directory`. */
+export const mappedDevicesBelow = (directory: string): string[] =>
+  readdirSync("/sys/block")
+    .filter((name) => name.startsWith("dm-") && standsBelow(directory, name))
+    .map((name) => `mapped device ${readIfThere(`/sys/block/${name}/dm/name`).trim()}`);
+
+function standsBelow(directory: string, device: string): boolean {
+  if (readIfThere(`/sys/block/${device}/loop/backing_file`).startsWith(directory)) return true;
+  const slaves = `/sys/block/${device}/slaves`;
+  return existsSync(slaves) && readdirSync(slaves).some((slave) => standsBelow(directory, slave));
+}
 
 export const mountsBelow = (...directories: string[]): string[] =>
   readFileSync("/proc/self/mountinfo", "utf8")

@@ -1,0 +1,40 @@
+// Room: scripts. Owns the question where the device-mapper suites can be run: on this kernel, in a guest, or nowhere.
+import { release } from "node:os";
+import { join } from "node:path";
+import { childEnvironment } from "../src/config.ts";
+import { runCommand } from "../src/system/commands.ts";
+import { guestRelease, whyNoGuest } from "../test/guest/guest.ts";
+import type { TestProcesses } from "./test-process.ts";
+
+export type Ground =
+  | { readonly kind: "here"; readonly text: string }
+  | { readonly kind: "guest"; readonly text: string }
+  | { readonly kind: "nowhere"; readonly reason: string }
+  | { readonly kind: "broken"; readonly text: string };
+
+const root = join(import.meta.dir, "..");
+const setUpTimeoutMs = 15 * 60_000;
+
+/** Asks the kernel, and where it has no thin-pools, fetches the guest. */
+export async function findGround(processes: TestProcesses): Promise<Ground> {
+  if (await kernelHasThinPools()) return { kind: "here", text: `on this kernel, ${release()}, which has thin-pools` };
+  const reason = whyNoGuest();
+  if (reason !== undefined) return { kind: "nowhere", reason: `this kernel has no thin-pools, and ${reason}` };
+  const setUp = ["bash", join(root, "test/guest/setup.sh")];
+  const { trouble, said } = await processes.run(setUp, childEnvironment({}), setUpTimeoutMs);
+  if (trouble !== undefined) return { kind: "broken", text: `the set-up of the guest ${trouble}:\n${said.trimEnd()}` };
+  return { kind: "guest", text: `in the guest, kernel ${guestRelease() ?? "unknown"}` };
+}
+
+/** Found out by doing: a module may be built in, or loaded, or missing; a container may keep the device away. */
+async function kernelHasThinPools(): Promise<boolean> {
+  const does = async (file: string, args: readonly string[]): Promise<string> => {
+    try {
+      return (await runCommand(file, args, { timeoutMs: 20_000 })).stdout;
+    } catch {
+      return "";
+    }
+  };
+  await does("modprobe", ["--quiet", "dm-thin-pool"]);
+  return /^thin-pool\s/m.test(await does("dmsetup", ["targets"]));
+}
