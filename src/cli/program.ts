@@ -1,6 +1,7 @@
 // Room: cli. Owns the command tree: which commands there are, and how the command line is spoken to.
 import { Command } from "commander";
 import { addChanges } from "./changes.ts";
+import { addCleanup } from "./cleanup.ts";
 import { usageSentence } from "./failures.ts";
 import { addImages } from "./images.ts";
 import { addLs } from "./ls.ts";
@@ -52,5 +53,7 @@ export function buildProgram(version: string): Command {
   addUmount(program);
   program.commandsGroup("Change snapshots:");
   addChanges(program);
+  program.commandsGroup("Put in order:");
+  addCleanup(program);
   return program;
 }

@@ -9,6 +9,7 @@ import { countSnapshotsByKind } from "../metadata/counts.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
 import { pendingOutbox } from "../metadata/outbox.ts";
 import { readPool } from "../metadata/pool.ts";
+import { pendingRemovals } from "../metadata/removals.ts";
 import { describeRunning, findRunning, type Running } from "../supervisor/running.ts";
 import type { Space } from "../system/space.ts";
 import { connect } from "./client.ts";
@@ -49,12 +50,16 @@ interface Status {
   readonly queues: Each<JobCounts> | null;
   /** Processes that are connected to each queue. */
   readonly workers: Each<number> | null;
+  /** Removals of devices whose every attempt has failed; null when the queue cannot be asked. */
+  readonly failedRemovals: number | null;
   /** Null: no pool was made yet. */
   readonly metadata: {
     readonly driver: string | null;
     readonly snapshots: ReturnType<typeof countSnapshotsByKind>;
     readonly devices: ReturnType<typeof countDevicesByState>;
     readonly pendingUnpacks: number;
+    /** Devices whose snapshots are gone and that are still to be deleted, those that were given up among them. */
+    readonly pendingRemovals: number;
     /** Null: not attached. */
     readonly space: Pick<Space, "usedBytes" | "totalBytes"> | null;
   } | null;
@@ -66,18 +71,23 @@ async function readStatus(config: Config): Promise<Status> {
     stateDir: config.stateDir,
     pool: config.pool,
     running,
-    ...(running === null ? { redis: null, queues: null, workers: null } : await readQueues(config)),
+    ...(running === null ? nothingRuns : await readQueues(config)),
     metadata: existsSync(paths.database(config)) ? await readMetadata(config) : null,
   };
 }
 
-async function readQueues(config: Config): Promise<Pick<Status, "redis" | "queues" | "workers">> {
+type Queues = Pick<Status, "redis" | "queues" | "workers" | "failedRemovals">;
+
+const nothingRuns: Queues = { redis: null, queues: null, workers: null, failedRemovals: null };
+
+async function readQueues(config: Config): Promise<Queues> {
   const url = redisLabel(redisUrl(config));
   try {
     await using client = await connect(config);
-    return { redis: { url, failure: null }, queues: await client.counts(), workers: await client.workers() };
+    const [queues, workers, failed] = await Promise.all([client.counts(), client.workers(), client.failedRemovals()]);
+    return { redis: { url, failure: null }, queues, workers, failedRemovals: failed.length };
   } catch (error) {
-    return { redis: { url, failure: asSnapmillError(error).message }, queues: null, workers: null };
+    return { ...nothingRuns, redis: { url, failure: asSnapmillError(error).message } };
   }
 }
 
@@ -89,6 +99,7 @@ async function readMetadata(config: Config): Promise<Status["metadata"]> {
     snapshots: countSnapshotsByKind(database),
     devices: countDevicesByState(database),
     pendingUnpacks: pendingOutbox(database, "unpack").length,
+    pendingRemovals: pendingRemovals(database).length,
     space: space === undefined ? null : { usedBytes: space.usedBytes, totalBytes: space.totalBytes },
   };
 }
@@ -108,6 +119,7 @@ function fieldsOf(status: Status): (readonly [string, string | undefined])[] {
     ["Pool's jobs", queues === null ? undefined : countsText(queues.pool)],
     ["Unpack jobs", queues === null ? undefined : countsText(queues.unpack)],
     ["Unpacks to do", metadata === null ? undefined : String(metadata.pendingUnpacks)],
+    ["Removals to do", metadata === null ? undefined : removalsText(metadata.pendingRemovals, status.failedRemovals)],
     ["Space", metadata === null ? undefined : spaceText(metadata.space)],
     ["Snapshots", metadata === null ? undefined : namedCounts(metadata.snapshots)],
     ["Devices", metadata === null ? undefined : namedCounts(metadata.devices)],
@@ -116,6 +128,11 @@ function fieldsOf(status: Status): (readonly [string, string | undefined])[] {
 
 const spaceText = (space: Pick<Space, "usedBytes" | "totalBytes"> | null): string =>
   space === null ? "known while 'snapmill up' runs" : formatShare(space.usedBytes, space.totalBytes);
+
+function removalsText(pending: number, failed: number | null): string {
+  if (failed === null || failed === 0) return String(pending);
+  return `${pending}, ${failed} of them given up: 'snapmill doctor' says why, 'snapmill cleanup' tries again`;
+}
 
 const countsText = (counts: JobCounts): string => namedCounts({ ...counts });
 

@@ -1,0 +1,37 @@
+// Room: cli. Owns `snapmill cleanup`.
+import type { Command } from "commander";
+import { pendingRemovals } from "../metadata/removals.ts";
+import { withClient } from "./client.ts";
+import { plural } from "./format.ts";
+import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
+import { printJson, printLines } from "./output.ts";
+import { readStore } from "./store.ts";
+
+export function addCleanup(program: Command): void {
+  program
+    .command("cleanup")
+    .description(
+      "remove now what removals and dead unpacks have left; has the removals of devices that were given up tried again",
+    )
+    .summary("remove now what could not be removed before")
+    .addOption(jsonOption("one JSON object"))
+    .addHelpText("after", examples(["cleanup", "after what was in use has been unmounted"]))
+    .action(async (options: JsonOption, command: Command) => {
+      const config = configOf(command);
+      const removed = await withClient(config, (client) => client.call("cleanup", {}));
+      const left = readStore(config, pendingRemovals).map(({ device }) => device);
+      if (options.json) await printJson({ ...removed, pendingRemovals: left.length });
+      else
+        await printLines([sentence(removed), ...left.slice(0, shownDevices).map(leftSentence), ...more(left.length)]);
+    });
+}
+
+const shownDevices = 20;
+
+const sentence = ({ removedDevices, removedSnapshots }: Readonly<Record<string, number>>): string =>
+  `removed ${plural(removedDevices ?? 0, "device")} and ${plural(removedSnapshots ?? 0, "snapshot")}`;
+
+const leftSentence = (device: string): string => `${device} is still to be removed, which goes on being tried`;
+
+const more = (count: number): string[] =>
+  count > shownDevices ? [`${plural(count - shownDevices, "more device")} as well`] : [];
