@@ -6,7 +6,10 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 
 const root = join(import.meta.dir, "..");
-const files = (pattern: string): string[] => [...new Bun.Glob(pattern).scanSync(root)].sort();
+/** What a program wrote is another program's to judge: `npm run check` compares it with what it was written from. */
+const isGenerated = (path: string): boolean => path.includes("/generated/");
+const files = (pattern: string): string[] =>
+  [...new Bun.Glob(pattern).scanSync(root)].filter((path) => !isGenerated(path)).sort();
 const read = (path: string): Promise<string> => Bun.file(join(root, path)).text();
 const sources = [...files("src/**/*.ts"), ...files("workers/**/*.ts")];
 const everything = [...sources, ...files("test/**/*.ts"), ...files("scripts/**/*.ts"), ...files("bench/**/*.ts")];

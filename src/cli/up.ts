@@ -14,6 +14,7 @@ export function addUp(program: Command): void {
     .option("--size <size>", "of a new pool, an upper bound (SNAPMILL_POOL_SIZE; default 20GiB)", parseSizeText)
     .option("--unpack-workers <n>", "images at the same time (SNAPMILL_UNPACK_WORKERS; default 2)", wholeNumber(1, 64))
     .option("--http-address <host:port>", "of the dashboard (SNAPMILL_HTTP_ADDRESS; default 127.0.0.1:7070)")
+    .option("--grpc-address <path>", grpcAddressHelp)
     .addHelpText("after", whatRuns)
     .addHelpText(
       "after",
@@ -29,6 +30,7 @@ export function addUp(program: Command): void {
         SNAPMILL_POOL_SIZE: options.size,
         SNAPMILL_UNPACK_WORKERS: options.unpackWorkers?.toString(),
         SNAPMILL_HTTP_ADDRESS: options.httpAddress,
+        SNAPMILL_GRPC_ADDRESS: options.grpcAddress,
       });
       // Loaded only here: the dashboard alone takes longer to load than most commands to run.
       const { readyLine, runUp } = await import("../supervisor/up.ts");
@@ -37,6 +39,9 @@ export function addUp(program: Command): void {
       await runUp(config, { signal, onReady: (ready) => void write(`${readyLine(ready)}\n`).catch(() => undefined) });
     });
 }
+
+const grpcAddressHelp =
+  'socket for containerd, "" for none (SNAPMILL_GRPC_ADDRESS; default containerd.sock in the state directory)';
 
 const whatRuns = `
 With REDIS_URL set, that Redis is used instead of a private one. A worker that dies is started again; when 'up' dies, all
@@ -47,6 +52,7 @@ interface UpOptions {
   readonly size?: string;
   readonly unpackWorkers?: number;
   readonly httpAddress?: string;
+  readonly grpcAddress?: string;
 }
 
 function parseDriver(text: string): string {

@@ -10,12 +10,14 @@ import type { PieceStates } from "./pieces.ts";
 export async function currentHealth(config: Config, states: PieceStates): Promise<Health> {
   const [redis, disk] = await Promise.all([redisFailure(config), diskSpace(config)]);
   const pool = states.pool.kind;
+  const grpc = states.grpc?.kind ?? "off";
   const readyUnpackers = states.unpackers.filter(isReady).length;
   return {
-    ok: redis === null && pool === "ready" && readyUnpackers > 0,
+    ok: redis === null && pool === "ready" && readyUnpackers > 0 && (grpc === "ready" || grpc === "off"),
     redis: redis ?? "ok",
     poolWorker: pool,
     unpackWorkers: { ready: readyUnpackers, wanted: states.unpackers.length },
+    grpcServer: grpc,
     stateDirectory: disk,
   };
 }

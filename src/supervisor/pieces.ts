@@ -9,13 +9,14 @@ import type { Lock } from "../system/locks.ts";
 import { Keeper, type KeeperState } from "./keeper.ts";
 import { redisPlan } from "./redis.ts";
 import { claim } from "./running.ts";
-import { poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
+import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
 
-/** How each piece is; `redis` is undefined where it is not ours (REDIS_URL). */
+/** How each piece is; `redis` is undefined where it is not ours (REDIS_URL), `grpc` where containerd is not served. */
 export interface PieceStates {
   readonly redis: KeeperState | undefined;
   readonly pool: KeeperState;
   readonly unpackers: readonly KeeperState[];
+  readonly grpc: KeeperState | undefined;
 }
 
 /** Disposing of it takes everything down again: whoever uses a piece goes before that piece. */
@@ -23,17 +24,19 @@ export class Pieces implements AsyncDisposable {
   readonly #redis: Keeper | undefined;
   readonly #pool: Keeper;
   readonly #unpackers: readonly Keeper[];
+  readonly #grpc: Keeper | undefined;
 
   constructor(config: Config, log: Logger) {
     this.#redis = config.redisUrl === undefined ? new Keeper(redisPlan(config), log) : undefined;
     this.#pool = new Keeper(poolWorkerPlan(config), log);
     const serials = Array.from({ length: config.unpackWorkers }, (_, index) => index + 1);
     this.#unpackers = serials.map((serial) => new Keeper(unpackWorkerPlan(config, serial), log));
+    this.#grpc = config.grpcAddress === undefined ? undefined : new Keeper(grpcWorkerPlan(config), log);
   }
 
   get states(): PieceStates {
     const unpackers = this.#unpackers.map((keeper) => keeper.state);
-    return { redis: this.#redis?.state, pool: this.#pool.state, unpackers };
+    return { redis: this.#redis?.state, pool: this.#pool.state, unpackers, grpc: this.#grpc?.state };
   }
 
   /** Rejects as soon as a piece cannot go on; never resolves. */
@@ -45,18 +48,23 @@ export class Pieces implements AsyncDisposable {
   async start(): Promise<void> {
     await this.#redis?.start();
     await this.#pool.start();
-    await Promise.all(this.#unpackers.map((keeper) => keeper.start()));
+    await Promise.all(this.#users.map((keeper) => keeper.start()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#unpackers.map((keeper) => keeper.stop()));
+    await Promise.all(this.#users.map((keeper) => keeper.stop()));
     await this.#pool.stop();
     await this.#redis?.stop();
   }
 
+  /** Whoever uses the pool's worker: up after it, down before it. */
+  get #users(): readonly Keeper[] {
+    return this.#grpc === undefined ? this.#unpackers : [this.#grpc, ...this.#unpackers];
+  }
+
   get #all(): readonly Keeper[] {
     const redis = this.#redis === undefined ? [] : [this.#redis];
-    return [...redis, this.#pool, ...this.#unpackers];
+    return [...redis, this.#pool, ...this.#users];
   }
 }
 
@@ -84,7 +92,7 @@ export async function withPieces<T>(
   }
   // People asked for an image, not for a log: only what goes wrong is told.
   const level = config.logLevel === "info" ? "warn" : config.logLevel;
-  const quiet = { ...config, logLevel: level };
+  const quiet = { ...config, logLevel: level, grpcAddress: undefined };
   await using pieces = new Pieces(quiet, createLogger({ name: "pieces", level }));
   await Promise.race([pieces.start(), untilAborted(signal)]);
   return await Promise.race([action("ours"), pieces.failed]);

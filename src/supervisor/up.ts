@@ -1,6 +1,7 @@
 // Room: supervisor. Owns `up`: everything of a snapmill on one machine, from the first lock to the last child's end.
 import { mkdirSync } from "node:fs";
 import { Dashboard } from "../api/dashboard/dashboard.ts";
+import { checkAddress } from "../api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "../api/http/server.ts";
 import { readOrMakeToken } from "../api/http/token.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
@@ -19,6 +20,8 @@ export interface UpReady {
   readonly user: string;
   readonly token: string;
   readonly tokenPath: string;
+  /** The socket for containerd; undefined: there is none. */
+  readonly grpcAddress: string | undefined;
 }
 
 export interface UpOptions {
@@ -29,10 +32,12 @@ export interface UpOptions {
 
 /**
  * Runs a snapmill for the configured state directory until `signal` is aborted; then takes it down and returns. Throws
- * failed_precondition when another one runs already or the HTTP address is taken, and what a piece refused to work for.
+ * failed_precondition when another one runs already or an address is taken, and what a piece refused to work for.
  */
 export async function runUp(config: Config, { signal, onReady }: UpOptions): Promise<void> {
   const log = createLogger({ name: "up", level: config.logLevel });
+  const { grpcAddress } = config;
+  if (grpcAddress !== undefined) checkAddress(grpcAddress);
   mkdirSync(config.stateDir, { recursive: true });
   using _lock = await becomeTheOne(config);
   using _impatience = obeyASecondSignal(signal);
@@ -50,7 +55,8 @@ export async function runUp(config: Config, { signal, onReady }: UpOptions): Pro
   try {
     await Promise.race([pieces.start(), ended]);
     await using _dashboard = await showDashboard(config, http);
-    onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath: paths.httpToken(config) });
+    const tokenPath = paths.httpToken(config);
+    onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddress });
     await Promise.race([pieces.failed, ended]);
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -58,8 +64,9 @@ export async function runUp(config: Config, { signal, onReady }: UpOptions): Pro
 }
 
 /** One line for people and for programs that wait for the word `ready`. */
-export const readyLine = ({ dashboardUrl, user, token, tokenPath }: UpReady): string =>
-  `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, token ${token}, kept in ${tokenPath})`;
+export const readyLine = ({ dashboardUrl, user, token, tokenPath, grpcAddress }: UpReady): string =>
+  `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, token ${token}, kept in ${tokenPath})` +
+  (grpcAddress === undefined ? "" : `; containerd: ${grpcAddress}`);
 
 async function becomeTheOne(config: Config): Promise<Lock> {
   const claimed = await claim(config, "up");

@@ -15,6 +15,7 @@ export const workerSettings = (config: Config): Overrides => ({
   SNAPMILL_FS_TYPE: config.fsType,
   SNAPMILL_LOG_LEVEL: config.logLevel,
   SNAPMILL_FAULT: config.fault,
+  SNAPMILL_GRPC_ADDRESS: config.grpcAddress ?? "",
   REDIS_URL: redisUrl(config),
 });
 
@@ -40,5 +41,13 @@ export const unpackWorkerPlan = (config: Config, serial: number): ChildPlan => (
   ...workerPlan(config, "unpack.ts"),
   name: `unpack worker ${serial}`,
   graceMs: 15_000,
+  readyWithinMs: 60_000,
+});
+
+/** Serves containerd at the configured address. */
+export const grpcWorkerPlan = (config: Config): ChildPlan => ({
+  ...workerPlan(config, "grpc.ts"),
+  name: "the gRPC server",
+  graceMs: 10_000,
   readyWithinMs: 60_000,
 });

@@ -18,6 +18,7 @@ const well: Health = {
   redis: "ok",
   poolWorker: "ready",
   unpackWorkers: { ready: 2, wanted: 2 },
+  grpcServer: "ready",
   stateDirectory: { freeBytes: 1, totalBytes: 2 },
 };
 let health: Health = well;

@@ -23,6 +23,8 @@ test(
     const { status, body } = await healthOf(urlIn(readyLine));
     expect(status).toBe(200);
     expect(body).toMatchObject({ ok: true, redis: "ok", poolWorker: "ready", unpackWorkers: { ready: 1, wanted: 1 } });
+    expect(body).toMatchObject({ grpcServer: "ready" });
+    expect(statSync(place.config.grpcAddress ?? "").mode & 0o777).toBe(0o600);
     const token = readFileSync(paths.httpToken(place.config), "utf8").trim();
     expect(statSync(paths.httpToken(place.config)).mode & 0o777).toBe(0o600);
     expect(readyLine).toContain(token);
@@ -42,6 +44,7 @@ test(
     expect(await up.end("SIGTERM")).toBe(0);
     expect(place.residue()).toEqual([]);
     expect(existsSync(paths.redisSocket(place.config))).toBe(false);
+    expect(existsSync(place.config.grpcAddress ?? "")).toBe(false);
     expect(await findRunning(place.config)).toBeUndefined();
   },
   timeoutMs,
@@ -72,7 +75,7 @@ test(
     using place = new Place();
     const up = place.up();
     const url = urlIn(await up.ready());
-    for (const piece of ["workers/unpack.ts", "workers/pool.ts", "redis-server"]) {
+    for (const piece of ["workers/grpc.ts", "workers/unpack.ts", "workers/pool.ts", "redis-server"]) {
       const [pid = 0, ...others] = place.pidsOf(piece);
       expect(others).toEqual([]);
       process.kill(pid, "SIGKILL");
@@ -107,12 +110,25 @@ test(
 test(
   "a state directory may have a long path",
   async () => {
-    using place = new Place({}, `${"a-long-name-of-a-directory/".repeat(8)}state with a space`);
+    const nested = `${"a-long-name-of-a-directory/".repeat(8)}state with a space`;
+    using place = new Place({ SNAPMILL_GRPC_ADDRESS: "" }, nested);
     expect(place.config.stateDir.length).toBeGreaterThan(200);
     const up = place.up();
     expect((await healthOf(urlIn(await up.ready()))).status).toBe(200);
     expect(await up.end("SIGTERM")).toBe(0);
     expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "a state directory that is too long for containerd's socket is an error before anything is started",
+  async () => {
+    using place = new Place({}, "a-long-name-of-a-directory/".repeat(5));
+    const up = place.up();
+    expect(await up.ended()).toBe(1);
+    expect(await up.stderr).toContain("give a shorter one with --grpc-address");
+    expect(existsSync(paths.redisDir(place.config))).toBe(false);
   },
   timeoutMs,
 );

@@ -8,6 +8,8 @@ export interface Health {
   readonly redis: string;
   readonly poolWorker: "starting" | "ready" | "waiting" | "stopped";
   readonly unpackWorkers: { readonly ready: number; readonly wanted: number };
+  /** What serves containerd; off: nobody does. */
+  readonly grpcServer: Health["poolWorker"] | "off";
   /** The file system that the state directory is on. */
   readonly stateDirectory: { readonly freeBytes: number; readonly totalBytes: number };
 }

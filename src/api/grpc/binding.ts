@@ -1,0 +1,138 @@
+// Room: api. Owns how the calls are bound to grpc-js: encoded, answered, failed, and given up.
+import { once } from "node:events";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import {
+  create,
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import type {
+  MethodDefinition,
+  ServerUnaryCall,
+  ServerWritableStream,
+  ServiceDefinition,
+  sendUnaryData,
+  UntypedHandleCall,
+  UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import type { Callers } from "./callers.ts";
+import type { Caller, Calls } from "./context.ts";
+import { Snapshots } from "./generated/snapshots_pb.js";
+import { asCallFailure, type Status, statusOf } from "./status.ts";
+
+/** What stands around every call: who waits for it, and who hears of our own mistakes. */
+export interface Surroundings {
+  readonly callers: Callers;
+  readonly log: Logger;
+}
+
+/** A method as grpc-js wants it. */
+interface Bound {
+  readonly definition: MethodDefinition<unknown, unknown>;
+  readonly handler: UntypedHandleCall;
+}
+
+export interface BoundService {
+  readonly definition: ServiceDefinition;
+  readonly implementation: UntypedServiceImplementation;
+}
+
+export function bindCalls(calls: Calls, around: Surroundings): BoundService {
+  const { method } = Snapshots;
+  const bound: { readonly [Name in keyof Calls]: Bound } = {
+    prepare: unary(method.prepare, calls.prepare, around),
+    view: unary(method.view, calls.view, around),
+    mounts: unary(method.mounts, calls.mounts, around),
+    commit: unary(method.commit, calls.commit, around),
+    remove: unary(method.remove, calls.remove, around),
+    stat: unary(method.stat, calls.stat, around),
+    update: unary(method.update, calls.update, around),
+    list: streaming(method.list, calls.list, around),
+    usage: unary(method.usage, calls.usage, around),
+    cleanup: unary(method.cleanup, calls.cleanup, around),
+  };
+  const entries = Object.entries(bound);
+  return {
+    definition: Object.fromEntries(entries.map(([name, { definition }]) => [name, definition])),
+    implementation: Object.fromEntries(entries.map(([name, { handler }]) => [name, handler])),
+  };
+}
+
+function unary<Input extends DescMessage, Output extends DescMessage>(
+  method: DescMethodUnary<Input, Output>,
+  answer: (
+    request: MessageShape<Input>,
+    caller: Caller,
+  ) => MessageInitShape<Output> | Promise<MessageInitShape<Output>>,
+  { callers, log }: Surroundings,
+): Bound {
+  async function run(
+    call: ServerUnaryCall<MessageShape<Input>, MessageShape<Output>>,
+    callback: sendUnaryData<MessageShape<Output>>,
+  ): Promise<void> {
+    using caller = callers.welcome(call);
+    try {
+      callback(null, create(method.output, await answer(call.request, caller)));
+    } catch (error) {
+      callback(failed(method.name, error, log));
+    }
+  }
+  const handler = (
+    call: ServerUnaryCall<MessageShape<Input>, MessageShape<Output>>,
+    callback: sendUnaryData<MessageShape<Output>>,
+  ): void => void run(call, callback);
+  return { definition: definitionOf(method), handler };
+}
+
+function streaming<Input extends DescMessage, Output extends DescMessage>(
+  method: DescMethodServerStreaming<Input, Output>,
+  answer: (request: MessageShape<Input>, caller: Caller) => Iterable<MessageInitShape<Output>>,
+  { callers, log }: Surroundings,
+): Bound {
+  async function run(call: ServerWritableStream<MessageShape<Input>, MessageShape<Output>>): Promise<void> {
+    using caller = callers.welcome(call);
+    try {
+      for (const message of answer(call.request, caller)) {
+        const hasRoom = call.write(create(method.output, message));
+        // Others want answers in between; and a client that reads slowly is waited for, not buffered for.
+        await (hasRoom ? nextTurn() : drained(call, caller));
+        caller.signal.throwIfAborted();
+      }
+      call.end();
+    } catch (error) {
+      call.emit("error", failed(method.name, error, log));
+    }
+  }
+  const handler = (call: ServerWritableStream<MessageShape<Input>, MessageShape<Output>>): void => void run(call);
+  return { definition: definitionOf(method), handler };
+}
+
+/** Rejects when the caller goes first. */
+const drained = (call: ServerWritableStream<unknown, unknown>, { signal }: Caller): Promise<unknown> =>
+  once(call, "drain", { signal });
+
+function failed(method: string, error: unknown, log: Logger): Status {
+  const failure = asCallFailure(error);
+  if (failure.code === "internal") log.error({ err: error, call: method }, failure.message);
+  return statusOf(failure);
+}
+
+const definitionOf = (method: DescMethodUnary | DescMethodServerStreaming): MethodDefinition<unknown, unknown> => ({
+  path: `/${method.parent.typeName}/${method.name}`,
+  originalName: method.localName,
+  requestStream: false,
+  responseStream: method.methodKind === "server_streaming",
+  requestSerialize: encoderOf(method.input),
+  requestDeserialize: (bytes) => fromBinary(method.input, bytes),
+  responseSerialize: encoderOf(method.output),
+  responseDeserialize: (bytes) => fromBinary(method.output, bytes),
+});
+
+const encoderOf = (schema: DescMessage) => (message: unknown) =>
+  Buffer.from(toBinary(schema, message as MessageShape<typeof schema>));

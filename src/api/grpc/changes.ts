@@ -1,0 +1,39 @@
+// Room: api. Owns the way of a change from a call to the pool's worker and back.
+import { asSnapmillError } from "../../domain/errors.ts";
+import type { PoolName } from "../../domain/identifiers.ts";
+import { type Arguments, JobClient } from "../../jobs/client.ts";
+import type { PoolJobName, Result } from "../../jobs/contract.ts";
+import type { Caller } from "./context.ts";
+
+/** A commit may have gigabytes to flush, a first snapshot a large file system to make: who waits less long says so. */
+const patienceMs = 10 * 60_000;
+
+export class Changes implements AsyncDisposable {
+  readonly #place: { readonly redisUrl: string; readonly pool: PoolName };
+  #client: Promise<JobClient> | undefined;
+
+  constructor(place: { readonly redisUrl: string; readonly pool: PoolName }) {
+    this.#place = place;
+  }
+
+  /** Has the pool's worker do it, under an operation ID of its own. Throws what `JobClient.call` throws. */
+  async change<Name extends PoolJobName>(name: Name, given: Arguments<Name>, caller: Caller): Promise<Result<Name>> {
+    const client = await this.#connected();
+    return await client.call(name, given, { deadlineMs: patienceMs, signal: caller.signal });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#client?.catch(() => undefined))?.[Symbol.asyncDispose]();
+  }
+
+  /** One client for all calls; a Redis that is away is asked again at the next call. */
+  async #connected(): Promise<JobClient> {
+    this.#client ??= JobClient.connect(this.#place);
+    try {
+      return await this.#client;
+    } catch (error) {
+      this.#client = undefined;
+      throw asSnapmillError(error);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+// Room: api. Owns what every call is given, and the shape of a call.
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { DeviceName, Scope } from "../../domain/identifiers.ts";
+import type { Arguments } from "../../jobs/client.ts";
+import type { PoolJobName, Result } from "../../jobs/contract.ts";
+import type { Database } from "../../metadata/database.ts";
+import type { Snapshots } from "./generated/snapshots_pb.js";
+
+/** What the calls work on. */
+export interface Context {
+  /** The key space that all calls act in. */
+  readonly scope: Scope;
+  /** The pool's database, for reading, as it is now: to be asked for again after every wait. Throws unavailable. */
+  readonly database: () => Database;
+  /** Has the pool's worker change something. */
+  readonly change: <Name extends PoolJobName>(
+    name: Name,
+    given: Arguments<Name>,
+    caller: Caller,
+  ) => Promise<Result<Name>>;
+  /** Where an active device is found. */
+  readonly devicePath: (deviceName: DeviceName) => string;
+  /** Bytes that a device maps, shared ones included. */
+  readonly usedBytes: (deviceName: DeviceName) => Promise<number>;
+}
+
+/** Who waits for the answer. */
+export interface Caller {
+  /** Aborts when nobody waits any more: cancelled, past its deadline, disconnected. */
+  readonly signal: AbortSignal;
+}
+
+type Methods = (typeof Snapshots)["method"];
+
+type Call<Method> = Method extends {
+  methodKind: "unary";
+  input: infer Input extends DescMessage;
+  output: infer Output extends DescMessage;
+}
+  ? (request: MessageShape<Input>, caller: Caller) => MessageInitShape<Output> | Promise<MessageInitShape<Output>>
+  : Method extends {
+        methodKind: "server_streaming";
+        input: infer Input extends DescMessage;
+        output: infer Output extends DescMessage;
+      }
+    ? (request: MessageShape<Input>, caller: Caller) => Iterable<MessageInitShape<Output>>
+    : never;
+
+/** The service: a call for every method that the protocol names. What they throw are SnapmillErrors. */
+export type Calls = { readonly [Name in keyof Methods]: Call<Methods[Name]> };
+
+/** On the wire, no parent is an empty one. */
+export const parentOf = (text: string): string | undefined => (text === "" ? undefined : text);

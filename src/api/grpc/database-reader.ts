@@ -1,0 +1,38 @@
+// Room: api. Owns the service's view of the pool's database: opened once, and again when another file took its place.
+import { type Stats, statSync } from "node:fs";
+import { asSnapmillError, unavailable } from "../../domain/errors.ts";
+import { type Database, openDatabase } from "../../metadata/database.ts";
+
+export class DatabaseReader implements Disposable {
+  readonly #path: string;
+  #opened: { readonly database: Database; readonly file: Stats } | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** The database as it is now. One that is not there, or cannot be read, says nothing of any snapshot: unavailable. */
+  current(): Database {
+    const file = statSync(this.#path, { throwIfNoEntry: false });
+    if (this.#opened !== undefined && isSame(this.#opened.file, file)) return this.#opened.database;
+    this[Symbol.dispose]();
+    if (file === undefined) throw unavailable(`there is no pool yet (${this.#path} does not exist): try again`);
+    this.#opened = { database: this.#open(), file };
+    return this.#opened.database;
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened?.database.close();
+    this.#opened = undefined;
+  }
+
+  #open(): Database {
+    try {
+      return openDatabase(this.#path, { mode: "readonly" });
+    } catch (error) {
+      throw unavailable(`the pool's database cannot be read: ${asSnapmillError(error).message}`, error);
+    }
+  }
+}
+
+const isSame = (opened: Stats, now: Stats | undefined): boolean => opened.ino === now?.ino && opened.dev === now.dev;

@@ -1,0 +1,46 @@
+// Room: api. Owns the gRPC server: a UNIX socket with the snapshots service on it.
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import { failedPrecondition } from "../../domain/errors.ts";
+import { bindCalls } from "./binding.ts";
+import { Callers } from "./callers.ts";
+import { callsOn } from "./calls.ts";
+import type { Context } from "./context.ts";
+
+export interface GrpcOptions {
+  /** Path of the socket, which must not exist yet. It is made with the process's umask. */
+  readonly address: string;
+  readonly context: Context;
+  readonly log: Logger;
+}
+
+/** How long calls that are under way may take to be answered when the server is stopped, and to be sent away. */
+const stopGraceMs = 3_000;
+const sendAwayMs = 1_000;
+
+/** Serves until disposed of. Throws failed_precondition for an address that cannot be listened at. */
+export async function serveSnapshots({ address, context, log }: GrpcOptions): Promise<AsyncDisposable> {
+  const callers = new Callers();
+  const server = new Server();
+  const { definition, implementation } = bindCalls(callsOn(context), { callers, log });
+  server.addService(definition, implementation);
+  await listen(server, address);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      await Promise.race([ended, Bun.sleep(stopGraceMs)]);
+      callers.sendAway();
+      await Promise.race([ended, Bun.sleep(sendAwayMs)]);
+      server.forceShutdown();
+    },
+  };
+}
+
+function listen(server: Server, address: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.bindAsync(`unix:${address}`, ServerCredentials.createInsecure(), (error) => {
+    if (error === null) resolve();
+    else reject(failedPrecondition(`containerd cannot be served at ${address}: ${error.message}`, error));
+  });
+  return promise;
+}

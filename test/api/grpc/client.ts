@@ -1,0 +1,115 @@
+// Room: test. Owns a client of the snapshots service, as a program in JavaScript would have one.
+import {
+  create,
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { type CallOptions, Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type Info, Snapshots } from "../../../src/api/grpc/generated/snapshots_pb.js";
+
+type Methods = (typeof Snapshots)["method"];
+type UnaryName = Exclude<keyof Methods, "list">;
+type Request<Name extends keyof Methods> = MessageInitShape<Methods[Name]["input"]>;
+type Response<Name extends keyof Methods> = MessageShape<Methods[Name]["output"]>;
+
+const unaryMethods: {
+  readonly [Name in UnaryName]: DescMethodUnary<Methods[Name]["input"], Methods[Name]["output"]>;
+} = Snapshots.method;
+
+/** Of a call: how long it may take, and how it is given up. */
+export interface Patience {
+  readonly deadlineMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export class SnapshotsClient implements Disposable {
+  readonly #client: Client;
+
+  constructor(address: string) {
+    // A channel of its own for each client, which tries again quickly: grpc-js shares channels, with their back-off.
+    this.#client = new Client(`unix:${address}`, credentials.createInsecure(), {
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.initial_reconnect_backoff_ms": 50,
+      "grpc.max_reconnect_backoff_ms": 200,
+    });
+  }
+
+  /** Makes one call; rejects with grpc-js' error. */
+  call<Name extends UnaryName>(name: Name, request: Request<Name>, patience: Patience = {}): Promise<Response<Name>> {
+    return this.#unary(unaryMethods[name], request, patience);
+  }
+
+  #unary<In extends DescMessage, Out extends DescMessage>(
+    method: DescMethodUnary<In, Out>,
+    request: MessageInitShape<In>,
+    { deadlineMs, signal }: Patience,
+  ): Promise<MessageShape<Out>> {
+    const { promise, resolve, reject } = Promise.withResolvers<MessageShape<Out>>();
+    const call = this.#client.makeUnaryRequest(
+      pathOf(method),
+      (message: MessageShape<In>) => Buffer.from(toBinary(method.input, message)),
+      (bytes) => fromBinary(method.output, bytes),
+      create(method.input, request),
+      new Metadata(),
+      optionsOf(deadlineMs),
+      (error, response) => (error === null ? resolve(response as MessageShape<Out>) : reject(error)),
+    );
+    signal?.addEventListener("abort", () => call.cancel(), { once: true });
+    return promise;
+  }
+
+  /** The blocks of a list, as they come. Stopping early cancels the call. */
+  async *blocks(filters: readonly string[] = [], { deadlineMs }: Patience = {}): AsyncGenerator<Info[]> {
+    const { list } = Snapshots.method;
+    const call = this.#client.makeServerStreamRequest(
+      pathOf(list),
+      (message: MessageShape<typeof list.input>) => Buffer.from(toBinary(list.input, message)),
+      (bytes) => fromBinary(list.output, bytes),
+      create(list.input, { filters: [...filters] }),
+      new Metadata(),
+      optionsOf(deadlineMs),
+    );
+    try {
+      for await (const { info } of call as AsyncIterable<Response<"list">>) yield info;
+    } finally {
+      call.cancel();
+    }
+  }
+
+  async list(...filters: readonly string[]): Promise<Info[]> {
+    const all: Info[] = [];
+    for await (const block of this.blocks(filters)) all.push(...block);
+    return all;
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+}
+
+const pathOf = (method: DescMethodUnary | DescMethodServerStreaming): string =>
+  `/${method.parent.typeName}/${method.name}`;
+
+const optionsOf = (deadlineMs: number | undefined): CallOptions =>
+  deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+
+/** How a call failed: the name of its code, and the sentence. */
+export interface Failure {
+  readonly code: string;
+  readonly details: string;
+}
+
+export async function failureOf(call: Promise<unknown>): Promise<Failure> {
+  try {
+    await call;
+  } catch (error) {
+    const { code, details } = error as ServiceError;
+    return { code: status[code] ?? String(error), details };
+  }
+  throw new Error("the call did not fail");
+}

@@ -1,0 +1,54 @@
+// Room: workers. Owns the process that serves containerd: its socket, and what its calls work on.
+import { checkAddress } from "../src/api/grpc/address.ts";
+import { Changes } from "../src/api/grpc/changes.ts";
+import type { Context } from "../src/api/grpc/context.ts";
+import { DatabaseReader } from "../src/api/grpc/database-reader.ts";
+import { serveSnapshots } from "../src/api/grpc/server.ts";
+import { paths, readConfig, redisUrl } from "../src/config.ts";
+import { asSnapmillError, invalidArgument, isRetryable } from "../src/domain/errors.ts";
+import { containerdScope } from "../src/domain/identifiers.ts";
+import { chooseDriver, devicePathOf, usedBytesOf } from "../src/drivers/open.ts";
+import { createLogger } from "../src/logger.ts";
+import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
+import { claimSocketPath } from "../src/system/socket-path.ts";
+
+/** Of the socket: its owner's alone, from the moment it exists. */
+const onlyOwner = 0o177;
+
+const config = readConfig();
+const log = createLogger({ name: "grpc", level: config.logLevel });
+
+function contextOf(reader: DatabaseReader, changes: Changes): Context {
+  const driver = chooseDriver(config.driver);
+  return {
+    scope: containerdScope,
+    database: () => reader.current(),
+    change: (name, given, caller) => changes.change(name, given, caller),
+    devicePath: (deviceName) => devicePathOf(driver, paths.devices(config), deviceName),
+    usedBytes: (deviceName) => usedBytesOf(driver, paths.poolDir(config), deviceName),
+  };
+}
+
+async function work(stopped: Promise<string>): Promise<void> {
+  if (config.grpcAddress === undefined) throw invalidArgument("there is no address to serve containerd at");
+  using path = await claimSocketPath(checkAddress(config.grpcAddress));
+  process.umask(onlyOwner);
+  using reader = new DatabaseReader(paths.database(config));
+  await using changes = new Changes({ redisUrl: redisUrl(config), pool: config.pool });
+  await using _server = await serveSnapshots({ address: path.path, context: contextOf(reader, changes), log });
+  announceReady();
+  log.info({ signal: await stopped }, "stopping: the calls that are under way are answered first");
+}
+
+const { promise: stopped, resolve: stop } = Promise.withResolvers<string>();
+process.once("SIGTERM", () => stop("SIGTERM"));
+process.once("SIGINT", () => stop("SIGINT"));
+try {
+  await work(stopped);
+  process.exit(0);
+} catch (error) {
+  const failure = asSnapmillError(error);
+  log.fatal({ err: failure, code: failure.code }, failure.message);
+  if (!isRetryable(failure.code) && failure.code !== "internal") announceRefusal(failure);
+  process.exit(1);
+}
