@@ -88,10 +88,11 @@ async function makeImmutable(
  * copy of this moment, and the device itself goes once nobody uses it.
  */
 async function copyInUse(context: Context, device: DeviceRecord): Promise<DeviceRecord> {
-  const { database, driver } = context;
+  const { database, driver, reach } = context;
   const { fsType, sizeBytes } = device;
   const copy = transact(database, () => insertDevice(database, { fsType, sizeBytes, operationId: undefined }));
   try {
+    reach("commit.copying");
     await driver.snapshot(device, copy);
     return copy;
   } catch (error) {

@@ -103,7 +103,10 @@ async function makeDevice(
     await driver.snapshot(from, device);
     reach("prepare.created");
     await driver.activate(device);
-    if (sizeBytes > from.sizeBytes) await growFileSystem(driver.devicePath(device.deviceName), fsType);
+    if (sizeBytes > from.sizeBytes) {
+      await growFileSystem(driver.devicePath(device.deviceName), fsType);
+      reach("prepare.grown");
+    }
     reach("prepare.activated");
   } catch (error) {
     const gone = await takeBack(context, device);

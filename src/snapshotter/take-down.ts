@@ -22,10 +22,12 @@ export async function deactivateUnlessBusy({ driver }: Context, device: DeviceRe
 }
 
 /** Removes what there is of a half-made device. False: something of it may be left, and it must not be forgotten. */
-export async function takeBack({ driver }: Context, device: DeviceRecord): Promise<boolean> {
+export async function takeBack({ driver, reach }: Context, device: DeviceRecord): Promise<boolean> {
   try {
     await driver.deactivate(device);
+    reach("take-back.deactivated");
     await driver.delete(device);
+    reach("take-back.deleted");
     return true;
   } catch {
     // The failure that led here is the one to report; this one is met again by the job that the rest is left to.
@@ -94,7 +96,8 @@ export async function removeDevices(context: Context, devices: readonly DeviceRe
 }
 
 async function removeOne(context: Context, device: DeviceRecord): Promise<string | undefined> {
-  const { database, driver } = context;
+  const { database, driver, reach } = context;
+  reach("clear.intended");
   try {
     if (!(await deactivateUnlessBusy(context, device))) {
       // So nothing of it has changed: its snapshots, if it has any left, go on as they are.
@@ -104,7 +107,9 @@ async function removeOne(context: Context, device: DeviceRecord): Promise<string
       });
       return "it is in use";
     }
+    reach("clear.deactivated");
     await driver.delete(device);
+    reach("clear.deleted");
     return undefined;
   } catch (error) {
     transact(database, () => leaveToJob(context, device));

@@ -32,7 +32,8 @@ export async function ensureTemplate(context: Context, request: TemplateRequest)
   return template;
 }
 
-async function format({ driver, fsOptions }: Context, template: DeviceRecord): Promise<void> {
+async function format({ driver, fsOptions, reach }: Context, template: DeviceRecord): Promise<void> {
+  reach("template.intended");
   await driver.create(template);
   await driver.activate(template);
   await makeFileSystem({
@@ -41,6 +42,8 @@ async function format({ driver, fsOptions }: Context, template: DeviceRecord): P
     fresh: true,
     ...(fsOptions !== undefined && { options: fsOptions }),
   });
+  reach("template.formatted");
   await driver.flush(template);
   await driver.deactivate(template);
+  reach("template.rested");
 }

@@ -1,13 +1,21 @@
 // Room: system. Owns the fault points: places where a test can have the process killed, each before or after an effect.
 import { unlinkSync } from "node:fs";
 
-/** Every fault point. Tests take their list from here, so that none is forgotten. */
+/**
+ * Every fault point: `<operation>.<what has just been done>`. Tests take their list from here, so that none is
+ * forgotten. `dm.*` are reached after each call of that verb that has changed something in the kernel.
+ */
 export const faultPoints = [
   "prepare.intended",
   "prepare.created",
+  "prepare.grown",
   "prepare.activated",
+  "template.intended",
+  "template.formatted",
+  "template.rested",
   "commit.intended",
   "commit.flushed",
+  "commit.copying",
   "commit.deactivated",
   "remove.intended",
   "remove.deactivated",
@@ -15,7 +23,24 @@ export const faultPoints = [
   "remove-device.intended",
   "remove-device.deactivated",
   "remove-device.deleted",
+  "take-back.deactivated",
+  "take-back.deleted",
+  "clear.intended",
+  "clear.deactivated",
+  "clear.deleted",
   "settle.committed",
+  "dm.create",
+  "dm.reload",
+  "dm.suspend",
+  "dm.resume",
+  "dm.remove",
+  "dm.message",
+  "pool-create.begun",
+  "pool-create.filed",
+  "pool-create.made",
+  "pool-create.defined",
+  "pool-grow.filed",
+  "pool-grow.swapped",
   "unpack.resolved",
   "unpack.accepted",
   "unpack.locked",
@@ -31,23 +56,49 @@ export const faultPoints = [
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 
-let armed: { readonly point: FaultPoint; readonly marker: string } | undefined;
+/** At its `occurrence`-th time (from 1) in a process. */
+export interface Fault {
+  readonly point: FaultPoint;
+  readonly occurrence: number;
+}
+
+interface ArmedFault extends Fault {
+  readonly marker: string;
+}
+
+let armed: ArmedFault | undefined;
+let timesReached = 0;
+let observer: ((point: FaultPoint) => void) | undefined;
 
 /**
- * Arms one fault, given as `<point>@<marker file>`: the first process that reaches the point and manages to delete the
- * marker kills itself with SIGKILL; whoever comes later goes on. Undefined (production) arms nothing.
+ * Arms one fault, given as `<point>[#<occurrence>]@<marker file>`: the first process that reaches the point so often
+ * and manages to delete the marker kills itself with SIGKILL; whoever comes later goes on. Undefined (production) arms
+ * nothing.
  */
 export function armFault(specification: string | undefined): void {
-  armed = undefined;
-  if (specification === undefined) return;
-  const at = specification.indexOf("@");
-  const point = faultPoints.find((candidate) => candidate === specification.slice(0, at));
+  armed = specification === undefined ? undefined : parseFault(specification);
+  timesReached = 0;
+}
+
+function parseFault(specification: string): ArmedFault {
+  const [, name, occurrence = "1", marker = ""] = /^([^#@]*)(?:#(\d+))?@(.*)$/s.exec(specification) ?? [];
+  const point = faultPoints.find((candidate) => candidate === name);
   if (point === undefined) throw new Error(`unknown fault point in ${JSON.stringify(specification)}`);
-  armed = { point, marker: specification.slice(at + 1) };
+  return { point, occurrence: Number(occurrence), marker };
+}
+
+export const faultText = ({ point, occurrence }: Fault): string => `${point}#${occurrence}`;
+
+/** Tells `tell` of every point that is reached from now on, for tests to learn which ones an operation passes. */
+export function observeFaultPoints(tell: ((point: FaultPoint) => void) | undefined): void {
+  observer = tell;
 }
 
 export function reach(point: FaultPoint): void {
+  observer?.(point);
   if (armed?.point !== point) return;
+  timesReached += 1;
+  if (timesReached < armed.occurrence) return;
   try {
     unlinkSync(armed.marker);
   } catch {

@@ -18,10 +18,14 @@ const mebibyte = 2 ** 20;
 const verbs = ["prepare", "commit", "remove"] as const;
 type Verb = (typeof verbs)[number];
 
+/** Where a snapshot larger than its parent is prepared, and one in use committed: test/faults goes there. */
+const detours: readonly FaultPoint[] = ["prepare.grown", "commit.copying"];
+
 /** Every verb at every point that it passes. */
 const deaths = verbs.flatMap((verb) =>
   faultPoints
     .filter((point) => point.startsWith(`${verb}.`) || point === "settle.committed")
+    .filter((point) => !detours.includes(point))
     .map((point): [Verb, FaultPoint] => [verb, point]),
 );
 

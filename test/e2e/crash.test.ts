@@ -27,7 +27,11 @@ const damaged = await writeImage(join(images.path, "damaged"), [
 
 /** Reached only where something is taken back. */
 const removalPoints: readonly FaultPoint[] = ["remove.intended", "remove.deactivated", "remove.deleted"];
-const unpackPoints = faultPoints.filter((point) => !point.startsWith("remove"));
+/** Not reached by a plain unpack: what grows a file system, or commits what is in use. */
+const otherPoints: readonly FaultPoint[] = ["prepare.grown", "commit.copying"];
+const unpackPoints = faultPoints
+  .filter((point) => /^(prepare|template|commit|settle|unpack|writer)\./.test(point))
+  .filter((point) => !otherPoints.includes(point));
 
 /** The image is unpacked again, is what it should be, and nothing else is left. */
 async function expectVerifiedResult(station: Station): Promise<void> {

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { alreadyExists, failedPrecondition, isSnapmillError } from "../../domain/errors.ts";
 import { syncPath } from "../../system/durable.ts";
 import { isErrno } from "../../system/errno.ts";
+import { reach } from "../../system/faults.ts";
 import { requireFree } from "../../system/space.ts";
 import type { DmControl } from "./control.ts";
 import { type PoolDefinition, poolDeviceName } from "./definition.ts";
@@ -52,9 +53,12 @@ export async function createThinPool(request: CreateRequest): Promise<ThinPool> 
     await requireHostRoom(definition, request.minHostFreeBytes);
     beginning = { definition, formats, madeDirectory };
     await writeBeginning(poolDir, beginning);
+    reach("pool-create.begun");
     await makePool(control, beginning);
+    reach("pool-create.made");
     const pool = await loadThinPool({ control, definition, poolDir, onNotice });
     await writeDefinition(poolDir, definition);
+    reach("pool-create.defined");
     await removeBeginning(poolDir);
     return pool;
   } catch (error) {
@@ -86,6 +90,7 @@ async function makePool(control: DmControl, { definition, formats }: Beginning):
     await makeFile(files.data, storage.dataBytes);
     await makeFile(files.metadata, storage.metadataBytes);
     await syncPath(storage.directory);
+    reach("pool-create.filed");
   }
   await using attached = await attachStorage(storage);
   if (formats) await wipeMetadata(attached.metadata.path);

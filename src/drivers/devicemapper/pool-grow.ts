@@ -3,6 +3,7 @@ import { stat, truncate } from "node:fs/promises";
 import { failedPrecondition, internal, invalidArgument } from "../../domain/errors.ts";
 import { sizeOfBlockDevice } from "../../system/block-devices.ts";
 import { syncPath } from "../../system/durable.ts";
+import { reach } from "../../system/faults.ts";
 import { updateLoopCapacity } from "../../system/loop.ts";
 import { findLoops } from "../../system/loops.ts";
 import { requireFree } from "../../system/space.ts";
@@ -45,8 +46,10 @@ export async function growPool(context: GrowContext, request: GrowRequest): Prom
   const table = await control.table(name);
   if (table?.target !== "thin-pool") throw failedPrecondition(`the device ${name} is no thin-pool`);
   const storage = await growFiles(context, request);
+  reach("pool-grow.filed");
   const grown = await grownDefinition({ ...definition, storage }, table);
   await swapTable(control, name, grown.table);
+  reach("pool-grow.swapped");
   await requireGrown(control, name, grown.table);
   await writeDefinition(poolDir, grown.definition);
   return grown.definition;
