@@ -1,7 +1,7 @@
 // Room: drivers. Owns whose a thin-pool is: its transaction ID, compared and set at every take-over.
 import { failedPrecondition, internal } from "../../domain/errors.ts";
 import type { Ownership } from "../port.ts";
-import { type DmControl, isDmError } from "./control.ts";
+import { type DmControl, DmError } from "./control.ts";
 import { type PoolDefinition, poolDeviceName } from "./definition.ts";
 import { readPoolStatus } from "./pool-health.ts";
 
@@ -28,18 +28,17 @@ export const ownershipOf = (transactionId: number): Ownership => ({
 export function claimRefusal(pool: string, transactionId: number, ours: Ownership): string | undefined {
   if (transactionId === 0) return undefined;
   const theirs = ownershipOf(transactionId);
+  const giveUp = `or give up its content: delete the pool's directory, then 'snapmill pool create ${pool} --force'`;
   if (theirs.owner !== ours.owner) {
     return (
       `thin-pool ${pool} is another owner's (transaction ID ${transactionId}; this database's owner number is ` +
-      `${ours.owner}): use the database that it was made with, from a backup if need be; or give up its content and ` +
-      `make it anew with 'snapmill pool create ${pool} --force'`
+      `${ours.owner}): use the database that it was made with, from a backup if need be; ${giveUp}`
     );
   }
   if (theirs.takeOver > ours.takeOver) {
     return (
       `thin-pool ${pool} was last taken over as number ${theirs.takeOver}, but this database only knows of ` +
-      `${ours.takeOver}: it is older than the pool, restored from a backup perhaps; use the newest database, or give up ` +
-      `the pool's content and make it anew with 'snapmill pool create ${pool} --force'`
+      `${ours.takeOver}: it is older than the pool, restored from a backup perhaps; use the newest database; ${giveUp}`
     );
   }
   return undefined;
@@ -56,7 +55,7 @@ export async function claimPool(control: DmControl, definition: PoolDefinition, 
   try {
     await control.message(deviceName, { kind: "set_transaction_id", from, to });
   } catch (error) {
-    if (!isDmError(error)) throw error;
+    if (!(error instanceof DmError)) throw error;
     const { transactionId: now } = await readPoolStatus(control, deviceName);
     if (now === from) throw error;
     throw failedPrecondition(

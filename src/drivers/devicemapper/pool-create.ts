@@ -30,6 +30,8 @@ export interface CreateRequest {
   /** Free space on the host below which no files are made. Default: see requireFree. */
   readonly minHostFreeBytes?: number | undefined;
   readonly onNotice?: ((sentence: string) => void) | undefined;
+  /** Gives it up, between two effects: all that was made is taken down. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -39,7 +41,7 @@ export interface CreateRequest {
  * Errors: `already_exists`, `resource_exhausted` when the host has too little room, and those of `checkPlan`.
  */
 export async function createThinPool(request: CreateRequest): Promise<ThinPool> {
-  const { control, plan, onNotice } = request;
+  const { control, plan, onNotice, signal } = request;
   await mkdir(request.poolDir, { recursive: true });
   const poolDir = await realpath(request.poolDir);
   await undoHalfMade(control, poolDir);
@@ -51,11 +53,13 @@ export async function createThinPool(request: CreateRequest): Promise<ThinPool> 
     const { definition, formats, notices } = await checkPlan(plan);
     for (const notice of notices) onNotice?.(notice);
     await requireHostRoom(definition, request.minHostFreeBytes);
+    signal?.throwIfAborted();
     beginning = { definition, formats, madeDirectory };
     await writeBeginning(poolDir, beginning);
     reach("pool-create.begun");
     await makePool(control, beginning);
     reach("pool-create.made");
+    signal?.throwIfAborted();
     const pool = await loadThinPool({ control, definition, poolDir, onNotice });
     await writeDefinition(poolDir, definition);
     reach("pool-create.defined");

@@ -1,8 +1,9 @@
 // Room: drivers. Owns what is wrong with a thin-pool, in words, and the way out of it.
 import { failedPrecondition, internal } from "../../domain/errors.ts";
+import type { PoolState } from "../port.ts";
 import type { DmControl, PoolStatus } from "./control.ts";
 import { type PoolDefinition, poolDeviceName } from "./definition.ts";
-import { filesIn } from "./pool-storage.ts";
+import { metadataPathOf } from "./pool-storage.ts";
 
 /** Without a commit of metadata. Throws `internal` when the device is no pool at all. */
 export async function readPoolStatus(control: DmControl, deviceName: string): Promise<PoolStatus> {
@@ -11,18 +12,18 @@ export async function readPoolStatus(control: DmControl, deviceName: string): Pr
   throw internal(`device ${deviceName} is a thin device, not a thin-pool`);
 }
 
-const metadataPath = ({ storage }: PoolDefinition): string =>
-  storage.kind === "devices" ? storage.metadataDevice : filesIn(storage.directory).metadata;
-
 /** The commands that bring a pool back whose metadata must be checked; thin_check and its like want it not loaded. */
 export function repairCommands(definition: PoolDefinition): string {
-  const metadata = metadataPath(definition);
+  const metadata = metadataPathOf(definition.storage);
   return (
     `stop snapmill and the pool ('dmsetup remove ${poolDeviceName(definition.pool)}'), ` +
     `then 'thin_check --clear-needs-check-flag ${metadata}'; if that finds faults, ` +
     `'thin_repair -i ${metadata} -o COPY' (package thin-provisioning-tools), and COPY in its place`
   );
 }
+
+/** The state in one word: what the kernel wants checked comes before the mode that it has set because of it. */
+export const stateOf = ({ mode, needsCheck }: PoolStatus): PoolState => (needsCheck ? "needs_check" : mode);
 
 /** What keeps a pool from being used; undefined: nothing does. A full one can be used: to remove from it. */
 export function poolTrouble(definition: PoolDefinition, status: PoolStatus): string | undefined {

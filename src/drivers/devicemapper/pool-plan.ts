@@ -7,7 +7,7 @@ import type { PoolName } from "../../domain/identifiers.ts";
 import { formatSize } from "../../domain/units.ts";
 import { type BlockDevice, knownContentOf, lookAtBlockDevice } from "../../system/block-devices.ts";
 import { isInUse } from "../../system/openers.ts";
-import { metadataBlockBytes } from "./control.ts";
+import { metadataBlockBytes, sectorBytes } from "./control.ts";
 import type { PoolDefinition } from "./definition.ts";
 import {
   blockSectorsOf,
@@ -97,7 +97,8 @@ async function checkDevices(plan: PoolPlan, storage: Planned<"devices">): Promis
   const content = await readMetadataContent(metadata.path);
   await requireMakeable(plan, data, metadata, content);
   const adopted = plan.existing === "adopt" && content.kind === "thin-pool" ? content.superblock : undefined;
-  const blockBytes = adopted === undefined ? (plan.blockBytes ?? defaultBlockBytes) : adopted.blockSectors * 512;
+  const blockBytes =
+    adopted === undefined ? (plan.blockBytes ?? defaultBlockBytes) : adopted.dataBlockSectors * sectorBytes;
   const notices = checkSizes(plan, data.sizeBytes, metadata.sizeBytes, blockBytes);
   return {
     definition: definitionOf(plan, named, data.sizeBytes, blockBytes),

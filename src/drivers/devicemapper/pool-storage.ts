@@ -19,6 +19,10 @@ export const filesIn = (directory: string): PoolFiles => ({
   metadata: join(directory, "metadata.img"),
 });
 
+/** What thin_check and its like are given while the pool is not loaded. */
+export const metadataPathOf = (storage: PoolStorage): string =>
+  storage.kind === "devices" ? storage.metadataDevice : filesIn(storage.directory).metadata;
+
 /**
  * Logical block size of the loop devices, and so of the pool's devices: what direct I/O takes on every host, also on
  * disks of 4 KiB sectors. File systems that were made on it work on devices of 512 bytes too, not the reverse.

@@ -1,36 +1,16 @@
-// Room: drivers. Owns what the first block of a metadata device says: whose it is, and how full its pool was at rest.
+// Room: drivers. Owns the question what is on a metadata device: a thin-pool, nothing, or something else's.
+import { isSnapmillError } from "../../domain/errors.ts";
 import { readBeginning, wipeBeginning } from "../../system/block-devices.ts";
+import { parseSuperblock, type ThinSuperblock } from "../../system/thin-metadata.ts";
 import { metadataBlockBytes } from "./control.ts";
-
-/** The kernel's record of a pool that is not loaded (struct thin_disk_superblock, drivers/md/dm-thin-metadata.c). */
-export interface PoolSuperblock {
-  readonly transactionId: number;
-  readonly needsCheck: boolean;
-  readonly blockSectors: number;
-  readonly usedDataBlocks: number;
-  readonly totalDataBlocks: number;
-  readonly usedMetadataBlocks: number;
-  readonly totalMetadataBlocks: number;
-}
 
 /** `empty`: the kernel would make a new pool of it. `foreign`: something else's, or a damaged one. */
 export type MetadataContent =
   | { readonly kind: "empty" }
   | { readonly kind: "foreign" }
-  | { readonly kind: "thin-pool"; readonly superblock: PoolSuperblock };
+  | { readonly kind: "thin-pool"; readonly superblock: ThinSuperblock };
 
-const magic = 27_022_010n;
-const needsCheckFlag = 1;
-const offsets = {
-  flags: 4,
-  magic: 32,
-  transactionId: 48,
-  /** Each space map's root begins with the number of its blocks and the number of those in use, 64 bits each. */
-  dataSpaceMap: 64,
-  metadataSpaceMap: 192,
-  blockSectors: 336,
-} as const;
-
+/** Of a pool that is not loaded: what a loaded one writes does not show through the page cache. */
 export const readMetadataContent = async (path: string): Promise<MetadataContent> =>
   parseMetadataContent(await readBeginning(path, metadataBlockBytes));
 
@@ -39,16 +19,11 @@ export const wipeMetadata = (path: string): Promise<void> => wipeBeginning(path,
 
 export function parseMetadataContent(block: Buffer): MetadataContent {
   if (block.every((byte) => byte === 0)) return { kind: "empty" };
-  if (block.length < metadataBlockBytes || block.readBigUInt64LE(offsets.magic) !== magic) return { kind: "foreign" };
-  const number64 = (offset: number) => Number(block.readBigUInt64LE(offset));
-  const superblock: PoolSuperblock = {
-    transactionId: number64(offsets.transactionId),
-    needsCheck: (block.readUInt32LE(offsets.flags) & needsCheckFlag) !== 0,
-    blockSectors: block.readUInt32LE(offsets.blockSectors),
-    usedDataBlocks: number64(offsets.dataSpaceMap + 8),
-    totalDataBlocks: number64(offsets.dataSpaceMap),
-    usedMetadataBlocks: number64(offsets.metadataSpaceMap + 8),
-    totalMetadataBlocks: number64(offsets.metadataSpaceMap),
-  };
-  return { kind: "thin-pool", superblock };
+  if (block.length < metadataBlockBytes) return { kind: "foreign" };
+  try {
+    return { kind: "thin-pool", superblock: parseSuperblock(block) };
+  } catch (error) {
+    if (isSnapmillError(error, "internal")) return { kind: "foreign" };
+    throw error;
+  }
 }

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition } from "../../domain/errors.ts";
 import type { Ownership } from "../port.ts";
-import { type DmControl, type DmInfo, isDmError, type PoolStatus } from "./control.ts";
+import { type DmControl, DmError, type DmInfo, isDmError, type PoolStatus } from "./control.ts";
 import { type PoolDefinition, poolDeviceName } from "./definition.ts";
 import { devicePath } from "./names.ts";
 import { claimPool } from "./pool-claim.ts";
@@ -121,9 +121,9 @@ async function requireKnownMetadata(definition: PoolDefinition, path: string): P
         `pool ${definition.pool}: ${path} does not begin like a pool's metadata; ${repairCommands(definition)}`,
       );
     case "thin-pool":
-      if (content.superblock.blockSectors === definition.blockSectors) return;
+      if (content.superblock.dataBlockSectors === definition.blockSectors) return;
       throw failedPrecondition(
-        `pool ${definition.pool}: ${path} is of a pool with blocks of ${content.superblock.blockSectors} sectors, not ${definition.blockSectors}: it is another one's`,
+        `pool ${definition.pool}: ${path} is of a pool with blocks of ${content.superblock.dataBlockSectors} sectors, not ${definition.blockSectors}: it is another one's`,
       );
   }
 }
@@ -140,7 +140,7 @@ export async function createPoolDevice(control: DmControl, definition: PoolDefin
   try {
     await control.create(poolDeviceName(definition.pool), poolTable(definition, devices));
   } catch (error) {
-    if (!isDmError(error)) throw error;
+    if (!(error instanceof DmError)) throw error;
     const parts = `data on ${data.path}, metadata on ${metadata.path}`;
     throw failedPrecondition(
       `pool ${definition.pool} could not be loaded (${parts}): ${error.message}; dmesg says more. If it is the metadata: ${repairCommands(definition)}`,

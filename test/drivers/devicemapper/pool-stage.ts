@@ -3,12 +3,15 @@ import { expect } from "bun:test";
 import { mkdtemp, readdir, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type PoolName, poolName } from "../../../src/domain/identifiers.ts";
-import { type DmControl, isDmError } from "../../../src/drivers/devicemapper/control.ts";
+import { deviceId, type PoolName, poolName } from "../../../src/domain/identifiers.ts";
+import { type DmControl, isDmError, sectorBytes } from "../../../src/drivers/devicemapper/control.ts";
 import { poolDeviceName } from "../../../src/drivers/devicemapper/definition.ts";
+import { readDefinition } from "../../../src/drivers/devicemapper/definition-file.ts";
+import { devicePath } from "../../../src/drivers/devicemapper/names.ts";
 import { createThinPool } from "../../../src/drivers/devicemapper/pool-create.ts";
 import type { PoolPlan } from "../../../src/drivers/devicemapper/pool-plan.ts";
-import type { ThinPool } from "../../../src/drivers/devicemapper/thin-pool.ts";
+import { waitForLoops } from "../../../src/drivers/devicemapper/pool-storage.ts";
+import { loadThinPool, type ThinPool } from "../../../src/drivers/devicemapper/thin-pool.ts";
 import { attachLoop, type LoopDevice } from "../../../src/system/loop.ts";
 import { loopsBackedBelow } from "../../support/residue.ts";
 
@@ -22,24 +25,39 @@ export interface PoolStage extends AsyncDisposable {
   readonly filesDir: string;
   readonly notices: string[];
   readonly loopback: PoolPlan;
-  create(plan?: Partial<PoolPlan>): Promise<ThinPool>;
+  /** `minHostFreeBytes`: default 0. */
+  create(plan?: Partial<PoolPlan>, minHostFreeBytes?: number): Promise<ThinPool>;
   /** A loop device on a new sparse file. */
   device(name: string, bytes: number, content?: string): Promise<string>;
+  /** As a worker does at its start. */
+  load(): Promise<ThinPool>;
+  /** Takes the loaded pool off, however it is. */
+  takeOff(): Promise<void>;
+  /** A thin device of the pool, of 16 MiB, active while `body` runs. */
+  withDevice<T>(deviceId: number, body: (path: string) => Promise<T>): Promise<T>;
   /** What device-mapper has of the pool, and which loop devices its files are on. */
   leftovers(): Promise<readonly string[]>;
   /** All files below the stage, sorted. */
   files(): Promise<readonly string[]>;
 }
 
-export async function poolStage(control: DmControl): Promise<PoolStage> {
+const uniquePool = (): PoolName => poolName(`pool-${crypto.randomUUID().slice(0, 8)}`);
+
+/** `pool`: default, a name that nobody else has. */
+export async function poolStage(control: DmControl, pool = uniquePool()): Promise<PoolStage> {
   const directory = await realpath(await mkdtemp(join(tmpdir(), "snapmill-pool-")));
-  const pool = poolName(`pool-${crypto.randomUUID().slice(0, 8)}`);
   const poolDir = join(directory, "pool");
   const filesDir = join(directory, "files");
   const loops: LoopDevice[] = [];
   const notices: string[] = [];
   const storage = { kind: "loopback", directory: filesDir, dataBytes: 64 * mebibyte } as const;
   const loopback: PoolPlan = { pool, storage };
+  const takeOff = async () => {
+    await control.remove(poolDeviceName(pool)).catch((error: unknown) => {
+      if (!isDmError(error, "ENXIO")) throw error;
+    });
+    await waitForLoops({ ...storage, metadataBytes: 0 });
+  };
   const devices = async () => (await control.list(pool)).map(({ name }) => `device ${name}`);
   return {
     pool,
@@ -48,14 +66,31 @@ export async function poolStage(control: DmControl): Promise<PoolStage> {
     filesDir,
     notices,
     loopback,
-    create: (plan) =>
+    create: (plan, minHostFreeBytes = 0) =>
       createThinPool({
         control,
         poolDir,
         plan: { ...loopback, ...plan },
-        minHostFreeBytes: 0,
+        minHostFreeBytes,
         onNotice: (sentence) => notices.push(sentence),
       }),
+    load: async () => {
+      const definition = await readDefinition(poolDir);
+      if (definition === undefined) throw new Error(`no definition was written to ${poolDir}`);
+      return await loadThinPool({ control, definition, poolDir, onNotice: (sentence) => notices.push(sentence) });
+    },
+    takeOff,
+    withDevice: async (number, body) => {
+      const name = `${pool}-snap-${number}`;
+      const poolDevice = devicePath(poolDeviceName(pool));
+      const sectors = (16 * mebibyte) / sectorBytes;
+      await control.create(name, { target: "thin", sectors, poolDevice, deviceId: deviceId(number) });
+      try {
+        return await body(devicePath(name));
+      } finally {
+        await control.remove(name);
+      }
+    },
     device: async (name, bytes, content = "") => {
       const file = join(directory, name);
       await writeFile(file, content);
@@ -67,10 +102,8 @@ export async function poolStage(control: DmControl): Promise<PoolStage> {
     leftovers: async () => [...(await devices()), ...loopsBackedBelow(filesDir)],
     files: async () => (await readdir(directory, { recursive: true })).sort(),
     [Symbol.asyncDispose]: async () => {
+      await takeOff();
       const left = await devices();
-      await control.remove(poolDeviceName(pool)).catch((error: unknown) => {
-        if (!isDmError(error, "ENXIO")) throw error;
-      });
       for (const loop of loops) await loop[Symbol.asyncDispose]();
       await rm(directory, { recursive: true, force: true });
       expect(left).toEqual([]);

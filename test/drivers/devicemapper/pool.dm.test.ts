@@ -1,27 +1,39 @@
-// The life of a thin-pool on the running kernel: made, loaded again, claimed, refused.
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFile, stat, writeFile } from "node:fs/promises";
+// The life of a thin-pool on the running kernel: made, loaded again after a reboot, claimed; refused where that is right.
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { deviceId } from "../../../src/domain/identifiers.ts";
-import { sectorBytes } from "../../../src/drivers/devicemapper/control.ts";
-import { readDefinition } from "../../../src/drivers/devicemapper/definition-file.ts";
+import { definitionPath } from "../../../src/drivers/devicemapper/definition-file.ts";
 import { createDmsetupControl } from "../../../src/drivers/devicemapper/dmsetup.ts";
-import { devicePath } from "../../../src/drivers/devicemapper/names.ts";
-import { loadThinPool, type ThinPool } from "../../../src/drivers/devicemapper/thin-pool.ts";
+import { createLibdevmapperControl } from "../../../src/drivers/devicemapper/libdevmapper.ts";
+import { transactionIdOf } from "../../../src/drivers/devicemapper/pool-claim.ts";
+import { lookAtBlockDevice } from "../../../src/system/block-devices.ts";
+import { runCommand } from "../../../src/system/commands.ts";
 import { mebibyte, type PoolStage, poolStage } from "./pool-stage.ts";
 
 setDefaultTimeout(120_000);
-const control = createDmsetupControl();
+const control = createLibdevmapperControl();
+afterAll(() => control[Symbol.asyncDispose]());
 
-async function load(stage: PoolStage): Promise<ThinPool> {
-  const definition = await readDefinition(stage.poolDir);
-  if (definition === undefined) throw new Error("no definition was written");
-  return await loadThinPool({ control, definition, poolDir: stage.poolDir });
+const makeThin = (stage: PoolStage, id: number) =>
+  control.message(`${stage.pool}-pool`, { kind: "create_thin", deviceId: deviceId(id) });
+
+async function write(path: string, text: string): Promise<void> {
+  await using file = await open(path, "r+");
+  await file.write(text);
+  await file.sync();
 }
 
+const beginningOf = async (path: string, length: number) => (await readFile(path)).subarray(0, length).toString();
+
 describe("a pool in files", () => {
-  test("is made, taken off with its loop devices, and loaded again with its content", async () => {
-    await using stage = await poolStage(control);
+  test.each([
+    ["dmsetup", createDmsetupControl],
+    ["libdevmapper", createLibdevmapperControl],
+  ])("is made, taken off with its loop devices, and loaded again with its content (%s)", async (_, makeControl) => {
+    await using ours = makeControl();
+    await using stage = await poolStage(ours);
     const made = await stage.create();
     expect(await made.status()).toMatchObject({
       mode: "rw",
@@ -31,30 +43,197 @@ describe("a pool in files", () => {
     });
     expect(made.path).toBe(`/dev/mapper/${stage.pool}-pool`);
     expect((await stat(join(stage.filesDir, "data.img"))).mode & 0o777).toBe(0o600);
-    expect(await control.table(made.deviceName)).toMatchObject({ features: ["error_if_no_space"], blockSectors: 128 });
-    await control.message(made.deviceName, { kind: "create_thin", deviceId: deviceId(7) });
-    const thin = `${stage.pool}-snap-1`;
-    const table = {
-      target: "thin",
-      sectors: mebibyte / sectorBytes,
-      poolDevice: made.path,
-      deviceId: deviceId(7),
-    } as const;
-    await control.create(thin, table);
-    await writeFile(devicePath(thin), "kept over a reboot", { flag: "r+", flush: true });
-
-    expect(await made.close()).toContain(`${thin} still active`);
-    await control.remove(thin);
+    expect(await ours.table(made.deviceName)).toMatchObject({ features: ["error_if_no_space"], blockSectors: 128 });
+    await makeThin(stage, 7);
+    await stage.withDevice(7, async (path) => {
+      await write(path, "kept over a reboot");
+      expect(await made.close()).toContain(`${stage.pool}-snap-7 still active`);
+    });
     expect(await made.close()).toBeUndefined();
     expect(await stage.leftovers()).toEqual([]);
 
-    const again = await load(stage);
-    await control.create(thin, table);
-    expect((await readFile(devicePath(thin), "utf8")).slice(0, 18)).toBe("kept over a reboot");
-    await control.remove(thin);
+    const again = await stage.load();
+    const kept = await stage.withDevice(7, (path) => beginningOf(path, 18));
+    expect(kept).toBe("kept over a reboot");
     // A worker that was killed leaves it loaded: the next one takes it as it is.
-    await load(stage);
+    await stage.load();
     expect(await again.close()).toBeUndefined();
     expect(await stage.leftovers()).toEqual([]);
+  });
+
+  test("is made as asked", async () => {
+    await using stage = await poolStage(control);
+    const pool = await stage.create({ blockBytes: mebibyte, lowWaterBytes: 8 * mebibyte, whenFull: "queue" });
+    expect(await control.table(pool.deviceName)).toMatchObject({ blockSectors: 2048, lowWaterBlocks: 8, features: [] });
+    expect((await pool.status()).totalDataBlocks).toBe(64);
+    expect(JSON.parse(await readFile(definitionPath(stage.poolDir), "utf8"))).toMatchObject({ whenFull: "queue" });
+  });
+
+  test("is not made twice, nor over what is there, nor half", async () => {
+    await using stage = await poolStage(control);
+    await mkdir(stage.filesDir);
+    await writeFile(join(stage.filesDir, "metadata.img"), "somebody's");
+    await expect(stage.create()).rejects.toMatchObject({ code: "already_exists" });
+    expect(await stage.files()).toEqual(["files", "files/metadata.img", "pool"]);
+    await rm(stage.filesDir, { recursive: true });
+
+    const deep = { ...stage.loopback.storage, directory: join(stage.filesDir, "a", "b") };
+    await expect(stage.create({ storage: deep }, 2 ** 50)).rejects.toMatchObject({ code: "resource_exhausted" });
+    expect(await stage.files()).toEqual(["pool"]);
+
+    await stage.create();
+    await expect(stage.create()).rejects.toMatchObject({ code: "already_exists" });
+    expect(await (await stage.load()).close()).toBeUndefined();
+    await expect(stage.create()).rejects.toThrow("was made before");
+    expect(await stage.files()).toContain("files/data.img");
+  });
+
+  test("that was being made by a process that was killed is taken down before the next is made", async () => {
+    await using stage = await poolStage(control);
+    const half = await stage.create();
+    const definition: unknown = JSON.parse(await readFile(definitionPath(stage.poolDir), "utf8"));
+    await rm(definitionPath(stage.poolDir));
+    await writeFile(join(stage.poolDir, ".new-thin-pool.json"), JSON.stringify({ definition, formats: true }));
+    await makeThin(stage, 1);
+    const pool = await stage.create();
+    await expect(pool.deviceName).toBe(half.deviceName);
+    await makeThin(stage, 1);
+    expect(await stage.files()).toEqual([
+      "files",
+      "files/data.img",
+      "files/metadata.img",
+      "pool",
+      "pool/thin-pool.json",
+    ]);
+  });
+
+  test("is refused where its files or its name are another's, and leaves that alone", async () => {
+    await using stage = await poolStage(control);
+    await using other = await poolStage(control, stage.pool);
+    await (await stage.create()).close();
+    await other.create();
+    await expect(stage.load()).rejects.toThrow("it is not this one");
+    await expect(stage.create()).rejects.toThrow("device-mapper has a device");
+    await other.takeOff();
+
+    const data = join(stage.filesDir, "data.img");
+    const loop = (await runCommand("losetup", ["--find", "--show", data])).stdout.trim();
+    await expect(stage.load()).rejects.toThrow(`attached to ${loop} already`);
+    await runCommand("losetup", ["--detach", loop]);
+
+    await rename(data, `${data}.away`);
+    await expect(stage.load()).rejects.toMatchObject({ code: "not_found" });
+    await rename(`${data}.away`, data);
+    const metadata = join(stage.filesDir, "metadata.img");
+    const { size } = await stat(metadata);
+    await rename(metadata, `${metadata}.away`);
+    await writeFile(metadata, "");
+    await truncate(metadata, size);
+    await expect(stage.load()).rejects.toThrow("is empty, where the pool's metadata was");
+    await writeFile(metadata, Buffer.alloc(size, 7));
+    await expect(stage.load()).rejects.toThrow("does not begin like a pool's metadata");
+    await rename(`${metadata}.away`, metadata);
+    await truncate(data, 32 * mebibyte);
+    await expect(stage.load()).rejects.toThrow("could not be loaded");
+    expect(await stage.leftovers()).toEqual([]);
+    await truncate(data, 64 * mebibyte);
+    await stage.load();
+
+    await writeFile(definitionPath(stage.poolDir), '{"pool": "x"}');
+    await expect(stage.load()).rejects.toThrow("thin-pool.json is damaged");
+    await writeFile(definitionPath(stage.poolDir), "{");
+    await expect(stage.load()).rejects.toThrow("it is not JSON");
+    await stage.takeOff();
+  });
+});
+
+describe("a pool on devices", () => {
+  const on = (dataDevice: string, metadataDevice: string) =>
+    ({ storage: { kind: "devices", dataDevice, metadataDevice } }) as const;
+
+  test("is made of empty ones, and adopted with its content", async () => {
+    await using stage = await poolStage(control);
+    const data = await stage.device("data", 64 * mebibyte);
+    const metadata = await stage.device("metadata", 4 * mebibyte);
+    const pool = await stage.create({ ...on(data, metadata), blockBytes: 2 * 65_536 });
+    expect((await pool.status()).totalDataBlocks).toBe(512);
+    expect(stage.notices).toContainEqual(expect.stringContaining("another device after a reboot"));
+    await makeThin(stage, 3);
+    await stage.withDevice(3, (path) => write(path, "adopted"));
+    await pool.close();
+    await (await stage.load()).close();
+
+    await rm(stage.poolDir, { recursive: true });
+    await expect(stage.create(on(data, metadata))).rejects.toMatchObject({ code: "already_exists" });
+    const adopted = await stage.create({ ...on(data, metadata), existing: "adopt" });
+    expect(adopted.definition).toEqual(pool.definition);
+    expect(await stage.withDevice(3, (path) => beginningOf(path, 7))).toBe("adopted");
+    await adopted.close();
+
+    await rm(stage.poolDir, { recursive: true });
+    await (await stage.create({ ...on(data, metadata), existing: "wipe" })).close();
+    await makeThinFails(stage);
+  });
+
+  /** The content is gone: device 3 can be made anew. */
+  async function makeThinFails(stage: PoolStage): Promise<void> {
+    const pool = await stage.load();
+    await makeThin(stage, 3);
+    await pool.close();
+  }
+
+  test("is refused for devices that hold something, are in use, are one, or are none", async () => {
+    await using stage = await poolStage(control);
+    const data = await stage.device("data", 64 * mebibyte);
+    const metadata = await stage.device("metadata", 4 * mebibyte);
+    const small = await stage.device("small", mebibyte);
+    const foreign = await stage.device("foreign", 4 * mebibyte, "somebody's");
+    const formatted = await stage.device("formatted", 32 * mebibyte);
+    await runCommand("mkfs.ext4", ["-q", formatted]);
+    const file = join(stage.directory, "data");
+    const refusals: readonly (readonly [string, string, string, string])[] = [
+      [data, foreign, "failed_precondition", "holds something that is not known"],
+      [formatted, metadata, "failed_precondition", "holds ext4"],
+      [data, formatted, "failed_precondition", "holds ext4"],
+      [data, data, "invalid_argument", "are the same device"],
+      [data, small, "invalid_argument", "is too small"],
+      [file, metadata, "invalid_argument", "no block device"],
+      [`${file}-not`, metadata, "not_found", "no block device at"],
+    ];
+    for (const [dataDevice, metadataDevice, code, words] of refusals) {
+      const refused = stage.create(on(dataDevice, metadataDevice));
+      await expect(refused).rejects.toMatchObject({ code, message: expect.stringContaining(words) });
+    }
+    await expect(stage.create({ ...on(data, metadata), existing: "adopt" })).rejects.toThrow("nothing to adopt");
+    await expect(stage.create({ ...on(data, metadata), blockBytes: 100_000 })).rejects.toThrow("64KiB to 1GiB");
+
+    const mountPoint = join(stage.directory, "mnt");
+    await mkdir(mountPoint);
+    await runCommand("mount", [formatted, mountPoint]);
+    await expect(stage.create({ ...on(formatted, metadata), existing: "wipe" })).rejects.toThrow("is in use");
+    await runCommand("umount", [mountPoint]);
+    expect(existsSync(definitionPath(stage.poolDir))).toBe(false);
+    expect(await readFile(join(stage.directory, "foreign"), "utf8")).toStartWith("somebody's");
+    expect((await lookAtBlockDevice(metadata)).sizeBytes).toBe(4 * mebibyte);
+    await (await stage.create({ ...on(data, foreign), existing: "wipe" })).close();
+  });
+});
+
+describe("a pool is claimed", () => {
+  test("when it is fresh, and again; not by another owner, nor by an older database", async () => {
+    await using stage = await poolStage(control);
+    const pool = await stage.create();
+    const claimed = async () => (await pool.status()).transactionId;
+    await pool.claim({ owner: 5, takeOver: 2 });
+    await pool.claim({ owner: 5, takeOver: 2 });
+    expect(await claimed()).toBe(transactionIdOf({ owner: 5, takeOver: 2 }));
+    await pool.claim({ owner: 5, takeOver: 9 });
+    await expect(pool.claim({ owner: 6, takeOver: 10 })).rejects.toThrow("another owner's");
+    await expect(pool.claim({ owner: 5, takeOver: 8 })).rejects.toThrow("older than the pool");
+    expect(await claimed()).toBe(transactionIdOf({ owner: 5, takeOver: 9 }));
+    // Both of two that claim at once see the same number, and one of them changes it.
+    const rivals = [pool.claim({ owner: 5, takeOver: 10 }), pool.claim({ owner: 5, takeOver: 11 })];
+    await Promise.allSettled(rivals);
+    expect(await claimed()).toBeGreaterThan(transactionIdOf({ owner: 5, takeOver: 9 }));
   });
 });
