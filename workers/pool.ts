@@ -62,6 +62,7 @@ const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => (
     outbox.retryRemovals();
     return cleaned;
   },
+  "grow-pool": ({ operationId, ...request }) => snapshotter.growPool(operationId, request),
   "reset-pool": ({ operationId }) => snapshotter.resetPool(operationId),
   "accept-unpack": async ({ operationId, ...request }) => {
     const accepted = await snapshotter.acceptUnpack(operationId, request);

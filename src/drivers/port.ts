@@ -38,6 +38,12 @@ export interface Ownership {
   readonly takeOver: number;
 }
 
+/** New sizes of a pool that lies in files. A pool on devices takes all that they have: its request is empty. */
+export interface GrowRequest {
+  readonly dataBytes?: number | undefined;
+  readonly metadataBytes?: number | undefined;
+}
+
 /** What closing a pool left standing because someone still uses it; empty when all was taken down. */
 export interface CloseReport {
   readonly stillInUse: readonly string[];
@@ -91,6 +97,11 @@ export interface Driver {
   /** Bytes of the pool that the device maps, shared ones included. */
   usedBytes(device: DeviceRef): Promise<number>;
   poolUsage(): Promise<PoolUsage>;
+  /**
+   * Makes the pool larger; what is active on it stays so. `failed_precondition` where pools do not grow,
+   * `invalid_argument` for a size that is smaller than it is.
+   */
+  grow(request: GrowRequest): Promise<void>;
 
   /** The block device's path while it is active: the same for the device's whole life. */
   devicePath(deviceName: DeviceName): string;

@@ -46,6 +46,7 @@ const snapshot = z.object({
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
 });
+const size = z.number().int().positive();
 const nothing = z.object({}).transform((): object => ({}));
 
 /** What every payload carries besides its own fields. */
@@ -94,6 +95,11 @@ export const poolJobs = {
   "remove-device": define(z.object({ ...envelope, device: branded(parseDeviceName) }), nothing),
   /** Works off now what removals and dead unpacks left, and prunes the journal. */
   cleanup: define(z.object(envelope), z.object({ removedDevices: z.number(), removedSnapshots: z.number() })),
+  /** Makes a thin-pool larger: one in files to these sizes, one on devices to what they have. Answers the new sizes. */
+  "grow-pool": define(
+    z.object({ ...envelope, dataBytes: size.optional(), metadataBytes: size.optional() }),
+    z.object({ dataBytes: z.number(), metadataBytes: z.number() }),
+  ),
   /** Removes every snapshot and device of the pool; `failed_precondition` while one is busy. */
   "reset-pool": define(z.object(envelope), z.object({ removedDevices: z.number() })),
   /** Writes an unpack down in the outbox before it is queued, so that it survives the loss of Redis. */

@@ -2,7 +2,7 @@
 import type { FsType } from "../domain/devices.ts";
 import type { ChainId, OperationId, PoolName } from "../domain/identifiers.ts";
 import type { Snapshot } from "../domain/snapshots.ts";
-import type { Driver } from "../drivers/port.ts";
+import type { Driver, GrowRequest } from "../drivers/port.ts";
 import type { Database } from "../metadata/database.ts";
 import { assertPoolOwned, takePoolOver } from "../metadata/pool.ts";
 import { type FaultPoint, reach } from "../system/faults.ts";
@@ -11,6 +11,7 @@ import { type CleanupResult, cleanup, sweep } from "./cleanup.ts";
 import { type CommitRequest, commit } from "./commit.ts";
 import type { Context } from "./context.ts";
 import type { CreateRequest, Mounts } from "./create.ts";
+import { type GrownPool, growPool } from "./grow-pool.ts";
 import { createLane } from "./lane.ts";
 import { prepare } from "./prepare.ts";
 import { type RecoveryReport, reconcile } from "./reconcile.ts";
@@ -62,6 +63,7 @@ export interface Snapshotter {
   removeDevice(operationId: OperationId, request: RemoveDeviceRequest): Promise<object>;
   cleanup(operationId: OperationId): Promise<CleanupResult>;
   sweep(operationId: OperationId): Promise<CleanupResult>;
+  growPool(operationId: OperationId, request: GrowRequest): Promise<GrownPool>;
   resetPool(operationId: OperationId): Promise<ResetResult>;
   acceptUnpack(operationId: OperationId, request: AcceptUnpackRequest): Promise<object>;
   settleUnpack(operationId: OperationId, request: SettleUnpackRequest): Promise<object>;
@@ -108,6 +110,7 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     removeDevice: (operationId, request) => lane.submit(removeDevice(context, operationId, request)),
     cleanup: (operationId) => lane.submit(cleanup(context, operationId)),
     sweep: (operationId) => lane.submit(sweep(context, operationId)),
+    growPool: (operationId, request) => lane.submit(growPool(context, operationId, request)),
     resetPool: (operationId) => lane.submit(resetPool(context, operationId)),
     acceptUnpack: (operationId, request) => lane.submit(acceptUnpack(context, operationId, request)),
     settleUnpack: (operationId, request) => lane.submit(settleUnpack(context, operationId, request)),

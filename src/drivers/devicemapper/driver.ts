@@ -11,7 +11,7 @@ import {
 } from "../../domain/errors.ts";
 import type { DeviceId, DeviceName, PoolName } from "../../domain/identifiers.ts";
 import { runCommand } from "../../system/commands.ts";
-import type { CloseReport, Driver, FoundDevice, Ownership, PoolUsage } from "../port.ts";
+import type { CloseReport, Driver, FoundDevice, GrowRequest, Ownership, PoolUsage } from "../port.ts";
 import { Activations } from "./activations.ts";
 import { type DmControl, DmError, isDmError, type PoolMessage } from "./control.ts";
 import { readDefinition } from "./definition-file.ts";
@@ -247,6 +247,10 @@ class DevmapperDriver implements Driver {
     const status = await pool.status();
     const { data, metadata } = spaceInPool(pool.definition, status);
     return { ...data, metadata, state: status.needsCheck ? "needs_check" : status.mode };
+  }
+
+  grow(request: GrowRequest): Promise<void> {
+    return this.#opened().pool.grow(request);
   }
 
   devicePath(deviceName: DeviceName): string {

@@ -7,18 +7,13 @@ import { reach } from "../../system/faults.ts";
 import { updateLoopCapacity } from "../../system/loop.ts";
 import { findLoops } from "../../system/loops.ts";
 import { requireFree } from "../../system/space.ts";
+import type { GrowRequest } from "../port.ts";
 import { type DmControl, metadataBlockBytes, type PoolTable, sectorBytes } from "./control.ts";
 import { type PoolDefinition, type PoolStorage, poolDeviceName } from "./definition.ts";
 import { writeDefinition } from "./definition-file.ts";
 import { blockBytesOf, defaultLowWaterBlocks, maxMetadataBytes, poolTable, wholeBlocks } from "./pool-geometry.ts";
 import { poolTrouble, readPoolStatus } from "./pool-health.ts";
 import { filesIn } from "./pool-storage.ts";
-
-/** New sizes of a pool in files. A pool on devices is grown by growing them first: it takes all that they have. */
-export interface GrowRequest {
-  readonly dataBytes?: number | undefined;
-  readonly metadataBytes?: number | undefined;
-}
 
 export interface GrowContext {
   readonly control: DmControl;

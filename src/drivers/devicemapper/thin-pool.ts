@@ -1,13 +1,13 @@
 // Room: drivers. Owns a loaded thin-pool: how one gets loaded, and what can be done with it as a whole.
 import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition } from "../../domain/errors.ts";
-import type { Ownership } from "../port.ts";
+import type { GrowRequest, Ownership } from "../port.ts";
 import { type DmControl, DmError, type DmInfo, isDmError, type PoolStatus } from "./control.ts";
 import { type PoolDefinition, poolDeviceName } from "./definition.ts";
 import { devicePath } from "./names.ts";
 import { claimPool } from "./pool-claim.ts";
 import { poolTable } from "./pool-geometry.ts";
-import { type GrowRequest, growPool } from "./pool-grow.ts";
+import { growPool } from "./pool-grow.ts";
 import { readPoolStatus, repairCommands, requireUsable } from "./pool-health.ts";
 import { attachStorage, isStorageDevice, waitForLoops } from "./pool-storage.ts";
 import { readMetadataContent } from "./pool-superblock.ts";

@@ -183,6 +183,11 @@ class ReflinkDriver implements Driver {
     return { usedBytes, totalBytes };
   }
 
+  grow(): Promise<void> {
+    const wayOut = "make a new pool of the size that is wanted (--pool, --size)";
+    return Promise.reject(failedPrecondition(`a pool of the reflink driver keeps its size: ${wayOut}`));
+  }
+
   devicePath(deviceName: DeviceName): string {
     return devicePath(this.#options.devicesDir, deviceName);
   }
