@@ -62,6 +62,11 @@ const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => (
     outbox.retryRemovals();
     return cleaned;
   },
+  doctor: async ({ operationId, ...request }) => {
+    const result = await snapshotter.doctor(operationId, request);
+    if (request.repair) outbox.retryRemovals();
+    return result;
+  },
   "grow-pool": ({ operationId, ...request }) => snapshotter.growPool(operationId, request),
   "reset-pool": ({ operationId }) => snapshotter.resetPool(operationId),
   "accept-unpack": async ({ operationId, ...request }) => {
@@ -88,6 +93,7 @@ async function work(stopped: Promise<string>): Promise<void> {
       driver,
       pool: config.pool,
       fsType: config.fsType,
+      ...(config.fsOptions !== undefined && { fsOptions: config.fsOptions }),
       deviceSizeBytes: config.deviceSizeBytes,
       asyncRemove: config.asyncRemove,
       onRemovalQueued: () => setImmediate(() => outbox?.relaySoon()),

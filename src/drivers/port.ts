@@ -17,6 +17,8 @@ export interface Fill {
 export interface PoolUsage extends Fill {
   readonly metadata?: Fill;
   readonly state?: PoolState;
+  /** A metadata snapshot is held, by a program that reads the pool (thin_dump) or one that died. */
+  readonly isMetadataHeld?: boolean;
 }
 
 /** A device that a driver found in its pool or active on the host, whether or not a database knows it. */

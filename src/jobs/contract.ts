@@ -1,6 +1,7 @@
 // Room: jobs. Owns the contract: every job's name, payload and result, declared once and parsed on both sides.
 import { z } from "zod";
 import { internal, invalidArgument } from "../domain/errors.ts";
+import { findingKinds } from "../domain/findings.ts";
 import {
   chainId,
   diffId,
@@ -45,6 +46,13 @@ const snapshot = z.object({
   labels,
   createdAtMs: z.number(),
   updatedAtMs: z.number(),
+});
+const diagnosis = z.object({
+  kind: z.enum(findingKinds),
+  subject: z.string(),
+  sentence: z.string(),
+  wayOut: z.string(),
+  repaired: z.boolean(),
 });
 const size = z.number().int().positive();
 const nothing = z.object({}).transform((): object => ({}));
@@ -95,6 +103,8 @@ export const poolJobs = {
   "remove-device": define(z.object({ ...envelope, device: branded(parseDeviceName) }), nothing),
   /** Works off now what removals and dead unpacks left, and prunes the journal. */
   cleanup: define(z.object(envelope), z.object({ removedDevices: z.number(), removedSnapshots: z.number() })),
+  /** Says what is not in order in the pool, and with `repair` mends what can be mended safely. */
+  doctor: define(z.object({ ...envelope, repair: z.boolean() }), z.object({ findings: z.array(diagnosis).readonly() })),
   /** Makes a thin-pool larger: one in files to these sizes, one on devices to what they have. Answers the new sizes. */
   "grow-pool": define(
     z.object({ ...envelope, dataBytes: size.optional(), metadataBytes: size.optional() }),

@@ -1,13 +1,12 @@
 // Room: snapshotter. Owns cleanup: what earlier operations, dead unpacks and time have left behind.
-import { type ChainId, type OperationId, ownScope } from "../domain/identifiers.ts";
-import { labelNames } from "../domain/snapshots.ts";
+import type { OperationId } from "../domain/identifiers.ts";
 import { transact } from "../metadata/database.ts";
 import { listDevicesInState } from "../metadata/devices.ts";
 import { pruneJournal } from "../metadata/journal.ts";
 import { pruneCancelled } from "../metadata/outbox.ts";
 import { deviceOf } from "../metadata/snapshots.ts";
-import { walkSnapshots } from "../metadata/walk.ts";
 import type { Context } from "./context.ts";
+import { deadUnpacks } from "./examine.ts";
 import { type EffectOperation, success } from "./operations.ts";
 import { type Removal, removeDevices } from "./take-down.ts";
 
@@ -48,19 +47,12 @@ export const sweep = (context: Context, operationId: OperationId): EffectOperati
   },
 });
 
-const finishRemovals = (context: Context): Promise<Removal> =>
+export const finishRemovals = (context: Context): Promise<Removal> =>
   removeDevices(context, listDevicesInState(context.database, ["removing", "removed"], limits.devices));
 
-/**
- * Removes the active snapshots of unpacks whose process is gone. They are listed before their chain is looked at: an
- * attempt holds its chain's lock from before its snapshot exists until after it is gone.
- */
-async function sweepDeadUnpacks(context: Context): Promise<Removal> {
-  const { database } = context;
-  const filters = [`kind==active,labels."${labelNames.unpackChain}"`];
-  const attempts = [...walkSnapshots(database, { scope: ownScope, filters })];
-  const dead = attempts.filter(({ labels }) => context.isChainAbandoned(labels[labelNames.unpackChain] as ChainId));
-  const devices = dead.map(({ scope, key }) => deviceOf(database, scope, key));
+/** Removes the active snapshots of unpacks whose process is gone. */
+export async function sweepDeadUnpacks(context: Context): Promise<Removal> {
+  const devices = deadUnpacks(context).map(({ scope, key }) => deviceOf(context.database, scope, key));
   return removeDevices(context, devices.slice(0, limits.devices));
 }
 

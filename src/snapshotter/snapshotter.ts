@@ -11,6 +11,7 @@ import { type CleanupResult, cleanup, sweep } from "./cleanup.ts";
 import { type CommitRequest, commit } from "./commit.ts";
 import type { Context } from "./context.ts";
 import type { CreateRequest, Mounts } from "./create.ts";
+import { type DoctorRequest, type DoctorResult, doctor } from "./doctor.ts";
 import { type GrownPool, growPool } from "./grow-pool.ts";
 import { createLane } from "./lane.ts";
 import { prepare } from "./prepare.ts";
@@ -63,6 +64,7 @@ export interface Snapshotter {
   removeDevice(operationId: OperationId, request: RemoveDeviceRequest): Promise<object>;
   cleanup(operationId: OperationId): Promise<CleanupResult>;
   sweep(operationId: OperationId): Promise<CleanupResult>;
+  doctor(operationId: OperationId, request: DoctorRequest): Promise<DoctorResult>;
   growPool(operationId: OperationId, request: GrowRequest): Promise<GrownPool>;
   resetPool(operationId: OperationId): Promise<ResetResult>;
   acceptUnpack(operationId: OperationId, request: AcceptUnpackRequest): Promise<object>;
@@ -110,6 +112,7 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     removeDevice: (operationId, request) => lane.submit(removeDevice(context, operationId, request)),
     cleanup: (operationId) => lane.submit(cleanup(context, operationId)),
     sweep: (operationId) => lane.submit(sweep(context, operationId)),
+    doctor: (operationId, request) => lane.submit(doctor(context, operationId, request)),
     growPool: (operationId, request) => lane.submit(growPool(context, operationId, request)),
     resetPool: (operationId) => lane.submit(resetPool(context, operationId)),
     acceptUnpack: (operationId, request) => lane.submit(acceptUnpack(context, operationId, request)),

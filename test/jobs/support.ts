@@ -71,6 +71,7 @@ export function poolHandlers(given: Partial<PoolHandlers>): PoolHandlers {
     "remove-device": none,
     update: none,
     cleanup: none,
+    doctor: none,
     "grow-pool": none,
     "reset-pool": none,
     "accept-unpack": none,

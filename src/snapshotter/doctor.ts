@@ -1,0 +1,56 @@
+// Room: snapshotter. Owns doctor: says what is not in order in the pool, and repairs what can be repaired safely.
+import { compareLooks, type Diagnosis, unrepaired } from "../domain/findings.ts";
+import type { OperationId } from "../domain/identifiers.ts";
+import { transact } from "../metadata/database.ts";
+import { freeIdsInUse, takeFromFree } from "../metadata/inspection.ts";
+import { finishRemovals, sweepDeadUnpacks } from "./cleanup.ts";
+import type { Context } from "./context.ts";
+import { examine } from "./examine.ts";
+import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { reconcile } from "./reconcile.ts";
+
+export interface DoctorRequest {
+  readonly repair: boolean;
+}
+
+export interface DoctorResult {
+  readonly findings: readonly Diagnosis[];
+}
+
+/** Between two operations, so that nothing is half-way but what nobody will finish. */
+export const doctor = (
+  context: Context,
+  operationId: OperationId,
+  request: DoctorRequest,
+): EffectOperation<DoctorResult> => ({
+  kind: "effect",
+  request: { operationId, job: "doctor", payload: request },
+  intend: () => () => look(context, operationId, request),
+});
+
+async function look(
+  context: Context,
+  operationId: OperationId,
+  { repair }: DoctorRequest,
+): Promise<Settlement<DoctorResult>> {
+  try {
+    const before = await examine(context, operationId);
+    if (!repair) return success(() => ({ findings: unrepaired(before) }));
+    await mend(context);
+    const after = await examine(context, operationId);
+    return success(() => ({ findings: compareLooks(before, after) }));
+  } catch (error) {
+    return failure(error);
+  }
+}
+
+/** What is safe: nothing that a snapshot shows is touched, and nothing that may be somebody else's. */
+async function mend(context: Context): Promise<void> {
+  const { database } = context;
+  transact(database, () => {
+    for (const deviceId of freeIdsInUse(database)) takeFromFree(database, deviceId);
+  });
+  await reconcile(context);
+  await finishRemovals(context);
+  await sweepDeadUnpacks(context);
+}

@@ -1,0 +1,236 @@
+// Owns what doctor must find and mend on any driver: each kind of damage is made for real.
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { eq } from "drizzle-orm";
+import type { DeviceRef, DeviceState } from "../../src/domain/devices.ts";
+import type { Finding, FindingKind } from "../../src/domain/findings.ts";
+import { deviceId, deviceName, freshOperationId, ownScope } from "../../src/domain/identifiers.ts";
+import { labelNames } from "../../src/domain/snapshots.ts";
+import { openDatabase } from "../../src/metadata/database.ts";
+import { lastDeviceNumber, setDeviceState } from "../../src/metadata/devices.ts";
+import { recordIntent } from "../../src/metadata/journal.ts";
+import { addToOutbox } from "../../src/metadata/outbox.ts";
+import { freeDeviceIds, outbox, snapshots } from "../../src/metadata/schema.ts";
+import { deviceUnder } from "../../src/metadata/snapshots.ts";
+import { examine } from "../../src/snapshotter/examine.ts";
+import { inconsistencies } from "./consistency.ts";
+import { runErrand } from "./run-operation.ts";
+import { Client, type Ground, mounted, openStage, type Stage } from "./stage.ts";
+
+const dead = `sha256:${"d".repeat(64)}`;
+const dayMs = 24 * 3600 * 1000;
+
+/** Runs the suite; `groundModule` is the path of a module that exports `ground`, for a child process to import. */
+export function describeDoctor(title: string, ground: Ground, groundModule: string): void {
+  describe(title, () => {
+    setDefaultTimeout(60_000);
+    let directory: string;
+    let stage: Stage;
+    let client: Client;
+    const openAgain = async () => {
+      const snapshotter = { asyncRemove: true, isChainAbandoned: (chain: string) => chain === dead };
+      stage = await openStage(ground, { directory, snapshotter });
+      client = new Client(stage, ownScope);
+    };
+    beforeAll(async () => {
+      directory = await mkdtemp(join(tmpdir(), "snapmill-doctor-"));
+      await openAgain();
+      await client.layer("base", undefined);
+      await client.prepare("active", "base");
+    });
+    afterEach(async () => {
+      expect(await doctor({ repair: false })).toEqual([]);
+      expect(await inconsistencies(stage)).toEqual([]);
+    });
+    afterAll(async () => {
+      await stage[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true, force: true });
+    });
+
+    const doctor = async (request: { repair: boolean }) =>
+      (await stage.snapshotter.doctor(freshOperationId(), request)).findings;
+    const deviceOf = (key: string) => deviceUnder(stage.database, client.stat(key));
+    const driver = () => stage.driver;
+    const state = (key: string, to: DeviceState) => setDeviceState(stage.database, deviceOf(key).number, to);
+    /** Looking changes nothing: what is found twice is then mended, and found no more. */
+    const expectMended = async (kind: FindingKind, subject: string) => {
+      const found = await doctor({ repair: false });
+      expect(found).toMatchObject([{ kind, subject, repaired: false }]);
+      expect(await doctor({ repair: false })).toEqual(found);
+      expect(await doctor({ repair: true })).toMatchObject([{ kind, subject, repaired: true }]);
+    };
+    const expectLeft = async (kind: FindingKind, subject: string, wayOut: string) => {
+      const [left, ...more] = await doctor({ repair: true });
+      expect(more).toEqual([]);
+      expect(left).toMatchObject({ kind, subject, repaired: false });
+      expect(left?.wayOut).toContain(wayOut);
+    };
+    const strange = (number: number): DeviceRef => ({
+      deviceId: deviceId(9_000 + number),
+      deviceName: deviceName(ground.pool, number),
+      sizeBytes: 2 ** 26,
+    });
+
+    test("a pool in which nothing is wrong is in order", async () => {
+      expect(await doctor({ repair: true })).toEqual([]);
+    });
+
+    test.each<DeviceState>(["suspending", "resuming", "deactivating"])(
+      "a record that was left %s is put right",
+      async (left) => {
+        state("active", left);
+        await expectMended("stuck-state", deviceOf("active").deviceName);
+      },
+    );
+
+    test("a record that says another state than its snapshot needs is put right", async () => {
+      state("active", "deactivated");
+      await expectMended("stuck-state", deviceOf("active").deviceName);
+    });
+
+    test("a device that is faulty, and is not, is taken into use again", async () => {
+      state("active", "faulty");
+      await expectMended("faulty-device", deviceOf("active").deviceName);
+    });
+
+    test("an active snapshot's device that is not active is activated", async () => {
+      await driver().deactivate(deviceOf("active"));
+      await expectMended("wrong-activation", deviceOf("active").deviceName);
+      await mounted(client.mounts("active"), () => undefined);
+    });
+
+    test("a committed snapshot's device that is active is deactivated, as soon as nobody has it open", async () => {
+      const device = deviceOf("base");
+      await driver().activate(device);
+      {
+        await using _open = await open(driver().devicePath(device.deviceName));
+        await expectLeft("wrong-activation", device.deviceName, "something uses it");
+      }
+      await expectMended("wrong-activation", device.deviceName);
+    });
+
+    test("a device without a snapshot goes", async () => {
+      await client.prepare("forgotten", "base");
+      const { deviceName: name } = deviceOf("forgotten");
+      stage.database.drizzle
+        .delete(snapshots)
+        .where(eq(snapshots.key, client.stat("forgotten").key))
+        .run();
+      await expectMended("record-without-snapshot", name);
+    });
+
+    test("a snapshot whose content is gone is lost, and can only be removed", async () => {
+      await client.layer("lost", undefined);
+      const device = deviceOf("lost");
+      await driver().delete(device);
+      await expectLeft("content-lost", device.deviceName, "'snapmill rm --scope snapmill lost'");
+      await expectLeft("content-lost", device.deviceName, "backup");
+      await client.remove("lost");
+      await stage.snapshotter.cleanup(freshOperationId());
+    });
+
+    test("a device in no record goes if it was this database's, and stays if it may be somebody's", async () => {
+      await client.prepare("gone", "base");
+      const ours = deviceOf("gone");
+      await client.remove("gone");
+      await stage.snapshotter.cleanup(freshOperationId());
+      await driver().create(ours);
+      await driver().activate(ours);
+      await expectMended("device-without-record", ours.deviceName);
+
+      const somebodys = strange(lastDeviceNumber(stage.database) + 3);
+      await driver().create(somebodys);
+      await driver().activate(somebodys);
+      for (const _look of [1, 2]) {
+        await expectLeft("device-without-record", somebodys.deviceName, "may be somebody's");
+      }
+      await driver().delete(somebodys);
+    });
+
+    test("an ID that is down as free and is not is taken from the free ones", async () => {
+      const { deviceId: used } = deviceOf("active");
+      stage.database.drizzle.insert(freeDeviceIds).values({ deviceId: used }).run();
+      await expectMended("free-id-in-use", `ID ${used}`);
+    });
+
+    test("an operation without an end is undone", async () => {
+      const operationId = freshOperationId();
+      recordIntent(stage.database, { operationId, job: "prepare", payload: {} });
+      await expectMended("interrupted-operation", operationId);
+    });
+
+    test("what a dead unpack left is removed", async () => {
+      await client.prepare("unpack/dead", undefined, { [labelNames.unpackChain]: dead });
+      await expectMended("dead-unpack", "unpack/dead");
+    });
+
+    test("an unpack that does not end is named, and left to be decided", async () => {
+      const operationId = freshOperationId();
+      addToOutbox(stage.database, { operationId, job: "unpack", payload: {} });
+      const createdAtMs = Date.now() - 2 * dayMs;
+      stage.database.drizzle.update(outbox).set({ createdAtMs }).where(eq(outbox.operationId, operationId)).run();
+      await expectLeft("unpack-pending", operationId, "dashboard");
+      stage.database.drizzle.delete(outbox).where(eq(outbox.operationId, operationId)).run();
+    });
+
+    test("a removal that does not succeed for an hour is named until it does", async () => {
+      await client.prepare("stubborn", "base");
+      const { deviceName: name } = deviceOf("stubborn");
+      await mounted(client.mounts("stubborn"), async () => {
+        await client.remove("stubborn");
+        expect(await doctor({ repair: false })).toEqual([]);
+        stage.database.drizzle
+          .update(outbox)
+          .set({ createdAtMs: Date.now() - dayMs })
+          .run();
+        await expectLeft("removal-pending", name, "unmount or close it");
+      });
+      await expectMended("removal-pending", name);
+    });
+
+    test("a removal that nothing is queued for is queued again", async () => {
+      await client.prepare("stranded", "base");
+      const { deviceName: name } = deviceOf("stranded");
+      await mounted(client.mounts("stranded"), async () => {
+        await client.remove("stranded");
+        stage.database.drizzle.delete(outbox).run();
+        expect(await doctor({ repair: true })).toMatchObject([{ kind: "stuck-state", subject: name, repaired: true }]);
+      });
+      await stage.snapshotter.cleanup(freshOperationId());
+    });
+
+    test("what a killed process left is seen before anything puts it in order, and by looking stays as it is", async () => {
+      await stage[Symbol.asyncDispose]();
+      const request = client.request("half", "base");
+      const errand = { directory, groundModule, point: "prepare.created", verb: "prepare", request } as const;
+      expect(await runErrand({ ...errand, operationId: freshOperationId() })).toBe("SIGKILL");
+      const [first, second] = await lookTwice(ground, directory);
+      expect(first?.map(({ kind }) => kind)).toContain("stuck-state");
+      expect(second).toEqual(first);
+      await openAgain();
+    });
+
+    test("a look is an operation like others: the same one gets the same answer", async () => {
+      const operationId = freshOperationId();
+      state("active", "suspending");
+      const first = await stage.snapshotter.doctor(operationId, { repair: true });
+      expect(first.findings).toHaveLength(1);
+      expect(await stage.snapshotter.doctor(operationId, { repair: true })).toEqual(first);
+    });
+  });
+}
+
+/** As doctor looks where nothing runs: with a database that it cannot write to. */
+async function lookTwice(ground: Ground, directory: string): Promise<Finding[][]> {
+  const driver = ground.connectDriver(directory, 768 * 2 ** 20);
+  await driver.open();
+  try {
+    using database = openDatabase(join(directory, "metadata.db"), { mode: "readonly" });
+    const scene = { database, driver, pool: ground.pool, isChainAbandoned: () => false };
+    return [await examine(scene), await examine(scene)];
+  } finally {
+    await driver.close();
+  }
+}
