@@ -11,11 +11,7 @@ export interface GrownPool {
 }
 
 /** In the lane, since no device can be activated while its pool is suspended. */
-export function growPool(
-  context: Context,
-  operationId: OperationId,
-  request: GrowRequest,
-): EffectOperation<GrownPool> {
+export function growPool(context: Context, operationId: OperationId, request: GrowRequest): EffectOperation<GrownPool> {
   return {
     kind: "effect",
     request: { operationId, job: "grow-pool", payload: request },
