@@ -77,7 +77,10 @@ export async function runInGuest(
   const leftovers = await takeLeftovers(directory);
   const said = saidOf(ended.said, files);
   const isSilent = files.every((file) => !reports.has(file));
-  const missing = isSilent ? `no result came out of the guest: it ${ended.trouble ?? "ended well"}` : "no test was run";
+  const last = [...said.keys()].at(-1) ?? "none";
+  const missing = isSilent
+    ? `no result came out of the guest: it ${ended.trouble ?? "ended well"}; the last file begun was ${last}`
+    : "no test was run";
   const verdicts = files.map((file): Verdict => {
     const report = reports.get(file);
     return { file, outcome: nothing, seconds: 0, ...report, failures: report === undefined ? [missing] : [] };

@@ -8,21 +8,22 @@ export HOME=/root LANG=C.UTF-8 TERM=dumb
 # There is no udevd: libdevmapper is to make /dev/mapper/* itself, and to wait for nobody.
 export DM_DISABLE_UDEV=1
 
-# busybox's own commands start quickest, and do not depend on what is installed. The name is a path: it is there twice.
+# Every command here is busybox's own: it starts quickest, and does not depend on what is installed.
+# The shell finds itself through /proc; where there is none, it is called by this path, which leads to it in both roots.
 bb=$GUEST_CONTROL/busybox
 
-switch_off() { echo o >/proc/sysrq-trigger; while :; do $bb sleep 1; done; }
+switch_off() { echo o >/proc/sysrq-trigger; while :; do sleep 1; done; }
 give_up() { echo "guest: $*" >/dev/console; switch_off; }
 
 # A directory of the machine, below its own name: share ro|rw DIR.
 share() {
-  $bb mkdir -p "$2" && $bb mount -t hostfs -o "$1,$2" none "$2" || give_up "cannot share $2"
+  mkdir -p "$2" && mount -t hostfs -o "$1,$2" none "$2" || give_up "cannot share $2"
 }
 
 # overlayfs refuses layers of one file system that lie in each other: each is a mount of its own.
 layer() {
   count=$((count + 1))
-  $bb mkdir "$new/layer$count" && $bb mount -t hostfs -o "ro,$1" none "$new/layer$count" || give_up "cannot mount $1"
+  mkdir "$new/layer$count" && mount -t hostfs -o "ro,$1" none "$new/layer$count" || give_up "cannot mount $1"
   lower="$lower$new/layer$count:"
 }
 
@@ -30,15 +31,15 @@ make_root() {
   $bb mount -t proc proc /proc
   . "$GUEST_CONTROL/settings"
   new=$control/root count=0 lower=
-  $bb mount -t tmpfs -o size=90% tmpfs "$new" || give_up "cannot mount a tmpfs on $new"
-  $bb mkdir -p "$new/upper/.guest/machine" "$new/work" "$new/merged"
-  $bb cp "$control/init.sh" "$control/settings" "$new/upper/.guest/"
+  mount -t tmpfs -o size=90% tmpfs "$new" || give_up "cannot mount a tmpfs on $new"
+  mkdir -p "$new/upper/.guest/machine" "$new/work" "$new/merged"
+  cp "$control/init.sh" "$control/settings" "$new/upper/.guest/"
   lower_layers
-  $bb insmod "$new"/layer1/usr/lib/modules/*/kernel/fs/overlayfs/overlay.ko || give_up "cannot load overlayfs"
+  insmod "$new"/layer1/usr/lib/modules/*/kernel/fs/overlayfs/overlay.ko || give_up "cannot load overlayfs"
   cd "$new"
-  $bb mount -t overlay -o "lowerdir=$lower/,upperdir=$new/upper,workdir=$new/work" overlay merged ||
+  mount -t overlay -o "lowerdir=$lower/,upperdir=$new/upper,workdir=$new/work" overlay merged ||
     give_up "cannot mount the root"
-  $bb mount --move /dev merged/dev
+  mount --move /dev merged/dev
   $bb mount --move /proc merged/proc
   cd merged
   $bb pivot_root . .guest/machine || give_up "cannot move to the new root"
@@ -46,41 +47,40 @@ make_root() {
 }
 
 run_command() {
-  bb=/bin/busybox
   . /.guest/settings
   # The kernel passes what it does not know of its command line on as variables.
   unset mem uml_dir GUEST_CONTROL OLDPWD
-  $bb mount -t sysfs sysfs /sys
-  $bb mount -t cgroup2 cgroup2 /sys/fs/cgroup
-  $bb mkdir -p /dev/pts /dev/shm
-  $bb mount -t devpts -o ptmxmode=0666 devpts /dev/pts
-  for place in /dev/shm /run /tmp; do $bb mount -t tmpfs -o mode=1777,size=75% tmpfs $place; done
-  for link in fd: stdin:/0 stdout:/1 stderr:/2; do $bb ln -s "/proc/self/fd${link#*:}" "/dev/${link%%:*}"; done
+  mount -t sysfs sysfs /sys
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  mkdir -p /dev/pts /dev/shm
+  mount -t devpts -o ptmxmode=0666 devpts /dev/pts
+  for place in /dev/shm /run /tmp; do mount -t tmpfs -o mode=1777,size=75% tmpfs $place; done
+  for link in fd: stdin:/0 stdout:/1 stderr:/2; do ln -s "/proc/self/fd${link#*:}" "/dev/${link%%:*}"; done
   echo guest >/proc/sys/kernel/hostname
-  $bb ip link set lo up
+  ip link set lo up
   shares
-  $bb modprobe -a $modules || give_up "cannot load $modules"
+  modprobe -a $modules || give_up "cannot load $modules"
 
   # The command writes to pipes, not to what looks like a terminal.
-  $bb stty raw -echo </dev/ttyS0
-  $bb stty raw -echo </dev/ttyS1
-  $bb mkfifo /.guest/out /.guest/err
-  $bb cat </.guest/out >/dev/ttyS0 &
+  stty raw -echo </dev/ttyS0
+  stty raw -echo </dev/ttyS1
+  mkfifo /.guest/out /.guest/err
+  cat </.guest/out >/dev/ttyS0 &
   out=$!
-  $bb cat </.guest/err >/dev/ttyS1 &
+  cat </.guest/err >/dev/ttyS1 &
   err=$!
-  $bb setsid /bin/bash "$control/command" </dev/null >/.guest/out 2>/.guest/err
+  setsid /bin/bash "$control/command" </dev/null >/.guest/out 2>/.guest/err
   status=$?
   # What the command left running may keep the pipes open: its last words are waited for, not its end.
   tries=0
   while [ $tries -lt 20 ] && { kill -0 $out || kill -0 $err; } 2>/dev/null; do
-    $bb sleep 0.05
+    sleep 0.05
     tries=$((tries + 1))
   done
   # First what the command wrote, then the word that it is done.
-  $bb sync
+  sync
   echo $status >"$control/status"
-  $bb sync
+  sync
   switch_off
 }
 
