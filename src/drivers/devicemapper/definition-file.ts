@@ -16,8 +16,17 @@ const storage = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("loopback"), directory: absolutePath, dataBytes: bytes, metadataBytes: bytes }),
 ]);
 
+const pool = z.string().transform((text, context) => {
+  try {
+    return poolName(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+    return z.NEVER;
+  }
+});
+
 const definition = z.strictObject({
-  pool: z.string().transform(poolName),
+  pool,
   storage,
   blockSectors: z.number().int().min(128).max(2_097_152).multipleOf(128),
   lowWaterBlocks: z.number().int().nonnegative(),
