@@ -29,6 +29,19 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface PoolCallOptions extends CallOptions {
+  /**
+   * Ends the waiting with `unavailable` when for about a second no worker has been there (ten, when it only hangs); a job
+   * that has not begun is taken back. Default: the job waits for a worker until the deadline.
+   */
+  readonly needsWorker?: boolean | undefined;
+  /**
+   * Called when the waiting ends and the job perhaps not yet: before the call rejects, with a promise that resolves once
+   * the job has ended one way or the other, or was taken back. Until then it may still happen.
+   */
+  readonly onLeft?: ((ended: Promise<void>) => void) | undefined;
+}
+
 export interface UnpackOptions extends CallOptions {
   readonly onProgress?: ((progress: UnpackProgress) => void) | undefined;
 }
@@ -82,13 +95,14 @@ export class JobClient implements AsyncDisposable {
   async call<Name extends PoolJobName>(
     name: Name,
     given: Arguments<Name>,
-    { operationId: givenId, deadlineMs = callDeadlineMs, signal }: CallOptions = {},
+    { operationId: givenId, deadlineMs = callDeadlineMs, signal, needsWorker, onLeft }: PoolCallOptions = {},
   ): Promise<Result<Name>> {
     this.#requireOpen();
     const operationId = givenId ?? freshOperationId();
     const payload = parsePayload(name, { ...given, pool: this.#pool, operationId });
     const submission: Submission = { name, operationId, payload, isFresh: givenId === undefined };
-    const result = await this.#calls.run(submission, { deadlineMs, signal }, "take back");
+    const waiting = { deadlineMs, signal, needsWorker, onLeft };
+    const result = await this.#calls.run(submission, waiting, "take back");
     return parseResult(name, result);
   }
 

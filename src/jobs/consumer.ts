@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../domain/identifiers.ts";
+import { Heartbeat } from "./attendance.ts";
 import { answering, checkRedis, consumerConnection } from "./connection.ts";
 import { Executor } from "./executor.ts";
 import { type Handler, type PoolHandlers, poolRunners, type Runners, runnerOf } from "./handlers.ts";
@@ -73,6 +74,7 @@ class QueueConsumer implements Consumer {
   readonly #executor: Executor;
   readonly #worker: Worker<object, unknown, string>;
   readonly #upkeep: Timer;
+  readonly #heartbeat: Heartbeat;
   #closed: Promise<void> | undefined;
 
   private constructor(
@@ -102,6 +104,7 @@ class QueueConsumer implements Consumer {
       for (const jobId of jobIds) executor.abort(jobId, "this worker's lock on the job is lost");
     });
     this.#upkeep = setInterval(() => void limitAllWorkers(queue, kind, concurrency, connection), upkeepMs);
+    this.#heartbeat = new Heartbeat(connection, queue);
   }
 
   static async open(kind: QueueKind, runners: Runners, options: ConsumerOptions): Promise<QueueConsumer> {
@@ -127,6 +130,7 @@ class QueueConsumer implements Consumer {
 
   async #close(): Promise<void> {
     clearInterval(this.#upkeep);
+    this.#heartbeat[Symbol.dispose]();
     // BullMQ's own close waits for Redis as well as for the jobs, and Redis may be away.
     await Promise.race([this.#worker.close(), this.#idleFor(lastWordsMs)]);
     this.#connection.disconnect();

@@ -1,9 +1,11 @@
 // Room: jobs. Owns the asking end of one queue: a job goes in and its end comes back, whatever happens in between.
 import type { Redis } from "ioredis";
-import { aborted, invalidArgument, isRetryable, unavailable } from "../domain/errors.ts";
+import { aborted, invalidArgument, isRetryable, type SnapmillError, unavailable } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
+import { Attendance } from "./attendance.ts";
 import { EventReader } from "./event-reader.ts";
 import { type JobQueue, openQueue, type QueueKind } from "./queues.ts";
+import { followToItsEnd, recall } from "./recall.ts";
 import { asRedisFailure } from "./redis-failure.ts";
 import { type Standing, standing } from "./standing.ts";
 import { type StoredJob, type Submission, Submissions } from "./submissions.ts";
@@ -13,6 +15,11 @@ import { Watch } from "./watch.ts";
 /** What becomes of a job that has not begun when its caller walks away. */
 export type WhenGivenUp = "take back" | "leave";
 
+/** How long a wait must have lasted for anybody to ask whether a worker is there: most are over long before. */
+const unattendedAfterMs = 400;
+/** How often taking a job back is tried while Redis does not answer: a second each. */
+const recallAttempts = 3;
+
 export class Exchange implements AsyncDisposable {
   readonly queue: JobQueue;
   readonly #connection: Redis;
@@ -20,17 +27,21 @@ export class Exchange implements AsyncDisposable {
   readonly #waiters = new Waiters();
   readonly #events: EventReader;
   readonly #watch: Watch;
+  readonly #attendance: Attendance;
+  #isClosed = false;
 
   private constructor(connection: Redis, queue: JobQueue, redisUrl: string, pool: PoolName, kind: QueueKind) {
     this.queue = queue;
     this.#connection = connection;
     this.#submissions = new Submissions(connection, queue);
+    this.#attendance = new Attendance(queue, connection);
     this.#watch = new Watch({
       waiters: this.#waiters,
       ping: () => this.#ping(),
       look: (waiter) => this.#look(waiter),
+      callTheRoll: () => this.#callTheRoll(),
       outage: () =>
-        this.#waiters.rejectAll((job) => unavailable(`Redis went away while ${job} was waited for; ${askAgain}`)),
+        this.#waiters.leaveAll((job) => unavailable(`Redis went away while ${job} was waited for; ${askAgain}`)),
     });
     const isNeeded = () => !this.#waiters.areNone;
     this.#events = new EventReader(
@@ -53,21 +64,25 @@ export class Exchange implements AsyncDisposable {
   /**
    * Has a job executed and returns its result, unparsed. A job of that ID that Redis still keeps is not executed again:
    * its result is returned, its failure thrown, unless a retry may help; then it is tried again. Of another name or
-   * payload: invalid_argument. `unavailable` when Redis is away, `deadline_exceeded`, and `aborted` by the caller.
+   * payload: invalid_argument. `unavailable` when Redis or (if it is needed) the worker is away, `deadline_exceeded`, and
+   * `aborted` by the caller.
    */
   async run(submission: Submission, waiting: Waiting, whenGivenUp: WhenGivenUp): Promise<unknown> {
     using waiter = this.#waiters.open(submission, waiting);
     this.#events.wake();
-    const submitted = waiter.cancellation === undefined ? this.#submit(waiter) : Promise.resolve();
+    const submitted = waiter.leaving === undefined ? this.#submit(waiter) : Promise.resolve();
     try {
       return await waiter.outcome;
     } catch (error) {
-      if (error !== waiter.cancellation || whenGivenUp === "leave") throw error;
-      await submitted;
-      if (await this.#takeBack(waiter)) {
-        throw aborted(`${submission.name} ${submission.operationId} was given up and taken back before it began`);
+      const { leaving } = waiter;
+      if (leaving === undefined || error !== leaving) throw error;
+      if (waiter.isGivenUp && whenGivenUp === "take back") {
+        await submitted;
+        if (await this.#takeBack(waiter)) throw takenBack(submission, leaving);
       }
-      throw error;
+      const isOver = () => this.#isClosed;
+      waiting.onLeft?.(followToItsEnd(this.#connection, this.queue, submission.operationId, isOver));
+      throw leaving;
     }
   }
 
@@ -76,7 +91,8 @@ export class Exchange implements AsyncDisposable {
     try {
       const job = await this.queue.getJob(submission.operationId);
       if (job === undefined) return { state: "lost" };
-      requireSame(submission, { name: job.name, payload: job.data });
+      const stored = { name: job.name, payload: job.data };
+      if (!isSame(submission, stored)) throw usedOtherwise(submission, stored);
       return await standing(this.queue, submission.operationId);
     } catch (error) {
       throw asRedisFailure(error);
@@ -84,8 +100,9 @@ export class Exchange implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     this.#watch[Symbol.dispose]();
-    this.#waiters.rejectAll((job) => aborted(`the client was closed while ${job} was waited for; ${askAgain}`));
+    this.#waiters.leaveAll((job) => aborted(`the client was closed while ${job} was waited for; ${askAgain}`));
     this.#events[Symbol.dispose]();
     await this.queue.close().catch(() => undefined);
   }
@@ -96,14 +113,14 @@ export class Exchange implements AsyncDisposable {
       const stored = await this.#submissions.add(submission);
       this.#watch.heard();
       if (stored !== undefined) {
-        requireSame(submission, stored);
+        if (!isSame(submission, stored)) return waiter.fail(usedOtherwise(submission, stored));
         await this.#retryIfUseful(submission);
       }
       this.#watch.begin(waiter);
       waiter.isQueued = true;
       if (stored !== undefined || waiter.wasTouched) await this.#look(waiter);
     } catch (error) {
-      waiter.reject(asRedisFailure(error));
+      waiter.leave(asRedisFailure(error));
     }
   }
 
@@ -137,17 +154,32 @@ export class Exchange implements AsyncDisposable {
           waiter.resolve(found.result);
           break;
         case "failed":
-          waiter.reject(found.failure);
+          waiter.fail(found.failure);
           break;
         case "lost":
           // Redis lost it, or kept it no longer: whoever executes it knows by its ID whether it was done already.
-          await this.#submissions.add(submission);
+          // One that was left may just have been taken back.
+          if (waiter.leaving === undefined) await this.#submissions.add(submission);
           break;
         case "pending":
           break;
       }
     } catch {
       // The watch looks again, and knows when to give up.
+    }
+  }
+
+  /** Ends the waits that nobody is there to end, except those that have only begun. */
+  async #callTheRoll(): Promise<void> {
+    const nowMs = performance.now();
+    const needy = [...this.#waiters.all()].filter((w) => w.needsWorker && nowMs - w.sinceMs > unattendedAfterMs);
+    if (needy.length === 0) return;
+    try {
+      const reason = await this.#attendance.absence();
+      if (reason === undefined) return;
+      for (const waiter of needy) waiter.giveUp(unavailable(`${reason}; ${askAgain}`));
+    } catch {
+      // Whether Redis is there is for the watch to say.
     }
   }
 
@@ -160,24 +192,31 @@ export class Exchange implements AsyncDisposable {
     }
   }
 
-  /** Removes the job if it waits and nobody else here waits for it; a client elsewhere that does adds it again. */
+  /** Removes the job if it is not being executed and nobody else here waits for it; a client elsewhere adds it again. */
   async #takeBack(waiter: Waiter): Promise<boolean> {
     const { operationId } = waiter.submission;
     for (const other of this.#waiters.of(operationId)) if (other !== waiter) return false;
-    try {
-      // Out of the list of waiting jobs first, by one atomic command: `remove` alone would also forget a finished one.
-      const wasWaiting = (await this.#connection.lrem(this.queue.toKey("wait"), 0, operationId)) > 0;
-      if (wasWaiting) await this.queue.remove(operationId);
-      return wasWaiting;
-    } catch {
-      return false;
+    for (let attempt = 1; attempt <= recallAttempts; attempt += 1) {
+      try {
+        return await recall(this.#connection, this.queue, operationId);
+      } catch {
+        // A Redis that is only slow answers the next time.
+      }
     }
+    return false;
   }
 }
 
-function requireSame({ name, operationId, payload }: Submission, stored: StoredJob): void {
-  if (stored.name === name && Bun.deepEquals(stored.payload, JSON.parse(JSON.stringify(payload)))) return;
-  throw invalidArgument(
+/** The end of a wait that is the end of the job, too. */
+function takenBack({ name, operationId }: Submission, { code, message }: SnapmillError): SnapmillError {
+  if (code !== "unavailable") return aborted(`${name} ${operationId} was given up and taken back before it began`);
+  return unavailable(message.replace(askAgain, `${name} was taken back and will not happen: try again`));
+}
+
+const isSame = ({ name, payload }: Submission, stored: StoredJob): boolean =>
+  stored.name === name && Bun.deepEquals(stored.payload, JSON.parse(JSON.stringify(payload)));
+
+const usedOtherwise = ({ operationId }: Submission, stored: StoredJob): SnapmillError =>
+  invalidArgument(
     `operation ID ${operationId} was used for a ${stored.name} with other arguments: use a new one for another operation`,
   );
-}

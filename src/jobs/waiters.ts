@@ -9,6 +9,10 @@ export interface Waiting {
   readonly signal?: AbortSignal | undefined;
   /** Hears of the job's progress, not yet parsed. */
   readonly onProgress?: ((progress: unknown) => void) | undefined;
+  /** Ends the wait with `unavailable` when nobody has been there for about a second to execute the job. */
+  readonly needsWorker?: boolean | undefined;
+  /** Hears that the wait has ended, and the job perhaps not yet: see CallOptions in client.ts. */
+  readonly onLeft?: ((ended: Promise<void>) => void) | undefined;
 }
 
 /** What every message about a wait that ended early says of the job. */
@@ -19,10 +23,14 @@ const describe = ({ name, operationId }: Submission): string => `${name} ${opera
 export class Waiter implements Disposable {
   readonly submission: Submission;
   readonly onProgress: ((progress: unknown) => void) | undefined;
+  readonly needsWorker: boolean;
   /** The job's result, not yet parsed; rejects with a SnapmillError. */
   readonly outcome: Promise<unknown>;
-  /** Set when the caller walked away: what `outcome` rejected with. */
-  cancellation: SnapmillError | undefined;
+  /** Set when the wait ended before the job, as far as is known: what `outcome` rejected with. */
+  leaving: SnapmillError | undefined;
+  /** Whether it ended because the caller walked away, or nobody is there to execute the job. */
+  isGivenUp = false;
+  readonly sinceMs = performance.now();
   /** Whether the job is known to be in the queue: before that, its events may be those of an earlier run. */
   isQueued = false;
   /** Whether an event came before that. */
@@ -35,9 +43,10 @@ export class Waiter implements Disposable {
   readonly #deadline: Timer;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(waiters: Waiters, submission: Submission, { deadlineMs, signal, onProgress }: Waiting) {
+  constructor(waiters: Waiters, submission: Submission, { deadlineMs, signal, onProgress, needsWorker }: Waiting) {
     this.submission = submission;
     this.onProgress = onProgress;
+    this.needsWorker = needsWorker === true;
     this.#waiters = waiters;
     this.#settle = Promise.withResolvers();
     this.outcome = this.#settle.promise;
@@ -49,12 +58,26 @@ export class Waiter implements Disposable {
     if (signal?.aborted) this.#cancel();
   }
 
+  /** The job has ended well. */
   resolve(value: unknown): void {
     this.#settle.resolve(value);
   }
 
-  reject(error: SnapmillError): void {
+  /** The job has failed. */
+  fail(failure: SnapmillError): void {
+    this.#settle.reject(failure);
+  }
+
+  /** The wait ends; of the job nothing is known. */
+  leave(error: SnapmillError): void {
+    this.leaving ??= error;
     this.#settle.reject(error);
+  }
+
+  /** The wait ends because there is nothing to wait for: the job is to be taken back if that is possible. */
+  giveUp(error: SnapmillError): void {
+    this.isGivenUp = this.leaving === undefined;
+    this.leave(error);
   }
 
   [Symbol.dispose](): void {
@@ -64,12 +87,11 @@ export class Waiter implements Disposable {
   }
 
   #expire(deadlineMs: number): void {
-    this.reject(deadlineExceeded(`${describe(this.submission)} did not end within ${deadlineMs} ms; ${askAgain}`));
+    this.leave(deadlineExceeded(`${describe(this.submission)} did not end within ${deadlineMs} ms; ${askAgain}`));
   }
 
   readonly #cancel = (): void => {
-    this.cancellation = aborted(`waiting for ${describe(this.submission)} was given up; ${askAgain}`);
-    this.reject(this.cancellation);
+    this.giveUp(aborted(`waiting for ${describe(this.submission)} was given up; ${askAgain}`));
   };
 }
 
@@ -104,7 +126,7 @@ export class Waiters {
   }
 
   /** Ends every wait with the error that `errorFor` makes of it. */
-  rejectAll(errorFor: (job: string) => SnapmillError): void {
-    for (const waiter of this.all()) waiter.reject(errorFor(describe(waiter.submission)));
+  leaveAll(errorFor: (job: string) => SnapmillError): void {
+    for (const waiter of this.all()) waiter.leave(errorFor(describe(waiter.submission)));
   }
 }

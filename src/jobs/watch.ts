@@ -6,6 +6,8 @@ const tickMs = 250;
 const silenceMs = 500;
 /** Whoever waits is sent away when Redis has given none for this long: a restart passes unnoticed, an outage does not. */
 const outageMs = 1_500;
+/** Whether a worker is there is asked this often, as long as somebody waits. */
+const rollMs = 500;
 const firstLookMs = 1_000;
 const longestLookMs = 5_000;
 const looksPerTick = 200;
@@ -16,6 +18,8 @@ export interface Watched {
   ping(): Promise<void>;
   /** Looks at the job's state, and ends the wait if the job has ended. Never rejects. */
   look(waiter: Waiter): Promise<void>;
+  /** Looks whether anybody is there to execute jobs, and ends the waits that need somebody. Never rejects. */
+  callTheRoll(): Promise<void>;
   /** Ends all waits: Redis is away. */
   outage(): void;
 }
@@ -29,6 +33,7 @@ export class Watch implements Disposable {
   readonly #timer: Timer;
   #heardMs = performance.now();
   #tickedMs = performance.now();
+  #calledMs = 0;
 
   constructor(watched: Watched) {
     this.#watched = watched;
@@ -64,8 +69,13 @@ export class Watch implements Disposable {
       this.#watched.outage();
       // Whoever comes next, when Redis may be back, has all of the time again.
       this.#heardMs = nowMs;
-    } else if (silentMs > silenceMs) void this.#watched.ping();
+      return;
+    }
+    if (silentMs > silenceMs) void this.#watched.ping();
     else this.#lookAround(nowMs);
+    if (nowMs - this.#calledMs < rollMs) return;
+    this.#calledMs = nowMs;
+    void this.#watched.callTheRoll();
   }
 
   #lookAround(nowMs: number): void {

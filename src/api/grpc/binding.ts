@@ -80,7 +80,7 @@ function unary<Input extends DescMessage, Output extends DescMessage>(
     try {
       callback(null, create(method.output, await answer(call.request, caller)));
     } catch (error) {
-      callback(failed(method.name, error, log));
+      callback(failed(method.name, caller.signal.aborted ? caller.signal.reason : error, log));
     }
   }
   const handler = (
@@ -106,7 +106,7 @@ function streaming<Input extends DescMessage, Output extends DescMessage>(
       }
       call.end();
     } catch (error) {
-      call.emit("error", failed(method.name, error, log));
+      call.emit("error", failed(method.name, caller.signal.aborted ? caller.signal.reason : error, log));
     }
   }
   const handler = (call: ServerWritableStream<MessageShape<Input>, MessageShape<Output>>): void => void run(call);

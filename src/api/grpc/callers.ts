@@ -1,5 +1,5 @@
 // Room: api. Owns those who wait for an answer: one signal each, which aborts when nobody waits any more.
-import { unavailable } from "../../domain/errors.ts";
+import { aborted, unavailable } from "../../domain/errors.ts";
 import type { Caller } from "./context.ts";
 
 /** What every kind of grpc-js' calls has. */
@@ -18,7 +18,7 @@ export class Callers {
   /** grpc-js says `cancelled` for a cancelled call, one past its deadline, and one whose connection is gone. */
   welcome(call: AnyCall): PresentCaller {
     const controller = new AbortController();
-    const leave = () => controller.abort();
+    const leave = () => controller.abort(aborted("the caller has gone"));
     this.#present.add(controller);
     call.once("cancelled", leave);
     if (call.cancelled) leave();

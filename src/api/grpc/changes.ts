@@ -4,22 +4,37 @@ import type { PoolName } from "../../domain/identifiers.ts";
 import { type Arguments, JobClient } from "../../jobs/client.ts";
 import type { PoolJobName, Result } from "../../jobs/contract.ts";
 import type { Caller } from "./context.ts";
+import { Unsettled } from "./unsettled.ts";
 
 /** A commit may have gigabytes to flush, a first snapshot a large file system to make: who waits less long says so. */
 const patienceMs = 10 * 60_000;
 
 export class Changes implements AsyncDisposable {
   readonly #place: { readonly redisUrl: string; readonly pool: PoolName };
+  readonly #unsettled = new Unsettled();
   #client: Promise<JobClient> | undefined;
 
   constructor(place: { readonly redisUrl: string; readonly pool: PoolName }) {
     this.#place = place;
   }
 
-  /** Has the pool's worker do it, under an operation ID of its own. Throws what `JobClient.call` throws. */
+  /**
+   * Has the pool's worker do it, under an operation ID of its own. Throws what `JobClient.call` throws; `unavailable`
+   * within about a second when Redis or the worker is away.
+   *
+   * A caller who goes while the change waits in the queue takes it back with him. Once it is being executed it happens
+   * as a whole: whoever asks for the same key again is told so, by already_exists or not_found.
+   */
   async change<Name extends PoolJobName>(name: Name, given: Arguments<Name>, caller: Caller): Promise<Result<Name>> {
+    const keys = keysOf(given);
+    await this.#unsettled.settled(keys, caller);
     const client = await this.#connected();
-    return await client.call(name, given, { deadlineMs: patienceMs, signal: caller.signal });
+    return await client.call(name, given, {
+      deadlineMs: patienceMs,
+      signal: caller.signal,
+      needsWorker: true,
+      onLeft: (ended) => this.#unsettled.note(keys, ended),
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -37,3 +52,9 @@ export class Changes implements AsyncDisposable {
     }
   }
 }
+
+/** What the snapshots are called that a change is about. */
+const keysOf = (given: object): string[] =>
+  Object.entries(given).flatMap(([field, value]) =>
+    (field === "key" || field === "name") && typeof value === "string" ? [value] : [],
+  );

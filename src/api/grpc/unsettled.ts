@@ -1,0 +1,43 @@
+// Room: api. Owns the keys on which something may still happen, though whoever asked for it has gone.
+import { setTimeout as delay } from "node:timers/promises";
+import { unavailable } from "../../domain/errors.ts";
+import type { Caller } from "./context.ts";
+
+/** How long a call waits for what an earlier one may still do. */
+const patienceMs = 1_000;
+
+/**
+ * A change that is being executed when its caller gives up happens, as a transaction of containerd's own snapshotters
+ * would. Until it has, nothing else is done to its keys: otherwise a late removal, say, could hit the snapshot that was
+ * prepared under the same key after it.
+ */
+export class Unsettled {
+  readonly #byKey = new Map<string, Promise<unknown>>();
+
+  /** `ended` resolves when nothing happens any more. */
+  note(keys: readonly string[], ended: Promise<void>): void {
+    for (const key of keys) {
+      const all = Promise.all([this.#byKey.get(key), ended]);
+      this.#byKey.set(key, all);
+      void all.then(() => {
+        if (this.#byKey.get(key) === all) this.#byKey.delete(key);
+      });
+    }
+  }
+
+  /** Waits until all is settled that concerns `keys`; unavailable when that takes too long. */
+  async settled(keys: readonly string[], { signal }: Caller): Promise<void> {
+    const open = keys.flatMap((key) => this.#byKey.get(key) ?? []);
+    if (open.length === 0) return;
+    const over = new AbortController();
+    const late = delay(patienceMs, "late", { signal: AbortSignal.any([signal, over.signal]) });
+    try {
+      if ((await Promise.race([Promise.all(open), late])) !== "late") return;
+    } finally {
+      over.abort();
+      late.catch(() => undefined);
+    }
+    const named = keys.map((key) => JSON.stringify(key)).join(", ");
+    throw unavailable(`an earlier call on ${named}, whose caller has gone, is still under way: try again`);
+  }
+}
