@@ -1,8 +1,7 @@
 // Room: workers. Owns the pool's one worker: its lock, its database and its devices, and its jobs, executed in order.
-import { mkdirSync } from "node:fs";
 import { paths, poolSettings, readConfig, redisUrl } from "../src/config.ts";
-import { asSnapmillError, failedPrecondition, isRetryable } from "../src/domain/errors.ts";
-import { type ChainId, freshOperationId } from "../src/domain/identifiers.ts";
+import { asSnapmillError, isRetryable } from "../src/domain/errors.ts";
+import { freshOperationId } from "../src/domain/identifiers.ts";
 import { createDriver } from "../src/drivers/open.ts";
 import { consumePoolJobs } from "../src/jobs/consumer.ts";
 import type { PoolHandlers } from "../src/jobs/handlers.ts";
@@ -11,9 +10,8 @@ import { openDatabase } from "../src/metadata/database.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
 import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
-import { isLock, type Lock, tryLock } from "../src/system/locks.ts";
-import { lockPath } from "../src/unpack/chain.ts";
 import { Outbox } from "./outbox.ts";
+import { isChainAbandoned, lockPool } from "./pool-locks.ts";
 import { sweepLocks } from "./sweep-locks.ts";
 
 /** How many jobs BullMQ hands over ahead of time: they are executed one after the other all the same. */
@@ -23,23 +21,6 @@ const cleanupEveryMs = 30_000;
 const config = readConfig();
 armFault(config.fault);
 const log = createLogger({ name: "pool", level: config.logLevel });
-
-function lockPool(): Lock {
-  mkdirSync(paths.poolDir(config), { recursive: true });
-  const outcome = tryLock(paths.poolLock(config), JSON.stringify({ pid: process.pid, pool: config.pool }));
-  if (isLock(outcome)) return outcome;
-  throw failedPrecondition(
-    `pool ${config.pool} in ${paths.poolDir(config)} is held by another worker (${outcome.heldBy}): stop that one first`,
-  );
-}
-
-/** A chain that nobody works on: its lock is free. */
-function isChainAbandoned(chain: ChainId): boolean {
-  const outcome = tryLock(lockPath(paths.chainLocks(config), chain), `${process.pid}`);
-  if (!isLock(outcome)) return false;
-  outcome[Symbol.dispose]();
-  return true;
-}
 
 const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => ({
   prepare: ({ operationId, ...request }) => snapshotter.prepare(operationId, request),
@@ -79,7 +60,7 @@ const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => (
 });
 
 async function work(stopped: Promise<string>): Promise<void> {
-  using _lock = lockPool();
+  using _lock = lockPool(config);
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
   const driver = createDriver({
     ...poolSettings(config),
@@ -97,7 +78,7 @@ async function work(stopped: Promise<string>): Promise<void> {
       deviceSizeBytes: config.deviceSizeBytes,
       asyncRemove: config.asyncRemove,
       onRemovalQueued: () => setImmediate(() => outbox?.relaySoon()),
-      isChainAbandoned,
+      isChainAbandoned: (chain) => isChainAbandoned(config, chain),
       onNotice: (sentence) => log.warn(sentence),
     });
     const report = await snapshotter.recover();

@@ -34,10 +34,11 @@ async function look(
   { repair }: DoctorRequest,
 ): Promise<Settlement<DoctorResult>> {
   try {
-    const before = await examine(context, operationId);
+    const scene = { ...context, inService: true };
+    const before = await examine(scene, operationId);
     if (!repair) return success(() => ({ findings: unrepaired(before) }));
     await mend(context);
-    const after = await examine(context, operationId);
+    const after = await examine(scene, operationId);
     return success(() => ({ findings: compareLooks(before, after) }));
   } catch (error) {
     return failure(error);

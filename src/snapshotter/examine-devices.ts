@@ -21,6 +21,7 @@ export function examineDevices(
   return [
     ...records.flatMap((device) =>
       examineRecord(device, {
+        inService: scene.inService,
         owners: snapshotsOn(scene.database, device.number),
         there: named.get(device.deviceName),
         removal: removals.get(device.deviceName),
@@ -31,6 +32,7 @@ export function examineDevices(
 }
 
 interface Circumstances {
+  readonly inService: boolean;
   readonly owners: readonly SnapshotRecord[];
   /** What there is of it. */
   readonly there: FoundDevice | undefined;
@@ -72,11 +74,12 @@ function removalFindings(device: DeviceRecord, { removal }: Circumstances): Find
   ];
 }
 
-function atRest(device: DeviceRecord, { owners, there }: Circumstances): Finding[] {
+function atRest(device: DeviceRecord, { inService, owners, there }: Circumstances): Finding[] {
   if (there?.inPool !== true) return [contentLost(device, owners)];
   if (device.role === "snapshot" && owners.length === 0) return [withoutSnapshot(device)];
   const expected = owners.some(({ kind }) => kind !== "committed") ? "activated" : "deactivated";
-  if (there.active !== (expected === "activated")) return [wrongActivation(device, owners, there.active)];
+  if (!inService && there.active) return [leftActive(device)];
+  if (inService && there.active !== (expected === "activated")) return [wrongActivation(device, owners, there.active)];
   if (device.state !== expected) return [stuck(device, `and should be ${expected}`)];
   return device.operationId === undefined ? [] : [stuck(device, `in the hands of operation ${device.operationId}`)];
 }
@@ -129,6 +132,13 @@ const wrongActivation = (
         sentence: `device ${deviceName} is not active, so that ${namesOf(owners)} cannot be mounted`,
         wayOut: "repair, or the next start, activates it; if that fails, the log says why",
       }),
+});
+
+const leftActive = ({ deviceName }: DeviceRecord): Finding => ({
+  kind: "left-attached",
+  subject: deviceName,
+  sentence: `device ${deviceName} is active, and no snapmill runs`,
+  wayOut: "repair, or the end of the next 'snapmill up', deactivates it; if that fails, something uses it: unmount it",
 });
 
 const namesOf = (owners: readonly SnapshotRecord[]): string =>

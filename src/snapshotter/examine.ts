@@ -12,7 +12,10 @@ import type { Context } from "./context.ts";
 import { examineDevices } from "./examine-devices.ts";
 
 /** What is looked at. The database may be open for reading only. */
-export type Scene = Pick<Context, "database" | "driver" | "pool" | "isChainAbandoned">;
+export interface Scene extends Pick<Context, "database" | "driver" | "pool" | "isChainAbandoned"> {
+  /** Whether the pool is in service, so that active snapshots are to be active: not where no worker runs. */
+  readonly inService: boolean;
+}
 
 /** An unpack of any image is done sooner; one that is not waits for something. */
 const unpackPatienceMs = 24 * 3600 * 1000;
@@ -90,7 +93,7 @@ const interrupted = ({ database }: Scene, ownOperation: OperationId | undefined)
     }));
 
 /** Listed before their chain is looked at: an attempt holds its chain's lock from before its snapshot exists. */
-export function deadUnpacks({ database, isChainAbandoned }: Scene): Snapshot[] {
+export function deadUnpacks({ database, isChainAbandoned }: Pick<Scene, "database" | "isChainAbandoned">): Snapshot[] {
   const filters = [`kind==active,labels."${labelNames.unpackChain}"`];
   const attempts = [...walkSnapshots(database, { scope: ownScope, filters })];
   return attempts.filter(({ labels }) => isChainAbandoned(labels[labelNames.unpackChain] as ChainId));

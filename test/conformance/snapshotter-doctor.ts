@@ -207,7 +207,7 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
       const errand = { directory, groundModule, point: "prepare.created", verb: "prepare", request } as const;
       expect(await runErrand({ ...errand, operationId: freshOperationId() })).toBe("SIGKILL");
       const [first, second] = await lookTwice(ground, directory);
-      expect(first?.map(({ kind }) => kind)).toContain("stuck-state");
+      expect(first?.map(({ kind }) => kind).toSorted()).toEqual(["left-attached", "stuck-state"]);
       expect(second).toEqual(first);
       await openAgain();
     });
@@ -228,7 +228,7 @@ async function lookTwice(ground: Ground, directory: string): Promise<Finding[][]
   await driver.open();
   try {
     using database = openDatabase(join(directory, "metadata.db"), { mode: "readonly" });
-    const scene = { database, driver, pool: ground.pool, isChainAbandoned: () => false };
+    const scene = { database, driver, pool: ground.pool, isChainAbandoned: () => false, inService: false };
     return [await examine(scene), await examine(scene)];
   } finally {
     await driver.close();
