@@ -1,12 +1,13 @@
 // Room: test. Owns a small image with much in it: three layers, a few MB, hundreds of files, most kinds of entry.
 import { FlatModel } from "./flat-model.ts";
-import { type BlobForm, writeImage } from "./images.ts";
+import { type BlobForm, type BuiltImage, writeImage } from "./images.ts";
 import { directory, type Entry, fifo, file, hardLink, opaque, sparse, symlink, whiteout } from "./tar-entries.ts";
 import type { Tree } from "./trees.ts";
 
 export interface SmallImage {
   readonly reference: string;
   readonly expected: Tree;
+  readonly layers: BuiltImage["layers"];
 }
 
 /** Bytes that do not compress, the same for the same seed. */
@@ -60,9 +61,9 @@ const layers: readonly { readonly form: BlobForm; readonly entries: readonly Ent
 export async function writeSmallImage(layout: string): Promise<SmallImage> {
   const model = new FlatModel();
   for (const { entries } of layers) model.addLayer(entries);
-  const { reference } = await writeImage(
+  const { reference, layers: built } = await writeImage(
     layout,
     layers.map(({ form, entries }) => ({ form, content: entries })),
   );
-  return { reference, expected: model.tree() };
+  return { reference, expected: model.tree(), layers: built };
 }

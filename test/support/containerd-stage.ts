@@ -1,0 +1,101 @@
+// Room: test. Owns a containerd on a snapmill, both real and put together as docs/CONTAINERD.md says.
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { paths } from "../../src/config.ts";
+import { openDatabase } from "../../src/metadata/database.ts";
+import { listDevices } from "../../src/metadata/devices.ts";
+import { snapshotsOn } from "../../src/metadata/snapshots.ts";
+import { Containerd } from "./containerd.ts";
+import { eventually } from "./processes.ts";
+import { mountsBelow } from "./residue.ts";
+import { type Started, Station } from "./station.ts";
+
+const guide = readFileSync(join(import.meta.dir, "../../docs/CONTAINERD.md"), "utf8");
+const guidesAddress = "/var/lib/snapmill/containerd.sock";
+
+/** The first block of configuration in the guide that has `line`. */
+function configurationWith(line: string): string {
+  const blocks = [...guide.matchAll(/^```toml\n(.*?)^```$/gms)].map(([, block]) => block ?? "");
+  const found = blocks.find((block) => block.includes(line));
+  if (found === undefined) throw new Error(`docs/CONTAINERD.md has no configuration with ${line}`);
+  return found;
+}
+
+/** Disposing of it ends both, and throws when one of them leaves something behind. */
+export class ContainerdStage implements AsyncDisposable {
+  readonly station: Station;
+  readonly containerd: Containerd;
+  #up: Started;
+
+  private constructor(station: Station, up: Started, containerd: Containerd) {
+    this.station = station;
+    this.#up = up;
+    this.containerd = containerd;
+  }
+
+  static async open(settings: Record<string, string> = {}): Promise<ContainerdStage> {
+    const station = new Station({ SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0", SNAPMILL_UNPACK_WORKERS: "1", ...settings });
+    const up = await startUp(station);
+    const address = station.config.grpcAddress ?? "";
+    const configuration = ["[proxy_plugins.snapmill]", '.cri".containerd]'].map((line) =>
+      configurationWith(line).replace(guidesAddress, address),
+    );
+    const containerd = await Containerd.start(join(station.directory, "containerd"), configuration);
+    return new ContainerdStage(station, up, containerd);
+  }
+
+  /** `ctr ARGS` with snapmill as its snapshotter. */
+  snapshots = (...args: string[]): Promise<string> =>
+    this.containerd.ctr("snapshots", "--snapshotter", "snapmill", ...args);
+
+  importImage = (archive: string, name: string): Promise<string> =>
+    this.containerd.ctr("images", "import", "--snapshotter", "snapmill", "--base-name", name, archive);
+
+  async stopSnapmill(signal: NodeJS.Signals): Promise<void> {
+    this.#up.kill(signal);
+    await this.#up.finished;
+  }
+
+  async startSnapmill(): Promise<void> {
+    this.#up = await startUp(this.station);
+  }
+
+  /** What is in the pool, templates aside: every device, with the snapshots on it as `scope key`. */
+  poolContents(): Readonly<Record<string, readonly string[]>> {
+    using database = openDatabase(paths.database(this.station.config), { mode: "readonly" });
+    const devices = listDevices(database).filter(({ role }) => role === "snapshot");
+    return Object.fromEntries(
+      devices.map(({ deviceName, number }) => [
+        deviceName,
+        snapshotsOn(database, number).map(({ scope, key }) => `${scope} ${key}`),
+      ]),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.containerd[Symbol.asyncDispose]();
+    await this.stopSnapmill("SIGTERM");
+    using station = this.station;
+    const left = [...station.residue(), ...mountsBelow(station.directory)];
+    if (left.length > 0) throw new Error(`left behind: ${left.join("; ")}`);
+  }
+}
+
+/** Starts `up`, and waits until it serves containerd. */
+async function startUp(station: Station): Promise<Started> {
+  const up = station.start(["up"]);
+  if (await eventually(() => canConnect(station.config.grpcAddress ?? ""), 60_000)) return up;
+  up.kill("SIGKILL");
+  throw new Error(`up does not serve containerd: ${up.said()}`);
+}
+
+const canConnect = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
