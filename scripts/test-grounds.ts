@@ -3,7 +3,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
 import { runCommand } from "../src/system/commands.ts";
-import { guestRelease, whyNoGuest } from "../test/guest/guest.ts";
+import { guestRelease, setUpTimeoutMs, whyNoGuest } from "../test/guest/guest.ts";
 import type { TestProcesses } from "./test-process.ts";
 
 export type Ground =
@@ -13,7 +13,6 @@ export type Ground =
   | { readonly kind: "broken"; readonly text: string };
 
 const root = join(import.meta.dir, "..");
-const setUpTimeoutMs = 15 * 60_000;
 
 /** Asks the kernel, and where it has no thin-pools, fetches the guest. */
 export async function findGround(processes: TestProcesses): Promise<Ground> {

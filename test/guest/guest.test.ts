@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
 import { eventually, isAlive, processesWith } from "../support/processes.ts";
-import { guestTimedOut, inGuest, whyNoGuest } from "./guest.ts";
+import { guestTimedOut, inGuest, setUpGuest, setUpTimeoutMs, whyNoGuest } from "./guest.ts";
 
 const reason = whyNoGuest();
 const timeoutMs = 150_000;
@@ -15,11 +15,12 @@ const guestTest = (title: string, body: () => Promise<void>) =>
 let directory: string;
 let shared: string;
 
-beforeAll(() => {
+beforeAll(async () => {
+  if (reason === undefined) await setUpGuest();
   directory = mkdtempSync(join(tmpdir(), "guest-"));
   shared = join(directory, "shared");
   mkdirSync(shared);
-});
+}, setUpTimeoutMs);
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 

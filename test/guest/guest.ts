@@ -42,6 +42,16 @@ export function whyNoGuest(): string | undefined {
   return undefined;
 }
 
+/** Fetches the guest where it is not there yet; throws when that fails. For a test's `beforeAll`, with minutes of time. */
+export async function setUpGuest(): Promise<void> {
+  const setUp = Bun.spawn(["bash", join(root, "test/guest/setup.sh")], { stdout: "ignore", stderr: "pipe" });
+  const complaint = await new Response(setUp.stderr).text();
+  if ((await setUp.exited) !== 0) throw new Error(`the guest could not be set up: ${complaint}`);
+}
+
+/** How long `setUpGuest` may take: it downloads. */
+export const setUpTimeoutMs = 15 * 60_000;
+
 /** The guest kernel's release, "6.1.176" say, as far as it has been set up. */
 export function guestRelease(): string | undefined {
   try {

@@ -5,17 +5,19 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { runFile, runInGuest } from "../../scripts/test-files.ts";
 import { TestProcesses } from "../../scripts/test-process.ts";
-import { whyNoGuest } from "../guest/guest.ts";
+import { setUpGuest, setUpTimeoutMs, whyNoGuest } from "../guest/guest.ts";
 import { eventually, processesWith } from "../support/processes.ts";
 
 setDefaultTimeout(60_000);
 const root = join(import.meta.dir, "../..");
+const reason = whyNoGuest();
 let base: string;
 let count = 0;
 
-beforeAll(() => {
+beforeAll(async () => {
+  if (reason === undefined) await setUpGuest();
   base = mkdtempSync(join(tmpdir(), "runner-"));
-});
+}, setUpTimeoutMs);
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
 /** A test file in `folder`, by its path from the root of the project. */
@@ -83,7 +85,6 @@ test("an interrupted run ends its processes", async () => {
   expect(processesWith(file)).toEqual([]);
 });
 
-const reason = whyNoGuest();
 const unlessNoGuest = test.skipIf(reason !== undefined);
 const because = reason === undefined ? "" : ` (skipped: ${reason})`;
 
