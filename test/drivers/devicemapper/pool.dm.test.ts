@@ -13,7 +13,8 @@ import { runCommand } from "../../../src/system/commands.ts";
 import { mebibyte, type PoolStage, poolStage } from "./pool-stage.ts";
 
 setDefaultTimeout(120_000);
-const control = createLibdevmapperControl();
+/** Patient: many tests may share the machine. */
+const control = createLibdevmapperControl({ timeoutMs: 150_000 });
 afterAll(() => control[Symbol.asyncDispose]());
 
 const makeThin = (stage: PoolStage, id: number) =>
