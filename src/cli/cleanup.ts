@@ -18,7 +18,7 @@ export function addCleanup(program: Command): void {
     .addHelpText("after", examples(["cleanup", "after what was in use has been unmounted"]))
     .action(async (options: JsonOption, command: Command) => {
       const config = configOf(command);
-      const removed = await withClient(config, (client) => client.call("cleanup", {}));
+      const removed = await withClient(config, (client) => client.call("cleanup", {}, { deadlineMs }));
       const left = readStore(config, pendingRemovals).map(({ device }) => device);
       if (options.json) await printJson({ ...removed, pendingRemovals: left.length });
       else
@@ -26,6 +26,8 @@ export function addCleanup(program: Command): void {
     });
 }
 
+/** It lasts half a minute at most, and may have to wait for its turn. */
+const deadlineMs = 10 * 60_000;
 const shownDevices = 20;
 
 const sentence = ({ removedDevices, removedSnapshots }: Readonly<Record<string, number>>): string =>

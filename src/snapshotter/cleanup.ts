@@ -16,7 +16,7 @@ export interface CleanupResult {
 }
 
 /** Each is done in part when there is more: a cleanup must not hold up what waits behind it for long. */
-const limits = { devices: 1000, journalBatch: 500, journalBatches: 20 } as const;
+const limits = { devices: 1000, removalsMs: 20_000, journalBatch: 500, journalBatches: 20 } as const;
 
 /** An answer can be asked for again for a week: longer than any queue keeps a job and any caller its patience. */
 export const journalKeptMs = 7 * 24 * 60 * 60 * 1000;
@@ -47,8 +47,11 @@ export const sweep = (context: Context, operationId: OperationId): EffectOperati
   },
 });
 
-export const finishRemovals = (context: Context): Promise<Removal> =>
-  removeDevices(context, listDevicesInState(context.database, ["removing", "removed"], limits.devices));
+/** What is not reached in time has its job all the same. */
+export function finishRemovals(context: Context): Promise<Removal> {
+  const devices = listDevicesInState(context.database, ["removing", "removed"], limits.devices);
+  return removeDevices(context, devices, { withinMs: limits.removalsMs });
+}
 
 /** Removes the active snapshots of unpacks whose process is gone. */
 export async function sweepDeadUnpacks(context: Context): Promise<Removal> {

@@ -58,7 +58,7 @@ export function goOn({ database }: Context, { number, deviceName }: DeviceRecord
   dropRemoval(database, deviceName);
 }
 
-const chunkDevices = 64;
+const chunkDevices = 32;
 
 export interface Removal {
   readonly removedDevices: number;
@@ -69,14 +69,20 @@ export interface Removal {
 
 /**
  * Removes devices with all snapshots on them. `devices` has children before their parents. One that is in use stays as
- * it is; one whose deletion fails, or that has no snapshots any more, stays to be removed, by a job.
+ * it is; one whose deletion fails, or that has no snapshots any more, stays to be removed, by a job. After `withinMs` no
+ * more are begun.
  */
-export async function removeDevices(context: Context, devices: readonly DeviceRecord[]): Promise<Removal> {
+export async function removeDevices(
+  context: Context,
+  devices: readonly DeviceRecord[],
+  { withinMs = Number.POSITIVE_INFINITY } = {},
+): Promise<Removal> {
   const { database } = context;
+  const untilMs = performance.now() + withinMs;
   const left: string[] = [];
   let removedDevices = 0;
   let removedSnapshots = 0;
-  for (let start = 0; start < devices.length; start += chunkDevices) {
+  for (let start = 0; start < devices.length && performance.now() < untilMs; start += chunkDevices) {
     const chunk = devices.slice(start, start + chunkDevices);
     transact(database, () => {
       for (const { number, state, operationId } of chunk) {

@@ -25,7 +25,7 @@ const dayMs = 24 * 3600 * 1000;
 /** Runs the suite; `groundModule` is the path of a module that exports `ground`, for a child process to import. */
 export function describeDoctor(title: string, ground: Ground, groundModule: string): void {
   describe(title, () => {
-    setDefaultTimeout(60_000);
+    setDefaultTimeout(180_000);
     let directory: string;
     let stage: Stage;
     let client: Client;
