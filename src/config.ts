@@ -159,4 +159,7 @@ export const poolSettings = (config: Config) => ({
   devicesDir: paths.devices(config),
   /** Of a new pool. */
   sizeBytes: config.poolSizeBytes,
+  dmControl: config.dmControl,
+  minFreeShare: config.minFreeShare,
+  discardBlocks: config.discardBlocks,
 });

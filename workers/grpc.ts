@@ -19,13 +19,13 @@ const config = readConfig();
 const log = createLogger({ name: "grpc", level: config.logLevel });
 
 function contextOf(reader: DatabaseReader, changes: Changes): Context {
-  const driver = chooseDriver(config.driver);
+  const driver = chooseDriver(config.driver, paths.poolDir(config));
   return {
     scope: containerdScope,
     database: () => reader.current(),
     change: (name, given, caller) => changes.change(name, given, caller),
     devicePath: (deviceName) => devicePathOf(driver, paths.devices(config), deviceName),
-    usedBytes: (deviceName) => usedBytesOf(driver, paths.poolDir(config), deviceName),
+    usedBytes: (device) => usedBytesOf(driver, paths.poolDir(config), device),
   };
 }
 

@@ -3,7 +3,7 @@ import { childEnvironment, paths, readConfig, redisUrl } from "../src/config.ts"
 import { asSnapmillError, failedPrecondition, isRetryable } from "../src/domain/errors.ts";
 import { snapshotKey } from "../src/domain/identifiers.ts";
 import { formatSize } from "../src/domain/units.ts";
-import { chooseDriver, spacePathsOf } from "../src/drivers/open.ts";
+import { chooseDriver, spaceSourcesOf } from "../src/drivers/open.ts";
 import type { ResolvedImage } from "../src/images/image.ts";
 import { openImage } from "../src/images/resolve.ts";
 import { type Arguments, JobClient } from "../src/jobs/client.ts";
@@ -16,6 +16,7 @@ import { isCancelled } from "../src/metadata/outbox.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
 import { type ChainedLayer, unpackChain } from "../src/unpack/chain.ts";
+import type { SpaceGuardRequest } from "../src/unpack/protocol.ts";
 import { startWriter } from "../src/unpack/writer.ts";
 import { createLayerStore } from "./layer-store.ts";
 
@@ -73,10 +74,7 @@ async function unpack(image: ResolvedImage, job: JobContext, signal: AbortSignal
     }),
     writer,
     lockDir: paths.chainLocks(config),
-    spaceGuards: spacePathsOf(chooseDriver(config.driver), paths.poolDir(config)).map(({ path, owner }) => ({
-      path,
-      minFreeBytes: minFreeBytes[owner],
-    })),
+    spaceGuards: await spaceGuards(),
     signal,
     onProgress: (index, state, readBytes) => {
       const layer = progress.layers[index];
@@ -88,6 +86,12 @@ async function unpack(image: ResolvedImage, job: JobContext, signal: AbortSignal
   for (const [index, layer] of layers.entries())
     void job.log(accountOf(layer, `layer ${index + 1} of ${layers.length}`));
   return describe(image, layers);
+}
+
+async function spaceGuards(): Promise<SpaceGuardRequest[]> {
+  const poolDir = paths.poolDir(config);
+  const sources = await spaceSourcesOf(chooseDriver(config.driver, poolDir), poolDir);
+  return sources.map(({ source, owner }) => ({ source, minFreeBytes: minFreeBytes[owner] }));
 }
 
 /** A line for the job's log: where the layer's time went. */

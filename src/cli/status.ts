@@ -11,7 +11,6 @@ import { pendingOutbox } from "../metadata/outbox.ts";
 import { readPool } from "../metadata/pool.ts";
 import { pendingRemovals } from "../metadata/removals.ts";
 import { describeRunning, findRunning, type Running } from "../supervisor/running.ts";
-import type { Space } from "../system/space.ts";
 import { connect } from "./client.ts";
 import { formatFields, formatShare } from "./format.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
@@ -61,7 +60,10 @@ interface Status {
     /** Devices whose snapshots are gone and that are still to be deleted, those that were given up among them. */
     readonly pendingRemovals: number;
     /** Null: not attached. */
-    readonly space: Pick<Space, "usedBytes" | "totalBytes"> | null;
+    readonly space: Fill | null;
+    /** Of a thin-pool; null: not attached, or another kind of pool. */
+    readonly metadataSpace: Fill | null;
+    readonly poolState: string | null;
   } | null;
 }
 
@@ -101,6 +103,8 @@ async function readMetadata(config: Config): Promise<Status["metadata"]> {
     pendingUnpacks: pendingOutbox(database, "unpack").length,
     pendingRemovals: pendingRemovals(database).length,
     space: space === undefined ? null : { usedBytes: space.usedBytes, totalBytes: space.totalBytes },
+    metadataSpace: space?.metadata ?? null,
+    poolState: space?.state ?? null,
   };
 }
 
@@ -120,13 +124,35 @@ function fieldsOf(status: Status): (readonly [string, string | undefined])[] {
     ["Unpack jobs", queues === null ? undefined : countsText(queues.unpack)],
     ["Unpacks to do", metadata === null ? undefined : String(metadata.pendingUnpacks)],
     ["Removals to do", metadata === null ? undefined : removalsText(metadata.pendingRemovals, status.failedRemovals)],
-    ["Space", metadata === null ? undefined : spaceText(metadata.space)],
+    ...(metadata === null ? [] : spaceFields(metadata)),
     ["Snapshots", metadata === null ? undefined : namedCounts(metadata.snapshots)],
     ["Devices", metadata === null ? undefined : namedCounts(metadata.devices)],
   ];
 }
 
-const spaceText = (space: Pick<Space, "usedBytes" | "totalBytes"> | null): string =>
+function spaceFields({ space, metadataSpace, poolState }: NonNullable<Status["metadata"]>): [string, string][] {
+  return [
+    ["Space", spaceText(space)],
+    ...(metadataSpace === null ? [] : [["Metadata", spaceText(metadataSpace)] satisfies [string, string]]),
+    ...(poolState === null ? [] : [["State", poolStateTexts[poolState] ?? poolState] satisfies [string, string]]),
+  ];
+}
+
+interface Fill {
+  readonly usedBytes: number;
+  readonly totalBytes: number;
+}
+
+/** What an operator has to do about a thin-pool's state stands in the guide; here, what it means. */
+const poolStateTexts: Readonly<Record<string, string>> = {
+  rw: "in service",
+  ro: "read-only: nothing can be written or removed",
+  out_of_data_space: "full: writes fail until there is room",
+  failed: "failed: its metadata cannot be read or written",
+  needs_check: "read-only until its metadata has been checked",
+};
+
+const spaceText = (space: Fill | null): string =>
   space === null ? "known while 'snapmill up' runs" : formatShare(space.usedBytes, space.totalBytes);
 
 function removalsText(pending: number, failed: number | null): string {

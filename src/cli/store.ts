@@ -3,7 +3,7 @@ import { type Config, paths } from "../config.ts";
 import { invalidArgument } from "../domain/errors.ts";
 import type { DeviceName, Scope, SnapshotKey } from "../domain/identifiers.ts";
 import type { Mount } from "../domain/snapshots.ts";
-import { devicePath } from "../drivers/reflink/layout.ts";
+import { devicePathOf, recordedDriver } from "../drivers/open.ts";
 import { type Database, openDatabase } from "../metadata/database.ts";
 import { readPool } from "../metadata/pool.ts";
 import { lookUpSnapshot, mountsOf } from "../metadata/snapshots.ts";
@@ -36,8 +36,7 @@ export function fullName(database: Database, scope: Scope, text: SnapshotKey): S
 export const mountsIn = (config: Config, database: Database, scope: Scope, key: SnapshotKey): Mount[] =>
   mountsOf(database, scope, key, devicePathIn(config, database));
 
-/** Where each driver shows its active devices. */
 function devicePathIn(config: Config, database: Database): (deviceName: DeviceName) => string {
-  const directory = readPool(database)?.driver === "devmapper" ? "/dev/mapper" : paths.devices(config);
-  return (deviceName) => devicePath(directory, deviceName);
+  const driver = recordedDriver(readPool(database)?.driver ?? "reflink");
+  return (deviceName) => devicePathOf(driver, paths.devices(config), deviceName);
 }

@@ -1,38 +1,85 @@
 // Room: drivers. Owns the choice of a driver, and what can be said about its devices without opening a pool.
-import { failedPrecondition } from "../domain/errors.ts";
+import { existsSync } from "node:fs";
+import type { DeviceRef } from "../domain/devices.ts";
+import { failedPrecondition, notFound } from "../domain/errors.ts";
 import type { DeviceName, PoolName } from "../domain/identifiers.ts";
-import type { Driver, DriverName } from "./port.ts";
+import { isMountPoint } from "../system/mountinfo.ts";
+import { type SpaceSource, spaceOf } from "../system/space.ts";
+import { type DmControl, type DmControlName, isDmError } from "./devicemapper/control.ts";
+import { withFaultPoints } from "./devicemapper/control-faults.ts";
+import { poolDeviceName } from "./devicemapper/definition.ts";
+import { definitionPath, readDefinition } from "./devicemapper/definition-file.ts";
+import { createDmsetupControl } from "./devicemapper/dmsetup.ts";
+import { createDevmapperDriver } from "./devicemapper/driver.ts";
+import { createLibdevmapperControl } from "./devicemapper/libdevmapper.ts";
+import { devicePath as mapperPath } from "./devicemapper/names.ts";
+import { metadataDeviceOf, PoolContents } from "./devicemapper/pool-contents.ts";
+import { spaceInPool } from "./devicemapper/pool-geometry.ts";
+import { readPoolStatus, stateOf } from "./devicemapper/pool-health.ts";
+import { type Driver, type DriverName, driverNames, type PoolUsage } from "./port.ts";
 import { createReflinkDriver } from "./reflink/driver.ts";
 import { mappedBytes } from "./reflink/files.ts";
-import { devicePath, filesDir } from "./reflink/layout.ts";
+import { devicePath, filesDir, imagePath } from "./reflink/layout.ts";
 
 export interface DriverRequest {
   readonly driver: "auto" | DriverName;
   readonly pool: PoolName;
   readonly poolDir: string;
-  /** Where the stable paths of active devices appear. */
+  /** Where the stable paths of active devices appear; device-mapper's are in a place of their own. */
   readonly devicesDir: string;
   /** Of a new pool. */
   readonly sizeBytes: number;
+  readonly dmControl: DmControlName;
+  /** Of a thin-pool: see DevmapperOptions. */
+  readonly minFreeShare: number;
+  readonly discardBlocks: boolean;
   readonly onNotice?: (sentence: string) => void;
 }
 
-/** The driver to use where `asked` is wanted; `failed_precondition` for one that this build does not have. */
-export function chooseDriver(asked: "auto" | DriverName): "reflink" {
-  switch (asked) {
-    case "auto":
-    case "reflink":
-      return "reflink";
-    case "devmapper":
-      throw failedPrecondition("this version has no devmapper driver; use --driver reflink (or auto)");
-  }
+/**
+ * The driver of the pool at `poolDir`. `auto`: what the pool was made for; where there is none yet, reflink, which works
+ * on every kernel. (A thin-pool is there once `pool create` or an `up --driver devmapper` has made it.) Throws
+ * `failed_precondition` when the pool is another driver's than was asked for.
+ */
+export function chooseDriver(asked: "auto" | DriverName, poolDir: string): DriverName {
+  const existing = driverOfPool(poolDir);
+  if (asked === "auto") return existing ?? "reflink";
+  if (existing === undefined || existing === asked) return asked;
+  throw failedPrecondition(
+    `the pool in ${poolDir} was made for the driver ${existing}: use --driver ${existing} (or auto), or another --pool`,
+  );
+}
+
+/** Whose pool lies in `poolDir`; undefined: there is none. */
+export function driverOfPool(poolDir: string): DriverName | undefined {
+  if (existsSync(definitionPath(poolDir))) return "devmapper";
+  return existsSync(imagePath(poolDir)) || existsSync(filesDir(poolDir)) ? "reflink" : undefined;
+}
+
+/** The driver that a pool's database names. Throws `failed_precondition` for one that this version does not know. */
+export function recordedDriver(text: string): DriverName {
+  const known = driverNames.find((name) => name === text);
+  if (known === undefined) throw failedPrecondition(`the pool's driver ${JSON.stringify(text)} is not known here`);
+  return known;
 }
 
 /** The driver for a pool; its `open` does the work. */
 export function createDriver(request: DriverRequest): Driver {
-  switch (chooseDriver(request.driver)) {
+  switch (chooseDriver(request.driver, request.poolDir)) {
     case "reflink":
       return createReflinkDriver(request);
+    case "devmapper":
+      return createDevmapperDriver({ ...request, connect: () => createDmControl(request.dmControl) });
+  }
+}
+
+/** The way to the kernel's device-mapper. */
+export function createDmControl(name: DmControlName): DmControl {
+  switch (name) {
+    case "dmsetup":
+      return withFaultPoints(createDmsetupControl());
+    case "libdevmapper":
+      return withFaultPoints(createLibdevmapperControl());
   }
 }
 
@@ -42,7 +89,7 @@ export function devicePathOf(driver: DriverName, devicesDir: string, deviceName:
     case "reflink":
       return devicePath(devicesDir, deviceName);
     case "devmapper":
-      return `/dev/mapper/${deviceName}`;
+      return mapperPath(deviceName);
   }
 }
 
@@ -50,20 +97,77 @@ export function devicePathOf(driver: DriverName, devicesDir: string, deviceName:
  * Bytes that a device maps, as `Driver.usedBytes` says it, from any process on the host. `not_found` when the device
  * is not there, or its pool is not open on this host.
  */
-export const usedBytesOf = (driver: "reflink", poolDir: string, deviceName: DeviceName): Promise<number> => {
+export async function usedBytesOf(driver: DriverName, poolDir: string, device: DeviceRef): Promise<number> {
   switch (driver) {
     case "reflink":
-      return mappedBytes(filesDir(poolDir), deviceName);
+      return await mappedBytes(filesDir(poolDir), device.deviceName);
+    case "devmapper": {
+      const path = await metadataDeviceIn(poolDir);
+      const usedBytes = path === undefined ? undefined : await new PoolContents(path).mappedBytes(device.deviceId);
+      if (usedBytes === undefined) throw notFound(`there is no device ${device.deviceName} in the pool at ${poolDir}`);
+      return usedBytes;
+    }
   }
-};
+}
 
-/** The file systems that lose writes, or stop, when they run full under a pool: the host's, and the pool's own. */
-export function spacePathsOf(driver: "reflink", poolDir: string): readonly { path: string; owner: "host" | "pool" }[] {
+/** How full the pool is, from any process on the host; undefined while it is not attached. */
+export async function poolUsageOf(
+  driver: DriverName,
+  poolDir: string,
+  dmControl: DmControlName,
+): Promise<PoolUsage | undefined> {
+  switch (driver) {
+    case "reflink": {
+      const directory = filesDir(poolDir);
+      const isAttached = existsSync(imagePath(poolDir)) ? await isMountPoint(directory) : existsSync(directory);
+      return isAttached ? await spaceOf(directory) : undefined;
+    }
+    case "devmapper":
+      return await thinPoolUsage(poolDir, dmControl);
+  }
+}
+
+async function thinPoolUsage(poolDir: string, dmControl: DmControlName): Promise<PoolUsage | undefined> {
+  const definition = await readDefinition(poolDir);
+  if (definition === undefined) return undefined;
+  await using control = createDmControl(dmControl);
+  try {
+    const status = await readPoolStatus(control, poolDeviceName(definition.pool));
+    const { data, metadata } = spaceInPool(definition, status);
+    return { ...data, metadata, state: stateOf(status), isMetadataHeld: status.heldMetadataRoot !== undefined };
+  } catch (error) {
+    if (isDmError(error, "ENXIO")) return undefined;
+    throw error;
+  }
+}
+
+/** What loses writes, or stops, when it runs full under a pool: the pool's own space, and its host's. */
+export async function spaceSourcesOf(
+  driver: DriverName,
+  poolDir: string,
+): Promise<readonly { readonly source: SpaceSource; readonly owner: "host" | "pool" }[]> {
   switch (driver) {
     case "reflink":
       return [
-        { path: poolDir, owner: "host" },
-        { path: filesDir(poolDir), owner: "pool" },
+        { source: { kind: "file-system", path: poolDir }, owner: "host" },
+        { source: { kind: "file-system", path: filesDir(poolDir) }, owner: "pool" },
       ];
+    case "devmapper": {
+      const definition = await readDefinition(poolDir);
+      const metadataDevice = await metadataDeviceIn(poolDir);
+      if (definition === undefined || metadataDevice === undefined) return [];
+      const { storage } = definition;
+      return [
+        { source: { kind: "thin-pool", metadataDevice }, owner: "pool" },
+        ...(storage.kind === "loopback"
+          ? [{ source: { kind: "file-system", path: storage.directory }, owner: "host" } as const]
+          : []),
+      ];
+    }
   }
+}
+
+async function metadataDeviceIn(poolDir: string): Promise<string | undefined> {
+  const definition = await readDefinition(poolDir);
+  return definition === undefined ? undefined : await metadataDeviceOf(definition);
 }

@@ -9,6 +9,11 @@ export interface Space {
   readonly totalBytes: number;
 }
 
+/** What something is written to in the end, and can run full. A thin-pool says it in its metadata. */
+export type SpaceSource =
+  | { readonly kind: "file-system"; readonly path: string }
+  | { readonly kind: "thin-pool"; readonly metadataDevice: string };
+
 /** The space of the file system that `path` (which exists) lies on. */
 export async function spaceOf(path: string): Promise<Space> {
   const { bsize, blocks, bfree, bavail } = await statfs(path);

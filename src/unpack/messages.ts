@@ -14,13 +14,18 @@ const blobSource = z.object({
   compression: z.enum(compressions),
 });
 
+const spaceSource = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("file-system"), path: z.string() }),
+  z.object({ kind: z.literal("thin-pool"), metadataDevice: z.string() }),
+]);
+
 const applyRequest = blobSource.extend({
   devicePath: z.string(),
   fsType: z.enum(fsTypes),
   mountOptions: z.array(z.string()),
   digest: z.string().transform(digest),
   diffId: z.string().transform(diffId),
-  spaceGuards: z.array(z.object({ path: z.string(), minFreeBytes: bytes })),
+  spaceGuards: z.array(z.object({ source: spaceSource, minFreeBytes: bytes })),
   next: blobSource.optional(),
 });
 

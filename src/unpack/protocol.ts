@@ -2,8 +2,14 @@
 import type { FsType } from "../domain/devices.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { DiffId, Digest } from "../domain/identifiers.ts";
+import type { SpaceSource } from "../system/space.ts";
 import type { BlobSource } from "./blob-messages.ts";
 import type { PhasesMs } from "./phases.ts";
+
+export interface SpaceGuardRequest {
+  readonly source: SpaceSource;
+  readonly minFreeBytes: number;
+}
 
 /** Parent → writer: apply one layer to the file system on a block device. One at a time. */
 export interface ApplyRequest extends BlobSource {
@@ -12,8 +18,8 @@ export interface ApplyRequest extends BlobSource {
   readonly mountOptions: readonly string[];
   readonly digest: Digest;
   readonly diffId: DiffId;
-  /** The writer stops with resource_exhausted when one of these file systems (the pool, its host) has too little free. */
-  readonly spaceGuards: readonly { readonly path: string; readonly minFreeBytes: number }[];
+  /** The writer stops with resource_exhausted when one of these (the pool, its host) has too little free. */
+  readonly spaceGuards: readonly SpaceGuardRequest[];
   /** The layer that will probably come next: it is read and decompressed ahead while this one is flushed. */
   readonly next?: BlobSource | undefined;
 }

@@ -1,17 +1,19 @@
-// Room: unpack. Owns the stop before the file systems under a device run full: a sparse file would then lose writes.
+// Room: unpack. Owns the stop before what lies under a device runs full: writes that find no room are lost unsaid.
 import { statfsSync } from "node:fs";
 import { resourceExhausted } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
-import type { ApplyRequest } from "./protocol.ts";
+import type { SpaceSource } from "../system/space.ts";
+import { metadataBlockBytes, readSuperblockSync } from "../system/thin-metadata.ts";
+import type { SpaceGuardRequest } from "./protocol.ts";
 
-/** Looking costs a system call; what is written between two looks is small against any sensible limit. */
+/** Looking costs a system call or two; what is written between two looks is small against any sensible limit. */
 const intervalBytes = 32 * 2 ** 20;
 
 export class SpaceGuard {
-  readonly #guards: ApplyRequest["spaceGuards"];
+  readonly #guards: readonly SpaceGuardRequest[];
   #nextBytes = 0;
 
-  constructor(guards: ApplyRequest["spaceGuards"]) {
+  constructor(guards: readonly SpaceGuardRequest[]) {
     this.#guards = guards;
   }
 
@@ -24,14 +26,42 @@ export class SpaceGuard {
 
   /** Throws resource_exhausted when too little is free somewhere. */
   check(): void {
-    for (const { path, minFreeBytes } of this.#guards) {
-      const { bavail, bsize } = statfsSync(path);
-      const freeBytes = bavail * bsize;
-      if (freeBytes >= minFreeBytes) continue;
-      const [free, least] = [formatSize(freeBytes), formatSize(minFreeBytes)];
-      throw resourceExhausted(
-        `the file system of ${path} has ${free} free, less than the ${least} that must stay: make room`,
-      );
+    for (const { source, minFreeBytes } of this.#guards) {
+      for (const { name, freeBytes, leastBytes } of spacesOf(source, minFreeBytes)) {
+        if (freeBytes >= leastBytes) continue;
+        const [free, least] = [formatSize(freeBytes), formatSize(leastBytes)];
+        throw resourceExhausted(`${name} has ${free} free, less than the ${least} that must stay: make room`);
+      }
     }
   }
 }
+
+interface GuardedSpace {
+  readonly name: string;
+  readonly freeBytes: number;
+  readonly leastBytes: number;
+}
+
+function spacesOf(source: SpaceSource, minFreeBytes: number): GuardedSpace[] {
+  switch (source.kind) {
+    case "file-system": {
+      const { bavail, bsize } = statfsSync(source.path);
+      return [{ name: `the file system of ${source.path}`, freeBytes: bavail * bsize, leastBytes: minFreeBytes }];
+    }
+    case "thin-pool": {
+      const { data, dataBlockSectors, metadata } = readSuperblockSync(source.metadataDevice);
+      const dataBytes = data.free * dataBlockSectors * 512;
+      return [
+        { name: "the data of the pool", freeBytes: dataBytes, leastBytes: minFreeBytes },
+        {
+          name: "the metadata of the pool",
+          freeBytes: metadata.free * metadataBlockBytes,
+          leastBytes: leastMetadataBlocks(metadata.total) * metadataBlockBytes,
+        },
+      ];
+    }
+  }
+}
+
+/** More than the mappings of what is written between two looks take, with the paths to them. */
+const leastMetadataBlocks = (totalBlocks: number): number => Math.min(256, Math.ceil(totalBlocks / 50));

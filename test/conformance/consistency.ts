@@ -10,9 +10,10 @@ import type { Stage } from "./stage.ts";
 /** Everything that does not fit together, a sentence each. */
 export async function inconsistencies({ database, driver }: Stage): Promise<string[]> {
   const complaints = interruptedOperations(database).map(({ job }) => `a ${job} was never settled`);
-  const found = new Map((await driver.list()).map((device) => [device.deviceName, device]));
+  const records = listDevices(database);
+  const found = new Map((await driver.list(records)).map((device) => [nameOf(device), device]));
   const removals = new Set(pendingRemovals(database).map(({ device }) => device));
-  for (const device of listDevices(database)) {
+  for (const device of records) {
     const there = found.get(device.deviceName);
     found.delete(device.deviceName);
     // What a job is still to remove is known to nobody else, and what there is of it may be in use.
@@ -23,6 +24,9 @@ export async function inconsistencies({ database, driver }: Stage): Promise<stri
   complaints.push(...[...removals].map((deviceName) => `${deviceName} has a removal, and does not need it`));
   return complaints;
 }
+
+/** What a pool has under an ID alone is in no record, and so in the way. */
+const nameOf = ({ deviceName, deviceId }: FoundDevice): string => deviceName ?? `the device with ID ${deviceId ?? "?"}`;
 
 function complaintsOf(database: Database, device: DeviceRecord, there: FoundDevice | undefined): string[] {
   const { deviceName, state } = device;

@@ -5,10 +5,10 @@ import { describeSnapshots } from "./driver-snapshots.ts";
 import { type DriverGround, DriverStage } from "./driver-stage.ts";
 import { describeVerbs } from "./driver-verbs.ts";
 
-/** Runs the suite on a pool of 512 to 640 MiB that `makeGround` makes. */
+/** Runs the suite on a pool that `makeGround` makes: with room for 250 MiB of content, and not for 450. */
 export function describeDriver(title: string, makeGround: () => Promise<DriverGround>): void {
   describe(title, () => {
-    setDefaultTimeout(60_000);
+    setDefaultTimeout(300_000);
     const stage = new DriverStage();
     beforeAll(() => stage.open(makeGround));
     afterAll(() => stage.close());

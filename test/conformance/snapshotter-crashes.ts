@@ -32,7 +32,7 @@ const deaths = verbs.flatMap((verb) =>
 /** Runs the suite; `groundModule` is the path of a module that exports `ground`, for a child process to import. */
 export function describeCrashes(title: string, ground: Ground, groundModule: string): void {
   describe(title, () => {
-    setDefaultTimeout(120_000);
+    setDefaultTimeout(300_000);
     let directory: string;
     beforeAll(async () => {
       directory = await mkdtemp(join(tmpdir(), "snapmill-crashes-"));

@@ -25,7 +25,7 @@ export interface SuiteOptions {
 export function describeSnapshotter(title: string, ground: Ground, options: SuiteOptions = {}): void {
   const { fsType = "ext4", layers = 128 } = options;
   describe(title, () => {
-    setDefaultTimeout(120_000);
+    setDefaultTimeout(300_000);
     let home: string;
     let stage: Stage;
     beforeAll(async () => {

@@ -73,6 +73,8 @@ const base = tar([
   file("etc/conf", "1"),
 ]);
 
+const fileSystem = (path: string) => ({ kind: "file-system", path }) as const;
+
 describe("a layer", () => {
   for (const form of blobForms) {
     test(`stored as ${form} is on the device when it is applied, and the device is free`, async () => {
@@ -209,7 +211,7 @@ describe("a layer without room is refused as resource_exhausted, and the device 
       // The layer is in the page cache before a look could find too little.
       const layer = tar(Array.from({ length: 24 }, (_, index) => file(`f${index}`, Buffer.alloc(2 ** 20, index + 1))));
       const request = await requestFor(directory, loop.path, layer);
-      const spaceGuards = [{ path: join(host, "tmpfs"), minFreeBytes: 2 ** 20 }];
+      const spaceGuards = [{ source: fileSystem(join(host, "tmpfs")), minFreeBytes: 2 ** 20 }];
       const failure = await failureOf({ ...request, spaceGuards });
       expect(failure.code).toBe("resource_exhausted");
       expect(failure.message).toMatch(/must stay|is full/);
@@ -220,7 +222,7 @@ describe("a layer without room is refused as resource_exhausted, and the device 
   });
 
   test("when the guarded space is below its limit, before anything is mounted", async () => {
-    const spaceGuards = [{ path: directory, minFreeBytes: 2 ** 52 }];
+    const spaceGuards = [{ source: fileSystem(directory), minFreeBytes: 2 ** 52 }];
     const request = await requestFor(directory, "/dev/null", base);
     const failure = await failureOf({ ...request, spaceGuards });
     expect(failure.code).toBe("resource_exhausted");

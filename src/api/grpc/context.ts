@@ -1,5 +1,6 @@
 // Room: api. Owns what every call is given, and the shape of a call.
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { DeviceRef } from "../../domain/devices.ts";
 import type { DeviceName, Scope } from "../../domain/identifiers.ts";
 import type { Arguments } from "../../jobs/client.ts";
 import type { PoolJobName, Result } from "../../jobs/contract.ts";
@@ -21,12 +22,12 @@ export interface Context {
   /** Where an active device is found. */
   readonly devicePath: (deviceName: DeviceName) => string;
   /** Bytes that a device maps, shared ones included. */
-  readonly usedBytes: (deviceName: DeviceName) => Promise<number>;
+  readonly usedBytes: (device: DeviceRef) => Promise<number>;
 }
 
 /** Who waits for the answer. */
 export interface Caller {
-  /** Aborts when nobody waits any more: cancelled, past its deadline, disconnected. */
+  /** Aborts when nobody waits any more (cancelled, past its deadline, disconnected), or the server stops: a SnapmillError. */
   readonly signal: AbortSignal;
 }
 

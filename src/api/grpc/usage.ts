@@ -14,7 +14,7 @@ export const usage =
       const found = findSnapshot(database(), scope, key);
       return { snapshot: found, device: deviceUnder(database(), found) };
     });
-    const mappedBytes = snapshot.usedBytes ?? (await usedBytes(device.deviceName));
+    const mappedBytes = snapshot.usedBytes ?? (await usedBytes(device));
     return usageMessage(ownUsage(database(), snapshot, mappedBytes));
   };
 

@@ -15,13 +15,15 @@ import type { CloseReport, Driver, FoundDevice, GrowRequest, Ownership, PoolUsag
 import { Activations } from "./activations.ts";
 import { type DmControl, DmError, isDmError, type PoolMessage } from "./control.ts";
 import { readDefinition } from "./definition-file.ts";
+import { eraseDevice } from "./erase.ts";
 import { flushDevice } from "./flush.ts";
 import { matchDevices } from "./found.ts";
 import { devicePath } from "./names.ts";
 import { metadataDeviceOf, PoolContents } from "./pool-contents.ts";
 import { createThinPool } from "./pool-create.ts";
 import { spaceInPool } from "./pool-geometry.ts";
-import { isOutOfMetadata, requireRoom, requireWritable } from "./room.ts";
+import { stateOf } from "./pool-health.ts";
+import { requireRoom, requireWritable } from "./room.ts";
 import { loadThinPool, type ThinPool } from "./thin-pool.ts";
 
 export interface DevmapperOptions {
@@ -145,7 +147,7 @@ class DevmapperDriver implements Driver {
   /** A half-made device of the same ID is started anew. */
   async #makeWay(parts: Parts, device: DeviceRef): Promise<void> {
     await parts.activations.deactivate(device.deviceName);
-    if (await parts.contents.has(device.deviceId)) await this.#erase(parts, device.deviceId);
+    if (await parts.contents.has(device.deviceId)) await eraseDevice(parts.control, parts.pool, device.deviceId);
   }
 
   async #make(parts: Parts, message: Extract<PoolMessage, { kind: "create_thin" | "create_snap" }>): Promise<void> {
@@ -155,7 +157,7 @@ class DevmapperDriver implements Driver {
     } catch (error) {
       // A command that had been given up has come through since.
       if (!isDmError(error, "EEXIST")) throw error;
-      await this.#erase(parts, message.deviceId);
+      await eraseDevice(control, pool, message.deviceId);
       await control.message(pool.deviceName, message);
     }
   }
@@ -181,22 +183,8 @@ class DevmapperDriver implements Driver {
       await activations.deactivate(device.deviceName);
       if (!(await contents.has(device.deviceId))) return;
       if (this.#options.discardBlocks) await this.#discard(parts, device);
-      await this.#erase(parts, device.deviceId);
+      await eraseDevice(parts.control, parts.pool, device.deviceId);
     });
-  }
-
-  async #erase({ control, pool }: Parts, deviceId: DeviceId): Promise<void> {
-    const erase = () => control.message(pool.deviceName, { kind: "delete", deviceId });
-    try {
-      await erase();
-    } catch (error) {
-      if (isDmError(error, "ENODATA")) return;
-      if (!isDmError(error, "EOPNOTSUPP") || !isOutOfMetadata(await pool.status())) throw error;
-      // The kernel keeps metadata back for this, but has closed the pool to messages: its resume opens it again.
-      await control.suspend(pool.deviceName, { lockFs: false });
-      await control.resume(pool.deviceName);
-      await erase();
-    }
   }
 
   /** Nobody has the device: it was just inactive. What cannot be discarded is deleted all the same. */
@@ -246,7 +234,7 @@ class DevmapperDriver implements Driver {
     const { pool } = this.#opened();
     const status = await pool.status();
     const { data, metadata } = spaceInPool(pool.definition, status);
-    return { ...data, metadata, state: status.needsCheck ? "needs_check" : status.mode };
+    return { ...data, metadata, state: stateOf(status), isMetadataHeld: status.heldMetadataRoot !== undefined };
   }
 
   grow(request: GrowRequest): Promise<void> {

@@ -1,7 +1,8 @@
 // Room: drivers. Owns the flush of a thin device, by the cheapest way that is right, and the proof that nothing was lost.
-import { internal, resourceExhausted } from "../../domain/errors.ts";
+import { resourceExhausted } from "../../domain/errors.ts";
 import type { DeviceName } from "../../domain/identifiers.ts";
 import { syncUnlessHeld } from "../../system/durable.ts";
+import { isErrno } from "../../system/errno.ts";
 import { hasRecordedErrors } from "../../system/filesystems.ts";
 import type { Activations } from "./activations.ts";
 import type { DmControl } from "./control.ts";
@@ -27,10 +28,15 @@ export async function flushDevice(parts: FlushParts, device: DeviceName): Promis
   // What a full pool refused may have been told to its writer already, and never again: so its mode is asked, too.
   requireWritable(pool.definition, await pool.status(), `device ${device}`);
   if (written.status === "rejected") throw written.reason;
-  if (await hasRecordedErrors(devicePath(device))) {
-    const wayOut = "remove its snapshot and make it anew";
-    throw resourceExhausted(`device ${device}: writes failed, since the pool was full or its disk faulty; ${wayOut}`);
-  }
+  if (await hasRecordedErrors(devicePath(device))) throw writesFailed(device);
+}
+
+function writesFailed(device: DeviceName, cause?: unknown) {
+  const wayOut = "remove its snapshot and make it anew";
+  return resourceExhausted(
+    `device ${device}: writes failed, since the pool was full or its disk faulty; ${wayOut}`,
+    cause,
+  );
 }
 
 /** A mounted device must be suspended, which freezes its file system; one that nobody holds needs no more than fsync. */
@@ -39,7 +45,8 @@ async function writeOut(activations: Activations, device: DeviceName): Promise<v
   try {
     isSynced = await syncUnlessHeld(devicePath(device));
   } catch (error) {
-    throw internal(`device ${device}: what was written to it could not be made durable`, error);
+    // Also of writes that failed earlier: there may be room again by now.
+    throw isErrno(error, "EIO", "ENOSPC") ? writesFailed(device, error) : error;
   }
   if (!isSynced) await activations.whileStill(device, () => Promise.resolve());
 }

@@ -1,0 +1,56 @@
+// Owns the thin-pools that the devmapper driver is tested on: made by the driver itself, in a directory of their own.
+import { mkdtemp, realpath, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { poolName } from "../../src/domain/identifiers.ts";
+import type { DmControl } from "../../src/drivers/devicemapper/control.ts";
+import { createDmsetupControl } from "../../src/drivers/devicemapper/dmsetup.ts";
+import { createDevmapperDriver, type DevmapperOptions } from "../../src/drivers/devicemapper/driver.ts";
+import { createLibdevmapperControl } from "../../src/drivers/devicemapper/libdevmapper.ts";
+import { listLoops } from "../../src/system/loops.ts";
+import type { DriverGround } from "../conformance/driver-stage.ts";
+
+export const mebibyte = 2 ** 20;
+
+export const controls = { dmsetup: () => createDmsetupControl(), libdevmapper: () => createLibdevmapperControl() };
+export type ControlName = keyof typeof controls;
+
+export interface DevmapperGround extends DriverGround {
+  readonly options: DevmapperOptions;
+  /** For looks past the driver. */
+  readonly control: DmControl;
+}
+
+let serial = 0;
+
+/** A pool of 320 MiB, where what the options say is not otherwise. */
+export async function thinPool(name: ControlName, overrides: Partial<DevmapperOptions> = {}): Promise<DevmapperGround> {
+  const poolDir = await realpath(await mkdtemp(join(tmpdir(), "snapmill-dm-")));
+  serial += 1;
+  const pool = poolName(`dm-${process.pid}-${serial}`);
+  const shape = { sizeBytes: 320 * mebibyte, minFreeShare: 0.02, discardBlocks: false };
+  const options = { pool, poolDir, connect: controls[name], ...shape, ...overrides };
+  const control = createDmsetupControl();
+  const loops = async () => (await listLoops()).filter((entry) => entry.backingFile.startsWith(`${poolDir}/`));
+  const devices = async () => (await control.list(`${pool}-`)).map((device) => device.name);
+  const reboot = async () => {
+    // The pool last: the others are on it.
+    for (const device of (await devices()).sort().reverse()) await control.remove(device);
+    while ((await loops()).length > 0) await Bun.sleep(20);
+  };
+  return {
+    pool,
+    options,
+    control,
+    connect: () => createDevmapperDriver(options),
+    leftOnHost: async () => [
+      ...(await loops()).map(({ path, backingFile }) => `${path}: ${backingFile}`),
+      ...(await devices()),
+    ],
+    reboot,
+    [Symbol.asyncDispose]: async () => {
+      await reboot();
+      await rm(poolDir, { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,4 @@
+// The devmapper driver through dmsetup, for the suites of snapshotters to run on.
+import { thinGround } from "./thin-ground.ts";
+
+export const ground = thinGround("dmsetup");
