@@ -9,6 +9,7 @@ import { addMount } from "./mount.ts";
 import { addMounts } from "./mounts.ts";
 import { poolOption, stateDirOption } from "./options.ts";
 import { say } from "./output.ts";
+import { addPool } from "./pool.ts";
 import { addStat } from "./stat.ts";
 import { addStatus } from "./status.ts";
 import { addUmount } from "./umount.ts";
@@ -41,6 +42,7 @@ export function buildProgram(version: string): Command {
   program.commandsGroup("Run:");
   addUp(program);
   addStatus(program);
+  addPool(program);
   program.commandsGroup("Images:");
   addUnpack(program);
   addImages(program);

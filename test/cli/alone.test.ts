@@ -23,10 +23,17 @@ describe("help", () => {
     expect(help).toContain("--pool");
   });
 
+  test.each(["create", "grow", "status"])("of pool %s has examples", async (command) => {
+    await using stage = new Stage();
+    const help = await stage.stdout("pool", command, "--help");
+    expect(help).toContain(`\nExamples:\n  $ snapmill pool ${command}`);
+    expect(help).toContain("--state-dir");
+  });
+
   test("of snapmill itself lists every command", async () => {
     await using stage = new Stage();
     const help = await stage.stdout("--help");
-    for (const command of commands) expect(help).toMatch(new RegExp(`^  ${command} `, "m"));
+    for (const command of [...commands, "pool"]) expect(help).toMatch(new RegExp(`^  ${command} `, "m"));
   });
 
   test("without a command, help is on stderr and it is a usage error", async () => {
@@ -49,6 +56,12 @@ describe("a wrong command line ends with status 2 and one line", () => {
     [["prepare", ""], "must not be empty"],
     [["up", "--size", "many"], "--size: size"],
     [["up", "--driver", "zfs"], "--driver:"],
+    [["pool", "create"], "say what the pool is made of"],
+    [["pool", "create", "--data", "/dev/a", "--metadata", "/dev/b", "--size", "1GiB"], "go with --loopback"],
+    [["pool", "create", "--loopback", "a", "--force", "--adopt"], "contradict each other"],
+    [["pool", "create", "No Pool", "--loopback", "a"], "pool name"],
+    [["pool", "create", "--when-full", "panic"], "--when-full:"],
+    [["pool", "grow", "--data-size", "more"], "--data-size: size"],
     [["up", "--unpack-workers", "0"], "--unpack-workers:"],
     [["unpack", "docker://busybox"], "skopeo copy"],
     [["unpack", "oci:a", "--platform", "pdp11"], "--platform: platform"],

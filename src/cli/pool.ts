@@ -1,0 +1,15 @@
+// Room: cli. Owns `snapmill pool`, which has commands of its own.
+import type { Command } from "commander";
+import { addPoolCreate } from "./pool-create.ts";
+import { addPoolGrow } from "./pool-grow.ts";
+import { addPoolStatus } from "./pool-status.ts";
+
+export function addPool(program: Command): void {
+  const pool = program
+    .command("pool")
+    .description("make, grow and look at thin-pools: pools of the devmapper driver")
+    .helpCommand(false);
+  addPoolCreate(pool);
+  addPoolGrow(pool);
+  addPoolStatus(pool);
+}
