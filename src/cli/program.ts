@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { addChanges } from "./changes.ts";
 import { addCleanup } from "./cleanup.ts";
+import { addDoctor } from "./doctor.ts";
 import { usageSentence } from "./failures.ts";
 import { addImages } from "./images.ts";
 import { addLs } from "./ls.ts";
@@ -56,6 +57,7 @@ export function buildProgram(version: string): Command {
   program.commandsGroup("Change snapshots:");
   addChanges(program);
   program.commandsGroup("Put in order:");
+  addDoctor(program);
   addCleanup(program);
   return program;
 }

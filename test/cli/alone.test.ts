@@ -11,7 +11,8 @@ import { Stage } from "./stage.ts";
 setDefaultTimeout(120_000);
 
 const cli = join(import.meta.dir, "../../src/cli.ts");
-const commands = "up status unpack images ls stat usage mounts mount umount prepare view commit rm label cleanup".split(" ");
+const commands =
+  "up status unpack images ls stat usage mounts mount umount prepare view commit rm label cleanup doctor".split(" ");
 
 describe("help", () => {
   test.each(commands)("of %s has examples", async (command) => {

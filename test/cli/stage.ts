@@ -76,8 +76,15 @@ export class Stage implements AsyncDisposable {
     return stderr.slice("snapmill: ".length, -1);
   }
 
+  /** Ends what `up` started, in order. */
+  async down(): Promise<void> {
+    const stop = this.#stopUp;
+    this.#stopUp = () => Promise.resolve();
+    await stop();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stopUp();
+    await this.down();
     expect(this.station.residue()).toEqual([]);
     this.station[Symbol.dispose]();
   }

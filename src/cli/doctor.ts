@@ -1,0 +1,103 @@
+// Room: cli. Owns `snapmill doctor`.
+import type { Command } from "commander";
+import { type Config, paths } from "../config.ts";
+import { failedPrecondition } from "../domain/errors.ts";
+import type { Diagnosis } from "../domain/findings.ts";
+import type { JobClient } from "../jobs/client.ts";
+import type { FailedRemoval } from "../jobs/removals.ts";
+import { pendingRemovals } from "../metadata/removals.ts";
+import { claim, describeRunning, findRunning } from "../supervisor/running.ts";
+import { connect } from "./client.ts";
+import { AlreadySaid } from "./failures.ts";
+import { plural } from "./format.ts";
+import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
+import { bold, printJson, printLines } from "./output.ts";
+import { readStore } from "./store.ts";
+
+export function addDoctor(program: Command): void {
+  program
+    .command("doctor")
+    .description(
+      "compare database, active devices and pool; say what is not in order, and repair what is safe to repair",
+    )
+    .summary("say what is not in order, and repair it")
+    .option("--repair", "repair what can be repaired safely; says what is left, and why")
+    .addOption(jsonOption("one JSON object"))
+    .addHelpText("after", howItLooks)
+    .addHelpText(
+      "after",
+      examples(
+        ["doctor", "look; exits with 1 if something is not in order"],
+        ["doctor --repair", "repair; exits with 1 if something is left"],
+        ["doctor --json | jq '.findings[] | select(.repaired | not)'", "for a monitor"],
+      ),
+    )
+    .action(async (options: DoctorOptions, command: Command) => {
+      const config = configOf(command);
+      readStore(config, () => undefined);
+      const findings = await diagnose(config, options.repair === true);
+      if (options.json) await printJson({ stateDir: config.stateDir, pool: config.pool, findings });
+      else await printLines(report(config, findings));
+      if (findings.some(({ repaired }) => !repaired)) throw new AlreadySaid();
+    });
+}
+
+interface DoctorOptions extends JsonOption {
+  readonly repair?: true;
+}
+
+const howItLooks = `
+While a snapmill runs, its worker looks, between two operations. Where none runs, doctor has the pool to itself: it
+attaches it to look inside, as a start does, and without --repair leaves it as it was.`;
+
+async function diagnose(config: Config, repair: boolean): Promise<readonly Diagnosis[]> {
+  const running = await findRunning(config);
+  if (running?.pool === config.pool) {
+    await using client = await connect(config);
+    return await askWorker(config, client, repair);
+  }
+  const { examineStopped } = await import("../supervisor/doctor.ts");
+  if (running !== undefined) return await examineStopped(config, repair);
+  const claimed = await claim(config, "command");
+  if (claimed.kind === "held") {
+    throw failedPrecondition(`${describeRunning(claimed.by)} has just come up: look again`);
+  }
+  using _ours = claimed.lock;
+  return await examineStopped(config, repair);
+}
+
+/** A look at thousands of devices, each of which may have to be removed. */
+const deadlineMs = 30 * 60_000;
+
+async function askWorker(config: Config, client: JobClient, repair: boolean): Promise<readonly Diagnosis[]> {
+  const given = await client.failedRemovals();
+  const { findings } = await client.call("doctor", { repair }, { deadlineMs });
+  const pending = new Set(readStore(config, pendingRemovals).map(({ device }) => device));
+  const failed = new Set<string>(given.map(({ device }) => device));
+  return [
+    // One that was given up is told as that.
+    ...findings.filter(({ kind, subject }) => kind !== "removal-pending" || !failed.has(subject)),
+    ...given
+      .filter(({ device }) => repair || pending.has(device))
+      .map((removal) => givenUp(removal, !pending.has(removal.device))),
+  ];
+}
+
+const givenUp = ({ device, reason, failedAtMs }: FailedRemoval, repaired: boolean): Diagnosis => ({
+  kind: "removal-given-up",
+  subject: device,
+  sentence: `the removal of device ${device} was given up on ${new Date(failedAtMs).toISOString()}: ${reason}`,
+  wayOut: "unmount or close the device; then 'snapmill cleanup', repair, or the next start removes it",
+  repaired,
+});
+
+function report(config: Config, findings: readonly Diagnosis[]): string[] {
+  if (findings.length === 0) return [`pool ${config.pool} in ${paths.poolDir(config)} is in order`];
+  const left = findings.filter(({ repaired }) => !repaired).length;
+  const repairedCount = findings.length - left;
+  return [
+    bold(`${plural(findings.length, "thing")} not in order in pool ${config.pool}`),
+    ...findings.flatMap(({ sentence, wayOut, repaired }) => [sentence, repaired ? "  repaired" : `  ${wayOut}`]),
+    ...(repairedCount > 0 ? [`${repairedCount} repaired, ${left} left`] : []),
+  ];
+}

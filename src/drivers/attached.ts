@@ -1,0 +1,24 @@
+// Room: drivers. Owns what of a pool is attached to the host besides its devices, as seen without opening the pool.
+import { existsSync } from "node:fs";
+import { realpath } from "node:fs/promises";
+import { findLoops } from "../system/loops.ts";
+import { isMountPoint } from "../system/mountinfo.ts";
+import type { DriverName } from "./port.ts";
+import { filesDir, imagePath } from "./reflink/layout.ts";
+
+/** Mounts and loop devices that stand only while a worker has the pool open. A thin-pool may always be loaded. */
+export async function attachedParts(driver: DriverName, poolDir: string): Promise<string[]> {
+  switch (driver) {
+    case "reflink": {
+      const image = imagePath(poolDir);
+      if (!existsSync(image)) return [];
+      const loops = await findLoops(await realpath(image));
+      return [
+        ...((await isMountPoint(filesDir(poolDir))) ? [filesDir(poolDir)] : []),
+        ...loops.map(({ path }) => path),
+      ];
+    }
+    case "devmapper":
+      return [];
+  }
+}

@@ -1,0 +1,24 @@
+// Room: supervisor. Owns the look of doctor at a pool on which nothing runs: by a process of its own.
+import { join } from "node:path";
+import { z } from "zod";
+import type { Config } from "../config.ts";
+import { decodeFailure } from "../domain/errors.ts";
+import type { Diagnosis } from "../domain/findings.ts";
+import { parseResult } from "../jobs/contract.ts";
+import { runCommand } from "../system/commands.ts";
+import { workerSettings } from "./workers.ts";
+
+const script = join(import.meta.dir, "../../workers/doctor.ts");
+/** Each device that is taken down takes a moment, and there may be thousands. */
+const timeoutMs = 30 * 60_000;
+const outcome = z.union([z.object({ failure: z.string() }), z.object({ findings: z.unknown() })]);
+
+/** Throws what the look throws: failed_precondition while a process has the pool after all. */
+export async function examineStopped(config: Config, repair: boolean): Promise<readonly Diagnosis[]> {
+  const errand = JSON.stringify({ settings: workerSettings(config), repair });
+  const dies = ["--pdeathsig", "KILL", "--"];
+  const { stdout } = await runCommand("setpriv", [...dies, process.execPath, script, errand], { timeoutMs });
+  const ended = outcome.parse(JSON.parse(stdout));
+  if ("failure" in ended) throw decodeFailure(ended.failure);
+  return parseResult("doctor", ended).findings;
+}

@@ -1,0 +1,142 @@
+// Room: workers. Owns doctor's look at a pool on which nothing runs: under the pool's lock, and without a queue.
+
+import { type Config, type Overrides, paths, poolSettings, readConfig } from "../src/config.ts";
+import { asSnapmillError, encodeFailure, failedPrecondition } from "../src/domain/errors.ts";
+import { compareLooks, type Diagnosis, type Finding, unrepaired } from "../src/domain/findings.ts";
+import { freshOperationId } from "../src/domain/identifiers.ts";
+import { attachedParts } from "../src/drivers/attached.ts";
+import { createDriver, driverOfPool, poolUsageOf, recordedDriver } from "../src/drivers/open.ts";
+import type { Driver, DriverName } from "../src/drivers/port.ts";
+import { type Database, openDatabase } from "../src/metadata/database.ts";
+import { type DeviceRecord, listDevices } from "../src/metadata/devices.ts";
+import { readPool } from "../src/metadata/pool.ts";
+import { examine, heldFinding } from "../src/snapshotter/examine.ts";
+import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
+import { isChainAbandoned, lockPool } from "./pool-locks.ts";
+
+export interface Errand {
+  readonly settings: Overrides;
+  readonly repair: boolean;
+}
+
+interface Patient {
+  readonly config: Config;
+  readonly driverName: DriverName;
+  readonly driver: Driver;
+}
+
+async function diagnose(config: Config, repair: boolean): Promise<Diagnosis[]> {
+  using _lock = lockPool(config);
+  const driverName = driverOnRecord(config);
+  if (driverOfPool(paths.poolDir(config)) === undefined) return unrepaired([missing(config)]);
+  const driver = createDriver({ ...poolSettings(config), driver: driverName });
+  const wasAttached = (await usage(config, driverName)) !== undefined;
+  const before = await lookFromOutside(config, driverName);
+  try {
+    await driver.open();
+  } catch (error) {
+    return unrepaired([...before, unopened(config, error)]);
+  }
+  const patient = { config, driverName, driver };
+  before.push(...(await lookInside(patient)));
+  if (repair) return compareLooks(before, await mend(patient));
+  // Looking leaves the pool as it was found: attached or not, and what is active, active.
+  if (!wasAttached) await driver.close();
+  return unrepaired(before);
+}
+
+function driverOnRecord(config: Config): DriverName {
+  using database = openDatabase(paths.database(config), { mode: "readonly" });
+  const driver = readPool(database)?.driver;
+  if (driver !== undefined) return recordedDriver(driver);
+  throw failedPrecondition(`${paths.database(config)} has no pool yet: start one with 'snapmill up'`);
+}
+
+const usage = (config: Config, driverName: DriverName) =>
+  poolUsageOf(driverName, paths.poolDir(config), config.dmControl).catch(() => undefined);
+
+/** What opening the pool would change. */
+async function lookFromOutside(config: Config, driverName: DriverName): Promise<Finding[]> {
+  const parts = await attachedParts(driverName, paths.poolDir(config));
+  const isHeld = (await usage(config, driverName))?.isMetadataHeld === true;
+  return [...parts.map(leftAttached), ...(isHeld ? [heldFinding(config.pool)] : [])];
+}
+
+async function lookInside({ config, driver }: Patient): Promise<Finding[]> {
+  using database = openDatabase(paths.database(config), { mode: "readonly" });
+  return await examine({
+    database,
+    driver,
+    pool: config.pool,
+    isChainAbandoned: (chain) => isChainAbandoned(config, chain),
+    inService: false,
+  });
+}
+
+/** Returns what is left. */
+async function mend({ config, driverName, driver }: Patient): Promise<Finding[]> {
+  using database = openDatabase(paths.database(config), { mode: "readwrite" });
+  const { pool, fsType, deviceSizeBytes } = config;
+  const snapshotter = createSnapshotter({
+    database,
+    driver,
+    pool,
+    fsType,
+    deviceSizeBytes,
+    isChainAbandoned: (chain) => isChainAbandoned(config, chain),
+  });
+  const { findings } = await snapshotter.doctor(freshOperationId(), { repair: true });
+  await snapshotter.drain();
+  const busy = await busyDevices(database, driver);
+  await driver.close();
+  const left = findings.filter(({ repaired }) => !repaired);
+  return [...left, ...busy, ...(await lookFromOutside(config, driverName))];
+}
+
+/** Devices that closing the pool has to leave active. */
+async function busyDevices(database: Database, driver: Driver): Promise<Finding[]> {
+  const records = listDevices(database);
+  const active = new Set((await driver.list(records)).flatMap((device) => (device.active ? device.deviceName : [])));
+  const busy: Finding[] = [];
+  for (const record of records) {
+    if (active.has(record.deviceName) && (await driver.isBusy(record))) busy.push(busyFinding(record));
+  }
+  return busy;
+}
+
+const busyFinding = ({ deviceName }: DeviceRecord): Finding => ({
+  kind: "left-attached",
+  subject: deviceName,
+  sentence: `device ${deviceName} is active, and mounted or open, and no snapmill runs`,
+  wayOut: "unmount or close it; then repair deactivates it",
+});
+
+const leftAttached = (path: string): Finding => ({
+  kind: "left-attached",
+  subject: path,
+  sentence: `${path} is attached, and no snapmill runs`,
+  wayOut: "repair, or the end of the next 'snapmill up', takes it off; if that fails, something uses it",
+});
+
+const missing = (config: Config): Finding => ({
+  kind: "pool-state",
+  subject: config.pool,
+  sentence: `the database knows the pool, but nothing of it is in ${paths.poolDir(config)}`,
+  wayOut: "put its files back; to begin anew, move the database away: all its snapshots are lost then",
+});
+
+const unopened = ({ pool }: Config, error: unknown): Finding => ({
+  kind: "pool-state",
+  subject: pool,
+  sentence: `the pool cannot be opened: ${asSnapmillError(error).message}`,
+  wayOut: "what is said there comes first; then look again",
+});
+
+const { settings, repair } = JSON.parse(process.argv[2] ?? "{}") as Errand;
+try {
+  const findings = await diagnose(readConfig(settings), repair);
+  await Bun.write(Bun.stdout, JSON.stringify({ findings }));
+} catch (error) {
+  await Bun.write(Bun.stdout, JSON.stringify({ failure: encodeFailure(error) }));
+}
+process.exit();
