@@ -1,0 +1,102 @@
+// Room: scripts. Owns the run of the fault tests: workers of a pool killed at every fault point of every operation, and
+// the power of a guest cut during a batch of operations. What cannot be killed on this kernel is killed in a guest.
+//
+//   npm run test:faults                                  everything, with either control of device-mapper
+//   npm run test:faults -- --control dmsetup             with one of them
+//   npm run test:faults -- --only kills commit           operations whose names contain a word
+//   npm run test:faults -- --only power --cuts 5 --seed 7
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { childEnvironment } from "../src/config.ts";
+import { type DmControlName, dmControlNames } from "../src/drivers/devicemapper/control.ts";
+import { describeExit, startProcess } from "../src/system/processes.ts";
+import { cutPower, type PowerCut } from "../test/faults/power.ts";
+import { randomOf, seedOf } from "../test/faults/random.ts";
+import { frugalBun, inGuest, whyNoGuest } from "../test/guest/guest.ts";
+import { findGround, type Ground } from "./test-grounds.ts";
+import { TestProcesses } from "./test-process.ts";
+
+const root = join(import.meta.dir, "..");
+const killsTimeoutSeconds = 3 * 60 * 60;
+const bootTimeoutSeconds = 600;
+
+const { values, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: {
+    control: { type: "string" },
+    only: { type: "string" },
+    cuts: { type: "string", default: "20" },
+    seed: { type: "string" },
+  },
+});
+const controls = dmControlNames.filter((name) => values.control === undefined || values.control === name);
+
+/** Runs the kills with one control, their output passed on; a sentence about what went wrong. */
+async function runKills(ground: Ground, control: DmControlName): Promise<string | undefined> {
+  const command = [process.execPath, join(root, "test/faults/run.ts"), "--control", control, ...words];
+  const options = { timeoutSeconds: killsTimeoutSeconds, environment: frugalBun };
+  const running = startProcess(ground.kind === "guest" ? inGuest(command, options) : command, {
+    environment: childEnvironment({}),
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  const exit = await running.exited;
+  return exit.kind === "exited" && exit.code === 0 ? undefined : `kills with ${control}: ${describeExit(exit)}`;
+}
+
+async function runPowerCuts(control: DmControlName, count: number): Promise<string | undefined> {
+  const seed = seedOf(values.seed);
+  console.log(`\npower cuts, device-mapper by ${control} (--seed ${seed} repeats them):`);
+  const tell = (sentence: string) => console.log(`  ${sentence}`);
+  try {
+    const request = { control, cuts: count, random: randomOf(seed), tell, timeoutSeconds: bootTimeoutSeconds };
+    tellOf(control, await cutPower(request));
+    return undefined;
+  } catch (error) {
+    return `power cuts with ${control}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function tellOf(control: DmControlName, cuts: readonly PowerCut[]): void {
+  const inRecovery = cuts.filter((cut) => cut.inRecovery).length;
+  const operations = cuts.at(-1)?.acknowledged ?? 0;
+  console.log(
+    `power cuts with ${control}: ${cuts.length}, of them ${inRecovery} during recovery, in ${operations} operations; all recovered`,
+  );
+}
+
+async function runAll(ground: Ground): Promise<string[]> {
+  const failures: (string | undefined)[] = [];
+  if (values.only !== "power") for (const control of controls) failures.push(await runKills(ground, control));
+  if (values.only !== "kills") failures.push(...(await runAllPowerCuts()));
+  return failures.filter((failure) => failure !== undefined);
+}
+
+/** As many with either control. */
+async function runAllPowerCuts(): Promise<(string | undefined)[]> {
+  const noGuest = whyNoGuest();
+  if (noGuest !== undefined) {
+    console.log(`power cuts: skipped: ${noGuest}`);
+    return [];
+  }
+  const failures: (string | undefined)[] = [];
+  const count = Math.ceil(Number(values.cuts) / controls.length);
+  for (const control of controls) failures.push(await runPowerCuts(control, count));
+  return failures;
+}
+
+async function main(): Promise<number> {
+  const ground = await findGround(new TestProcesses());
+  if (ground.kind === "nowhere" || ground.kind === "broken") {
+    console.log(`fault tests: skipped: ${ground.kind === "nowhere" ? ground.reason : ground.text}`);
+    return ground.kind === "nowhere" ? 0 : 1;
+  }
+  console.log(`fault tests: ${ground.text}`);
+  const failures = await runAll(ground);
+  for (const failure of failures) console.log(`FAIL ${failure}`);
+  console.log(failures.length === 0 ? "all recovered" : `${failures.length} failed`);
+  return failures.length === 0 ? 0 : 1;
+}
+
+process.exit(await main());

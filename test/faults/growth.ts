@@ -1,0 +1,17 @@
+// Owns the growth of a pool under a running worker, as the command line asks for it.
+import { withFaultPoints } from "../../src/drivers/devicemapper/control-faults.ts";
+import { readDefinition } from "../../src/drivers/devicemapper/definition-file.ts";
+import { loadThinPool } from "../../src/drivers/devicemapper/thin-pool.ts";
+import { connectControl, type PoolPlace, poolDirectory } from "./pool.ts";
+
+/** Gives the pool `dataBytes` of data; returns how many bytes it has then. */
+export async function growTo(place: PoolPlace, dataBytes: number): Promise<number> {
+  await using control = withFaultPoints(connectControl(place));
+  const poolDir = poolDirectory(place);
+  const definition = await readDefinition(poolDir);
+  if (definition === undefined) throw new Error(`no pool is defined in ${poolDir}`);
+  const pool = await loadThinPool({ control, definition, poolDir });
+  await pool.grow({ dataBytes });
+  const { totalDataBlocks } = await pool.status();
+  return totalDataBlocks * definition.blockSectors * 512;
+}

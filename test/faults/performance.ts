@@ -1,0 +1,67 @@
+// Owns the run of the cases: which there are, each on a sound pool, and what became of them.
+import type { DmControlName } from "../../src/drivers/devicemapper/control.ts";
+import { type Fault, type FaultPoint, faultPoints } from "../../src/system/faults.ts";
+import type { Play } from "./plays.ts";
+import { Theatre } from "./theatre.ts";
+
+/** A play at every point that it passes, each as often as it passes it. */
+export function faultsOf(passed: readonly FaultPoint[]): Fault[] {
+  return passed.map((point, index) => ({
+    point,
+    occurrence: passed.slice(0, index + 1).filter((other) => other === point).length,
+  }));
+}
+
+/** Those of an unpack are reached by its own processes: test/e2e/crash.test.ts kills them there. */
+const isUnpacks = (point: FaultPoint): boolean => /^(unpack|writer)\./.test(point);
+
+export const pointsNeverReached = (reached: ReadonlySet<FaultPoint>): FaultPoint[] =>
+  faultPoints.filter((point) => !isUnpacks(point) && !reached.has(point));
+
+/** Gives each case a pool: the same one again, as long as it is sound. */
+export class Season implements AsyncDisposable {
+  readonly #control: DmControlName;
+  #theatre: Theatre | undefined;
+
+  constructor(control: DmControlName) {
+    this.#control = control;
+  }
+
+  rehearse(play: Play): Promise<FaultPoint[]> {
+    return this.#on(play, (theatre) => play.rehearse(theatre));
+  }
+
+  perform(play: Play, fault: Fault): Promise<void> {
+    return this.#on(play, (theatre) => play.perform(theatre, fault));
+  }
+
+  async #on<T>(play: Play, action: (theatre: Theatre) => Promise<T>): Promise<T> {
+    if (play.pool !== "furnished") {
+      await using theatre = await (play.pool === "bare" ? Theatre.build(this.#control) : Theatre.open(this.#control));
+      const result = await action(theatre);
+      await theatre.stopWorker();
+      return result;
+    }
+    this.#theatre ??= await Theatre.open(this.#control);
+    try {
+      return await action(this.#theatre);
+    } catch (error) {
+      const spoilt = this.#theatre;
+      this.#theatre = undefined;
+      await spoilt[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The last case's pool is checked, too. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const theatre = this.#theatre;
+    this.#theatre = undefined;
+    if (theatre === undefined) return;
+    try {
+      await theatre.stopWorker();
+    } finally {
+      await theatre[Symbol.asyncDispose]();
+    }
+  }
+}

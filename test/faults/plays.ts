@@ -1,0 +1,176 @@
+// Owns what a process is killed in: for each operation, how its fault points are learnt, and how a death at one ends.
+import { isDeepStrictEqual } from "node:util";
+import { isSnapmillError } from "../../src/domain/errors.ts";
+import { type Fault, type FaultPoint, observeFaultPoints } from "../../src/system/faults.ts";
+import { growTo } from "./growth.ts";
+import { poolSizeBytes } from "./pool.ts";
+import { type Errand, furnish, newClient, perform, type Scene, scenes } from "./scenes.ts";
+import type { Theatre } from "./theatre.ts";
+import { killAt } from "./victim.ts";
+
+export interface Play {
+  readonly title: string;
+  /** `furnished`: with "base" and "child", and as it was afterwards; `ruined`: of that kind, and of no use afterwards; `bare`: no pool yet. */
+  readonly pool: "furnished" | "ruined" | "bare";
+  /** Plays without a death; tells which points are passed, in order. */
+  rehearse(theatre: Theatre): Promise<FaultPoint[]>;
+  /** Has a worker die at the fault. Throws when anything is not as it should be afterwards. */
+  perform(theatre: Theatre, fault: Fault): Promise<void>;
+}
+
+/** The points that are reached while `action` runs. */
+async function pointsPassed(action: () => Promise<unknown>): Promise<FaultPoint[]> {
+  const passed: FaultPoint[] = [];
+  observeFaultPoints((point) => passed.push(point));
+  try {
+    await action();
+  } finally {
+    observeFaultPoints(undefined);
+  }
+  return passed;
+}
+
+async function setScene(theatre: Theatre, scene: Scene): Promise<Errand> {
+  const client = await theatre.client(scene.snapshotter);
+  const errand = await scene.set(client);
+  if (scene.mountedKey !== undefined) await theatre.mount(client, scene.mountedKey);
+  return errand;
+}
+
+/** What the operation is answered with: a result as it is, an error by its code. */
+async function answerOf(theatre: Theatre, scene: Scene, errand: Errand): Promise<unknown> {
+  try {
+    return await perform(await theatre.worker(scene.snapshotter), errand);
+  } catch (error) {
+    if (isSnapmillError(error)) return error.code;
+    throw error;
+  }
+}
+
+/** The caller asks again, and once more; then the scene is struck. */
+async function finish(theatre: Theatre, scene: Scene, errand: Errand): Promise<void> {
+  const answer = await answerOf(theatre, scene, errand);
+  const kind = typeof answer === "string" ? answer : "result";
+  if (kind !== scene.answer) throw new Error(`asked again, the answer is ${kind}, not ${scene.answer}`);
+  const client = await theatre.client(scene.snapshotter);
+  await scene.expectDone(client);
+  if (!isDeepStrictEqual(await answerOf(theatre, scene, errand), answer)) throw new Error("the answer has changed");
+  await theatre.unmount();
+  await scene.strike(client);
+  await theatre.check();
+  if (scene.destroysPool === undefined) await theatre.checkContents();
+}
+
+/** An operation, in a worker that is running. */
+const operationPlay = (scene: Scene): Play => ({
+  title: scene.title,
+  pool: scene.destroysPool === undefined ? "furnished" : "ruined",
+  async rehearse(theatre) {
+    const errand = await setScene(theatre, scene);
+    const passed = await pointsPassed(() => answerOf(theatre, scene, errand));
+    await finish(theatre, scene, errand);
+    return passed;
+  },
+  async perform(theatre, fault) {
+    const errand = await setScene(theatre, scene);
+    await theatre.stopWorker();
+    await killAt(fault, theatre.place, { kind: "operation", errand }, scene.snapshotter);
+    await theatre.worker(scene.snapshotter);
+    await theatre.check();
+    await finish(theatre, scene, errand);
+  },
+});
+
+/** The start of a worker, after one that was stopped, or that died at `earlier` in the scene's operation. */
+const restartPlay = (title: string, scene: Scene, earlier?: Fault): Play => {
+  const prepare = async (theatre: Theatre): Promise<Errand> => {
+    const errand = await setScene(theatre, scene);
+    await theatre.stopWorker();
+    if (earlier !== undefined) {
+      await killAt(earlier, theatre.place, { kind: "operation", errand }, scene.snapshotter);
+    }
+    return errand;
+  };
+  return {
+    title,
+    pool: "furnished",
+    async rehearse(theatre) {
+      const errand = await prepare(theatre);
+      const passed = await pointsPassed(() => theatre.worker(scene.snapshotter));
+      await finish(theatre, scene, errand);
+      return passed;
+    },
+    async perform(theatre, fault) {
+      const errand = await prepare(theatre);
+      await killAt(fault, theatre.place, { kind: "start" }, scene.snapshotter);
+      await theatre.worker(scene.snapshotter);
+      await theatre.check();
+      await finish(theatre, scene, errand);
+    },
+  };
+};
+
+const creationPlay: Play = {
+  title: "making of the pool",
+  pool: "bare",
+  async rehearse(theatre) {
+    const passed = await pointsPassed(() => theatre.worker());
+    await theatre.check();
+    return passed;
+  },
+  async perform(theatre, fault) {
+    await killAt(fault, theatre.place, { kind: "start" });
+    await furnish(newClient(await theatre.worker()));
+    await theatre.check();
+    await theatre.stopWorker();
+  },
+};
+
+const grownBytes = poolSizeBytes + 64 * 2 ** 20;
+
+async function expectGrowth(theatre: Theatre): Promise<void> {
+  const hasBytes = await growTo(theatre.place, grownBytes);
+  if (hasBytes !== grownBytes) throw new Error(`the pool has ${hasBytes} bytes, not ${grownBytes}`);
+  await theatre.check();
+  await theatre.checkContents();
+}
+
+const growthPlay: Play = {
+  title: "growth of the pool",
+  pool: "ruined",
+  async rehearse(theatre) {
+    await theatre.worker();
+    const passed = await pointsPassed(() => growTo(theatre.place, grownBytes));
+    await expectGrowth(theatre);
+    return passed;
+  },
+  async perform(theatre, fault) {
+    await theatre.stopWorker();
+    await killAt(fault, theatre.place, { kind: "growth", dataBytes: grownBytes });
+    await theatre.worker();
+    await theatre.check();
+    await expectGrowth(theatre);
+  },
+};
+
+function sceneOf(title: string): Scene {
+  const scene = scenes.find((candidate) => candidate.title === title);
+  if (scene === undefined) throw new Error(`there is no scene ${title}`);
+  return scene;
+}
+
+const once = (point: FaultPoint): Fault => ({ point, occurrence: 1 });
+
+export const plays: readonly Play[] = [
+  ...scenes.map(operationPlay),
+  restartPlay("start after a reboot", sceneOf("remove of an active snapshot")),
+  restartPlay(
+    "start after a death in prepare",
+    sceneOf("prepare of a base, with its template"),
+    once("template.formatted"),
+  ),
+  restartPlay("start after a death in commit", sceneOf("commit of what is mounted"), once("dm.suspend")),
+  restartPlay("start after a death in remove", sceneOf("remove of an active snapshot"), once("remove.deactivated")),
+  creationPlay,
+  growthPlay,
+];

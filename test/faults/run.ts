@@ -1,0 +1,92 @@
+// Kills a pool's worker at every fault point of every operation, and prints what became of it. Needs device-mapper:
+//
+//   bun test/faults/run.ts [--control dmsetup|libdevmapper] [--points N [--seed S]] [WORD...]
+//
+// WORD: only operations whose titles contain one of the words; N: in each operation only so many of its points, chosen
+// by chance.
+import { parseArgs } from "node:util";
+import { dmControlNames } from "../../src/drivers/devicemapper/control.ts";
+import { type FaultPoint, faultText } from "../../src/system/faults.ts";
+import { faultsOf, pointsNeverReached, Season } from "./performance.ts";
+import { type Play, plays } from "./plays.ts";
+import { chooseSome, randomOf, seedOf } from "./random.ts";
+
+const { values, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: {
+    control: { type: "string", default: "dmsetup" },
+    points: { type: "string", default: "Infinity" },
+    seed: { type: "string" },
+  },
+});
+const control = dmControlNames.find((name) => name === values.control);
+if (control === undefined) throw new Error(`--control is ${dmControlNames.join(" or ")}, not ${values.control}`);
+
+const chosen = plays.filter(({ title }) => words.length === 0 || words.some((word) => title.includes(word)));
+const reached = new Set<FaultPoint>();
+const seed = seedOf(values.seed);
+const random = randomOf(seed);
+let passed = 0;
+let failed = 0;
+
+interface Row {
+  readonly title: string;
+  readonly cases: number;
+  readonly recovered: number;
+  readonly seconds: number;
+}
+const rows: Row[] = [];
+
+const secondsSince = (startedMs: number): number => (performance.now() - startedMs) / 1000;
+
+async function attempt(title: string, action: () => Promise<void>): Promise<boolean> {
+  const startedMs = performance.now();
+  try {
+    await action();
+    passed += 1;
+    console.log(` ok  ${title} (${secondsSince(startedMs).toFixed(1)} s)`);
+    return true;
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${title}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return false;
+  }
+}
+
+async function giveAll(season: Season, play: Play): Promise<void> {
+  const startedMs = performance.now();
+  let points: FaultPoint[] = [];
+  const isRehearsed = await attempt(`${play.title}, undisturbed`, async () => {
+    points = await season.rehearse(play);
+  });
+  if (isRehearsed && points.length === 0) throw new Error(`${play.title} passes no fault point`);
+  for (const point of points) reached.add(point);
+  let recovered = 0;
+  const faults = chooseSome(faultsOf(points), Number(values.points), random);
+  for (const fault of faults) {
+    const title = `${play.title}, killed at ${faultText(fault)}`;
+    if (await attempt(title, () => season.perform(play, fault))) recovered += 1;
+  }
+  rows.push({ title: play.title, cases: faults.length, recovered, seconds: secondsSince(startedMs) });
+}
+
+{
+  await using season = new Season(control);
+  const where = values.points === "Infinity" ? "at every point" : `at some points (--seed ${seed} repeats them)`;
+  console.log(`workers killed ${where}, device-mapper by ${control}:`);
+  for (const play of chosen) await giveAll(season, play);
+}
+const column = Math.max(...rows.map(({ title }) => title.length));
+console.log(`\n${"operation".padEnd(column)}  points  recovered  seconds`);
+for (const { title, cases, recovered, seconds } of rows) {
+  const cells = [String(cases).padStart(6), String(recovered).padStart(9), seconds.toFixed(0).padStart(7)];
+  console.log([title.padEnd(column), ...cells].join("  "));
+}
+if (words.length === 0) {
+  for (const point of pointsNeverReached(reached)) {
+    failed += 1;
+    console.log(`FAIL no operation reached ${point}: a play for it is missing in test/faults`);
+  }
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);

@@ -1,0 +1,76 @@
+// Owns the batch of operations in which the power is cut: always the same ones in the same order, so that after any
+// number of them it is known what must be there.
+import { writeFileSync } from "node:fs";
+import { operationId, snapshotKey } from "../../src/domain/identifiers.ts";
+import { lookUpSnapshot } from "../../src/metadata/snapshots.ts";
+import { type Client, mounted } from "../conformance/stage.ts";
+import { type Errand, perform, type Verb } from "./scenes.ts";
+
+/** One operation, as it is planned. */
+interface Step {
+  readonly verb: Verb;
+  readonly key: string;
+  readonly parent?: string;
+  /** Of a commit: the new name, whose file has the same text. */
+  readonly name?: string;
+}
+
+/** Snapshots by key or name, in a scope where nothing else is. */
+export type Expected = ReadonlySet<string>;
+
+const layersInGroup = 4;
+const layer = (group: number, index: number): string => `layer-${group}-${index}`;
+
+/** A base; then groups of layers on it, each layer looked at in a view, and the group before taken down again. */
+function* steps(): Generator<Step> {
+  yield { verb: "prepare", key: "active-base" };
+  yield { verb: "commit", key: "active-base", name: "base" };
+  for (let group = 0; ; group++) {
+    for (let index = 0; index < layersInGroup; index++) {
+      const [name, parent] = [layer(group, index), index === 0 ? "base" : layer(group, index - 1)];
+      yield { verb: "prepare", key: `active-${name}`, parent };
+      yield { verb: "commit", key: `active-${name}`, name };
+      yield { verb: "view", key: `view-${name}`, parent: name };
+      yield { verb: "remove", key: `view-${name}` };
+    }
+    if (group === 0) continue;
+    for (let index = layersInGroup - 1; index >= 0; index--) yield { verb: "remove", key: layer(group - 1, index) };
+  }
+}
+
+/** What is there after the first `count` operations. */
+export function expectedAfter(count: number): Expected {
+  const there = new Set<string>();
+  const planned = steps();
+  for (let done = 0; done < count; done++) {
+    const { value: step } = planned.next() as IteratorYieldResult<Step>;
+    if (step.verb === "commit" || step.verb === "remove") there.delete(step.key);
+    if (step.verb !== "remove") there.add(step.name ?? step.key);
+  }
+  return there;
+}
+
+/** Some megabytes per layer would only make the cuts rarer: what counts is when, not how much. */
+export const textOf = (name: string): string => `${name} `.repeat(8000);
+
+/** The `number`-th operation (from 1), carried out by whoever asks for it again as well as for the first time. */
+export async function carryOut(client: Client, number: number): Promise<unknown> {
+  const planned = steps();
+  for (let before = 1; before < number; before++) planned.next();
+  const { value: step } = planned.next() as IteratorYieldResult<Step>;
+  if (step.verb === "commit") await writeBefore(client, step);
+  return await perform(client.stage, errandOf(client, number, step));
+}
+
+function errandOf(client: Client, number: number, { verb, key, parent, name }: Step): Errand {
+  const request =
+    verb === "remove" ? { scope: client.scope, key: snapshotKey(key) } : { ...client.request(key, parent) };
+  const named = name === undefined ? {} : { name: snapshotKey(name) };
+  return { verb, operationId: operationId(`operation-${number}`), request: { ...request, ...named } };
+}
+
+/** Not when the commit has happened: then nothing is active any more. */
+async function writeBefore(client: Client, { key, name = "" }: Step): Promise<void> {
+  if (lookUpSnapshot(client.stage.database, client.scope, snapshotKey(key)) === undefined) return;
+  await mounted(client.mounts(key), (root) => writeFileSync(`${root}/file`, textOf(name)));
+}

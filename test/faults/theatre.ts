@@ -1,0 +1,120 @@
+// Owns the pool on which one case after the other is played, and the checks that every case ends with.
+import { mkdtemp, realpath, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DmControl, DmControlName } from "../../src/drivers/devicemapper/control.ts";
+import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
+import { mountAt, unmount } from "../../src/system/mounts.ts";
+import type { Client, Stage } from "../conformance/stage.ts";
+import { mountsBelow } from "../support/residue.ts";
+import { checkMetadata, committedContents, complaintsOf } from "./audit.ts";
+import { connectControl, leftOnHost, lent, type PoolPlace, startWorker, takeOff } from "./pool.ts";
+import { furnish, newClient } from "./scenes.ts";
+
+const plain: Partial<SnapshotterOptions> = {};
+
+/** A pool with "base" and "child". Disposing of it takes everything off the host, in whatever state it is. */
+export class Theatre implements AsyncDisposable {
+  readonly place: PoolPlace;
+  readonly #control: DmControl;
+  #worker: Stage | undefined;
+  #settings = plain;
+  #contents: ReadonlyMap<string, string> = new Map();
+  #mountpoint: string | undefined;
+
+  private constructor(place: PoolPlace) {
+    this.place = place;
+    this.#control = connectControl(place);
+  }
+
+  /** In a directory of its own, where there is no pool yet. */
+  static async build(control: DmControlName): Promise<Theatre> {
+    return new Theatre({ directory: await realpath(await mkdtemp(join(tmpdir(), "faults-"))), control });
+  }
+
+  static async open(control: DmControlName): Promise<Theatre> {
+    const theatre = await Theatre.build(control);
+    try {
+      await furnish(newClient(await theatre.worker()));
+      await theatre.remember();
+      return theatre;
+    } catch (error) {
+      await theatre[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** This process's own worker of the pool, started when none is running with these settings. */
+  async worker(settings: Partial<SnapshotterOptions> = plain): Promise<Stage> {
+    if (this.#worker !== undefined && this.#settings === settings) return this.#worker;
+    await this.stopWorker();
+    this.#settings = settings;
+    this.#worker = await startWorker(this.place, settings, lent(this.#control));
+    return this.#worker;
+  }
+
+  async client(settings?: Partial<SnapshotterOptions>): Promise<Client> {
+    return newClient(await this.worker(settings));
+  }
+
+  /** When the pool could be taken off the host, its metadata is checked. */
+  async stopWorker(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    if (worker === undefined) return;
+    await worker[Symbol.asyncDispose]();
+    if (this.#mountpoint !== undefined) return;
+    throwAll("left on the host", await leftOnHost(this.place, this.#control));
+    await checkMetadata(this.place);
+  }
+
+  async mount(client: Client, key: string): Promise<void> {
+    const [mount] = client.mounts(key);
+    if (mount === undefined) throw new Error(`${key} has no mount`);
+    const mountpoint = await mkdtemp(join(tmpdir(), "faults-mount-"));
+    await mountAt(mount.source, mountpoint, mount.type, mount.options);
+    this.#mountpoint = mountpoint;
+  }
+
+  async unmount(): Promise<void> {
+    if (this.#mountpoint === undefined) return;
+    await unmount(this.#mountpoint);
+    await rm(this.#mountpoint, { recursive: true });
+    this.#mountpoint = undefined;
+  }
+
+  /** What is committed now is to stay as it is. */
+  async remember(): Promise<void> {
+    this.#contents = await committedContents(this.place, await this.worker(this.#settings), this.#control);
+  }
+
+  /** Throws when something does not fit together, or a committed snapshot has been lost or changed. */
+  async check(): Promise<void> {
+    const worker = await this.worker(this.#settings);
+    throwAll("the pool is not in order", await complaintsOf(this.place, worker, this.#control));
+    throwAll("mounted", mountsBelow(...(this.#mountpoint === undefined ? [join(tmpdir(), "snapmill-mount-")] : [])));
+  }
+
+  async checkContents(): Promise<void> {
+    const contents = await committedContents(this.place, await this.worker(this.#settings), this.#control);
+    const changed = [...this.#contents].filter(([name, checksum]) => contents.get(name) !== checksum);
+    throwAll(
+      "committed snapshots are lost or changed",
+      changed.map(([name]) => name),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await this.unmount();
+    await worker?.[Symbol.asyncDispose]();
+    await takeOff(this.place, this.#control);
+    await this.#control[Symbol.asyncDispose]();
+    await rm(this.place.directory, { recursive: true, force: true });
+  }
+}
+
+function throwAll(what: string, complaints: readonly string[]): void {
+  if (complaints.length > 0) throw new Error(`${what}: ${complaints.join("; ")}`);
+}
