@@ -87,6 +87,16 @@ export class SnapshotsClient implements Disposable {
     return all;
   }
 
+  /** Sends bytes as they are to whatever path; answers with the code's name. */
+  raw(path: string, bytes: Uint8Array): Promise<{ readonly status: string }> {
+    const { promise, resolve } = Promise.withResolvers<{ readonly status: string }>();
+    const asTheyAre = (given: Uint8Array) => Buffer.from(given);
+    this.#client.makeUnaryRequest(path, asTheyAre, asTheyAre, bytes, new Metadata(), {}, (error) =>
+      resolve({ status: status[error?.code ?? status.OK] ?? "" }),
+    );
+    return promise;
+  }
+
   [Symbol.dispose](): void {
     this.#client.close();
   }
@@ -104,12 +114,20 @@ export interface Failure {
   readonly details: string;
 }
 
+const asFailure = (error: unknown): Failure => {
+  const { code, details } = error as ServiceError;
+  return { code: status[code] ?? String(error), details };
+};
+
 export async function failureOf(call: Promise<unknown>): Promise<Failure> {
-  try {
-    await call;
-  } catch (error) {
-    const { code, details } = error as ServiceError;
-    return { code: status[code] ?? String(error), details };
-  }
-  throw new Error("the call did not fail");
+  const failure = await call.then(() => undefined, asFailure);
+  if (failure === undefined) throw new Error("the call did not fail");
+  return failure;
 }
+
+/** The name of the code that a call ends with, OK included. */
+export const codeOf = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => "OK",
+    (error: unknown) => asFailure(error).code,
+  );

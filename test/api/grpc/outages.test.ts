@@ -1,0 +1,225 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { childEnvironment, redisUrl } from "../../../src/config.ts";
+import { JobClient } from "../../../src/jobs/client.ts";
+import { Place, type Up } from "../../supervisor/running-up.ts";
+import { eventually } from "../../support/processes.ts";
+import { codeOf, failureOf, SnapshotsClient } from "./client.ts";
+
+/** On two slow cores, with processes that are killed and started again. */
+const timeoutMs = 120_000;
+/** What a call gets here that must not hang: to be told so is no answer. */
+const patience = { deadlineMs: 20_000 };
+
+/** A new file system takes as long as this file exists: a snapshot that is the first of its size waits for one. */
+const programs = mkdtempSync(join(tmpdir(), "snapmill-mkfs-"));
+const brake = join(programs, "brake");
+const place = new Place({ PATH: `${programs}:${childEnvironment({})["PATH"] ?? ""}` });
+let up: Up;
+let client: SnapshotsClient;
+
+function makeSlowMkfs(): void {
+  const program = join(programs, "mkfs.ext4");
+  const real = Bun.which("mkfs.ext4") ?? "/sbin/mkfs.ext4";
+  writeFileSync(program, `#!/bin/sh\nwhile [ -e '${brake}' ]; do sleep 0.05; done\nexec ${real} "$@"\n`);
+  chmodSync(program, 0o755);
+}
+
+let sizes = 64;
+/** Labels of a snapshot for which a file system is to be made. */
+const ofNewSize = () => {
+  sizes += 1;
+  return { "containerd.io/snapshot/max-size": `${sizes}MiB` };
+};
+const pull = () => writeFileSync(brake, "");
+const release = () => rmSync(brake, { force: true });
+
+const onlyPid = (program: string): number => {
+  const [pid, ...others] = place.pidsOf(program);
+  if (pid === undefined || others.length > 0) throw new Error(`there is not one ${program}`);
+  return pid;
+};
+const signal = (program: string, name: NodeJS.Signals): void => void process.kill(onlyPid(program), name);
+
+async function jobsOf<T>(use: (jobs: JobClient) => Promise<T>): Promise<T> {
+  await using jobs = await JobClient.connect({ redisUrl: redisUrl(place.config), pool: place.config.pool });
+  return await use(jobs);
+}
+const activeJobs = async () => (await jobsOf((jobs) => jobs.counts())).pool.active;
+const names = async () => (await client.list()).map(({ name }) => name);
+const tidy = async () => {
+  for (const name of (await names()).reverse()) await client.call("remove", { key: name });
+};
+
+beforeAll(async () => {
+  makeSlowMkfs();
+  up = place.up();
+  await up.ready();
+  client = new SnapshotsClient(place.config.grpcAddress ?? "");
+}, timeoutMs);
+
+afterAll(async () => {
+  client[Symbol.dispose]();
+  await up.end("SIGTERM");
+  place[Symbol.dispose]();
+  rmSync(programs, { recursive: true, force: true });
+}, timeoutMs);
+
+test(
+  "while Redis hangs, changes are unavailable and reads go on; afterwards all is as before",
+  async () => {
+    await client.call("prepare", { key: "before" });
+    signal("redis-server", "SIGSTOP");
+    const failure = await failureOf(client.call("prepare", { key: "meanwhile" }, patience));
+    expect(failure.code).toBe("UNAVAILABLE");
+    expect(failure.details).toContain("Redis");
+    expect((await client.call("stat", { key: "before" })).info?.name).toBe("before");
+    expect(await names()).toContain("before");
+    signal("redis-server", "SIGCONT");
+    expect(
+      await eventually(async () => (await codeOf(client.call("remove", { key: "before" }))) !== "UNAVAILABLE"),
+    ).toBe(true);
+    expect(await names()).not.toContain("before");
+    await eventually(async () => (await codeOf(client.call("prepare", { key: "meanwhile" }))) !== "UNAVAILABLE");
+    expect(await names()).toEqual(["meanwhile"]);
+    await tidy();
+  },
+  timeoutMs,
+);
+
+test(
+  "while the pool's worker is away, changes are unavailable and do not happen later; reads go on",
+  async () => {
+    await client.call("prepare", { key: "before" });
+    // The supervisor cannot start another one as long as it is stopped itself.
+    process.kill(up.pid, "SIGSTOP");
+    signal("workers/pool.ts", "SIGKILL");
+    const failure = await failureOf(client.call("prepare", { key: "meanwhile" }, patience));
+    expect(failure.code).toBe("UNAVAILABLE");
+    expect(failure.details).toContain("the pool's worker is not there");
+    expect((await client.call("mounts", { key: "before" })).mounts).toHaveLength(1);
+    process.kill(up.pid, "SIGCONT");
+    await eventually(async () => (await codeOf(client.call("remove", { key: "before" }))) === "OK", 60_000);
+    expect(await names()).toEqual([]);
+    await client.call("prepare", { key: "meanwhile" });
+    await tidy();
+  },
+  timeoutMs,
+);
+
+test(
+  "a worker that hangs is missed, too; whoever gives up before it takes his call with him",
+  async () => {
+    const worker = onlyPid("workers/pool.ts");
+    process.kill(worker, "SIGSTOP");
+    const impatient = new AbortController();
+    const given = failureOf(client.call("prepare", { key: "given up" }, { signal: impatient.signal }));
+    await Bun.sleep(500);
+    impatient.abort();
+    expect((await given).code).toBe("CANCELLED");
+    const late = await failureOf(client.call("prepare", { key: "late" }, { deadlineMs: 700 }));
+    expect(late.code).toBe("DEADLINE_EXCEEDED");
+    const failure = await failureOf(client.call("prepare", { key: "meanwhile" }, patience));
+    expect(failure.code).toBe("UNAVAILABLE");
+    expect(failure.details).toContain("does not answer");
+    process.kill(worker, "SIGCONT");
+    await eventually(async () => (await codeOf(client.call("prepare", { key: "after" }))) !== "UNAVAILABLE");
+    expect(await names()).toEqual(["after"]);
+    // And so the keys of those who gave up are free, as if they had never asked.
+    await client.call("prepare", { key: "given up" });
+    await client.call("prepare", { key: "late" });
+    await tidy();
+  },
+  timeoutMs,
+);
+
+test(
+  "a prepare that is under way when its caller goes is whole in the end, and a retry hears of it",
+  async () => {
+    pull();
+    const late = failureOf(client.call("prepare", { key: "left", labels: ofNewSize() }, { deadlineMs: 1_500 }));
+    await eventually(async () => (await activeJobs()) > 0);
+    expect((await late).code).toBe("DEADLINE_EXCEEDED");
+    const retried = await failureOf(client.call("prepare", { key: "left" }, patience));
+    expect(retried).toMatchObject({ code: "UNAVAILABLE", details: expect.stringContaining("is still under way") });
+    expect((await failureOf(client.call("remove", { key: "left" }, patience))).code).toBe("UNAVAILABLE");
+    release();
+    let answer = "UNAVAILABLE";
+    await eventually(async () => {
+      answer = await codeOf(client.call("prepare", { key: "left" }));
+      return answer !== "UNAVAILABLE";
+    }, 60_000);
+    expect(answer).toBe("ALREADY_EXISTS");
+    const { mounts } = await client.call("mounts", { key: "left" });
+    expect(existsSync(mounts[0]?.source ?? "")).toBe(true);
+    await tidy();
+  },
+  timeoutMs,
+);
+
+test(
+  "a worker that is killed under a call leaves one snapshot or none, and the key usable",
+  async () => {
+    pull();
+    const call = codeOf(client.call("prepare", { key: "interrupted", labels: ofNewSize() }, { deadlineMs: 60_000 }));
+    await eventually(async () => (await activeJobs()) > 0);
+    signal("workers/pool.ts", "SIGKILL");
+    release();
+    expect(["OK", "UNAVAILABLE"]).toContain(await call);
+    let answer = "";
+    await eventually(async () => {
+      answer = await codeOf(client.call("prepare", { key: "interrupted" }, patience));
+      return answer === "OK" || answer === "ALREADY_EXISTS";
+    }, 60_000);
+    expect(["OK", "ALREADY_EXISTS"]).toContain(answer);
+    expect(await names()).toEqual(["interrupted"]);
+    expect((await client.call("mounts", { key: "interrupted" })).mounts).toHaveLength(1);
+    await tidy();
+  },
+  timeoutMs,
+);
+
+test(
+  "the server is started again when it dies, and its clients find it again",
+  async () => {
+    await client.call("prepare", { key: "kept" });
+    signal("workers/grpc.ts", "SIGKILL");
+    expect(await eventually(async () => (await codeOf(client.call("stat", { key: "kept" }))) === "OK", 60_000)).toBe(
+      true,
+    );
+    await tidy();
+  },
+  timeoutMs,
+);
+
+test(
+  "a second snapmill is refused the address of the first, which goes on",
+  async () => {
+    using other = new Place({ SNAPMILL_GRPC_ADDRESS: place.config.grpcAddress ?? "" });
+    const second = other.up();
+    expect(await second.ended()).toBe(1);
+    expect(await second.stderr).toContain(`listens at ${place.config.grpcAddress ?? ""}: use another path`);
+    expect(await names()).toEqual([]);
+    expect(other.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "stopped under a call, snapmill answers it and leaves nothing",
+  async () => {
+    pull();
+    const call = codeOf(client.call("prepare", { key: "cut off", labels: ofNewSize() }, { deadlineMs: 60_000 }));
+    await eventually(async () => (await activeJobs()) > 0);
+    const ended = up.end("SIGTERM");
+    await Bun.sleep(1_000);
+    release();
+    expect(await ended).toBe(0);
+    expect(["OK", "UNAVAILABLE"]).toContain(await call);
+    expect(existsSync(place.config.grpcAddress ?? "")).toBe(false);
+    expect(place.residue()).toEqual([]);
+  },
+  timeoutMs,
+);
