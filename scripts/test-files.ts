@@ -36,7 +36,7 @@ const flagsOf = (report: string, timeoutMs: number): string[] => [
 ];
 
 /** Runs a file in a process of its own on this machine; its temporary files go below `directory`, which is new. */
-export async function runFile(processes: TestProcesses, file: string, directory: string): Promise<Result> {
+export async function runFile(processes: TestProcesses, file: string, directory: string): Promise<Result[]> {
   const startedMs = performance.now();
   const report = `${directory}.xml`;
   mkdirSync(directory);
@@ -45,10 +45,11 @@ export async function runFile(processes: TestProcesses, file: string, directory:
     { ...childEnvironment({}), TMPDIR: directory },
     processTimeoutMs,
   );
+  if (processes.isInterrupted) return interrupted([file], directory);
   const outcome = [...takeReport(report).values()].map((found) => found.outcome).reduce(sum, nothing);
   const failures = [...failuresOf(ended, outcome), ...(await takeLeftovers(directory))];
   const seconds = (performance.now() - startedMs) / 1000;
-  return resultOf({ file, outcome, seconds, failures }, ended.said, "");
+  return [resultOf({ file, outcome, seconds, failures }, ended.said, "")];
 }
 
 /**
@@ -72,6 +73,7 @@ export async function runInGuest(
     { ...childEnvironment({}), TMPDIR: directory },
     processTimeoutMs + 30_000,
   );
+  if (processes.isInterrupted) return interrupted(files, directory);
   const reports = takeReport(report);
   rmSync(shared, { recursive: true, force: true });
   const leftovers = await takeLeftovers(directory);
@@ -93,6 +95,12 @@ export async function runInGuest(
     const words = said.get(verdict.file) ?? (index === 0 ? ended.said : "");
     return resultOf({ ...verdict, failures: [...verdict.failures, ...shared] }, words, " in the guest");
   });
+}
+
+/** What was under way when the run was interrupted counts for nothing, and leaves nothing. */
+async function interrupted(files: readonly string[], directory: string): Promise<Result[]> {
+  await clearAway(directory);
+  return files.map((file) => ({ outcome: nothing, text: `      ${file}: interrupted` }));
 }
 
 /** What was said under each file's heading; nothing when there are none. */
@@ -120,7 +128,7 @@ function failuresOf(ended: Ended, outcome: Outcome): string[] {
 
 async function takeLeftovers(directory: string): Promise<string[]> {
   const found = await leftoversIn(directory);
-  clearAway(directory);
+  await clearAway(directory);
   return found.map((leftover) => `left behind: ${leftover}`);
 }
 

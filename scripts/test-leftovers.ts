@@ -1,6 +1,7 @@
 // Room: scripts. Owns the question what a test left behind: processes, mounts, devices and files of its own.
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { runCommand } from "../src/system/commands.ts";
 import { loopsBackedBelow, mappedDevicesBelow, mountsBelow, processesOf } from "../test/support/residue.ts";
 
 /** How long what a test has ended may take to be gone. */
@@ -13,24 +14,56 @@ const settleMs = 3_000;
 export async function leftoversIn(directory: string): Promise<string[]> {
   const untilMs = performance.now() + settleMs;
   for (;;) {
-    const left = [
-      ...processesOf(directory),
-      ...mountsBelow(directory),
-      ...mappedDevicesBelow(directory),
-      ...loopsBackedBelow(directory),
-      ...readdirSync(directory).map((name) => `temporary directory ${join(directory, name)}`),
-    ];
+    const left = look(directory);
     if (left.length === 0 || performance.now() > untilMs) return left;
     await Bun.sleep(100);
   }
 }
 
-/** Ends the processes and deletes the files, so that the next test is not blamed. Mounts and devices stay. */
-export function clearAway(directory: string): void {
-  for (const line of processesOf(directory)) {
-    const pid = Number(/^process (\d+):/.exec(line)?.[1]);
-    if (pid > 0) process.kill(pid, "SIGKILL");
+const look = (directory: string): string[] => [
+  ...processesOf(directory),
+  ...mountsBelow(directory),
+  ...mappedDevicesBelow(directory),
+  ...loopsBackedBelow(directory),
+  ...readdirSync(directory).map((name) => `temporary directory ${join(directory, name)}`),
+];
+
+/**
+ * Takes down what is left, from the top: so that the next test is not blamed, and an interrupted run leaves the machine
+ * as it was. What cannot be taken down stays, and its files with it.
+ */
+export async function clearAway(directory: string): Promise<void> {
+  for (let round = 0; round < 5 && look(directory).length > 0; round++) {
+    if (round > 0) await Bun.sleep(200);
+    await takeDown(directory);
   }
+}
+
+async function takeDown(directory: string): Promise<void> {
+  for (const line of processesOf(directory)) end(Number(wordsIn(line)[1]?.replace(":", "")));
+  // Mounted later, and so perhaps on top: unmounted first.
+  for (const line of mountsBelow(directory).toReversed()) await attempt("umount", wordsIn(line)[5]);
+  for (const line of mappedDevicesBelow(directory)) await attempt("dmsetup", "remove", wordsIn(line)[2]);
+  for (const line of loopsBackedBelow(directory)) await attempt("losetup", "--detach", `/dev/${wordsIn(line)[2]}`);
   if (mountsBelow(directory).length > 0) return;
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
+}
+
+const wordsIn = (line: string): string[] => line.split(" ");
+
+function end(pid: number): void {
+  try {
+    if (pid > 0) process.kill(pid, "SIGKILL");
+  } catch {
+    // It was gone by then.
+  }
+}
+
+async function attempt(file: string, ...args: readonly (string | undefined)[]): Promise<void> {
+  try {
+    const given = args.filter((arg) => arg !== undefined);
+    await runCommand(file, given, { timeoutMs: 10_000 });
+  } catch {
+    // The next round tries it again; what then stays is told by whoever looks.
+  }
 }

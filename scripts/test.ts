@@ -76,7 +76,7 @@ async function runQueue(queue: string[], next: () => string): Promise<void> {
   while (!processes.isInterrupted) {
     const file = queue.shift();
     if (file === undefined) return;
-    tell(await runFile(processes, file, next()));
+    tell(...(await runFile(processes, file, next())));
   }
 }
 

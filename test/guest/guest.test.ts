@@ -8,7 +8,7 @@ import { eventually, isAlive, processesWith } from "../support/processes.ts";
 import { guestTimedOut, inGuest, setUpGuest, setUpTimeoutMs, whyNoGuest } from "./guest.ts";
 
 const reason = whyNoGuest();
-const timeoutMs = 150_000;
+const timeoutMs = 300_000;
 const guestTest = (title: string, body: () => Promise<void>) =>
   test.skipIf(reason !== undefined)(reason === undefined ? title : `${title} (skipped: ${reason})`, body, timeoutMs);
 
@@ -45,7 +45,7 @@ test("a machine that can have no guest says why", () => {
 guestTest("the command has device-mapper, its output and its exit status come out, its changes do not", async () => {
   const script = `dmsetup targets | grep -o thin-pool && seq 1 50000 && touch /etc/guest-was-here &&
     echo kept >'${shared}/kept' && echo a complaint >&2; exit 7`;
-  const { child, files } = startGuest(["bash", "-c", script], 120);
+  const { child, files } = startGuest(["bash", "-c", script], 290);
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   const numbers = Array.from({ length: 50_000 }, (_, index) => `${index + 1}\n`).join("");
   expect(out).toBe(`thin-pool\n${numbers}`);
@@ -68,8 +68,8 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   guestTest(`${signal} cuts the guest's power: what was flushed is there, no process stays`, async () => {
     const flushed = join(shared, signal);
     const script = `echo flushed >'${flushed}.new' && sync && mv '${flushed}.new' '${flushed}'; sleep 1000`;
-    const { child, own, files } = startGuest(["bash", "-c", script], 140);
-    expect(await eventually(() => existsSync(flushed), 120_000)).toBe(true);
+    const { child, own, files } = startGuest(["bash", "-c", script], 290);
+    expect(await eventually(() => existsSync(flushed), 280_000)).toBe(true);
     const guest = processesWith(own);
     expect(guest.length).toBeGreaterThan(1);
     child.kill(signal);

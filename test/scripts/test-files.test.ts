@@ -3,8 +3,10 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { runFile, runInGuest } from "../../scripts/test-files.ts";
+import { type Result, runFile, runInGuest } from "../../scripts/test-files.ts";
+import { leftoversIn } from "../../scripts/test-leftovers.ts";
 import { TestProcesses } from "../../scripts/test-process.ts";
+import { nothing } from "../../scripts/test-report.ts";
 import { setUpGuest, setUpTimeoutMs, whyNoGuest } from "../guest/guest.ts";
 import { eventually, processesWith } from "../support/processes.ts";
 
@@ -29,8 +31,12 @@ function testFile(folder: string, name: string, body: string): string {
 }
 
 const fileOf = (body: string) => testFile(join(base, "files"), `file-${count++}`, body);
-const runOne = (file: string, processes = new TestProcesses()) =>
-  runFile(processes, file, join(base, `run-${count++}`));
+
+async function runOne(file: string, processes = new TestProcesses()): Promise<Result> {
+  const [result] = await runFile(processes, file, join(base, `run-${count++}`));
+  if (result === undefined) throw new Error("a file has a result");
+  return result;
+}
 
 test("a file that passes is one whole line", async () => {
   const file = fileOf(`test("a", () => expect(1).toBe(1)); test.skipIf(true)("b (skipped: no moon)", () => {});`);
@@ -74,15 +80,25 @@ test("what a file leaves behind fails it, and is cleared away", async () => {
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test("an interrupted run ends its processes", async () => {
+test("an interrupted run ends its processes, takes down what they made, and counts for nothing", async () => {
   const mark = join(base, "begun");
-  const file = fileOf(`test("a", async () => { fs.writeFileSync("${mark}", ""); await Bun.sleep(50_000); });`);
+  const file = fileOf(`test("a", async () => {
+    const disk = tmpdir() + "/disk";
+    fs.writeFileSync(disk, ""); fs.truncateSync(disk, 1 << 24); fs.mkdirSync(tmpdir() + "/mounted");
+    const run = (...argv) => expect(Bun.spawnSync(argv).exitCode).toBe(0);
+    run("mkfs.ext4", "-q", disk);
+    run("mount", "-o", "loop", disk, tmpdir() + "/mounted");
+    Bun.spawn(["sleep", "1000"], { cwd: tmpdir() + "/mounted", stdio: ["ignore", "ignore", "ignore"] }).unref();
+    fs.writeFileSync("${mark}", "");
+    await Bun.sleep(50_000);
+  });`);
   const processes = new TestProcesses();
   const run = runOne(file, processes);
   expect(await eventually(() => readdirSync(base).includes("begun"))).toBe(true);
   processes.interrupt();
-  expect((await run).outcome.failed).toBe(1);
+  expect(await run).toEqual({ outcome: nothing, text: `      ${file}: interrupted` });
   expect(processesWith(file)).toEqual([]);
+  expect(await leftoversIn(join(base, `run-${count - 1}`))).toEqual([]);
 });
 
 const unlessNoGuest = test.skipIf(reason !== undefined);
@@ -121,5 +137,5 @@ unlessNoGuest(
       rmSync(folder, { recursive: true, force: true });
     }
   },
-  180_000,
+  400_000,
 );
