@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freshOperationId, snapshotKey } from "../../src/domain/identifiers.ts";
+import { freshOperationId } from "../../src/domain/identifiers.ts";
 import { type DeviceRecord, findDevice, listDevices } from "../../src/metadata/devices.ts";
 import { pendingRemovals } from "../../src/metadata/removals.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
@@ -168,7 +168,7 @@ export function describeRemovals(
       await workOff(stage);
     });
 
-    test.each([...points])("killed in remove-device at %s, the same operation has its effect once", async (point) => {
+    const endAt = async (point: FaultPoint) => {
       const client = newClient();
       await client.prepare("doomed", "base");
       await client.remove("doomed");
@@ -196,20 +196,10 @@ export function describeRemovals(
       expect(again.stat("doomed").kind).toBe("active");
       await again.remove("doomed");
       await workOff(stage);
-    });
-
-    test("a snapshot whose removal was left half-way goes with its device", async () => {
-      const client = newClient();
-      await client.prepare("half", "base");
-      const removing = { scope: client.scope, key: snapshotKey("half") };
-      const operationId = freshOperationId();
-      const request = { directory, groundModule, point: "remove.deactivated", verb: "remove", operationId } as const;
-      await stage[Symbol.asyncDispose]();
-      expect(await runErrand({ ...request, request: removing })).toBe("SIGKILL");
-      await openAgain();
-      expect(newClient().walk()).toEqual(["base"]);
-      expect(await stage.snapshotter.remove(operationId, removing)).toEqual({});
-    });
+    };
+    for (const point of points) {
+      test(`killed in remove-device at ${point}, the same operation has its effect once`, () => endAt(point));
+    }
   });
 }
 
