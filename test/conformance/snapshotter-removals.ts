@@ -68,138 +68,143 @@ export function describeRemovals(
       }
       await mounted(client.mounts("held"), (root) => writeFileSync(join(root, "still"), "writable"));
       await client.remove("held");
-      await stage[Symbol.asyncDispose]();
-      await openAgain();
     });
 
-    test("asynchronously, a mounted snapshot goes at once, its device as soon as it is unmounted", async () => {
-      const client = newClient();
-      const { mounts } = await client.prepare("busy", "base");
-      const device = deviceOf(client, "busy");
-      const queuedBefore = queued;
-      await mounted(mounts, async (root) => {
+    describe("when that is asynchronous", () => {
+      beforeAll(async () => {
+        await stage[Symbol.asyncDispose]();
+        await openAgain();
+      });
+
+      test("a mounted snapshot goes at once, its device as soon as it is unmounted", async () => {
+        const client = newClient();
+        const { mounts } = await client.prepare("busy", "base");
+        const device = deviceOf(client, "busy");
+        const queuedBefore = queued;
+        await mounted(mounts, async (root) => {
+          await client.remove("busy");
+          expect(client.walk()).toEqual(["base"]);
+          expect(queued).toBe(queuedBefore + 1);
+          expect(findDevice(stage.database, device.number)?.state).toBe("removed");
+          expect(await codeOf(workOff(stage))).toBe("unavailable");
+          writeFileSync(join(root, "file"), "whoever has it mounted can go on");
+          // Its key is free. Its ID is not: what is still in the pool under it is not what the next one is made on.
+          await client.prepare("busy", "base");
+          expect(deviceOf(client, "busy").deviceId).not.toBe(device.deviceId);
+          expect(await inconsistencies(stage)).toEqual([]);
+        });
+        await workOff(stage);
+        expect(findDevice(stage.database, device.number)).toBeUndefined();
         await client.remove("busy");
-        expect(client.walk()).toEqual(["base"]);
-        expect(queued).toBe(queuedBefore + 1);
-        expect(findDevice(stage.database, device.number)?.state).toBe("removed");
-        expect(await codeOf(workOff(stage))).toBe("unavailable");
-        writeFileSync(join(root, "file"), "whoever has it mounted can go on");
-        // Its key is free. Its ID is not: what is still in the pool under it is not what the next one is made on.
-        await client.prepare("busy", "base");
-        expect(deviceOf(client, "busy").deviceId).not.toBe(device.deviceId);
+        await workOff(stage);
+      });
+
+      test("an open descriptor holds a device, and no other", async () => {
+        const client = newClient();
+        for (const key of ["held", "free-1", "free-2"]) await client.prepare(key, "base");
+        const path = client.mounts("held")[0]?.source ?? "";
+        {
+          await using _held = await open(path);
+          for (const key of ["free-1", "held", "free-2"]) await client.remove(key);
+          const removals = pendingRemovals(stage.database);
+          const codes = await Promise.all(removals.map((removal) => codeOf(removeDevice(stage, removal))));
+          expect(codes.toSorted()).toEqual(["no error", "no error", "unavailable"]);
+          expect(pendingRemovals(stage.database)).toHaveLength(1);
+        }
+        await workOff(stage);
+      });
+
+      test("what a commit copied away from under a mount goes when that is gone", async () => {
+        const client = newClient();
+        const { mounts } = await client.prepare("mounted", "base");
+        await mounted(mounts, async () => {
+          await client.commit("kept", "mounted");
+          expect(await codeOf(workOff(stage))).toBe("unavailable");
+        });
+        await workOff(stage);
+        await client.remove("kept");
+        await workOff(stage);
+      });
+
+      test("a removal whose device is gone meanwhile is done, also when it is asked for again", async () => {
+        const client = newClient();
+        await client.prepare("gone", "base");
+        const device = deviceOf(client, "gone");
+        await client.remove("gone");
+        await stage.driver.delete(device);
+        const [removal] = pendingRemovals(stage.database);
+        if (removal === undefined) throw new Error("no removal is pending");
+        expect(await removeDevice(stage, removal)).toEqual({});
+        expect(await removeDevice(stage, removal)).toEqual({});
+        expect(await stage.snapshotter.removeDevice(freshOperationId(), removal)).toEqual({});
+      });
+
+      test("remove-device touches no device that is not to be removed", async () => {
+        const client = newClient();
+        const base = deviceOf(client, "base");
+        await stage.snapshotter.removeDevice(freshOperationId(), { device: base.deviceName });
+        expect(await client.seen("base", () => "there")).toBe("there");
+        await workOff(stage);
+      });
+
+      test("cleanup works off all that is not in use, and goes on with one that is the next time", async () => {
+        const client = newClient();
+        const keys = ["a", "b", "c", "d"];
+        for (const key of keys) await client.prepare(key, "base");
+        await mounted(client.mounts("b"), async () => {
+          for (const key of keys) await client.remove(key);
+          const cleaned = await stage.snapshotter.cleanup(freshOperationId());
+          expect(cleaned).toEqual({ removedDevices: 3, removedSnapshots: 0 });
+          expect(pendingRemovals(stage.database)).toHaveLength(1);
+        });
+        expect((await stage.snapshotter.cleanup(freshOperationId())).removedDevices).toBe(1);
+      });
+
+      test("what is still to be removed is so after a restart, and is not in the way of it", async () => {
+        const client = newClient();
+        await client.prepare("later", "base");
+        await client.remove("later");
+        const before = pendingRemovals(stage.database);
+        await stage[Symbol.asyncDispose]();
+        await openAgain();
+        expect(stage.recovered).toEqual([]);
+        expect(pendingRemovals(stage.database)).toEqual(before);
+        await workOff(stage);
+      });
+
+      const endAt = async (point: FaultPoint) => {
+        const client = newClient();
+        await client.prepare("doomed", "base");
+        await client.remove("doomed");
+        const [removal] = pendingRemovals(stage.database);
+        if (removal === undefined) throw new Error("no removal is pending");
+        const { operationId, device } = removal;
+        await stage[Symbol.asyncDispose]();
+        const errand = {
+          directory,
+          groundModule,
+          point,
+          verb: "removeDevice",
+          operationId,
+          request: { device },
+        } as const;
+        expect(await runErrand(errand)).toBe("SIGKILL");
+        await openAgain();
         expect(await inconsistencies(stage)).toEqual([]);
-      });
-      await workOff(stage);
-      expect(findDevice(stage.database, device.number)).toBeUndefined();
-      await client.remove("busy");
-      await workOff(stage);
-    });
-
-    test("an open descriptor holds a device, and no other", async () => {
-      const client = newClient();
-      for (const key of ["held", "free-1", "free-2"]) await client.prepare(key, "base");
-      const path = client.mounts("held")[0]?.source ?? "";
-      {
-        await using _held = await open(path);
-        for (const key of ["free-1", "held", "free-2"]) await client.remove(key);
-        const removals = pendingRemovals(stage.database);
-        const codes = await Promise.all(removals.map((removal) => codeOf(removeDevice(stage, removal))));
-        expect(codes.toSorted()).toEqual(["no error", "no error", "unavailable"]);
-        expect(pendingRemovals(stage.database)).toHaveLength(1);
+        expect(await removeDevice(stage, removal)).toEqual({});
+        expect(devicesNamed(stage, device)).toEqual([]);
+        // The same key again, and the same operation: what is there now is not touched.
+        const again = newClient();
+        await again.prepare("doomed", "base");
+        expect(await removeDevice(stage, removal)).toEqual({});
+        expect(again.stat("doomed").kind).toBe("active");
+        await again.remove("doomed");
+        await workOff(stage);
+      };
+      for (const point of points) {
+        test(`killed in remove-device at ${point}, the same operation has its effect once`, () => endAt(point));
       }
-      await workOff(stage);
     });
-
-    test("what a commit copied away from under a mount goes when that is gone", async () => {
-      const client = newClient();
-      const { mounts } = await client.prepare("mounted", "base");
-      await mounted(mounts, async () => {
-        await client.commit("kept", "mounted");
-        expect(await codeOf(workOff(stage))).toBe("unavailable");
-      });
-      await workOff(stage);
-      await client.remove("kept");
-      await workOff(stage);
-    });
-
-    test("a removal whose device is gone meanwhile is done, also when it is asked for again", async () => {
-      const client = newClient();
-      await client.prepare("gone", "base");
-      const device = deviceOf(client, "gone");
-      await client.remove("gone");
-      await stage.driver.delete(device);
-      const [removal] = pendingRemovals(stage.database);
-      if (removal === undefined) throw new Error("no removal is pending");
-      expect(await removeDevice(stage, removal)).toEqual({});
-      expect(await removeDevice(stage, removal)).toEqual({});
-      expect(await stage.snapshotter.removeDevice(freshOperationId(), removal)).toEqual({});
-    });
-
-    test("remove-device touches no device that is not to be removed", async () => {
-      const client = newClient();
-      const base = deviceOf(client, "base");
-      await stage.snapshotter.removeDevice(freshOperationId(), { device: base.deviceName });
-      expect(await client.seen("base", () => "there")).toBe("there");
-      await workOff(stage);
-    });
-
-    test("cleanup works off all that is not in use, and goes on with one that is the next time", async () => {
-      const client = newClient();
-      const keys = ["a", "b", "c", "d"];
-      for (const key of keys) await client.prepare(key, "base");
-      await mounted(client.mounts("b"), async () => {
-        for (const key of keys) await client.remove(key);
-        const cleaned = await stage.snapshotter.cleanup(freshOperationId());
-        expect(cleaned).toEqual({ removedDevices: 3, removedSnapshots: 0 });
-        expect(pendingRemovals(stage.database)).toHaveLength(1);
-      });
-      expect((await stage.snapshotter.cleanup(freshOperationId())).removedDevices).toBe(1);
-    });
-
-    test("what is still to be removed is so after a restart, and is not in the way of it", async () => {
-      const client = newClient();
-      await client.prepare("later", "base");
-      await client.remove("later");
-      const before = pendingRemovals(stage.database);
-      await stage[Symbol.asyncDispose]();
-      await openAgain();
-      expect(stage.recovered).toEqual([]);
-      expect(pendingRemovals(stage.database)).toEqual(before);
-      await workOff(stage);
-    });
-
-    const endAt = async (point: FaultPoint) => {
-      const client = newClient();
-      await client.prepare("doomed", "base");
-      await client.remove("doomed");
-      const [removal] = pendingRemovals(stage.database);
-      if (removal === undefined) throw new Error("no removal is pending");
-      const { operationId, device } = removal;
-      await stage[Symbol.asyncDispose]();
-      const errand = {
-        directory,
-        groundModule,
-        point,
-        verb: "removeDevice",
-        operationId,
-        request: { device },
-      } as const;
-      expect(await runErrand(errand)).toBe("SIGKILL");
-      await openAgain();
-      expect(await inconsistencies(stage)).toEqual([]);
-      expect(await removeDevice(stage, removal)).toEqual({});
-      expect(devicesNamed(stage, device)).toEqual([]);
-      // The same key again, and the same operation: what is there now is not touched.
-      const again = newClient();
-      await again.prepare("doomed", "base");
-      expect(await removeDevice(stage, removal)).toEqual({});
-      expect(again.stat("doomed").kind).toBe("active");
-      await again.remove("doomed");
-      await workOff(stage);
-    };
-    for (const point of points) {
-      test(`killed in remove-device at ${point}, the same operation has its effect once`, () => endAt(point));
-    }
   });
 }
 
