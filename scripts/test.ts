@@ -4,11 +4,11 @@
 //   npm test                        everything
 //   npm test -- test/jobs tidy      the files whose path contains one of the words
 //
-// Device-mapper suites (*.dm.test.ts) run beside the others: on this kernel where it has thin-pools, else in a guest, the
-// files of a folder together (see test/guest).
+// Device-mapper suites (*.dm.test.ts) run beside the others: on this kernel where it has thin-pools, else in a guest,
+// several files together (see test/guest).
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
 import { frugalBun } from "../test/guest/guest.ts";
 import { mountsBelow } from "../test/support/residue.ts";
@@ -22,6 +22,8 @@ const tmpfsMagic = 0x01021994;
 
 /** How many files run at once on this machine, device-mapper suites apart. */
 const laneCount = Math.min(2, availableParallelism());
+/** A guest that dies takes the results of all of its files along. */
+const filesPerGuest = 5;
 /** The folders whose files take longest: begun first, so that none of them is waited for at the end. */
 const longFolders = ["test/e2e/", "test/faults/"];
 
@@ -107,13 +109,12 @@ async function runSuites(files: readonly string[], next: () => string): Promise<
   say(`took ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
 }
 
-/** One guest for the files of each folder: few boots, and what goes wrong stays among neighbours. */
+/** Several files in each guest, in one process: a boot takes seconds there, and so does a start of bun. */
 async function runInGuests(files: readonly string[], next: () => string): Promise<void> {
-  for (const folder of new Set(files.map((file) => dirname(file)))) {
-    if (processes.isInterrupted) return;
-    const neighbours = files.filter((file) => dirname(file) === folder);
+  for (let begin = 0; begin < files.length && !processes.isInterrupted; begin += filesPerGuest) {
+    const batch = files.slice(begin, begin + filesPerGuest);
     const environment = { ...frugalBun, CI: "true", NO_COLOR: "1", TMPDIR: "/tmp/in-guest" };
-    tell(...(await runInGuest(processes, neighbours, next(), environment)));
+    tell(...(await runInGuest(processes, batch, next(), environment)));
   }
 }
 
