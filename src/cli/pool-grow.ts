@@ -68,7 +68,7 @@ async function growPool(config: Config, request: Sizes): Promise<Grown> {
   using _interruption = catchInterruption();
   using _lock = lockPool(config);
   await using control = createDmControl(config.dmControl);
-  const pool = await loadThinPool({ control, definition, poolDir });
+  const pool = await loadThinPool({ control, definition, poolDir, toGrow: true });
   try {
     await pool.grow(request);
     const { data, metadata } = spaceInPool(pool.definition, await pool.status());

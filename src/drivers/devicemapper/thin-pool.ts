@@ -17,6 +17,8 @@ export interface ThinPoolRequest {
   readonly definition: PoolDefinition;
   readonly poolDir: string;
   readonly onNotice?: ((sentence: string) => void) | undefined;
+  /** Loads one that is read-only too: growing may be the way out of that. */
+  readonly toGrow?: boolean | undefined;
 }
 
 /** A thin-pool whose device is there and can be used. */
@@ -48,7 +50,8 @@ export async function loadThinPool(request: ThinPoolRequest): Promise<ThinPool> 
   const isLoaded = found !== undefined && (await takeLoaded(request, found));
   if (!isLoaded) await loadDevice(request);
   try {
-    requireUsable(definition, await readPoolStatus(control, deviceName));
+    const status = await readPoolStatus(control, deviceName);
+    if (request.toGrow !== true) requireUsable(definition, status);
   } catch (error) {
     if (!isLoaded) await removePoolDevice(control, definition);
     throw error;

@@ -30,7 +30,7 @@ export interface PoolStage extends AsyncDisposable {
   /** A loop device on a new sparse file. */
   device(name: string, bytes: number, content?: string): Promise<string>;
   /** As a worker does at its start. */
-  load(): Promise<ThinPool>;
+  load(options?: { readonly toGrow?: boolean }): Promise<ThinPool>;
   /** Takes the loaded pool off, however it is. */
   takeOff(): Promise<void>;
   /** A thin device of the pool, of 16 MiB, active while `body` runs. */
@@ -74,10 +74,11 @@ export async function poolStage(control: DmControl, pool = uniquePool()): Promis
         minHostFreeBytes,
         onNotice: (sentence) => notices.push(sentence),
       }),
-    load: async () => {
+    load: async (options = {}) => {
       const definition = await readDefinition(poolDir);
       if (definition === undefined) throw new Error(`no definition was written to ${poolDir}`);
-      return await loadThinPool({ control, definition, poolDir, onNotice: (sentence) => notices.push(sentence) });
+      const onNotice = (sentence: string) => notices.push(sentence);
+      return await loadThinPool({ control, definition, poolDir, onNotice, ...options });
     },
     takeOff,
     withDevice: async (number, body) => {
