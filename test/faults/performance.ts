@@ -1,8 +1,10 @@
 // Owns the run of the cases: which there are, each on a sound pool, and what became of them.
 import type { DmControlName } from "../../src/drivers/devicemapper/control.ts";
 import { type Fault, type FaultPoint, faultPoints } from "../../src/system/faults.ts";
+import type { Bundle } from "./bundle.ts";
 import type { Play } from "./plays.ts";
 import { Theatre } from "./theatre.ts";
+import { bundleVictim } from "./victim.ts";
 
 /** A play at every point that it passes, each as often as it passes it. */
 export function faultsOf(passed: readonly FaultPoint[]): Fault[] {
@@ -21,6 +23,7 @@ export const pointsNeverReached = (reached: ReadonlySet<FaultPoint>): FaultPoint
 /** Gives each case a pool: the same one again, as long as it is sound. */
 export class Season implements AsyncDisposable {
   readonly #control: DmControlName;
+  #victim: Bundle | undefined;
   #theatre: Theatre | undefined;
 
   constructor(control: DmControlName) {
@@ -36,13 +39,17 @@ export class Season implements AsyncDisposable {
   }
 
   async #on<T>(play: Play, action: (theatre: Theatre) => Promise<T>): Promise<T> {
+    this.#victim ??= await bundleVictim();
     if (play.pool !== "furnished") {
-      await using theatre = await (play.pool === "bare" ? Theatre.build(this.#control) : Theatre.open(this.#control));
+      const isBare = play.pool === "bare";
+      await using theatre = isBare
+        ? await Theatre.build(this.#control, this.#victim)
+        : await Theatre.open(this.#control, this.#victim);
       const result = await action(theatre);
       await theatre.stopWorker();
       return result;
     }
-    this.#theatre ??= await Theatre.open(this.#control);
+    this.#theatre ??= await Theatre.open(this.#control, this.#victim);
     try {
       return await action(this.#theatre);
     } catch (error) {
@@ -57,11 +64,11 @@ export class Season implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const theatre = this.#theatre;
     this.#theatre = undefined;
-    if (theatre === undefined) return;
     try {
-      await theatre.stopWorker();
+      await theatre?.stopWorker();
     } finally {
-      await theatre[Symbol.asyncDispose]();
+      await theatre?.[Symbol.asyncDispose]();
+      await this.#victim?.[Symbol.asyncDispose]();
     }
   }
 }

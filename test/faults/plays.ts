@@ -6,7 +6,6 @@ import { growTo } from "./growth.ts";
 import { poolSizeBytes } from "./pool.ts";
 import { type Errand, furnish, newClient, perform, type Scene, scenes } from "./scenes.ts";
 import type { Theatre } from "./theatre.ts";
-import { killAt } from "./victim.ts";
 
 export interface Play {
   readonly title: string;
@@ -73,8 +72,7 @@ const operationPlay = (scene: Scene): Play => ({
   },
   async perform(theatre, fault) {
     const errand = await setScene(theatre, scene);
-    await theatre.stopWorker();
-    await killAt(fault, theatre.place, { kind: "operation", errand }, scene.snapshotter);
+    await theatre.kill(fault, { kind: "operation", errand }, scene.snapshotter);
     await theatre.worker(scene.snapshotter);
     await theatre.check();
     await finish(theatre, scene, errand);
@@ -86,9 +84,7 @@ const restartPlay = (title: string, scene: Scene, earlier?: Fault): Play => {
   const prepare = async (theatre: Theatre): Promise<Errand> => {
     const errand = await setScene(theatre, scene);
     await theatre.stopWorker();
-    if (earlier !== undefined) {
-      await killAt(earlier, theatre.place, { kind: "operation", errand }, scene.snapshotter);
-    }
+    if (earlier !== undefined) await theatre.kill(earlier, { kind: "operation", errand }, scene.snapshotter);
     return errand;
   };
   return {
@@ -102,7 +98,7 @@ const restartPlay = (title: string, scene: Scene, earlier?: Fault): Play => {
     },
     async perform(theatre, fault) {
       const errand = await prepare(theatre);
-      await killAt(fault, theatre.place, { kind: "start" }, scene.snapshotter);
+      await theatre.kill(fault, { kind: "start" }, scene.snapshotter);
       await theatre.worker(scene.snapshotter);
       await theatre.check();
       await finish(theatre, scene, errand);
@@ -119,7 +115,7 @@ const creationPlay: Play = {
     return passed;
   },
   async perform(theatre, fault) {
-    await killAt(fault, theatre.place, { kind: "start" });
+    await theatre.kill(fault, { kind: "start" });
     await furnish(newClient(await theatre.worker()));
     await theatre.check();
     await theatre.stopWorker();
@@ -145,8 +141,7 @@ const growthPlay: Play = {
     return passed;
   },
   async perform(theatre, fault) {
-    await theatre.stopWorker();
-    await killAt(fault, theatre.place, { kind: "growth", dataBytes: grownBytes });
+    await theatre.kill(fault, { kind: "growth", dataBytes: grownBytes });
     await theatre.worker();
     await theatre.check();
     await expectGrowth(theatre);

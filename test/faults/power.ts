@@ -42,11 +42,11 @@ export async function cutPower(request: PowerRequest): Promise<PowerCut[]> {
   const directory = await mkdtemp(join(tmpdir(), "power-"));
   const cuts: PowerCut[] = [];
   try {
-    const program = await bundle(join(import.meta.dir, "powered.ts"));
+    await using program = await bundle(join(import.meta.dir, "powered.ts"));
     let acknowledged = 0;
     for (let number = 1; number <= request.cuts + 1; number++) {
       const isLast = number > request.cuts;
-      const session = await boot(request, directory, program, acknowledged, isLast);
+      const session = await boot(request, directory, program.path, acknowledged, isLast);
       acknowledged = Math.max(acknowledged, session.acknowledged);
       if (session.failure !== undefined) throw new Error(`after ${number - 1} power cuts: ${session.failure}`);
       if (isLast) request.tell("recovered from the last cut, went on, and ended in order");

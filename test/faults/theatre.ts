@@ -4,12 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DmControl, DmControlName } from "../../src/drivers/devicemapper/control.ts";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
+import type { Fault } from "../../src/system/faults.ts";
 import { mountAt, unmount } from "../../src/system/mounts.ts";
 import type { Client, Stage } from "../conformance/stage.ts";
 import { mountsBelow } from "../support/residue.ts";
 import { checkMetadata, committedContents, complaintsOf } from "./audit.ts";
+import type { Bundle } from "./bundle.ts";
 import { connectControl, leftOnHost, lent, type PoolPlace, startWorker, takeOff } from "./pool.ts";
 import { furnish, newClient } from "./scenes.ts";
+import { type Doing, killAt } from "./victim.ts";
 
 const plain: Partial<SnapshotterOptions> = {};
 
@@ -17,23 +20,25 @@ const plain: Partial<SnapshotterOptions> = {};
 export class Theatre implements AsyncDisposable {
   readonly place: PoolPlace;
   readonly #control: DmControl;
+  readonly #victim: Bundle;
   #worker: Stage | undefined;
   #settings = plain;
   #contents: ReadonlyMap<string, string> = new Map();
   #mountpoint: string | undefined;
 
-  private constructor(place: PoolPlace) {
+  private constructor(place: PoolPlace, victim: Bundle) {
     this.place = place;
+    this.#victim = victim;
     this.#control = connectControl(place);
   }
 
   /** In a directory of its own, where there is no pool yet. */
-  static async build(control: DmControlName): Promise<Theatre> {
-    return new Theatre({ directory: await realpath(await mkdtemp(join(tmpdir(), "faults-"))), control });
+  static async build(control: DmControlName, victim: Bundle): Promise<Theatre> {
+    return new Theatre({ directory: await realpath(await mkdtemp(join(tmpdir(), "faults-"))), control }, victim);
   }
 
-  static async open(control: DmControlName): Promise<Theatre> {
-    const theatre = await Theatre.build(control);
+  static async open(control: DmControlName, victim: Bundle): Promise<Theatre> {
+    const theatre = await Theatre.build(control, victim);
     try {
       await furnish(newClient(await theatre.worker()));
       await theatre.remember();
@@ -66,6 +71,12 @@ export class Theatre implements AsyncDisposable {
     if (this.#mountpoint !== undefined) return;
     throwAll("left on the host", await leftOnHost(this.place, this.#control));
     await checkMetadata(this.place);
+  }
+
+  /** Stops this process's worker, and has another one die at the fault in what it does. */
+  async kill(fault: Fault, doing: Doing, settings?: Partial<SnapshotterOptions>): Promise<void> {
+    await this.stopWorker();
+    await killAt(this.#victim, fault, this.place, doing, settings);
   }
 
   async mount(client: Client, key: string): Promise<void> {
