@@ -36,13 +36,18 @@ export class ContainerdStage implements AsyncDisposable {
 
   static async open(settings: Record<string, string> = {}): Promise<ContainerdStage> {
     const station = new Station({ SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0", SNAPMILL_UNPACK_WORKERS: "1", ...settings });
-    const up = await startUp(station);
-    const address = station.config.grpcAddress ?? "";
-    const configuration = ["[proxy_plugins.snapmill]", '.cri".containerd]'].map((line) =>
-      configurationWith(line).replace(guidesAddress, address),
-    );
-    const containerd = await Containerd.start(join(station.directory, "containerd"), configuration);
-    return new ContainerdStage(station, up, containerd);
+    try {
+      const up = await startUp(station);
+      const address = station.config.grpcAddress ?? "";
+      const configuration = ["[proxy_plugins.snapmill]", '.cri".containerd]'].map((line) =>
+        configurationWith(line).replace(guidesAddress, address),
+      );
+      const containerd = await Containerd.start(join(station.directory, "containerd"), configuration);
+      return new ContainerdStage(station, up, containerd);
+    } catch (error) {
+      for (const pid of station.pidsOf("")) process.kill(pid, "SIGKILL");
+      throw error;
+    }
   }
 
   /** `ctr ARGS` with snapmill as its snapshotter. */
@@ -85,7 +90,12 @@ export class ContainerdStage implements AsyncDisposable {
 /** Starts `up`, and waits until it serves containerd. */
 async function startUp(station: Station): Promise<Started> {
   const up = station.start(["up"]);
-  if (await eventually(() => canConnect(station.config.grpcAddress ?? ""), 60_000)) return up;
+  let hasEnded = false;
+  void up.finished.then(() => {
+    hasEnded = true;
+  });
+  const serves = async () => hasEnded || (await canConnect(station.config.grpcAddress ?? ""));
+  if ((await eventually(serves, 10 * 60_000)) && !hasEnded) return up;
   up.kill("SIGKILL");
   throw new Error(`up does not serve containerd: ${up.said()}`);
 }

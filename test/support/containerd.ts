@@ -62,7 +62,7 @@ export class Containerd implements AsyncDisposable {
     });
     closeSync(log);
     const serving = async () => (await this.try("version")).exitCode === 0;
-    if (await eventually(serving, 60_000)) return;
+    if (await eventually(serving, 240_000)) return;
     await this.stop("SIGKILL");
     throw new Error(`containerd did not start: ${this.said.slice(-2000)}`);
   }
