@@ -1,6 +1,6 @@
 // Room: system. Owns the format in which the kernel's dm-thin keeps a pool's metadata on disk, as far as it is read here.
 // Source: drivers/md/dm-thin-metadata.c, drivers/md/persistent-data/dm-btree-internal.h and dm-space-map-common.h.
-import { internal } from "../domain/errors.ts";
+import { internal, isSnapmillError } from "../domain/errors.ts";
 import { crc32c } from "./crc32c.ts";
 import { readDirectSync } from "./direct.ts";
 
@@ -96,6 +96,33 @@ function requireIntact(block: Buffer, salt: number): number {
 
 const readNumber = (block: Buffer, offset: number): number => Number(block.readBigUInt64LE(offset));
 
+/** A block that is read in the moment in which the kernel writes it may be half the old one. */
+const looks = 5;
+
+/** The pool's superblock, by way of `read`. Throws `internal` when it is damaged. */
+export async function lookAtSuperblock(read: () => Promise<Buffer>): Promise<ThinSuperblock> {
+  for (let count = 1; count < looks; count++) {
+    const superblock = intactSuperblock(await read());
+    if (superblock !== undefined) return superblock;
+  }
+  return parseSuperblock(await read());
+}
+
 /** The superblock of the pool whose metadata device is at `path`. Blocks its thread: for a process of its own. */
-export const readSuperblockSync = (path: string): ThinSuperblock =>
-  parseSuperblock(readDirectSync(path, 0, metadataBlockBytes));
+export function readSuperblockSync(path: string): ThinSuperblock {
+  const read = () => readDirectSync(path, 0, metadataBlockBytes);
+  for (let count = 1; count < looks; count++) {
+    const superblock = intactSuperblock(read());
+    if (superblock !== undefined) return superblock;
+  }
+  return parseSuperblock(read());
+}
+
+function intactSuperblock(block: Buffer): ThinSuperblock | undefined {
+  try {
+    return parseSuperblock(block);
+  } catch (error) {
+    if (isSnapmillError(error, "internal")) return undefined;
+    throw error;
+  }
+}

@@ -62,6 +62,18 @@ export function describeCrashes(title: string, ground: Ground, groundModule: str
     test("killed while it removes something that is then mounted, it keeps what is in use", async () => {
       await keepsWhatIsInUse(ground, groundModule, directory);
     });
+  });
+}
+
+/** Runs the suite for what happens without a process being killed. */
+export function describeMisfortunes(title: string, ground: Ground): void {
+  describe(title, () => {
+    setDefaultTimeout(300_000);
+    let directory: string;
+    beforeAll(async () => {
+      directory = await mkdtemp(join(tmpdir(), "snapmill-misfortunes-"));
+    });
+    afterAll(() => rm(directory, { recursive: true, force: true }));
 
     test("after a reboot, active snapshots are active again", async () => {
       await withStage(ground, directory, async (stage) => {

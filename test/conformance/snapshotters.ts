@@ -7,13 +7,14 @@ import { join } from "node:path";
 import type { FsType } from "../../src/domain/devices.ts";
 import { freshOperationId, snapshotKey } from "../../src/domain/identifiers.ts";
 import { labelNames } from "../../src/domain/snapshots.ts";
+import { spaceOf } from "../../src/system/space.ts";
 import { describeTree } from "../support/trees.ts";
 import { all, type Change, directory, removeAll, write } from "./changes.ts";
 import { inconsistencies } from "./consistency.ts";
 import { describeContents } from "./snapshotter-contents.ts";
 import { describeRules } from "./snapshotter-rules.ts";
 import { describeScopes } from "./snapshotter-scopes.ts";
-import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./stage.ts";
+import { Client, codeOf, type Ground, mounted, mountedInTree, openStage, type Stage } from "./stage.ts";
 
 export interface SuiteOptions {
   readonly fsType?: FsType;
@@ -55,7 +56,7 @@ function describeLifeCycle(newClient: () => Client): void {
     const client = newClient();
     const { mounts } = await client.prepare("preparing");
     expect(client.mounts("preparing")).toEqual(mounts);
-    await mounted(mounts, async (root) => {
+    await mountedInTree(mounts, async (root) => {
       await all(write("foo", "foo\n"), directory("a"), directory("a/b"), write("a/b/c", "c"))(root);
       await client.commit("committed", "preparing");
       writeFileSync(join(root, "late"), "written after the commit");
@@ -162,7 +163,8 @@ function describeSpace(newClient: () => Client, stage: () => Stage): void {
     const sizeOf = async (key: string) =>
       await mounted(client.mounts(key), async (root) => {
         expect(readFileSync(join(root, "file"), "utf8")).toBe("kept");
-        return Number((await Bun.$`df --output=size --block-size=1M ${root}`.text()).split("\n")[1]);
+        const { totalBytes } = await spaceOf(root);
+        return totalBytes / 2 ** 20;
       });
     await client.prepare("same", "base", { [labelNames.maxSize]: "1MiB" });
     await client.prepare("larger", "base", { [labelNames.maxSize]: "512MiB" });

@@ -11,6 +11,7 @@ import { findSnapshot, mountsOf } from "../../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../../src/metadata/walk.ts";
 import { createSnapshotter, type Snapshotter, type SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
 import { usageOf } from "../../src/snapshotter/usage.ts";
+import { mountDetached } from "../../src/system/detached.ts";
 import { mountAt, unmount } from "../../src/system/mounts.ts";
 
 const mebibyte = 2 ** 20;
@@ -125,8 +126,17 @@ export class Client {
   }
 }
 
-/** Runs `body` on the root of what `mounts` mount. */
+/** Runs `body` on the root of what `mounts` mount: seen in this process alone, and gone with it. */
 export async function mounted<T>(mounts: readonly Mount[], body: (root: string) => T | Promise<T>): Promise<T> {
+  const [mount] = mounts;
+  if (mount === undefined || mounts.length !== 1) throw new Error(`expected one mount, not ${mounts.length}`);
+  const { source, type, options } = mount;
+  using detached = mountDetached({ source, fsType: type, options, readOnly: false });
+  return await body(`/proc/self/fd/${detached.fd}/.`);
+}
+
+/** The same at a directory, as a container runtime mounts it: where every driver can freeze it. */
+export async function mountedInTree<T>(mounts: readonly Mount[], body: (root: string) => T | Promise<T>): Promise<T> {
   const [mount] = mounts;
   if (mount === undefined || mounts.length !== 1) throw new Error(`expected one mount, not ${mounts.length}`);
   const root = await mkdtemp(join(tmpdir(), "snapmill-mount-"));

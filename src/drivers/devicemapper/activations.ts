@@ -43,12 +43,21 @@ export class Activations {
     for (const { name, hasLiveTable, isSuspended } of await this.#control.list(`${this.#pool}-snap-`)) {
       const device = name as DeviceName;
       if (deviceNumber(this.#pool, device) === undefined) continue;
-      if (!hasLiveTable) await this.#control.remove(name);
+      if (!hasLiveTable) await this.#removeBegun(name);
       else if (isSuspended && this.#states.get(device) !== "suspended") await this.#control.resume(name);
       if (hasLiveTable) states.set(device, this.#states.get(device) === "suspended" ? "suspended" : "live");
     }
     this.#states.clear();
     for (const [device, state] of states) this.#states.set(device, state);
+  }
+
+  /** Without a table it is nothing yet. Where something looks at it for the moment, it stays until the name is wanted. */
+  async #removeBegun(name: string): Promise<void> {
+    try {
+      await this.#control.remove(name);
+    } catch (error) {
+      if (!isDmError(error, "ENXIO", "EBUSY")) throw error;
+    }
   }
 
   active(): readonly DeviceName[] {

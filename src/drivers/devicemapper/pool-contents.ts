@@ -8,6 +8,7 @@ import { isErrno } from "../../system/errno.ts";
 import { findLoops } from "../../system/loops.ts";
 import {
   type DetailsNode,
+  lookAtSuperblock,
   metadataBlockBytes,
   parseNode,
   parseSuperblock,
@@ -54,7 +55,7 @@ export class PoolContents {
 
   async superblock(): Promise<ThinSuperblock> {
     await using handle = await openDirect(this.#path);
-    return parseSuperblock(await readBlock(handle, 0));
+    return await readSuperblock(handle);
   }
 
   /** Bytes that the device maps, shared ones included; undefined when there is no such device. */
@@ -86,9 +87,9 @@ export class PoolContents {
   async #consistently<T>(look: Look<T>): Promise<T> {
     await using handle = await openDirect(this.#path);
     for (let count = 0; count < looks; count++) {
-      const before = parseSuperblock(await readBlock(handle, 0));
+      const before = await readSuperblock(handle);
       const [seen] = await Promise.allSettled([look(handle, before)]);
-      const after = parseSuperblock(await readBlock(handle, 0));
+      const after = await readSuperblock(handle);
       if (after.checksum !== before.checksum) continue;
       if (seen.status === "fulfilled") return seen.value;
       throw internal(`the thin-pool's metadata on ${this.#path} cannot be read`, seen.reason);
@@ -118,6 +119,8 @@ type Leaf = Extract<DetailsNode, { kind: "leaf" }>;
 
 const readBlock = (handle: FileHandle, number: number): Promise<Buffer> =>
   readDirect(handle, number * metadataBlockBytes, metadataBlockBytes);
+
+const readSuperblock = (handle: FileHandle): Promise<ThinSuperblock> => lookAtSuperblock(() => readBlock(handle, 0));
 
 const readNode = async (handle: FileHandle, number: number): Promise<DetailsNode> =>
   parseNode(await readBlock(handle, number), number);

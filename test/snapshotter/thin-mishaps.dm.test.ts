@@ -1,0 +1,94 @@
+// What can happen to a snapshotter on a thin-pool: strangers by ID, other owners, a crowd of clients, no metadata left.
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type DeviceId, deviceName, freshOperationId } from "../../src/domain/identifiers.ts";
+import type { DmControlName } from "../../src/drivers/devicemapper/control.ts";
+import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
+import { createDmControl } from "../../src/drivers/open.ts";
+import { openDatabase } from "../../src/metadata/database.ts";
+import { deviceUnder } from "../../src/metadata/snapshots.ts";
+import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
+import { all, write } from "../conformance/changes.ts";
+import { inconsistencies } from "../conformance/consistency.ts";
+import { Client, codeOf, openStage, type Stage } from "../conformance/stage.ts";
+import { thinGround } from "./thin-ground.ts";
+
+setDefaultTimeout(300_000);
+
+describe.each<[DmControlName]>([["libdevmapper"], ["dmsetup"]])("a snapshotter on a thin-pool through %s", (name) => {
+  const ground = thinGround(name);
+  const shape = { pool: ground.pool, fsType: "ext4", deviceSizeBytes: 2 ** 26 } as const;
+  let directory: string;
+  let stage: Stage;
+  let client: Client;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "snapmill-thin-mishaps-"));
+    stage = await openStage(ground, { directory });
+    client = new Client(stage);
+    await client.layer("base", undefined, write("file", "kept"));
+  });
+  afterAll(async () => {
+    await stage[Symbol.asyncDispose]();
+    await rm(directory, { recursive: true, force: true });
+  });
+  const make = async (deviceId: number) => {
+    await using control = createDmControl(name);
+    await control.message(poolDeviceName(ground.pool), { kind: "create_thin", deviceId: deviceId as DeviceId });
+  };
+
+  test("deletes what has an ID that it had given back, and leaves alone, for ever, what has one it never gave", async () => {
+    await client.prepare("key", "base");
+    const given = deviceUnder(stage.database, client.stat("key")).deviceId;
+    await client.remove("key");
+    const foreign = given + 1;
+    await make(given);
+    await make(foreign);
+    expect((await stage.snapshotter.recover()).lines).toEqual([
+      `the device with ID ${given} was left over from a removal: deleted`,
+      expect.stringMatching(new RegExp(`ID ${foreign} .* left alone`)) as string,
+    ]);
+    const { lines } = await stage.snapshotter.recover();
+    expect(lines).toHaveLength(1);
+    await client.prepare("one", "base");
+    await client.prepare("two", "base");
+    const ids = ["one", "two"].map((key) => deviceUnder(stage.database, client.stat(key)).deviceId);
+    expect(ids).toEqual([given, (foreign + 1) as DeviceId]);
+    for (const key of ["one", "two"]) await client.remove(key);
+    const stranger = { deviceId: foreign as DeviceId, deviceName: deviceName(ground.pool, 999), sizeBytes: 2 ** 20 };
+    await stage.driver.delete(stranger);
+    expect(await inconsistencies(stage)).toEqual([]);
+  });
+
+  test("refuses a pool that is another database's, and changes nothing in it", async () => {
+    using other = openDatabase(join(directory, "other.db"), { mode: "readwrite" });
+    const intruder = createSnapshotter({ database: other, driver: stage.driver, ...shape });
+    expect(await codeOf(intruder.recover())).toBe("failed_precondition");
+    expect(await codeOf(intruder.prepare(freshOperationId(), client.request("key")))).not.toBe("no error");
+    expect(await client.seen("base", (root) => readFileSync(join(root, "file"), "utf8"))).toBe("kept");
+    expect(await inconsistencies(stage)).toEqual([]);
+  });
+
+  test("serves a crowd of clients at once, each with what it wrote and nothing else", async () => {
+    const crowd = Array.from({ length: 8 }, (_, index) => ({ one: new Client(stage), text: `of client ${index}` }));
+    await Promise.all(
+      crowd.map(async ({ one, text }) => {
+        await one.layer("lower", undefined, write("file", text));
+        await one.layer("upper", "lower", all(write("file", `${text}, changed`), write("other", text)));
+      }),
+    );
+    for (const { one, text } of crowd) {
+      expect(await one.seen("upper", (root) => readFileSync(join(root, "file"), "utf8"))).toBe(`${text}, changed`);
+      expect(await one.seen("lower", (root) => readFileSync(join(root, "file"), "utf8"))).toBe(text);
+    }
+    await Promise.all(
+      crowd.map(async ({ one }) => {
+        await one.remove("upper");
+        await one.remove("lower");
+      }),
+    );
+    expect(await inconsistencies(stage)).toEqual([]);
+  });
+});
