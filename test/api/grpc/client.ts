@@ -29,8 +29,11 @@ export interface Patience {
 
 export class SnapshotsClient implements Disposable {
   readonly #client: Client;
+  readonly #metadata = new Metadata();
 
-  constructor(address: string) {
+  /** `namespace`: needed where the service is containerd's own. */
+  constructor(address: string, namespace?: string) {
+    if (namespace !== undefined) this.#metadata.set("containerd-namespace", namespace);
     // A channel of its own for each client, which tries again quickly: grpc-js shares channels, with their back-off.
     this.#client = new Client(`unix:${address}`, credentials.createInsecure(), {
       "grpc.use_local_subchannel_pool": 1,
@@ -55,7 +58,7 @@ export class SnapshotsClient implements Disposable {
       (message: MessageShape<In>) => Buffer.from(toBinary(method.input, message)),
       (bytes) => fromBinary(method.output, bytes),
       create(method.input, request),
-      new Metadata(),
+      this.#metadata,
       optionsOf(deadlineMs),
       (error, response) => (error === null ? resolve(response as MessageShape<Out>) : reject(error)),
     );
@@ -64,15 +67,15 @@ export class SnapshotsClient implements Disposable {
   }
 
   /** The blocks of a list, as they come. Stopping early cancels the call. */
-  async *blocks(filters: readonly string[] = [], { deadlineMs }: Patience = {}): AsyncGenerator<Info[]> {
+  async *blocks(filters: readonly string[] = [], snapshotter = ""): AsyncGenerator<Info[]> {
     const { list } = Snapshots.method;
     const call = this.#client.makeServerStreamRequest(
       pathOf(list),
       (message: MessageShape<typeof list.input>) => Buffer.from(toBinary(list.input, message)),
       (bytes) => fromBinary(list.output, bytes),
-      create(list.input, { filters: [...filters] }),
-      new Metadata(),
-      optionsOf(deadlineMs),
+      create(list.input, { snapshotter, filters: [...filters] }),
+      this.#metadata,
+      {},
     );
     try {
       for await (const { info } of call as AsyncIterable<Response<"list">>) yield info;
@@ -87,11 +90,18 @@ export class SnapshotsClient implements Disposable {
     return all;
   }
 
+  /** How many snapshots a list has that names its snapshotter. */
+  async listOf(snapshotter: string): Promise<number> {
+    let count = 0;
+    for await (const block of this.blocks([], snapshotter)) count += block.length;
+    return count;
+  }
+
   /** Sends bytes as they are to whatever path; answers with the code's name. */
   raw(path: string, bytes: Uint8Array): Promise<{ readonly status: string }> {
     const { promise, resolve } = Promise.withResolvers<{ readonly status: string }>();
     const asTheyAre = (given: Uint8Array) => Buffer.from(given);
-    this.#client.makeUnaryRequest(path, asTheyAre, asTheyAre, bytes, new Metadata(), {}, (error) =>
+    this.#client.makeUnaryRequest(path, asTheyAre, asTheyAre, bytes, this.#metadata, {}, (error) =>
       resolve({ status: status[error?.code ?? status.OK] ?? "" }),
     );
     return promise;
