@@ -1,0 +1,11 @@
+// Runs the suites for removals that must wait, and for doctor, on thin-pools.
+import { join } from "node:path";
+import { describeDoctor } from "../conformance/snapshotter-doctor.ts";
+import { describeRemovals } from "../conformance/snapshotter-removals.ts";
+import { ground } from "./devmapper-ground.ts";
+
+const groundModule = join(import.meta.dir, "devmapper-ground.ts");
+
+// Processes are killed on thin-pools in test/faults.
+describeRemovals("a snapshotter on thin devices that removes later", ground, groundModule, { points: [] });
+describeDoctor("doctor on thin devices", ground, groundModule);
