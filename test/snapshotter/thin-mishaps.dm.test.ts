@@ -72,7 +72,7 @@ describe.each<[DmControlName]>([["libdevmapper"], ["dmsetup"]])("a snapshotter o
   });
 
   test("serves a crowd of clients at once, each with what it wrote and nothing else", async () => {
-    const crowd = Array.from({ length: 8 }, (_, index) => ({ one: new Client(stage), text: `of client ${index}` }));
+    const crowd = Array.from({ length: 4 }, (_, index) => ({ one: new Client(stage), text: `of client ${index}` }));
     await Promise.all(
       crowd.map(async ({ one, text }) => {
         await one.layer("lower", undefined, write("file", text));
