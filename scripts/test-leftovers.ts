@@ -44,7 +44,8 @@ async function takeDown(directory: string): Promise<void> {
   // Mounted later, and so perhaps on top: unmounted first.
   for (const line of mountsBelow(directory).toReversed()) await attempt("umount", wordsIn(line)[5]);
   for (const line of mappedDevicesBelow(directory)) await attempt("dmsetup", "remove", wordsIn(line)[2]);
-  for (const line of loopsBackedBelow(directory)) await attempt("losetup", "--detach", `/dev/${wordsIn(line)[2] ?? ""}`);
+  for (const line of loopsBackedBelow(directory))
+    await attempt("losetup", "--detach", `/dev/${wordsIn(line)[2] ?? ""}`);
   if (mountsBelow(directory).length > 0) return;
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
 }
