@@ -1,0 +1,55 @@
+// Doctor where nothing runs, on a thin-pool that a killed worker left loaded, with a metadata snapshot held.
+import { expect, test } from "bun:test";
+import { paths, poolSettings } from "../../src/config.ts";
+import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
+import { createDmsetupControl } from "../../src/drivers/devicemapper/dmsetup.ts";
+import { createDriver } from "../../src/drivers/open.ts";
+import { openDatabase } from "../../src/metadata/database.ts";
+import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
+import { examineStopped } from "../../src/supervisor/doctor.ts";
+import { Station } from "../support/station.ts";
+
+const settings = {
+  SNAPMILL_DRIVER: "devmapper",
+  SNAPMILL_POOL: `doctor-${process.pid}`,
+  SNAPMILL_POOL_SIZE: "320MiB",
+  SNAPMILL_DEVICE_SIZE: "64MiB",
+  SNAPMILL_DM_CONTROL: "libdevmapper",
+};
+
+test("a thin-pool that was left loaded is looked at without a change, and taken off by repair", async () => {
+  using station = new Station(settings);
+  const { config } = station;
+  const { pool } = config;
+  await using control = createDmsetupControl();
+  const loaded = async () => (await control.list(`${pool}-`)).map(({ name }) => name).toSorted();
+  await prepareAndStop(station);
+  const before = await loaded();
+  await control.message(poolDeviceName(pool), { kind: "reserve_metadata_snap" });
+
+  const first = await examineStopped(config, false);
+  expect(first.map(({ kind, subject }) => `${kind} ${subject}`).toSorted()).toEqual([
+    `left-attached ${before.find((name) => name !== poolDeviceName(pool)) ?? ""}`,
+    `metadata-snapshot-held ${pool}`,
+  ]);
+  expect(await loaded()).toEqual(before);
+
+  const repaired = await examineStopped(config, true);
+  expect(repaired.map((finding) => finding.repaired)).toEqual(repaired.map(() => true));
+  expect(await loaded()).toEqual([]);
+  expect(await examineStopped(config, false)).toEqual([]);
+  expect(await loaded()).toEqual([]);
+}, 300_000);
+
+/** As if its process had been killed: the pool and a device stay as they are. */
+async function prepareAndStop({ config }: Station): Promise<void> {
+  const { pool, fsType, deviceSizeBytes } = config;
+  const driver = createDriver(poolSettings(config));
+  await driver.open();
+  using database = openDatabase(paths.database(config), { mode: "readwrite" });
+  const snapshotter = createSnapshotter({ database, driver, pool, fsType, deviceSizeBytes });
+  await snapshotter.recover();
+  await snapshotter.prepare(freshOperationId(), { scope: ownScope, key: snapshotKey("active"), labels: {} });
+  await snapshotter.drain();
+}
