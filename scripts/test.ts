@@ -4,10 +4,10 @@
 //   npm test                        everything
 //   npm test -- test/jobs tidy      the files whose path contains one of the words
 //
-// Device-mapper suites (*.dm.test.ts) run beside the others: on this kernel where it has thin-pools, else in a guest,
-// several files together (see test/guest).
+// Two lanes run at once: one for most files, one for the longest and then for the device-mapper suites (*.dm.test.ts). Those
+// run on this kernel where it has thin-pools, else in a guest, several files together (see test/guest). In a guest, those that take minutes there (*.slow.dm.test.ts) run when they are
+// asked for: npm test -- slow.dm
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
 import { frugalBun } from "../test/guest/guest.ts";
@@ -20,12 +20,10 @@ import { nothing, sum, summaryLine } from "./test-report.ts";
 const root = join(import.meta.dir, "..");
 const tmpfsMagic = 0x01021994;
 
-/** How many files run at once on this machine, device-mapper suites apart. */
-const laneCount = Math.min(2, availableParallelism());
 /** A guest that dies takes the results of all of its files along. */
 const filesPerGuest = 5;
-/** The folders whose files take longest: begun first, so that none of them is waited for at the end. */
-const longFolders = ["test/e2e/", "test/faults/"];
+/** Takes nearly as long as all others together, and is patient: so it does not hold them up. */
+const longest = "test/e2e/crash.test.ts";
 
 /** Where the tests' files go: a disk, so that pools behave as they do in earnest. */
 function temporaryBase(): string {
@@ -57,10 +55,16 @@ async function main(words: readonly string[]): Promise<number> {
   // All of one length, so that none is the beginning of another.
   const next = () => join(directory, String(count++).padStart(4, "0"));
   const isSuite = (file: string) => file.endsWith(".dm.test.ts");
-  const queue = files.filter((file) => !isSuite(file)).sort((one, other) => lengthOf(other) - lengthOf(one));
+  const others = files.filter((file) => !isSuite(file) && file !== longest);
+  const longLane = async () => {
+    await runQueue(
+      files.filter((file) => file === longest),
+      next,
+    );
+    await runSuites(files.filter(isSuite), words.length > 0, next);
+  };
   try {
-    const lanes = Array.from({ length: laneCount }, () => runQueue(queue, next));
-    await Promise.all([...lanes, runSuites(files.filter(isSuite), next)]);
+    await Promise.all([runQueue(others, next), longLane()]);
   } finally {
     if (mountsBelow(directory).length === 0) rmSync(directory, { recursive: true, force: true });
   }
@@ -71,19 +75,16 @@ async function main(words: readonly string[]): Promise<number> {
   return isWell && !processes.isInterrupted ? 0 : 1;
 }
 
-const lengthOf = (file: string): number => (longFolders.some((folder) => file.startsWith(folder)) ? 1 : 0);
-
-/** Runs what is in the queue, which other lanes share. */
-async function runQueue(queue: string[], next: () => string): Promise<void> {
-  while (!processes.isInterrupted) {
-    const file = queue.shift();
-    if (file === undefined) return;
+/** One file after the other. */
+async function runQueue(files: readonly string[], next: () => string): Promise<void> {
+  for (const file of files) {
+    if (processes.isInterrupted) return;
     tell(...(await runFile(processes, file, next())));
   }
 }
 
 /** Runs the device-mapper suites where they can be run, and says where that is. */
-async function runSuites(files: readonly string[], next: () => string): Promise<void> {
+async function runSuites(files: readonly string[], areAskedFor: boolean, next: () => string): Promise<void> {
   if (files.length === 0) return;
   const ground = await findGround(processes);
   if (processes.isInterrupted) return;
@@ -92,12 +93,17 @@ async function runSuites(files: readonly string[], next: () => string): Promise<
   switch (ground.kind) {
     case "here":
       say(ground.text);
-      await runQueue([...files], next);
+      await runQueue(files, next);
       break;
-    case "guest":
+    case "guest": {
       say(ground.text);
-      await runInGuests(files, next);
+      const quick = areAskedFor ? files : files.filter((file) => !file.endsWith(".slow.dm.test.ts"));
+      if (quick.length < files.length) {
+        say(`${files.length - quick.length} slow ones are left out here; to run them: npm test -- slow.dm`);
+      }
+      await runInGuests(quick, next);
       break;
+    }
     case "nowhere":
       say(`skipped: ${ground.reason}`);
       outcome = sum(outcome, { ...nothing, skipped: files.map((title) => ({ title, reason: ground.reason })) });
