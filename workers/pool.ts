@@ -111,15 +111,17 @@ async function serve(
   });
   for (const warning of consumer.warnings) log.warn(warning);
   outbox.start();
-  const cleaning = setInterval(() => {
+  const tryToCleanUp = () =>
     cleanUp().catch((error: unknown) => log.warn({ err: error }, "cleanup did not finish; it will be tried again"));
-  }, cleanupEveryMs);
+  const cleaning = setInterval(() => void tryToCleanUp(), cleanupEveryMs);
   announceReady();
 
   log.info({ signal: await stopped }, "stopping: the running jobs are finished first");
   clearInterval(cleaning);
   await outbox.stop();
   await consumer.close();
+  // An unpack that was killed just before this worker came may have held its chain's lock when this worker looked.
+  await tryToCleanUp();
   await snapshotter.drain();
 }
 
