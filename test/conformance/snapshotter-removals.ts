@@ -11,7 +11,7 @@ import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import { inconsistencies } from "./consistency.ts";
 import { runErrand } from "./run-operation.ts";
-import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./stage.ts";
+import { Client, codeOf, type Ground, mounted, mountedInTree, openStage, type Stage } from "./stage.ts";
 
 const deaths: readonly FaultPoint[] = [
   ...faultPoints.filter((point) => point.startsWith("remove-device.")),
@@ -117,7 +117,7 @@ export function describeRemovals(
       test("what a commit copied away from under a mount goes when that is gone", async () => {
         const client = newClient();
         const { mounts } = await client.prepare("mounted", "base");
-        await mounted(mounts, async () => {
+        await mountedInTree(mounts, async () => {
           await client.commit("kept", "mounted");
           expect(await codeOf(workOff(stage))).toBe("unavailable");
         });
