@@ -100,6 +100,7 @@ class QueueConsumer implements Consumer {
       settings: { backoffStrategy: (made, _type, _error, job) => backoffMs(kind, made, job?.name) },
     });
     this.#worker.on("error", onError);
+    this.#worker.on("active", (job) => executor.begin(job));
     this.#worker.on("lockRenewalFailed", (jobIds) => {
       for (const jobId of jobIds) executor.abort(jobId, "this worker's lock on the job is lost");
     });

@@ -14,6 +14,8 @@ export class Executor {
   readonly #runners: Runners;
   readonly #onError: (error: Error) => void;
   readonly #runs = new Map<string, Run>();
+  /** Runs that began before BullMQ called for them, and have to be kept until it does. */
+  readonly #begun = new Map<string, Run>();
   #isStopping = false;
 
   constructor(runners: Runners, onError: (error: Error) => void) {
@@ -22,7 +24,21 @@ export class Executor {
   }
 
   get isIdle(): boolean {
-    return this.#runs.size === 0;
+    return this.#runs.size === 0 && this.#begun.size === 0;
+  }
+
+  /**
+   * Begins with a job that BullMQ has just fetched: it calls for its execution only after it has looked for another job,
+   * a round trip later.
+   */
+  begin(job: QueuedJob): void {
+    // Such a job is to fail without being executed.
+    const isCondemned = job.deferredFailure !== undefined && job.deferredFailure !== "";
+    if (this.#isStopping || isCondemned) return;
+    const run = this.#run(job);
+    this.#begun.set(job.id ?? "", run);
+    // Whoever executes the job hears of it.
+    run.outcome.catch(() => undefined);
   }
 
   /** Aborts all runs. What fails from now on goes back into the queue, and what is still handed out, too. */
@@ -40,13 +56,19 @@ export class Executor {
   async execute(job: QueuedJob, token: string | undefined): Promise<unknown> {
     try {
       if (this.#isStopping) throw unavailable("this worker is being stopped");
-      return await this.#run(job).outcome;
+      return await this.#taken(job).outcome;
     } catch (error) {
       if (!this.#isStopping) throw this.#asJobFailure(error);
       // Not the job's fault: it goes back to its place in the queue, and no attempt is counted.
       await job.moveToWait(token);
       throw new WaitingError();
     }
+  }
+
+  #taken(job: QueuedJob): Run {
+    const run = this.#begun.get(job.id ?? "") ?? this.#run(job);
+    this.#begun.delete(job.id ?? "");
+    return run;
   }
 
   /** The job's run. A Redis that lost the job may hand it out again while it still runs here: that joins the run. */

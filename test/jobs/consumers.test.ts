@@ -54,6 +54,25 @@ test("a handler that answers nonsense fails its job with internal", async () => 
   expect(failure.message).toContain("cleanup was answered with nonsense: removedDevices");
 });
 
+test("a job that killed too many workers fails without being executed", async () => {
+  let runs = 0;
+  const remove = async () => {
+    runs += 1;
+    return {};
+  };
+  await withQueue(redis, "pool", async (queue) => {
+    await queue.pause();
+    await queue.add("remove", { ...removal, pool, operationId: anId }, { jobId: anId });
+    // What BullMQ notes of a job that stalled once too often.
+    await redis.command("HSET", queue.toKey(anId), "defa", "job stalled more than allowable limit");
+    await queue.resume();
+    await using _consumer = await consume(redis, { remove });
+    await until("the job has failed", async () => (await queue.getJob(anId))?.finishedOn !== undefined);
+    expect((await queue.getJob(anId))?.failedReason).toContain("stalled more than allowable limit");
+  });
+  expect(runs).toBe(0);
+});
+
 test("pauses between attempts double up to a cap, and differ by chance", () => {
   for (const [attempt, fullMs] of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000].entries()) {
     const pauses = Array.from({ length: 100 }, () => backoffMs("pool", attempt + 1));
