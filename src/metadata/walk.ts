@@ -3,7 +3,7 @@ import { and, asc, eq, gt, type SQL, sql } from "drizzle-orm";
 import { compileFilters, type Lookup } from "../domain/filters.ts";
 import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
 import type { Snapshot } from "../domain/snapshots.ts";
-import type { Database } from "./database.ts";
+import { type Database, statements } from "./database.ts";
 import { labels, snapshots } from "./schema.ts";
 import { parents, snapshotColumns, toSnapshot } from "./snapshots.ts";
 
@@ -34,7 +34,7 @@ function* pages(
 ): Generator<Snapshot, void> {
   let after: SnapshotKey | undefined;
   do {
-    const rows = readPage(database, scope, lookup, after);
+    const rows = readPage(database, lookup, { scope, after: after ?? "" });
     for (const row of rows) {
       const snapshot = toSnapshot(row);
       if (matches(snapshot)) yield snapshot;
@@ -43,34 +43,52 @@ function* pages(
   } while (after !== undefined);
 }
 
-const readPage = (database: Database, scope: Scope, lookup: Lookup | undefined, after: SnapshotKey | undefined) =>
-  database.drizzle
-    .select(snapshotColumns)
-    .from(snapshots)
-    .leftJoin(parents, eq(parents.number, snapshots.parent))
-    .where(
-      and(
-        eq(snapshots.scope, scope),
-        after === undefined ? undefined : gt(snapshots.key, after),
-        narrowed(lookup, scope),
-      ),
-    )
-    .orderBy(asc(snapshots.key))
-    .limit(pageRows)
-    .all();
+/**
+ * One statement for each kind of lookup, prepared once. Pages come in the order of the index on scope and key, unless a
+ * lookup has an index that finds less: a "+" before the columns then keeps SQLite from reading the whole scope in order.
+ */
+export const pageStatements = statements((handle) => {
+  const place = { scope: sql.placeholder("scope"), after: sql.placeholder("after") };
+  const pageWhere = (condition: SQL | undefined) =>
+    handle
+      .select(snapshotColumns)
+      .from(snapshots)
+      .leftJoin(parents, eq(parents.number, snapshots.parent))
+      .where(condition)
+      .orderBy(asc(snapshots.key))
+      .limit(pageRows)
+      .prepare();
+  const inOrder = and(eq(snapshots.scope, place.scope), gt(snapshots.key, place.after));
+  const inNoOrder = sql`+${snapshots.scope} = ${place.scope} and +${snapshots.key} > ${place.after}`;
+  return {
+    every: pageWhere(inOrder),
+    name: pageWhere(and(inOrder, eq(snapshots.key, sql.placeholder("name")))),
+    kind: pageWhere(and(inOrder, eq(snapshots.kind, sql.placeholder("kind")))),
+    label: pageWhere(sql`${inNoOrder} and ${snapshots.number} in (select ${labels.snapshot} from ${labels}
+      where ${labels.name} = ${sql.placeholder("name")} and ${labels.value} = ${sql.placeholder("value")})`),
+    parent: pageWhere(sql`${inNoOrder} and ${snapshots.parent} = (select number from snapshots
+      where scope = ${place.scope} and key = ${sql.placeholder("parent")})`),
+  };
+});
 
-/** The lookup as a condition that an index answers. */
-function narrowed(lookup: Lookup | undefined, scope: Scope): SQL | undefined {
-  if (lookup === undefined) return undefined;
-  switch (lookup.by) {
+/** Where a page begins: after a key, or at the first with "", since no key is empty. */
+interface Place {
+  readonly scope: Scope;
+  readonly after: SnapshotKey | "";
+}
+
+function readPage(database: Database, lookup: Lookup | undefined, place: Place) {
+  const pages = pageStatements(database);
+  switch (lookup?.by) {
+    case undefined:
+      return pages.every.all({ ...place });
     case "name":
-      return eq(snapshots.key, lookup.name as SnapshotKey);
+      return pages.name.all({ ...place, name: lookup.name });
     case "label":
-      return sql`${snapshots.number} in (select ${labels.snapshot} from ${labels}
-        where ${labels.name} = ${lookup.name} and ${labels.value} = ${lookup.value})`;
+      return pages.label.all({ ...place, name: lookup.name, value: lookup.value });
     case "parent":
-      return sql`${snapshots.parent} = (select number from snapshots where scope = ${scope} and key = ${lookup.parent})`;
+      return pages.parent.all({ ...place, parent: lookup.parent });
     case "kind":
-      return eq(snapshots.kind, lookup.kind);
+      return pages.kind.all({ ...place, kind: lookup.kind });
   }
 }

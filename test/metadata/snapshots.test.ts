@@ -5,7 +5,7 @@ import { transact } from "../../src/metadata/database.ts";
 import { setDeviceState } from "../../src/metadata/devices.ts";
 import { dropSnapshot, replaceLabels } from "../../src/metadata/snapshot-changes.ts";
 import { childOf, deviceOf, findSnapshot, mountsOf, sharesDevice, storedUsage } from "../../src/metadata/snapshots.ts";
-import { walkSnapshots } from "../../src/metadata/walk.ts";
+import { pageStatements, walkSnapshots } from "../../src/metadata/walk.ts";
 import { addActive, addCommitted, temporaryDatabase, testScope, thrownBy } from "./support.ts";
 
 const devicePath = (name: DeviceName) => `/run/dev/${name}`;
@@ -119,13 +119,19 @@ describe("a walk", () => {
     expect(count("name==a17", "labels.layer==0")).toBe(202);
   });
 
-  test("by a label reads an index, not every snapshot", () => {
+  test.each([
+    ["every", "snapshots_scope_key (scope=? AND key>?)"],
+    ["name", "snapshots_scope_key (scope=? AND key=?)"],
+    ["label", "labels_name_value (name=? AND value=?)"],
+    ["parent", "snapshots_parent (parent=?)"],
+  ] as const)("by %s reads an index, and no snapshot that the index has not found", (lookup, index) => {
     using database = temporaryDatabase();
-    const plan = database.drizzle.all<{ detail: string } | string[]>(
-      "explain query plan select number from snapshots where number in (select snapshot from labels where name = 'a' and value = 'b')",
-    );
-    expect(JSON.stringify(plan)).toContain("labels_name_value");
-    expect(JSON.stringify(plan)).not.toContain("SCAN snapshots");
+    const { sql } = pageStatements(database)[lookup].getQuery();
+    const plan = database.drizzle.all<unknown>(`explain query plan ${sql.replaceAll("?", "1")}`);
+    const searches = JSON.stringify(plan).match(/(SEARCH|SCAN) "?snapshots\b[^"]*/g) ?? [];
+    expect(JSON.stringify(plan)).toContain(index);
+    expect(searches.filter((search) => search.includes("SCAN"))).toEqual([]);
+    if (lookup === "label" || lookup === "parent") expect(searches.join()).not.toContain("scope=? AND key>?");
   });
 
   test("refuses a bad filter before the first snapshot", () => {
