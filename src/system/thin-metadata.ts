@@ -2,7 +2,7 @@
 // Source: drivers/md/dm-thin-metadata.c, drivers/md/persistent-data/dm-btree-internal.h and dm-space-map-common.h.
 import { internal, isSnapmillError } from "../domain/errors.ts";
 import { crc32c } from "./crc32c.ts";
-import { readDirectSync } from "./direct.ts";
+import { DirectReader } from "./direct.ts";
 
 export const metadataBlockBytes = 4096;
 
@@ -100,22 +100,18 @@ const readNumber = (block: Buffer, offset: number): number => Number(block.readB
 const looks = 5;
 
 /** The pool's superblock, by way of `read`. Throws `internal` when it is damaged. */
-export async function lookAtSuperblock(read: () => Promise<Buffer>): Promise<ThinSuperblock> {
-  for (let count = 1; count < looks; count++) {
-    const superblock = intactSuperblock(await read());
-    if (superblock !== undefined) return superblock;
-  }
-  return parseSuperblock(await read());
-}
-
-/** The superblock of the pool whose metadata device is at `path`. Blocks its thread: for a process of its own. */
-export function readSuperblockSync(path: string): ThinSuperblock {
-  const read = () => readDirectSync(path, 0, metadataBlockBytes);
+export function lookAtSuperblock(read: () => Buffer): ThinSuperblock {
   for (let count = 1; count < looks; count++) {
     const superblock = intactSuperblock(read());
     if (superblock !== undefined) return superblock;
   }
   return parseSuperblock(read());
+}
+
+/** The superblock of the pool whose metadata device is at `path`. Blocks its thread for one read. */
+export function readSuperblockSync(path: string): ThinSuperblock {
+  using reader = new DirectReader(path);
+  return lookAtSuperblock(() => reader.read(0, metadataBlockBytes));
 }
 
 function intactSuperblock(block: Buffer): ThinSuperblock | undefined {

@@ -122,7 +122,7 @@ class DevmapperDriver implements Driver {
     return this.#act("create", device, async (parts) => {
       requireBlocks(device);
       await this.#requireRoom(parts);
-      await this.#makeWay(parts, device);
+      await parts.activations.deactivate(device.deviceName);
       await this.#make(parts, { kind: "create_thin", deviceId: device.deviceId });
     });
   }
@@ -131,23 +131,19 @@ class DevmapperDriver implements Driver {
     return this.#act("snapshot to", device, async (parts) => {
       requireBlocks(device);
       requireFitting(origin, device);
-      if (!(await parts.contents.has(origin.deviceId))) throw missing(origin);
       await this.#requireRoom(parts);
-      await this.#makeWay(parts, device);
-      await parts.activations.whileStill(origin.deviceName, () =>
-        this.#make(parts, { kind: "create_snap", deviceId: device.deviceId, originId: origin.deviceId }),
-      );
+      await parts.activations.deactivate(device.deviceName);
+      const message = { kind: "create_snap", deviceId: device.deviceId, originId: origin.deviceId } as const;
+      try {
+        await parts.activations.whileStill(origin.deviceName, () => this.#make(parts, message));
+      } catch (error) {
+        throw isDmError(error, "ENODATA") ? missing(origin, error) : error;
+      }
     });
   }
 
   async #requireRoom({ pool, contents }: Parts): Promise<void> {
-    await requireRoom(pool.definition, await contents.superblock(), this.#options.minFreeShare);
-  }
-
-  /** A half-made device of the same ID is started anew. */
-  async #makeWay(parts: Parts, device: DeviceRef): Promise<void> {
-    await parts.activations.deactivate(device.deviceName);
-    if (await parts.contents.has(device.deviceId)) await eraseDevice(parts.control, parts.pool, device.deviceId);
+    await requireRoom(pool.definition, contents.superblock(), this.#options.minFreeShare);
   }
 
   async #make(parts: Parts, message: Extract<PoolMessage, { kind: "create_thin" | "create_snap" }>): Promise<void> {
@@ -155,7 +151,7 @@ class DevmapperDriver implements Driver {
     try {
       await control.message(pool.deviceName, message);
     } catch (error) {
-      // A command that had been given up has come through since.
+      // A half-made device of the same ID is started anew.
       if (!isDmError(error, "EEXIST")) throw error;
       await eraseDevice(control, pool, message.deviceId);
       await control.message(pool.deviceName, message);
@@ -213,7 +209,8 @@ class DevmapperDriver implements Driver {
 
   flush(device: DeviceRef): Promise<void> {
     return this.#act("flush", device, async (parts) => {
-      if (!(await parts.contents.has(device.deviceId))) throw missing(device);
+      const { activations, contents } = parts;
+      if (!activations.isActive(device.deviceName) && !(await contents.has(device.deviceId))) throw missing(device);
       await flushDevice(parts, device.deviceName);
     });
   }

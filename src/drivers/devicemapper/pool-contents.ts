@@ -1,9 +1,8 @@
 // Room: drivers. Owns what a thin-pool holds, read from its metadata on disk: no process, and nothing has to be active.
-import type { FileHandle } from "node:fs/promises";
 import { realpath } from "node:fs/promises";
 import { internal, unavailable } from "../../domain/errors.ts";
 import type { DeviceId } from "../../domain/identifiers.ts";
-import { openDirect, readDirect } from "../../system/direct.ts";
+import { DirectReader } from "../../system/direct.ts";
 import { isErrno } from "../../system/errno.ts";
 import { findLoops } from "../../system/loops.ts";
 import {
@@ -12,13 +11,17 @@ import {
   metadataBlockBytes,
   parseNode,
   parseSuperblock,
+  readSuperblockSync,
   type ThinSuperblock,
 } from "../../system/thin-metadata.ts";
 import { type DmControl, sectorBytes } from "./control.ts";
 import type { PoolDefinition } from "./definition.ts";
 import { filesIn } from "./pool-storage.ts";
 
-/** Each look is at most a few reads of 4 KiB; a commit in between is seen, and the look taken again. */
+/**
+ * Each look is at most a few reads of 4 KiB, made at once: to hand them to other threads would take many times as long.
+ * A commit in between is seen, and the look taken again.
+ */
 const looks = 8;
 
 /** The block device of the pool's metadata; undefined while the file that it is made of is not attached. */
@@ -53,15 +56,14 @@ export class PoolContents {
     this.#stillness = stillness;
   }
 
-  async superblock(): Promise<ThinSuperblock> {
-    await using handle = await openDirect(this.#path);
-    return await readSuperblock(handle);
+  superblock(): ThinSuperblock {
+    return readSuperblockSync(this.#path);
   }
 
   /** Bytes that the device maps, shared ones included; undefined when there is no such device. */
   mappedBytes(deviceId: DeviceId): Promise<number | undefined> {
-    return this.#consistently(async (handle, superblock) => {
-      const mappedBlocks = await findMapped(handle, superblock.detailsRoot, deviceId);
+    return this.#consistently((reader, superblock) => {
+      const mappedBlocks = findMapped(reader, superblock.detailsRoot, deviceId);
       return mappedBlocks === undefined ? undefined : mappedBlocks * superblock.dataBlockSectors * sectorBytes;
     });
   }
@@ -71,9 +73,9 @@ export class PoolContents {
   }
 
   all(): Promise<ReadonlySet<DeviceId>> {
-    return this.#consistently(async (handle, superblock) => {
+    return this.#consistently((reader, superblock) => {
       const found = new Set<DeviceId>();
-      for await (const leaf of leaves(handle, superblock.detailsRoot)) {
+      for (const leaf of leaves(reader, superblock.detailsRoot)) {
         for (const deviceId of leaf.deviceIds) found.add(deviceId as DeviceId);
       }
       return found;
@@ -85,19 +87,18 @@ export class PoolContents {
    * was read belongs to it.
    */
   async #consistently<T>(look: Look<T>): Promise<T> {
-    await using handle = await openDirect(this.#path);
+    using reader = new DirectReader(this.#path);
     for (let count = 0; count < looks; count++) {
-      const before = await readSuperblock(handle);
-      const [seen] = await Promise.allSettled([look(handle, before)]);
-      const after = await readSuperblock(handle);
-      if (after.checksum !== before.checksum) continue;
-      if (seen.status === "fulfilled") return seen.value;
-      throw internal(`the thin-pool's metadata on ${this.#path} cannot be read`, seen.reason);
+      const before = readSuperblock(reader);
+      const seen = attempt(() => look(reader, before));
+      if (readSuperblock(reader).checksum !== before.checksum) continue;
+      if ("value" in seen) return seen.value;
+      throw internal(`the thin-pool's metadata on ${this.#path} cannot be read`, seen.error);
     }
-    return await this.#heldStill(handle, look);
+    return await this.#heldStill(reader, look);
   }
 
-  async #heldStill<T>(handle: FileHandle, look: Look<T>): Promise<T> {
+  async #heldStill<T>(reader: DirectReader, look: Look<T>): Promise<T> {
     if (this.#stillness === undefined) {
       throw unavailable(`the thin-pool on ${this.#path} changes too fast to be looked at; try again`);
     }
@@ -107,42 +108,50 @@ export class PoolContents {
       const status = await control.status(poolDevice);
       const root = status.target === "thin-pool" ? status.heldMetadataRoot : undefined;
       if (root === undefined) throw internal(`the thin-pool ${poolDevice} holds no metadata snapshot`);
-      return await look(handle, parseSuperblock(await readBlock(handle, root)));
+      return look(reader, parseSuperblock(readBlock(reader, root)));
     } finally {
       await control.message(poolDevice, { kind: "release_metadata_snap" });
     }
   }
 }
 
-type Look<T> = (handle: FileHandle, superblock: ThinSuperblock) => Promise<T>;
+type Look<T> = (reader: DirectReader, superblock: ThinSuperblock) => T;
 type Leaf = Extract<DetailsNode, { kind: "leaf" }>;
 
-const readBlock = (handle: FileHandle, number: number): Promise<Buffer> =>
-  readDirect(handle, number * metadataBlockBytes, metadataBlockBytes);
+/** What was being written while it was read can look like anything. */
+function attempt<T>(look: () => T): { readonly value: T } | { readonly error: unknown } {
+  try {
+    return { value: look() };
+  } catch (error) {
+    return { error };
+  }
+}
 
-const readSuperblock = (handle: FileHandle): Promise<ThinSuperblock> => lookAtSuperblock(() => readBlock(handle, 0));
+const readBlock = (reader: DirectReader, number: number): Buffer =>
+  reader.read(number * metadataBlockBytes, metadataBlockBytes);
 
-const readNode = async (handle: FileHandle, number: number): Promise<DetailsNode> =>
-  parseNode(await readBlock(handle, number), number);
+const readSuperblock = (reader: DirectReader): ThinSuperblock => lookAtSuperblock(() => readBlock(reader, 0));
 
-async function findMapped(handle: FileHandle, root: number, deviceId: DeviceId): Promise<number | undefined> {
-  const node = await readNode(handle, root);
+const readNode = (reader: DirectReader, number: number): DetailsNode => parseNode(readBlock(reader, number), number);
+
+function findMapped(reader: DirectReader, root: number, deviceId: DeviceId): number | undefined {
+  const node = readNode(reader, root);
   switch (node.kind) {
     case "internal": {
       const index = node.deviceIds.findLastIndex((first) => first <= deviceId);
       const child = node.children[index];
-      return child === undefined ? undefined : await findMapped(handle, child, deviceId);
+      return child === undefined ? undefined : findMapped(reader, child, deviceId);
     }
     case "leaf":
       return node.details[node.deviceIds.indexOf(deviceId)]?.mappedBlocks;
   }
 }
 
-async function* leaves(handle: FileHandle, root: number): AsyncGenerator<Leaf> {
-  const node = await readNode(handle, root);
+function* leaves(reader: DirectReader, root: number): Generator<Leaf> {
+  const node = readNode(reader, root);
   switch (node.kind) {
     case "internal":
-      for (const child of node.children) yield* leaves(handle, child);
+      for (const child of node.children) yield* leaves(reader, child);
       break;
     case "leaf":
       yield node;
