@@ -94,7 +94,8 @@ async function runProgram(folder: string, file: string, args: readonly string[],
   const timeoutMs = options.timeoutMs ?? 60_000;
   const running = execa(folder + file, args, {
     env: { LC_ALL: "C" },
-    input: options.input ?? "",
+    // Not an empty pipe: one less to make and to close for each command.
+    ...(options.input === undefined ? { stdin: "ignore" } : { input: options.input }),
     timeout: timeoutMs,
     forceKillAfterDelay: killDelayMs,
     reject: false,
