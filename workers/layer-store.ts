@@ -18,9 +18,12 @@ const patienceMs = 20_000;
 /** How long a device may stay busy after its writer was killed: the kernel unmounts when the process is reaped. */
 const busyMs = 5_000;
 
+/** What a store asks of the pool's queue. */
+export type LayerJobs = Pick<JobClient, "call">;
+
 export interface LayerStoreOptions {
   readonly database: Database;
-  readonly client: JobClient;
+  readonly client: LayerJobs;
   /** The image that brings the layers, for people. */
   readonly image: string;
   readonly onLeftBehind: (key: SnapshotKey, error: unknown) => void;

@@ -17,13 +17,17 @@ export async function inconsistencies({ database, driver }: Stage): Promise<stri
     const there = found.get(device.deviceName);
     found.delete(device.deviceName);
     // What a job is still to remove is known to nobody else, and what there is of it may be in use.
-    if (device.state === "removed" && removals.delete(device.deviceName)) continue;
+    if (isDoomed(database, device) && removals.delete(device.deviceName)) continue;
     complaints.push(...complaintsOf(database, device, there));
   }
   complaints.push(...[...found.keys()].map((deviceName) => `${deviceName} is in no record`));
   complaints.push(...[...removals].map((deviceName) => `${deviceName} has a removal, and does not need it`));
   return complaints;
 }
+
+/** Left to a job by its snapshot's removal, or by what nobody could take back because somebody has it mounted. */
+const isDoomed = (database: Database, { number, state }: DeviceRecord): boolean =>
+  state === "removed" || (state === "removing" && snapshotsOn(database, number).length === 0);
 
 /** What a pool has under an ID alone is in no record, and so in the way. */
 const nameOf = ({ deviceName, deviceId }: FoundDevice): string => deviceName ?? `the device with ID ${deviceId ?? "?"}`;

@@ -23,7 +23,8 @@ export async function complaintsOf(place: PoolPlace, stage: Stage, control: DmCo
   const lasting = records.filter(({ deviceName }) => !pending.has(deviceName));
   const passing = records.filter(({ deviceName }) => pending.has(deviceName)).map(({ deviceId }) => deviceId);
   const ids = (await idsInPool(place, control)).filter((id) => !passing.some((other) => other === id));
-  const active = await control.list(`${poolIn(place)}-snap-`);
+  const mapped = await control.list(`${poolIn(place)}-`);
+  const active = mapped.filter(({ name }) => name.startsWith(`${poolIn(place)}-snap-`));
   return [
     ...(await inconsistencies(stage)),
     ...differences(
@@ -36,9 +37,7 @@ export async function complaintsOf(place: PoolPlace, stage: Stage, control: DmCo
       active.map(({ name }) => name).filter((name) => !pending.has(name as DeviceName)),
       lasting.filter(({ state }) => state === "activated").map(({ deviceName }) => deviceName),
     ),
-    ...(await control.list(`${poolIn(place)}-`)).flatMap(({ name, isSuspended }) =>
-      isSuspended ? [`${name} is suspended`] : [],
-    ),
+    ...mapped.flatMap(({ name, isSuspended }) => (isSuspended ? [`${name} is suspended`] : [])),
   ];
 }
 

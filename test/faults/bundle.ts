@@ -9,31 +9,41 @@ export interface Bundle extends AsyncDisposable {
   readonly path: string;
 }
 
+const threadProgram = join(import.meta.dir, "../../workers/dm-thread.ts");
+
 export async function bundle(program: string): Promise<Bundle> {
   const directory = await mkdtemp(join(tmpdir(), "bundle-"));
   const dispose = () => rm(directory, { recursive: true, force: true });
   try {
-    const built = await Bun.build({
-      entrypoints: [program],
-      target: "bun",
-      outdir: directory,
-      plugins: [{ name: "places", setup: keepPlaces }],
-    });
-    const [output] = built.outputs;
-    if (output === undefined) throw new Error(`nothing came of bundling ${program}`);
-    return { path: output.path, [Symbol.asyncDispose]: dispose };
+    const thread = await build(threadProgram, directory);
+    return { path: await build(program, directory, thread), [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
 }
 
+/** The file that came of it. `thread`: what the program is to start as the thread that calls libdevmapper. */
+async function build(program: string, outdir: string, thread?: string): Promise<string> {
+  const plugins = [{ name: "places", setup: keepPlaces(thread) }];
+  const built = await Bun.build({ entrypoints: [program], target: "bun", outdir, plugins });
+  const [output] = built.outputs;
+  if (output === undefined) throw new Error(`nothing came of bundling ${program}`);
+  return output.path;
+}
+
 /** A source file says where it lies itself: in the bundle it would be told where the bundle lies. */
-const keepPlaces = (builder: Bun.PluginBuilder): void => {
-  builder.onLoad({ filter: /\/(src|workers)\/.*\.ts$/ }, async ({ path }) => ({
-    loader: "ts",
-    contents: (await readFile(path, "utf8"))
-      .replaceAll("import.meta.dir", JSON.stringify(dirname(path)))
-      .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)),
-  }));
-};
+const keepPlaces =
+  (thread: string | undefined) =>
+  (builder: Bun.PluginBuilder): void => {
+    builder.onLoad({ filter: /\/(src|workers)\/.*\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      const nearby = thread === undefined ? source : source.replace(/"[^"]*\/dm-thread\.ts"/, JSON.stringify(thread));
+      return {
+        loader: "ts",
+        contents: nearby
+          .replaceAll("import.meta.dir", JSON.stringify(dirname(path)))
+          .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)),
+      };
+    });
+  };

@@ -1,8 +1,13 @@
 // Owns the growth of a pool under a running worker, as the command line asks for it.
+import { statSync } from "node:fs";
+import { join } from "node:path";
 import { withFaultPoints } from "../../src/drivers/devicemapper/control-faults.ts";
 import { readDefinition } from "../../src/drivers/devicemapper/definition-file.ts";
 import { loadThinPool } from "../../src/drivers/devicemapper/thin-pool.ts";
 import { connectControl, type PoolPlace, poolDirectory } from "./pool.ts";
+
+/** As large as its file is, which grows first. */
+export const dataBytesOf = (place: PoolPlace): number => statSync(join(poolDirectory(place), "data.img")).size;
 
 /** Gives the pool `dataBytes` of data; returns how many bytes it has then. */
 export async function growTo(place: PoolPlace, dataBytes: number): Promise<number> {

@@ -2,15 +2,15 @@
 import { isDeepStrictEqual } from "node:util";
 import { isSnapmillError } from "../../src/domain/errors.ts";
 import { type Fault, type FaultPoint, observeFaultPoints } from "../../src/system/faults.ts";
-import { growTo } from "./growth.ts";
-import { poolSizeBytes } from "./pool.ts";
+import { dataBytesOf, growTo } from "./growth.ts";
 import { type Errand, furnish, newClient, perform, type Scene, scenes } from "./scenes.ts";
+import { sceneOf } from "./set-scene.ts";
 import type { Theatre } from "./theatre.ts";
 
 export interface Play {
   readonly title: string;
-  /** `furnished`: with "base" and "child", and as it was afterwards; `ruined`: of that kind, and of no use afterwards; `bare`: no pool yet. */
-  readonly pool: "furnished" | "ruined" | "bare";
+  /** `furnished`: with "base" and "child", which it has afterwards, too; `bare`: no pool yet. */
+  readonly pool: "furnished" | "bare";
   /** Plays without a death; tells which points are passed, in order. */
   rehearse(theatre: Theatre): Promise<FaultPoint[]>;
   /** Has a worker die at the fault. Throws when anything is not as it should be afterwards. */
@@ -29,13 +29,6 @@ async function pointsPassed(action: () => Promise<unknown>): Promise<FaultPoint[
   return passed;
 }
 
-async function setScene(theatre: Theatre, scene: Scene): Promise<Errand> {
-  const client = await theatre.client(scene.snapshotter);
-  const errand = await scene.set(client);
-  if (scene.mountedKey !== undefined) await theatre.mount(client, scene.mountedKey);
-  return errand;
-}
-
 /** What the operation is answered with: a result as it is, an error by its code. */
 async function answerOf(theatre: Theatre, scene: Scene, errand: Errand): Promise<unknown> {
   try {
@@ -52,27 +45,27 @@ async function finish(theatre: Theatre, scene: Scene, errand: Errand): Promise<v
   const kind = typeof answer === "string" ? answer : "result";
   if (kind !== scene.answer) throw new Error(`asked again, the answer is ${kind}, not ${scene.answer}`);
   const client = await theatre.client(scene.snapshotter);
-  await scene.expectDone(client);
+  await scene.expectDone(client, theatre.place);
   if (!isDeepStrictEqual(await answerOf(theatre, scene, errand), answer)) throw new Error("the answer has changed");
   await theatre.unmount();
-  await scene.strike(client);
+  await scene.strike(client, theatre.place);
   await theatre.check();
-  if (scene.destroysPool === undefined) await theatre.checkContents();
+  if (scene.emptiesPool === true) await theatre.remember();
+  else await theatre.checkContents();
 }
 
 /** An operation, in a worker that is running. */
 const operationPlay = (scene: Scene): Play => ({
   title: scene.title,
-  pool: scene.destroysPool === undefined ? "furnished" : "ruined",
+  pool: "furnished",
   async rehearse(theatre) {
-    const errand = await setScene(theatre, scene);
+    const errand = await theatre.set(scene);
     const passed = await pointsPassed(() => answerOf(theatre, scene, errand));
     await finish(theatre, scene, errand);
     return passed;
   },
   async perform(theatre, fault) {
-    const errand = await setScene(theatre, scene);
-    await theatre.kill(fault, { kind: "operation", errand }, scene.snapshotter);
+    const errand = await theatre.killIn(scene, fault);
     await theatre.worker(scene.snapshotter);
     await theatre.check();
     await finish(theatre, scene, errand);
@@ -82,9 +75,9 @@ const operationPlay = (scene: Scene): Play => ({
 /** The start of a worker, after one that was stopped, or that died at `earlier` in the scene's operation. */
 const restartPlay = (title: string, scene: Scene, earlier?: Fault): Play => {
   const prepare = async (theatre: Theatre): Promise<Errand> => {
-    const errand = await setScene(theatre, scene);
+    if (earlier !== undefined) return await theatre.killIn(scene, earlier);
+    const errand = await theatre.set(scene);
     await theatre.stopWorker();
-    if (earlier !== undefined) await theatre.kill(earlier, { kind: "operation", errand }, scene.snapshotter);
     return errand;
   };
   return {
@@ -106,6 +99,24 @@ const restartPlay = (title: string, scene: Scene, earlier?: Fault): Play => {
   };
 };
 
+/** The stop of a worker, with the scene's snapshots active. */
+const stopPlay = (title: string, scene: Scene): Play => ({
+  title,
+  pool: "furnished",
+  async rehearse(theatre) {
+    const errand = await theatre.set(scene);
+    const passed = await pointsPassed(() => theatre.stopWorker());
+    await finish(theatre, scene, errand);
+    return passed;
+  },
+  async perform(theatre, fault) {
+    const errand = await theatre.killIn(scene, fault, "stop");
+    await theatre.worker(scene.snapshotter);
+    await theatre.check();
+    await finish(theatre, scene, errand);
+  },
+});
+
 const creationPlay: Play = {
   title: "making of the pool",
   pool: "bare",
@@ -122,37 +133,34 @@ const creationPlay: Play = {
   },
 };
 
-const grownBytes = poolSizeBytes + 64 * 2 ** 20;
+const growthBytes = 16 * 2 ** 20;
 
-async function expectGrowth(theatre: Theatre): Promise<void> {
-  const hasBytes = await growTo(theatre.place, grownBytes);
-  if (hasBytes !== grownBytes) throw new Error(`the pool has ${hasBytes} bytes, not ${grownBytes}`);
+/** Asked for again, the growth is done, and has been done once. */
+async function expectGrowth(theatre: Theatre, dataBytes: number): Promise<void> {
+  const hasBytes = await growTo(theatre.place, dataBytes);
+  if (hasBytes !== dataBytes) throw new Error(`the pool has ${hasBytes} bytes, not ${dataBytes}`);
   await theatre.check();
   await theatre.checkContents();
 }
 
 const growthPlay: Play = {
   title: "growth of the pool",
-  pool: "ruined",
+  pool: "furnished",
   async rehearse(theatre) {
+    const dataBytes = dataBytesOf(theatre.place) + growthBytes;
     await theatre.worker();
-    const passed = await pointsPassed(() => growTo(theatre.place, grownBytes));
-    await expectGrowth(theatre);
+    const passed = await pointsPassed(() => growTo(theatre.place, dataBytes));
+    await expectGrowth(theatre, dataBytes);
     return passed;
   },
   async perform(theatre, fault) {
-    await theatre.kill(fault, { kind: "growth", dataBytes: grownBytes });
+    const dataBytes = dataBytesOf(theatre.place) + growthBytes;
+    await theatre.kill(fault, { kind: "growth", dataBytes });
     await theatre.worker();
     await theatre.check();
-    await expectGrowth(theatre);
+    await expectGrowth(theatre, dataBytes);
   },
 };
-
-function sceneOf(title: string): Scene {
-  const scene = scenes.find((candidate) => candidate.title === title);
-  if (scene === undefined) throw new Error(`there is no scene ${title}`);
-  return scene;
-}
 
 const once = (point: FaultPoint): Fault => ({ point, occurrence: 1 });
 
@@ -166,6 +174,7 @@ export const plays: readonly Play[] = [
   ),
   restartPlay("start after a death in commit", sceneOf("commit of what is mounted"), once("dm.suspend")),
   restartPlay("start after a death in remove", sceneOf("remove of an active snapshot"), once("remove.deactivated")),
+  stopPlay("stop", sceneOf("commit")),
   creationPlay,
   growthPlay,
 ];

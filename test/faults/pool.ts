@@ -23,6 +23,8 @@ export interface PoolPlace {
 
 export const poolIn = ({ directory }: PoolPlace) => poolName(basename(directory).toLowerCase());
 export const poolDirectory = ({ directory }: PoolPlace): string => join(directory, "pool");
+/** Where a scene's snapshot is mounted, if it has one that is. */
+export const mountpointIn = ({ directory }: PoolPlace): string => join(directory, "mount");
 export const metadataFile = (place: PoolPlace): string => join(poolDirectory(place), "metadata.img");
 
 export function connectControl({ control }: PoolPlace): DmControl {

@@ -76,9 +76,16 @@ async function giveAll(season: Season, play: Play): Promise<void> {
   console.log(`workers killed ${where}, device-mapper by ${control}:`);
   for (const play of chosen) await giveAll(season, play);
 }
-const column = Math.max(...rows.map(({ title }) => title.length));
+const sumOf = (column: "cases" | "recovered" | "seconds"): number => rows.reduce((sum, row) => sum + row[column], 0);
+const total: Row = {
+  title: `${rows.length} operations, device-mapper by ${control}`,
+  cases: sumOf("cases"),
+  recovered: sumOf("recovered"),
+  seconds: sumOf("seconds"),
+};
+const column = Math.max(...[...rows, total].map(({ title }) => title.length));
 console.log(`\n${"operation".padEnd(column)}  points  recovered  seconds`);
-for (const { title, cases, recovered, seconds } of rows) {
+for (const { title, cases, recovered, seconds } of [...rows, total]) {
   const cells = [String(cases).padStart(6), String(recovered).padStart(9), seconds.toFixed(0).padStart(7)];
   console.log([title.padEnd(column), ...cells].join("  "));
 }

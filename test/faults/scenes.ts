@@ -2,11 +2,14 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { freshOperationId, snapshotKey } from "../../src/domain/identifiers.ts";
 import { labelNames } from "../../src/domain/snapshots.ts";
+import { listDevices } from "../../src/metadata/devices.ts";
 import { pendingRemovals } from "../../src/metadata/removals.ts";
-import type { Snapshotter, SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
+import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
 import { Client, mounted, type Stage } from "../conformance/stage.ts";
+import type { PoolPlace } from "./pool.ts";
+import { type UnpackRequest, unpackLayers, unpackScene } from "./unpack-scene.ts";
 
-export type Verb = "prepare" | "view" | "commit" | "remove" | "removeDevice" | "cleanup" | "resetPool";
+export type Verb = "prepare" | "view" | "commit" | "remove" | "removeDevice" | "cleanup" | "resetPool" | "unpack";
 
 /** One operation, as it can be handed to another process. */
 export interface Errand {
@@ -20,22 +23,24 @@ export interface Scene {
   /** What the worker is configured to do while the operation runs. */
   readonly snapshotter?: Partial<SnapshotterOptions>;
   /** Makes what the operation needs, in a pool with the committed "base", and "child" on it. */
-  set(client: Client): Promise<Errand>;
+  set(client: Client, place: PoolPlace): Promise<Errand>;
   /** The key of an active snapshot that is mounted from before the operation until `strike`. */
   readonly mountedKey?: string;
   /** What the operation is answered with: `result`, or an error's code. */
   readonly answer: string;
   /** Throws when the snapshots are not what they should be after the operation. */
-  expectDone(client: Client): Promise<void>;
+  expectDone(client: Client, place: PoolPlace): Promise<void>;
   /** Takes away what the scene has made. */
-  strike(client: Client): Promise<void>;
-  /** Nothing else survives it: it gets a pool of its own. */
-  readonly destroysPool?: true;
+  strike(client: Client, place: PoolPlace): Promise<void>;
+  /** Nothing else survives it: `strike` furnishes the pool anew. */
+  readonly emptiesPool?: true;
 }
 
 export const newClient = (stage: Stage): Client => new Client(stage, "faults");
 
-export function perform({ snapshotter }: { readonly snapshotter: Snapshotter }, errand: Errand): Promise<unknown> {
+export function perform(stage: Stage, errand: Errand): Promise<unknown> {
+  if (errand.verb === "unpack") return unpackLayers(stage, errand.request as UnpackRequest);
+  const { snapshotter } = stage;
   const verb = snapshotter[errand.verb].bind(snapshotter) as (operationId: string, request: object) => Promise<unknown>;
   return verb(errand.operationId, errand.request);
 }
@@ -60,10 +65,13 @@ export async function furnish(client: Client): Promise<void> {
   await client.layer("child", "base", (root) => writeFileSync(`${root}/file`, "of child"));
 }
 
-let sizeMebibytes = 25;
-
-/** A size that no device has had: its template is yet to be made. */
-const newSize = () => ({ [labelNames.maxSize]: `${sizeMebibytes++}MiB` });
+/** A size that no device has: its template is yet to be made. */
+function newSize({ stage }: Client) {
+  const sizes = new Set(listDevices(stage.database).map(({ sizeBytes }) => sizeBytes));
+  let mebibytes = 25;
+  while (sizes.has(mebibytes * 2 ** 20)) mebibytes += 1;
+  return { [labelNames.maxSize]: `${mebibytes}MiB` };
+}
 
 async function makeActive(client: Client, text: string): Promise<void> {
   await client.prepare("active", "base");
@@ -93,7 +101,7 @@ const strikeNothing = async () => undefined;
 export const scenes: readonly Scene[] = [
   {
     title: "prepare of a base, with its template",
-    set: async (client) => errand("prepare", client.request("made", undefined, newSize())),
+    set: async (client) => errand("prepare", client.request("made", undefined, newSize(client))),
     answer: "result",
     expectDone: async (client) => {
       expectKeys(client, "made");
@@ -164,6 +172,7 @@ export const scenes: readonly Scene[] = [
       await client.stage.snapshotter.cleanup(freshOperationId());
     },
   },
+  unpackScene,
   {
     title: "remove of an active snapshot",
     set: async (client) => {
@@ -210,7 +219,7 @@ export const scenes: readonly Scene[] = [
     expectDone: async (client) => {
       if (client.walk().length > 0) throw new Error(`there is still ${client.walk().join()}`);
     },
-    strike: strikeNothing,
-    destroysPool: true,
+    strike: furnish,
+    emptiesPool: true,
   },
 ];

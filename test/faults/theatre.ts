@@ -3,15 +3,17 @@ import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DmControl, DmControlName } from "../../src/drivers/devicemapper/control.ts";
+import { createLibdevmapperControl } from "../../src/drivers/devicemapper/libdevmapper.ts";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
 import type { Fault } from "../../src/system/faults.ts";
-import { mountAt, unmount } from "../../src/system/mounts.ts";
+import { unmount } from "../../src/system/mounts.ts";
 import type { Client, Stage } from "../conformance/stage.ts";
 import { mountsBelow } from "../support/residue.ts";
 import { checkMetadata, committedContents, complaintsOf } from "./audit.ts";
 import type { Bundle } from "./bundle.ts";
-import { connectControl, leftOnHost, lent, type PoolPlace, startWorker, takeOff } from "./pool.ts";
-import { furnish, newClient } from "./scenes.ts";
+import { connectControl, leftOnHost, lent, mountpointIn, type PoolPlace, startWorker, takeOff } from "./pool.ts";
+import { type Errand, furnish, newClient, type Scene } from "./scenes.ts";
+import { setScene } from "./set-scene.ts";
 import { type Doing, killAt } from "./victim.ts";
 
 const plain: Partial<SnapshotterOptions> = {};
@@ -20,16 +22,20 @@ const plain: Partial<SnapshotterOptions> = {};
 export class Theatre implements AsyncDisposable {
   readonly place: PoolPlace;
   readonly #control: DmControl;
+  /** What the checks look through: the one that costs no processes, whichever the worker has. */
+  readonly #auditor: DmControl;
   readonly #victim: Bundle;
   #worker: Stage | undefined;
   #settings = plain;
   #contents: ReadonlyMap<string, string> = new Map();
-  #mountpoint: string | undefined;
+  /** Whether the scene has something mounted that its operation is to find in use. */
+  #isMounted = false;
 
   private constructor(place: PoolPlace, victim: Bundle) {
     this.place = place;
     this.#victim = victim;
     this.#control = connectControl(place);
+    this.#auditor = place.control === "libdevmapper" ? this.#control : createLibdevmapperControl();
   }
 
   /** In a directory of its own, where there is no pool yet. */
@@ -68,46 +74,50 @@ export class Theatre implements AsyncDisposable {
     this.#worker = undefined;
     if (worker === undefined) return;
     await worker[Symbol.asyncDispose]();
-    if (this.#mountpoint !== undefined) return;
-    throwAll("left on the host", await leftOnHost(this.place, this.#control));
+    if (this.#isMounted) return;
+    throwAll("left on the host", await leftOnHost(this.place, this.#auditor));
     await checkMetadata(this.place);
   }
 
-  /** Stops this process's worker, and has another one die at the fault in what it does. */
-  async kill(fault: Fault, doing: Doing, settings?: Partial<SnapshotterOptions>): Promise<void> {
-    await this.stopWorker();
-    await killAt(this.#victim, fault, this.place, doing, settings);
+  /** Sets the scene in this process; returns its operation. */
+  async set(scene: Scene): Promise<Errand> {
+    this.#isMounted = scene.mountedKey !== undefined;
+    return await setScene(this.place, await this.client(scene.snapshotter), scene);
   }
 
-  async mount(client: Client, key: string): Promise<void> {
-    const [mount] = client.mounts(key);
-    if (mount === undefined) throw new Error(`${key} has no mount`);
-    const mountpoint = await mkdtemp(join(tmpdir(), "faults-mount-"));
-    await mountAt(mount.source, mountpoint, mount.type, mount.options);
-    this.#mountpoint = mountpoint;
+  /** Has another process set the scene and die at the fault in its operation, or in its stop; returns the operation. */
+  async killIn(scene: Scene, fault: Fault, kind: "operation" | "stop" = "operation"): Promise<Errand> {
+    const said = await this.kill(fault, { kind, scene: scene.title }, scene.snapshotter);
+    this.#isMounted = scene.mountedKey !== undefined;
+    return JSON.parse(said) as Errand;
+  }
+
+  /** Stops this process's worker, and has another one die at the fault in what it does; returns what that said. */
+  async kill(fault: Fault, doing: Doing, settings?: Partial<SnapshotterOptions>): Promise<string> {
+    await this.stopWorker();
+    return await killAt(this.#victim, fault, this.place, doing, settings);
   }
 
   async unmount(): Promise<void> {
-    if (this.#mountpoint === undefined) return;
-    await unmount(this.#mountpoint);
-    await rm(this.#mountpoint, { recursive: true });
-    this.#mountpoint = undefined;
+    if (mountsBelow(this.place.directory).length > 0) await unmount(mountpointIn(this.place));
+    this.#isMounted = false;
   }
 
   /** What is committed now is to stay as it is. */
   async remember(): Promise<void> {
-    this.#contents = await committedContents(this.place, await this.worker(this.#settings), this.#control);
+    this.#contents = await committedContents(this.place, await this.worker(this.#settings), this.#auditor);
   }
 
   /** Throws when something does not fit together, or a committed snapshot has been lost or changed. */
   async check(): Promise<void> {
     const worker = await this.worker(this.#settings);
-    throwAll("the pool is not in order", await complaintsOf(this.place, worker, this.#control));
-    throwAll("mounted", mountsBelow(...(this.#mountpoint === undefined ? [join(tmpdir(), "snapmill-mount-")] : [])));
+    throwAll("the pool is not in order", await complaintsOf(this.place, worker, this.#auditor));
+    const mounts = mountsBelow(this.place.directory, join(tmpdir(), "snapmill-mount-"));
+    if (mounts.length !== Number(this.#isMounted)) throw new Error(`mounted: ${mounts.join("; ") || "nothing"}`);
   }
 
   async checkContents(): Promise<void> {
-    const contents = await committedContents(this.place, await this.worker(this.#settings), this.#control);
+    const contents = await committedContents(this.place, await this.worker(this.#settings), this.#auditor);
     const changed = [...this.#contents].filter(([name, checksum]) => contents.get(name) !== checksum);
     throwAll(
       "committed snapshots are lost or changed",
@@ -120,7 +130,8 @@ export class Theatre implements AsyncDisposable {
     this.#worker = undefined;
     await this.unmount();
     await worker?.[Symbol.asyncDispose]();
-    await takeOff(this.place, this.#control);
+    await takeOff(this.place, this.#auditor);
+    await this.#auditor[Symbol.asyncDispose]();
     await this.#control[Symbol.asyncDispose]();
     await rm(this.place.directory, { recursive: true, force: true });
   }

@@ -1,4 +1,5 @@
-// A worker of a pool that is to be killed: it opens the pool, does one operation, and dies at the fault on its way.
+// A worker of a pool that is to be killed: it opens the pool, sets a scene, and dies at the fault in its operation.
+import { writeSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
@@ -6,12 +7,13 @@ import { armFault, type Fault, faultText } from "../../src/system/faults.ts";
 import { type Bundle, bundle } from "./bundle.ts";
 import { growTo } from "./growth.ts";
 import { type PoolPlace, startWorker } from "./pool.ts";
-import { type Errand, perform } from "./scenes.ts";
+import { newClient, perform } from "./scenes.ts";
+import { sceneOf, setScene } from "./set-scene.ts";
 
-/** What is under way when it dies: the start itself, an operation, or a growth of the pool's data. */
+/** What is under way when it dies: its start, a scene's operation, its stop on that scene, or a growth of the data. */
 export type Doing =
   | { readonly kind: "start" }
-  | { readonly kind: "operation"; readonly errand: Errand }
+  | { readonly kind: "operation" | "stop"; readonly scene: string }
   | { readonly kind: "growth"; readonly dataBytes: number };
 
 interface Orders {
@@ -24,26 +26,29 @@ interface Orders {
 /** The victim's program. In one file, it starts in a fraction of the time where reading a file is dear. */
 export const bundleVictim = (): Promise<Bundle> => bundle(import.meta.path);
 
-/** Throws when the process ended in another way than by SIGKILL: it did not reach the fault. */
+/**
+ * What the process said before it died: the operation of its scene, if it had one. Throws when it ended in another way
+ * than by SIGKILL: it did not reach the fault.
+ */
 export async function killAt(
   program: Bundle,
   fault: Fault,
   place: PoolPlace,
   doing: Doing,
   snapshotter: Partial<SnapshotterOptions> = {},
-): Promise<void> {
+): Promise<string> {
   const marker = join(place.directory, "marker");
   await writeFile(marker, "");
   const orders: Orders = { place, snapshotter, fault: `${faultText(fault)}@${marker}`, doing };
   const child = Bun.spawn([process.execPath, program.path, JSON.stringify(orders)], {
-    stdout: "inherit",
+    stdout: "pipe",
     stderr: "pipe",
   });
-  const said = await new Response(child.stderr).text();
+  const [said, complained] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   await child.exited;
   await rm(marker, { force: true });
-  if (child.signalCode !== "SIGKILL")
-    throw new Error(`the worker was not killed: it ended with ${String(child.exitCode)}: ${said}`);
+  if (child.signalCode === "SIGKILL") return said;
+  throw new Error(`the worker was not killed: it ended with ${String(child.exitCode)}: ${said}${complained}`);
 }
 
 async function run({ place, snapshotter, fault, doing }: Orders): Promise<void> {
@@ -53,10 +58,16 @@ async function run({ place, snapshotter, fault, doing }: Orders): Promise<void> 
     case "start":
       return;
     case "operation":
+    case "stop": {
+      const errand = await setScene(place, newClient(worker), sceneOf(doing.scene));
+      // Not through a stream: the next line may be the last.
+      writeSync(1, JSON.stringify(errand));
       armFault(fault);
+      if (doing.kind === "stop") await worker[Symbol.asyncDispose]();
       // That it fails may be what it is for.
-      await perform(worker, doing.errand).catch(() => undefined);
+      else await perform(worker, errand).catch(() => undefined);
       return;
+    }
     case "growth":
       armFault(fault);
       await growTo(place, doing.dataBytes);

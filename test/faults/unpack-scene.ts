@@ -1,0 +1,96 @@
+// Owns the scene of an unpack: two layers written onto a pool's devices, with worker and writer in the one process.
+import { readFileSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { diffId, digest, freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
+import type { ResolvedImage } from "../../src/images/image.ts";
+import { chainIdsOf, unpackChain } from "../../src/unpack/chain.ts";
+import { applyLayer } from "../../src/unpack/layer.ts";
+import { createLayerStore, type LayerJobs } from "../../workers/layer-store.ts";
+import { Client, type Stage } from "../conformance/stage.ts";
+import { sha256 } from "../support/images.ts";
+import { tar } from "../support/tar.ts";
+import { file } from "../support/tar-entries.ts";
+import type { Errand, Scene } from "./scenes.ts";
+
+const layerTexts = ["of the lower layer", "of the upper layer"] as const;
+const fillingBytes = 600_000;
+
+/** The image's layers are files in `directory`, the same ones for every process. */
+export interface UnpackRequest {
+  readonly directory: string;
+}
+
+const layerFile = ({ directory }: UnpackRequest, index: number): string => join(directory, `layer-${index}.tar`);
+
+async function writeLayers(request: UnpackRequest): Promise<void> {
+  for (const [index, text] of layerTexts.entries()) {
+    const entries = [file("file", text), file(`filling-${index}`, Buffer.alloc(fillingBytes, index + 1))];
+    await writeFile(layerFile(request, index), tar(entries));
+  }
+}
+
+function imageOf(request: UnpackRequest): ResolvedImage {
+  const layers = layerTexts.map((_, index) => {
+    const path = layerFile(request, index);
+    const bytes = readFileSync(path);
+    const blob = { path, offsetBytes: 0, lengthBytes: bytes.length };
+    return { digest: digest(sha256(bytes)), diffId: diffId(sha256(bytes)), compression: "none" as const, blob };
+  });
+  const manifestDigest = digest(sha256(Buffer.from("a manifest")));
+  const nothing = () => Promise.resolve();
+  return { reference: "faults", platform: "linux/amd64", manifestDigest, layers, [Symbol.asyncDispose]: nothing };
+}
+
+/** As an unpack worker does it, with the pool's verbs where that has its queue; returns the chain IDs. */
+export async function unpackLayers({ database, snapshotter }: Stage, request: UnpackRequest): Promise<string[]> {
+  const call: LayerJobs["call"] = (name, given, { operationId = freshOperationId() } = {}) => {
+    const verb = snapshotter[name as "prepare"].bind(snapshotter) as (id: string, request: object) => Promise<never>;
+    return verb(operationId, given);
+  };
+  const leftBehind: unknown[] = [];
+  const chained = await unpackChain(imageOf(request), {
+    store: createLayerStore({
+      database,
+      client: { call },
+      image: "faults",
+      onLeftBehind: (_key, error) => leftBehind.push(error),
+    }),
+    writer: { apply: (apply, { onProgress }) => applyLayer(apply, onProgress) },
+    lockDir: join(request.directory, "locks"),
+    spaceGuards: [],
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+  });
+  if (leftBehind.length > 0) throw new Error(`an attempt was left behind: ${leftBehind.map(String).join("; ")}`);
+  return chained.map(({ chainId }) => chainId);
+}
+
+/** Snapmill's own client, which unpacks. */
+const ownClient = ({ stage }: Client): Client => new Client(stage, ownScope);
+const textIn = (root: string): string => readFileSync(`${root}/file`, "utf8");
+
+export const unpackScene: Scene = {
+  title: "unpack of two layers",
+  set: async (_client, { directory }): Promise<Errand> => {
+    await writeLayers({ directory });
+    return { verb: "unpack", operationId: freshOperationId(), request: { directory } };
+  },
+  answer: "result",
+  async expectDone(client, { directory }) {
+    const own = ownClient(client);
+    const chainIds = chainIdsOf(imageOf({ directory }).layers);
+    const found = own.walk().toSorted().join();
+    if (found !== chainIds.toSorted().join()) throw new Error(`of the image there is: ${found}`);
+    for (const [index, chainId] of chainIds.entries()) {
+      const text = await own.seen(chainId, textIn);
+      if (text !== layerTexts[index]) throw new Error(`the layer ${chainId} has ${JSON.stringify(text)}`);
+    }
+  },
+  async strike(client, request) {
+    const own = ownClient(client);
+    const chainIds = chainIdsOf(imageOf(request).layers);
+    for (const chainId of chainIds.toReversed()) await own.remove(snapshotKey(chainId));
+    for (const index of layerTexts.keys()) await rm(layerFile(request, index));
+  },
+};
