@@ -1,0 +1,5 @@
+// Runs the suite for snapshotters on thin-pools through dmsetup.
+import { describeSnapshotter } from "../conformance/snapshotters.ts";
+import { thinGround } from "./thin-ground.ts";
+
+describeSnapshotter("a snapshotter on thin devices through dmsetup with ext4", thinGround("dmsetup"), { layers: 3 });
