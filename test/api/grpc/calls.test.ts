@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { statSync } from "node:fs";
-import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Info, Kind } from "../../../src/api/grpc/generated/snapshots_pb.js";
+import type { Info } from "../../../src/api/grpc/generated/snapshots_pb.js";
 import { redisUrl } from "../../../src/config.ts";
 import { ownScope } from "../../../src/domain/identifiers.ts";
 import { JobClient } from "../../../src/jobs/client.ts";
 import { Place, type Up } from "../../supervisor/running-up.ts";
 import { type Failure, failureOf, SnapshotsClient } from "./client.ts";
+import { expectWholeWay } from "./whole-way.ts";
 
 const timeoutMs = 120_000;
 const place = new Place();
@@ -27,51 +26,7 @@ afterAll(async () => {
 }, timeoutMs);
 
 test("a snapshot goes its whole way: prepare, stat, mounts, usage, commit, view, list, update, remove", async () => {
-  const before = Date.now();
-  const prepared = await client.call("prepare", { key: "ns/1/a key", labels: { "containerd.io/gc.root": "now" } });
-  const [mount] = prepared.mounts;
-  expect(prepared.mounts).toHaveLength(1);
-  expect(mount).toMatchObject({ type: "ext4", target: "", options: [] });
-  expect(statSync(mount?.source ?? "").isBlockDevice()).toBe(true);
-  expect((await client.call("mounts", { key: "ns/1/a key" })).mounts).toEqual(prepared.mounts);
-
-  const { info } = await client.call("stat", { key: "ns/1/a key" });
-  expect(info).toMatchObject({ name: "ns/1/a key", parent: "", kind: Kind.ACTIVE });
-  expect(info?.labels).toEqual({
-    "containerd.io/gc.root": "now",
-    "containerd.io/snapshot/devmapper/fstype": "ext4",
-  });
-  if (info?.createdAt === undefined) throw new Error("no time of creation");
-  expect(timestampMs(info.createdAt)).toBeWithin(before, Date.now() + 1);
-  expect(info.updatedAt).toEqual(info.createdAt);
-
-  const active = await client.call("usage", { key: "ns/1/a key" });
-  expect(active.size).toBeGreaterThan(0n);
-  await client.call("commit", { key: "ns/1/a key", name: "ns/2/layer", labels: { kept: "yes" } });
-  const committed = await client.call("stat", { key: "ns/2/layer" });
-  expect(committed.info).toMatchObject({ kind: Kind.COMMITTED, labels: { kept: "yes" } });
-  expect((await client.call("usage", { key: "ns/2/layer" })).size).toBeGreaterThan(0n);
-
-  const viewed = await client.call("view", { key: "ns/3/look", parent: "ns/2/layer" });
-  expect(viewed.mounts[0]).toMatchObject({ type: "ext4", options: ["ro"] });
-  expect((await client.call("usage", { key: "ns/3/look" })).size).toBeGreaterThanOrEqual(0n);
-
-  expect((await client.list()).map(({ name }) => name)).toEqual(["ns/2/layer", "ns/3/look"]);
-  expect((await client.list("kind==view")).map(({ name, parent }) => ({ name, parent }))).toEqual([
-    { name: "ns/3/look", parent: "ns/2/layer" },
-  ]);
-
-  const updated = await client.call("update", {
-    info: { name: "ns/3/look", labels: { "a.b/c": "1" } },
-    updateMask: { paths: ["labels.a.b/c"] },
-  });
-  expect(updated.info?.labels["a.b/c"]).toBe("1");
-
-  await client.call("cleanup", {});
-  expect(await failureOf(client.call("remove", { key: "ns/2/layer" }))).toMatchObject({ code: "FAILED_PRECONDITION" });
-  await client.call("remove", { key: "ns/3/look" });
-  await client.call("remove", { key: "ns/2/layer" });
-  expect(await client.list()).toEqual([]);
+  await expectWholeWay(client, { type: "ext4", options: [] });
 }, 60_000);
 
 test("a snapshot of the command line is in another scope: the client sees none of it", async () => {
