@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { type Config, childEnvironment, type Overrides, redisUrl } from "../config.ts";
 import type { ChildPlan } from "./keeper.ts";
 
+/** A busy or slow machine takes a while to load a worker: to kill it and begin anew would make it take longer. */
+const loadedWithinMs = 5 * 60_000;
+
 const root = join(import.meta.dir, "../..");
 
 /** A worker reads its settings from the environment: those of this process's flags are put there. */
@@ -47,7 +50,7 @@ export const unpackWorkerPlan = (config: Config, serial: number): ChildPlan => (
   ...workerPlan(config, "unpack.ts"),
   name: `unpack worker ${serial}`,
   graceMs: 15_000,
-  readyWithinMs: 60_000,
+  readyWithinMs: loadedWithinMs,
 });
 
 /** Serves containerd at the configured address. */
@@ -55,5 +58,5 @@ export const grpcWorkerPlan = (config: Config): ChildPlan => ({
   ...workerPlan(config, "grpc.ts"),
   name: "the gRPC server",
   graceMs: 10_000,
-  readyWithinMs: 60_000,
+  readyWithinMs: loadedWithinMs,
 });
