@@ -1,0 +1,73 @@
+// Owns the service on a thin-pool within the test's own process: gRPC and device-mapper are real, the queue is left out.
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { serveSnapshots } from "../../../src/api/grpc/server.ts";
+import type { FsType } from "../../../src/domain/devices.ts";
+import { internal } from "../../../src/domain/errors.ts";
+import { containerdScope, freshOperationId } from "../../../src/domain/identifiers.ts";
+import { parsePayload, parseResult } from "../../../src/jobs/contract.ts";
+import { type Runner, runnerOf } from "../../../src/jobs/handlers.ts";
+import { createLogger } from "../../../src/logger.ts";
+import { type Ground, openStage, type Stage } from "../../conformance/stage.ts";
+import { SnapshotsClient } from "./client.ts";
+
+/** Disposing of it leaves nothing of the pool. */
+export class ThinStage implements AsyncDisposable {
+  readonly client: SnapshotsClient;
+  readonly #directory: string;
+  readonly #stage: Stage;
+  readonly #server: AsyncDisposable;
+
+  private constructor(directory: string, stage: Stage, server: AsyncDisposable) {
+    this.#directory = directory;
+    this.#stage = stage;
+    this.#server = server;
+    this.client = new SnapshotsClient(addressIn(directory));
+  }
+
+  static async open(ground: Ground, poolSizeBytes: number, fsType: FsType): Promise<ThinStage> {
+    const directory = realpathSync(mkdtempSync(join(tmpdir(), "snapmill-grpc-")));
+    const stage = await openStage(ground, { directory, poolSizeBytes, fsType });
+    const server = await serve(ground, stage, addressIn(directory));
+    return new ThinStage(directory, stage, server);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.client[Symbol.dispose]();
+    await this.#server[Symbol.asyncDispose]();
+    await this.#stage[Symbol.asyncDispose]();
+    rmSync(this.#directory, { recursive: true });
+  }
+}
+
+const addressIn = (directory: string): string => join(directory, "containerd.sock");
+
+function serve({ pool }: Ground, { database, driver, snapshotter }: Stage, address: string): Promise<AsyncDisposable> {
+  const runners = new Map<string, Runner>([
+    ["prepare", runnerOf("prepare", pool, ({ operationId, ...request }) => snapshotter.prepare(operationId, request))],
+    ["view", runnerOf("view", pool, ({ operationId, ...request }) => snapshotter.view(operationId, request))],
+    ["commit", runnerOf("commit", pool, ({ operationId, ...request }) => snapshotter.commit(operationId, request))],
+    ["remove", runnerOf("remove", pool, ({ operationId, ...request }) => snapshotter.remove(operationId, request))],
+    ["update", runnerOf("update", pool, ({ operationId, ...request }) => snapshotter.update(operationId, request))],
+    ["cleanup", runnerOf("cleanup", pool, ({ operationId }) => snapshotter.cleanup(operationId))],
+  ]);
+  return serveSnapshots({
+    address,
+    log: createLogger({ name: "test", level: "silent" }),
+    context: {
+      scope: containerdScope,
+      database: () => database,
+      devicePath: (deviceName) => driver.devicePath(deviceName),
+      usedBytes: (device) => driver.usedBytes(device),
+      change: async (name, given, { signal }) => {
+        const operationId = freshOperationId();
+        const ignore = () => Promise.resolve();
+        const job = { operationId, attempt: 1, signal, progress: ignore, log: ignore };
+        const run = runners.get(name);
+        if (run === undefined) throw internal(`no call has ${name} done`);
+        return parseResult(name, await run(parsePayload(name, { ...given, pool, operationId }), job));
+      },
+    },
+  });
+}
