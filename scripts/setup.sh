@@ -49,6 +49,8 @@ kernel_has_device_mapper() {
 # dmsetup is installed where it is of use: its package brings the rules by which udev and it work hand in hand.
 if kernel_has_device_mapper || [[ ${SNAPMILL_DRIVER:-} == devmapper || " $* " == *devmapper* ]]; then
   system_tools+=(dmsetup:dmsetup thin_check:thin-provisioning-tools)
+  # What the containers of the tests run; where the suites for device-mapper run in a guest, they have the guest's.
+  if [[ $purpose == test ]]; then private_tools+=(busybox:busybox-static); fi
 fi
 
 # Of the given command:package pairs the packages whose command is not found, each once.

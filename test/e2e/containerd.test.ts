@@ -1,12 +1,14 @@
 // Runs a real containerd on the reflink driver.
 import { registryPrograms } from "../support/registry.ts";
-import { describeContainerd } from "./containerd-core.ts";
+import { describeContainerd, describeImages, describeSnapshots } from "./containerd-core.ts";
 import { describeHandshake } from "./containerd-handshake.ts";
 import { describeRestarts } from "./containerd-restarts.ts";
 
 const requirements = { settings: {}, programs: registryPrograms };
 
 describeContainerd("containerd on the reflink driver", requirements, (stage) => {
+  describeImages(stage);
+  describeSnapshots(stage);
   describeHandshake(stage);
   describeRestarts(stage);
 });

@@ -24,7 +24,13 @@ function noise(seed: number, lengthBytes: number): Buffer {
 const manyFiles = (parent: string, count: number, lengthBytes: number): Entry[] =>
   Array.from({ length: count }, (_, index) => file(`${parent}/file-${index}`, noise(index + 7, lengthBytes)));
 
-const layers: readonly { readonly form: BlobForm; readonly entries: readonly Entry[] }[] = [
+/** A layer by its entries, and how it is stored. */
+export interface ModelledLayer {
+  readonly form: BlobForm;
+  readonly entries: readonly Entry[];
+}
+
+const smallLayers: readonly ModelledLayer[] = [
   {
     form: "gzip",
     entries: [
@@ -57,8 +63,10 @@ const layers: readonly { readonly form: BlobForm; readonly entries: readonly Ent
   },
 ];
 
-/** Writes the image at `layout` (a directory), and says what it should contain. */
-export async function writeSmallImage(layout: string): Promise<SmallImage> {
+export const writeSmallImage = (layout: string): Promise<SmallImage> => writeModelledImage(layout, smallLayers);
+
+/** Writes an image of these layers at `layout` (a directory), and says what it should contain. */
+export async function writeModelledImage(layout: string, layers: readonly ModelledLayer[]): Promise<SmallImage> {
   const model = new FlatModel();
   for (const { entries } of layers) model.addLayer(entries);
   const { reference, layers: built } = await writeImage(

@@ -1,0 +1,60 @@
+// Owns what containers do with their snapshots: they run from them, are saved, and keep what they use.
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeBoxImage } from "../support/box-image.ts";
+import type { ContainerdStage } from "../support/containerd-stage.ts";
+import { eventually } from "../support/processes.ts";
+import { archiveOf, collectGarbage, lookInto, removeImages } from "./containerd-core.ts";
+
+async function importBox({ station, importImage }: ContainerdStage): Promise<void> {
+  const layout = join(station.directory, "box");
+  const { layers } = await writeBoxImage(layout);
+  await importImage((await archiveOf(layout, layers)).path, "box");
+}
+
+/** A running container, ended with its scope; `shell` runs a line in it and returns what that prints. */
+async function startContainer({ containerd }: ContainerdStage, name: string) {
+  await containerd.ctr("run", "--detach", "--snapshotter", "snapmill", "box:test", name, "/bin/sh", "-c", "sleep 3600");
+  let shells = 0;
+  return {
+    shell(line: string): Promise<string> {
+      shells += 1;
+      return containerd.ctr("task", "exec", "--exec-id", `shell-${shells}`, name, "/bin/sh", "-c", line);
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await containerd.ctr("task", "kill", "--signal", "SIGKILL", name);
+      // What has been killed may be dying still.
+      const deleted = async () => !(await containerd.try("task", "delete", name)).stderr.includes("must be stopped");
+      if (!(await eventually(deleted, 60_000))) throw new Error(`container ${name} does not end`);
+      await containerd.ctr("containers", "delete", name);
+    },
+  };
+}
+
+/** Declares the tests. */
+export function describeContainers(stage: () => ContainerdStage): void {
+  test("a container runs from an image, is saved while it runs, and its snapshot stays for as long as it is used", async () => {
+    const { station, containerd, snapshots } = stage();
+    await importBox(stage());
+    {
+      await using saved = await startContainer(stage(), "saved");
+      expect(await saved.shell("echo written > /file; grep ' / ' /proc/mounts")).toMatch(/^\/dev\/\S+ \/ ext4 rw,/);
+      await snapshots("commit", "save", "saved");
+      await saved.shell("echo later > /file");
+      const content = (root: string) => readFileSync(join(root, "file"), "utf8");
+      expect(await lookInto(station.directory, snapshots, "save", content)).toBe("written\n");
+      expect(await saved.shell("cat /file")).toBe("later\n");
+    }
+    {
+      await using used = await startContainer(stage(), "used");
+      await snapshots("rm", "used");
+      await collectGarbage(stage());
+      expect(containerd.said).toMatch(/failed to remove snapshot.*mounted or open.*failed precondition/);
+      expect(await used.shell("echo still here > /file; cat /file")).toBe("still here\n");
+    }
+    await snapshots("rm", "save");
+    await removeImages(stage(), "box:test");
+    await collectGarbage(stage());
+  });
+}

@@ -1,0 +1,15 @@
+// Runs a real containerd on the device-mapper driver, and containers from its snapshots.
+import { writeBoxImage } from "../support/box-image.ts";
+import { describeContainers } from "./containerd-containers.ts";
+import { describeContainerd, describeImages } from "./containerd-core.ts";
+import { smallThinPool } from "./small-thin-pool.ts";
+
+const requirements = {
+  settings: smallThinPool("libdevmapper"),
+  programs: ["runc", "containerd-shim-runc-v2", "busybox"],
+};
+
+describeContainerd("containerd on the devmapper driver, through libdevmapper", requirements, (stage) => {
+  describeImages(stage, writeBoxImage);
+  describeContainers(stage);
+});
