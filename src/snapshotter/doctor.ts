@@ -37,7 +37,12 @@ async function look(
     const scene = { ...context, inService: true };
     const before = await examine(scene, operationId);
     if (!repair) return success(() => ({ findings: unrepaired(before) }));
-    await mend(context);
+    try {
+      await mend(context);
+    } catch (error) {
+      // A pool that takes no changes was found to be such, and stays as it is.
+      if (!before.some(({ kind }) => kind === "pool-state")) throw error;
+    }
     const after = await examine(scene, operationId);
     return success(() => ({ findings: compareLooks(before, after) }));
   } catch (error) {

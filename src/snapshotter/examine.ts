@@ -22,19 +22,29 @@ const unpackPatienceMs = 24 * 3600 * 1000;
 
 /**
  * Everything that is not in order. No operation is under way meanwhile, but for `ownOperation`. Throws what the driver
- * throws when it cannot say what is there.
+ * throws when it cannot say what is there, and the pool does not say why.
  */
 export async function examine(scene: Scene, ownOperation?: OperationId): Promise<Finding[]> {
-  const records = listDevices(scene.database);
-  const found = await scene.driver.list(records);
+  const ofPool = await examinePool(scene);
   return [
-    ...(await examinePool(scene)),
-    ...examineDevices(scene, records, found),
+    ...ofPool,
+    ...(await ofDevices(scene, ofPool)),
     ...freeIds(scene),
     ...interrupted(scene, ownOperation),
     ...deadUnpacks(scene).map(deadUnpackFinding),
     ...oldUnpacks(scene),
   ];
+}
+
+/** Nothing is said of the devices in a pool that cannot be read (a failed one), but of the pool. */
+async function ofDevices(scene: Scene, ofPool: readonly Finding[]): Promise<Finding[]> {
+  const records = listDevices(scene.database);
+  try {
+    return examineDevices(scene, records, await scene.driver.list(records));
+  } catch (error) {
+    if (ofPool.some(({ kind }) => kind === "pool-state")) return [];
+    throw error;
+  }
 }
 
 async function examinePool({ driver, pool }: Scene): Promise<Finding[]> {
