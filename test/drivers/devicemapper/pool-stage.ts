@@ -17,6 +17,19 @@ import { loopsBackedBelow } from "../../support/residue.ts";
 
 export const mebibyte = 2 ** 20;
 
+/**
+ * Expects the attempt to fail, with an error of which `expected` is true, or whose message contains it. Not by
+ * `expect(…).rejects`: that waits in an event loop within the event loop, where another thread's answers may not come.
+ */
+export async function fails(attempt: Promise<unknown>, expected: string | object = {}): Promise<void> {
+  const outcome: unknown = await attempt.then(
+    () => "it succeeded",
+    (error: unknown) => error,
+  );
+  const shape = typeof expected === "string" ? { message: expect.stringContaining(expected) as string } : expected;
+  expect(outcome).toMatchObject(shape);
+}
+
 /** A directory for one pool, its files and its devices; disposing of it checks that nothing of the pool is left. */
 export interface PoolStage extends AsyncDisposable {
   readonly pool: PoolName;

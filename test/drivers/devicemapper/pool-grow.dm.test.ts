@@ -1,6 +1,6 @@
 // The growth of a thin-pool on the running kernel, and what a pool in trouble says.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { open, readFile, truncate, writeFile } from "node:fs/promises";
+import { open, readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { deviceId } from "../../../src/domain/identifiers.ts";
 import { readDefinition } from "../../../src/drivers/devicemapper/definition-file.ts";
@@ -9,9 +9,9 @@ import { poolTable } from "../../../src/drivers/devicemapper/pool-geometry.ts";
 import { lookAtPool } from "../../../src/drivers/devicemapper/pool-look.ts";
 import { attachStorage } from "../../../src/drivers/devicemapper/pool-storage.ts";
 import { runCommand } from "../../../src/system/commands.ts";
-import { crc32c } from "../../../src/system/crc32c.ts";
 import { attachLoop, updateLoopCapacity } from "../../../src/system/loop.ts";
-import { mebibyte, type PoolStage, poolStage } from "./pool-stage.ts";
+import { markForCheck } from "../../support/thin-metadata.ts";
+import { fails, mebibyte, type PoolStage, poolStage } from "./pool-stage.ts";
 
 setDefaultTimeout(300_000);
 /** Patient: many tests may share the machine. */
@@ -54,8 +54,8 @@ describe("a pool that grows", () => {
       expect((await readFile(path)).subarray(0, 6 * mebibyte)).toEqual(Buffer.alloc(6 * mebibyte, "kept"));
     });
     expect((await definitionIn(stage)).lowWaterBlocks).toBe(103);
-    await expect(pool.grow({ dataBytes: 32 * mebibyte })).rejects.toThrow("it only grows");
-    await expect(pool.grow({ metadataBytes: 3 * mebibyte + 1 })).rejects.toThrow("whole blocks of 4096");
+    await fails(pool.grow({ dataBytes: 32 * mebibyte }), "it only grows");
+    await fails(pool.grow({ metadataBytes: 3 * mebibyte + 1 }), "whole blocks of 4096");
     await pool.close();
     const seen = await lookAtPool(control, await definitionIn(stage));
     expect(seen).toMatchObject({ isLoaded: false, mode: null, trouble: null, owner: { owner: 3, takeOver: 4 } });
@@ -68,7 +68,7 @@ describe("a pool that grows", () => {
     const dataDevice = await stage.device("data", 4 * mebibyte);
     const metadataDevice = await stage.device("metadata", 2 * mebibyte);
     const pool = await stage.create({ storage: { kind: "devices", dataDevice, metadataDevice } });
-    await expect(pool.grow({ dataBytes: 8 * mebibyte })).rejects.toThrow("lvextend");
+    await fails(pool.grow({ dataBytes: 8 * mebibyte }), "lvextend");
     await truncate(join(stage.directory, "data"), 16 * mebibyte);
     await updateLoopCapacity(dataDevice);
     await pool.grow({});
@@ -98,7 +98,7 @@ describe("a pool in trouble", () => {
     const pool = await stage.create(inFiles(stage, mebibyte, 2 * mebibyte));
     await makeThin(stage, 1);
     await stage.withDevice(1, async (path) => {
-      await expect(write(path, 4 * mebibyte, "x")).rejects.toThrow();
+      await fails(write(path, 4 * mebibyte, "x"));
     });
     expect(await pool.status()).toMatchObject({ mode: "out_of_data_space", usedDataBlocks: 16, totalDataBlocks: 16 });
     await (await stage.load()).grow({ dataBytes: 16 * mebibyte });
@@ -114,10 +114,10 @@ describe("a pool in trouble", () => {
     const fill = async () => {
       while (devices < 1000) await makeThin(stage, devices++);
     };
-    await expect(fill()).rejects.toThrow("not supported");
+    await fails(fill(), "not supported");
     const { mode, needsCheck, usedMetadataBlocks, totalMetadataBlocks } = await pool.status();
     expect([mode, needsCheck, usedMetadataBlocks]).toEqual(["ro", false, totalMetadataBlocks]);
-    await expect(stage.load()).rejects.toThrow(`its metadata is full; 'snapmill pool grow ${stage.pool}' makes room`);
+    await fails(stage.load(), `its metadata is full; 'snapmill pool grow ${stage.pool}' makes room`);
     await (await stage.load({ toGrow: true })).grow({ metadataBytes: 8 * mebibyte });
     expect((await pool.status()).mode).toBe("rw");
     await makeThin(stage, devices);
@@ -137,7 +137,7 @@ describe("a pool in trouble", () => {
       };
       await control.create(`${stage.pool}-pool`, { ...poolTable(definition, devices), features: ["read_only"] });
     }
-    await expect(stage.load()).rejects.toThrow("is read-only; load it again");
+    await fails(stage.load(), "is read-only; load it again");
     expect(await control.info(`${stage.pool}-pool`)).toBeDefined();
     await stage.takeOff();
     await stage.load();
@@ -152,23 +152,14 @@ describe("a pool in trouble", () => {
     await markForCheck(metadata);
     expect(await lookAtPool(control, await definitionIn(stage))).toMatchObject({ needsCheck: true });
     const clear = `thin_check --clear-needs-check-flag ${metadata}`;
-    await expect(stage.load()).rejects.toThrow(clear);
+    await fails(stage.load(), clear);
     expect(await stage.leftovers()).toEqual([]);
     await onLoop(metadata, (loop) => runCommand("thin_check", ["--clear-needs-check-flag", loop]));
     const pool = await stage.load();
     expect((await pool.status()).mode).toBe("rw");
-    await expect(makeThin(stage, 5)).rejects.toMatchObject({ errno: "EEXIST" });
+    await fails(makeThin(stage, 5), { errno: "EEXIST" });
   });
 });
-
-/** As the kernel does when it could not write all of a commit: the flag, and the checksum over it. */
-async function markForCheck(metadata: string): Promise<void> {
-  const content = await readFile(metadata);
-  const block = content.subarray(0, 4096);
-  block.writeUInt32LE(block.readUInt32LE(4) | 1, 4);
-  block.writeUInt32LE((crc32c(0xffffffff, block.subarray(4)) ^ 160_774) >>> 0, 0);
-  await writeFile(metadata, content);
-}
 
 /** The metadata tools read past the page cache, which a file on tmpfs does not have a way for. */
 async function onLoop(file: string, body: (loop: string) => Promise<unknown>): Promise<void> {

@@ -1,5 +1,6 @@
-// Doctor where nothing runs, on a thin-pool that a killed worker left loaded, with a metadata snapshot held.
+// Doctor where nothing runs, on a thin-pool that a killed worker left loaded, and on one that must be checked.
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { paths, poolSettings } from "../../src/config.ts";
 import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
@@ -9,6 +10,7 @@ import { openDatabase } from "../../src/metadata/database.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { examineStopped } from "../../src/supervisor/doctor.ts";
 import { Station } from "../support/station.ts";
+import { markForCheck } from "../support/thin-metadata.ts";
 
 const settings = {
   SNAPMILL_DRIVER: "devmapper",
@@ -18,7 +20,7 @@ const settings = {
   SNAPMILL_DM_CONTROL: "libdevmapper",
 };
 
-test("a thin-pool that was left loaded is looked at without a change, and taken off by repair", async () => {
+test("a thin-pool that was left loaded is looked at without a change, and taken off by repair; one to be checked is left", async () => {
   using station = new Station(settings);
   const { config } = station;
   const { pool } = config;
@@ -38,9 +40,14 @@ test("a thin-pool that was left loaded is looked at without a change, and taken 
   const repaired = await examineStopped(config, true);
   expect(repaired.map((finding) => finding.repaired)).toEqual(repaired.map(() => true));
   expect(await loaded()).toEqual([]);
-  expect(await examineStopped(config, false)).toEqual([]);
+
+  const metadata = join(paths.poolDir(config), "metadata.img");
+  await markForCheck(metadata);
+  const left = await examineStopped(config, true);
+  expect(left).toMatchObject([{ kind: "pool-state", subject: pool, repaired: false }]);
+  expect(left[0]?.sentence).toContain(`thin_check --clear-needs-check-flag ${metadata}`);
   expect(await loaded()).toEqual([]);
-}, 300_000);
+}, 170_000);
 
 /** As if its process had been killed: the pool and a device stay as they are. */
 async function prepareAndStop({ config }: Station): Promise<void> {
