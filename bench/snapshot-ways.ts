@@ -15,6 +15,7 @@ import { Keeper } from "../src/supervisor/keeper.ts";
 import { redisPlan } from "../src/supervisor/redis.ts";
 import { poolWorkerPlan } from "../src/supervisor/workers.ts";
 import { ContainerdPeer } from "./containerd-peer.ts";
+import { median, timeEach } from "./measure.ts";
 
 const mebibyte = 2 ** 20;
 const poolBytes = 2048 * mebibyte;
@@ -23,6 +24,8 @@ const deviceSizeMib = 512;
 /** A snapshotter with an empty thin-pool of its own. */
 export interface Way extends AsyncDisposable {
   readonly name: string;
+  /** What it takes to have a removal carried out that costs the same when there is nothing to remove: milliseconds. */
+  readonly collectionMs: number;
   prepare(key: string, parent?: string): Promise<unknown>;
   view(key: string, parent: string): Promise<unknown>;
   commit(name: string, key: string): Promise<unknown>;
@@ -31,6 +34,8 @@ export interface Way extends AsyncDisposable {
   usage(key: string): Promise<unknown>;
   stat(key: string): unknown;
 }
+
+const emptyCollections = 9;
 
 /** Over containerd's socket. A removal is that of the name and the collection that follows. */
 export async function containerdWay(directory: string): Promise<Way> {
@@ -45,9 +50,11 @@ export async function containerdWay(directory: string): Promise<Way> {
     await pool.close();
   });
   const peer = taken.use(await ContainerdPeer.start(join(directory, "containerd"), pool.deviceName, deviceSizeMib));
+  const collectionMs = median(await timeEach(emptyCollections, () => peer.collect()));
   const held = taken.move();
   return {
     name: "containerd",
+    collectionMs,
     prepare: peer.prepare,
     view: peer.view,
     commit: peer.commit,
@@ -89,6 +96,7 @@ export async function snapmillWay(directory: string, dmControl: DmControlName): 
   const [labels, deadlineMs] = [{}, 300_000];
   return {
     name: `snapmill, ${dmControl}`,
+    collectionMs: 0,
     prepare: (key, parent) => client.call("prepare", { scope, key, parent, labels }, { deadlineMs }),
     view: (key, parent) => client.call("view", { scope, key, parent, labels }, { deadlineMs }),
     commit: (name, key) => client.call("commit", { scope, name, key, labels }, { deadlineMs }),

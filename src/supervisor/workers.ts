@@ -28,17 +28,27 @@ export const workerSettings = (config: Config): Overrides => ({
   REDIS_URL: redisUrl(config),
 });
 
-function workerPlan(config: Config, script: string): Pick<ChildPlan, "argv" | "environment" | "readiness"> {
+/**
+ * Has Bun's allocator keep what was freed: by default it gives pages back to the kernel and takes them again with every
+ * job, which costs a fifth of the time of each. Peaks are the same, but what a worker took at its peak it keeps.
+ */
+const keepingMemory: Readonly<Record<string, string>> = { MIMALLOC_PURGE_DELAY: "-1" };
+
+function workerPlan(
+  config: Config,
+  script: string,
+  defaults: Readonly<Record<string, string>> = {},
+): Pick<ChildPlan, "argv" | "environment" | "readiness"> {
   return {
     argv: [process.execPath, join(root, "workers", script)],
-    environment: childEnvironment(workerSettings(config)),
+    environment: { ...defaults, ...childEnvironment(workerSettings(config)) },
     readiness: { kind: "announced" },
   };
 }
 
 /** The pool's worker repairs at start what a crash left: with a large pool that takes a while. */
 export const poolWorkerPlan = (config: Config): ChildPlan => ({
-  ...workerPlan(config, "pool.ts"),
+  ...workerPlan(config, "pool.ts", keepingMemory),
   name: "the pool worker",
   // The pool is attached (mounted) until its worker detaches it.
   endsInOrder: true,
@@ -55,7 +65,7 @@ export const unpackWorkerPlan = (config: Config, serial: number): ChildPlan => (
 
 /** Serves containerd at the configured address. */
 export const grpcWorkerPlan = (config: Config): ChildPlan => ({
-  ...workerPlan(config, "grpc.ts"),
+  ...workerPlan(config, "grpc.ts", keepingMemory),
   name: "the gRPC server",
   graceMs: 10_000,
   readyWithinMs: loadedWithinMs,

@@ -27,11 +27,12 @@ export function inGuest(command: readonly string[], options: GuestOptions = {}):
 export const guestTimedOut = 124;
 export const guestDied = 125;
 
-/** What makes Bun bearable where there is one processor and every thread's start is dear. */
+/** What makes Bun bearable where there is one processor, and every thread's start and every page's fault is dear. */
 export const frugalBun: Readonly<Record<string, string>> = {
   BUN_JSC_useConcurrentGC: "0",
   BUN_JSC_numberOfGCMarkers: "1",
   BUN_JSC_useConcurrentJIT: "0",
+  MIMALLOC_PURGE_DELAY: "-1",
 };
 
 /** Why no guest can run on this machine; nothing when one can. */
