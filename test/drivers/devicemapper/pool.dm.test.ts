@@ -10,7 +10,7 @@ import { createLibdevmapperControl } from "../../../src/drivers/devicemapper/lib
 import { transactionIdOf } from "../../../src/drivers/devicemapper/pool-claim.ts";
 import { lookAtBlockDevice } from "../../../src/system/block-devices.ts";
 import { runCommand } from "../../../src/system/commands.ts";
-import { mebibyte, type PoolStage, poolStage } from "./pool-stage.ts";
+import { fails, mebibyte, type PoolStage, poolStage } from "./pool-stage.ts";
 
 setDefaultTimeout(120_000);
 /** Patient: many tests may share the machine. */
@@ -74,18 +74,18 @@ describe("a pool in files", () => {
     await using stage = await poolStage(control);
     await mkdir(stage.filesDir);
     await writeFile(join(stage.filesDir, "metadata.img"), "somebody's");
-    await expect(stage.create()).rejects.toMatchObject({ code: "already_exists" });
+    await fails(stage.create(), { code: "already_exists" });
     expect(await stage.files()).toEqual(["files", "files/metadata.img", "pool"]);
     await rm(stage.filesDir, { recursive: true });
 
     const deep = { ...stage.loopback.storage, directory: join(stage.filesDir, "a", "b") };
-    await expect(stage.create({ storage: deep }, 2 ** 50)).rejects.toMatchObject({ code: "resource_exhausted" });
+    await fails(stage.create({ storage: deep }, 2 ** 50), { code: "resource_exhausted" });
     expect(await stage.files()).toEqual(["pool"]);
 
     await stage.create();
-    await expect(stage.create()).rejects.toMatchObject({ code: "already_exists" });
+    await fails(stage.create(), { code: "already_exists" });
     expect(await (await stage.load()).close()).toBeUndefined();
-    await expect(stage.create()).rejects.toThrow("was made before");
+    await fails(stage.create(), "was made before");
     expect(await stage.files()).toContain("files/data.img");
   });
 
@@ -97,7 +97,7 @@ describe("a pool in files", () => {
     await writeFile(join(stage.poolDir, ".new-thin-pool.json"), JSON.stringify({ definition, formats: true }));
     await makeThin(stage, 1);
     const pool = await stage.create();
-    await expect(pool.deviceName).toBe(half.deviceName);
+    expect(pool.deviceName).toBe(half.deviceName);
     await makeThin(stage, 1);
     expect(await stage.files()).toEqual([
       "files",
@@ -113,37 +113,37 @@ describe("a pool in files", () => {
     await using other = await poolStage(control, stage.pool);
     await (await stage.create()).close();
     await other.create();
-    await expect(stage.load()).rejects.toThrow("it is not this one");
-    await expect(stage.create()).rejects.toThrow("device-mapper has a device");
+    await fails(stage.load(), "it is not this one");
+    await fails(stage.create(), "device-mapper has a device");
     await other.takeOff();
 
     const data = join(stage.filesDir, "data.img");
     const loop = (await runCommand("losetup", ["--find", "--show", data])).stdout.trim();
-    await expect(stage.load()).rejects.toThrow(`attached to ${loop} already`);
+    await fails(stage.load(), `attached to ${loop} already`);
     await runCommand("losetup", ["--detach", loop]);
 
     await rename(data, `${data}.away`);
-    await expect(stage.load()).rejects.toMatchObject({ code: "not_found" });
+    await fails(stage.load(), { code: "not_found" });
     await rename(`${data}.away`, data);
     const metadata = join(stage.filesDir, "metadata.img");
     const { size } = await stat(metadata);
     await rename(metadata, `${metadata}.away`);
     await writeFile(metadata, "");
     await truncate(metadata, size);
-    await expect(stage.load()).rejects.toThrow("is empty, where the pool's metadata was");
+    await fails(stage.load(), "is empty, where the pool's metadata was");
     await writeFile(metadata, Buffer.alloc(size, 7));
-    await expect(stage.load()).rejects.toThrow("does not begin like a pool's metadata");
+    await fails(stage.load(), "does not begin like a pool's metadata");
     await rename(`${metadata}.away`, metadata);
     await truncate(data, 32 * mebibyte);
-    await expect(stage.load()).rejects.toThrow("could not be loaded");
+    await fails(stage.load(), "could not be loaded");
     expect(await stage.leftovers()).toEqual([]);
     await truncate(data, 64 * mebibyte);
     await stage.load();
 
     await writeFile(definitionPath(stage.poolDir), '{"pool": "x"}');
-    await expect(stage.load()).rejects.toThrow("thin-pool.json is damaged");
+    await fails(stage.load(), "thin-pool.json is damaged");
     await writeFile(definitionPath(stage.poolDir), "{");
-    await expect(stage.load()).rejects.toThrow("it is not JSON");
+    await fails(stage.load(), "it is not JSON");
     await stage.takeOff();
   });
 });
@@ -165,7 +165,7 @@ describe("a pool on devices", () => {
     await (await stage.load()).close();
 
     await rm(stage.poolDir, { recursive: true });
-    await expect(stage.create(on(data, metadata))).rejects.toMatchObject({ code: "already_exists" });
+    await fails(stage.create(on(data, metadata)), { code: "already_exists" });
     const adopted = await stage.create({ ...on(data, metadata), existing: "adopt" });
     expect(adopted.definition).toEqual(pool.definition);
     expect(await stage.withDevice(3, (path) => beginningOf(path, 7))).toBe("adopted");
@@ -203,15 +203,15 @@ describe("a pool on devices", () => {
     ];
     for (const [dataDevice, metadataDevice, code, words] of refusals) {
       const refused = stage.create(on(dataDevice, metadataDevice));
-      await expect(refused).rejects.toMatchObject({ code, message: expect.stringContaining(words) });
+      await fails(refused, { code, message: expect.stringContaining(words) });
     }
-    await expect(stage.create({ ...on(data, metadata), existing: "adopt" })).rejects.toThrow("nothing to adopt");
-    await expect(stage.create({ ...on(data, metadata), blockBytes: 100_000 })).rejects.toThrow("64KiB to 1GiB");
+    await fails(stage.create({ ...on(data, metadata), existing: "adopt" }), "nothing to adopt");
+    await fails(stage.create({ ...on(data, metadata), blockBytes: 100_000 }), "64KiB to 1GiB");
 
     const mountPoint = join(stage.directory, "mnt");
     await mkdir(mountPoint);
     await runCommand("mount", [formatted, mountPoint]);
-    await expect(stage.create({ ...on(formatted, metadata), existing: "wipe" })).rejects.toThrow("is in use");
+    await fails(stage.create({ ...on(formatted, metadata), existing: "wipe" }), "is in use");
     await runCommand("umount", [mountPoint]);
     expect(existsSync(definitionPath(stage.poolDir))).toBe(false);
     expect(await readFile(join(stage.directory, "foreign"), "utf8")).toStartWith("somebody's");
@@ -229,8 +229,8 @@ describe("a pool is claimed", () => {
     await pool.claim({ owner: 5, takeOver: 2 });
     expect(await claimed()).toBe(transactionIdOf({ owner: 5, takeOver: 2 }));
     await pool.claim({ owner: 5, takeOver: 9 });
-    await expect(pool.claim({ owner: 6, takeOver: 10 })).rejects.toThrow("another owner's");
-    await expect(pool.claim({ owner: 5, takeOver: 8 })).rejects.toThrow("older than the pool");
+    await fails(pool.claim({ owner: 6, takeOver: 10 }), "another owner's");
+    await fails(pool.claim({ owner: 5, takeOver: 8 }), "older than the pool");
     expect(await claimed()).toBe(transactionIdOf({ owner: 5, takeOver: 9 }));
     // Both of two that claim at once see the same number, and one of them changes it.
     const rivals = [pool.claim({ owner: 5, takeOver: 10 }), pool.claim({ owner: 5, takeOver: 11 })];
