@@ -74,7 +74,8 @@ async function growPool(config: Config, request: Sizes): Promise<Grown> {
     const { data, metadata } = spaceInPool(pool.definition, await pool.status());
     return { dataBytes: data.totalBytes, metadataBytes: metadata.totalBytes };
   } finally {
-    const obstacle = await pool.close();
+    // Loaded before, it is somebody's who was killed, or who has the pool from another state directory.
+    const obstacle = pool.wasLoaded ? undefined : await pool.close();
     if (obstacle !== undefined) say(`snapmill: ${obstacle}`);
   }
 }

@@ -74,7 +74,10 @@ export interface Driver {
    * database restored from a backup).
    */
   claim(ownership: Ownership): Promise<void>;
-  /** Deactivates all that is not in use and detaches the pool; says what it had to leave. */
+  /**
+   * Deactivates all that is not in use and detaches the pool; says what it had to leave. Where a pool can be claimed, and
+   * was not, what was there before `open` stays: it may be in another's service.
+   */
   close(): Promise<CloseReport>;
 
   /** A new device of zeroes, `device.sizeBytes` long. */

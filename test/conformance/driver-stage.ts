@@ -34,13 +34,21 @@ interface Footing {
 /** One pool for all cases of a suite. Its functions may be taken from it by name. */
 export class DriverStage {
   #footing: Footing | undefined;
+  #takeOvers = 0;
   readonly #devices: DeviceRef[] = [];
 
   async open(makeGround: () => Promise<DriverGround>): Promise<void> {
     const scratch = await mkdtemp(join(tmpdir(), "snapmill-drivers-"));
     const ground = await makeGround();
     this.#footing = { scratch, ground, driver: ground.connect() };
+    await this.#takeOver();
+  }
+
+  /** As a worker does at its start. */
+  async #takeOver(): Promise<void> {
     await this.driver.open();
+    this.#takeOvers += 1;
+    await this.driver.claim({ owner: 1, takeOver: this.#takeOvers });
   }
 
   async close(): Promise<void> {
@@ -67,7 +75,7 @@ export class DriverStage {
   /** Opens the pool as the next process would, whatever became of the driver until now. */
   async reconnect(): Promise<void> {
     this.#footing = { ...this.#open, driver: this.ground.connect() };
-    await this.driver.open();
+    await this.#takeOver();
   }
 
   nextDevice = (sizeBytes = 64 * mebibyte): DeviceRef => {

@@ -46,6 +46,8 @@ export const createDevmapperDriver = (options: DevmapperOptions): Driver => new 
 
 interface Parts {
   readonly control: DmControl;
+  /** What was active when the pool was opened. */
+  readonly found: ReadonlySet<DeviceName>;
   readonly pool: ThinPool;
   readonly contents: PoolContents;
   readonly activations: Activations;
@@ -55,6 +57,7 @@ class DevmapperDriver implements Driver {
   readonly name = "devmapper";
   readonly #options: DevmapperOptions;
   #parts: Parts | undefined;
+  #isClaimed = false;
 
   constructor(options: DevmapperOptions) {
     this.#options = options;
@@ -82,7 +85,7 @@ class DevmapperDriver implements Driver {
     if (isHeld) await control.message(pool.deviceName, { kind: "release_metadata_snap" });
     const activations = new Activations({ control, pool: poolName, poolPath: pool.path });
     await activations.reconcile();
-    return { control, pool, contents, activations };
+    return { control, pool, contents, activations, found: new Set(activations.active()) };
   }
 
   async #load(control: DmControl): Promise<ThinPool> {
@@ -93,15 +96,17 @@ class DevmapperDriver implements Driver {
     return await createThinPool({ control, poolDir, plan: { pool, storage }, onNotice });
   }
 
-  claim(ownership: Ownership): Promise<void> {
-    return this.#opened().pool.claim(ownership);
+  async claim(ownership: Ownership): Promise<void> {
+    await this.#opened().pool.claim(ownership);
+    this.#isClaimed = true;
   }
 
   async close(): Promise<CloseReport> {
     if (this.#parts === undefined) return { stillInUse: [] };
-    const { control, pool, activations } = this.#parts;
+    const { control, pool, activations, found } = this.#parts;
     const stillInUse: string[] = [];
     for (const device of activations.active()) {
+      if (!this.#isClaimed && found.has(device)) continue;
       try {
         await activations.deactivate(device);
       } catch (error) {
@@ -109,11 +114,12 @@ class DevmapperDriver implements Driver {
         stillInUse.push(error.message);
       }
     }
-    if (stillInUse.length === 0) {
+    if (stillInUse.length === 0 && (this.#isClaimed || !pool.wasLoaded)) {
       const obstacle = await pool.close();
       if (obstacle !== undefined) stillInUse.push(obstacle);
     }
     this.#parts = undefined;
+    this.#isClaimed = false;
     await control[Symbol.asyncDispose]();
     return { stillInUse };
   }

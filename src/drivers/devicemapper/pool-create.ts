@@ -60,7 +60,7 @@ export async function createThinPool(request: CreateRequest): Promise<ThinPool> 
     await makePool(control, beginning);
     reach("pool-create.made");
     signal?.throwIfAborted();
-    const pool = await loadThinPool({ control, definition, poolDir, onNotice });
+    const pool = await loadThinPool({ control, definition, poolDir, onNotice, isNew: true });
     await writeDefinition(poolDir, definition);
     reach("pool-create.defined");
     await removeBeginning(poolDir);

@@ -19,6 +19,8 @@ export interface ThinPoolRequest {
   readonly onNotice?: ((sentence: string) => void) | undefined;
   /** Loads one that is read-only too: growing may be the way out of that. */
   readonly toGrow?: boolean | undefined;
+  /** Its device, if it is there, was made by the caller just now. */
+  readonly isNew?: boolean | undefined;
 }
 
 /** A thin-pool whose device is there and can be used. */
@@ -28,6 +30,8 @@ export interface ThinPool {
   readonly deviceName: string;
   /** `/dev/mapper/<deviceName>` */
   readonly path: string;
+  /** Whether it had been loaded before: by a process that is gone, or by one that has it. */
+  readonly wasLoaded: boolean;
   /** Without a commit of metadata. */
   status(): Promise<PoolStatus>;
   /** See pool-grow.ts. `definition` is the new one afterwards. */
@@ -56,10 +60,10 @@ export async function loadThinPool(request: ThinPoolRequest): Promise<ThinPool> 
     if (!isLoaded) await removePoolDevice(control, definition);
     throw error;
   }
-  return thinPool(request);
+  return thinPool(request, isLoaded && request.isNew !== true);
 }
 
-function thinPool({ control, poolDir, definition: loaded }: ThinPoolRequest): ThinPool {
+function thinPool({ control, poolDir, definition: loaded }: ThinPoolRequest, wasLoaded: boolean): ThinPool {
   const deviceName = poolDeviceName(loaded.pool);
   let definition = loaded;
   return {
@@ -68,6 +72,7 @@ function thinPool({ control, poolDir, definition: loaded }: ThinPoolRequest): Th
     },
     deviceName,
     path: devicePath(deviceName),
+    wasLoaded,
     status: () => readPoolStatus(control, deviceName),
     grow: async (request) => {
       definition = await growPool({ control, poolDir, definition }, request);

@@ -1,0 +1,36 @@
+// Two drivers on one thin-pool: who cannot claim it leaves what is another's, and takes off what it had loaded itself.
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
+import { dmControlNames } from "../../src/drivers/devicemapper/control.ts";
+import { rejects } from "../conformance/driver-stage.ts";
+import { mebibyte, thinPool } from "./devmapper-ground.ts";
+
+setDefaultTimeout(60_000);
+
+test.each(dmControlNames)(
+  "through %s, a driver whose claim is refused leaves the pool as it found it",
+  async (name) => {
+    await using ground = await thinPool(name);
+    const [owner, intruder] = [ground.connect(), ground.connect()];
+    const device = { deviceId: 1 as DeviceId, deviceName: deviceName(ground.pool, 1), sizeBytes: 64 * mebibyte };
+    const intrude = async () => {
+      await intruder.open();
+      await rejects(intruder.claim({ owner: 2, takeOver: 1 }), "failed_precondition", "another owner's");
+      expect(await intruder.close()).toEqual({ stillInUse: [] });
+    };
+    await owner.open();
+    await owner.claim({ owner: 1, takeOver: 1 });
+    await owner.create(device);
+    await owner.activate(device);
+    await intrude();
+    expect(await owner.list([device])).toMatchObject([{ deviceName: device.deviceName, active: true }]);
+    await owner.deactivate(device);
+    // Nothing is active now that would hold the pool.
+    await intrude();
+    await owner.activate(device);
+    await owner.delete(device);
+    await owner.close();
+    await intrude();
+    expect(await ground.leftOnHost()).toEqual([]);
+  },
+);

@@ -1,0 +1,49 @@
+// Workers as processes on one thin-pool: one has it, others say who, and exit.
+import { expect, test } from "bun:test";
+import { cpSync, mkdirSync } from "node:fs";
+import { paths } from "../../src/config.ts";
+import { ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { definitionPath } from "../../src/drivers/devicemapper/definition-file.ts";
+import { JobClient } from "../../src/jobs/client.ts";
+import { mounted } from "../conformance/stage.ts";
+import { startRedis } from "../support/redis.ts";
+import { Station } from "../support/station.ts";
+import { startWorker } from "./start-worker.ts";
+
+/** Starts a worker that must refuse; returns its words once it has exited. */
+async function refusal(station: Station): Promise<string> {
+  const { child, announced } = startWorker(station);
+  const said = await announced;
+  expect(said).toMatchObject({ kind: "refused", error: { code: "failed_precondition" } });
+  expect(await child.exited).toBe(1);
+  return said.kind === "refused" ? said.error.message : "";
+}
+
+test("a second worker on a thin-pool says who has it, also from another state directory; the first goes on", async () => {
+  await using redis = await startRedis();
+  const settings = {
+    REDIS_URL: redis.url,
+    SNAPMILL_DRIVER: "devmapper",
+    SNAPMILL_POOL: "workers",
+    SNAPMILL_POOL_SIZE: "320MiB",
+    SNAPMILL_DEVICE_SIZE: "64MiB",
+  };
+  using station = new Station(settings);
+  using other = new Station(settings);
+  const first = startWorker(station);
+  expect((await first.announced).kind).toBe("ready");
+  await using client = await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool });
+  const request = { scope: ownScope, key: snapshotKey("in-service"), labels: {} };
+  const { mounts } = await client.call("prepare", request);
+  expect(await refusal(station)).toContain(`"pid":${first.child.pid}`);
+
+  // The same pool, by its definition, for a database that never had it.
+  mkdirSync(paths.poolDir(other.config), { recursive: true });
+  cpSync(definitionPath(paths.poolDir(station.config)), definitionPath(paths.poolDir(other.config)));
+  expect(await refusal(other)).toContain("another owner's");
+  await mounted(mounts, () => undefined);
+  await client.call("remove", request);
+  first.child.kill("SIGTERM");
+  expect(await first.child.exited).toBe(0);
+  expect([...station.residue(), ...other.residue()]).toEqual([]);
+}, 170_000);
