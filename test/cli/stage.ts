@@ -1,7 +1,9 @@
 // Room: test. Owns a snapmill whose command line is tested: its own state directory, and `up` on it if wanted.
 import { expect } from "bun:test";
 import { z } from "zod";
+import { paths } from "../../src/config.ts";
 import { eventually } from "../support/processes.ts";
+import { answers } from "../support/redis.ts";
 import { Station } from "../support/station.ts";
 
 /** What a command may print of a thing, whatever the thing. */
@@ -45,7 +47,7 @@ export class Stage implements AsyncDisposable {
       expect(stderr).toBe("");
       expect(exitCode).toBe(0);
     };
-    const isUp = await eventually(async () => (await this.json("status"))[0]?.redis?.failure === null, 60_000);
+    const isUp = await eventually(() => answers(paths.redisSocket(this.station.config)), 60_000);
     expect(isUp).toBe(true);
   }
 

@@ -92,7 +92,8 @@ async function ready(server: Bun.Subprocess, socket: string, log: string): Promi
   throw new Error(`redis-server did not start: ${await Bun.file(log).text()}`);
 }
 
-async function answers(socket: string): Promise<boolean> {
+/** Whether a Redis is there, and ready. */
+export async function answers(socket: string): Promise<boolean> {
   const connection = connect(socket);
   try {
     return (await connection.ping()) === "PONG";
