@@ -165,7 +165,7 @@ const growthPlay: Play = {
 const once = (point: FaultPoint): Fault => ({ point, occurrence: 1 });
 
 export const plays: readonly Play[] = [
-  ...scenes.map(operationPlay),
+  creationPlay,
   restartPlay("start after a reboot", sceneOf("remove of an active snapshot")),
   restartPlay(
     "start after a death in prepare",
@@ -175,6 +175,6 @@ export const plays: readonly Play[] = [
   restartPlay("start after a death in commit", sceneOf("commit of what is mounted"), once("dm.suspend")),
   restartPlay("start after a death in remove", sceneOf("remove of an active snapshot"), once("remove.deactivated")),
   stopPlay("stop", sceneOf("commit")),
-  creationPlay,
   growthPlay,
+  ...scenes.map(operationPlay),
 ];
