@@ -7,6 +7,7 @@ import { formatPlatform, hostPlatform, parsePlatform } from "../images/platform.
 import { absoluteReference } from "../images/reference.ts";
 import type { JobClient } from "../jobs/client.ts";
 import type { UnpackedImage, UnpackProgress } from "../jobs/contract.ts";
+import { pendingOutbox } from "../metadata/outbox.ts";
 import type { Whose } from "../supervisor/pieces.ts";
 import { connect } from "./client.ts";
 import { AlreadySaid, sentenceOf } from "./failures.ts";
@@ -15,6 +16,7 @@ import { catchInterruption } from "./interruption.ts";
 import { accept, configOf, examples, type JsonOption, jsonOption, wholeNumber } from "./options.ts";
 import { printJson, printLines, say } from "./output.ts";
 import { type ProgressReporter, progressReporter } from "./progress.ts";
+import { openStore } from "./store.ts";
 
 export function addUnpack(program: Command): void {
   program
@@ -101,20 +103,20 @@ async function unpackAll(
     }
   }
   await Promise.all(Array.from({ length: Math.min(config.unpackWorkers, references.length) }, work));
-  if (whose === "ours") await untilIdle(client, ended);
+  if (whose === "ours") await untilSettled(config, client, ended);
   ended.throwIfAborted();
   if (failures > 0) throw new AlreadySaid();
 }
 
-const idlePollMs = 100;
+const settledPollMs = 100;
 
 /** What an earlier command had accepted before it was killed is finished, too, before the pieces are taken down. */
-async function untilIdle(client: JobClient, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    if (signal.aborted) return;
-    const { unpack } = await client.counts();
-    if (unpack.waiting + unpack.active === 0) return;
-    await delay(idlePollMs);
+async function untilSettled(config: Config, client: JobClient, signal: AbortSignal): Promise<void> {
+  using database = openStore(config);
+  while (!signal.aborted) {
+    const accepted = pendingOutbox(database, "unpack").map(({ operationId }) => operationId);
+    if (!(await client.willBeSettled(accepted))) return;
+    await delay(settledPollMs);
   }
 }
 

@@ -18,6 +18,7 @@ import { Exchange } from "./exchange.ts";
 import type { JobQueue } from "./queues.ts";
 import { asRedisFailure } from "./redis-failure.ts";
 import { type FailedRemoval, failedRemovals } from "./removals.ts";
+import { standing } from "./standing.ts";
 import type { Submission } from "./submissions.ts";
 
 export interface CallOptions {
@@ -124,6 +125,21 @@ export class JobClient implements AsyncDisposable {
     }
     const waiting = { deadlineMs: Math.max(0, untilMs - performance.now()), signal, onProgress: parsing(onProgress) };
     return parseResult("unpack", await unpacks.run(submission, waiting, "leave"));
+  }
+
+  /**
+   * Whether any of these accepted unpacks, not settled yet, will be settled without anybody's doing. One whose failure a
+   * retry could help stays until somebody asks for it.
+   */
+  async willBeSettled(accepted: readonly OperationId[]): Promise<boolean> {
+    this.#requireOpen();
+    const { queue } = await this.#unpackExchange();
+    try {
+      const standings = await Promise.all(accepted.map((operationId) => standing(queue, operationId)));
+      return standings.some((found) => found.state !== "failed" || !isRetryable(found.failure.code));
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
   }
 
   /** How many jobs the pool's two queues hold. */

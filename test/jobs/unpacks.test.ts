@@ -57,6 +57,23 @@ describe("an unpack", () => {
     expect(order).toEqual([`${anId} ${image.reference}`, `unpack ${anId} ${image.reference} ${image.platform}`]);
   });
 
+  test("will be settled by itself, unless it has failed and a retry may help", async () => {
+    await using client = await connect(redis);
+    expect(await client.willBeSettled([])).toBe(false);
+    // Its job is lost, and will be queued again from the outbox.
+    expect(await client.willBeSettled([anId])).toBe(true);
+    await failOnce(failedPrecondition("no such image"));
+    expect(await client.willBeSettled([anId])).toBe(true);
+    await redis.flush();
+    await failOnce(unavailable("not now"));
+    expect(await client.willBeSettled([anId])).toBe(false);
+    expect(await client.willBeSettled([anId, anotherId])).toBe(true);
+    await withQueue(redis, "unpack", async (queue) => {
+      await queue.add("unpack", { pool, operationId: anotherId, ...image }, { jobId: anotherId, delay: 60_000 });
+    });
+    expect(await client.willBeSettled([anotherId])).toBe(true);
+  });
+
   test("that cannot be written down is not queued", async () => {
     await using _consumer = await consume(redis, {
       "accept-unpack": () => {
