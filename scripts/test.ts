@@ -4,9 +4,9 @@
 //   npm test                        everything
 //   npm test -- test/jobs tidy      the files whose path contains one of the words
 //
-// Two lanes run at once: one for most files, one for the longest and then for the device-mapper suites (*.dm.test.ts). Those
-// run on this kernel where it has thin-pools, else in a guest, several files together (see test/guest). In a guest, those that take minutes there (*.slow.dm.test.ts) run when they are
-// asked for: npm test -- slow.dm
+// Two lanes run at once: one for most files, one for the longest; whichever is through takes up the device-mapper suites
+// (*.dm.test.ts). Those run on this kernel where it has thin-pools, else in guests, several files together (see test/guest).
+// There, those that take minutes (*.slow.dm.test.ts) run when they are asked for: npm test -- slow.dm
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
@@ -56,15 +56,19 @@ async function main(words: readonly string[]): Promise<number> {
   const next = () => join(directory, String(count++).padStart(4, "0"));
   const isSuite = (file: string) => file.endsWith(".dm.test.ts");
   const others = files.filter((file) => !isSuite(file) && file !== longest);
-  const longLane = async () => {
-    await runQueue(
-      files.filter((file) => file === longest),
-      next,
-    );
-    await runSuites(files.filter(isSuite), words.length > 0, next);
+  let planned: Promise<Batch[]> | undefined;
+  /** Whichever lane is through first begins with the suites, and the other one joins in. */
+  const runSuites = async () => {
+    planned ??= planSuites(files.filter(isSuite), words.length > 0, next);
+    const batches = await planned;
+    for (let run = batches.shift(); run !== undefined && !processes.isInterrupted; run = batches.shift()) await run();
   };
+  const lanes = [others, files.filter((file) => file === longest)].map(async (queue) => {
+    await runQueue(queue, next);
+    await runSuites();
+  });
   try {
-    await Promise.all([runQueue(others, next), longLane()]);
+    await Promise.all(lanes);
   } finally {
     if (mountsBelow(directory).length === 0) rmSync(directory, { recursive: true, force: true });
   }
@@ -83,45 +87,44 @@ async function runQueue(files: readonly string[], next: () => string): Promise<v
   }
 }
 
-/** Runs the device-mapper suites where they can be run, and says where that is. */
-async function runSuites(files: readonly string[], areAskedFor: boolean, next: () => string): Promise<void> {
-  if (files.length === 0) return;
+/** Some suites that run together. */
+type Batch = () => Promise<void>;
+
+/** The device-mapper suites in batches, to be run where they can be; says where that is. */
+async function planSuites(files: readonly string[], areAskedFor: boolean, next: () => string): Promise<Batch[]> {
+  if (files.length === 0) return [];
   const ground = await findGround(processes);
-  if (processes.isInterrupted) return;
-  const startedMs = performance.now();
+  if (processes.isInterrupted) return [];
   const say = (text: string) => console.log(`device-mapper suites: ${text}`);
   switch (ground.kind) {
     case "here":
       say(ground.text);
-      await runQueue(files, next);
-      break;
+      return files.map((file) => () => runQueue([file], next));
     case "guest": {
       say(ground.text);
       const quick = areAskedFor ? files : files.filter((file) => !file.endsWith(".slow.dm.test.ts"));
       if (quick.length < files.length) {
         say(`${files.length - quick.length} slow ones are left out here; to run them: npm test -- slow.dm`);
       }
-      await runInGuests(quick, next);
-      break;
+      return guestBatches(quick, next);
     }
     case "nowhere":
       say(`skipped: ${ground.reason}`);
       outcome = sum(outcome, { ...nothing, skipped: files.map((title) => ({ title, reason: ground.reason })) });
-      return;
+      return [];
     case "broken":
       tell({ outcome: { ...nothing, failed: 1 }, text: `FAIL device-mapper suites: ${ground.text}` });
-      return;
+      return [];
   }
-  say(`took ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
 }
 
 /** Several files in each guest, in one process: a boot takes seconds there, and so does a start of bun. */
-async function runInGuests(files: readonly string[], next: () => string): Promise<void> {
-  for (let begin = 0; begin < files.length && !processes.isInterrupted; begin += filesPerGuest) {
-    const batch = files.slice(begin, begin + filesPerGuest);
-    const environment = { ...frugalBun, CI: "true", NO_COLOR: "1", TMPDIR: "/tmp/in-guest" };
+function guestBatches(files: readonly string[], next: () => string): Batch[] {
+  const environment = { ...frugalBun, CI: "true", NO_COLOR: "1", TMPDIR: "/tmp/in-guest" };
+  return Array.from({ length: Math.ceil(files.length / filesPerGuest) }, (_, index) => async () => {
+    const batch = files.slice(index * filesPerGuest, (index + 1) * filesPerGuest);
     tell(...(await runInGuest(processes, batch, next(), environment)));
-  }
+  });
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
