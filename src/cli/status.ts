@@ -1,7 +1,6 @@
 // Room: cli. Owns `snapmill status`: what runs, what is queued, how full the pool is.
-import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { type Config, paths, redisUrl } from "../config.ts";
+import { type Config, redisUrl } from "../config.ts";
 import { asSnapmillError } from "../domain/errors.ts";
 import type { JobCounts } from "../jobs/client.ts";
 import { redisLabel } from "../jobs/connection.ts";
@@ -16,7 +15,7 @@ import { formatFields, formatShare } from "./format.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
 import { printJson, printLines } from "./output.ts";
 import { poolSpace } from "./pool-space.ts";
-import { openStore } from "./store.ts";
+import { storeIfAny } from "./store.ts";
 
 export function addStatus(program: Command): void {
   program
@@ -74,7 +73,7 @@ async function readStatus(config: Config): Promise<Status> {
     pool: config.pool,
     running,
     ...(running === null ? nothingRuns : await readQueues(config)),
-    metadata: existsSync(paths.database(config)) ? await readMetadata(config) : null,
+    metadata: await readMetadata(config),
   };
 }
 
@@ -94,7 +93,8 @@ async function readQueues(config: Config): Promise<Queues> {
 }
 
 async function readMetadata(config: Config): Promise<Status["metadata"]> {
-  using database = openStore(config);
+  using database = storeIfAny(config);
+  if (database === undefined) return null;
   const space = await poolSpace(config, database);
   return {
     driver: readPool(database)?.driver ?? null,

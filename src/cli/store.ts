@@ -1,6 +1,6 @@
 // Room: cli. Owns reading a pool's database: it needs no running snapmill, and never disturbs one.
 import { type Config, paths } from "../config.ts";
-import { invalidArgument } from "../domain/errors.ts";
+import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
 import type { DeviceName, Scope, SnapshotKey } from "../domain/identifiers.ts";
 import type { Mount } from "../domain/snapshots.ts";
 import { devicePathOf, recordedDriver } from "../drivers/open.ts";
@@ -12,7 +12,17 @@ import { walkSnapshots } from "../metadata/walk.ts";
 /** Throws not_found when the state directory has no such pool yet. */
 export const openStore = (config: Config): Database => openDatabase(paths.database(config), { mode: "readonly" });
 
-/** The same for one look: open no longer than `read` takes. */
+/** Undefined when the state directory has no such pool yet. */
+export function storeIfAny(config: Config): Database | undefined {
+  try {
+    return openStore(config);
+  } catch (error) {
+    if (isSnapmillError(error, "not_found")) return undefined;
+    throw error;
+  }
+}
+
+/** `openStore` for one look: open no longer than `read` takes. */
 export function readStore<T>(config: Config, read: (database: Database) => T): T {
   using database = openStore(config);
   return read(database);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { drizzle } from "drizzle-orm/bun-sqlite";
 import { migrate } from "drizzle-orm/bun-sqlite/migrator";
 import { readMigrationFiles } from "drizzle-orm/migrator";
-import { failedPrecondition, internal } from "../domain/errors.ts";
+import { failedPrecondition, internal, notFound } from "../domain/errors.ts";
 
 /** The migrations that drizzle-kit generated: part of the program. */
 const migrationsFolder = join(import.meta.dir, "..", "..", "drizzle");
@@ -20,11 +20,14 @@ export function applyMigrations(client: SqliteDatabase, handle: ReturnType<typeo
   client.run("PRAGMA foreign_keys = ON");
 }
 
-/** For a reader, which cannot migrate: throws failed_precondition when the schema is older or newer than expected. */
+/**
+ * For a reader, which cannot migrate: throws failed_precondition when the schema is older or newer than expected, and
+ * not_found when there is none yet: the first worker makes the file first, and then all of the schema at once.
+ */
 export function checkMigrations(client: SqliteDatabase, path: string): void {
   refuseUnknown(client, path);
-  const missing = readMigrationFiles({ migrationsFolder }).length - appliedHashes(client).length;
-  if (missing > 0) {
+  if (isEmpty(client)) throw notFound(`there is no pool here yet (${path} is empty): start one with 'snapmill up'`);
+  if (appliedHashes(client).length < readMigrationFiles({ migrationsFolder }).length) {
     throw failedPrecondition(
       `${path} was written by an older snapmill: restart 'snapmill up', which brings it up to date`,
     );
@@ -37,6 +40,11 @@ function refuseUnknown(client: SqliteDatabase, path: string): void {
   throw failedPrecondition(
     `${path} was written by a newer snapmill, with a schema that this one does not know: use that version, or newer`,
   );
+}
+
+/** Drizzle makes its own table before it begins the transaction that makes all others. */
+function isEmpty(client: SqliteDatabase): boolean {
+  return client.query("SELECT 1 FROM sqlite_master WHERE tbl_name <> '__drizzle_migrations'").get() === null;
 }
 
 function appliedHashes(client: SqliteDatabase): readonly string[] {

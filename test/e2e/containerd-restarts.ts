@@ -6,7 +6,15 @@ import type { ContainerdStage } from "../support/containerd-stage.ts";
 import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { directory, type Entry, file } from "../support/tar-entries.ts";
-import { type Archive, archiveOf, collectGarbage, lookInto, removeImages, rows } from "./containerd-core.ts";
+import {
+  type Archive,
+  archiveOf,
+  collectGarbage,
+  lookInto,
+  removeImages,
+  rows,
+  type Snapshots,
+} from "./containerd-core.ts";
 
 /** Long enough to unpack that something can happen meanwhile. */
 const manyFiles: readonly Entry[] = [
@@ -79,21 +87,39 @@ export function describeRestarts(stage: () => ContainerdStage): void {
     await collectGarbage(stage());
   });
 
-  test("32 images that share a layer are imported at once, each with its own content", async () => {
-    const { station, snapshots, importImage } = stage();
-    const images = await Promise.all(Array.from({ length: 32 }, (_, number) => crowdImage(stage(), `crowd-${number}`)));
-    await Promise.all(images.map(({ archive, name }) => importImage(archive.path, name)));
-    const committed = rows(await snapshots("ls")).map(([name]) => name);
-    expect(committed).toHaveLength(33);
-    for (const { name, archive } of images.filter((_, number) => number % 10 === 0)) {
-      const seen = await lookInto(station.directory, snapshots, archive.top, (root) =>
-        readFileSync(join(root, "name"), "utf8"),
-      );
-      expect(seen).toBe(name);
+  test("32 images of eight namespaces are imported at once: those of one share a layer, each has its own content", async () => {
+    const { station } = stage();
+    const groups = await Promise.all(Array.from({ length: 8 }, (_, index) => crowdOf(stage(), `crowd-${index}`)));
+    // Not all in one namespace: of several imports, containerd writes a file of one name for one after the other.
+    const imports = groups.flatMap(({ ctr, images }) =>
+      images.map(({ name, archive }) =>
+        ctr("images", "import", "--snapshotter", "snapmill", "--base-name", name, archive.path),
+      ),
+    );
+    await Promise.all(imports);
+    for (const { ctr, images } of groups) {
+      const snapshots: Snapshots = (...args) => ctr("snapshots", "--snapshotter", "snapmill", ...args);
+      expect(rows(await snapshots("ls"))).toHaveLength(1 + images.length);
+      for (const { name, archive } of images.slice(-1)) {
+        const read = (root: string) => readFileSync(join(root, "name"), "utf8");
+        expect(await lookInto(station.directory, snapshots, archive.top, read)).toBe(name);
+      }
+      await ctr("images", "rm", "--sync", ...images.map(({ name }) => `${name}:test`));
     }
-    await removeImages(stage(), ...images.map(({ name }) => `${name}:test`));
     await collectGarbage(stage());
   });
+}
+
+interface Crowd {
+  /** `ctr ARGS` in a namespace of its own. */
+  readonly ctr: (...args: string[]) => Promise<string>;
+  readonly images: readonly { readonly name: string; readonly archive: Archive }[];
+}
+
+async function crowdOf(stage: ContainerdStage, namespace: string): Promise<Crowd> {
+  const names = Array.from({ length: 4 }, (_, number) => `${namespace}-${number}`);
+  const images = await Promise.all(names.map((name) => crowdImage(stage, name)));
+  return { ctr: (...args) => stage.containerd.ctr("--namespace", namespace, ...args), images };
 }
 
 /** An image of a layer that all of them share, and one of its own. */

@@ -85,6 +85,14 @@ describe("a database", () => {
     expect(String(error)).toContain("was written by a newer snapmill");
   });
 
+  test("that is just being made is to a reader as if it was not there", () => {
+    const path = join(directory, "begun.db");
+    new SqliteDatabase(path, { create: true }).run("CREATE TABLE __drizzle_migrations (id INTEGER, hash TEXT)");
+    const error = thrownBy(() => openDatabase(path, { mode: "readonly" }));
+    expect(isSnapmillError(error, "not_found")).toBe(true);
+    expect(String(error)).toContain("there is no pool here yet");
+  });
+
   test("of an older program is refused to a reader, which cannot bring it up to date", () => {
     const path = join(directory, "older.db");
     new SqliteDatabase(path, { create: true }).run("CREATE TABLE unrelated (x)");

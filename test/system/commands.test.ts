@@ -27,6 +27,14 @@ describe("running a command", () => {
     expect((await runCommand("cat", [])).stdout).toBe("");
   });
 
+  test("a silent one says nothing but why it failed", async () => {
+    const run = (script: string) => runCommand("sh", ["-c", script], { isSilent: true });
+    expect(await run("echo chatter")).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    const failure = await failureOf(run("echo chatter; echo no such luck >&2; exit 3"));
+    expect(failure).toMatchObject({ code: "internal", exitCode: 3, stderr: "no such luck" });
+    expect(String(failure)).toEndWith("exit status 3: no such luck");
+  });
+
   test("a failure carries exit code and stderr, and is named with its arguments", async () => {
     const failure = await failureOf(runCommand("sh", ["-c", "echo thinking; echo no such luck >&2; exit 3"]));
     expect(failure).toBeInstanceOf(CommandError);

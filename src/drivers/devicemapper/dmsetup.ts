@@ -27,40 +27,42 @@ export interface DmControlOptions {
 
 /** Needs the program dmsetup, and nothing else: what is asked is in its arguments, the answer in its output. */
 export function createDmsetupControl(options: DmControlOptions = {}): DmControl {
-  /** Standard output; `args` begin with the verb. */
-  async function dmsetup(name: string, args: readonly string[]): Promise<string> {
+  /** `args` begin with the verb. */
+  async function run(name: string, args: readonly string[], isSilent: boolean): Promise<string> {
     try {
       const { signal, timeoutMs } = options;
-      return (await runCommand("dmsetup", args, { signal, timeoutMs })).stdout;
+      return (await runCommand("dmsetup", args, { signal, timeoutMs, isSilent })).stdout;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       throw refusal(args[0] ?? "", name, error.stderr);
     }
   }
 
+  const ask = (name: string, args: readonly string[]) => run(name, args, false);
+  const order = async (name: string, args: readonly string[]) => void (await run(name, args, true));
+
   return {
     name: "dmsetup",
-    version: async () => parseVersion(await dmsetup("", versionArguments())),
-    targets: async () => parseTargets(await dmsetup("", targetsArguments())),
+    version: async () => parseVersion(await ask("", versionArguments())),
+    targets: async () => parseTargets(await ask("", targetsArguments())),
 
-    create: async (name, table) => void (await dmsetup(name, createArguments(name, table))),
-    reload: async (name, table) => void (await dmsetup(name, reloadArguments(name, table))),
-    suspend: async (name, { lockFs = true, flush = true } = {}) =>
-      void (await dmsetup(name, suspendArguments(name, lockFs, flush))),
-    resume: async (name) => void (await dmsetup(name, resumeArguments(name))),
-    remove: async (name, { deferred = false } = {}) => void (await dmsetup(name, removeArguments(name, deferred))),
-    message: async (pool, message) => void (await dmsetup(pool, messageArguments(pool, message))),
+    create: (name, table) => order(name, createArguments(name, table)),
+    reload: (name, table) => order(name, reloadArguments(name, table)),
+    suspend: (name, { lockFs = true, flush = true } = {}) => order(name, suspendArguments(name, lockFs, flush)),
+    resume: (name) => order(name, resumeArguments(name)),
+    remove: (name, { deferred = false } = {}) => order(name, removeArguments(name, deferred)),
+    message: (pool, message) => order(pool, messageArguments(pool, message)),
 
-    info: (name) => unlessMissing(async () => parseInfo(await dmsetup(name, infoArguments(name)))[0]),
+    info: (name) => unlessMissing(async () => parseInfo(await ask(name, infoArguments(name)))[0]),
     list: async (prefix) =>
-      parseInfo(await dmsetup("", infoArguments())).filter((device) => device.name.startsWith(prefix)),
+      parseInfo(await ask("", infoArguments())).filter((device) => device.name.startsWith(prefix)),
     table: (name) =>
       unlessMissing(async () => {
-        const line = await dmsetup(name, tableArguments(name));
+        const line = await ask(name, tableArguments(name));
         return line.trim() === "" ? undefined : parseTableLine(name, line);
       }),
     status: async (name, { flush = false } = {}) => {
-      const line = await dmsetup(name, statusArguments(name, flush));
+      const line = await ask(name, statusArguments(name, flush));
       if (line.trim() === "") throw new DmError("ENXIO", `the device ${name} has no live table`);
       return parseStatus(name, line);
     },
