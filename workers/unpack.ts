@@ -24,9 +24,10 @@ const config = readConfig();
 armFault(config.fault);
 const log = createLogger({ name: "unpack", level: config.logLevel });
 
-using database = openDatabase(paths.database(config), { mode: "readonly" });
-await using client = await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
-await using writer = startWriter({ environment: childEnvironment({}) });
+const resources = new AsyncDisposableStack();
+const database = resources.use(openDatabase(paths.database(config), { mode: "readonly" }));
+const client = resources.use(await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool }));
+const writer = resources.use(startWriter({ environment: childEnvironment({}) }));
 
 /** How often a running unpack looks whether its caller has cancelled it. */
 const cancelCheckMs = 250;
@@ -151,3 +152,6 @@ process.once("SIGTERM", () => stop("SIGTERM"));
 process.once("SIGINT", () => stop("SIGINT"));
 log.info({ signal: await stopped }, "stopping");
 await consumer.closeNow();
+await resources.disposeAsync();
+// Not by itself: a timer that a library still has would hold the end up for half a second.
+process.exit();

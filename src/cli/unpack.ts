@@ -43,8 +43,9 @@ export function addUnpack(program: Command): void {
     )
     .action(async (references: readonly string[], options: UnpackOptions, command: Command) => {
       const workers = options.concurrency === undefined ? undefined : String(options.concurrency);
-      const config = quiet(configOf(command, { SNAPMILL_UNPACK_WORKERS: workers }));
       const wanted = [...new Set(references)];
+      const given = quiet(configOf(command, { SNAPMILL_UNPACK_WORKERS: workers }));
+      const config = { ...given, unpackWorkers: Math.min(given.unpackWorkers, wanted.length) };
       using interruption = catchInterruption();
       const { signal } = interruption;
       const { withPieces } = await import("../supervisor/pieces.ts");
@@ -102,7 +103,7 @@ async function unpackAll(
         .catch((error: unknown) => outputFailure.abort(error));
     }
   }
-  await Promise.all(Array.from({ length: Math.min(config.unpackWorkers, references.length) }, work));
+  await Promise.all(Array.from({ length: config.unpackWorkers }, work));
   if (whose === "ours") await untilSettled(config, client, ended);
   ended.throwIfAborted();
   if (failures > 0) throw new AlreadySaid();
