@@ -58,6 +58,23 @@ export function transact<T>(database: Database, body: () => Synchronous<T>): Syn
   return database.drizzle.transaction(body, { behavior: "immediate" });
 }
 
+/**
+ * The same, without waiting for the disk: a process that dies loses nothing of it, a power cut may. The next `transact`
+ * makes it durable as well, or `makeDurable`.
+ */
+export function transactSoon<T>(database: Database, body: () => Synchronous<T>): Synchronous<T> {
+  const { drizzle: handle } = database;
+  handle.run("PRAGMA synchronous = NORMAL");
+  try {
+    return transact(database, body);
+  } finally {
+    handle.run("PRAGMA synchronous = FULL");
+  }
+}
+
+/** Waits until everything that was committed is on disk (a checkpoint begins with that: sqlite.org/wal.html). */
+export const makeDurable = (database: Database): void => database.drizzle.run("PRAGMA wal_checkpoint(PASSIVE)");
+
 /** Runs `body`, which only reads, on one state of the database. */
 export function readConsistently<T>(database: Database, body: () => Synchronous<T>): Synchronous<T> {
   return database.drizzle.transaction(body, { behavior: "deferred" });

@@ -29,6 +29,8 @@ export function commit(context: Context, operationId: OperationId, request: Comm
   return {
     kind: "effect",
     request: { operationId, job: "commit", payload: request },
+    // A power cut that takes it leaves the snapshot active, its device flushed or not: as if nobody had asked.
+    intentMayBeLost: true,
     intend() {
       const snapshot = findSnapshot(database, request.scope, request.key);
       if (lookUpSnapshot(database, request.scope, request.name) !== undefined) {

@@ -17,6 +17,8 @@ export interface MetadataOperation<Result> {
 export interface EffectOperation<Result> {
   readonly kind: "effect";
   readonly request: Request;
+  /** The effects leave no trace that the intent would have to explain: it need not be on disk when they begin. */
+  readonly intentMayBeLost?: true;
   readonly intend: () => Act<Result>;
 }
 

@@ -1,6 +1,6 @@
 // Room: snapshotter. Owns one round of the lane: what happens in its transaction, and who is answered after the commit.
 import { asSnapmillError, isRetryable, isSnapmillError, SnapmillError, unavailable } from "../domain/errors.ts";
-import { type Database, transact } from "../metadata/database.ts";
+import { type Database, makeDurable, transact, transactSoon } from "../metadata/database.ts";
 import { forgetOperation, recordAnswer, recordedAnswer, recordIntent } from "../metadata/journal.ts";
 import type { Act, EffectOperation, MetadataOperation, Operation, Outcome, Settlement } from "./operations.ts";
 
@@ -25,7 +25,7 @@ export interface Settling {
   readonly settlement: Settlement<unknown>;
 }
 
-/** An operation whose intent is on disk: its effects come next. */
+/** An operation whose intent is recorded: its effects come next. */
 export interface Acting {
   readonly waiting: Waiting;
   readonly act: Act<unknown>;
@@ -47,12 +47,14 @@ export function commitRound(options: RoundOptions, round: Round): Acting | undef
   const replies: Reply[] = [];
   let acting: Acting | undefined;
   try {
-    transact(database, () => {
+    const isLight = round.settling === undefined && round.batch.length === 0 && mayBeLost(round.next);
+    (isLight ? transactSoon : transact)(database, () => {
       options.assertOwned();
       if (round.settling !== undefined) replies.push(settle(database, round.settling));
       for (const waiting of round.batch) replies.push(applyMetadata(database, waiting));
       if (round.next !== undefined) acting = begin(database, round.next, replies);
     });
+    if (isLight && replies.length > 0) makeDurable(database);
   } catch (error) {
     rejectAll(round, error);
     throw error;
@@ -61,6 +63,9 @@ export function commitRound(options: RoundOptions, round: Round): Acting | undef
   for (const reply of replies) reply();
   return acting;
 }
+
+const mayBeLost = (waiting: Waiting | undefined): boolean =>
+  waiting?.operation.kind === "effect" && waiting.operation.intentMayBeLost === true;
 
 const settle = (database: Database, { waiting, settlement }: Settling): Reply =>
   conclude(database, waiting, settlement.record(), settlement.intentStands);

@@ -1,7 +1,7 @@
 // Tests how a database is opened: by its writer, by readers of other processes, by programs of other versions.
 import { Database as SqliteDatabase } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failedPrecondition, isSnapmillError } from "../../src/domain/errors.ts";
@@ -9,6 +9,7 @@ import { poolName } from "../../src/domain/identifiers.ts";
 import { openDatabase, transact } from "../../src/metadata/database.ts";
 import { addToOutbox, pendingOutbox } from "../../src/metadata/outbox.ts";
 import { assertPoolOwned, poolNameOf, takePoolOver } from "../../src/metadata/pool.ts";
+import { testWith } from "../support/tools.ts";
 import { anOperation, thrownBy } from "./support.ts";
 
 let directory: string;
@@ -103,6 +104,32 @@ describe("a database", () => {
 });
 
 describe("a transaction", () => {
+  testWith(["strace"], "waits for the disk, unless it may be lost: then the next one waits for both", async () => {
+    const flushesOf = async (name: string, script: string): Promise<number> => {
+      const trace = join(directory, `${name}.trace`);
+      const moduleOf = (room: string) => JSON.stringify(join(import.meta.dir, `../../src/metadata/${room}.ts`));
+      const program = `
+        const { makeDurable, openDatabase, transact, transactSoon } = await import(${moduleOf("database")});
+        const { addToOutbox } = await import(${moduleOf("outbox")});
+        const database = openDatabase(${JSON.stringify(join(directory, `${name}.db`))}, { mode: "readwrite" });
+        const write = () => addToOutbox(database, { operationId: crypto.randomUUID(), job: "unpack", payload: {} });
+        ${script}
+        process.kill(process.pid, "SIGKILL");`; // A database that is closed is flushed.
+      await Bun.$`strace -f -qq -e trace=fsync,fdatasync -o ${trace} ${process.execPath} -e ${program}`
+        .quiet()
+        .nothrow();
+      return readFileSync(trace, "utf8")
+        .split("\n")
+        .filter((line) => /f(data)?sync\(/.test(line)).length;
+    };
+    const none = await flushesOf("none", "");
+    const ten = "for (let turn = 0; turn < 10; turn += 1)";
+    expect(await flushesOf("each", `${ten} transact(database, write);`)).toBe(none + 10);
+    expect(await flushesOf("soon", `${ten} transactSoon(database, write);`)).toBe(none);
+    expect(await flushesOf("next", `${ten} transactSoon(database, write); transact(database, write);`)).toBe(none + 1);
+    expect(await flushesOf("made", "transactSoon(database, write); makeDurable(database);")).toBeGreaterThan(none);
+  });
+
   test("that throws leaves nothing, and a savepoint within it only its own part", () => {
     using database = openDatabase(join(directory, "transactions.db"), { mode: "readwrite" });
     const fail = () => {

@@ -27,8 +27,8 @@ describe("running a command", () => {
     expect((await runCommand("cat", [])).stdout).toBe("");
   });
 
-  test("a silent one says nothing but why it failed", async () => {
-    const run = (script: string) => runCommand("sh", ["-c", script], { isSilent: true });
+  test("a brief one says nothing but why it failed", async () => {
+    const run = (script: string) => runCommand("sh", ["-c", script], { isBrief: true });
     expect(await run("echo chatter")).toEqual({ stdout: "", stderr: "", exitCode: 0 });
     const failure = await failureOf(run("echo chatter; echo no such luck >&2; exit 3"));
     expect(failure).toMatchObject({ code: "internal", exitCode: 3, stderr: "no such luck" });

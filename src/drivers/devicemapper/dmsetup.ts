@@ -28,10 +28,10 @@ export interface DmControlOptions {
 /** Needs the program dmsetup, and nothing else: what is asked is in its arguments, the answer in its output. */
 export function createDmsetupControl(options: DmControlOptions = {}): DmControl {
   /** `args` begin with the verb. */
-  async function run(name: string, args: readonly string[], isSilent: boolean): Promise<string> {
+  async function run(name: string, args: readonly string[], isBrief: boolean): Promise<string> {
     try {
       const { signal, timeoutMs } = options;
-      return (await runCommand("dmsetup", args, { signal, timeoutMs, isSilent })).stdout;
+      return (await runCommand("dmsetup", args, { signal, timeoutMs, isBrief })).stdout;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       throw refusal(args[0] ?? "", name, error.stderr);
