@@ -18,6 +18,8 @@ const guestSeconds = 5400;
 const parent = "parent";
 const atOnce = 4;
 const countedTurns = 3;
+/** A program that is compiled while it runs is at its speed only after some. */
+const warmTurns = 5;
 
 /** `limits`: how long it may take, as a share of containerd's time, with dmsetup and with libdevmapper. */
 interface Operation {
@@ -167,7 +169,7 @@ async function compare(turns: number, steps: readonly number[]): Promise<void> {
       ways.push(way);
       console.error(`${way.name} is ready`);
     }
-    await inTurns(ways, ["warm"], milliseconds);
+    await inTurns(ways, numbered("warm", warmTurns), milliseconds);
     printStarts(ways, await inTurns(ways, numbered("counted", countedTurns), started));
     let [stored, previous]: [number, Samples | undefined] = [0, undefined];
     for (const step of steps) {
