@@ -75,7 +75,10 @@ const packageOf: Readonly<Record<string, string>> = {
 const killDelayMs = 2000;
 
 /** The administrator's programs are not in everybody's PATH: `su` without `-` leaves them out. */
-const programFolders = ["", "/usr/sbin/", "/sbin/"];
+const administratorsPath = "/usr/sbin:/sbin";
+
+/** Where each program was found. The kernel tries each folder of PATH otherwise, for every run. */
+const located = new Map<string, string>();
 
 /**
  * Runs `file` to its end, with the environment kept but for the language of messages.
@@ -87,20 +90,29 @@ export async function runCommand(
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandOutput> {
-  for (const folder of file.includes("/") ? [""] : programFolders) {
-    const output = await runProgram(folder, file, args, options);
-    if (output !== undefined) return output;
-  }
+  const path = locate(file);
+  const output = path === undefined ? undefined : await runProgram(path, file, args, options);
+  if (output !== undefined) return output;
+  located.delete(file);
   const source = packageOf[file];
   const wayOut = source === undefined ? "install it" : `install the package ${source}`;
   throw failedPrecondition(`the program ${file} is missing on this machine; ${wayOut}`);
 }
 
-/** Undefined when the program does not exist in `folder`. */
-async function runProgram(folder: string, file: string, args: readonly string[], options: CommandOptions) {
+function locate(file: string): string | undefined {
+  const known = located.get(file);
+  if (known !== undefined || file.includes("/")) return known ?? file;
+  const path = Bun.which(file) ?? Bun.which(file, { PATH: administratorsPath });
+  if (path === null) return undefined;
+  located.set(file, path);
+  return path;
+}
+
+/** Undefined when there is no program at `path`. */
+async function runProgram(path: string, file: string, args: readonly string[], options: CommandOptions) {
   const timeoutMs = options.timeoutMs ?? 60_000;
   using complaints = options.isBrief === true ? openScratch(`what ${file} says`) : undefined;
-  const running = execa(folder + file, args, {
+  const running = execa(path, args, {
     env: { LC_ALL: "C" },
     // Not an empty pipe: one less to make and to close for each command.
     ...(options.input === undefined ? { stdin: "ignore" } : { input: options.input }),
