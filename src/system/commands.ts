@@ -11,7 +11,7 @@ export interface CommandOptions {
   readonly input?: string | undefined;
   /**
    * It is over in no time, and nobody wants what it prints unless it fails: `stdout` and `stderr` are empty. Should this
-   * process exit meanwhile, the command is left to its end. Pipes, and the handlers that end a child, cost a fifth of
+   * process exit meanwhile, the command is left to its end. Pipes, and the handlers that end a child, cost a tenth of
    * such a command's time.
    */
   readonly isBrief?: boolean;
