@@ -129,9 +129,10 @@ async function runProgram(path: string, file: string, args: readonly string[], o
     if (ended === "immortal" || ended.timedOut) throw outOfTime(file, args, timeoutMs);
     if (ended.isCanceled) throw aborted(`${commandLine(file, args)} was cancelled; its effect is unknown`);
     if (ended.code === "ENOENT") return undefined;
-    const { stdout = "", stderr = "", exitCode } = ended;
+    const { stdout = "", stderr = "", exitCode, signal, shortMessage } = ended;
     if (exitCode !== undefined && (options.successCodes ?? [0]).includes(exitCode)) return { stdout, stderr, exitCode };
-    throw new CommandError(file, args, { ...ended, stdout, stderr: complaints?.read().trimEnd() ?? stderr });
+    const said = complaints?.read().trimEnd() ?? stderr;
+    throw new CommandError(file, args, { exitCode, signal, shortMessage, stdout, stderr: said });
   } finally {
     giveUp.stop();
   }
