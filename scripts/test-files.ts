@@ -29,6 +29,8 @@ interface Verdict {
 
 const flagsOf = (report: string, timeoutMs: number): string[] => [
   "test",
+  // Of those that are marked so: they mostly wait.
+  "--max-concurrency=2",
   "--only-failures",
   `--timeout=${timeoutMs}`,
   "--reporter=junit",

@@ -47,14 +47,14 @@ test("an undisturbed unpack gives the expected content and leaves nothing", asyn
 });
 
 describe("a process killed at a fault point: the unpack ends, and run again gives the verified result", () => {
-  test.each(unpackPoints)("%s", async (point) => {
+  test.concurrent.each(unpackPoints)("%s", async (point) => {
     using station = new Station();
     await station.run(["unpack", small.reference], point);
     expect(station.faultHappened).toBe(true);
     await expectVerifiedResult(station);
   });
 
-  test.each([...removalPoints])("%s, while a damaged layer is taken back", async (point) => {
+  test.concurrent.each([...removalPoints])("%s, while a damaged layer is taken back", async (point) => {
     using station = new Station();
     await station.run(["unpack", damaged.reference], point);
     expect(station.faultHappened).toBe(true);
@@ -101,7 +101,7 @@ describe("processes killed at random times: the unpack ends, and run again gives
   });
   const cases = Array.from({ length: 25 }, () => [randomKill(), randomKill()] as const);
 
-  test.each(cases.map((kills, index) => [index + 1, ...kills] as const))(
+  test.concurrent.each(cases.map((kills, index) => [index + 1, ...kills] as const))(
     `unpack %i of 25, killed twice (seed ${seed}): %j, then %j`,
     async (_index, first, second) => {
       using station = new Station();

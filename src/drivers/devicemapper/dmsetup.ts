@@ -39,19 +39,20 @@ export function createDmsetupControl(options: DmControlOptions = {}): DmControl 
   }
 
   const ask = (name: string, args: readonly string[]) => run(name, args, false);
-  const order = async (name: string, args: readonly string[]) => void (await run(name, args, true));
+  const order = (name: string, args: readonly string[]) => run(name, args, true);
 
   return {
     name: "dmsetup",
     version: async () => parseVersion(await ask("", versionArguments())),
     targets: async () => parseTargets(await ask("", targetsArguments())),
 
-    create: (name, table) => order(name, createArguments(name, table)),
-    reload: (name, table) => order(name, reloadArguments(name, table)),
-    suspend: (name, { lockFs = true, flush = true } = {}) => order(name, suspendArguments(name, lockFs, flush)),
-    resume: (name) => order(name, resumeArguments(name)),
-    remove: (name, { deferred = false } = {}) => order(name, removeArguments(name, deferred)),
-    message: (pool, message) => order(pool, messageArguments(pool, message)),
+    create: async (name, table) => void (await order(name, createArguments(name, table))),
+    reload: async (name, table) => void (await order(name, reloadArguments(name, table))),
+    suspend: async (name, { lockFs = true, flush = true } = {}) =>
+      void (await order(name, suspendArguments(name, lockFs, flush))),
+    resume: async (name) => void (await order(name, resumeArguments(name))),
+    remove: async (name, { deferred = false } = {}) => void (await order(name, removeArguments(name, deferred))),
+    message: async (pool, message) => void (await order(pool, messageArguments(pool, message))),
 
     info: (name) => unlessMissing(async () => parseInfo(await ask(name, infoArguments(name)))[0]),
     list: async (prefix) =>
