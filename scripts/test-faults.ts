@@ -9,7 +9,6 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { childEnvironment } from "../src/config.ts";
 import { type DmControlName, dmControlNames } from "../src/drivers/devicemapper/control.ts";
-import { linesOf } from "../src/system/lines.ts";
 import { describeExit, startProcess } from "../src/system/processes.ts";
 import { cutPower, type PowerCut } from "../test/faults/power.ts";
 import { randomOf, seedOf } from "../test/faults/random.ts";
@@ -30,60 +29,61 @@ const { values, positionals: words } = parseArgs({
     seed: { type: "string" },
   },
 });
-/** Prints a line. */
-type Tell = (sentence: string) => void;
-
 const controls = dmControlNames.filter((name) => values.control === undefined || values.control === name);
 
-/** Runs the kills with one control; a sentence about what went wrong. */
-async function runKills(ground: Ground, control: DmControlName, tell: Tell): Promise<string | undefined> {
+/** Runs the kills with one control, their output passed on; a sentence about what went wrong. */
+async function runKills(ground: Ground, control: DmControlName): Promise<string | undefined> {
   const command = [process.execPath, join(root, "test/faults/run.ts"), "--control", control, ...words];
   const options = { timeoutSeconds: killsTimeoutSeconds, environment: frugalBun };
   const running = startProcess(ground.kind === "guest" ? inGuest(command, options) : command, {
     environment: childEnvironment({}),
     stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
+    stdout: "inherit",
+    stderr: "inherit",
   });
-  const passOn = async (stream: ReadableStream<Uint8Array>) => {
-    for await (const line of linesOf(stream)) tell(line);
-  };
-  const [exit] = await Promise.all([running.exited, passOn(running.stdout), passOn(running.stderr)]);
+  const exit = await running.exited;
   return exit.kind === "exited" && exit.code === 0 ? undefined : `kills with ${control}: ${describeExit(exit)}`;
 }
 
-async function runPowerCuts(control: DmControlName, count: number, tell: Tell): Promise<string | undefined> {
+async function runPowerCuts(control: DmControlName, count: number): Promise<string | undefined> {
   const seed = seedOf(values.seed);
-  tell(`power cuts (--seed ${seed} repeats them):`);
+  console.log(`\npower cuts, device-mapper by ${control} (--seed ${seed} repeats them):`);
+  const tell = (sentence: string) => console.log(`  ${sentence}`);
   try {
     const request = { control, cuts: count, random: randomOf(seed), tell, timeoutSeconds: bootTimeoutSeconds };
-    tell(summaryOf(await cutPower(request)));
+    tellOf(control, await cutPower(request));
     return undefined;
   } catch (error) {
     return `power cuts with ${control}: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
-function summaryOf(cuts: readonly PowerCut[]): string {
+function tellOf(control: DmControlName, cuts: readonly PowerCut[]): void {
   const inRecovery = cuts.filter((cut) => cut.inRecovery).length;
   const operations = cuts.at(-1)?.acknowledged ?? 0;
-  return `power cuts: ${cuts.length}, of them ${inRecovery} during recovery, in ${operations} operations; all recovered`;
+  console.log(
+    `power cuts with ${control}: ${cuts.length}, of them ${inRecovery} during recovery, in ${operations} operations; all recovered`,
+  );
 }
 
-/** Everything with each control: at the same time in guests, which have a kernel and a processor of their own. */
 async function runAll(ground: Ground): Promise<string[]> {
-  const noGuest = whyNoGuest();
-  if (noGuest !== undefined && values.only !== "kills") console.log(`power cuts: skipped: ${noGuest}`);
-  const cuts = Math.ceil(Number(values.cuts) / controls.length);
   const failures: (string | undefined)[] = [];
-  const run = async (control: DmControlName) => {
-    const tell: Tell = (sentence) => console.log(`${control}: ${sentence}`);
-    if (values.only !== "power") failures.push(await runKills(ground, control, tell));
-    if (values.only !== "kills" && noGuest === undefined) failures.push(await runPowerCuts(control, cuts, tell));
-  };
-  if (ground.kind === "guest") await Promise.all(controls.map(run));
-  else for (const control of controls) await run(control);
+  if (values.only !== "power") for (const control of controls) failures.push(await runKills(ground, control));
+  if (values.only !== "kills") failures.push(...(await runAllPowerCuts()));
   return failures.filter((failure) => failure !== undefined);
+}
+
+/** As many with either control. */
+async function runAllPowerCuts(): Promise<(string | undefined)[]> {
+  const noGuest = whyNoGuest();
+  if (noGuest !== undefined) {
+    console.log(`power cuts: skipped: ${noGuest}`);
+    return [];
+  }
+  const failures: (string | undefined)[] = [];
+  const count = Math.ceil(Number(values.cuts) / controls.length);
+  for (const control of controls) failures.push(await runPowerCuts(control, count));
+  return failures;
 }
 
 async function main(): Promise<number> {
