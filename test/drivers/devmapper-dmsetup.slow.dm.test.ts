@@ -1,0 +1,5 @@
+// Runs the suite for drivers on thin-pools through dmsetup.
+import { describeDriver } from "../conformance/drivers.ts";
+import { thinPool } from "./devmapper-ground.ts";
+
+describeDriver("the devmapper driver through dmsetup", () => thinPool("dmsetup"));
