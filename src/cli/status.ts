@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { type Config, redisUrl } from "../config.ts";
 import { asSnapmillError } from "../domain/errors.ts";
 import type { JobCounts } from "../jobs/client.ts";
-import { redisLabel } from "../jobs/connection.ts";
+import { redisLabel } from "../jobs/redis-url.ts";
 import { countSnapshotsByKind } from "../metadata/counts.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
 import { pendingOutbox } from "../metadata/outbox.ts";

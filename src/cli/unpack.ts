@@ -15,7 +15,7 @@ import { imageJson, imageLines } from "./image-report.ts";
 import { catchInterruption } from "./interruption.ts";
 import { accept, configOf, examples, type JsonOption, jsonOption, wholeNumber } from "./options.ts";
 import { printJson, printLines, say } from "./output.ts";
-import { type ProgressReporter, progressReporter } from "./progress.ts";
+import type { ProgressReporter } from "./progress.ts";
 import { openStore } from "./store.ts";
 
 export function addUnpack(program: Command): void {
@@ -85,6 +85,7 @@ async function unpackAll(
   signal: AbortSignal,
 ): Promise<void> {
   await using client = await connect(config);
+  const { progressReporter } = await import("./progress.ts");
   using progress = progressReporter();
   const waiting = references.values();
   const outputFailure = new AbortController();

@@ -1,39 +1,11 @@
-// Room: jobs. Owns the connections to Redis: what a URL means, and how long anybody waits for an answer.
-import { Redis, type RedisOptions } from "ioredis";
-import { invalidArgument, unavailable } from "../domain/errors.ts";
+// Room: jobs. Owns the connections to Redis: how they are made, and how long anybody waits for an answer.
+import { Redis } from "ioredis";
+import { unavailable } from "../domain/errors.ts";
 import { asRedisFailure } from "./redis-failure.ts";
-
-/** Without an option whose type in ioredis 6.0 does not fit its own constructor. */
-type ConnectionOptions = Omit<RedisOptions, "replyMapping">;
+import { type ConnectionOptions, redisLabel, redisOptions } from "./redis-url.ts";
 
 /** How long a producer waits for one answer of Redis, connecting included. */
 export const answerTimeoutMs = 1_000;
-
-/**
- * What ioredis needs to know of `url`: `redis://[user:password@]host[:port][/db]`, `rediss://…` (TLS) or
- * `unix:///path/of/redis.sock[?db=N]` (the path as it is, nothing in it is escaped). Otherwise invalid_argument.
- */
-export function redisOptions(url: string): ConnectionOptions {
-  const [, path, db = "0"] = /^unix:\/\/(\/.+?)(?:\?db=(\d+))?$/.exec(url) ?? [];
-  if (path !== undefined) return { path, db: Number(db) };
-  const parsed = URL.parse(url);
-  if (parsed === null || !["redis:", "rediss:"].includes(parsed.protocol) || !/^(\/\d*)?$/.test(parsed.pathname)) {
-    throw invalidArgument(
-      `Redis URL ${JSON.stringify(redisLabel(url))} is not valid: use redis://host:port, rediss://host:port or unix:///path`,
-    );
-  }
-  return {
-    host: parsed.hostname === "" ? "127.0.0.1" : parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
-    port: parsed.port === "" ? 6379 : Number(parsed.port),
-    db: Number(parsed.pathname.slice(1)),
-    ...(parsed.username === "" ? {} : { username: decodeURIComponent(parsed.username) }),
-    ...(parsed.password === "" ? {} : { password: decodeURIComponent(parsed.password) }),
-    ...(parsed.protocol === "rediss:" ? { tls: {} } : {}),
-  };
-}
-
-/** `url` for people to read: without its user and password. */
-export const redisLabel = (url: string): string => url.replace(/\/\/[^/@]*@/, "//");
 
 /**
  * A connection for whoever asks and wants an answer: a command waits for Redis `answerTimeoutMs` at most (BullMQ's own

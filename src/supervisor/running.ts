@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
-import { redisLabel } from "../jobs/connection.ts";
+import { redisLabel } from "../jobs/redis-url.ts";
 import { isErrno } from "../system/errno.ts";
 import { isLock, type Lock, tryLock } from "../system/locks.ts";
 

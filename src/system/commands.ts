@@ -1,5 +1,4 @@
 // Room: system. Owns the running of short commands: the one place that spawns one and waits for it.
-import { execa } from "execa";
 import { aborted, deadlineExceeded, failedPrecondition, SnapmillError } from "../domain/errors.ts";
 import { openScratch } from "./scratch.ts";
 
@@ -110,6 +109,8 @@ function locate(file: string): string | undefined {
 
 /** Undefined when there is no program at `path`. */
 async function runProgram(path: string, file: string, args: readonly string[], options: CommandOptions) {
+  // Not at the top: it is 137 files, and most of the command line's commands run no program.
+  const { execa } = await import("execa");
   const timeoutMs = options.timeoutMs ?? 60_000;
   using complaints = options.isBrief === true ? openScratch(`what ${file} says`) : undefined;
   const running = execa(path, args, {

@@ -7,6 +7,9 @@ import type { ContainerdStage } from "../support/containerd-stage.ts";
 import { eventually } from "../support/processes.ts";
 import { archiveOf, collectGarbage, lookInto, removeImages } from "./containerd-core.ts";
 
+/** What containers need beside containerd. */
+export const containerPrograms = ["runc", "containerd-shim-runc-v2", "busybox"] as const;
+
 async function importBox({ station, importImage }: ContainerdStage): Promise<void> {
   const layout = join(station.directory, "box");
   const { layers } = await writeBoxImage(layout);

@@ -1,12 +1,12 @@
 // Runs a real containerd on the device-mapper driver, and containers from its snapshots.
 import { writeBoxImage } from "../support/box-image.ts";
-import { describeContainers } from "./containerd-containers.ts";
+import { containerPrograms, describeContainers } from "./containerd-containers.ts";
 import { describeContainerd, describeImages } from "./containerd-core.ts";
 import { smallThinPool } from "./small-thin-pool.ts";
 
 const requirements = {
   settings: smallThinPool("libdevmapper"),
-  programs: ["runc", "containerd-shim-runc-v2", "busybox"],
+  programs: containerPrograms,
 };
 
 describeContainerd("containerd on the devmapper driver, through libdevmapper", requirements, (stage) => {

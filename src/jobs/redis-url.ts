@@ -1,0 +1,32 @@
+// Room: jobs. Owns what the URL of a Redis means. Without the client itself: a command that only names it loads none.
+import type { RedisOptions } from "ioredis";
+import { invalidArgument } from "../domain/errors.ts";
+
+/** Without an option whose type in ioredis 6.0 does not fit its own constructor. */
+export type ConnectionOptions = Omit<RedisOptions, "replyMapping">;
+
+/**
+ * What ioredis needs to know of `url`: `redis://[user:password@]host[:port][/db]`, `rediss://…` (TLS) or
+ * `unix:///path/of/redis.sock[?db=N]` (the path as it is, nothing in it is escaped). Otherwise invalid_argument.
+ */
+export function redisOptions(url: string): ConnectionOptions {
+  const [, path, db = "0"] = /^unix:\/\/(\/.+?)(?:\?db=(\d+))?$/.exec(url) ?? [];
+  if (path !== undefined) return { path, db: Number(db) };
+  const parsed = URL.parse(url);
+  if (parsed === null || !["redis:", "rediss:"].includes(parsed.protocol) || !/^(\/\d*)?$/.test(parsed.pathname)) {
+    throw invalidArgument(
+      `Redis URL ${JSON.stringify(redisLabel(url))} is not valid: use redis://host:port, rediss://host:port or unix:///path`,
+    );
+  }
+  return {
+    host: parsed.hostname === "" ? "127.0.0.1" : parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: parsed.port === "" ? 6379 : Number(parsed.port),
+    db: Number(parsed.pathname.slice(1)),
+    ...(parsed.username === "" ? {} : { username: decodeURIComponent(parsed.username) }),
+    ...(parsed.password === "" ? {} : { password: decodeURIComponent(parsed.password) }),
+    ...(parsed.protocol === "rediss:" ? { tls: {} } : {}),
+  };
+}
+
+/** `url` for people to read: without its user and password. */
+export const redisLabel = (url: string): string => url.replace(/\/\/[^/@]*@/, "//");

@@ -1,0 +1,18 @@
+// Runs a real containerd on the device-mapper driver through dmsetup: all that it must be able to do on reflink, too.
+import { writeBoxImage } from "../support/box-image.ts";
+import { registryPrograms } from "../support/registry.ts";
+import { containerPrograms, describeContainers } from "./containerd-containers.ts";
+import { describeContainerd, describeImages, describeSnapshots } from "./containerd-core.ts";
+import { describeHandshake } from "./containerd-handshake.ts";
+import { describeRestarts } from "./containerd-restarts.ts";
+import { smallThinPool } from "./small-thin-pool.ts";
+
+const requirements = { settings: smallThinPool("dmsetup"), programs: [...containerPrograms, ...registryPrograms] };
+
+describeContainerd("containerd on the devmapper driver, through dmsetup", requirements, (stage) => {
+  describeImages(stage, writeBoxImage);
+  describeContainers(stage);
+  describeSnapshots(stage);
+  describeHandshake(stage);
+  describeRestarts(stage);
+});
