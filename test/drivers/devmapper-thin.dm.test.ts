@@ -297,8 +297,7 @@ describe("a pool that is nearly full", () => {
       // Commits first: what the last change has given back is free only then.
       await control.status(poolDeviceName(pool), { flush: true });
     }
-    scatter(driver.devicePath(device(2).deviceName), 256 * mebibyte);
-    // Not what the writer was told, which is the page cache's affair: whether the pool could go on.
+    expect(() => scatter(driver.devicePath(device(2).deviceName), 256 * mebibyte)).toThrow("EIO");
     expect(await control.status(poolDeviceName(pool))).toMatchObject({ mode: "ro" });
     await rejects(driver.flush(device(2)), "resource_exhausted", device(2).deviceName);
     await rejects(driver.create(device(3)), "resource_exhausted", "metadata of pool");
@@ -315,15 +314,18 @@ describe("a pool that is nearly full", () => {
 const metadataFree = ({ metadata }: PoolUsage): number =>
   metadata === undefined ? 0 : (metadata.totalBytes - metadata.usedBytes) / metadataBlockBytes;
 
-/** A block every 64 KiB: much metadata for little that is written. Ends where one cannot be. */
+/**
+ * A block every 64 KiB: much metadata for little that is written. Flushed every 64 blocks: the pool commits then, and so
+ * finds out while somebody waits for its answer. Throws EIO where that is.
+ */
 function scatter(path: string, sizeBytes: number): void {
   const block = Buffer.alloc(4096, 1);
   const fd = openSync(path, "r+");
   try {
-    for (let offset = 0; offset < sizeBytes; offset += 65536) writeSync(fd, block, 0, block.length, offset);
-    fsyncSync(fd);
-  } catch {
-    // What is expected, now or at the flush that follows.
+    for (let written = 0; written < sizeBytes / 65536; written += 1) {
+      writeSync(fd, block, 0, block.length, written * 65536);
+      if (written % 64 === 63) fsyncSync(fd);
+    }
   } finally {
     closeSync(fd);
   }

@@ -1,7 +1,7 @@
 // A thin-pool that gets into trouble while it is in service: what its clients are told, and doctor; and that it comes back.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { mkdtemp, realpath, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freshOperationId } from "../../src/domain/identifiers.ts";
@@ -9,7 +9,7 @@ import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
 import { createThinPool } from "../../src/drivers/devicemapper/pool-create.ts";
 import { createDmControl } from "../../src/drivers/open.ts";
 import { runCommand } from "../../src/system/commands.ts";
-import { attachLoop, type LoopDevice } from "../../src/system/loop.ts";
+import { attachLoop } from "../../src/system/loop.ts";
 import { write } from "../conformance/changes.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
 import { Client, codeOf, openStage, type Stage } from "../conformance/stage.ts";
@@ -25,43 +25,52 @@ const frail = "frail-metadata";
 const sectors = (16 * mebibyte) / 512;
 
 let directory: string;
+let host: string;
 let stage: Stage;
 let client: Client;
-const loops: LoopDevice[] = [];
-const tableOf = (isSound: boolean) => `0 ${sectors} ${isSound ? `linear ${loops[0]?.path ?? ""} 0` : "error"}`;
+/** What was made, to be taken down in the reverse order: also when making it fails halfway. */
+const made = new AsyncDisposableStack();
 const openAgain = async () => {
   stage = await openStage(ground, { directory });
   client = new Client(stage, "trouble");
 };
 
+async function attach(path: string, bytes: number): Promise<string> {
+  await writeFile(path, "");
+  await truncate(path, bytes);
+  return made.use(await attachLoop(path)).path;
+}
+
+/** A file system that a test can fill: the metadata lie on it, as those of a pool in files lie on the host's. */
+async function mountHost(image: string, at: string): Promise<void> {
+  const path = await attach(image, 64 * mebibyte);
+  await runCommand("mkfs.ext4", ["-q", path]);
+  await mkdir(at);
+  await runCommand("mount", [path, at]);
+  made.defer(async () => void (await runCommand("umount", [at])));
+}
+
+let tableOf: (isSound: boolean) => string;
+
 beforeAll(async () => {
   directory = await realpath(await mkdtemp(join(tmpdir(), "snapmill-trouble-")));
-  for (const [name, bytes] of [
-    ["metadata", 16 * mebibyte],
-    ["data", 256 * mebibyte],
-  ] as const) {
-    await writeFile(join(directory, name), "");
-    await truncate(join(directory, name), bytes);
-    loops.push(await attachLoop(join(directory, name)));
-  }
+  made.defer(() => rm(directory, { recursive: true, force: true }));
+  host = join(directory, "host");
+  await mountHost(join(directory, "host.img"), host);
+  const metadata = await attach(join(host, "metadata"), 16 * mebibyte);
+  const dataDevice = await attach(join(directory, "data"), 256 * mebibyte);
+  tableOf = (isSound) => `0 ${sectors} ${isSound ? `linear ${metadata} 0` : "error"}`;
   await runCommand("dmsetup", ["create", frail, "--table", tableOf(true)]);
-  const storage = {
-    kind: "devices",
-    dataDevice: loops[1]?.path ?? "",
-    metadataDevice: `/dev/mapper/${frail}`,
-  } as const;
+  made.defer(async () => void (await runCommand("dmsetup", ["remove", frail])));
+  made.use(control);
+  const storage = { kind: "devices", dataDevice, metadataDevice: `/dev/mapper/${frail}` } as const;
   await createThinPool({ control, poolDir: join(directory, "pool"), plan: { pool: ground.pool, storage } });
   await openAgain();
+  made.defer(() => stage[Symbol.asyncDispose]());
   await client.layer("base", undefined, write("file", "kept"));
 });
 
-afterAll(async () => {
-  await stage[Symbol.asyncDispose]();
-  await runCommand("dmsetup", ["remove", frail]);
-  for (const loop of loops) await loop[Symbol.asyncDispose]();
-  await control[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true, force: true });
-});
+afterAll(() => made.disposeAsync());
 
 const doctor = async (repair: boolean) => (await stage.snapshotter.doctor(freshOperationId(), { repair })).findings;
 const seen = () => client.seen("base", (root) => readFileSync(join(root, "file"), "utf8"));
@@ -115,6 +124,31 @@ test("a pool whose metadata fails makes nothing; doctor says that it has failed;
   await swapMetadata(true);
   await openAgain();
   expect(client.walk()).toEqual(["base"]);
+  expect(await seen()).toBe("kept");
+  expect(await inconsistencies(stage)).toEqual([]);
+});
+
+test("a pool whose metadata's host is full must be checked: it makes nothing until that is done, then it goes on", async () => {
+  const filler = join(host, "filler");
+  await runCommand("dd", ["if=/dev/zero", `of=${filler}`, "bs=64K", "conv=fsync"], { successCodes: [1] });
+  // Each takes a block of metadata that has never been written, for which the host has no room.
+  let code = "no error";
+  for (let tries = 0; tries < 50 && code === "no error"; tries += 1)
+    code = await codeOf(client.prepare(`lost-${tries}`, "base"));
+  expect(code).not.toBe("no error");
+  expect(await control.status(poolDevice)).toMatchObject({ mode: "ro", needsCheck: true });
+  expect(await codeOf(client.prepare("refused", "base"))).toBe("failed_precondition");
+  for (const repair of [false, true]) {
+    const findings = await doctor(repair);
+    expect(findings).toMatchObject([{ kind: "pool-state", subject: ground.pool, repaired: false }]);
+    expect(findings[0]?.sentence).toContain("until its metadata has been checked");
+  }
+  await stage[Symbol.asyncDispose]();
+  await rm(filler);
+  expect(await codeOf(openAgain())).toBe("failed_precondition");
+  await runCommand("thin_check", ["--clear-needs-check-flag", `/dev/mapper/${frail}`]);
+  await openAgain();
+  for (const key of client.walk()) if (key !== "base") await client.remove(key);
   expect(await seen()).toBe("kept");
   expect(await inconsistencies(stage)).toEqual([]);
 });
