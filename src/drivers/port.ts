@@ -69,11 +69,12 @@ export interface Driver {
   /** Makes the pool ready: creates it when new, attaches it again after a reboot. Idempotent. */
   open(): Promise<void>;
   /**
-   * Writes down in the pool that it is `ownership`'s from now on, where the pool can store that. Idempotent.
-   * `failed_precondition`, in words, when it is another owner's, or was taken over later than the database knows (a
-   * database restored from a backup).
+   * Takes the pool over: compares what it says of its owner with `known`, the database's last take-over (undefined: it
+   * has none), has the next one written down there by `takeOver`, and then in the pool, where that can store it.
+   * Idempotent: `takeOver` may return what is `known`. `failed_precondition`, in words and before anything is written,
+   * when the pool is another owner's, or was taken over later than the database knows (one restored from a backup).
    */
-  claim(ownership: Ownership): Promise<void>;
+  claim(known: Ownership | undefined, takeOver: () => Ownership): Promise<void>;
   /**
    * Deactivates all that is not in use and detaches the pool; says what it had to leave. Where a pool can be claimed, and
    * was not, what was there before `open` stays: it may be in another's service.

@@ -50,6 +50,12 @@ export interface TakeOver {
   readonly takeOver: number;
 }
 
+/** The last one that this database knows of; undefined: there was none. */
+export function lastTakeOver(database: Database): TakeOver | undefined {
+  const { owner, transactionId: takeOver } = readPool(database) ?? {};
+  return typeof owner === "number" && takeOver !== undefined ? { owner, takeOver } : undefined;
+}
+
 /**
  * Writes down what the pool is, and takes it over: whoever took it before can no longer write. Throws
  * failed_precondition when the database is another pool's, or another driver's.
@@ -84,9 +90,10 @@ export function takePoolOver(database: Database, record: PoolRecord): TakeOver {
 const largestOwner = 2 ** 28 - 1;
 const randomOwner = (): number => randomInt(1, largestOwner + 1);
 
-/** Throws aborted unless `takeOver` is still the latest. Call it in the transaction that writes. */
-export function assertPoolOwned(database: Database, { takeOver }: TakeOver): void {
+/** Throws aborted unless `ours` is still the latest. Call it in the transaction that writes. */
+export function assertPoolOwned(database: Database, ours: TakeOver | undefined): void {
   const current = readPool(database)?.transactionId ?? 0;
-  if (current === takeOver) return;
-  throw aborted(`another worker has taken the pool over (its take-over is number ${current}, ours was ${takeOver})`);
+  if (current === ours?.takeOver) return;
+  const what = ours === undefined ? "we have not yet" : `ours was ${ours.takeOver}`;
+  throw aborted(`another worker has taken the pool over (its take-over is number ${current}, ${what})`);
 }

@@ -4,7 +4,7 @@ import type { ChainId, OperationId, PoolName } from "../domain/identifiers.ts";
 import type { Snapshot } from "../domain/snapshots.ts";
 import type { Driver, GrowRequest } from "../drivers/port.ts";
 import type { Database } from "../metadata/database.ts";
-import { assertPoolOwned, takePoolOver } from "../metadata/pool.ts";
+import { assertPoolOwned, lastTakeOver, type TakeOver, takePoolOver } from "../metadata/pool.ts";
 import { type FaultPoint, reach } from "../system/faults.ts";
 import { type AcceptUnpackRequest, acceptUnpack } from "./accept-unpack.ts";
 import { type CleanupResult, cleanup, sweep } from "./cleanup.ts";
@@ -91,15 +91,18 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     isChainAbandoned: options.isChainAbandoned ?? (() => false),
     reach: options.fault ?? reach,
   };
-  const takeOver = takePoolOver(database, { name: pool, driver: driver.name, fsType, deviceSizeBytes });
+  const record = { name: pool, driver: driver.name, fsType, deviceSizeBytes };
+  let ours: TakeOver | undefined;
+  /** Once: what puts the pool in order again later asks whether it is still ours. */
+  const takeOver = () => (ours ??= takePoolOver(database, record));
   const lane = createLane({
     database,
     reconcile: async () => {
-      await driver.claim(takeOver);
+      await driver.claim(ours ?? lastTakeOver(database), takeOver);
       return await reconcile(context);
     },
     onReconciled: ({ lines }) => lines.forEach((line) => options.onNotice?.(line)),
-    assertOwned: () => assertPoolOwned(database, takeOver),
+    assertOwned: () => assertPoolOwned(database, ours),
     settled: () => context.reach("settle.committed"),
   });
   return {

@@ -47,8 +47,11 @@ export class DriverStage {
   /** As a worker does at its start. */
   async #takeOver(): Promise<void> {
     await this.driver.open();
-    this.#takeOvers += 1;
-    await this.driver.claim({ owner: 1, takeOver: this.#takeOvers });
+    const known = this.#takeOvers === 0 ? undefined : { owner: 1, takeOver: this.#takeOvers };
+    await this.driver.claim(known, () => {
+      this.#takeOvers += 1;
+      return { owner: 1, takeOver: this.#takeOvers };
+    });
   }
 
   async close(): Promise<void> {

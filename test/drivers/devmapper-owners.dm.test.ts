@@ -15,11 +15,12 @@ test.each(dmControlNames)(
     const device = { deviceId: 1 as DeviceId, deviceName: deviceName(ground.pool, 1), sizeBytes: 64 * mebibyte };
     const intrude = async () => {
       await intruder.open();
-      await rejects(intruder.claim({ owner: 2, takeOver: 1 }), "failed_precondition", "another owner's");
+      const takeOver = () => expect.unreachable("a pool that is refused is not taken over");
+      await rejects(intruder.claim({ owner: 2, takeOver: 1 }, takeOver), "failed_precondition", "another owner's");
       expect(await intruder.close()).toEqual({ stillInUse: [] });
     };
     await owner.open();
-    await owner.claim({ owner: 1, takeOver: 1 });
+    await owner.claim(undefined, () => ({ owner: 1, takeOver: 1 }));
     await owner.create(device);
     await owner.activate(device);
     await intrude();

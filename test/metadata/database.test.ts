@@ -8,7 +8,7 @@ import { failedPrecondition, isSnapmillError } from "../../src/domain/errors.ts"
 import { poolName } from "../../src/domain/identifiers.ts";
 import { openDatabase, transact } from "../../src/metadata/database.ts";
 import { addToOutbox, pendingOutbox } from "../../src/metadata/outbox.ts";
-import { assertPoolOwned, poolNameOf, takePoolOver } from "../../src/metadata/pool.ts";
+import { assertPoolOwned, lastTakeOver, poolNameOf, takePoolOver } from "../../src/metadata/pool.ts";
 import { testWith } from "../support/tools.ts";
 import { anOperation, thrownBy } from "./support.ts";
 
@@ -154,8 +154,11 @@ describe("a pool", () => {
   test("is taken over by the latest worker, which shuts the one before out", () => {
     using database = openDatabase(join(directory, "pool.db"), { mode: "readwrite" });
     expect(thrownBy(() => poolNameOf(database))).toMatchObject({ code: "failed_precondition" });
+    expect(lastTakeOver(database)).toBeUndefined();
     const first = takePoolOver(database, record);
+    expect(lastTakeOver(database)).toEqual(first);
     assertPoolOwned(database, first);
+    expect(thrownBy(() => assertPoolOwned(database, undefined))).toMatchObject({ code: "aborted" });
     expect(poolNameOf(database)).toBe(record.name);
     const second = takePoolOver(database, { ...record, deviceSizeBytes: 2 ** 31 });
     expect(first.owner).toBeGreaterThan(0);

@@ -229,6 +229,7 @@ test("a snapshotter whose pool was taken over can change nothing more", async ()
   const { database, driver } = stage;
   const shape = { pool: ground.pool, fsType: "ext4", deviceSizeBytes: 2 ** 26 } as const;
   const successor = createSnapshotter({ database, driver, ...shape });
+  await successor.recover();
   expect(await codeOf(client.prepare("key"))).toBe("aborted");
   expect(client.walk()).toEqual(["base"]);
   await successor.prepare(freshOperationId(), client.request("key"));

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sql } from "drizzle-orm";
 import { type DeviceId, deviceName, freshOperationId } from "../../src/domain/identifiers.ts";
 import type { DmControlName } from "../../src/drivers/devicemapper/control.ts";
 import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
@@ -13,6 +14,7 @@ import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { all, write } from "../conformance/changes.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
+import { rejects } from "../conformance/driver-stage.ts";
 import { Client, codeOf, openStage, type Stage } from "../conformance/stage.ts";
 import { thinGround } from "./thin-ground.ts";
 
@@ -67,6 +69,21 @@ describe.each<[DmControlName]>([["libdevmapper"], ["dmsetup"]])("a snapshotter o
     const intruder = createSnapshotter({ database: other, driver: stage.driver, ...shape });
     expect(await codeOf(intruder.recover())).toBe("failed_precondition");
     expect(await codeOf(intruder.prepare(freshOperationId(), client.request("key")))).not.toBe("no error");
+    expect(await client.seen("base", (root) => readFileSync(join(root, "file"), "utf8"))).toBe("kept");
+    expect(await inconsistencies(stage)).toEqual([]);
+  });
+
+  test("refuses a copy of its database from before the last start, however often that tries", async () => {
+    const copy = join(directory, "copy.db");
+    stage.database.drizzle.run(sql`VACUUM INTO ${copy}`);
+    await stage[Symbol.asyncDispose]();
+    stage = await openStage(ground, { directory });
+    client = new Client(stage, client.scope);
+    using older = openDatabase(copy, { mode: "readwrite" });
+    for (let tries = 0; tries < 3; tries += 1) {
+      const intruder = createSnapshotter({ database: older, driver: stage.driver, ...shape });
+      await rejects(intruder.recover(), "failed_precondition", "older than the pool");
+    }
     expect(await client.seen("base", (root) => readFileSync(join(root, "file"), "utf8"))).toBe("kept");
     expect(await inconsistencies(stage)).toEqual([]);
   });

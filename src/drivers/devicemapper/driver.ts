@@ -96,8 +96,8 @@ class DevmapperDriver implements Driver {
     return await createThinPool({ control, poolDir, plan: { pool, storage }, onNotice });
   }
 
-  async claim(ownership: Ownership): Promise<void> {
-    await this.#opened().pool.claim(ownership);
+  async claim(known: Ownership | undefined, takeOver: () => Ownership): Promise<void> {
+    await this.#opened().pool.claim(known, takeOver);
     this.#isClaimed = true;
   }
 

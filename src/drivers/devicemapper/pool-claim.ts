@@ -24,33 +24,42 @@ export const ownershipOf = (transactionId: number): Ownership => ({
   takeOver: transactionId % 2 ** takeOverBits,
 });
 
-/** Why `ours` cannot take a pool that says `transactionId`; undefined: it can. */
-export function claimRefusal(pool: string, transactionId: number, ours: Ownership): string | undefined {
+/** Why a database whose last take-over is `known` cannot take a pool that says `transactionId`; undefined: it can. */
+export function claimRefusal(pool: string, transactionId: number, known: Ownership | undefined): string | undefined {
   if (transactionId === 0) return undefined;
   const theirs = ownershipOf(transactionId);
   const giveUp = `or give up its content: delete the pool's directory, then 'snapmill pool create ${pool} --force'`;
-  if (theirs.owner !== ours.owner) {
+  if (theirs.owner !== known?.owner) {
+    const own = known === undefined ? "is new" : `has the owner number ${known.owner}`;
     return (
-      `thin-pool ${pool} is another owner's (transaction ID ${transactionId}; this database's owner number is ` +
-      `${ours.owner}): use the database that it was made with, from a backup if need be; ${giveUp}`
+      `thin-pool ${pool} is another owner's (transaction ID ${transactionId}; this database ${own}): ` +
+      `use the database that it was made with, from a backup if need be; ${giveUp}`
     );
   }
-  if (theirs.takeOver > ours.takeOver) {
+  if (theirs.takeOver > known.takeOver) {
     return (
       `thin-pool ${pool} was last taken over as number ${theirs.takeOver}, but this database only knows of ` +
-      `${ours.takeOver}: it is older than the pool, restored from a backup perhaps; use the newest database; ${giveUp}`
+      `${known.takeOver}: it is older than the pool, restored from a backup perhaps; use the newest database; ${giveUp}`
     );
   }
   return undefined;
 }
 
-/** Takes the pool: whoever took it before can no longer. Errors: see `Driver.claim`. */
-export async function claimPool(control: DmControl, definition: PoolDefinition, ours: Ownership): Promise<void> {
+interface Claim {
+  readonly known: Ownership | undefined;
+  readonly takeOver: () => Ownership;
+}
+
+/**
+ * Takes the pool: whoever took it before can no longer. Not counted on before it is known that the pool is the database's:
+ * an old copy that is refused must not catch up by trying. Errors: see `Driver.claim`.
+ */
+export async function claimPool(control: DmControl, definition: PoolDefinition, claim: Claim): Promise<void> {
   const deviceName = poolDeviceName(definition.pool);
-  const to = transactionIdOf(ours);
   const { transactionId: from } = await readPoolStatus(control, deviceName);
-  const refusal = claimRefusal(definition.pool, from, ours);
+  const refusal = claimRefusal(definition.pool, from, claim.known);
   if (refusal !== undefined) throw failedPrecondition(refusal);
+  const to = transactionIdOf(claim.takeOver());
   if (from === to) return;
   try {
     await control.message(deviceName, { kind: "set_transaction_id", from, to });

@@ -37,7 +37,7 @@ export interface ThinPool {
   /** See pool-grow.ts. `definition` is the new one afterwards. */
   grow(request: GrowRequest): Promise<void>;
   /** See `Driver.claim`. */
-  claim(ownership: Ownership): Promise<void>;
+  claim(known: Ownership | undefined, takeOver: () => Ownership): Promise<void>;
   /** Takes the pool off the host, with its loop devices; a sentence about what keeps it there, if something does. */
   close(): Promise<string | undefined>;
 }
@@ -77,7 +77,7 @@ function thinPool({ control, poolDir, definition: loaded }: ThinPoolRequest, was
     grow: async (request) => {
       definition = await growPool({ control, poolDir, definition }, request);
     },
-    claim: (ownership) => claimPool(control, definition, ownership),
+    claim: (known, takeOver) => claimPool(control, definition, { known, takeOver }),
     close: () => closePool(control, definition),
   };
 }

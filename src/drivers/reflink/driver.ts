@@ -13,7 +13,7 @@ import { isErrno } from "../../system/errno.ts";
 import { hasRecordedErrors } from "../../system/filesystems.ts";
 import { isInUse } from "../../system/openers.ts";
 import { spaceOf } from "../../system/space.ts";
-import type { CloseReport, Driver, FoundDevice, PoolUsage } from "../port.ts";
+import type { CloseReport, Driver, FoundDevice, Ownership, PoolUsage } from "../port.ts";
 import { Activations } from "./activations.ts";
 import {
   cloneFile,
@@ -75,8 +75,8 @@ class ReflinkDriver implements Driver {
   }
 
   /** A directory is fenced by the lock of its worker alone. */
-  claim(): Promise<void> {
-    return Promise.resolve();
+  async claim(_known: Ownership | undefined, takeOver: () => Ownership): Promise<void> {
+    takeOver();
   }
 
   async close(): Promise<CloseReport> {

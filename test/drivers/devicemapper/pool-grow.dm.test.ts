@@ -43,7 +43,7 @@ describe("a pool that grows", () => {
   test("in files keeps what is on it, and what is open; never shrinks", async () => {
     await using stage = await poolStage(control);
     const pool = await stage.create(inFiles(stage, 4 * mebibyte, 2 * mebibyte));
-    await pool.claim({ owner: 3, takeOver: 4 });
+    await pool.claim(undefined, () => ({ owner: 3, takeOver: 4 }));
     await makeThin(stage, 1);
     await stage.withDevice(1, async (path) => {
       await write(path, 2 * mebibyte, "kept");

@@ -104,7 +104,7 @@ describe("a transaction ID", () => {
     [transactionIdOf({ owner: 7, takeOver: 6 }), "older than the pool"],
     [transactionIdOf({ owner: 8, takeOver: 1 }), "another owner's"],
     [12, "another owner's"],
-  ])("%d lets owner 7 take over for the 5th time, or says why not", (transactionId, words) => {
+  ])("%d lets owner 7 take over after its 5th time, or says why not", (transactionId, words) => {
     const refusal = claimRefusal("p", transactionId, { owner: 7, takeOver: 5 });
     if (words === undefined) expect(refusal).toBeUndefined();
     else expect(refusal).toContain(words);

@@ -225,15 +225,23 @@ describe("a pool is claimed", () => {
     await using stage = await poolStage(control);
     const pool = await stage.create();
     const claimed = async () => (await pool.status()).transactionId;
-    await pool.claim({ owner: 5, takeOver: 2 });
-    await pool.claim({ owner: 5, takeOver: 2 });
+    const claim = (owner: number, known: number, next: number) =>
+      pool.claim({ owner, takeOver: known }, () => ({ owner, takeOver: next }));
+    await claim(5, 1, 2);
+    // Whoever has it already asks whether that is still so.
+    await claim(5, 2, 2);
     expect(await claimed()).toBe(transactionIdOf({ owner: 5, takeOver: 2 }));
-    await pool.claim({ owner: 5, takeOver: 9 });
-    await fails(pool.claim({ owner: 6, takeOver: 10 }), "another owner's");
-    await fails(pool.claim({ owner: 5, takeOver: 8 }), "older than the pool");
+    await claim(5, 8, 9);
+    await fails(claim(6, 9, 10), "another owner's");
+    await fails(
+      pool.claim(undefined, () => ({ owner: 5, takeOver: 1 })),
+      "this database is new",
+    );
+    // Not even when it would count on to where the pool is.
+    await fails(claim(5, 8, 9), "older than the pool");
     expect(await claimed()).toBe(transactionIdOf({ owner: 5, takeOver: 9 }));
     // Both of two that claim at once see the same number, and one of them changes it.
-    const rivals = [pool.claim({ owner: 5, takeOver: 10 }), pool.claim({ owner: 5, takeOver: 11 })];
+    const rivals = [claim(5, 9, 10), claim(5, 9, 11)];
     await Promise.allSettled(rivals);
     expect(await claimed()).toBeGreaterThan(transactionIdOf({ owner: 5, takeOver: 9 }));
   });
