@@ -5,12 +5,13 @@ import type { Context } from "../src/api/grpc/context.ts";
 import { DatabaseReader } from "../src/api/grpc/database-reader.ts";
 import { serveSnapshots } from "../src/api/grpc/server.ts";
 import { paths, readConfig, redisUrl } from "../src/config.ts";
-import { asSnapmillError, invalidArgument, isRetryable } from "../src/domain/errors.ts";
+import { invalidArgument } from "../src/domain/errors.ts";
 import { containerdScope } from "../src/domain/identifiers.ts";
 import { chooseDriver, devicePathOf, usedBytesOf } from "../src/drivers/open.ts";
 import { createLogger } from "../src/logger.ts";
-import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
+import { announceReady } from "../src/supervisor/ready.ts";
 import { claimSocketPath } from "../src/system/socket-path.ts";
+import { live } from "./life.ts";
 
 /** Of the socket: its owner's alone, from the moment it exists. */
 const onlyOwner = 0o177;
@@ -40,15 +41,4 @@ async function work(stopped: Promise<string>): Promise<void> {
   log.info({ signal: await stopped }, "stopping: the calls that are under way are answered first");
 }
 
-const { promise: stopped, resolve: stop } = Promise.withResolvers<string>();
-process.once("SIGTERM", () => stop("SIGTERM"));
-process.once("SIGINT", () => stop("SIGINT"));
-try {
-  await work(stopped);
-  process.exit(0);
-} catch (error) {
-  const failure = asSnapmillError(error);
-  log.fatal({ err: failure, code: failure.code }, failure.message);
-  if (!isRetryable(failure.code) && failure.code !== "internal") announceRefusal(failure);
-  process.exit(1);
-}
+await live(log, work);

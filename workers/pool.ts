@@ -1,6 +1,6 @@
 // Room: workers. Owns the pool's one worker: its lock, its database and its devices, and its jobs, executed in order.
 import { paths, poolSettings, readConfig, redisUrl } from "../src/config.ts";
-import { asSnapmillError, isRetryable } from "../src/domain/errors.ts";
+import { asSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { createDriver } from "../src/drivers/open.ts";
 import { consumePoolJobs } from "../src/jobs/consumer.ts";
@@ -8,8 +8,9 @@ import type { PoolHandlers } from "../src/jobs/handlers.ts";
 import { createLogger } from "../src/logger.ts";
 import { openDatabase } from "../src/metadata/database.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
-import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
+import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
+import { live } from "./life.ts";
 import { Outbox } from "./outbox.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
 import { sweepLocks } from "./sweep-locks.ts";
@@ -125,15 +126,4 @@ async function serve(
   await snapshotter.drain();
 }
 
-const { promise: stopped, resolve: stop } = Promise.withResolvers<string>();
-process.once("SIGTERM", () => stop("SIGTERM"));
-process.once("SIGINT", () => stop("SIGINT"));
-try {
-  await work(stopped);
-  process.exit(0);
-} catch (error) {
-  const failure = asSnapmillError(error);
-  log.fatal({ err: failure, code: failure.code }, failure.message);
-  if (!isRetryable(failure.code) && failure.code !== "internal") announceRefusal(failure);
-  process.exit(1);
-}
+await live(log, work);

@@ -34,6 +34,7 @@ export interface DmDeviceInfo {
   readonly openCount: number;
   readonly isSuspended: boolean;
   readonly isReadOnly: boolean;
+  /** The device can be used. */
   readonly hasLiveTable: boolean;
   readonly hasInactiveTable: boolean;
   readonly eventNumber: number;

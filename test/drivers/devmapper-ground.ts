@@ -30,7 +30,8 @@ export async function thinPool(name: ControlName, overrides: Partial<DevmapperOp
   const pool = poolName(`dm-${process.pid}-${serial}`);
   const shape = { sizeBytes: 320 * mebibyte, minFreeShare: 0.02, discardBlocks: false };
   const options = { pool, poolDir, connect: controls[name], ...shape, ...overrides };
-  const control = createDmsetupControl();
+  // Whichever the driver has: this one costs no processes.
+  const control = controls.libdevmapper();
   const loops = async () => (await listLoops()).filter((entry) => entry.backingFile.startsWith(`${poolDir}/`));
   const devices = async () => (await control.list(`${pool}-`)).map((device) => device.name);
   const reboot = async () => {
@@ -50,6 +51,7 @@ export async function thinPool(name: ControlName, overrides: Partial<DevmapperOp
     reboot,
     [Symbol.asyncDispose]: async () => {
       await reboot();
+      await control[Symbol.asyncDispose]();
       await rm(poolDir, { recursive: true });
     },
   };

@@ -73,6 +73,16 @@ beforeAll(async () => {
 afterAll(() => made.disposeAsync());
 
 const doctor = async (repair: boolean) => (await stage.snapshotter.doctor(freshOperationId(), { repair })).findings;
+
+/** Doctor finds nothing but the pool's state, and leaves it as it is. */
+async function expectTold(state: string): Promise<void> {
+  for (const repair of [false, true]) {
+    const findings = await doctor(repair);
+    expect(findings).toMatchObject([{ kind: "pool-state", subject: ground.pool, repaired: false }]);
+    expect(findings[0]?.sentence).toContain(state);
+  }
+}
+
 const seen = () => client.seen("base", (root) => readFileSync(join(root, "file"), "utf8"));
 
 /** Changes the live table of a device as an operator would. */
@@ -96,11 +106,7 @@ test("a read-only pool refuses changes and shows what it has; doctor says so and
   await client.prepare("active", "base");
   await setReadOnly(true);
   expect(await codeOf(client.prepare("refused", "base"))).toBe("failed_precondition");
-  for (const repair of [false, true]) {
-    const findings = await doctor(repair);
-    expect(findings).toMatchObject([{ kind: "pool-state", subject: ground.pool, repaired: false }]);
-    expect(findings[0]?.sentence).toContain("read-only");
-  }
+  await expectTold("read-only");
   expect(client.walk()).toEqual(["active", "base"]);
   await setReadOnly(false);
   expect(await doctor(false)).toEqual([]);
@@ -115,11 +121,7 @@ test("a pool whose metadata fails makes nothing; doctor says that it has failed;
   await swapMetadata(false);
   expect(await codeOf(client.prepare("lost", "base"))).not.toBe("no error");
   expect(await codeOf(control.message(poolDevice, { kind: "reserve_metadata_snap" }))).not.toBe("no error");
-  for (const repair of [false, true]) {
-    const findings = await doctor(repair);
-    expect(findings).toMatchObject([{ kind: "pool-state", subject: ground.pool, repaired: false }]);
-    expect(findings[0]?.sentence).toContain("has failed");
-  }
+  await expectTold("has failed");
   await stage[Symbol.asyncDispose]();
   await swapMetadata(true);
   await openAgain();
@@ -138,11 +140,7 @@ test("a pool whose metadata's host is full must be checked: it makes nothing unt
   expect(code).not.toBe("no error");
   expect(await control.status(poolDevice)).toMatchObject({ mode: "ro", needsCheck: true });
   expect(await codeOf(client.prepare("refused", "base"))).toBe("failed_precondition");
-  for (const repair of [false, true]) {
-    const findings = await doctor(repair);
-    expect(findings).toMatchObject([{ kind: "pool-state", subject: ground.pool, repaired: false }]);
-    expect(findings[0]?.sentence).toContain("until its metadata has been checked");
-  }
+  await expectTold("until its metadata has been checked");
   await stage[Symbol.asyncDispose]();
   await rm(filler);
   expect(await codeOf(openAgain())).toBe("failed_precondition");

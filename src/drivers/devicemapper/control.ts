@@ -1,6 +1,7 @@
 // Room: drivers. Owns the control of device-mapper: what can be asked of it, whoever carries the question to the kernel.
 import { type ErrorCode, SnapmillError } from "../../domain/errors.ts";
 import type { DeviceId } from "../../domain/identifiers.ts";
+import type { DmDeviceInfo } from "../../system/libdevmapper.ts";
 
 export const dmControlNames = ["dmsetup", "libdevmapper"] as const;
 /** `dmsetup`: a process for each call; `libdevmapper`: the library, in a thread of its own. */
@@ -30,18 +31,7 @@ export interface PoolTable {
 export type DmTable = ThinTable | PoolTable;
 
 /** What the kernel has of a device by name. */
-export interface DmInfo {
-  readonly name: string;
-  readonly major: number;
-  readonly minor: number;
-  readonly openCount: number;
-  readonly isSuspended: boolean;
-  readonly isReadOnly: boolean;
-  /** A table is live: the device can be used. */
-  readonly hasLiveTable: boolean;
-  readonly hasInactiveTable: boolean;
-  readonly eventNumber: number;
-}
+export type DmInfo = DmDeviceInfo;
 
 export interface ThinStatus {
   readonly target: "thin";
