@@ -31,9 +31,13 @@ const diskGib = 24;
 const configOn = (disk: Disk): Config =>
   benchConfig(disk, { SNAPMILL_POOL_SIZE: "20GiB", SNAPMILL_DEVICE_SIZE: "1GiB" });
 
+/** Of this process's own pool, beside that of a snapmill on the same disk. */
+const directConfig = (disk: Disk): Config =>
+  benchConfig(disk, { SNAPMILL_POOL: "direct", SNAPMILL_POOL_SIZE: "2GiB", SNAPMILL_DEVICE_SIZE: "1GiB" });
+
 /** A whole snapmill in processes of its own, as `snapmill up` runs it. */
 async function withSnapmill(
-  action: (config: Config, client: SnapshotsClient) => Promise<void>,
+  action: (config: Config, client: SnapshotsClient, disk: Disk) => Promise<void>,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   await using disk = await freshDisk(diskGib);
@@ -58,7 +62,7 @@ async function withSnapmill(
   try {
     for await (const line of linesOf(up.stdout)) if (line.includes("is ready")) break;
     using client = new SnapshotsClient(config.grpcAddress ?? "");
-    await action(config, client);
+    await action(config, client, disk);
   } finally {
     await up.stop({ graceMs: 60_000 });
     rmSync(config.runDir, { recursive: true, force: true });
@@ -79,11 +83,8 @@ async function measureContainerd(): Promise<void> {
   }
 }
 
-{
-  await using disk = await freshDisk(diskGib);
-  await measureDriver(configOn(disk), extent.changes);
-}
-await withSnapmill(async (_config, client) => {
+await withSnapmill(async (_config, client, disk) => {
+  await measureDriver(directConfig(disk), client, extent.changes);
   await measurePeer("snapmill on the reflink driver", { client, snapshotter: "snapmill", cleansUp: true }, extent);
 });
 await withSnapmill(
