@@ -82,7 +82,7 @@ export class Submissions {
     }
   }
 
-  /** Several in one transaction of Redis. That costs a single one a quarter of its way there and back. */
+  /** Several go in one transaction of Redis; a single one is spared that. */
   #add(jobs: readonly BulkJob[]): Promise<unknown> {
     const [first, ...others] = jobs;
     if (first === undefined || others.length > 0) return this.#queue.addBulk([...jobs]);

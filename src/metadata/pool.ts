@@ -92,8 +92,10 @@ const randomOwner = (): number => randomInt(1, largestOwner + 1);
 
 /** Throws aborted unless `ours` is still the latest. Call it in the transaction that writes. */
 export function assertPoolOwned(database: Database, ours: TakeOver | undefined): void {
+  if (ours === undefined) throw aborted("this worker has not taken the pool over");
   const current = readPool(database)?.transactionId ?? 0;
-  if (current === ours?.takeOver) return;
-  const what = ours === undefined ? "we have not yet" : `ours was ${ours.takeOver}`;
-  throw aborted(`another worker has taken the pool over (its take-over is number ${current}, ${what})`);
+  if (current === ours.takeOver) return;
+  throw aborted(
+    `another worker has taken the pool over (its take-over is number ${current}, ours was ${ours.takeOver})`,
+  );
 }

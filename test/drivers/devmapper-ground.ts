@@ -50,8 +50,11 @@ export async function thinPool(name: ControlName, overrides: Partial<DevmapperOp
     ],
     reboot,
     [Symbol.asyncDispose]: async () => {
-      await reboot();
-      await control[Symbol.asyncDispose]();
+      try {
+        await reboot();
+      } finally {
+        await control[Symbol.asyncDispose]();
+      }
       await rm(poolDir, { recursive: true });
     },
   };

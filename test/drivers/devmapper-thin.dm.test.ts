@@ -1,16 +1,15 @@
-// What only the devmapper driver has: contents by ID, calls that are counted, suspended origins, discards, full metadata.
+// What only the devmapper driver has: contents by ID, calls that are counted, suspended origins, discards.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { closeSync, fsyncSync, openSync, statSync, writeSync } from "node:fs";
+import { statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { DeviceRef } from "../../src/domain/devices.ts";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
-import { type DmControl, DmError, metadataBlockBytes } from "../../src/drivers/devicemapper/control.ts";
+import { type DmControl, DmError } from "../../src/drivers/devicemapper/control.ts";
 import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
 import { readDefinition } from "../../src/drivers/devicemapper/definition-file.ts";
 import { metadataDeviceOf, PoolContents } from "../../src/drivers/devicemapper/pool-contents.ts";
-import { createThinPool } from "../../src/drivers/devicemapper/pool-create.ts";
-import type { Driver, PoolUsage } from "../../src/drivers/port.ts";
+import type { Driver } from "../../src/drivers/port.ts";
 import { runCommand } from "../../src/system/commands.ts";
 import { rejects } from "../conformance/driver-stage.ts";
 import { type ControlName, controls, type DevmapperGround, mebibyte, thinPool } from "./devmapper-ground.ts";
@@ -244,89 +243,3 @@ describe("the contents of a pool", () => {
 const fail = (): never => {
   throw new Error("the pool has no definition, or its metadata is not attached");
 };
-
-describe("a pool that is nearly full", () => {
-  test("refuses anything new below the share that must be free, before it is made", async () => {
-    await using ground = await thinPool("libdevmapper", { minFreeShare: 0.85 });
-    const driver = ground.connect();
-    await driver.open();
-    const device = (serial: number) => ({
-      deviceId: serial as DeviceId,
-      deviceName: deviceName(ground.pool, serial),
-      sizeBytes: 64 * mebibyte,
-    });
-    await driver.create(device(1));
-    await driver.activate(device(1));
-    await runCommand("dd", [
-      "if=/dev/zero",
-      `of=${driver.devicePath(device(1).deviceName)}`,
-      "bs=1M",
-      "count=64",
-      "conv=fsync",
-    ]);
-    await rejects(driver.create(device(2)), "resource_exhausted", "data of pool");
-    await rejects(driver.snapshot(device(1), device(2)), "resource_exhausted", "data of pool");
-    expect(await driver.list([device(1), device(2)])).toHaveLength(1);
-    const usage = await driver.poolUsage();
-    expect(usage).toMatchObject({ state: "rw", totalBytes: 320 * mebibyte });
-    expect(usage.usedBytes).toBe(64 * mebibyte);
-    await driver.close();
-  });
-
-  test("that runs out of metadata tells it at flush, and gives back what is deleted", async () => {
-    await using ground = await thinPool("libdevmapper");
-    const { pool, poolDir } = ground.options;
-    const files = { directory: poolDir, dataBytes: 320 * mebibyte, metadataBytes: 2 * mebibyte };
-    await createThinPool({ control: ground.control, poolDir, plan: { pool, storage: { kind: "loopback", ...files } } });
-    const driver = ground.connect();
-    await driver.open();
-    const device = (serial: number) => ({
-      deviceId: serial as DeviceId,
-      deviceName: deviceName(pool, serial),
-      sizeBytes: 256 * mebibyte,
-    });
-    await driver.create(device(1));
-    await driver.create(device(2));
-    await driver.activate(device(2));
-    // Each device takes a block of metadata and no data; what is left is not enough for what is written next.
-    await using control = controls.libdevmapper();
-    const ballast: DeviceId[] = [];
-    for (let free = 100; free > 2; free = metadataFree(await driver.poolUsage())) {
-      ballast.push((1000 + ballast.length) as DeviceId);
-      await control.message(poolDeviceName(pool), { kind: "create_thin", deviceId: ballast.at(-1) ?? (0 as DeviceId) });
-      // Commits first: what the last change has given back is free only then.
-      await control.status(poolDeviceName(pool), { flush: true });
-    }
-    expect(() => scatter(driver.devicePath(device(2).deviceName), 256 * mebibyte)).toThrow("EIO");
-    expect(await control.status(poolDeviceName(pool))).toMatchObject({ mode: "ro" });
-    await rejects(driver.flush(device(2)), "resource_exhausted", device(2).deviceName);
-    await rejects(driver.create(device(3)), "resource_exhausted", "metadata of pool");
-    await rejects(driver.snapshot(device(1), device(3)), "resource_exhausted", "metadata of pool");
-    for (const deviceId of ballast) await driver.delete({ ...device(99), deviceId });
-    await driver.delete(device(2));
-    expect(await driver.poolUsage()).toMatchObject({ state: "rw" });
-    await driver.create(device(3));
-    expect(await driver.list([device(1), device(2), device(3)])).toHaveLength(2);
-    await driver.close();
-  });
-});
-
-const metadataFree = ({ metadata }: PoolUsage): number =>
-  metadata === undefined ? 0 : (metadata.totalBytes - metadata.usedBytes) / metadataBlockBytes;
-
-/**
- * A block every 64 KiB: much metadata for little that is written. Flushed every 64 blocks: the pool commits then, and so
- * finds out while somebody waits for its answer. Throws EIO where that is.
- */
-function scatter(path: string, sizeBytes: number): void {
-  const block = Buffer.alloc(4096, 1);
-  const fd = openSync(path, "r+");
-  try {
-    for (let written = 0; written < sizeBytes / 65536; written += 1) {
-      writeSync(fd, block, 0, block.length, written * 65536);
-      if (written % 64 === 63) fsyncSync(fd);
-    }
-  } finally {
-    closeSync(fd);
-  }
-}
