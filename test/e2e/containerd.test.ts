@@ -1,6 +1,7 @@
 // Runs a real containerd on the reflink driver.
 import { registryPrograms } from "../support/registry.ts";
 import { describeContainerd, describeImages, describeSnapshots } from "./containerd-core.ts";
+import { describeCrowd } from "./containerd-crowd.ts";
 import { describeHandshake } from "./containerd-handshake.ts";
 import { describeRestarts } from "./containerd-restarts.ts";
 
@@ -11,4 +12,5 @@ describeContainerd("containerd on the reflink driver", requirements, (stage) => 
   describeSnapshots(stage);
   describeHandshake(stage);
   describeRestarts(stage);
+  describeCrowd(stage);
 });

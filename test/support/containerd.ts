@@ -82,7 +82,8 @@ export class Containerd implements AsyncDisposable {
   }
 
   async try(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-    const child = Bun.spawn(["ctr", "--address", this.address, ...args], {
+    // Its own ten seconds for the connection are too few for the last of a crowd on one processor.
+    const child = Bun.spawn(["ctr", "--address", this.address, "--connect-timeout", "120s", ...args], {
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
