@@ -111,8 +111,11 @@ export const failedRemovals = async (queue: JobQueue): Promise<FailedRemoval[]> 
 
 async function failedJobs(queue: JobQueue): Promise<QueuedJob[]> {
   const jobs = await queue.getJobs(["failed"], 0, retention.removeOnFail.count - 1);
-  return jobs.filter(({ name }) => name === "remove-device");
+  return jobs.filter((job) => job.name === "remove-device" && isStillFailed(job));
 }
+
+/** BullMQ reads the list first and then each job: one that was begun anew in between has lost its reason. */
+const isStillFailed = ({ failedReason }: { readonly failedReason?: string }): boolean => failedReason !== undefined;
 
 async function retry(job: QueuedJob): Promise<void> {
   try {

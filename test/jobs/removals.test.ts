@@ -1,7 +1,7 @@
 // How removals of devices get into the queue, from an outbox that outlives Redis.
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { unavailable } from "../../src/domain/errors.ts";
-import { deviceName } from "../../src/domain/identifiers.ts";
+import { deviceName, operationId } from "../../src/domain/identifiers.ts";
 import { backoffMs } from "../../src/jobs/queues.ts";
 import { RemovalRelay } from "../../src/jobs/removals.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
@@ -74,4 +74,29 @@ test("given up, it stays failed until all start over; one that Redis takes for d
     await until("both are done", async () => (await queue.getCompletedCount()) === 2);
   });
   expect(ran.toSorted()).toEqual(["test.pool-snap-1", "test.pool-snap-2", "test.pool-snap-2"]);
+});
+
+test("the list of what was given up can be read while that is tried again", async () => {
+  const many = Array.from({ length: 200 }, (_, index) => ({
+    operationId: operationId(`op-many-${index}`),
+    device: deviceName(pool, index + 1),
+  }));
+  await using _consumer = await consume(redis, {
+    "remove-device": async () => {
+      throw unavailable("it is in use");
+    },
+  });
+  await using client = await connect(redis);
+  await using relay = await connectRelay();
+  await relay.enqueue(many);
+  const allAreGivenUp = async () => (await client.counts()).pool.failed === many.length;
+  for (let round = 0; round < 5; round += 1) {
+    await until("all are given up", allAreGivenUp);
+    const startedOver = relay.startOver([]);
+    const lists = await Promise.all(Array.from({ length: 20 }, () => client.failedRemovals()));
+    await startedOver;
+    for (const { reason } of lists.flat()) expect(reason).toBe("it is in use");
+  }
+  await until("all are given up again", allAreGivenUp);
+  expect(await client.failedRemovals()).toHaveLength(many.length);
 });
