@@ -100,6 +100,7 @@ class QueueConsumer implements Consumer {
       settings: { backoffStrategy: (made, _type, _error, job) => backoffMs(kind, made, job?.name) },
     });
     this.#worker.on("error", onError);
+    if (kind === "pool") askForFewWhenFew(this.#worker, concurrency, executor);
     this.#worker.on("active", (job) => executor.begin(job));
     this.#worker.on("lockRenewalFailed", (jobIds) => {
       for (const jobId of jobIds) executor.abort(jobId, "this worker's lock on the job is lost");
@@ -143,6 +144,22 @@ class QueueConsumer implements Consumer {
       await delay(stepMs, undefined, { ref: false });
     }
   }
+}
+
+/**
+ * Asks for one job at a time while they come one at a time, and for `concurrency` of them as soon as one has been waiting:
+ * BullMQ looks for another job after each that it gets, and has a lone one pay for the looks in vain. Only where jobs are
+ * executed one after the other anyway.
+ */
+function askForFewWhenFew(worker: Worker<object, unknown, string>, concurrency: number, executor: Executor): void {
+  let isDrained = true;
+  worker.on("drained", () => {
+    isDrained = true;
+  });
+  worker.on("active", () => {
+    worker.concurrency = isDrained && executor.isIdle ? 1 : concurrency;
+    isDrained = false;
+  });
 }
 
 /**
