@@ -1,4 +1,5 @@
 // Room: jobs. Owns the one reader of a queue's events that all waiters share.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../domain/identifiers.ts";
 import { consumerConnection } from "./connection.ts";
@@ -26,6 +27,8 @@ export class EventReader implements Disposable {
   readonly #streamKey: string;
   readonly #listener: EventListener;
   readonly #isNeeded: () => boolean;
+  /** The last event that was read: its number, which begins with the time of Redis in milliseconds. */
+  #after = "0";
   #isReading = false;
   #isClosed = false;
 
@@ -40,7 +43,7 @@ export class EventReader implements Disposable {
     this.#isNeeded = isNeeded;
   }
 
-  /** To be called before the job whose end is waited for is added. */
+  /** To be called whenever somebody begins to wait. */
   wake(): void {
     if (this.#isReading) return;
     this.#isReading = true;
@@ -54,12 +57,13 @@ export class EventReader implements Disposable {
 
   async #read(): Promise<void> {
     // From a moment ago on, not from "now": "now" would be when Redis gets to it, and the job may have ended by then.
-    let after = String(Date.now() - overlapMs);
-    while (!this.#isClosed && this.#isNeeded()) {
+    const momentAgo = Date.now() - overlapMs;
+    if (Number.parseInt(this.#after, 10) < momentAgo) this.#after = String(momentAgo);
+    while (await this.#isNeededStill()) {
       try {
-        const streams = await this.#connection.xread("BLOCK", blockMs, "STREAMS", this.#streamKey, after);
+        const streams = await this.#connection.xread("BLOCK", blockMs, "STREAMS", this.#streamKey, this.#after);
         for (const [entryId, fields] of streams?.[0]?.[1] ?? []) {
-          after = entryId;
+          this.#after = entryId;
           this.#tell(new Map(pairsOf(fields)));
         }
       } catch {
@@ -67,8 +71,16 @@ export class EventReader implements Disposable {
         await Bun.sleep(pauseMs);
       }
     }
-    // In the same breath as the last look at whether somebody waits: nobody can wake us in between.
-    this.#isReading = false;
+  }
+
+  /**
+   * Asked after whoever was told of an event has had its turn: most callers' next job is on its way to Redis then, before
+   * the next read is. Once the answer is no, `wake` begins anew.
+   */
+  async #isNeededStill(): Promise<boolean> {
+    await nextTurn();
+    this.#isReading = !this.#isClosed && this.#isNeeded();
+    return this.#isReading;
   }
 
   #tell(event: ReadonlyMap<string, string>): void {

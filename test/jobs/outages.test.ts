@@ -144,8 +144,29 @@ describe("a call that waits", () => {
     expect(operations).toEqual([anId]);
   }, 30_000);
 
-  test("gets its answer though Redis lost the job while it ran; handed out again, it joins the run", async () => {
+  test("gets its answer though Redis lost the job while it ran alone; handed out again, it is run by the same operation ID", async () => {
     const operations: string[] = [];
+    const released = Promise.withResolvers<void>();
+    await using _consumer = await consume(redis, {
+      cleanup: async (_, { operationId }) => {
+        operations.push(operationId);
+        await released.promise;
+        return { removedDevices: 1, removedSnapshots: 0 };
+      },
+    });
+    await using client = await connect(redis);
+    const call = client.call("cleanup", {}, { operationId: anId });
+    await until("the job runs", () => operations.length === 1);
+    await redis.flush();
+    await until("it is asked for again", async () => (await client.counts()).pool.waiting === 1);
+    released.resolve();
+    expect(await call).toEqual({ removedDevices: 1, removedSnapshots: 0 });
+    expect(operations).toEqual([anId, anId]);
+  }, 30_000);
+
+  test("gets its answer though Redis lost the job while it ran; handed out again to a worker that takes several, it joins the run", async () => {
+    const operations: string[] = [];
+    const isFollowed = Promise.withResolvers<void>();
     const released = Promise.withResolvers<void>();
     await using _consumer = await consume(redis, {
       cleanup: async (_, { operationId }) => {
@@ -153,10 +174,15 @@ describe("a call that waits", () => {
         await released.promise;
         return { removedDevices: operations.length, removedSnapshots: 0 };
       },
-      remove: async () => ({}),
+      remove: () => isFollowed.promise.then(() => ({})),
     });
     await using client = await connect(redis);
+    // A worker takes several as soon as one had to wait for another.
+    const ahead = client.call("remove", removal);
     const call = client.call("cleanup", {}, { operationId: anId });
+    await until("one waits", async () => (await client.counts()).pool.waiting === 1);
+    isFollowed.resolve();
+    await ahead;
     await until("the job runs", () => operations.length === 1);
     await redis.flush();
     await until("it is handed out again", async () => (await client.counts()).pool.active === 1);
