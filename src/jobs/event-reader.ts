@@ -64,7 +64,7 @@ export class EventReader implements Disposable {
         const streams = await this.#connection.xread("BLOCK", blockMs, "STREAMS", this.#streamKey, this.#after);
         for (const [entryId, fields] of streams?.[0]?.[1] ?? []) {
           this.#after = entryId;
-          this.#tell(new Map(pairsOf(fields)));
+          this.#tell(fields);
         }
       } catch {
         // What it missed meanwhile, the watch behind the events finds.
@@ -83,15 +83,17 @@ export class EventReader implements Disposable {
     return this.#isReading;
   }
 
-  #tell(event: ReadonlyMap<string, string>): void {
-    const jobId = event.get("jobId") ?? "";
-    const name = event.get("event");
-    if (name === "completed") this.#listener.completed(jobId, JSON.parse(event.get("returnvalue") ?? "null"));
+  #tell(fields: readonly string[]): void {
+    const name = valueOf(fields, "event");
+    const jobId = valueOf(fields, "jobId") ?? "";
+    if (name === "completed") this.#listener.completed(jobId, JSON.parse(valueOf(fields, "returnvalue") ?? "null"));
     if (name === "failed") this.#listener.failed(jobId);
-    if (name === "progress") this.#listener.progress(jobId, JSON.parse(event.get("data") ?? "null"));
+    if (name === "progress") this.#listener.progress(jobId, JSON.parse(valueOf(fields, "data") ?? "null"));
   }
 }
 
-function* pairsOf(fields: readonly string[]): Generator<[string, string]> {
-  for (let at = 0; at + 1 < fields.length; at += 2) yield [fields[at] ?? "", fields[at + 1] ?? ""];
+/** The value of a field in an entry of a stream: names and values in turns. */
+function valueOf(fields: readonly string[], name: string): string | undefined {
+  for (let at = 0; at + 1 < fields.length; at += 2) if (fields[at] === name) return fields[at + 1];
+  return undefined;
 }
