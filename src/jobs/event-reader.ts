@@ -84,16 +84,16 @@ export class EventReader implements Disposable {
   }
 
   #tell(fields: readonly string[]): void {
-    const name = valueOf(fields, "event");
-    const jobId = valueOf(fields, "jobId") ?? "";
-    if (name === "completed") this.#listener.completed(jobId, JSON.parse(valueOf(fields, "returnvalue") ?? "null"));
+    const name = fieldOf(fields, "event");
+    const jobId = fieldOf(fields, "jobId") ?? "";
+    if (name === "completed") this.#listener.completed(jobId, JSON.parse(fieldOf(fields, "returnvalue") ?? "null"));
     if (name === "failed") this.#listener.failed(jobId);
-    if (name === "progress") this.#listener.progress(jobId, JSON.parse(valueOf(fields, "data") ?? "null"));
+    if (name === "progress") this.#listener.progress(jobId, JSON.parse(fieldOf(fields, "data") ?? "null"));
   }
 }
 
 /** The value of a field in an entry of a stream: names and values in turns. */
-function valueOf(fields: readonly string[], name: string): string | undefined {
+function fieldOf(fields: readonly string[], name: string): string | undefined {
   for (let at = 0; at + 1 < fields.length; at += 2) if (fields[at] === name) return fields[at + 1];
   return undefined;
 }
