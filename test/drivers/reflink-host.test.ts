@@ -9,6 +9,7 @@ import { attachLoop, detachLoop } from "../../src/system/loop.ts";
 import { findLoops, loopAt } from "../../src/system/loops.ts";
 import { mountInfo } from "../../src/system/mountinfo.ts";
 import { mountAt, unmount } from "../../src/system/mounts.ts";
+import { letGoOfOthers } from "../support/namespaces.ts";
 import { eventually } from "../support/processes.ts";
 import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-grounds.ts";
 
@@ -121,9 +122,8 @@ describe("the reflink driver and what it finds on the host", () => {
   test("a copy of the pool's mount in another namespace does not keep its loop device for ever", async () => {
     const image = join(ground.options.poolDir, "pool.img");
     const driver = await opened();
-    const copy = Bun.spawn(["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo; exec sleep 60"], {
-      stdout: "pipe",
-    });
+    const script = `${letGoOfOthers(ground.options.poolDir)} echo; exec sleep 60`;
+    const copy = Bun.spawn(["unshare", "--mount", "--propagation", "private", "sh", "-c", script], { stdout: "pipe" });
     try {
       await copy.stdout.getReader().read();
       expect(await driver.close()).toEqual({ stillInUse: [] });

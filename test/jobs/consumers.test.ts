@@ -121,6 +121,31 @@ test("two consumers of one pool together run no more jobs at once than one may",
   expect(most).toBe(1);
 });
 
+test("jobs that come one at a time are not each followed by looks in vain for more; those that wait are taken together", async () => {
+  let running = 0;
+  let most = 0;
+  await using _consumer = await consume(redis, {
+    remove: async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await Bun.sleep(running === 1 ? 0 : 50);
+      running -= 1;
+      return {};
+    },
+  });
+  await using client = await connect(redis);
+  await client.call("remove", removal);
+  await redis.command("CONFIG", "RESETSTAT");
+  const alone = 200;
+  for (let index = 0; index < alone; index += 1) await client.call("remove", removal);
+  expect(most).toBe(1);
+  const [, scripts] = /^cmdstat_evalsha:calls=(\d+)/m.exec(String(await redis.command("INFO", "commandstats"))) ?? [];
+  // To add it, to take it, to end it; and BullMQ's marker of a job taken has it look once more at most.
+  expect(Number(scripts)).toBeWithin(3 * alone, 4.3 * alone);
+  await Promise.all(Array.from({ length: 20 }, () => client.call("remove", removal)));
+  expect(most).toBeGreaterThan(1);
+});
+
 test("a consumer that is closed finishes what runs, and takes nothing new", async () => {
   const finished: string[] = [];
   const consumer = await consume(

@@ -6,6 +6,7 @@ import { runCommand } from "../../src/system/commands.ts";
 import { attachLoop, detachLoop, isHeldExclusively, updateLoopCapacity } from "../../src/system/loop.ts";
 import { findLoops, listLoops, loopAt, loopDeviceNumber, parseBackingFile } from "../../src/system/loops.ts";
 import { isInUse } from "../../src/system/openers.ts";
+import { letGoOfOthers } from "../support/namespaces.ts";
 
 setDefaultTimeout(30_000);
 const mebibyte = 2 ** 20;
@@ -137,6 +138,7 @@ describe("loop devices", () => {
       console.log(readFileSync(loop.path).subarray(0, 4).toString());
     `;
     const bareDev = `
+      ${letGoOfOthers(path)}
       mount -t tmpfs none /dev
       mknod /dev/null c 1 3; mknod /dev/zero c 1 5; mknod /dev/urandom c 1 9; mknod /dev/loop-control c 10 237
       exec "$0" -e "$1" </dev/null
