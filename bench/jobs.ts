@@ -11,8 +11,7 @@ import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
 import { withPieces } from "../src/supervisor/pieces.ts";
 import { benchConfig, freshDisk, median, ms, percentile, printTable, timeAll, timeEach } from "./measure.ts";
 
-/** Of each, before it counts: until then the code of three processes is still being compiled, on the same cores. */
-const warmUp = 3_000;
+const warmUp = 300;
 const alone = 2_000;
 const inFlight = 64;
 const together = 20_000;

@@ -100,6 +100,7 @@ class QueueConsumer implements Consumer {
       settings: { backoffStrategy: (made, _type, _error, job) => backoffMs(kind, made, job?.name) },
     });
     this.#worker.on("error", onError);
+    // First of those told that a job is active: until the executor has begun with it, whether others run can be seen.
     if (kind === "pool") askForFewWhenFew(this.#worker, concurrency, executor);
     this.#worker.on("active", (job) => executor.begin(job));
     this.#worker.on("lockRenewalFailed", (jobIds) => {

@@ -56,9 +56,7 @@ export class EventReader implements Disposable {
   }
 
   async #read(): Promise<void> {
-    // From a moment ago on, not from "now": "now" would be when Redis gets to it, and the job may have ended by then.
-    const momentAgo = Date.now() - overlapMs;
-    if (Number.parseInt(this.#after, 10) < momentAgo) this.#after = String(momentAgo);
+    this.#after = this.#whereToBegin();
     while (await this.#isNeededStill()) {
       try {
         const streams = await this.#connection.xread("BLOCK", blockMs, "STREAMS", this.#streamKey, this.#after);
@@ -71,6 +69,18 @@ export class EventReader implements Disposable {
         await Bun.sleep(pauseMs);
       }
     }
+  }
+
+  /**
+   * Where the last read ended, if that was just now. Otherwise a moment ago, not "now": "now" would be when Redis gets to
+   * it, and the job may have ended by then. A number from the future, as after a clock was put right, would hide all
+   * that comes until then.
+   */
+  #whereToBegin(): string {
+    const nowMs = Date.now();
+    const endedMs = Number.parseInt(this.#after, 10);
+    const isRecent = Math.abs(nowMs - endedMs) < overlapMs;
+    return isRecent ? this.#after : String(nowMs - overlapMs);
   }
 
   /**

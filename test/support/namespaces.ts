@@ -8,7 +8,7 @@ export const letGoOfOthers = (kept: string): string => `
   while read -r source directory _; do
     case "$source $directory" in
       *" ${kept}"*) ;;
-      /dev/loop*" "*/snapmill-*) umount -l "$directory" ;;
+      /dev/loop*" "*/snapmill-*) umount -l "$(printf %b "$directory")" || : "gone with one that it lay on" ;;
     esac
   done </proc/self/mounts
 `;
