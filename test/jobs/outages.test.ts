@@ -230,6 +230,7 @@ describe("a call that waits", () => {
     await redis.command("DEL", events);
     released.resolve();
     expect(await call).toEqual({});
+    await until("the reader has ended", async () => !(await isReaderWaiting(redis)));
     // The next one does without a look at the job's state, of which the first comes after a second: its event is seen.
     expect(await client.call("remove", removal, { deadlineMs: 900 })).toEqual({});
   }, 30_000);
@@ -252,4 +253,8 @@ test("a consumer goes on after an outage, and says again how many may run at onc
 async function hasReaderSeenAll(server: TestRedis): Promise<boolean> {
   await Bun.sleep(100);
   return String(await server.command("CLIENT", "LIST")).includes("cmd=xread");
+}
+
+async function isReaderWaiting(server: TestRedis): Promise<boolean> {
+  return /^.*\bflags=\w*b.*\bcmd=xread\b/m.test(String(await server.command("CLIENT", "LIST")));
 }
