@@ -15,6 +15,12 @@ export interface EventListener {
 const pauseMs = 500;
 /** How long one read blocks: a reader that nobody needs any more stops after that. */
 const blockMs = 2_000;
+/**
+ * A job's first events, that it was added and that it is active, are of no use to anybody, and reading them takes the
+ * processor from those who execute it: a reader that begins comes this much later, unless all was over within twice that
+ * the last time.
+ */
+const headStartMs = 1;
 /** A clock may differ a little from that of Redis, by which events are numbered. */
 const overlapMs = 1_000;
 
@@ -29,6 +35,8 @@ export class EventReader implements Disposable {
   readonly #isNeeded: () => boolean;
   /** The last event that was read: its number, which begins with the time of Redis in milliseconds. */
   #after = "0";
+  /** How long the last one who began to read was needed. */
+  #lastedMs = 0;
   #isReading = false;
   #isClosed = false;
 
@@ -57,6 +65,8 @@ export class EventReader implements Disposable {
 
   async #read(): Promise<void> {
     this.#after = this.#whereToBegin();
+    const beganMs = performance.now();
+    if (this.#lastedMs > 2 * headStartMs) await Bun.sleep(headStartMs);
     while (await this.#isNeededStill()) {
       try {
         const streams = await this.#connection.xread("BLOCK", blockMs, "STREAMS", this.#streamKey, this.#after);
@@ -69,6 +79,7 @@ export class EventReader implements Disposable {
         await Bun.sleep(pauseMs);
       }
     }
+    this.#lastedMs = performance.now() - beganMs;
   }
 
   /**

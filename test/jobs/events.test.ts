@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
+import { Redis } from "ioredis";
+import { producerConnection } from "../../src/jobs/connection.ts";
 import { EventReader } from "../../src/jobs/event-reader.ts";
+import { keyPrefix, queueName } from "../../src/jobs/queues.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { anId, connect, consume, pool, removal, until } from "./support.ts";
 
@@ -24,6 +27,40 @@ test("the first completion event is not lost, not even one from before the reade
   reader.wake();
   await until("the event arrives", () => seen.length > 0);
   expect(seen).toEqual([[anId, { removedDevices: 1, removedSnapshots: 2 }]]);
+});
+
+test("of a job that takes its time, the reader fetches what precedes the end at once", async () => {
+  using read = spyOn(Redis.prototype, "xread");
+  let jobId = "";
+  let isOver = false;
+  using taken = new DisposableStack();
+  const worker = taken.adopt(producerConnection(redis.url), (connection) => connection.disconnect());
+  const add = (event: string) =>
+    worker.xadd(`${keyPrefix(pool)}:${queueName(pool, "pool")}:events`, "*", "event", event, "jobId", jobId);
+  const source = { pool, kind: "pool", isNeeded: () => !isOver } as const;
+  using reader = new EventReader(redis.url, source, {
+    completed: (ended) => {
+      isOver = ended === jobId;
+    },
+    failed: () => undefined,
+    progress: () => undefined,
+  });
+  const readsOfEach: number[] = [];
+  for (let round = 0; round < 31; round += 1) {
+    read.mockClear();
+    jobId = `round-${round}`;
+    isOver = false;
+    reader.wake();
+    for (const event of ["waiting", "active"]) await add(event);
+    await Bun.sleep(10);
+    await add("completed");
+    await until("the end is told", () => isOver);
+    readsOfEach.push(read.mock.calls.length);
+    // Until the next one nobody waits, and nothing is read.
+    await Bun.sleep(5);
+  }
+  // The machine may be busy, and the second event late, in some rounds.
+  expect(readsOfEach.toSorted((one, other) => one - other)[15]).toBe(2);
 });
 
 test("one reader serves all who wait: a thousand callers cost no more connections than one", async () => {
