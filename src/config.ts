@@ -157,6 +157,7 @@ export const poolSettings = (config: Config) => ({
   pool: config.pool,
   poolDir: paths.poolDir(config),
   devicesDir: paths.devices(config),
+  runDir: config.runDir,
   /** Of a new pool. */
   sizeBytes: config.poolSizeBytes,
   dmControl: config.dmControl,

@@ -19,6 +19,7 @@ import { type ChainedLayer, unpackChain } from "../src/unpack/chain.ts";
 import type { SpaceGuardRequest } from "../src/unpack/protocol.ts";
 import { startWriter } from "../src/unpack/writer.ts";
 import { createLayerStore } from "./layer-store.ts";
+import { untilTold } from "./life.ts";
 
 const config = readConfig();
 armFault(config.fault);
@@ -147,10 +148,7 @@ const consumer = await consumeUnpackJobs({
 for (const warning of consumer.warnings) log.warn(warning);
 announceReady();
 
-const { promise: stopped, resolve: stop } = Promise.withResolvers<string>();
-process.once("SIGTERM", () => stop("SIGTERM"));
-process.once("SIGINT", () => stop("SIGINT"));
-log.info({ signal: await stopped }, "stopping");
+log.info({ signal: await untilTold() }, "stopping");
 await consumer.closeNow();
 await resources.disposeAsync();
 // Not by itself: a timer that a library still has would hold the end up for half a second.

@@ -27,6 +27,7 @@ export interface DriverRequest {
   readonly poolDir: string;
   /** Where the stable paths of active devices appear; device-mapper's are in a place of their own. */
   readonly devicesDir: string;
+  readonly runDir: string;
   /** Of a new pool. */
   readonly sizeBytes: number;
   readonly dmControl: DmControlName;

@@ -5,6 +5,7 @@ import { type Config, redisUrl } from "../config.ts";
 import { aborted } from "../domain/errors.ts";
 import { answering, consumerConnection } from "../jobs/connection.ts";
 import { createLogger } from "../logger.ts";
+import { removeEmptyDirectories } from "../system/directories.ts";
 import type { Lock } from "../system/locks.ts";
 import { Keeper, type KeeperState } from "./keeper.ts";
 import { redisPlan } from "./redis.ts";
@@ -25,8 +26,10 @@ export class Pieces implements AsyncDisposable {
   readonly #pool: Keeper;
   readonly #unpackers: readonly Keeper[];
   readonly #grpc: Keeper | undefined;
+  readonly #runDir: string;
 
   constructor(config: Config, log: Logger) {
+    this.#runDir = config.runDir;
     this.#redis = config.redisUrl === undefined ? new Keeper(redisPlan(config), log) : undefined;
     this.#pool = new Keeper(poolWorkerPlan(config), log);
     const serials = Array.from({ length: config.unpackWorkers }, (_, index) => index + 1);
@@ -55,6 +58,7 @@ export class Pieces implements AsyncDisposable {
     await Promise.all(this.#users.map((keeper) => keeper.stop()));
     await this.#pool.stop();
     await this.#redis?.stop();
+    await removeEmptyDirectories(this.#runDir, this.#runDir);
   }
 
   /** Whoever uses the pool's worker: up after it, down before it. */

@@ -6,7 +6,7 @@ const [poolDir, devicesDir, first] = process.argv.slice(2);
 if (poolDir === undefined || devicesDir === undefined)
   throw new Error("usage: churn POOL_DIR DEVICES_DIR FIRST_SERIAL");
 const pool = poolName("test");
-const driver = createReflinkDriver({ pool, poolDir, devicesDir, sizeBytes: 2 ** 29 });
+const driver = createReflinkDriver({ pool, poolDir, devicesDir, runDir: devicesDir, sizeBytes: 2 ** 29 });
 const device = (serial: number) => ({
   deviceId: serial as DeviceId,
   deviceName: deviceName(pool, serial),

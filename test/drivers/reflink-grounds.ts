@@ -1,4 +1,5 @@
 // Owns the pools that the reflink driver is tested on: in a file, and in a directory of an XFS of their own.
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,8 +22,8 @@ export interface ReflinkGround extends DriverGround {
 
 function makeGround(dir: string, poolDir: string, takeDown: () => Promise<void>): ReflinkGround {
   const pool = poolName("test");
-  const devicesDir = join(dir, "dev");
-  const options = { pool, poolDir, devicesDir, sizeBytes: poolBytes };
+  const runDir = join(dir, "run");
+  const options = { pool, poolDir, devicesDir: join(runDir, "test/dev"), runDir, sizeBytes: poolBytes };
   const loops = async () => (await listLoops()).filter((entry) => entry.backingFile.startsWith(`${poolDir}/`));
   const reboot = async () => {
     const isPoolItself = (file: string) => file === join(poolDir, "pool.img");
@@ -30,7 +31,7 @@ function makeGround(dir: string, poolDir: string, takeDown: () => Promise<void>)
       if (!isPoolItself(backingFile)) await detachLoop(path, backingFile);
     if (await isMountPoint(join(poolDir, "devices"))) await unmount(join(poolDir, "devices"));
     for (const { path, backingFile } of await loops()) await detachLoop(path, backingFile);
-    await rm(devicesDir, { recursive: true, force: true });
+    await rm(runDir, { recursive: true, force: true });
   };
   return {
     dir,
@@ -40,7 +41,7 @@ function makeGround(dir: string, poolDir: string, takeDown: () => Promise<void>)
     leftOnHost: async () => [
       ...(await loops()).map((entry) => `${entry.path}: ${entry.backingFile}`),
       ...(await mountInfo()).map((entry) => entry.mountPoint).filter((point) => point.startsWith(`${poolDir}/`)),
-      ...(await readdir(devicesDir).catch(() => [])),
+      ...(existsSync(runDir) ? [runDir, ...(await readdir(options.devicesDir).catch(() => []))] : []),
     ],
     reboot,
     [Symbol.asyncDispose]: async () => {

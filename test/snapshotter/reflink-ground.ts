@@ -8,6 +8,8 @@ const pool = poolName("test");
 
 export const ground: Ground = {
   pool,
-  connectDriver: (directory, sizeBytes) =>
-    createReflinkDriver({ pool, poolDir: join(directory, "pool"), devicesDir: join(directory, "dev"), sizeBytes }),
+  connectDriver: (directory, sizeBytes) => {
+    const runDir = join(directory, "dev");
+    return createReflinkDriver({ pool, poolDir: join(directory, "pool"), devicesDir: runDir, runDir, sizeBytes });
+  },
 };

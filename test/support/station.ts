@@ -137,7 +137,7 @@ export class Station implements Disposable {
       ...loopsBackedBelow(this.directory),
       ...mountsBelow(this.directory),
       ...strayFiles(stateDir, expectedState),
-      ...strayFiles(runDir, /^$/),
+      ...(existsSync(runDir) ? [`directory ${runDir}`, ...strayFiles(runDir, /^$/)] : []),
       ...this.#halfDoneWork(),
     ];
   }

@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/client.ts";
+import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
+import { SlowMkfs } from "../support/slow-mkfs.ts";
 import { Station } from "../support/station.ts";
 import { startWorker } from "./start-worker.ts";
 
@@ -58,6 +60,23 @@ test("told to stop, a worker finishes what it runs, and the rest waits for the n
   expect(new Set(mounts).size).toBe(60);
   second.child.kill("SIGTERM");
   expect(await second.child.exited).toBe(0);
+});
+
+test("told to stop while it waits for a command, a worker finishes that, too", async () => {
+  using mkfs = new SlowMkfs();
+  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "waiting", PATH: mkfs.path });
+  const worker = startWorker(station);
+  expect((await worker.announced).kind).toBe("ready");
+  await using client = await connect(station);
+  mkfs.pull();
+  const answer = client.call("prepare", { scope: ownScope, key: snapshotKey("base"), labels: {} });
+  expect(await eventually(() => mkfs.wasStarted)).toBe(true);
+  worker.child.kill("SIGTERM");
+  // Long enough for the signal to arrive while the command runs.
+  await Bun.sleep(200);
+  mkfs.release();
+  expect((await answer).mounts).toHaveLength(1);
+  expect(await worker.child.exited).toBe(0);
 });
 
 test("a killed worker's operations are answered by the next one, each with one effect", async () => {

@@ -8,6 +8,7 @@ import {
   resourceExhausted,
 } from "../../domain/errors.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
+import { removeEmptyDirectories } from "../../system/directories.ts";
 import { syncPath } from "../../system/durable.ts";
 import { isErrno } from "../../system/errno.ts";
 import { hasRecordedErrors } from "../../system/filesystems.ts";
@@ -35,6 +36,8 @@ export interface ReflinkOptions {
   readonly poolDir: string;
   /** Where the stable paths of active devices appear; not shared with another pool. */
   readonly devicesDir: string;
+  /** The directory above it, or itself, that goes with it once nothing is left in it. */
+  readonly runDir: string;
   /** Of a new pool; see openPool. */
   readonly sizeBytes: number;
   /** Free space below which nothing new is made, in the pool and on the host under it. Default: see room.ts. */
@@ -82,6 +85,7 @@ class ReflinkDriver implements Driver {
   async close(): Promise<CloseReport> {
     if (this.#parts === undefined) return { stillInUse: [] };
     const { pool, activations } = this.#parts;
+    const { devicesDir, runDir } = this.#options;
     const stillInUse: string[] = [];
     for (const device of activations.active()) {
       try {
@@ -95,6 +99,7 @@ class ReflinkDriver implements Driver {
       const obstacle = await pool.close();
       if (obstacle !== undefined) stillInUse.push(obstacle);
     }
+    await removeEmptyDirectories(devicesDir, runDir);
     this.#parts = undefined;
     return { stillInUse };
   }

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { childEnvironment, redisUrl } from "../../../src/config.ts";
+import { existsSync } from "node:fs";
+import { redisUrl } from "../../../src/config.ts";
 import { JobClient } from "../../../src/jobs/client.ts";
 import { Place, type Up } from "../../supervisor/running-up.ts";
 import { eventually } from "../../support/processes.ts";
+import { SlowMkfs } from "../../support/slow-mkfs.ts";
 import { codeOf, failureOf, SnapshotsClient } from "./client.ts";
 
 /** On two slow cores, with processes that are killed and started again. */
@@ -13,19 +12,11 @@ const timeoutMs = 120_000;
 /** What a call gets here that must not hang: to be told so is no answer. */
 const patience = { deadlineMs: 20_000 };
 
-/** A new file system takes as long as this file exists: a snapshot that is the first of its size waits for one. */
-const programs = mkdtempSync(join(tmpdir(), "snapmill-mkfs-"));
-const brake = join(programs, "brake");
-const place = new Place({ PATH: `${programs}:${childEnvironment({})["PATH"] ?? ""}` });
+/** A snapshot that is the first of its size waits for it. */
+const mkfs = new SlowMkfs();
+const place = new Place({ PATH: mkfs.path });
 let up: Up;
 let client: SnapshotsClient;
-
-function makeSlowMkfs(): void {
-  const program = join(programs, "mkfs.ext4");
-  const real = Bun.which("mkfs.ext4") ?? "/sbin/mkfs.ext4";
-  writeFileSync(program, `#!/bin/sh\nwhile [ -e '${brake}' ]; do sleep 0.05; done\nexec ${real} "$@"\n`);
-  chmodSync(program, 0o755);
-}
 
 let sizes = 64;
 /** Labels of a snapshot for which a file system is to be made. */
@@ -33,8 +24,6 @@ const ofNewSize = () => {
   sizes += 1;
   return { "containerd.io/snapshot/max-size": `${sizes}MiB` };
 };
-const pull = () => writeFileSync(brake, "");
-const release = () => rmSync(brake, { force: true });
 
 const onlyPid = (program: string): number => {
   const [pid, ...others] = place.pidsOf(program);
@@ -54,7 +43,6 @@ const tidy = async () => {
 };
 
 beforeAll(async () => {
-  makeSlowMkfs();
   up = place.up();
   await up.ready();
   client = new SnapshotsClient(place.config.grpcAddress ?? "");
@@ -64,7 +52,7 @@ afterAll(async () => {
   client[Symbol.dispose]();
   await up.end("SIGTERM");
   place[Symbol.dispose]();
-  rmSync(programs, { recursive: true, force: true });
+  mkfs[Symbol.dispose]();
 }, timeoutMs);
 
 test(
@@ -138,7 +126,7 @@ test(
 test(
   "a prepare that is under way when its caller goes is whole in the end, and a retry hears of it",
   async () => {
-    pull();
+    mkfs.pull();
     const late = failureOf(client.call("prepare", { key: "left", labels: ofNewSize() }, { deadlineMs: 1_500 }));
     await eventually(async () => (await activeJobs()) > 0);
     expect((await late).code).toBe("DEADLINE_EXCEEDED");
@@ -150,7 +138,7 @@ test(
     }, 60_000);
     expect(retried).toMatchObject({ code: "UNAVAILABLE", details: expect.stringContaining("is still under way") });
     expect((await failureOf(client.call("remove", { key: "left" }, patience))).code).toBe("UNAVAILABLE");
-    release();
+    mkfs.release();
     let answer = "UNAVAILABLE";
     await eventually(async () => {
       answer = await codeOf(client.call("prepare", { key: "left" }));
@@ -167,11 +155,11 @@ test(
 test(
   "a worker that is killed under a call leaves one snapshot or none, and the key usable",
   async () => {
-    pull();
+    mkfs.pull();
     const call = codeOf(client.call("prepare", { key: "interrupted", labels: ofNewSize() }, { deadlineMs: 60_000 }));
     await eventually(async () => (await activeJobs()) > 0);
     signal("workers/pool.ts", "SIGKILL");
-    release();
+    mkfs.release();
     expect(["OK", "UNAVAILABLE"]).toContain(await call);
     let answer = "";
     await eventually(async () => {
@@ -215,12 +203,12 @@ test(
 test(
   "stopped under a call, snapmill answers it and leaves nothing",
   async () => {
-    pull();
+    mkfs.pull();
     const call = codeOf(client.call("prepare", { key: "cut off", labels: ofNewSize() }, { deadlineMs: 60_000 }));
     await eventually(async () => (await activeJobs()) > 0);
     const ended = up.end("SIGTERM");
     await Bun.sleep(1_000);
-    release();
+    mkfs.release();
     expect(await ended).toBe(0);
     expect(["OK", "UNAVAILABLE"]).toContain(await call);
     expect(existsSync(place.config.grpcAddress ?? "")).toBe(false);

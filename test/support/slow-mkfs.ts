@@ -1,0 +1,41 @@
+// Room: test. Owns an mkfs.ext4 that takes as long as a test wants: found before the real one, which it ends in.
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { childEnvironment } from "../../src/config.ts";
+
+/** A snapshot that is the first of its size waits for a new file system, which waits for `release` after a `pull`. */
+export class SlowMkfs implements Disposable {
+  readonly #directory = mkdtempSync(join(tmpdir(), "snapmill-mkfs-"));
+  readonly #brake = join(this.#directory, "brake");
+  readonly #started = join(this.#directory, "started");
+  /** For the PATH of the programs that shall find it. */
+  readonly path = `${this.#directory}:${childEnvironment({})["PATH"] ?? ""}`;
+
+  constructor() {
+    const program = join(this.#directory, "mkfs.ext4");
+    const real = Bun.which("mkfs.ext4") ?? "/sbin/mkfs.ext4";
+    writeFileSync(
+      program,
+      `#!/bin/sh\n: >'${this.#started}'\nwhile [ -e '${this.#brake}' ]; do sleep 0.05; done\nexec ${real} "$@"\n`,
+    );
+    chmodSync(program, 0o755);
+  }
+
+  pull(): void {
+    writeFileSync(this.#brake, "");
+  }
+
+  release(): void {
+    rmSync(this.#brake, { force: true });
+  }
+
+  /** Whether anybody has ever started it. */
+  get wasStarted(): boolean {
+    return existsSync(this.#started);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
