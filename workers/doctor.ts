@@ -1,7 +1,6 @@
 // Room: workers. Owns doctor's look at a pool on which nothing runs: under the pool's lock, and without a queue.
-
 import { type Config, type Overrides, paths, poolSettings, readConfig } from "../src/config.ts";
-import { asSnapmillError, encodeFailure, failedPrecondition } from "../src/domain/errors.ts";
+import { aborted, asSnapmillError, encodeFailure, failedPrecondition } from "../src/domain/errors.ts";
 import { compareLooks, type Diagnosis, type Finding, unrepaired } from "../src/domain/findings.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { attachedParts } from "../src/drivers/attached.ts";
@@ -12,6 +11,7 @@ import { type DeviceRecord, listDevices } from "../src/metadata/devices.ts";
 import { readPool } from "../src/metadata/pool.ts";
 import { examine, heldFinding } from "../src/snapshotter/examine.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
+import { untilTold } from "./life.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
 
 export interface Errand {
@@ -25,6 +25,12 @@ interface Patient {
   readonly driver: Driver;
 }
 
+/** A step that has begun is finished: what it holds is taken down again. */
+let isToldToStop = false;
+void untilTold().then(() => {
+  isToldToStop = true;
+});
+
 async function diagnose(config: Config, repair: boolean): Promise<Diagnosis[]> {
   using _lock = lockPool(config);
   const driverName = driverOnRecord(config);
@@ -37,12 +43,16 @@ async function diagnose(config: Config, repair: boolean): Promise<Diagnosis[]> {
   } catch (error) {
     return unrepaired([...before, unopened(config, error)]);
   }
-  const patient = { config, driverName, driver };
-  before.push(...(await lookInside(patient)));
-  if (repair) return compareLooks(before, await mend(patient));
-  // Looking leaves the pool as it was found: attached or not, and what is active, active.
-  if (!wasAttached) await driver.close();
-  return unrepaired(before);
+  try {
+    const patient = { config, driverName, driver };
+    before.push(...(await lookInside(patient)));
+    if (isToldToStop) throw aborted("the look at the pool was interrupted; nothing was repaired");
+    if (repair) return compareLooks(before, await mend(patient));
+    return unrepaired(before);
+  } finally {
+    // Looking leaves the pool as it was found: attached or not, and what is active, active.
+    if (!wasAttached) await driver.close();
+  }
 }
 
 function driverOnRecord(config: Config): DriverName {

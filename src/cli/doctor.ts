@@ -10,6 +10,7 @@ import { claim, describeRunning, findRunning } from "../supervisor/running.ts";
 import { connect } from "./client.ts";
 import { AlreadySaid } from "./failures.ts";
 import { plural } from "./format.ts";
+import { catchInterruption } from "./interruption.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
 import { bold, printJson, printLines } from "./output.ts";
 import { readStore } from "./store.ts";
@@ -57,13 +58,14 @@ async function diagnose(config: Config, repair: boolean): Promise<readonly Diagn
     return await askWorker(config, client, repair);
   }
   const { examineStopped } = await import("../supervisor/doctor.ts");
-  if (running !== undefined) return await examineStopped(config, repair);
+  using interruption = catchInterruption();
+  if (running !== undefined) return await examineStopped(config, repair, interruption.signal);
   const claimed = await claim(config, "command");
   if (claimed.kind === "held") {
     throw failedPrecondition(`${describeRunning(claimed.by)} has just come up: look again`);
   }
   using _ours = claimed.lock;
-  return await examineStopped(config, repair);
+  return await examineStopped(config, repair, interruption.signal);
 }
 
 /** A look at thousands of devices, each of which may have to be removed. */

@@ -13,11 +13,25 @@ const script = join(import.meta.dir, "../../workers/doctor.ts");
 const timeoutMs = 30 * 60_000;
 const outcome = z.union([z.object({ failure: z.string() }), z.object({ findings: z.unknown() })]);
 
-/** Throws what the look throws: failed_precondition while a process has the pool after all. */
-export async function examineStopped(config: Config, repair: boolean): Promise<readonly Diagnosis[]> {
+/** What the process may take to leave the pool as it found it. */
+const graceMs = 30_000;
+
+/**
+ * Throws what the look throws: failed_precondition while a process has the pool after all. `signal` ends it with its
+ * reason, after the step that it is at.
+ */
+export async function examineStopped(
+  config: Config,
+  repair: boolean,
+  signal: AbortSignal,
+): Promise<readonly Diagnosis[]> {
   const errand = JSON.stringify({ settings: workerSettings(config), repair });
   const dies = ["--pdeathsig", "KILL", "--"];
-  const { stdout } = await runCommand("setpriv", [...dies, process.execPath, script, errand], { timeoutMs });
+  const program = [...dies, process.execPath, script, errand];
+  const { stdout } = await runCommand("setpriv", program, { timeoutMs, graceMs, signal }).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw error;
+  });
   const ended = outcome.parse(JSON.parse(stdout));
   if ("failure" in ended) throw decodeFailure(ended.failure);
   return parseResult("doctor", ended).findings;

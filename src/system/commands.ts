@@ -6,6 +6,8 @@ export interface CommandOptions {
   /** Default: one minute. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** How long it may take to go after SIGTERM before it gets SIGKILL. Default: two seconds. */
+  readonly graceMs?: number;
   /** Text for the command's standard input; without it, the input is empty. */
   readonly input?: string | undefined;
   /**
@@ -70,8 +72,9 @@ const packageOf: Readonly<Record<string, string>> = {
   xfs_growfs: "xfsprogs",
 };
 
-/** How long a command may take to go after SIGTERM before it gets SIGKILL, and after that before it is given up. */
-const killDelayMs = 2000;
+const defaultGraceMs = 2000;
+/** How long a command may take to go after SIGKILL before it is given up. */
+const immortalAfterMs = 2000;
 
 /** The administrator's programs are not in everybody's PATH: `su` without `-` leaves them out. */
 const administratorsPath = "/usr/sbin:/sbin";
@@ -111,7 +114,7 @@ function locate(file: string): string | undefined {
 async function runProgram(path: string, file: string, args: readonly string[], options: CommandOptions) {
   // Not at the top: it is 137 files, and most of the command line's commands run no program.
   const { execa } = await import("execa");
-  const timeoutMs = options.timeoutMs ?? 60_000;
+  const { timeoutMs = 60_000, graceMs = defaultGraceMs, signal } = options;
   using complaints = options.isBrief === true ? openScratch(`what ${file} says`) : undefined;
   const running = execa(path, args, {
     env: { LC_ALL: "C" },
@@ -120,11 +123,11 @@ async function runProgram(path: string, file: string, args: readonly string[], o
     // Its types have descriptors up to 9 alone.
     ...(complaints === undefined ? {} : { stdout: "ignore", stderr: complaints.fd as 9, cleanup: false }),
     timeout: timeoutMs,
-    forceKillAfterDelay: killDelayMs,
+    forceKillAfterDelay: graceMs,
     reject: false,
-    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
   });
-  const giveUp = giveUpOnImmortal(timeoutMs, options.signal);
+  const giveUp = giveUpOnImmortal({ timeoutMs, graceMs, signal });
   try {
     const ended = await Promise.race([running, giveUp.promise]);
     if (ended === "immortal" || ended.timedOut) throw outOfTime(file, args, timeoutMs);
@@ -151,12 +154,14 @@ const outOfTime = (file: string, args: readonly string[], timeoutMs: number) =>
   deadlineExceeded(`${commandLine(file, args)} did not end within ${timeoutMs} ms; its effect is unknown`);
 
 /** A process that waits for a device in the kernel survives even SIGKILL: its caller must not wait as well. */
-function giveUpOnImmortal(timeoutMs: number, signal: AbortSignal | undefined) {
+function giveUpOnImmortal(bounds: { timeoutMs: number; graceMs: number; signal: AbortSignal | undefined }) {
+  const { timeoutMs, signal } = bounds;
+  const goneAfterMs = bounds.graceMs + immortalAfterMs;
   const { promise, resolve } = Promise.withResolvers<"immortal">();
   const timers = new Set<ReturnType<typeof setTimeout>>();
   const resolveAfter = (delayMs: number) => timers.add(setTimeout(() => resolve("immortal"), delayMs));
-  const onAbort = () => resolveAfter(2 * killDelayMs);
-  resolveAfter(timeoutMs + 2 * killDelayMs);
+  const onAbort = () => resolveAfter(goneAfterMs);
+  resolveAfter(timeoutMs + goneAfterMs);
   signal?.addEventListener("abort", onAbort, { once: true });
   return {
     promise,

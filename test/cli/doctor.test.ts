@@ -11,7 +11,7 @@ import { openDatabase } from "../../src/metadata/database.ts";
 import { deviceOf } from "../../src/metadata/snapshots.ts";
 import { eventually } from "../support/processes.ts";
 import { loopsBackedBelow, mountsBelow } from "../support/residue.ts";
-import type { Station } from "../support/station.ts";
+import type { Started, Station } from "../support/station.ts";
 import { Stage } from "./stage.ts";
 
 setDefaultTimeout(120_000);
@@ -51,6 +51,25 @@ const linkOf = ({ config }: Station, name: string) => join(paths.devices(config)
 const fileOf = ({ config }: Station, name: string) => join(filesDir(paths.poolDir(config)), `${name}.img`);
 const attachedOf = ({ directory }: Station) => [...loopsBackedBelow(directory), ...mountsBelow(directory)];
 const losetup = (...args: string[]) => expect(Bun.spawnSync(["losetup", ...args]).exitCode).toBe(0);
+
+/** Stops the process (SIGSTOP) in which doctor looks at a pool that nothing runs on, while it has the pool attached. */
+async function catchLooking(station: Station): Promise<{ readonly pid: number; readonly command: Started }> {
+  for (let attempt = 1; attempt <= 20; attempt += 1) {
+    const command = station.start(["doctor"]);
+    const isOver = command.finished.then(() => true);
+    while (!(await Promise.race([isOver, Bun.sleep(1)]))) {
+      if (mountsBelow(station.directory).length === 0) continue;
+      const [pid] = station.pidsOf("workers/doctor.ts");
+      if (pid === undefined) break;
+      process.kill(pid, "SIGSTOP");
+      if (mountsBelow(station.directory).length > 0) return { pid, command };
+      process.kill(pid, "SIGCONT");
+      break;
+    }
+    await isOver;
+  }
+  throw new Error("doctor was never seen with the pool attached");
+}
 
 describe("doctor with a running snapmill", () => {
   const stage = new Stage({ SNAPMILL_ASYNC_REMOVE: "true", SNAPMILL_REMOVE_ATTEMPTS: "1" });
@@ -142,6 +161,22 @@ describe("doctor where nothing runs", () => {
     const repaired = await doctor(stage, "--repair");
     expect(repaired.map(({ repaired: done }) => done)).toEqual(repaired.map(() => true));
     expect(attachedOf(station)).toEqual([]);
+    expect(await doctor(stage)).toEqual([]);
+  });
+
+  test("interrupted by Ctrl-C, leaves the pool as it was found", async () => {
+    await using stopped = new Stopped();
+    const { stage } = stopped;
+    await stage.up();
+    await stage.stdout("prepare", "kept");
+    await stage.down();
+    const { pid, command } = await catchLooking(stage.station);
+    // As a terminal does: all of its processes get it.
+    command.kill("SIGINT");
+    process.kill(pid, "SIGINT");
+    process.kill(pid, "SIGCONT");
+    expect(await command.finished).toMatchObject({ exitCode: 130, stdout: "" });
+    expect(attachedOf(stage.station)).toEqual([]);
     expect(await doctor(stage)).toEqual([]);
   });
 

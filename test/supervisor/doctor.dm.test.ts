@@ -12,6 +12,8 @@ import { examineStopped } from "../../src/supervisor/doctor.ts";
 import { Station } from "../support/station.ts";
 import { markForCheck } from "../support/thin-metadata.ts";
 
+const never = new AbortController().signal;
+
 const settings = {
   SNAPMILL_DRIVER: "devmapper",
   SNAPMILL_POOL: `doctor-${process.pid}`,
@@ -30,20 +32,20 @@ test("a thin-pool that was left loaded is looked at without a change, and taken 
   const before = await loaded();
   await control.message(poolDeviceName(pool), { kind: "reserve_metadata_snap" });
 
-  const first = await examineStopped(config, false);
+  const first = await examineStopped(config, false, never);
   expect(first.map(({ kind, subject }) => `${kind} ${subject}`).toSorted()).toEqual([
     `left-attached ${before.find((name) => name !== poolDeviceName(pool)) ?? ""}`,
     `metadata-snapshot-held ${pool}`,
   ]);
   expect(await loaded()).toEqual(before);
 
-  const repaired = await examineStopped(config, true);
+  const repaired = await examineStopped(config, true, never);
   expect(repaired.map((finding) => finding.repaired)).toEqual(repaired.map(() => true));
   expect(await loaded()).toEqual([]);
 
   const metadata = join(paths.poolDir(config), "metadata.img");
   await markForCheck(metadata);
-  const left = await examineStopped(config, true);
+  const left = await examineStopped(config, true, never);
   expect(left).toMatchObject([{ kind: "pool-state", subject: pool, repaired: false }]);
   expect(left[0]?.sentence).toContain(`thin_check --clear-needs-check-flag ${metadata}`);
   expect(await loaded()).toEqual([]);
