@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 import type { JobQueue } from "./queues.ts";
 
 /** A worker beats this often; one that has not for so long is taken for hung, or dead on another machine. */
-const beatEveryMs = 500;
+const beatEveryMs = 2_000;
 const beatLastsMs = 10_000;
 
 /** Not longer ago than this is "the last time". */
