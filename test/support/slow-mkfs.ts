@@ -23,6 +23,7 @@ export class SlowMkfs implements Disposable {
   }
 
   pull(): void {
+    rmSync(this.#started, { force: true });
     writeFileSync(this.#brake, "");
   }
 
@@ -30,7 +31,10 @@ export class SlowMkfs implements Disposable {
     rmSync(this.#brake, { force: true });
   }
 
-  /** Whether anybody has ever started it. */
+  /**
+   * Whether anybody has started it since the last `pull`. Until then a process that is about to become it looks like the
+   * worker that starts it.
+   */
   get wasStarted(): boolean {
     return existsSync(this.#started);
   }

@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { redisUrl } from "../../../src/config.ts";
-import { JobClient } from "../../../src/jobs/client.ts";
 import { Place, type Up } from "../../supervisor/running-up.ts";
 import { eventually } from "../../support/processes.ts";
 import { SlowMkfs } from "../../support/slow-mkfs.ts";
@@ -32,11 +30,6 @@ const onlyPid = (program: string): number => {
 };
 const signal = (program: string, name: NodeJS.Signals): void => void process.kill(onlyPid(program), name);
 
-async function jobsOf<T>(use: (jobs: JobClient) => Promise<T>): Promise<T> {
-  await using jobs = await JobClient.connect({ redisUrl: redisUrl(place.config), pool: place.config.pool });
-  return await use(jobs);
-}
-const activeJobs = async () => (await jobsOf((jobs) => jobs.counts())).pool.active;
 const names = async () => (await client.list()).map(({ name }) => name);
 const tidy = async () => {
   for (const name of (await names()).reverse()) await client.call("remove", { key: name });
@@ -128,7 +121,7 @@ test(
   async () => {
     mkfs.pull();
     const late = failureOf(client.call("prepare", { key: "left", labels: ofNewSize() }, { deadlineMs: 1_500 }));
-    await eventually(async () => (await activeJobs()) > 0);
+    await eventually(() => mkfs.wasStarted);
     expect((await late).code).toBe("DEADLINE_EXCEEDED");
     let retried = await late;
     // The server may hear of the deadline after the client: who asks in between waits in the queue, and is taken back.
@@ -157,7 +150,7 @@ test(
   async () => {
     mkfs.pull();
     const call = codeOf(client.call("prepare", { key: "interrupted", labels: ofNewSize() }, { deadlineMs: 60_000 }));
-    await eventually(async () => (await activeJobs()) > 0);
+    await eventually(() => mkfs.wasStarted);
     signal("workers/pool.ts", "SIGKILL");
     mkfs.release();
     expect(["OK", "UNAVAILABLE"]).toContain(await call);
@@ -205,7 +198,7 @@ test(
   async () => {
     mkfs.pull();
     const call = codeOf(client.call("prepare", { key: "cut off", labels: ofNewSize() }, { deadlineMs: 60_000 }));
-    await eventually(async () => (await activeJobs()) > 0);
+    await eventually(() => mkfs.wasStarted);
     const ended = up.end("SIGTERM");
     await Bun.sleep(1_000);
     mkfs.release();
