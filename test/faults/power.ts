@@ -40,13 +40,15 @@ interface Session {
 /** Cuts the power so often; after the last time, the guest ends by itself. Throws when one boot found something amiss. */
 export async function cutPower(request: PowerRequest): Promise<PowerCut[]> {
   const directory = await mkdtemp(join(tmpdir(), "power-"));
+  // A guest whose power is cut cannot take its own files away.
+  const scratch = await mkdtemp(join(tmpdir(), "powered-"));
   const cuts: PowerCut[] = [];
   try {
     await using program = await bundle(join(import.meta.dir, "powered.ts"));
     let acknowledged = 0;
     for (let number = 1; number <= request.cuts + 1; number++) {
       const isLast = number > request.cuts;
-      const session = await boot(request, directory, program.path, acknowledged, isLast);
+      const session = await boot(request, { directory, scratch, program: program.path }, acknowledged, isLast);
       acknowledged = Math.max(acknowledged, session.acknowledged);
       if (session.failure !== undefined) throw new Error(`after ${number - 1} power cuts: ${session.failure}`);
       if (isLast) request.tell("recovered from the last cut, went on, and ended in order");
@@ -58,14 +60,21 @@ export async function cutPower(request: PowerRequest): Promise<PowerCut[]> {
     }
     return cuts;
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    for (const made of [directory, scratch]) await rm(made, { recursive: true, force: true });
   }
+}
+
+interface Paths {
+  /** Survives the cuts. */
+  readonly directory: string;
+  /** For the guests' own files. */
+  readonly scratch: string;
+  readonly program: string;
 }
 
 async function boot(
   { control, random, timeoutSeconds }: PowerRequest,
-  directory: string,
-  program: string,
+  { directory, scratch, program }: Paths,
   acknowledged: number,
   isLast: boolean,
 ): Promise<Session> {
@@ -77,7 +86,7 @@ async function boot(
   const command = [process.execPath, program, JSON.stringify(orders)];
   const shares = [directory, join(program, "..")];
   const guest = startProcess(inGuest(command, { timeoutSeconds, shares, environment: frugalBun }), {
-    environment: childEnvironment({}),
+    environment: { ...childEnvironment({}), TMPDIR: scratch },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",
