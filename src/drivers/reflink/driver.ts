@@ -99,8 +99,8 @@ class ReflinkDriver implements Driver {
       const obstacle = await pool.close();
       if (obstacle !== undefined) stillInUse.push(obstacle);
     }
-    await removeEmptyDirectories(devicesDir, runDir);
     this.#parts = undefined;
+    await removeEmptyDirectories(devicesDir, runDir);
     return { stillInUse };
   }
 

@@ -121,7 +121,7 @@ test(
   async () => {
     mkfs.pull();
     const late = failureOf(client.call("prepare", { key: "left", labels: ofNewSize() }, { deadlineMs: 1_500 }));
-    await eventually(() => mkfs.wasStarted);
+    expect(await eventually(() => mkfs.wasStarted)).toBe(true);
     expect((await late).code).toBe("DEADLINE_EXCEEDED");
     let retried = await late;
     // The server may hear of the deadline after the client: who asks in between waits in the queue, and is taken back.
@@ -150,7 +150,7 @@ test(
   async () => {
     mkfs.pull();
     const call = codeOf(client.call("prepare", { key: "interrupted", labels: ofNewSize() }, { deadlineMs: 60_000 }));
-    await eventually(() => mkfs.wasStarted);
+    expect(await eventually(() => mkfs.wasStarted)).toBe(true);
     signal("workers/pool.ts", "SIGKILL");
     mkfs.release();
     expect(["OK", "UNAVAILABLE"]).toContain(await call);
@@ -198,7 +198,7 @@ test(
   async () => {
     mkfs.pull();
     const call = codeOf(client.call("prepare", { key: "cut off", labels: ofNewSize() }, { deadlineMs: 60_000 }));
-    await eventually(() => mkfs.wasStarted);
+    expect(await eventually(() => mkfs.wasStarted)).toBe(true);
     const ended = up.end("SIGTERM");
     await Bun.sleep(1_000);
     mkfs.release();
