@@ -5,7 +5,7 @@ import { untilAborted } from "../src/supervisor/pieces.ts";
 import { startProcess } from "../src/system/processes.ts";
 
 const root = join(import.meta.dir, "..");
-const commandLine = (args: readonly string[]) => [process.execPath, join(root, "src/cli.ts"), ...args];
+const commandLine = (args: readonly string[]) => [join(root, "snapmill"), ...args];
 
 export interface CommandOptions {
   readonly signal?: AbortSignal;

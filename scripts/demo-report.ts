@@ -4,7 +4,7 @@ import { bold, printLines } from "../src/cli/output.ts";
 import { formatDuration, formatSize } from "../src/domain/units.ts";
 import type { UnpackedImage } from "../src/jobs/contract.ts";
 
-const npmCommand = (args: readonly string[]): string => ["npm run -s snapmill --", ...args].join(" ");
+const commandLine = (args: readonly string[]): string => ["./snapmill", ...args].join(" ");
 
 /** A step's title, and the command that it runs. */
 export async function heading(title: string, command?: readonly string[]): Promise<void> {
@@ -65,17 +65,17 @@ export function nextCommands({ reference, image, stateDir, mountpoint, home }: P
     "",
     bold("What to try next"),
     "Look at what there is now:",
-    `  ${npmCommand(["ls", ...here])}`,
-    `  ${npmCommand(["stat", snapshot, ...here])}`,
-    `  ${npmCommand(["images", ...here])}`,
+    `  ${commandLine(["ls", ...here])}`,
+    `  ${commandLine(["stat", snapshot, ...here])}`,
+    `  ${commandLine(["images", ...here])}`,
     "Unpack it again (every layer is there already), or an image of yours:",
-    `  ${npmCommand(["unpack", reference, ...here])}`,
+    `  ${commandLine(["unpack", reference, ...here])}`,
     "Keep everything running, with a dashboard, until Ctrl-C; then, in another terminal, mount and change things:",
-    `  ${npmCommand(["up", ...here])}`,
-    `  ${npmCommand(["mount", snapshot, mountpoint, ...here])}`,
-    `  ${npmCommand(["umount", mountpoint, ...here])}`,
-    `  ${npmCommand(["prepare", "mine", snapshot, ...here])}`,
-    `  ${npmCommand(["status", ...here])}`,
+    `  ${commandLine(["up", ...here])}`,
+    `  ${commandLine(["mount", snapshot, mountpoint, ...here])}`,
+    `  ${commandLine(["umount", mountpoint, ...here])}`,
+    `  ${commandLine(["prepare", "mine", snapshot, ...here])}`,
+    `  ${commandLine(["status", ...here])}`,
     "Forget all of it:",
     `  rm -rf ${home}`,
   ];

@@ -13,16 +13,12 @@ set -euo pipefail
 start=${INIT_CWD:-$PWD}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
-tools=$root/.tools
+
+. scripts/needs.sh
 tree=$tools/tree
 log=$tools/setup.log
-export PATH=$tools/bin:$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 . scripts/packages.sh
-
-# command:package
-system_tools=(mkfs.ext4:e2fsprogs e2fsck:e2fsprogs resize2fs:e2fsprogs mkfs.xfs:xfsprogs setpriv:util-linux mount:mount)
-private_tools=(redis-server:redis-server)
 
 purpose=${1:-}
 case $purpose in
@@ -39,16 +35,8 @@ case $purpose in
 esac
 shift
 
-# Whether this kernel has device-mapper, or could load it.
-kernel_has_device_mapper() {
-  local modules; modules=/lib/modules/$(uname -r)
-  grep -qw device-mapper /proc/misc || compgen -G "$modules/kernel/drivers/md/dm-mod.ko*" >/dev/null ||
-    grep -q /dm-mod.ko "$modules/modules.builtin" 2>/dev/null
-}
-
-# dmsetup is installed where it is of use: its package brings the rules by which udev and it work hand in hand.
-if kernel_has_device_mapper || [[ ${SNAPMILL_DRIVER:-} == devmapper || " $* " == *devmapper* ]]; then
-  system_tools+=(dmsetup:dmsetup thin_check:thin-provisioning-tools)
+if wants_device_mapper "$@"; then
+  system_tools+=("${device_mapper_tools[@]}")
   # What the containers of the tests run; where the suites for device-mapper run in a guest, they have the guest's.
   if [[ $purpose == test ]]; then private_tools+=(busybox:busybox-static); fi
 fi
@@ -121,11 +109,13 @@ unpack_private_tools() {
   done
 }
 
-# Whether node_modules is what package-lock.json says: installed from this very file, or by npm after it was written.
-node_modules_are_there() {
+# Whether node_modules is what package-lock.json says, though the stamp is older than that: the file was only touched, or
+# npm has installed it by itself after it was written. Then the next look at the stamp is enough.
+node_modules_are_there_after_all() {
   local stamp=node_modules/.snapmill-lock installed=node_modules/.package-lock.json
-  [[ -x node_modules/.bin/bun ]] || return
-  cmp -s package-lock.json "$stamp" && return
+  if node_modules_are_there; then return; fi
+  [[ -x $bun ]] || return
+  if cmp -s package-lock.json "$stamp"; then touch "$stamp" 2>/dev/null || true; return 0; fi
   [[ -e $installed && $installed -nt $stamp && ! package-lock.json -nt $installed ]] && cp package-lock.json "$stamp"
 }
 
@@ -144,7 +134,7 @@ look() {
 set_up() {
   local to_install to_unpack
   look
-  if [[ -z $to_install$to_unpack ]] && node_modules_are_there; then return; fi
+  if [[ -z $to_install$to_unpack ]] && node_modules_are_there_after_all; then return; fi
   if [[ -n $to_install$to_unpack ]]; then
     local lacking; lacking=$(echo $to_install $to_unpack | sed 's/ /, /g')
     command -v apt-get >/dev/null || fail "these packages are missing: $lacking; there is no apt here, so install them by hand"
@@ -160,7 +150,7 @@ set_up() {
   # What was installed may have brought some of it along (xfsprogs brings python3).
   look
   if [[ -n $to_unpack ]]; then unpack_private_tools $to_unpack; fi
-  node_modules_are_there || install_node_modules
+  node_modules_are_there_after_all || install_node_modules
   exec 9>&-
 }
 
@@ -170,5 +160,5 @@ script=$root/$1
 shift
 if [[ $purpose == run ]]; then cd "$start"; fi
 # bun would obey a bunfig.toml and an .env of whatever directory it is started in.
-export BUN_OPTIONS="--config=$root/bunfig.toml --no-env-file"
-exec "$root/node_modules/.bin/bun" "$script" "$@"
+export BUN_OPTIONS="\"--config=$root/bunfig.toml\" --no-env-file"
+exec "$bun" "$script" "$@"

@@ -150,7 +150,7 @@ export class Keeper {
       if (!(error instanceof NotYet)) throw error;
       if (exit.kind === "exited" && exit.code === notFoundStatus) {
         throw failedPrecondition(
-          `the program of ${name} was not found: install it, or start snapmill by npm run snapmill, which provides it`,
+          `the program of ${name} was not found: install it, or start snapmill by its launcher (./snapmill in a checkout), which provides it`,
         );
       }
       if (!this.#isStopping) this.#log.warn(error.message);

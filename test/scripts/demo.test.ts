@@ -28,10 +28,10 @@ test("the demo unpacks, compares and takes down an image of one's own, and its n
   const residue = () => [...mountsBelow(home), ...loopsBackedBelow(home), ...processesOf(home)];
   expect(residue()).toEqual([]);
 
-  const suggested = [...stdout.matchAll(/^ {2}npm run -s snapmill -- ((?:ls|stat|images|status|unpack) .*)$/gm)];
+  const suggested = [...stdout.matchAll(/^ {2}\.\/snapmill ((?:ls|stat|images|status|unpack) .*)$/gm)];
   expect(suggested).toHaveLength(5);
   for (const [, line = ""] of suggested) {
-    const command = Bun.spawnSync([process.execPath, "src/cli.ts", ...line.split(" ")], { cwd: root });
+    const command = Bun.spawnSync(["./snapmill", ...line.split(" ")], { cwd: root });
     expect({ line, exitCode: command.exitCode, left: residue() }).toEqual({ line, exitCode: 0, left: [] });
   }
 });
