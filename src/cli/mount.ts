@@ -8,7 +8,7 @@ import { type Scope, type SnapshotKey, snapshotKey } from "../domain/identifiers
 import { labelNames, type Mount } from "../domain/snapshots.ts";
 import { findSnapshot } from "../metadata/snapshots.ts";
 import { isMountPoint } from "../system/mountinfo.ts";
-import { mountAt } from "../system/mounts.ts";
+import { mountAt, type Trust } from "../system/mounts.ts";
 import { requireRunning, withClient } from "./client.ts";
 import { catchInterruption } from "./interruption.ts";
 import { configOf, examples, parseKey, type ScopeOption, scopeOption } from "./options.ts";
@@ -22,7 +22,10 @@ export function addMount(program: Command): void {
     .summary("mount a snapshot")
     .argument("<name>", "its key or name, or the unambiguous beginning of a digest", parseKey)
     .argument("<dir>", "an existing directory")
+    .option("--suid", "let programs of the image run with the rights of their owners (mount option suid)")
+    .option("--dev", "let device nodes of the image open the host's devices (mount option dev)")
     .addOption(scopeOption())
+    .addHelpText("after", howItMounts)
     .addHelpText(
       "after",
       examples(
@@ -30,23 +33,50 @@ export function addMount(program: Command): void {
         ["mount build /mnt", "an active snapshot, to be written to"],
       ),
     )
-    .action(async (name: SnapshotKey, dir: string, { scope }: ScopeOption, command: Command) => {
+    .action(async (name: SnapshotKey, dir: string, { scope, suid, dev }: MountOptions, command: Command) => {
       const config = configOf(command);
+      const trust: readonly Trust[] = [
+        "exec",
+        ...(suid ? (["suid"] as const) : []),
+        ...(dev ? (["dev"] as const) : []),
+      ];
       const target = await mountableDirectory(dir);
       const { key, kind } = findNamed(config, scope, name);
       switch (kind) {
         case "committed":
-          await mountByView(config, scope, key, target);
+          await mountByView(config, scope, key, { target, trust });
           break;
         case "active":
         case "view":
-          await mountItself(config, scope, key, target);
+          await mountItself(config, scope, key, { target, trust });
           break;
       }
+      for (const warning of warningsOf(trust, dir)) say(`snapmill: warning: ${warning}`);
       say(
         `snapmill: mounted ${kind === "active" ? "to be written to" : "read-only"}; 'snapmill umount ${dir}' ends it`,
       );
     });
+}
+
+interface MountOptions extends ScopeOption {
+  readonly suid?: true;
+  readonly dev?: true;
+}
+
+const howItMounts = `
+Mounted with nosuid and nodev: what an image brings cannot act as root, nor open devices, for those who reach it there.`;
+
+const warningsOf = (trust: readonly Trust[], dir: string): string[] => [
+  ...(trust.includes("suid")
+    ? [`every user who reaches ${dir} can run its setuid programs, as root if they are root's`]
+    : []),
+  ...(trust.includes("dev") ? [`every user who reaches ${dir} can open the host's devices by its device nodes`] : []),
+];
+
+/** Where a snapshot is mounted, and what its files may be to the host. */
+interface Place {
+  readonly target: string;
+  readonly trust: readonly Trust[];
 }
 
 /** The absolute path of `dir`, which exists and has nothing mounted on it. */
@@ -67,23 +97,23 @@ function findNamed(config: Config, scope: Scope, name: SnapshotKey) {
   return findSnapshot(database, scope, fullName(database, scope, name));
 }
 
-async function mountItself(config: Config, scope: Scope, key: SnapshotKey, target: string): Promise<void> {
+async function mountItself(config: Config, scope: Scope, key: SnapshotKey, place: Place): Promise<void> {
   using database = openStore(config);
   const mounts = mountsIn(config, database, scope, key);
   if (!mounts.every(({ source }) => existsSync(source))) await requireRunning(config);
-  for (const mount of mounts) await mountOn(target, mount);
+  for (const mount of mounts) await mountOn(place, mount);
 }
 
 /** A committed snapshot is seen through a view, made for the occasion; its label says for which one. */
-async function mountByView(config: Config, scope: Scope, parent: SnapshotKey, target: string): Promise<void> {
+async function mountByView(config: Config, scope: Scope, parent: SnapshotKey, place: Place): Promise<void> {
   using interruption = catchInterruption();
   const { signal } = interruption;
   await withClient(config, async (client) => {
     const key = snapshotKey(`mount/${crypto.randomUUID()}`);
     try {
-      const labels = { [labelNames.mountedOn]: target };
+      const labels = { [labelNames.mountedOn]: place.target };
       const { mounts } = await client.call("view", { scope, key, parent, labels }, { signal });
-      for (const mount of mounts) await mountOn(target, mount, signal);
+      for (const mount of mounts) await mountOn(place, mount, signal);
     } catch (error) {
       // Also when the view's own making failed: interrupted half-way, it may be there.
       await client.call("remove", { scope, key }).catch(() => undefined);
@@ -93,5 +123,5 @@ async function mountByView(config: Config, scope: Scope, parent: SnapshotKey, ta
   });
 }
 
-const mountOn = (target: string, { type, source, options }: Mount, signal?: AbortSignal): Promise<void> =>
-  mountAt(source, target, type, options, { signal });
+const mountOn = ({ target, trust }: Place, { type, source, options }: Mount, signal?: AbortSignal): Promise<void> =>
+  mountAt(source, target, type, options, { trust, signal });

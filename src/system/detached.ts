@@ -27,6 +27,8 @@ const attributes: Readonly<Record<string, number>> = {
   rw: 0,
   nodiratime: 0x80,
 };
+/** Nothing in it is run or opened as a device: what an image brings is chosen by whoever built it. */
+const withoutTrust = ["nosuid", "nodev", "noexec"] as const;
 
 export interface DetachedMountRequest {
   /** A block device's path. */
@@ -44,7 +46,7 @@ export interface DetachedMount extends Disposable {
 }
 
 /**
- * Mounts without a mount point. Blocks its thread while the file system is mounted: for processes of their own.
+ * Mounts without a mount point, always with nosuid, nodev and noexec. Blocks its thread while the file system is mounted: for processes of their own.
  * Errors: SystemCallError with what the kernel's file system had to say; `failed_precondition` for a busy source.
  */
 export function mountDetached(request: DetachedMountRequest): DetachedMount {
@@ -55,7 +57,7 @@ export function mountDetached(request: DetachedMountRequest): DetachedMount {
     configure(context, commands.setString, "source", source, source);
     for (const option of options) setOption(context, option, source);
     configure(context, commands.create, undefined, undefined, source);
-    const flags = options.reduce((all, option) => all | (attributes[option] ?? 0), 0);
+    const flags = [...options, ...withoutTrust].reduce((all, option) => all | (attributes[option] ?? 0), 0);
     const fd = mounter.syscall(callNumbers.fsmount, context, closeOnExec, flags);
     return borrowed(checked(fd, "fsmount", source));
   } catch (error) {

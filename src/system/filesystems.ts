@@ -94,7 +94,7 @@ export async function growFileSystem(devicePath: string, fsType: FsType, signal?
 }
 
 /** XFS grows only while mounted: over /tmp, but in a mount namespace of its own that goes with its last process. */
-const growXfs = 'mount -t xfs -o nouuid -- "$1" /tmp && xfs_growfs /tmp && umount /tmp';
+const growXfs = 'mount -t xfs -o nouuid,nosuid,nodev,noexec -- "$1" /tmp && xfs_growfs /tmp && umount /tmp';
 
 /**
  * Options for mount(2): `ro` for views; `nouuid` because XFS refuses to mount two devices with one UUID, and

@@ -9,17 +9,31 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/**
+ * What files of a mounted file system may be to the host: programs, programs with the rights of their owner, devices.
+ * What an image brings is chosen by whoever built it: each is denied where it is not asked for.
+ */
+export type Trust = "exec" | "suid" | "dev";
+
+const trusts: readonly Trust[] = ["exec", "suid", "dev"];
+
+export interface MountCall extends CallOptions {
+  /** Default: none. */
+  readonly trust?: readonly Trust[];
+}
+
 /** Mounts `source` at the directory `dir`. `failed_precondition` when the source is busy. */
 export async function mountAt(
   source: string,
   dir: string,
   fsType: string,
   options: readonly string[] = [],
-  call: CallOptions = {},
+  { trust = [], ...call }: MountCall = {},
 ): Promise<void> {
-  const flags = options.length === 0 ? [] : ["-o", options.join(",")];
+  // Last, since mount(8) takes the later of two words that contradict each other.
+  const words = [...options, ...trusts.map((word) => (trust.includes(word) ? word : `no${word}`))];
   try {
-    await runCommand("mount", ["-t", fsType, ...flags, "--", source, dir], call);
+    await runCommand("mount", ["-t", fsType, "-o", words.join(","), "--", source, dir], call);
   } catch (error) {
     if (saidBusy(error)) throw failedPrecondition(`${source} or ${dir} is already mounted or busy`, error);
     throw error;

@@ -1,7 +1,7 @@
 // Every command of the command line, with the real program and a running `up`.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomFillSync } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
@@ -31,6 +31,13 @@ const fieldsOf = (printed: object = {}): string[] => Object.keys(printed).toSort
 const tellWriters = (signal: NodeJS.Signals): void => {
   for (const pid of stage.station.pidsOf("workers/writer.ts")) process.kill(pid, signal);
 };
+/** As /proc/mounts has them. */
+function mountOptionsOf(dir: string): string[] {
+  const line = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .find((text) => text.split(" ")[1] === dir);
+  return line?.split(" ")[3]?.split(",") ?? [];
+}
 const views = async () => (await stage.json("ls", "kind==view")).map(({ key }) => key);
 
 describe("unpack", () => {
@@ -216,6 +223,37 @@ describe("mount and umount", () => {
     expect(readFileSync(join(dir, "new"), "utf8")).toBe("written");
     await stage.stdout("umount", dir);
     await stage.stdout("rm", "worked");
+  });
+
+  test("a setuid program of a snapshot gives its user nothing, unless --suid asks for it", async () => {
+    const [secret, dir] = [directory("secret"), directory("mnt")];
+    writeFileSync(secret, "for root alone", { mode: 0o600 });
+    // Below a directory that it can reach, as a user of the host would.
+    const readByAnother = () => {
+      const asAnother = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+      return Bun.spawnSync([...asAnother, "./cat", secret], { cwd: dir }).stdout.toString();
+    };
+    await stage.stdout("prepare", "hostile", image);
+    await stage.stdout("mount", "hostile", dir);
+    copyFileSync(Bun.which("cat") ?? "", join(dir, "cat"));
+    chmodSync(join(dir, "cat"), 0o4755);
+    expect(readByAnother()).toBe("");
+    expect(mountOptionsOf(dir)).toEqual(expect.arrayContaining(["nosuid", "nodev"]));
+    expect(mountOptionsOf(dir)).not.toContain("noexec");
+    await stage.stdout("umount", dir);
+
+    const { exitCode, stderr } = await stage.run("mount", "hostile", dir, "--suid", "--dev");
+    expect(exitCode).toBe(0);
+    expect(stderr.match(/^snapmill: warning: every user who reaches .*$/gm)).toHaveLength(2);
+    expect(readByAnother()).toBe("for root alone");
+    await stage.stdout("umount", dir);
+
+    await stage.stdout("commit", "hostile-too", "hostile");
+    await stage.stdout("mount", "hostile-too", dir);
+    expect(readByAnother()).toBe("");
+    expect(mountOptionsOf(dir)).toEqual(expect.arrayContaining(["ro", "nosuid", "nodev"]));
+    await stage.stdout("umount", dir);
+    await stage.stdout("rm", "hostile-too");
   });
 
   test("where it cannot be mounted, no view is left", async () => {

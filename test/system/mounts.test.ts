@@ -1,3 +1,4 @@
+import { dlopen, FFIType, ptr } from "bun:ffi";
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, truncate, writeFile } from "node:fs/promises";
@@ -20,6 +21,16 @@ import { spaceOf } from "../../src/system/space.ts";
 
 setDefaultTimeout(60_000);
 const mebibyte = 2 ** 20;
+
+const libc = dlopen("libc.so.6", { fstatvfs: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 } });
+
+/** Of a mount that is in no mount table: f_flag of statvfs(3). */
+function attributesOf(fd: number): string[] {
+  const answer = Buffer.alloc(256);
+  expect(libc.symbols.fstatvfs(fd, ptr(answer))).toBe(0);
+  const flags = answer.readUInt32LE(72);
+  return Object.entries({ nodev: 4, noexec: 8, nosuid: 2 }).flatMap(([name, bit]) => (flags & bit ? [name] : []));
+}
 
 for (const fsType of ["ext4", "xfs"] as const) {
   describe(`an ${fsType} of ours`, () => {
@@ -60,6 +71,7 @@ for (const fsType of ["ext4", "xfs"] as const) {
         await writeFile(`/proc/self/fd/${mount.fd}/file`, "content");
         expect(await isHeldExclusively(loop.path)).toBe(true);
         expect((await mountInfo()).filter((entry) => entry.source === loop.path)).toEqual([]);
+        expect(attributesOf(mount.fd)).toEqual(["nodev", "noexec", "nosuid"]);
       }
       expect(await isHeldExclusively(loop.path)).toBe(false);
       using again = detached();
@@ -82,6 +94,7 @@ for (const fsType of ["ext4", "xfs"] as const) {
       expect(await isMountPoint(point)).toBe(false);
       await mountAt(loop.path, point, fsType, mountOptions(fsType, false));
       expect(await mountAtDir(point)).toMatchObject({ mountPoint: point, source: loop.path, fsType, root: "/" });
+      expect((await mountAtDir(point))?.options).toEqual(expect.arrayContaining(["nosuid", "nodev", "noexec"]));
       const fd = openSync(join(point, "file"), "r");
       await expect(unmount(point)).rejects.toMatchObject({ code: "failed_precondition" });
       closeSync(fd);
