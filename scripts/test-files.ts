@@ -5,7 +5,15 @@ import { childEnvironment } from "../src/config.ts";
 import { inGuest } from "../test/guest/guest.ts";
 import { clearAway, leftoversIn } from "./test-leftovers.ts";
 import type { Ended, TestProcesses } from "./test-process.ts";
-import { type FileReport, nothing, type Outcome, parseReport, sum, summaryLine } from "./test-report.ts";
+import {
+  type FileReport,
+  nothing,
+  type Outcome,
+  parseReport,
+  sum,
+  summaryLine,
+  type TimedTest,
+} from "./test-report.ts";
 
 /** For a test that says nothing itself; the files of a process as a whole have longer. */
 const testTimeoutMs = 60_000;
@@ -17,12 +25,14 @@ export interface Result {
   readonly outcome: Outcome;
   /** As it is printed, in one piece. */
   readonly text: string;
+  readonly tests: readonly TimedTest[];
 }
 
 interface Verdict {
   readonly file: string;
   readonly outcome: Outcome;
   readonly seconds: number;
+  readonly tests: readonly TimedTest[];
   /** What no test says of itself: that the process died, that something was left behind. */
   readonly failures: readonly string[];
 }
@@ -38,20 +48,27 @@ const flagsOf = (report: string, timeoutMs: number): string[] => [
 ];
 
 /** Runs a file in a process of its own on this machine; its temporary files go below `directory`, which is new. */
-export async function runFile(processes: TestProcesses, file: string, directory: string): Promise<Result[]> {
+export async function runFile(
+  processes: TestProcesses,
+  file: string,
+  directory: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Result[]> {
   const startedMs = performance.now();
   const report = `${directory}.xml`;
   mkdirSync(directory);
   const ended = await processes.run(
     [process.execPath, ...flagsOf(report, testTimeoutMs), `./${file}`],
-    { ...childEnvironment({}), TMPDIR: directory },
+    { ...childEnvironment(environment), TMPDIR: directory },
     processTimeoutMs,
   );
   if (processes.isInterrupted) return interrupted([file], directory);
-  const outcome = [...takeReport(report).values()].map((found) => found.outcome).reduce(sum, nothing);
+  const reports = [...takeReport(report).values()];
+  const outcome = reports.map((found) => found.outcome).reduce(sum, nothing);
+  const tests = reports.flatMap((found) => found.tests);
   const failures = [...failuresOf(ended, outcome), ...(await takeLeftovers(directory))];
   const seconds = (performance.now() - startedMs) / 1000;
-  return [resultOf({ file, outcome, seconds, failures }, ended.said, "")];
+  return [resultOf({ file, outcome, seconds, tests, failures }, ended.said, "")];
 }
 
 /**
@@ -87,7 +104,14 @@ export async function runInGuest(
     : "no test was run";
   const verdicts = files.map((file): Verdict => {
     const report = reports.get(file);
-    return { file, outcome: nothing, seconds: 0, ...report, failures: report === undefined ? [missing] : [] };
+    return {
+      file,
+      outcome: nothing,
+      seconds: 0,
+      tests: [],
+      ...report,
+      failures: report === undefined ? [missing] : [],
+    };
   });
   const isAccountedFor = verdicts.some(({ outcome, failures }) => outcome.failed + failures.length > 0);
   const unaccounted = isAccountedFor || ended.trouble === undefined ? [] : [`the test process ${ended.trouble}`];
@@ -102,7 +126,7 @@ export async function runInGuest(
 /** What was under way when the run was interrupted counts for nothing, and leaves nothing. */
 async function interrupted(files: readonly string[], directory: string): Promise<Result[]> {
   await clearAway(directory);
-  return files.map((file) => ({ outcome: nothing, text: `      ${file}: interrupted` }));
+  return files.map((file) => ({ outcome: nothing, text: `      ${file}: interrupted`, tests: [] }));
 }
 
 /** What was said under each file's heading; nothing when there are none. */
@@ -142,5 +166,5 @@ function resultOf({ file, seconds, failures, ...verdict }: Verdict, said: string
     `${isWell ? " ok " : "FAIL"} ${file}: ${summaryLine(outcome)} (${seconds.toFixed(1)} s${where})`,
     ...failures.map((failure) => `     ${failure}`),
   ];
-  return { outcome, text: lines.join("\n") };
+  return { outcome, text: lines.join("\n"), tests: verdict.tests };
 }

@@ -3,7 +3,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
 import { runCommand } from "../src/system/commands.ts";
-import { guestRelease, setUpTimeoutMs, whyNoGuest } from "../test/guest/guest.ts";
+import { guestRelease, inGuest, setUpTimeoutMs, whyNoGuest } from "../test/guest/guest.ts";
 import type { TestProcesses } from "./test-process.ts";
 
 export type Ground =
@@ -14,7 +14,10 @@ export type Ground =
 
 const root = join(import.meta.dir, "..");
 
-/** Asks the kernel, and where it has no thin-pools, fetches the guest. */
+/** A guest that boots does so in some seconds; one that does not is told within half a minute. */
+const bootSeconds = 25;
+
+/** Asks the kernel, and where it has no thin-pools, fetches the guest and boots it once. */
 export async function findGround(processes: TestProcesses): Promise<Ground> {
   if (await kernelHasThinPools()) return { kind: "here", text: `on this kernel, ${release()}, which has thin-pools` };
   const reason = whyNoGuest();
@@ -22,6 +25,15 @@ export async function findGround(processes: TestProcesses): Promise<Ground> {
   const setUp = ["bash", join(root, "test/guest/setup.sh")];
   const { trouble, said } = await processes.run(setUp, childEnvironment({}), setUpTimeoutMs);
   if (trouble !== undefined) return { kind: "broken", text: `the set-up of the guest ${trouble}:\n${said.trimEnd()}` };
+  const boot = await processes.run(
+    inGuest(["true"], { bootSeconds, timeoutSeconds: bootSeconds }),
+    childEnvironment({}),
+    bootSeconds * 1000 + 5_000,
+  );
+  if (boot.trouble !== undefined) {
+    const [first = boot.trouble] = boot.said.split("\n").map((line) => line.replace(/^guest: /, ""));
+    return { kind: "broken", text: first };
+  }
   return { kind: "guest", text: `in the guest, kernel ${guestRelease() ?? "unknown"}` };
 }
 

@@ -6,6 +6,13 @@ export interface Skipped {
   readonly reason: string;
 }
 
+/** One test that was run: its title below its file's path, and how long it took. */
+export interface TimedTest {
+  readonly file: string;
+  readonly title: string;
+  readonly seconds: number;
+}
+
 export interface Outcome {
   readonly passed: number;
   readonly failed: number;
@@ -17,6 +24,7 @@ export interface FileReport {
   readonly outcome: Outcome;
   /** In its tests; the time to load the file is not counted. */
   readonly seconds: number;
+  readonly tests: readonly TimedTest[];
 }
 
 export const nothing: Outcome = { passed: 0, failed: 0, skipped: [] };
@@ -32,10 +40,12 @@ export function parseReport(xml: string): ReadonlyMap<string, FileReport> {
   const files = new Map<string, FileReport>();
   for (const [, attributes = "", , body = ""] of xml.matchAll(/<testcase ([^>]*?)(\/>|>([\s\S]*?)<\/testcase>)/g)) {
     const file = attributeIn(attributes, "file");
-    const { outcome, seconds } = files.get(file) ?? { outcome: nothing, seconds: 0 };
+    const { outcome, seconds, tests } = files.get(file) ?? { outcome: nothing, seconds: 0, tests: [] };
+    const test = { file, title: titleIn(attributes), seconds: Number(attributeIn(attributes, "time")) };
     files.set(file, {
       outcome: sum(outcome, outcomeOf(attributes, body)),
-      seconds: seconds + Number(attributeIn(attributes, "time")),
+      seconds: seconds + test.seconds,
+      tests: [...tests, test],
     });
   }
   return files;
@@ -64,6 +74,12 @@ const entities: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"'
 
 const unescapeXml = (text: string): string =>
   text.replaceAll(/&(#?\w+);/g, (whole, entity: string) => entities[entity] ?? whole);
+
+/** The tests that took longest, one a line, the longest first. */
+export function slowestTests(tests: readonly TimedTest[], count: number): string[] {
+  const slowest = tests.toSorted((one, other) => other.seconds - one.seconds).slice(0, count);
+  return slowest.map(({ file, title, seconds }) => `${seconds.toFixed(1).padStart(6)} s  ${file}: ${title}`);
+}
 
 /** The last line of a run: `12 passed, 0 failed, 1 skipped`. */
 export function summaryLine({ passed, failed, skipped }: Outcome): string {

@@ -10,12 +10,13 @@
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
-import { frugalBun } from "../test/guest/guest.ts";
+import { frugalBun, guestTroubleVariable } from "../test/guest/guest.ts";
 import { mountsBelow } from "../test/support/residue.ts";
 import { type Result, runFile, runInGuest } from "./test-files.ts";
-import { findGround } from "./test-grounds.ts";
+import { findGround, type Ground } from "./test-grounds.ts";
+import { whyNoDisk, whyNoRedis } from "./test-needs.ts";
 import { TestProcesses } from "./test-process.ts";
-import { nothing, sum, summaryLine } from "./test-report.ts";
+import { nothing, slowestTests, sum, summaryLine, type TimedTest } from "./test-report.ts";
 
 const root = join(import.meta.dir, "..");
 const tmpfsMagic = 0x01021994;
@@ -24,6 +25,7 @@ const tmpfsMagic = 0x01021994;
 const filesPerGuest = 4;
 /** Takes nearly as long as all others together, and is patient: so it does not hold them up. */
 const longest = "test/e2e/crash.test.ts";
+const slowestShown = 10;
 
 /** Where the tests' files go: a disk, so that pools behave as they do in earnest. */
 function temporaryBase(): string {
@@ -34,10 +36,14 @@ function temporaryBase(): string {
 
 const processes = new TestProcesses();
 let outcome = nothing;
+const timed: TimedTest[] = [];
+/** What no further test can do without, once it is missing. */
+let missing: string | undefined;
 
 function tell(...results: readonly Result[]): void {
   for (const result of results) {
     outcome = sum(outcome, result.outcome);
+    timed.push(...result.tests);
     console.log(result.text);
   }
 }
@@ -51,55 +57,82 @@ async function main(words: readonly string[]): Promise<number> {
   }
   // A short name: UNIX sockets lie below it.
   const directory = mkdtempSync(join(temporaryBase(), "sm-"));
-  let count = 0;
-  // All of one length, so that none is the beginning of another.
-  const next = () => join(directory, String(count++).padStart(4, "0"));
-  const isSuite = (file: string) => file.endsWith(".dm.test.ts");
-  const others = files.filter((file) => !isSuite(file) && file !== longest);
-  let planned: Promise<Batch[]> | undefined;
-  /** Whichever lane is through first begins with the suites, and the other one joins in. */
-  const runSuites = async () => {
-    planned ??= planSuites(files.filter(isSuite), words.length > 0, next);
-    const batches = await planned;
-    for (let run = batches.shift(); run !== undefined && !processes.isInterrupted; run = batches.shift()) await run();
-  };
-  const lanes = [others, files.filter((file) => file === longest)].map(async (queue) => {
-    await runQueue(queue, next);
-    await runSuites();
-  });
   try {
-    await Promise.all(lanes);
+    missing = whyNoDisk(directory) ?? (await whyNoRedis(directory));
+    if (missing === undefined) await runAll(await planRun(files, words.length > 0, directory));
   } finally {
     if (mountsBelow(directory).length === 0) rmSync(directory, { recursive: true, force: true });
   }
-  for (const { title, reason } of outcome.skipped) console.log(`skipped: ${title}: ${reason}`);
-  if (processes.isInterrupted) console.log("interrupted: not every file was run");
-  console.log(summaryLine(outcome));
-  const isWell = outcome.failed === 0 && outcome.passed + outcome.skipped.length > 0;
-  return isWell && !processes.isInterrupted ? 0 : 1;
+  return conclude();
 }
 
-/** One file after the other. */
-async function runQueue(files: readonly string[], next: () => string): Promise<void> {
-  for (const file of files) {
-    if (processes.isInterrupted) return;
-    tell(...(await runFile(processes, file, next())));
-  }
+/** What is run where: files on this machine in lanes of their own, then batches that whichever lane is through takes up. */
+interface Plan {
+  readonly lanes: readonly (readonly string[])[];
+  readonly batches: Batch[];
+  readonly next: () => string;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** Some suites that run together. */
 type Batch = () => Promise<void>;
 
-/** The device-mapper suites in batches, to be run where they can be; says where that is. */
-async function planSuites(files: readonly string[], areAskedFor: boolean, next: () => string): Promise<Batch[]> {
-  if (files.length === 0) return [];
+/** Decides where the files run, and says so. */
+async function planRun(files: readonly string[], areAskedFor: boolean, directory: string): Promise<Plan> {
+  let count = 0;
+  // All of one length, so that none is the beginning of another.
+  const next = () => join(directory, String(count++).padStart(4, "0"));
+  const suites = files.filter(isSuite);
+  const others = files.filter((file) => !isSuite(file));
+  const lanes = [others.filter((file) => file !== longest), others.filter((file) => file === longest)];
+  console.log(`${others.length} test files on this machine, ${suites.length} device-mapper suites`);
+  if (!files.some(needsGround)) return { lanes, batches: [], next, environment: {} };
   const ground = await findGround(processes);
-  if (processes.isInterrupted) return [];
+  if (processes.isInterrupted) return { lanes: [], batches: [], next, environment: {} };
+  const environment: Record<string, string> = ground.kind === "broken" ? { [guestTroubleVariable]: ground.text } : {};
+  return { lanes, batches: planSuites(ground, suites, areAskedFor, next), next, environment };
+}
+
+const isSuite = (file: string): boolean => file.endsWith(".dm.test.ts");
+
+/** The suites, and the tests of the guest itself. */
+const needsGround = (file: string): boolean =>
+  isSuite(file) || file.startsWith("test/guest/") || file === "test/scripts/test-files.test.ts";
+
+async function runAll({ lanes, batches, next, environment }: Plan): Promise<void> {
+  const runs = lanes.map(async (queue) => {
+    await runQueue(queue, next, environment);
+    for (let run = batches.shift(); run !== undefined && canGoOn(); run = batches.shift()) await run();
+  });
+  await Promise.all(runs);
+}
+
+/** Whether there is anything left to try: a disk that fills up meanwhile would fail every file from here on. */
+function canGoOn(): boolean {
+  missing ??= whyNoDisk(temporaryBase());
+  return missing === undefined && !processes.isInterrupted;
+}
+
+/** One file after the other. */
+async function runQueue(
+  files: readonly string[],
+  next: () => string,
+  environment: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const file of files) {
+    if (!canGoOn()) return;
+    tell(...(await runFile(processes, file, next(), environment)));
+  }
+}
+
+/** The device-mapper suites in batches, to be run where they can be; says where that is. */
+function planSuites(ground: Ground, files: readonly string[], areAskedFor: boolean, next: () => string): Batch[] {
+  if (files.length === 0 && ground.kind !== "broken") return [];
   const say = (text: string) => console.log(`device-mapper suites: ${text}`);
   switch (ground.kind) {
     case "here":
       say(ground.text);
-      return files.map((file) => () => runQueue([file], next));
+      return files.map((file) => () => runQueue([file], next, {}));
     case "guest": {
       say(ground.text);
       const quick = areAskedFor ? files : files.filter((file) => !file.endsWith(".slow.dm.test.ts"));
@@ -113,7 +146,8 @@ async function planSuites(files: readonly string[], areAskedFor: boolean, next: 
       outcome = sum(outcome, { ...nothing, skipped: files.map((title) => ({ title, reason: ground.reason })) });
       return [];
     case "broken":
-      tell({ outcome: { ...nothing, failed: 1 }, text: `FAIL device-mapper suites: ${ground.text}` });
+      outcome = sum(outcome, { ...nothing, failed: files.length });
+      say(`FAIL, all ${files.length} of them: ${ground.text}`);
       return [];
   }
 }
@@ -125,6 +159,21 @@ function guestBatches(files: readonly string[], next: () => string): Batch[] {
     const batch = files.slice(index * filesPerGuest, (index + 1) * filesPerGuest);
     tell(...(await runInGuest(processes, batch, next(), environment)));
   });
+}
+
+/** The last lines of the run, and its exit status. */
+function conclude(): number {
+  for (const { title, reason } of outcome.skipped) console.log(`skipped: ${title}: ${reason}`);
+  const slowest = slowestTests(timed, slowestShown);
+  if (timed.length > slowestShown) console.log(["the slowest tests:", ...slowest].join("\n"));
+  if (processes.isInterrupted) console.log("interrupted: not every file was run");
+  if (missing !== undefined) {
+    outcome = sum(outcome, { ...nothing, failed: 1 });
+    console.log(`FAIL: not every file was run: ${missing}`);
+  }
+  console.log(summaryLine(outcome));
+  const isWell = outcome.failed === 0 && outcome.passed + outcome.skipped.length > 0;
+  return isWell && !processes.isInterrupted ? 0 : 1;
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

@@ -1,12 +1,22 @@
 // Room: test. Owns the guest's own promises: what comes out of it, and that nothing of it stays.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
+import { runCommand } from "../../src/system/commands.ts";
 import { eventually, isAlive, processesWith } from "../support/processes.ts";
-import { guestTimedOut, inGuest, setUpGuest, setUpTimeoutMs, whyNoGuest } from "./guest.ts";
+import {
+  guestDied,
+  guestTimedOut,
+  guestTroubleVariable,
+  inGuest,
+  setUpGuest,
+  setUpTimeoutMs,
+  whyNoGuest,
+} from "./guest.ts";
 
+const root = join(import.meta.dir, "../..");
 const reason = whyNoGuest();
 const timeoutMs = 300_000;
 const guestTest = (title: string, body: () => Promise<void>) =>
@@ -25,10 +35,14 @@ beforeAll(async () => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** A guest whose files all lie in a directory of its own, so that they can be told from others'. */
-function startGuest(command: readonly string[], timeoutSeconds: number) {
+function startGuest(
+  command: readonly string[],
+  timeoutSeconds: number,
+  environment: Readonly<Record<string, string>> = {},
+) {
   const own = mkdtempSync(join(directory, "own-"));
   const child = Bun.spawn(inGuest(command, { timeoutSeconds, shares: [shared] }), {
-    env: { ...childEnvironment({}), TMPDIR: own },
+    env: { ...childEnvironment(environment), TMPDIR: own },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -64,12 +78,74 @@ guestTest("a command that takes too long ends with 124, and nothing of it stays"
   expect(files()).toEqual([]);
 });
 
+describe("on a processor with a register set of 11,008 bytes, as those with AMX have", () => {
+  const guest = join(root, ".tools/guest");
+  let wideProcessor: string;
+  beforeAll(async () => {
+    if (reason !== undefined) return;
+    wideProcessor = join(directory, "wide-processor.so");
+    const script = `cd "$0" && log="$1.log" && . scripts/packages.sh && . test/guest/compile.sh && compile "$@"`;
+    const sources = [wideProcessor, "test/guest/wide-processor.c"];
+    expect((await runCommand("bash", ["-c", script, root, ...sources], { timeoutMs: setUpTimeoutMs })).exitCode).toBe(
+      0,
+    );
+  }, setUpTimeoutMs);
+
+  guestTest(
+    "the guest kernel alone does not boot, which is told with its reason, and nothing of it stays",
+    async () => {
+      const { child, own, files } = startGuest(["true"], 60, { GUEST_PRELOAD: wideProcessor });
+      expect(await child.exited).toBe(guestDied);
+      const said = await new Response(child.stderr).text();
+      expect(said).toContain(
+        "the guest does not boot; its console says: userspace - ptrace set fp regs failed, errno = 14",
+      );
+      expect(processesWith(own)).toEqual([]);
+      expect(files()).toEqual([]);
+    },
+  );
+
+  guestTest("it boots with wide-xstate.so, and floating-point registers survive a change of process", async () => {
+    const preload = `${join(guest, "wide-xstate.so")} ${wideProcessor}`;
+    const sum = `seq 1 0.25 2000 | awk '{ sum += $1 } END { printf "%.2f\\n", sum }'`;
+    const script = `${sum} & ${sum} & wait`;
+    const { child } = startGuest(["bash", "-c", script], 60, { GUEST_PRELOAD: preload });
+    const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+    expect(err).toBe("");
+    expect(out).toBe("8000998.50\n8000998.50\n");
+    expect(await child.exited).toBe(0);
+  });
+});
+
+test("a guest that is known not to boot is not tried again, and says why", async () => {
+  const environment = { ...childEnvironment({}), [guestTroubleVariable]: "the moon is wrong" };
+  const child = Bun.spawn(inGuest(["true"]), { env: environment, stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  expect(await new Response(child.stderr).text()).toBe("guest: the moon is wrong\n");
+  expect(await child.exited).toBe(guestDied);
+});
+
+guestTest("a guest whose boot takes too long is given up, and nothing of it stays", async () => {
+  const own = mkdtempSync(join(directory, "own-"));
+  const child = Bun.spawn(inGuest(["true"], { bootSeconds: 0 }), {
+    env: { ...childEnvironment({}), TMPDIR: own },
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  expect(await new Response(child.stderr).text()).toContain("the guest did not boot within 0 s");
+  expect(await child.exited).toBe(guestDied);
+  expect(processesWith(own)).toEqual([]);
+  expect(readdirSync(own)).toEqual([]);
+});
+
 for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   guestTest(`${signal} cuts the guest's power: what was flushed is there, no process stays`, async () => {
     const flushed = join(shared, signal);
     const script = `echo flushed >'${flushed}.new' && sync && mv '${flushed}.new' '${flushed}'; sleep 1000`;
     const { child, own, files } = startGuest(["bash", "-c", script], 290);
-    expect(await eventually(() => existsSync(flushed), 280_000)).toBe(true);
+    const hasEnded = () => child.exitCode !== null;
+    expect(await eventually(() => existsSync(flushed) || hasEnded(), 280_000)).toBe(true);
+    expect(hasEnded() ? await new Response(child.stderr).text() : "it runs").toBe("it runs");
     const guest = processesWith(own);
     expect(guest.length).toBeGreaterThan(1);
     child.kill(signal);

@@ -7,6 +7,8 @@ const root = join(import.meta.dir, "../..");
 export interface GuestOptions {
   /** For everything, the boot included. Default: 300. */
   readonly timeoutSeconds?: number;
+  /** Of those, for the boot. Default: 60. */
+  readonly bootSeconds?: number;
   /** Directories of the machine that the guest shares read-write, besides the current one. */
   readonly shares?: readonly string[];
   /** Nothing else of the environment is passed on, but PATH. */
@@ -17,6 +19,7 @@ export interface GuestOptions {
 export function inGuest(command: readonly string[], options: GuestOptions = {}): string[] {
   const flags = [
     ...(options.timeoutSeconds === undefined ? [] : ["-t", String(options.timeoutSeconds)]),
+    ...(options.bootSeconds === undefined ? [] : ["-b", String(options.bootSeconds)]),
     ...(options.shares ?? []).flatMap((directory) => ["-w", directory]),
     ...Object.entries(options.environment ?? {}).flatMap(([name, value]) => ["-e", `${name}=${value}`]),
   ];
@@ -26,6 +29,9 @@ export function inGuest(command: readonly string[], options: GuestOptions = {}):
 /** The exit status of run.sh when the time was up, and when the guest did not boot or died. */
 export const guestTimedOut = 124;
 export const guestDied = 125;
+
+/** Given to run.sh, this variable holds why no guest boots here, so that it is not tried again: see test/guest/run.sh. */
+export const guestTroubleVariable = "GUEST_TROUBLE";
 
 /** What makes Bun bearable where there is one processor, and every thread's start and every page's fault is dear. */
 export const frugalBun: Readonly<Record<string, string>> = {

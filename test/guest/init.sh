@@ -69,6 +69,7 @@ run_command() {
   out=$!
   cat </.guest/err >/dev/ttyS1 &
   err=$!
+  : >"$control/booted"
   setsid /bin/bash "$control/command" </dev/null >/.guest/out 2>/.guest/err
   status=$?
   # What the command left running may keep the pipes open: its last words are waited for, not its end.

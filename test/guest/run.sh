@@ -9,12 +9,15 @@
 #   -w DIR       a directory the guest shares with the machine, besides the current one
 #   -r DIR       the same, read-only
 #   -e NAME[=V]  an environment variable; without V as it is here. No others are passed on but PATH.
+#   -b SECONDS   time for the boot, part of the above (default 60)
 #   -v           shows the guest's console
 #
 # The guest sees the machine's files, and those of .tools/tree as if they were installed; what it changes outside the
 # shared directories is forgotten. /tmp, /run and /dev are its own: share with -w or -r what lies there.
 #
 # Exit status: the command's own; 124 when the time was up; 125 when the guest did not boot, or died.
+# GUEST_TROUBLE, where it is set, is why no guest can boot here: that is said again, and nothing is tried.
+# GUEST_PRELOAD is what the guest's kernel is preloaded with instead of wide-xstate.so: for this script's own test.
 # The guest ends with this script, however the script ends. Killed, it is a machine whose power was cut: what it had
 # flushed to a shared directory is there, what it had not is lost.
 set -uo pipefail
@@ -27,11 +30,12 @@ say() { echo "guest: $*" >&2; }
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 directory() { realpath -e -- "$1" || exit 2; }
 
-limit_s=300 memory_mib=4096 console_is_shown= shares=() variables=()
+limit_s=300 boot_limit_s=60 memory_mib=4096 console_is_shown= shares=() variables=()
 [[ $PWD == / ]] || shares+=("rw $(pwd -P)")
-while getopts t:m:w:r:e:vh option; do
+while getopts t:b:m:w:r:e:vh option; do
   case $option in
     t) limit_s=$OPTARG ;;
+    b) boot_limit_s=$OPTARG ;;
     m) memory_mib=$OPTARG ;;
     w) shares+=("rw $(directory "$OPTARG")") || exit ;;
     r) shares+=("ro $(directory "$OPTARG")") || exit ;;
@@ -43,6 +47,10 @@ done
 shift $((OPTIND - 1))
 [[ $# -gt 0 ]] || usage
 
+if [[ -n ${GUEST_TROUBLE:-} ]]; then
+  say "$GUEST_TROUBLE"
+  exit 125
+fi
 bash "$here/setup.sh" || exit 125
 
 # What the guest is to do, written as shell scripts into a directory that it shares.
@@ -92,7 +100,7 @@ memory_directory() {
 first_process='
   exec 3<&0
   cat <&3 >/dev/null &
-  "$@" 3<&- </dev/null &
+  LD_PRELOAD=$GUEST_PRELOAD "$@" 3<&- </dev/null &
   wait -n'
 kernel=("$tools/guest/linux.uml" mem="${memory_mib}M" root=/dev/root rootfstype=hostfs rootflags=/ ro quiet
   uml_dir="$control/uml/" con=null con0=null,fd:1 ssl=null ssl0=null,fd:8 ssl1=null,fd:9
@@ -101,7 +109,7 @@ kernel=("$tools/guest/linux.uml" mem="${memory_mib}M" root=/dev/root rootfstype=
 # A terminal would be set to raw mode by the guest: it gets a pipe instead.
 if [[ -t 1 ]]; then exec 8> >(exec cat); else exec 8>&1; fi
 if [[ -t 2 ]]; then exec 9> >(exec cat >&2); else exec 9>&2; fi
-exec 7> >(TMPDIR=$(memory_directory) exec unshare --pid --fork bash -c "$first_process" bash "${kernel[@]}" >"$control/console" 2>&1)
+exec 7> >(TMPDIR=$(memory_directory) GUEST_PRELOAD=${GUEST_PRELOAD:-$tools/guest/wide-xstate.so} exec unshare --pid --fork bash -c "$first_process" bash "${kernel[@]}" >"$control/console" 2>&1)
 guest=$!
 exec 8>&- 9>&-
 
@@ -120,8 +128,20 @@ if [[ -n $console_is_shown ]]; then tail -f --pid=$guest "$control/console" >&2 
 exec 6<> <(:)
 pause() { read -rt 0.1 -u 6; }
 
+# What the console says of a guest that died: its own words, or those of the kernel's panic, not the stack below them.
+reason() {
+  local line
+  line=$(grep -a -m 1 -E '^guest: |ptrace .* failed|Kernel panic' "$control/console") || line=$(grep -a . "$control/console" | tail -n 1)
+  echo "${line:-nothing}"
+}
+
 deadline_s=$((SECONDS + limit_s + 1)) # SECONDS counts full ones
+boot_deadline_s=$((SECONDS + boot_limit_s + 1))
 while kill -0 $guest 2>/dev/null; do
+  if ((SECONDS >= boot_deadline_s)) && [[ ! -e $control/booted ]]; then
+    say "the guest did not boot within $boot_limit_s s; its console says: $(reason)"
+    exit 125
+  fi
   if ((SECONDS >= deadline_s)); then
     say "the time was up after $limit_s s"
     exit 124
@@ -130,6 +150,7 @@ while kill -0 $guest 2>/dev/null; do
 done
 
 if [[ -s $control/status ]]; then exit "$(<"$control/status")"; fi
-say "the guest ended before its command did; its console says:"
-tail -n 40 "$control/console" >&2
+if [[ -e $control/booted ]]; then say "the guest died before its command ended; its console says: $(reason)"
+else say "the guest does not boot; its console says: $(reason)"; fi
+[[ -z $console_is_shown ]] && say "(-v shows the whole of it)"
 exit 125

@@ -96,7 +96,7 @@ test("an interrupted run ends its processes, takes down what they made, and coun
   const run = runOne(file, processes);
   expect(await eventually(() => readdirSync(base).includes("begun"))).toBe(true);
   processes.interrupt();
-  expect(await run).toEqual({ outcome: nothing, text: `      ${file}: interrupted` });
+  expect(await run).toEqual({ outcome: nothing, text: `      ${file}: interrupted`, tests: [] });
   expect(processesWith(file)).toEqual([]);
   expect(await leftoversIn(join(base, `run-${count - 1}`))).toEqual([]);
 });

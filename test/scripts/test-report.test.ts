@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { nothing, parseReport, sum, summaryLine } from "../../scripts/test-report.ts";
+import { nothing, parseReport, slowestTests, sum, summaryLine } from "../../scripts/test-report.ts";
 
 const report = `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites name="bun test" tests="6" assertions="2" failures="1" skipped="2" time="0.09">
@@ -32,7 +32,17 @@ test("a report is counted by file: passed, failed, skipped with the reason in th
     ],
   });
   expect(files.get("a.test.ts")?.seconds).toBeCloseTo(0.015);
-  expect(files.get("test/b.test.ts")).toEqual({ outcome: { ...nothing, passed: 1 }, seconds: 2 });
+  expect(files.get("test/b.test.ts")).toEqual({
+    outcome: { ...nothing, passed: 1 },
+    seconds: 2,
+    tests: [{ file: "test/b.test.ts", title: "alone", seconds: 2 }],
+  });
+});
+
+test("the slowest tests come first, as many as are asked for", () => {
+  const files = parseReport(report.replace("</testsuites>", `${other}</testsuites>`));
+  const tests = [...files.values()].flatMap((file) => file.tests);
+  expect(slowestTests(tests, 2)).toEqual(["   2.0 s  test/b.test.ts: alone", '   0.0 s  a.test.ts: grp <x> > a & "b"']);
 });
 
 test("a report without tests names no file", () => {
