@@ -8,7 +8,7 @@ import { type SpaceSource, spaceOf } from "../system/space.ts";
 import { type DmControl, type DmControlName, isDmError } from "./devicemapper/control.ts";
 import { withFaultPoints } from "./devicemapper/control-faults.ts";
 import { poolDeviceName } from "./devicemapper/definition.ts";
-import { definitionPath, readDefinition } from "./devicemapper/definition-file.ts";
+import { beginningPath, definitionPath, readDefinition } from "./devicemapper/definition-file.ts";
 import { createDmsetupControl } from "./devicemapper/dmsetup.ts";
 import { createDevmapperDriver } from "./devicemapper/driver.ts";
 import { createLibdevmapperControl } from "./devicemapper/libdevmapper.ts";
@@ -51,9 +51,9 @@ export function chooseDriver(asked: "auto" | DriverName, poolDir: string): Drive
   );
 }
 
-/** Whose pool lies in `poolDir`; undefined: there is none. */
+/** Whose pool lies in `poolDir`, if only half-made: its driver takes that down. Undefined: there is none. */
 export function driverOfPool(poolDir: string): DriverName | undefined {
-  if (existsSync(definitionPath(poolDir))) return "devmapper";
+  if (existsSync(definitionPath(poolDir)) || existsSync(beginningPath(poolDir))) return "devmapper";
   return existsSync(imagePath(poolDir)) || existsSync(filesDir(poolDir)) ? "reflink" : undefined;
 }
 

@@ -45,15 +45,14 @@ export async function attachLoop(file: string, options: LoopOptions = {}): Promi
   await using backing = await open(file, options.readOnly === true ? constants.O_RDONLY : constants.O_RDWR);
   for (let attempt = 0; attempt < attempts; attempt++) {
     const path = await freeLoop();
-    const handle = await open(path, options.readOnly === true ? constants.O_RDONLY : constants.O_RDWR);
-    if (!configure(handle, backing, path, options)) {
-      await handle.close();
-      await delay(Math.random() * attempt);
-      continue;
+    await using scope = new AsyncDisposableStack();
+    const handle = scope.use(await open(path, options.readOnly === true ? constants.O_RDONLY : constants.O_RDWR));
+    if (configure(handle, backing, path, options)) {
+      if (options.autoClear !== true) return { path, [Symbol.asyncDispose]: () => detachLoop(path, file) };
+      const kept = scope.move();
+      return { path, [Symbol.asyncDispose]: () => kept.disposeAsync() };
     }
-    if (options.autoClear === true) return { path, [Symbol.asyncDispose]: () => handle.close() };
-    await handle.close();
-    return { path, [Symbol.asyncDispose]: () => detachLoop(path, file) };
+    await delay(Math.random() * attempt);
   }
   throw unavailable(`no free loop device for ${file}: other processes took each of ${attempts} that were tried`);
 }

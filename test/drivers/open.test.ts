@@ -17,6 +17,10 @@ describe("the choice of a driver", () => {
       "reflink",
       "devmapper",
     ]);
+    // One that is half-made is taken down by its own driver, or by none.
+    await Bun.write(join(path, ".new-thin-pool.json"), "{}");
+    expect(chooseDriver("auto", path)).toBe("devmapper");
+    await rm(join(path, ".new-thin-pool.json"));
     await Bun.write(join(path, "thin-pool.json"), "{}");
     expect([chooseDriver("auto", path), chooseDriver("devmapper", path)]).toEqual(["devmapper", "devmapper"]);
     expect(() => chooseDriver("reflink", path)).toThrow("--driver devmapper");

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtemp, open, readFile, realpath, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, readlink, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { runCommand } from "../../src/system/commands.ts";
@@ -38,6 +38,18 @@ describe("loop devices", () => {
     expect(await listLoops()).toContainEqual({ path: loop.path, backingFile: path, deleted: false });
     expect(await loopDeviceNumber(loop.path)).toMatch(/^7:\d+$/);
     await loop[Symbol.asyncDispose]();
+    expect(await findLoops(path)).toEqual([]);
+  });
+
+  test("that cannot be set up leave nothing open", async () => {
+    const path = await file();
+    const openLoops = async () =>
+      (await Promise.all((await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ""))))
+        .filter((target) => /^\/dev\/loop\d+$/.test(target))
+        .toSorted();
+    const before = await openLoops();
+    await expect(attachLoop(path, { blockSizeBytes: 3, autoClear: true })).rejects.toMatchObject({ code: "EINVAL" });
+    expect(await openLoops()).toEqual(before);
     expect(await findLoops(path)).toEqual([]);
   });
 

@@ -47,7 +47,7 @@ const beginning = z.strictObject({
 export type Beginning = z.output<typeof beginning>;
 
 export const definitionPath = (poolDir: string): string => join(poolDir, "thin-pool.json");
-const beginningPath = (poolDir: string): string => join(poolDir, ".new-thin-pool.json");
+export const beginningPath = (poolDir: string): string => join(poolDir, ".new-thin-pool.json");
 
 /** Undefined when there is none. Throws `failed_precondition` when the file is damaged. */
 export const readDefinition = (poolDir: string): Promise<PoolDefinition | undefined> =>

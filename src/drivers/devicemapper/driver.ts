@@ -75,8 +75,17 @@ class DevmapperDriver implements Driver {
   }
 
   async #assemble(control: DmControl): Promise<Parts> {
-    const { pool: poolName } = this.#options;
     const pool = await this.#load(control);
+    try {
+      return await this.#equip(control, pool);
+    } catch (error) {
+      if (!pool.wasLoaded) await pool.close();
+      throw error;
+    }
+  }
+
+  async #equip(control: DmControl, pool: ThinPool): Promise<Parts> {
+    const { pool: poolName } = this.#options;
     const path = await metadataDeviceOf(pool.definition);
     if (path === undefined) throw internal(`the metadata of pool ${poolName} is not attached, but the pool is loaded`);
     const contents = new PoolContents(path, { control, poolDevice: pool.deviceName });

@@ -67,14 +67,23 @@ class ReflinkDriver implements Driver {
 
   async open(): Promise<void> {
     if (this.#parts !== undefined) return;
-    const { pool: name, devicesDir } = this.#options;
     const pool = await openPool(this.#options);
+    try {
+      this.#parts = await this.#assemble(pool);
+    } catch (error) {
+      if (!pool.wasAttached) await pool.close();
+      throw error;
+    }
+  }
+
+  async #assemble(pool: OpenPool): Promise<Parts> {
+    const { pool: name, devicesDir } = this.#options;
     const activations = new Activations(name, pool.filesDir, devicesDir);
     const quiet = new Quiet(name, activations, devicesDir);
     await removeHalfMade(pool.filesDir);
     await activations.reconcile();
     await quiet.reconcile();
-    this.#parts = { pool, activations, quiet };
+    return { pool, activations, quiet };
   }
 
   /** A directory is fenced by the lock of its worker alone. */

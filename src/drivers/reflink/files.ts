@@ -79,9 +79,9 @@ export async function listFiles(dir: string, pool: PoolName): Promise<DeviceName
   return (await readdir(dir)).flatMap((name) => deviceOfFile(pool, name) ?? []);
 }
 
-/** What a process that died was about to make. */
-export async function removeHalfMade(dir: string): Promise<void> {
+/** What a process that died was about to make, among what `isOurs` takes for this driver's. */
+export async function removeHalfMade(dir: string, isOurs = isHalfMade): Promise<void> {
   for (const name of await readdir(dir)) {
-    if (isHalfMade(name)) await rm(join(dir, name), { recursive: true, force: true });
+    if (isOurs(name)) await rm(join(dir, name), { recursive: true, force: true });
   }
 }

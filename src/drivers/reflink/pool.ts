@@ -1,7 +1,7 @@
 // Room: drivers. Owns the pool itself: a directory on a file system with reflinks, or such a file system in a file.
 import { constants } from "node:fs";
 import { copyFile, mkdir, mkdtemp, realpath, rm, stat, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition, invalidArgument, isSnapmillError } from "../../domain/errors.ts";
 import { runCommand } from "../../system/commands.ts";
@@ -24,6 +24,8 @@ export interface OpenPool {
   readonly filesDir: string;
   /** The file system whose room the pool takes besides its own: set when the pool is a sparse file. */
   readonly hostDir: string | undefined;
+  /** Whether it was attached before: by a process that is gone, or by one that has it. */
+  readonly wasAttached: boolean;
   /** Takes the pool off the host; a sentence about what keeps it there, if something does. */
   close(): Promise<string | undefined>;
 }
@@ -43,7 +45,7 @@ export interface PoolRequest {
 export async function openPool(request: PoolRequest): Promise<OpenPool> {
   await mkdir(request.poolDir, { recursive: true });
   const poolDir = await realpath(request.poolDir);
-  await removeHalfMade(poolDir);
+  await removeHalfMade(poolDir, isOwnHalfMade);
   const image = imagePath(poolDir);
   const existing = await sizeOf(image);
   if (existing === undefined && (await hasReflinks(poolDir))) return openDirectory(poolDir);
@@ -60,7 +62,7 @@ async function openDirectory(poolDir: string): Promise<OpenPool> {
   const dir = filesDir(poolDir);
   await mkdir(dir, { recursive: true });
   await syncPath(poolDir);
-  return { filesDir: dir, hostDir: undefined, close: () => Promise.resolve(undefined) };
+  return { filesDir: dir, hostDir: undefined, wasAttached: false, close: () => Promise.resolve(undefined) };
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {
@@ -72,9 +74,15 @@ async function sizeOf(file: string): Promise<number | undefined> {
   }
 }
 
+const probePrefix = "probe-";
+
+/** The directory of the pool is other drivers' as well: a thin-pool that is half-made has its record there. */
+const isOwnHalfMade = (name: string): boolean =>
+  name === basename(halfMade(imagePath("."))) || name.startsWith(halfMade(probePrefix));
+
 /** Found out by doing it: no list of file systems says what this one was made with. */
 export async function hasReflinks(dir: string): Promise<boolean> {
-  const probe = await mkdtemp(halfMade(join(dir, "probe-")));
+  const probe = await mkdtemp(halfMade(join(dir, probePrefix)));
   try {
     const original = join(probe, "original");
     await writeFile(original, "x".repeat(4096), { flush: true });
@@ -103,33 +111,45 @@ async function makeImage(image: string, sizeBytes: number): Promise<void> {
 async function openImage(poolDir: string, image: string): Promise<OpenPool> {
   const dir = filesDir(poolDir);
   await mkdir(dir, { recursive: true });
-  const loop = await attachAndMount(dir, image);
-  return { filesDir: dir, hostDir: poolDir, close: () => closeImage(dir, loop, image) };
+  const { path: loop, isNew } = await attachAndMount(dir, image);
+  return { filesDir: dir, hostDir: poolDir, wasAttached: !isNew, close: () => closeImage(dir, loop, image) };
 }
 
-async function attachAndMount(dir: string, image: string): Promise<string> {
+interface ImageLoop {
+  /** `/dev/loopN` */
+  readonly path: string;
+  /** Attached just now, by this process. */
+  readonly isNew: boolean;
+}
+
+async function attachAndMount(dir: string, image: string): Promise<ImageLoop> {
   for (let attempt = 1; ; attempt++) {
     const loop = await loopOf(image);
     try {
-      await mountImage(loop, dir, image);
+      await mountImage(loop.path, dir, image);
       return loop;
     } catch (error) {
+      if (loop.isNew) {
+        await releaseLoop(loop.path, image);
+        throw error;
+      }
       // One that was found may have gone with its last user (see closeImage) before it was ours.
-      const isGone = (await findLoops(image)).every((entry) => entry.path !== loop);
+      const isGone = (await findLoops(image)).every((entry) => entry.path !== loop.path);
       if (!isGone || attempt === attachAttempts) throw error;
     }
   }
 }
 
 /** The one loop device of the image: two XFS instances on one file would destroy it. */
-async function loopOf(image: string): Promise<string> {
+async function loopOf(image: string): Promise<ImageLoop> {
   const [found, ...more] = (await findLoops(image)).filter((entry) => !entry.deleted);
   if (more.length > 0) {
     const paths = [found, ...more].map((entry) => entry?.path).join(", ");
     throw failedPrecondition(`${image} is attached several times (${paths}); take off all but one with losetup -d`);
   }
-  if (found !== undefined) return found.path;
-  return (await attachLoop(image, { directIo: true, blockSizeBytes: blockBytes })).path;
+  if (found !== undefined) return { path: found.path, isNew: false };
+  const { path } = await attachLoop(image, { directIo: true, blockSizeBytes: blockBytes });
+  return { path, isNew: true };
 }
 
 async function mountImage(loop: string, dir: string, image: string): Promise<void> {

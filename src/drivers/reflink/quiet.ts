@@ -18,13 +18,16 @@ export class Quiet {
   readonly #pool: PoolName;
   readonly #activations: Activations;
   readonly #linksDir: string;
+  readonly #sync: (path: string) => Promise<void>;
   /** Held still by `suspend` until `resume`. */
   readonly #suspended = new Set<DeviceName>();
 
-  constructor(pool: PoolName, activations: Activations, linksDir: string) {
+  /** `sync` is fsync's place for tests: no disk fails on command. */
+  constructor(pool: PoolName, activations: Activations, linksDir: string, sync = syncPath) {
     this.#pool = pool;
     this.#activations = activations;
     this.#linksDir = linksDir;
+    this.#sync = sync;
   }
 
   /** Thaws what a dead process left frozen. */
@@ -36,9 +39,14 @@ export class Quiet {
     }
   }
 
+  /** Throws `failed_precondition` for a file system that another program has frozen: it may thaw at any moment. */
   async suspend(device: DeviceName): Promise<void> {
     if (this.#suspended.has(device)) return;
-    await this.#freeze(device);
+    if ((await this.#still(device)) === "frozen by another") {
+      throw failedPrecondition(
+        `device ${device} has been frozen by another program: thaw it first (fsfreeze --unfreeze)`,
+      );
+    }
     this.#suspended.add(device);
   }
 
@@ -47,28 +55,45 @@ export class Quiet {
     await this.#thaw(device);
   }
 
-  /** Holds the device still until the result is disposed of; a device that is suspended stays so. */
+  /**
+   * Holds the device still until the result is disposed of; a device that is suspended stays so. One that another program
+   * has frozen is still already, and stays frozen: all that was written before is on the device.
+   */
   async hold(device: DeviceName): Promise<AsyncDisposable> {
-    if (this.#suspended.has(device)) return { [Symbol.asyncDispose]: () => Promise.resolve() };
-    await this.#freeze(device);
-    return { [Symbol.asyncDispose]: () => this.#thaw(device) };
+    const isOurs = !this.#suspended.has(device) && (await this.#still(device)) === "frozen";
+    return { [Symbol.asyncDispose]: () => (isOurs ? this.#thaw(device) : Promise.resolve()) };
   }
 
-  async #freeze(device: DeviceName): Promise<void> {
+  /** Has everything written, and nothing more written where a file system is mounted. */
+  async #still(device: DeviceName): Promise<Stillness> {
     const loop = await this.#activations.loopOf(device);
-    if (loop === undefined) return;
-    if (await isHeldExclusively(loop)) await this.#freezeMounted(device, loop);
-    await syncPath(loop);
+    if (loop === undefined) return "not mounted";
+    const stillness = (await isHeldExclusively(loop)) ? await this.#freeze(device, loop) : "not mounted";
+    try {
+      await this.#sync(loop);
+      return stillness;
+    } catch (error) {
+      if (stillness === "frozen") await this.#thaw(device);
+      throw error;
+    }
   }
 
-  async #freezeMounted(device: DeviceName, loop: string): Promise<void> {
+  async #freeze(device: DeviceName, loop: string): Promise<Stillness> {
     const dir = await mountPointOf(loop);
     if (dir === undefined) {
       const wayOut = "unmount it there first";
       throw failedPrecondition(`device ${device} (${loop}) is in use where it cannot be frozen from here; ${wayOut}`);
     }
-    await writeFile(frozenMark(this.#linksDir, device), "");
-    await freeze(dir);
+    const mark = frozenMark(this.#linksDir, device);
+    await writeFile(mark, "");
+    let isOurs = false;
+    try {
+      isOurs = await freeze(dir);
+    } finally {
+      // What is not ours to thaw must not be thawed by the next process either.
+      if (!isOurs) await rm(mark, { force: true });
+    }
+    return isOurs ? "frozen" : "frozen by another";
   }
 
   /** Also after an unmount, which ends a freeze. */
@@ -79,6 +104,8 @@ export class Quiet {
     await rm(frozenMark(this.#linksDir, device), { force: true });
   }
 }
+
+type Stillness = "not mounted" | "frozen" | "frozen by another";
 
 /** A directory where the device's file system is seen; undefined when none is in this mount namespace. */
 async function mountPointOf(loop: string): Promise<string | undefined> {

@@ -1,0 +1,114 @@
+// Tests what the reflink driver takes down again when something fails, and what it leaves alone.
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { mkdir, open, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { DeviceRef } from "../../src/domain/devices.ts";
+import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
+import { Activations } from "../../src/drivers/reflink/activations.ts";
+import { Quiet } from "../../src/drivers/reflink/quiet.ts";
+import { makeFileSystem } from "../../src/system/filesystems.ts";
+import { findLoops } from "../../src/system/loops.ts";
+import { isMountPoint } from "../../src/system/mountinfo.ts";
+import { freeze, mountAt, thaw, unmount } from "../../src/system/mounts.ts";
+import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-grounds.ts";
+
+setDefaultTimeout(60_000);
+
+let ground: ReflinkGround;
+let files: string;
+
+beforeEach(async () => {
+  ground = await poolInFile();
+  files = join(ground.options.poolDir, "devices");
+});
+
+afterEach(() => ground[Symbol.asyncDispose]());
+
+const device = (serial: number): DeviceRef => ({
+  deviceId: serial as DeviceId,
+  deviceName: deviceName(ground.pool, serial),
+  sizeBytes: 16 * mebibyte,
+});
+
+async function opened() {
+  const driver = ground.connect();
+  await driver.open();
+  return driver;
+}
+
+/** Runs `body` while an ext4 on a new device is mounted on a directory. */
+async function whileMounted(body: (dir: string, driver: Awaited<ReturnType<typeof opened>>) => Promise<void>) {
+  const driver = await opened();
+  await driver.create(device(1));
+  await driver.activate(device(1));
+  const devicePath = driver.devicePath(device(1).deviceName);
+  await makeFileSystem({ devicePath, fsType: "ext4", fresh: true });
+  const dir = join(ground.dir, "mnt");
+  await mkdir(dir);
+  await mountAt(devicePath, dir, "ext4");
+  try {
+    await body(dir, driver);
+  } finally {
+    await thaw(dir);
+    await unmount(dir);
+    await driver.close();
+  }
+}
+
+test("a device whose file system was frozen, and could not be synced then, is thawed again", async () => {
+  await whileMounted(async (dir) => {
+    const { devicesDir } = ground.options;
+    const activations = new Activations(ground.pool, files, devicesDir);
+    await activations.reconcile();
+    const failing = () => Promise.reject(new Error("EIO: the disk says no"));
+    const quiet = new Quiet(ground.pool, activations, devicesDir, failing);
+    await expect(quiet.hold(device(1).deviceName)).rejects.toThrow("the disk says no");
+    await expect(quiet.suspend(device(1).deviceName)).rejects.toThrow("the disk says no");
+    expect(existsSync(join(devicesDir, `.frozen-${device(1).deviceName}`))).toBe(false);
+    // Only one that is not frozen can be frozen.
+    expect(await freeze(dir)).toBe(true);
+  });
+});
+
+test("what another program has frozen is flushed and snapshotted, and stays frozen, also for the next process", async () => {
+  await whileMounted(async (dir, driver) => {
+    await writeFile(join(dir, "file"), "content");
+    expect(await freeze(dir)).toBe(true);
+    await driver.flush(device(1));
+    await driver.snapshot(device(1), device(2));
+    await expect(driver.suspend(device(1))).rejects.toMatchObject({ code: "failed_precondition" });
+    await opened();
+    expect(await freeze(dir)).toBe(false);
+  });
+});
+
+test("a pool that cannot be mounted leaves no loop device", async () => {
+  await (await opened()).close();
+  const image = join(ground.options.poolDir, "pool.img");
+  await using handle = await open(image, "r+");
+  await handle.write(Buffer.alloc(65_536), 0, 65_536, 0);
+  await expect(opened()).rejects.toThrow("mount");
+  expect(await findLoops(image)).toEqual([]);
+});
+
+test("a pool that is mounted, and cannot be used then, is taken off the host again", async () => {
+  await (await opened()).close();
+  await rm(ground.options.devicesDir, { recursive: true, force: true });
+  await mkdir(join(ground.options.devicesDir, ".."), { recursive: true });
+  await writeFile(ground.options.devicesDir, "a file, where a directory belongs");
+  await expect(opened()).rejects.toThrow("EEXIST");
+  await rm(ground.options.devicesDir);
+  expect(await isMountPoint(files)).toBe(false);
+  expect(await findLoops(join(ground.options.poolDir, "pool.img"))).toEqual([]);
+});
+
+test("the record of a thin-pool that is half-made is not taken for one of its own", async () => {
+  await mkdir(ground.options.poolDir, { recursive: true });
+  const record = join(ground.options.poolDir, ".new-thin-pool.json");
+  await writeFile(record, "{}");
+  const leftovers = [".new-pool.img", ".new-probe-abc123"].map((name) => join(ground.options.poolDir, name));
+  for (const path of leftovers) await writeFile(path, "");
+  await opened();
+  expect([record, ...leftovers].map((path) => existsSync(path))).toEqual([true, false, false]);
+});
