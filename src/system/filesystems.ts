@@ -97,16 +97,17 @@ export async function growFileSystem(devicePath: string, fsType: FsType, signal?
 const growXfs = 'mount -t xfs -o nouuid,nosuid,nodev,noexec -- "$1" /tmp && xfs_growfs /tmp && umount /tmp';
 
 /**
- * Options for mount(2): `ro` for views; `nouuid` because XFS refuses to mount two devices with one UUID, and
+ * Options for mount(8): `ro` for views, and `rw` for all else, so that a line that is made of them has always an option
+ * (`ctr snapshots mounts` prints a bare `-o` where there is none); `nouuid` because XFS refuses to mount two devices with one UUID, and
  * snapshots share theirs.
  */
 export function mountOptions(fsType: FsType, readOnly: boolean): string[] {
-  const access = readOnly ? ["ro"] : [];
+  const access = readOnly ? "ro" : "rw";
   switch (fsType) {
     case "ext4":
-      return access;
+      return [access];
     case "xfs":
-      return [...access, "nouuid"];
+      return [access, "nouuid"];
   }
 }
 

@@ -166,7 +166,7 @@ describe("ls, stat, usage, mounts, images", () => {
 describe("prepare, view, commit, rm", () => {
   test("from an empty snapshot to a committed one and a child of it", async () => {
     const [mount] = await stage.json("prepare", "build");
-    expect(mount).toMatchObject({ type: "ext4", options: [] });
+    expect(mount).toMatchObject({ type: "ext4", options: ["rw"] });
     expect(existsSync(mount?.source ?? "")).toBe(true);
     expect(await stage.json("mounts", "build")).toEqual([mount ?? {}]);
     await stage.stdout("commit", "made", "build", "--label", "by=hand");

@@ -67,10 +67,10 @@ export async function lookInto<T>(
   }
 }
 
-/** Runs a mount command that ctr has printed; where a mount has no options, it ends with an -o and nothing behind it. */
+/** Runs a mount command as ctr has printed it. */
 async function mounted<T>(command: string, target: string, body: (root: string) => T): Promise<T> {
   mkdirSync(target, { recursive: true });
-  await Bun.$`sh -c ${command.trim().replace(/ -o$/, "")}`.quiet();
+  await Bun.$`sh -c ${command}`.quiet();
   try {
     return body(target);
   } finally {

@@ -53,7 +53,7 @@ describe("a snapshot", () => {
     addCommitted(database, "committed", 10);
     const { deviceName } = deviceOf(database, testScope, active.key);
     expect(mountsOf(database, testScope, active.key, devicePath)).toEqual([
-      { type: "ext4", source: `/run/dev/${deviceName}`, options: [] },
+      { type: "ext4", source: `/run/dev/${deviceName}`, options: ["rw"] },
     ]);
     const mount = (key: string) => thrownBy(() => mountsOf(database, testScope, snapshotKey(key), devicePath));
     expect(mount("committed")).toMatchObject({ code: "failed_precondition" });

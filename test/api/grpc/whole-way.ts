@@ -6,7 +6,7 @@ import { Kind } from "../../../src/api/grpc/generated/snapshots_pb.js";
 import type { FsType } from "../../../src/domain/devices.ts";
 import { failureOf, type SnapshotsClient } from "./client.ts";
 
-/** How what can be written to is mounted. */
+/** How what can be written to is mounted: its file system, and the options besides `rw`. */
 interface MountShape {
   readonly type: FsType;
   readonly options: readonly string[];
@@ -18,7 +18,7 @@ export async function expectWholeWay(client: SnapshotsClient, { type, options }:
   const prepared = await client.call("prepare", { key: "ns/1/a key", labels: { "containerd.io/gc.root": "now" } });
   const [mount] = prepared.mounts;
   expect(prepared.mounts).toHaveLength(1);
-  expect(mount).toMatchObject({ type, target: "", options });
+  expect(mount).toMatchObject({ type, target: "", options: ["rw", ...options] });
   expect(statSync(mount?.source ?? "").isBlockDevice()).toBe(true);
   expect((await client.call("mounts", { key: "ns/1/a key" })).mounts).toEqual(prepared.mounts);
 
