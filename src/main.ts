@@ -1,10 +1,12 @@
 // Room: top. Owns the program that a service manager runs: `up`, with its settings from the environment alone.
 import { readConfig } from "./config.ts";
+import { AbortReason, Canceller } from "./domain/cancellation.ts";
 import { asSnapmillError } from "./domain/errors.ts";
 import { readyLine, runUp } from "./supervisor/up.ts";
 
-const stop = new AbortController();
-for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());
+const stop = new Canceller();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(name, () => stop.cancel(new AbortReason("interrupted", `told to stop by ${name}`)));
 
 try {
   await runUp(readConfig(), {

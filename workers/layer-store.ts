@@ -1,68 +1,71 @@
 // Room: workers. Owns what unpacking knows of the pool: reads from its metadata, changes through its queue.
 import { setTimeout as delay } from "node:timers/promises";
-import { failedPrecondition, isSnapmillError } from "../src/domain/errors.ts";
-import { type ChainId, freshOperationId, ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
+import {
+  asSnapmillError,
+  failedPrecondition,
+  isSnapmillError,
+  type SnapmillError,
+  unavailable,
+} from "../src/domain/errors.ts";
+import { type ChainId, ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
 import { labelNames } from "../src/domain/snapshots.ts";
-import type { Arguments, JobClient } from "../src/jobs/client.ts";
+import type { Arguments } from "../src/jobs/client.ts";
 import type { PoolJobName, Result } from "../src/jobs/contract.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { deviceOf, lookUpSnapshot } from "../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../src/metadata/walk.ts";
 import { draftMountOptions } from "../src/system/filesystems.ts";
 import type { LayerStore } from "../src/unpack/chain.ts";
+import { callPatiently, type Patience, type PoolJobs } from "./pool-calls.ts";
 
-/** A snapshot operation waits behind all that the pool has to do; a bulk of images can be ahead of it. */
-const deadlineMs = 15 * 60_000;
-/** How long to bear with a Redis that is away before the layer is given up. */
-const patienceMs = 20_000;
+/** How long to bear with a pool or a Redis that is away while nothing has been written yet. */
+const prepareAwayMs = 60_000;
+/** How long one attempt at a removal may take: what is not removed by then is, by its job or by the sweep. */
+const discardMs = 10_000;
 /** How long a device may stay busy after its writer was killed: the kernel unmounts when the process is reaped. */
 const busyMs = 5_000;
 
-/** What a store asks of the pool's queue. */
-export type LayerJobs = Pick<JobClient, "call">;
-
 export interface LayerStoreOptions {
   readonly database: Database;
-  readonly client: LayerJobs;
+  readonly client: PoolJobs;
   /** The image that brings the layers, for people. */
   readonly image: string;
   readonly onLeftBehind: (key: SnapshotKey, error: unknown) => void;
+  /** Told of each attempt at an operation that failed and will be repeated. */
+  readonly onFailure: (operation: string, failure: SnapmillError) => void;
 }
 
-export function createLayerStore({ database, client, image, onLeftBehind }: LayerStoreOptions): LayerStore {
-  /** One operation, asked for again under the same ID while Redis does not answer: it has one effect. */
-  const call = async <Name extends PoolJobName>(name: Name, payload: Arguments<Name>): Promise<Result<Name>> => {
-    const operationId = freshOperationId();
-    const giveUpAt = performance.now() + patienceMs;
-    for (;;) {
-      try {
-        return await client.call(name, payload, { operationId, deadlineMs });
-      } catch (error) {
-        if (!isSnapmillError(error, "unavailable") || performance.now() > giveUpAt) throw error;
-        await delay(250);
-      }
-    }
-  };
+export function createLayerStore(options: LayerStoreOptions): LayerStore {
+  const { database, client, image, onLeftBehind } = options;
+  const call = <Name extends PoolJobName>(
+    name: Name,
+    payload: Arguments<Name>,
+    patience: Omit<Patience, "onFailure">,
+  ): Promise<Result<Name>> =>
+    callPatiently(client, name, payload, { ...patience, onFailure: (failure) => options.onFailure(name, failure) });
 
   return {
-    committedBytes: (chainId) => committedBytes(database, chainId),
-    attempts: (chainId) => attemptsOf(database, chainId),
-    prepare: async (key, parent, chainId) => {
+    committedBytes: (chainId) => reading(() => committedBytes(database, chainId)),
+    attempts: (chainId) => reading(() => attemptsOf(database, chainId)),
+    prepare: async (key, parent, chainId, signal) => {
       const labels = { [labelNames.unpackChain]: chainId };
-      const { mounts } = await call("prepare", { scope: ownScope, key, ...(parent && { parent }), labels });
+      const given = { scope: ownScope, key, ...(parent && { parent }), labels };
+      const { mounts } = await call("prepare", given, { awayMs: prepareAwayMs, signal });
       const [mount] = mounts;
       if (mount === undefined) throw failedPrecondition(`the pool prepared ${key} without a mount`);
-      const { fsType } = deviceOf(database, ownScope, key);
+      const { fsType } = reading(() => deviceOf(database, ownScope, key));
       // An attempt counts only once commit has flushed it: nothing needs to wait for the disk before.
       return { devicePath: mount.source, fsType, mountOptions: draftMountOptions(fsType) };
     },
-    commit: async (chainId, key, bytes) => {
+    commit: async (chainId, key, bytes, signal) => {
       const labels = { [labelNames.unpackImage]: image.slice(0, 2048), [labelNames.unpackBytes]: String(bytes) };
-      await call("commit", { scope: ownScope, name: snapshotKey(chainId), key, labels });
+      const given = { scope: ownScope, name: snapshotKey(chainId), key, labels };
+      // A layer that is written is worth any wait; who does not want to wait cancels the image.
+      await call("commit", given, { awayMs: Number.POSITIVE_INFINITY, signal });
     },
     discard: async (key) => {
       try {
-        await removeOnceIdle(() => call("remove", { scope: ownScope, key }));
+        await removeOnceIdle(() => client.call("remove", { scope: ownScope, key }, { deadlineMs: discardMs }));
       } catch (error) {
         if (!isSnapmillError(error, "not_found")) onLeftBehind(key, error);
       }
@@ -80,6 +83,16 @@ const attemptsOf = (database: Database, chainId: ChainId): SnapshotKey[] =>
   [...walkSnapshots(database, { scope: ownScope, filters: [`labels."${labelNames.unpackChain}"==${chainId}`] })]
     .filter(({ kind }) => kind === "active")
     .map(({ key }) => key);
+
+/** Whatever keeps the database from being read (a lock, the disk) says nothing of the image: the job is tried again. */
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (isSnapmillError(error)) throw error;
+    throw unavailable(`the pool's database cannot be read: ${asSnapmillError(error).message}`, error);
+  }
+}
 
 async function removeOnceIdle(remove: () => Promise<unknown>): Promise<void> {
   const giveUpAt = performance.now() + busyMs;

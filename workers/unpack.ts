@@ -1,7 +1,7 @@
 // Room: workers. Owns a consumer of the pool's unpack queue: an image is a job, a writer process handles its bytes.
 import { childEnvironment, paths, readConfig, redisUrl } from "../src/config.ts";
-import { asSnapmillError, failedPrecondition, isRetryable } from "../src/domain/errors.ts";
-import { snapshotKey } from "../src/domain/identifiers.ts";
+import { asSnapmillError, failedPrecondition, isRetryable, type SnapmillError } from "../src/domain/errors.ts";
+import { type OperationId, snapshotKey } from "../src/domain/identifiers.ts";
 import { formatSize } from "../src/domain/units.ts";
 import { chooseDriver, spaceSourcesOf } from "../src/drivers/open.ts";
 import type { ResolvedImage } from "../src/images/image.ts";
@@ -12,50 +12,83 @@ import type { Payload, UnpackedImage, UnpackProgress } from "../src/jobs/contrac
 import type { JobContext } from "../src/jobs/job-context.ts";
 import { createLogger } from "../src/logger.ts";
 import { openDatabase } from "../src/metadata/database.ts";
-import { isCancelled } from "../src/metadata/outbox.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
 import { type ChainedLayer, unpackChain } from "../src/unpack/chain.ts";
 import type { SpaceGuardRequest } from "../src/unpack/protocol.ts";
 import { startWriter } from "../src/unpack/writer.ts";
+import { CancelWatch } from "./cancel-watch.ts";
 import { createLayerStore } from "./layer-store.ts";
 import { untilTold } from "./life.ts";
+import { callPatiently } from "./pool-calls.ts";
 
 const config = readConfig();
 armFault(config.fault);
 const log = createLogger({ name: "unpack", level: config.logLevel });
 
+/** How long a cancelled job may take to end: its writer is killed, its snapshot removed. Then this worker is replaced. */
+const cancelGraceMs = 20_000;
+
 const resources = new AsyncDisposableStack();
 const database = resources.use(openDatabase(paths.database(config), { mode: "readonly" }));
 const client = resources.use(await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool }));
+const cancelWatch = resources.use(
+  new CancelWatch({ databasePath: paths.database(config), graceMs: cancelGraceMs }, log),
+);
 const writer = resources.use(startWriter({ environment: childEnvironment({}) }));
 
-/** How often a running unpack looks whether its caller has cancelled it. */
-const cancelCheckMs = 250;
 /** Less than this free stops a layer: a sparse pool file on a full host would lose writes, and so would a full pool. */
 const minFreeBytes = { host: 256 * 2 ** 20, pool: 64 * 2 ** 20 } as const;
 
 async function handle(payload: Payload<"unpack">, job: JobContext): Promise<UnpackedImage> {
-  const { operationId, reference, platform } = payload;
-  const settle = (outcome: Arguments<"settle-unpack">["outcome"]) =>
-    client.call("settle-unpack", { unpackOperationId: operationId, outcome });
-  using cancellation = watchForCancel(operationId);
+  const { operationId, reference } = payload;
+  let unpacked: UnpackedImage;
   try {
-    const signal = AbortSignal.any([job.signal, cancellation.signal]);
+    unpacked = await unpackUnlessCancelled(payload, job);
+  } catch (error) {
+    const failure = asSnapmillError(error);
+    log.warn({ operationId, reference, code: failure.code }, failure.message);
+    if (isRetryable(failure.code)) throw failure;
+    // What fails while this worker is stopped, or after another one may have got the job, is that one's to judge.
+    await job.requireOwn();
+    await settle(operationId, { kind: "failed", reason: failure.message }, job.stopping);
+    throw failure;
+  }
+  await settle(operationId, { kind: "unpacked", image: unpacked }, job.stopping);
+  reach("unpack.settled");
+  return unpacked;
+}
+
+/** For as long as it takes: an image that is unpacked is not unpacked again because the pool was away. */
+async function settle(
+  unpackOperationId: OperationId,
+  outcome: Arguments<"settle-unpack">["outcome"],
+  signal: AbortSignal,
+): Promise<void> {
+  const onFailure = (failure: SnapmillError) => tellFailure("settle-unpack", failure);
+  const patience = { awayMs: Number.POSITIVE_INFINITY, signal, onFailure };
+  await callPatiently(client, "settle-unpack", { unpackOperationId, outcome }, patience);
+}
+
+async function unpackUnlessCancelled(
+  { operationId, reference, platform }: Payload<"unpack">,
+  job: JobContext,
+): Promise<UnpackedImage> {
+  using watched = await cancelWatch.watch(operationId);
+  const signal = AbortSignal.any([job.stopping, watched.signal]);
+  try {
     signal.throwIfAborted();
     await using image = await openImage(reference, platform, { signal });
     reach("unpack.resolved");
-    const unpacked = await unpack(image, job, signal);
-    await settle({ kind: "unpacked", image: unpacked });
-    reach("unpack.settled");
-    return unpacked;
+    return await unpack(image, job, signal);
   } catch (error) {
-    const failure = cancellation.signal.aborted ? cancelled(reference) : asSnapmillError(error);
-    log.warn({ operationId, reference, code: failure.code }, failure.message);
-    if (!isRetryable(failure.code)) await settle({ kind: "failed", reason: failure.message });
-    throw failure;
+    if (watched.signal.aborted) throw cancelled(reference);
+    throw job.stopping.aborted ? job.stopping.reason : error;
   }
 }
+
+const tellFailure = (operation: string, failure: SnapmillError): void =>
+  log.warn({ code: failure.code }, `${operation} is asked for again: ${failure.message}`);
 
 async function unpack(image: ResolvedImage, job: JobContext, signal: AbortSignal): Promise<UnpackedImage> {
   const progress: UnpackProgress = {
@@ -73,11 +106,14 @@ async function unpack(image: ResolvedImage, job: JobContext, signal: AbortSignal
       image: image.reference,
       onLeftBehind: (key, error) =>
         log.warn({ key, err: error }, "an attempt could not be removed; the pool's sweep will"),
+      onFailure: tellFailure,
     }),
     writer,
     lockDir: paths.chainLocks(config),
     spaceGuards: await spaceGuards(),
     signal,
+    // What is written of a layer is not thrown away because the lock was lost: the layer is finished, the rest left.
+    handOver: job.signal,
     onProgress: (index, state, readBytes) => {
       const layer = progress.layers[index];
       if (layer === undefined) return;
@@ -126,17 +162,6 @@ function describe(image: ResolvedImage, layers: readonly ChainedLayer[]): Unpack
 
 /** Final: nobody waits for the image any more. */
 const cancelled = (reference: string) => failedPrecondition(`image ${reference}: cancelled by its caller`);
-
-/** A signal that aborts once the caller's cancellation stands in the outbox. */
-function watchForCancel(operationId: Payload<"unpack">["operationId"]): Disposable & { signal: AbortSignal } {
-  const controller = new AbortController();
-  const look = () => {
-    if (isCancelled(database, operationId)) controller.abort(failedPrecondition("cancelled by its caller"));
-  };
-  look();
-  const timer = setInterval(look, cancelCheckMs);
-  return { signal: controller.signal, [Symbol.dispose]: () => clearInterval(timer) };
-}
 
 const consumer = await consumeUnpackJobs({
   redisUrl: redisUrl(config),

@@ -1,16 +1,16 @@
 // Room: cli. Owns Ctrl-C and SIGTERM for commands that have something to undo when they are interrupted.
 import { constants } from "node:os";
+import { AbortReason, Canceller } from "../domain/cancellation.ts";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 type EndingSignal = (typeof signals)[number];
 
-export class Interrupted extends Error {
-  override readonly name = "Interrupted";
+export class Interrupted extends AbortReason {
   /** As a shell reports a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM. */
   readonly exitStatus: number;
 
   constructor(signal: EndingSignal) {
-    super(`interrupted by ${signal}`);
+    super("interrupted", `interrupted by ${signal}`);
     this.exitStatus = 128 + constants.signals[signal];
   }
 }
@@ -22,14 +22,14 @@ export interface Interruption extends Disposable {
 
 /** From now until it is disposed of, signals that would end the program abort `signal` instead. */
 export function catchInterruption(): Interruption {
-  const controller = new AbortController();
+  const canceller = new Canceller();
   const listeners = signals.map((name) => {
-    const listener = () => controller.abort(new Interrupted(name));
+    const listener = () => canceller.cancel(new Interrupted(name));
     process.on(name, listener);
     return () => process.off(name, listener);
   });
   return {
-    signal: controller.signal,
+    signal: canceller.signal,
     [Symbol.dispose]: () => {
       for (const stopListening of listeners) stopListening();
     },

@@ -2,7 +2,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Config } from "../config.ts";
+import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { freshOperationId, type OperationId } from "../domain/identifiers.ts";
+import { startTimer, type Timer } from "../domain/timers.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../images/platform.ts";
 import { absoluteReference } from "../images/reference.ts";
 import type { JobClient } from "../jobs/client.ts";
@@ -88,7 +90,7 @@ async function unpackAll(
   const { progressReporter } = await import("./progress.ts");
   using progress = progressReporter();
   const waiting = references.values();
-  const outputFailure = new AbortController();
+  const outputFailure = new Canceller();
   const ended = AbortSignal.any([signal, outputFailure.signal]);
   let failures = 0;
 
@@ -101,12 +103,15 @@ async function unpackAll(
       if (outcome.state === "failed") failures += 1;
       await progress
         .end(reference, () => report(outcome, reference, json))
-        .catch((error: unknown) => outputFailure.abort(error));
+        .catch((cause: unknown) =>
+          outputFailure.cancel(new AbortReason("output", "the output cannot be written", { cause })),
+        );
     }
   }
   await Promise.all(Array.from({ length: config.unpackWorkers }, work));
   if (whose === "ours") await untilSettled(config, client, ended);
-  ended.throwIfAborted();
+  if (outputFailure.isCancelled) throw outputFailure.signal.reason.cause;
+  signal.throwIfAborted();
   if (failures > 0) throw new AlreadySaid();
 }
 
@@ -151,19 +156,21 @@ const patienceMs = 15_000;
 
 /** An accepted unpack would go on without its caller: `signal` has it cancelled, and ends `patience` some time later. */
 function cancelOnAbort(client: JobClient, operationId: OperationId, signal: AbortSignal) {
-  const giveUp = new AbortController();
+  const giveUp = new Canceller();
+  const endWaiting = () =>
+    giveUp.cancel(new AbortReason("deadline", `the cancelled unpack did not end within ${patienceMs} ms`));
   let timer: Timer | undefined;
   const cancel = () => {
-    timer = setTimeout(() => giveUp.abort(), patienceMs);
+    timer = startTimer(patienceMs, endWaiting);
     const settled = { unpackOperationId: operationId, outcome: { kind: "cancelled" } } as const;
-    client.call("settle-unpack", settled, { deadlineMs: patienceMs }).catch(() => giveUp.abort());
+    client.call("settle-unpack", settled, { deadlineMs: patienceMs }).catch(endWaiting);
   };
   signal.addEventListener("abort", cancel, { once: true });
   return {
     patience: giveUp.signal,
     [Symbol.dispose]: () => {
       signal.removeEventListener("abort", cancel);
-      clearTimeout(timer);
+      timer?.[Symbol.dispose]();
     },
   };
 }

@@ -45,6 +45,10 @@ export const isSnapmillError = (error: unknown, code?: ErrorCode): error is Snap
 /** Any thrown value as a SnapmillError: what has no code is `internal`. */
 export function asSnapmillError(error: unknown): SnapmillError {
   if (error instanceof SnapmillError) return error;
+  // What the runtime's own functions throw for an aborted signal: the signal's reason says why.
+  if (error instanceof Error && error.name === "AbortError") {
+    return error.cause instanceof SnapmillError ? error.cause : aborted(error.message, error);
+  }
   const message = error instanceof Error ? error.message : String(error);
   return new SnapmillError("internal", message, { cause: error });
 }

@@ -1,6 +1,7 @@
 // Room: jobs. Owns the connections to Redis: how they are made, and how long anybody waits for an answer.
 import { Redis } from "ioredis";
 import { unavailable } from "../domain/errors.ts";
+import { startTimer } from "../domain/timers.ts";
 import { asRedisFailure } from "./redis-failure.ts";
 import { type ConnectionOptions, redisLabel, redisOptions } from "./redis-url.ts";
 
@@ -37,7 +38,7 @@ function connection(url: string, waiting: ConnectionOptions): Redis {
 /** `made`, once Redis has answered on it; after `timeoutMs` without an answer it is closed, and `unavailable` thrown. */
 export async function answering(made: Redis, url: string, timeoutMs: number): Promise<Redis> {
   const { promise: timedOut, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(unavailable(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  using _timer = startTimer(timeoutMs, () => reject(unavailable(`no answer within ${timeoutMs} ms`)));
   try {
     await Promise.race([made.ping(), timedOut]);
     return made;
@@ -48,8 +49,6 @@ export async function answering(made: Redis, url: string, timeoutMs: number): Pr
       `Redis at ${redisLabel(url)} is not there (${reason.message}): start it, or set REDIS_URL`,
       error,
     );
-  } finally {
-    clearTimeout(timer);
   }
 }
 

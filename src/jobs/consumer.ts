@@ -12,6 +12,7 @@ import {
   backoffMs,
   type JobQueue,
   keyPrefix,
+  lockDurationMs,
   maxStalls,
   openQueue,
   type QueuedJob,
@@ -44,8 +45,7 @@ interface Opened {
 }
 
 const startTimeoutMs = 10_000;
-/** Somebody else gets a job this long after its worker died, at most: the lock's duration and two checks. */
-const lockDurationMs = 3_000;
+/** Another worker gets a job this long after its worker died, at most: the lock's duration and two of these. */
 const stalledCheckMs = 1_000;
 const upkeepMs = 5_000;
 /** How long `close` waits, all jobs being finished, for a Redis that may be away; and `closeNow` for the jobs. */
@@ -104,7 +104,7 @@ class QueueConsumer implements Consumer {
     if (kind === "pool") askForFewWhenFew(this.#worker, concurrency, executor);
     this.#worker.on("active", (job) => executor.begin(job));
     this.#worker.on("lockRenewalFailed", (jobIds) => {
-      for (const jobId of jobIds) executor.abort(jobId, "this worker's lock on the job is lost");
+      for (const jobId of jobIds) executor.lockLost(jobId);
     });
     this.#upkeep = setInterval(() => void limitAllWorkers(queue, kind, concurrency, connection), upkeepMs);
     this.#heartbeat = new Heartbeat(connection, queue);

@@ -1,14 +1,19 @@
 // Room: jobs. Owns the execution of the jobs that a worker was given: one run per operation, and how its failure is told.
 import { UnrecoverableError, WaitingError } from "bullmq";
-import { asSnapmillError, encodeFailure, invalidArgument, isRetryable, unavailable } from "../domain/errors.ts";
+import { AbortReason, Canceller } from "../domain/cancellation.ts";
+import { asSnapmillError, encodeFailure, invalidArgument, isRetryable } from "../domain/errors.ts";
 import type { Runners } from "./handlers.ts";
-import { jobContext, Reports } from "./job-context.ts";
+import { type JobSignals, jobContext, Reports } from "./job-context.ts";
 import type { QueuedJob } from "./queues.ts";
 
 interface Run {
   readonly outcome: Promise<unknown>;
-  readonly controller: AbortController;
+  readonly stopping: Canceller;
+  readonly lockLost: Canceller;
 }
+
+const isStopped = new AbortReason("stopping", "this worker is being stopped");
+const lostItsLock = new AbortReason("lock_lost", "this worker's lock on the job is lost");
 
 export class Executor {
   readonly #runners: Runners;
@@ -44,24 +49,23 @@ export class Executor {
   /** Aborts all runs. What fails from now on goes back into the queue, and what is still handed out, too. */
   stop(): void {
     this.#isStopping = true;
-    for (const { controller } of this.#runs.values()) controller.abort("this worker is being stopped");
+    for (const { stopping } of this.#runs.values()) stopping.cancel(isStopped);
   }
 
-  /** Aborts a job's run: the queue may have given the job to somebody else. */
-  abort(jobId: string, reason: string): void {
-    this.#runs.get(jobId)?.controller.abort(reason);
+  /** Tells a job's run that the queue may have given the job to another worker. */
+  lockLost(jobId: string): void {
+    this.#runs.get(jobId)?.lockLost.cancel(lostItsLock);
   }
 
   /** Executes a job that the queue handed out, and returns its result; throws its failure as BullMQ wants it. */
   async execute(job: QueuedJob, token: string | undefined): Promise<unknown> {
+    if (this.#isStopping) return await giveBack(job, token);
+    const run = this.#taken(job);
     try {
-      if (this.#isStopping) throw unavailable("this worker is being stopped");
-      return await this.#taken(job).outcome;
+      return await run.outcome;
     } catch (error) {
-      if (!this.#isStopping) throw this.#asJobFailure(error);
-      // Not the job's fault: it goes back to its place in the queue, and no attempt is counted.
-      await job.moveToWait(token);
-      throw new WaitingError();
+      if (this.#isStopping || run.lockLost.isCancelled) return await giveBack(job, token);
+      throw this.#asJobFailure(error);
     }
   }
 
@@ -76,20 +80,21 @@ export class Executor {
     const jobId = job.id ?? "";
     const running = this.#runs.get(jobId);
     if (running !== undefined) return running;
-    const controller = new AbortController();
-    const outcome = this.#handle(job, controller.signal).finally(() => this.#runs.delete(jobId));
-    const run = { outcome, controller };
+    const [stopping, lockLost] = [new Canceller(), new Canceller()];
+    const signals = { stopping: stopping.signal, lockLost: lockLost.signal };
+    const outcome = this.#handle(job, signals).finally(() => this.#runs.delete(jobId));
+    const run = { outcome, stopping, lockLost };
     this.#runs.set(jobId, run);
     return run;
   }
 
-  async #handle(job: QueuedJob, signal: AbortSignal): Promise<unknown> {
+  async #handle(job: QueuedJob, signals: JobSignals): Promise<unknown> {
     const reports = new Reports(job);
     try {
       const runner = this.#runners.get(job.name);
       if (runner === undefined)
         throw invalidArgument(`there is no job named ${JSON.stringify(job.name)} on this queue`);
-      return await runner(job.data, jobContext(job, reports, signal));
+      return await runner(job.data, jobContext(job, reports, signals));
     } finally {
       await reports.flush();
     }
@@ -104,4 +109,13 @@ export class Executor {
     thrown.stack = failure.stack ?? text;
     return thrown;
   }
+}
+
+/**
+ * A run that was stopped, or that lost its lock, says nothing about the job: it goes back to its place in the queue, and
+ * no attempt is counted. Where that is impossible (Redis is away, another worker has it) the queue finds it by itself.
+ */
+async function giveBack(job: QueuedJob, token: string | undefined): Promise<never> {
+  await job.moveToWait(token).catch(() => undefined);
+  throw new WaitingError();
 }

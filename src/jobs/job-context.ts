@@ -1,14 +1,28 @@
 // Room: jobs. Owns what a handler gets besides its payload, and keeps its progress reports from holding up its work.
+import { AbortReason } from "../domain/cancellation.ts";
 import { type OperationId, operationId } from "../domain/identifiers.ts";
 import type { UnpackProgress } from "./contract.ts";
-import type { QueuedJob } from "./queues.ts";
+import { lockDurationMs, type QueuedJob } from "./queues.ts";
+import { asRedisFailure } from "./redis-failure.ts";
 
-export interface JobContext {
+export interface JobSignals {
+  /** Aborts on `closeNow`. */
+  readonly stopping: AbortSignal;
+  /** Aborts when the queue may have given the job to another worker: for work that is better handed over than thrown away. */
+  readonly lockLost: AbortSignal;
+}
+
+export interface JobContext extends JobSignals {
   readonly operationId: OperationId;
   /** 1 the first time; runs whose worker died are not counted. */
   readonly attempt: number;
-  /** Aborts when the job was taken from this worker, which may mean that another runs it by now, and on `closeNow`. */
+  /** Aborts with either of the two, with an AbortReason. */
   readonly signal: AbortSignal;
+  /**
+   * Throws unless the job is this worker's at this moment: asked before a failure is made final elsewhere than in the
+   * queue. An AbortReason when it is being stopped or its lock is lost; `unavailable` when Redis does not answer.
+   */
+  requireOwn(): Promise<void>;
   /** Shows how far the job is. Never fails, never waits: of several reports in quick succession, the last one counts. */
   progress(progress: UnpackProgress): Promise<void>;
   /** Writes a line into the job's log, which the dashboard shows. Never fails, never waits. */
@@ -59,10 +73,21 @@ export class Reports {
   }
 }
 
-export const jobContext = (job: QueuedJob, reports: Reports, signal: AbortSignal): JobContext => ({
+export const jobContext = (job: QueuedJob, reports: Reports, signals: JobSignals): JobContext => ({
+  ...signals,
   operationId: operationId(job.id ?? ""),
   attempt: job.attemptsMade + 1,
-  signal,
+  signal: AbortSignal.any([signals.stopping, signals.lockLost]),
+  requireOwn: () => requireOwn(job, signals),
   progress: async (progress) => reports.progress(progress),
   log: async (line) => reports.log(line),
 });
+
+async function requireOwn(job: QueuedJob, { stopping, lockLost }: JobSignals): Promise<void> {
+  stopping.throwIfAborted();
+  lockLost.throwIfAborted();
+  const extended = await job.extendLock(job.token ?? "", lockDurationMs).catch((error: unknown) => {
+    throw asRedisFailure(error);
+  });
+  if (extended !== 1) throw new AbortReason("lock_lost", "this worker's lock on the job has run out");
+}

@@ -36,6 +36,9 @@ const pausesByJob: Readonly<Record<string, { readonly firstMs: number; readonly 
   "remove-device": { firstMs: 200, capMs: 39_000 },
 };
 
+/** How long a worker that says nothing keeps a job. */
+export const lockDurationMs = 3_000;
+
 /** How often a job may lose its worker half-way before it counts as one that kills workers. */
 export const maxStalls = 100;
 

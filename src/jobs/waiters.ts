@@ -1,5 +1,6 @@
 // Room: jobs. Owns those who wait for a job's end: by its ID, each with a deadline and a caller who may walk away.
 import { aborted, deadlineExceeded, type SnapmillError } from "../domain/errors.ts";
+import { startTimer, type Timer } from "../domain/timers.ts";
 import type { Submission } from "./submissions.ts";
 
 export interface Waiting {
@@ -52,7 +53,7 @@ export class Waiter implements Disposable {
     this.outcome = this.#settle.promise;
     // It may be rejected before anybody looks; whoever opened this waiter awaits it in the end.
     this.outcome.catch(() => undefined);
-    this.#deadline = setTimeout(() => this.#expire(deadlineMs), deadlineMs);
+    this.#deadline = startTimer(deadlineMs, () => this.#expire(deadlineMs));
     this.#signal = signal;
     signal?.addEventListener("abort", this.#cancel);
     if (signal?.aborted) this.#cancel();
@@ -81,7 +82,7 @@ export class Waiter implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#deadline);
+    this.#deadline[Symbol.dispose]();
     this.#signal?.removeEventListener("abort", this.#cancel);
     this.#waiters.forget(this);
   }

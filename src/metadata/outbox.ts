@@ -12,6 +12,9 @@ export interface OutboxEntry {
   readonly createdAtMs: number;
 }
 
+/** The one job whose entries are cancelled. */
+const cancellableJob = "unpack";
+
 /** Writes an entry down; one that is there already stays as it is. */
 export function addToOutbox(database: Database, entry: Omit<OutboxEntry, "createdAtMs">): void {
   database.drizzle
@@ -25,9 +28,17 @@ export function dropFromOutbox(database: Database, operationId: OperationId): vo
   database.drizzle.delete(outbox).where(eq(outbox.operationId, operationId)).run();
 }
 
-/** Marks an entry, if it is still there: whoever has its job gives it up, and it is queued no more. */
+/**
+ * Marks an entry: the worker that has its job gives it up, and it is queued no more. Where there is none yet, one that
+ * is cancelled is written down: its acceptance may still be under way, and finds it.
+ */
 export function cancelInOutbox(database: Database, operationId: OperationId): void {
-  database.drizzle.update(outbox).set({ cancelledAtMs: Date.now() }).where(eq(outbox.operationId, operationId)).run();
+  const nowMs = Date.now();
+  database.drizzle
+    .insert(outbox)
+    .values({ operationId, job: cancellableJob, payload: "null", createdAtMs: nowMs, cancelledAtMs: nowMs })
+    .onConflictDoUpdate({ target: outbox.operationId, set: { cancelledAtMs: nowMs } })
+    .run();
 }
 
 export function isCancelled(database: Database, operationId: OperationId): boolean {

@@ -1,6 +1,7 @@
 // Room: supervisor. Owns one child: started, watched, started again when it dies, and stopped.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { aborted, failedPrecondition, unavailable } from "../domain/errors.ts";
 import { linesOf } from "../system/lines.ts";
 import { describeExit, type Exit, type RunningProcess, startProcess } from "../system/processes.ts";
@@ -43,7 +44,7 @@ export type KeeperState =
 export class Keeper {
   readonly #plan: ChildPlan;
   readonly #log: Logger;
-  readonly #stopping = new AbortController();
+  readonly #stopping = new Canceller();
   readonly #firstReady = Promise.withResolvers<void>();
   readonly #refused = Promise.withResolvers<never>();
   #state: KeeperState = { kind: "starting" };
@@ -62,7 +63,7 @@ export class Keeper {
   }
 
   get #isStopping(): boolean {
-    return this.#stopping.signal.aborted;
+    return this.#stopping.isCancelled;
   }
 
   get state(): KeeperState {
@@ -82,7 +83,7 @@ export class Keeper {
 
   /** Ends the child for good: SIGTERM, and SIGKILL when it takes longer than its grace. Never rejects. */
   async stop(): Promise<void> {
-    this.#stopping.abort();
+    this.#stopping.cancel(new AbortReason("stopping", `${this.#plan.name} is being stopped`));
     this.#firstReady.reject(aborted(`${this.#plan.name} was stopped before it was ready`));
     const exit = await this.#child?.stop({ graceMs: this.#plan.graceMs });
     await this.#ended;
@@ -184,7 +185,7 @@ export class Keeper {
     const died = Promise.race([reading, child.exited.then(() => delay(lastWordsMs))]).then(() => {
       throw new NotYet(`${name} ended before it was ready`);
     });
-    const over = new AbortController();
+    const over = new Canceller();
     const late = delay(readyWithinMs, undefined, { signal: over.signal }).then(() => {
       throw new NotYet(`${name} was not ready after ${readyWithinMs} ms`);
     });
@@ -193,7 +194,7 @@ export class Keeper {
     try {
       await Promise.race([usable, died, late]);
     } finally {
-      over.abort();
+      over.cancel(new AbortReason("over", `${name} is waited for no longer`));
     }
   }
 

@@ -1,5 +1,6 @@
 // Room: system. Owns the running of short commands: the one place that spawns one and waits for it.
 import { aborted, deadlineExceeded, failedPrecondition, SnapmillError } from "../domain/errors.ts";
+import { longestTimeoutMs, startTimer, type Timer } from "../domain/timers.ts";
 import { openScratch } from "./scratch.ts";
 
 export interface CommandOptions {
@@ -122,7 +123,7 @@ async function runProgram(path: string, file: string, args: readonly string[], o
     ...(options.input === undefined ? { stdin: "ignore" } : { input: options.input }),
     // Its types have descriptors up to 9 alone.
     ...(complaints === undefined ? {} : { stdout: "ignore", stderr: complaints.fd as 9, cleanup: false }),
-    timeout: timeoutMs,
+    timeout: Math.min(timeoutMs, longestTimeoutMs),
     forceKillAfterDelay: graceMs,
     reject: false,
     ...(signal === undefined ? {} : { cancelSignal: signal }),
@@ -158,15 +159,15 @@ function giveUpOnImmortal(bounds: { timeoutMs: number; graceMs: number; signal: 
   const { timeoutMs, signal } = bounds;
   const goneAfterMs = bounds.graceMs + immortalAfterMs;
   const { promise, resolve } = Promise.withResolvers<"immortal">();
-  const timers = new Set<ReturnType<typeof setTimeout>>();
-  const resolveAfter = (delayMs: number) => timers.add(setTimeout(() => resolve("immortal"), delayMs));
+  const timers = new Set<Timer>();
+  const resolveAfter = (delayMs: number) => timers.add(startTimer(delayMs, () => resolve("immortal")));
   const onAbort = () => resolveAfter(goneAfterMs);
   resolveAfter(timeoutMs + goneAfterMs);
   signal?.addEventListener("abort", onAbort, { once: true });
   return {
     promise,
     stop: () => {
-      for (const timer of timers) clearTimeout(timer);
+      for (const timer of timers) timer[Symbol.dispose]();
       signal?.removeEventListener("abort", onAbort);
     },
   };

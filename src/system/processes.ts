@@ -1,5 +1,6 @@
 // Room: system. Owns the start and the end of long-lived child processes, which never outlive their parent.
 import type { FileSink } from "bun";
+import { startTimer } from "../domain/timers.ts";
 
 export type InputMode = "pipe" | "ignore";
 export type OutputMode = "pipe" | "inherit" | "ignore";
@@ -76,10 +77,8 @@ export function startProcess<In extends InputMode, Out extends OutputMode, Err e
     kill,
     stop: async ({ graceMs }) => {
       kill("SIGTERM");
-      const killer = setTimeout(() => kill("SIGKILL"), graceMs);
-      const exit = await exited;
-      clearTimeout(killer);
-      return exit;
+      using _killer = startTimer(graceMs, () => kill("SIGKILL"));
+      return await exited;
     },
   };
 }

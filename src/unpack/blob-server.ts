@@ -1,4 +1,5 @@
 // Room: unpack. Owns the work of the blob thread: reading, decompressing and digesting blobs, as far ahead as it may.
+import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { encodeFailure } from "../domain/errors.ts";
 import { digest } from "../domain/identifiers.ts";
 import { BlobReader } from "./blob.ts";
@@ -12,7 +13,7 @@ export class BlobServer {
   readonly #send: Send;
   readonly #slots = new FreeSlots();
   /** Streams that are served or wait for their turn, by number. */
-  readonly #open = new Map<number, AbortController>();
+  readonly #open = new Map<number, Canceller>();
   #memory: Uint8Array = new Uint8Array(0);
   #turn: Promise<void> = Promise.resolve();
 
@@ -27,13 +28,13 @@ export class BlobServer {
         return;
       case "open": {
         const { stream, source } = message;
-        const dropped = new AbortController();
+        const dropped = new Canceller();
         this.#open.set(stream, dropped);
         this.#turn = this.#turn.then(() => this.#serve(stream, source, dropped.signal));
         return;
       }
       case "drop":
-        this.#open.get(message.stream)?.abort();
+        this.#open.get(message.stream)?.cancel(new AbortReason("over", "the blob is no longer read"));
         this.#slots.wake();
         return;
       case "free":

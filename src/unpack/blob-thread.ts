@@ -1,6 +1,7 @@
 // Room: unpack. Owns the blob thread: a thread beside the one that writes, which has the next bytes ready when that asks.
 import { Worker } from "node:worker_threads";
 import { encodeFailure, internal } from "../domain/errors.ts";
+import { startTimer, type Timer } from "../domain/timers.ts";
 import {
   type BlobSource,
   type FromBlobThread,
@@ -32,7 +33,7 @@ export class BlobThread implements Disposable {
   #running: Running | undefined;
   #opened = 0;
   #announced: BlobStream | undefined;
-  #announcedUntil: NodeJS.Timeout | undefined;
+  #announcedUntil: Timer | undefined;
 
   constructor(options: { readonly program?: URL } = {}) {
     this.#program = options.program ?? program;
@@ -57,7 +58,7 @@ export class BlobThread implements Disposable {
   }
 
   #takeAnnounced(source: BlobSource): BlobStream | undefined {
-    clearTimeout(this.#announcedUntil);
+    this.#announcedUntil?.[Symbol.dispose]();
     const announced = this.#announced;
     this.#announced = undefined;
     if (announced === undefined || isSame(announced.source, source)) return announced;
@@ -90,9 +91,9 @@ export class BlobThread implements Disposable {
       this.#announced = undefined;
       announced?.[Symbol.dispose]();
     };
-    clearTimeout(this.#announcedUntil);
+    this.#announcedUntil?.[Symbol.dispose]();
     if (!isWhole) drop();
-    else if (this.#announced !== undefined) this.#announcedUntil = setTimeout(drop, announcedForMs).unref();
+    else if (this.#announced !== undefined) this.#announcedUntil = startTimer(announcedForMs, drop).unref();
   }
 
   #start(): Running {

@@ -1,6 +1,7 @@
 // Room: unpack. Owns how an image's layers become a chain of committed snapshots, each unpacked once however many ask.
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { abortReason } from "../domain/cancellation.ts";
 import type { FsType } from "../domain/devices.ts";
 import { asSnapmillError, SnapmillError } from "../domain/errors.ts";
 import { type ChainId, childChainId, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
@@ -24,8 +25,9 @@ export interface LayerStore {
   committedBytes(chainId: ChainId): number | undefined;
   /** Active snapshots that earlier attempts at this layer left behind. */
   attempts(chainId: ChainId): readonly SnapshotKey[];
-  prepare(key: SnapshotKey, parent: ChainId | undefined, chainId: ChainId): Promise<PreparedLayer>;
-  commit(chainId: ChainId, key: SnapshotKey, bytes: number): Promise<void>;
+  prepare(key: SnapshotKey, parent: ChainId | undefined, chainId: ChainId, signal: AbortSignal): Promise<PreparedLayer>;
+  /** As long as the pool does not answer, only `signal` ends it. */
+  commit(chainId: ChainId, key: SnapshotKey, bytes: number, signal: AbortSignal): Promise<void>;
   /**
    * Removes an attempt, waiting a bounded time while its device is still busy. Never throws: nobody will use the
    * attempt's key again, and what cannot be removed now is found and removed by the pool's sweep.
@@ -56,7 +58,10 @@ export interface ChainOptions {
   /** Directory of the locks, one file a chain ID. */
   readonly lockDir: string;
   readonly spaceGuards: ApplyRequest["spaceGuards"];
+  /** Ends the work at once. */
   readonly signal: AbortSignal;
+  /** Ends it where nothing is lost by that: before a layer, and while another process has the layer's lock. */
+  readonly handOver: AbortSignal;
   readonly onProgress: (layerIndex: number, state: LayerState, readBytes: number) => void;
 }
 
@@ -122,7 +127,9 @@ async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<
   if (held !== undefined) return finished(held);
 
   options.onProgress(index, "waiting", 0);
-  using _lock = await acquireLock(lockPath(options.lockDir, chainId), { signal: options.signal });
+  const waiting = AbortSignal.any([options.signal, options.handOver]);
+  waiting.throwIfAborted();
+  using _lock = await acquireLock(lockPath(options.lockDir, chainId), { signal: waiting });
   reach("unpack.locked");
   // Whoever held the lock before us may have unpacked the layer, or died over it.
   const heldNow = options.store.committedBytes(chainId);
@@ -140,9 +147,10 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
   const { store, writer, signal, spaceGuards } = options;
   signal.throwIfAborted();
   const key = attemptKey(chainId);
+  let isApplied = false;
   try {
     const startedAt = performance.now();
-    const prepared = await store.prepare(key, parent, chainId);
+    const prepared = await store.prepare(key, parent, chainId, signal);
     const preparedAt = performance.now();
     reach("unpack.prepared");
     options.onProgress(index, "unpacking", 0);
@@ -158,13 +166,15 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
       },
       { signal, onProgress: (readBytes) => options.onProgress(index, "unpacking", readBytes) },
     );
+    isApplied = true;
     const appliedAt = performance.now();
     reach("unpack.applied");
-    await store.commit(chainId, key, bytes);
+    await store.commit(chainId, key, bytes, signal);
     reach("unpack.committed");
     return { bytes, spentMs: { ...spentMs, snapshot: preparedAt - startedAt + performance.now() - appliedAt } };
   } catch (error) {
-    await store.discard(key);
+    // The commit of a finished layer may still be in the pool's queue, and be executed when this process has ended.
+    if (!isApplied || abortReason(signal)?.kind !== "stopping") await store.discard(key);
     throw error;
   }
 }

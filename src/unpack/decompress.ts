@@ -1,5 +1,6 @@
 // Room: unpack. Owns decompression: a blob's chunks in, the tar's chunks out, nothing missing and nothing behind it.
 import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from "node:zlib";
+import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
 import type { Compression } from "../images/image.ts";
 import { chunkBytes } from "./blob.ts";
@@ -44,7 +45,7 @@ async function* through(
   decompressor: Decompressor,
   form: "gzip" | "zstd",
 ): AsyncGenerator<Uint8Array> {
-  const abandoned = new AbortController();
+  const abandoned = new Canceller();
   const feeding = feed(source, decompressor, form, abandoned.signal);
   // A failed source must reach whoever waits for the next chunk.
   feeding.catch((error: Error) => decompressor.destroy(error));
@@ -55,7 +56,7 @@ async function* through(
     if (isSnapmillError(error) || !isStreamError(error)) throw error;
     throw invalidArgument(`the ${form} stream is damaged or truncated: ${error.message}`, error);
   } finally {
-    abandoned.abort();
+    abandoned.cancel(new AbortReason("over", "the stream is no longer read"));
     decompressor.destroy();
     await feeding.catch(() => undefined);
   }

@@ -6,7 +6,8 @@ import { diffId, digest, freshOperationId, ownScope, snapshotKey } from "../../s
 import type { ResolvedImage } from "../../src/images/image.ts";
 import { chainIdsOf, unpackChain } from "../../src/unpack/chain.ts";
 import { applyLayer } from "../../src/unpack/layer.ts";
-import { createLayerStore, type LayerJobs } from "../../workers/layer-store.ts";
+import { createLayerStore } from "../../workers/layer-store.ts";
+import type { PoolJobs } from "../../workers/pool-calls.ts";
 import { Client, type Stage } from "../conformance/stage.ts";
 import { sha256 } from "../support/images.ts";
 import { tar } from "../support/tar.ts";
@@ -44,7 +45,7 @@ function imageOf(request: UnpackRequest): ResolvedImage {
 
 /** As an unpack worker does it, with the pool's verbs where that has its queue; returns the chain IDs. */
 export async function unpackLayers({ database, snapshotter }: Stage, request: UnpackRequest): Promise<string[]> {
-  const call: LayerJobs["call"] = (name, given, { operationId = freshOperationId() } = {}) => {
+  const call: PoolJobs["call"] = (name, given, { operationId = freshOperationId() } = {}) => {
     const verb = snapshotter[name as "prepare"].bind(snapshotter) as (id: string, request: object) => Promise<never>;
     return verb(operationId, given);
   };
@@ -55,11 +56,13 @@ export async function unpackLayers({ database, snapshotter }: Stage, request: Un
       client: { call },
       image: "faults",
       onLeftBehind: (_key, error) => leftBehind.push(error),
+      onFailure: () => undefined,
     }),
     writer: { apply: (apply, { onProgress }) => applyLayer(apply, onProgress) },
     lockDir: join(request.directory, "locks"),
     spaceGuards: [],
     signal: new AbortController().signal,
+    handOver: new AbortController().signal,
     onProgress: () => undefined,
   });
   if (leftBehind.length > 0) throw new Error(`an attempt was left behind: ${leftBehind.map(String).join("; ")}`);

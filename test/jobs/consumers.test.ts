@@ -1,9 +1,22 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { decodeFailure, unavailable } from "../../src/domain/errors.ts";
+import { AbortReason, abortReason } from "../../src/domain/cancellation.ts";
+import { decodeFailure, failedPrecondition, unavailable } from "../../src/domain/errors.ts";
+import type { JobContext } from "../../src/jobs/job-context.ts";
 import { backoffMs } from "../../src/jobs/queues.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { anId, anotherId, connect, consume, failureOf, pool, removal, until, withQueue } from "./support.ts";
+import {
+  anId,
+  anotherId,
+  connect,
+  consume,
+  failureOf,
+  pool,
+  removal,
+  type TestConsumer,
+  until,
+  withQueue,
+} from "./support.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -186,7 +199,7 @@ test("a consumer that is closed now gives its job back at once, and no attempt i
   const call = client.call("remove", removal);
   await until("the job runs", () => runs === 1);
   await consumer.closeNow();
-  expect(reasons).toEqual(["this worker is being stopped"]);
+  expect(reasons).toEqual([new AbortReason("stopping", "this worker is being stopped")]);
   const attempts: number[] = [];
   await using _next = await consume(redis, {
     remove: async (_, { attempt }) => {
@@ -196,6 +209,53 @@ test("a consumer that is closed now gives its job back at once, and no attempt i
   });
   expect(await call).toEqual({});
   expect(attempts).toEqual([1]);
+});
+
+describe("a failure says nothing about the job", () => {
+  /** Runs a job whose first run ends with a final failure as soon as its signal aborts, because of `disturb`. */
+  async function failAtFirst(disturb: (consumer: TestConsumer) => Promise<unknown>) {
+    const kinds: unknown[] = [];
+    const handler = async (_: unknown, { signal }: JobContext) => {
+      if (kinds.length > 0) return {};
+      await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      kinds.push(abortReason(signal)?.kind);
+      throw failedPrecondition("this looks final");
+    };
+    await using first = await consume(redis, { remove: handler });
+    await using client = await connect(redis);
+    const call = client.call("remove", removal, { operationId: anId });
+    await until("the job runs", async () => (await client.counts()).pool.active === 1);
+    await disturb(first);
+    await using _next = await consume(redis, { remove: handler });
+    expect(await call).toEqual({});
+    const attempts = await withQueue(redis, "pool", async (queue) => (await queue.getJob(anId))?.attemptsMade);
+    return { kind: kinds[0], attempts };
+  }
+
+  test("when its worker is being stopped", async () => {
+    expect(await failAtFirst((consumer) => consumer.closeNow())).toEqual({ kind: "stopping", attempts: 1 });
+  });
+
+  test("when the lock on it was lost", async () => {
+    const lock = `{snapmill:${pool}}:${pool}.pool:${anId}:lock`;
+    expect(await failAtFirst(() => redis.command("DEL", lock))).toEqual({ kind: "lock_lost", attempts: 1 });
+  });
+});
+
+test("a handler can ask whether the job is still its own before it makes a failure final", async () => {
+  const answers: unknown[] = [];
+  await using _consumer = await consume(redis, {
+    remove: async (_, job) => {
+      if (answers.length > 0) return {};
+      answers.push(await job.requireOwn());
+      await redis.flush();
+      answers.push((await failureOf(job.requireOwn())).message);
+      return {};
+    },
+  });
+  await using client = await connect(redis);
+  expect(await client.call("remove", removal)).toEqual({});
+  expect(answers).toEqual([undefined, "this worker's lock on the job has run out"]);
 });
 
 test("a handler's signal aborts when its job is taken from it", async () => {
@@ -215,7 +275,7 @@ test("a handler's signal aborts when its job is taken from it", async () => {
   await call;
   await redis.flush();
   await until("the handler has seen it", () => reasons.length > 0);
-  expect(reasons[0]).toBe("this worker's lock on the job is lost");
+  expect(reasons[0]).toEqual(new AbortReason("lock_lost", "this worker's lock on the job is lost"));
   expect(consumer.errors.map(({ message }) => message).join()).toContain("could not renew lock");
 }, 30_000);
 

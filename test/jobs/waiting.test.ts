@@ -30,6 +30,16 @@ test("a deadline ends the waiting, not the job, and says how to ask again", asyn
   expect(await client.call("cleanup", {}, { operationId: anId })).toEqual({ removedDevices: 3, removedSnapshots: 0 });
 });
 
+test.each([2 ** 31, Number.POSITIVE_INFINITY])("a deadline of %d ms has not passed at once", async (deadlineMs) => {
+  const { promise: release, resolve } = Promise.withResolvers<void>();
+  await using _consumer = await consume(redis, { remove: () => release.then(() => ({})) });
+  await using client = await connect(redis);
+  const call = client.call("remove", removal, { operationId: anId, deadlineMs });
+  await until("the job runs", async () => (await client.counts()).pool.active === 1);
+  resolve();
+  expect(await call).toEqual({});
+});
+
 test("a caller who walks away takes back a job that has not begun", async () => {
   await using client = await connect(redis);
   const controller = new AbortController();

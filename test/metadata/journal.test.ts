@@ -107,6 +107,17 @@ test("a cancelled entry of the outbox is pending no more, but remembered until i
   expect(isCancelled(database, operationId)).toBe(false);
 });
 
+test("an entry that was cancelled before it was written down is never pending", () => {
+  using database = temporaryDatabase();
+  const operationId = anOperation();
+  cancelInOutbox(database, operationId);
+  addToOutbox(database, { operationId, job: "unpack", payload: {} });
+  expect(pendingOutbox(database)).toEqual([]);
+  expect(isCancelled(database, operationId)).toBe(true);
+  pruneCancelled(database, Date.now() + 1000);
+  expect(isCancelled(database, operationId)).toBe(false);
+});
+
 describe("images", () => {
   test("are replaced by reference and platform, and forgotten with the snapshot that shows them", () => {
     using database = temporaryDatabase();

@@ -1,13 +1,17 @@
-// Room: test. Owns what a chain asks of the writer: each missing layer in turn, and the one above it announced.
-import { expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+// Room: test. Owns what a chain asks of the writer and of the pool, and what becomes of a layer when it is interrupted.
+import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
+import { type AbortKind, AbortReason, Canceller } from "../../src/domain/cancellation.ts";
+import { failedPrecondition, type SnapmillError } from "../../src/domain/errors.ts";
 import { type ChainId, diffId, digest } from "../../src/domain/identifiers.ts";
 import type { ImageLayer } from "../../src/images/image.ts";
-import { chainIdsOf, type LayerStore, unpackChain } from "../../src/unpack/chain.ts";
+import { chainIdsOf, type LayerStore, type LayerWriter, unpackChain } from "../../src/unpack/chain.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
+import { temporaryDirectory } from "../support/directories.ts";
 import { sha256 } from "../support/images.ts";
+
+const locks = await temporaryDirectory();
+afterAll(() => locks[Symbol.asyncDispose]());
 
 const layers = [0, 1, 2, 3].map((number): ImageLayer => {
   const hash = sha256(Buffer.from([number]));
@@ -15,48 +19,110 @@ const layers = [0, 1, 2, 3].map((number): ImageLayer => {
   return { digest: digest(hash), diffId: diffId(hash), compression: "gzip", blob };
 });
 
+const image = {
+  reference: "oci:/x:y",
+  platform: "linux/amd64",
+  manifestDigest: digest(sha256(Buffer.alloc(0))),
+  layers,
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+const applied = { bytes: 1, entries: 1, spentMs: { waiting: 0, writing: 0, flush: 0, mounting: 0 } };
+
 /** A pool's book without a pool. */
-function bookOf(committed: Map<ChainId, number>): LayerStore {
-  return {
-    committedBytes: (chainId) => committed.get(chainId),
-    attempts: () => [],
-    prepare: () => Promise.resolve({ devicePath: "/dev/null", fsType: "ext4", mountOptions: [] }),
-    commit: (chainId, _key, bytes) => Promise.resolve(void committed.set(chainId, bytes)),
-    discard: () => Promise.resolve(),
-  };
+class Book implements LayerStore {
+  readonly committed: Map<ChainId, number>;
+  discarded = 0;
+
+  constructor(committed = new Map<ChainId, number>()) {
+    this.committed = committed;
+  }
+
+  committedBytes(chainId: ChainId): number | undefined {
+    return this.committed.get(chainId);
+  }
+
+  attempts(): [] {
+    return [];
+  }
+
+  prepare(): ReturnType<LayerStore["prepare"]> {
+    return Promise.resolve({ devicePath: "/dev/null", fsType: "ext4", mountOptions: [] });
+  }
+
+  async commit(...[chainId, _key, bytes]: Parameters<LayerStore["commit"]>): Promise<void> {
+    this.committed.set(chainId, bytes);
+  }
+
+  async discard(): Promise<void> {
+    this.discarded += 1;
+  }
 }
 
+interface Signals {
+  readonly signal: AbortSignal;
+  readonly handOver: AbortSignal;
+}
+const undisturbed: Signals = { signal: new Canceller().signal, handOver: new Canceller().signal };
+
+const unpack = (store: LayerStore, apply: LayerWriter["apply"], signals = undisturbed) =>
+  unpackChain(image, {
+    store,
+    writer: { apply },
+    lockDir: join(locks.path, "locks"),
+    spaceGuards: [],
+    ...signals,
+    onProgress: () => undefined,
+  });
+
 test("a layer is applied with the one above it announced, unless the pool has that", async () => {
-  const lockDir = await mkdtemp(join(tmpdir(), "snapmill-chain-"));
   const requests: ApplyRequest[] = [];
   const top = chainIdsOf(layers).at(-1);
-  const image = {
-    reference: "oci:/x:y",
-    platform: "linux/amd64",
-    manifestDigest: digest(sha256(Buffer.alloc(0))),
-    layers,
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
-  try {
-    await unpackChain(image, {
-      store: bookOf(new Map(top === undefined ? [] : [[top, 1]])),
-      writer: {
-        apply: (request) => {
-          requests.push(request);
-          return Promise.resolve({ bytes: 1, entries: 1, spentMs: { waiting: 0, writing: 0, flush: 0, mounting: 0 } });
-        },
-      },
-      lockDir,
-      spaceGuards: [],
-      signal: new AbortController().signal,
-      onProgress: () => undefined,
-    });
-  } finally {
-    await rm(lockDir, { recursive: true });
-  }
+  await unpack(new Book(new Map(top === undefined ? [] : [[top, 1]])), (request) => {
+    requests.push(request);
+    return Promise.resolve(applied);
+  });
   expect(requests.map(({ blob, next }) => [blob.path, next?.blob.path])).toEqual([
     ["/blobs/0", "/blobs/1"],
     ["/blobs/1", "/blobs/2"],
     ["/blobs/2", undefined],
   ]);
+});
+
+test("when its job is to be handed over, the layer under way is finished and committed, and no other begun", async () => {
+  const handOver = new Canceller();
+  const book = new Book();
+  const unpacking = unpack(
+    book,
+    async (_, { signal }) => {
+      handOver.cancel(new AbortReason("lock_lost", "another worker may have it"));
+      signal.throwIfAborted();
+      return applied;
+    },
+    { ...undisturbed, handOver: handOver.signal },
+  );
+  const failure = await unpacking.catch((error: unknown) => error as SnapmillError);
+  expect(failure).toMatchObject({ code: "aborted", message: expect.stringContaining("layer 2 of 4") });
+  expect([...book.committed.keys()]).toEqual(chainIdsOf(layers).slice(0, 1));
+  expect(book.discarded).toBe(0);
+});
+
+/** How often the attempt at a finished layer is discarded when its commit ends with `kind`, or fails for good. */
+async function discardsAfterCommit(kind: AbortKind | undefined): Promise<number> {
+  const canceller = new Canceller();
+  const book = new Book();
+  book.commit = async (_chainId, _key, _bytes, signal) => {
+    if (kind === undefined) throw failedPrecondition("the parent is gone");
+    canceller.cancel(new AbortReason(kind, "now"));
+    signal.throwIfAborted();
+  };
+  const unpacking = unpack(book, async () => applied, { ...undisturbed, signal: canceller.signal });
+  await unpacking.catch(() => undefined);
+  return book.discarded;
+}
+
+test("a finished layer is discarded when its image was cancelled or its commit refused, not when the worker stops", async () => {
+  expect(await discardsAfterCommit("cancelled")).toBe(1);
+  expect(await discardsAfterCommit(undefined)).toBe(1);
+  expect(await discardsAfterCommit("stopping")).toBe(0);
 });

@@ -1,13 +1,12 @@
-// Room: test. Owns the start of a pool's worker as a process.
+// Room: test. Owns the start of a worker as a process: the pool's, or one that unpacks.
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
 import { parseAnnouncement } from "../../src/supervisor/ready.ts";
 import type { Station } from "../support/station.ts";
 
-const program = join(import.meta.dir, "../../workers/pool.ts");
-
 /** A worker on the station's pool; `announced` is the first thing that it has to say. */
-export function startWorker(station: Station) {
+export function startWorker(station: Station, kind: "pool" | "unpack" = "pool") {
+  const program = join(import.meta.dir, `../../workers/${kind}.ts`);
   const child = Bun.spawn([process.execPath, program], {
     env: { ...childEnvironment({}), ...station.settings },
     stdin: "ignore",

@@ -1,5 +1,5 @@
 // Room: api. Owns those who wait for an answer: one signal each, which aborts when nobody waits any more.
-import { aborted, unavailable } from "../../domain/errors.ts";
+import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import type { Caller } from "./context.ts";
 
 /** What every kind of grpc-js' calls has. */
@@ -13,26 +13,27 @@ interface AnyCall {
 export interface PresentCaller extends Caller, Disposable {}
 
 export class Callers {
-  readonly #present = new Set<AbortController>();
+  readonly #present = new Set<Canceller>();
 
   /** grpc-js says `cancelled` for a cancelled call, one past its deadline, and one whose connection is gone. */
   welcome(call: AnyCall): PresentCaller {
-    const controller = new AbortController();
-    const leave = () => controller.abort(aborted("the caller has gone"));
-    this.#present.add(controller);
+    const canceller = new Canceller();
+    const leave = () => canceller.cancel(new AbortReason("cancelled", "the caller has gone"));
+    this.#present.add(canceller);
     call.once("cancelled", leave);
     if (call.cancelled) leave();
     return {
-      signal: controller.signal,
+      signal: canceller.signal,
       [Symbol.dispose]: () => {
         call.off("cancelled", leave);
-        this.#present.delete(controller);
+        this.#present.delete(canceller);
       },
     };
   }
 
   /** Every wait ends, with this as its reason. */
   sendAway(): void {
-    for (const controller of this.#present) controller.abort(unavailable("snapmill is being stopped: try again"));
+    const reason = new AbortReason("stopping", "snapmill is being stopped: try again");
+    for (const canceller of this.#present) canceller.cancel(reason);
   }
 }

@@ -1,5 +1,6 @@
 // Room: api. Owns the keys on which something may still happen, though whoever asked for it has gone.
 import { setTimeout as delay } from "node:timers/promises";
+import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { unavailable } from "../../domain/errors.ts";
 import type { Caller } from "./context.ts";
 
@@ -29,12 +30,12 @@ export class Unsettled {
   async settled(keys: readonly string[], { signal }: Caller): Promise<void> {
     const open = keys.flatMap((key) => this.#byKey.get(key) ?? []);
     if (open.length === 0) return;
-    const over = new AbortController();
+    const over = new Canceller();
     const late = delay(patienceMs, "late", { signal: AbortSignal.any([signal, over.signal]) });
     try {
       if ((await Promise.race([Promise.all(open), late])) !== "late") return;
     } finally {
-      over.abort();
+      over.cancel(new AbortReason("over", "the earlier call has ended"));
       late.catch(() => undefined);
     }
     const named = keys.map((key) => JSON.stringify(key)).join(", ");

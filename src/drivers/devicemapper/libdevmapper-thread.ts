@@ -1,6 +1,7 @@
 // Room: drivers. Owns the thread in which libdevmapper is called, and its replacement when the kernel holds it.
 import { Worker } from "node:worker_threads";
 import { aborted, deadlineExceeded, decodeFailure, internal, unavailable } from "../../domain/errors.ts";
+import { startTimer } from "../../domain/timers.ts";
 import type { Libdevmapper } from "../../system/libdevmapper.ts";
 import type { DmCall, DmReply, DmVerb, ToDmThread } from "../../system/libdevmapper-messages.ts";
 
@@ -62,7 +63,7 @@ export class LibdevmapperThread implements AsyncDisposable {
     const thread = await this.#thread();
     this.#throwIfCancelled(what);
     const ended = Promise.withResolvers<"late" | "cancelled">();
-    const timer = setTimeout(() => ended.resolve("late"), this.#timeoutMs);
+    using _timer = startTimer(this.#timeoutMs, () => ended.resolve("late"));
     const cancel = () => ended.resolve("cancelled");
     this.#signal?.addEventListener("abort", cancel, { once: true });
     try {
@@ -73,7 +74,6 @@ export class LibdevmapperThread implements AsyncDisposable {
       if (reply === "cancelled") throw aborted(`${what} was cancelled; its effect is unknown`);
       throw deadlineExceeded(`${what} did not end within ${this.#timeoutMs} ms; its effect is unknown`);
     } finally {
-      clearTimeout(timer);
       this.#signal?.removeEventListener("abort", cancel);
     }
   }
@@ -177,10 +177,6 @@ class RunningThread {
 /** Whether `promise` was fulfilled in time. */
 async function within(timeoutMs: number, promise: Promise<void>): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => resolve(false), timeoutMs);
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  using _timer = startTimer(timeoutMs, () => resolve(false));
+  return await Promise.race([promise.then(() => true), late]);
 }

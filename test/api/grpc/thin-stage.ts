@@ -63,7 +63,8 @@ function serve({ pool }: Ground, { database, driver, snapshotter }: Stage, addre
       change: async (name, given, { signal }) => {
         const operationId = freshOperationId();
         const ignore = () => Promise.resolve();
-        const job = { operationId, attempt: 1, signal, progress: ignore, log: ignore };
+        const signals = { signal, stopping: signal, lockLost: signal };
+        const job = { operationId, attempt: 1, ...signals, requireOwn: ignore, progress: ignore, log: ignore };
         const run = runners.get(name);
         if (run === undefined) throw internal(`no call has ${name} done`);
         return parseResult(name, await run(parsePayload(name, { ...given, pool, operationId }), job));

@@ -1,0 +1,63 @@
+// Room: domain. Owns cancelling: the closed set of reasons for which work ends before its time, and the one way to end it.
+import { type ErrorCode, SnapmillError } from "./errors.ts";
+
+/** Why work is ended before its time. Only `cancelled` says that its result is not wanted any more. */
+export type AbortKind =
+  /** The caller took it back, or has gone. */
+  | "cancelled"
+  /** A signal interrupts the command. */
+  | "interrupted"
+  | "deadline"
+  /** This process is being stopped. */
+  | "stopping"
+  /** The queue may have given the job to another worker. */
+  | "lock_lost"
+  /** The output of a command cannot be written. */
+  | "output"
+  /** What it was for has ended. */
+  | "over";
+
+const codeOf: Readonly<Record<AbortKind, ErrorCode>> = {
+  cancelled: "aborted",
+  interrupted: "aborted",
+  deadline: "deadline_exceeded",
+  stopping: "unavailable",
+  lock_lost: "aborted",
+  output: "aborted",
+  over: "aborted",
+};
+
+/** What a signal of this project aborts with. As an error it says nothing of the work itself: that may be tried again. */
+export class AbortReason extends SnapmillError {
+  readonly kind: AbortKind;
+
+  constructor(kind: AbortKind, message: string, options?: ErrorOptions & { readonly code?: ErrorCode }) {
+    super(options?.code ?? codeOf[kind], message, options);
+    this.kind = kind;
+  }
+}
+
+/**
+ * An AbortController whose reason is typed. The linter keeps the plain one out of the sources: a reason that is a
+ * string, or none, turns into an `internal` failure where it is thrown, and `internal` is final.
+ */
+export class Canceller {
+  readonly #controller = new AbortController();
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get isCancelled(): boolean {
+    return this.signal.aborted;
+  }
+
+  /** The first reason counts. */
+  cancel(reason: AbortReason): void {
+    this.#controller.abort(reason);
+  }
+}
+
+/** The reason of a signal that has been aborted by a Canceller; undefined: it has not. */
+export const abortReason = ({ reason }: AbortSignal): AbortReason | undefined =>
+  reason instanceof AbortReason ? reason : undefined;

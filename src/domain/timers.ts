@@ -1,0 +1,31 @@
+// Room: domain. Owns timers for any duration: the runtime's own fire at once when asked for more than 25 days.
+
+/** What setTimeout can count to, in milliseconds. */
+export const longestTimeoutMs = 2 ** 31 - 1;
+
+export interface Timer extends Disposable {
+  /** Does not keep the process from ending. */
+  unref(): Timer;
+}
+
+/** Calls `action` once, `delayMs` from now, unless it is disposed of before. Infinity: never. */
+export function startTimer(delayMs: number, action: () => void): Timer {
+  const untilMs = performance.now() + delayMs;
+  let isRef = true;
+  let timeout: ReturnType<typeof setTimeout>;
+  const wait = (): void => {
+    const leftMs = untilMs - performance.now();
+    timeout = setTimeout(leftMs > longestTimeoutMs ? wait : action, Math.min(leftMs, longestTimeoutMs));
+    if (!isRef) timeout.unref();
+  };
+  wait();
+  const timer: Timer = {
+    unref: () => {
+      isRef = false;
+      timeout.unref();
+      return timer;
+    },
+    [Symbol.dispose]: () => clearTimeout(timeout),
+  };
+  return timer;
+}

@@ -1,0 +1,71 @@
+// Room: test. Owns the thread beside an unpack worker: it sees cancellations, bears a database it cannot read, and ends a worker that hangs.
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { renameSync } from "node:fs";
+import { join } from "node:path";
+import { abortReason } from "../../src/domain/cancellation.ts";
+import { createLogger } from "../../src/logger.ts";
+import { addToOutbox, cancelInOutbox } from "../../src/metadata/outbox.ts";
+import { CancelWatch } from "../../workers/cancel-watch.ts";
+import { anOperation, temporaryDatabase } from "../metadata/support.ts";
+import { eventually } from "../support/processes.ts";
+
+setDefaultTimeout(60_000);
+
+/** Which is never reached in this process. */
+const graceMs = 3_600_000;
+
+/** A watch whose warnings are kept. */
+function openWatch(databasePath: string) {
+  const warnings: string[] = [];
+  const log = createLogger({ name: "test", level: "silent" });
+  log.warn = (_fields: unknown, sentence?: string) => void warnings.push(sentence ?? "");
+  const watch = new CancelWatch({ databasePath, graceMs }, log);
+  return { watch, warnings, [Symbol.dispose]: () => watch[Symbol.dispose]() };
+}
+
+test("a job is told of its cancellation, be it before or after its start", async () => {
+  using database = temporaryDatabase();
+  const [early, late] = [anOperation(), anOperation()];
+  for (const operationId of [early, late]) addToOutbox(database, { operationId, job: "unpack", payload: {} });
+  cancelInOutbox(database, early);
+  using opened = openWatch(database.path);
+  {
+    using job = await opened.watch.watch(early);
+    expect(abortReason(job.signal)?.kind).toBe("cancelled");
+  }
+  using job = await opened.watch.watch(late);
+  expect(job.signal.aborted).toBe(false);
+  cancelInOutbox(database, late);
+  expect(await eventually(() => job.signal.aborted)).toBe(true);
+});
+
+test("a database that cannot be read is told of and looked at again", async () => {
+  using database = temporaryDatabase();
+  const operationId = anOperation();
+  cancelInOutbox(database, operationId);
+  const away = `${database.path}.away`;
+  renameSync(database.path, away);
+  using opened = openWatch(database.path);
+  using job = await opened.watch.watch(operationId);
+  expect(opened.warnings[0]).toMatch(/cannot be read from the pool's database \(.+\); it is tried again/);
+  expect(job.signal.aborted).toBe(false);
+  renameSync(away, database.path);
+  expect(await eventually(() => job.signal.aborted)).toBe(true);
+});
+
+test("a worker that does not end a cancelled job is ended by SIGKILL, one that does is not", async () => {
+  using database = temporaryDatabase();
+  const [ended, hanging] = [anOperation(), anOperation()];
+  for (const operationId of [ended, hanging]) cancelInOutbox(database, operationId);
+  const program = join(import.meta.dir, "hanging-worker.ts");
+  const worker = Bun.spawn([process.execPath, program, database.path, ended, hanging], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [said, log] = await Promise.all([new Response(worker.stdout).text(), new Response(worker.stderr).text()]);
+  await worker.exited;
+  expect(said.trim().split("\n")).toEqual(["ended", "hangs"]);
+  expect(worker.signalCode).toBe("SIGKILL");
+  expect(log).toContain(hanging);
+  expect(log).toContain("this worker hangs, and is ended");
+});

@@ -1,0 +1,122 @@
+// Room: test. Owns the unpack worker as a process: what it was given is done in the end, whatever happens to it meanwhile.
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { paths } from "../../src/config.ts";
+import { freshOperationId } from "../../src/domain/identifiers.ts";
+import { JobClient } from "../../src/jobs/client.ts";
+import { keyPrefix, queueName } from "../../src/jobs/queues.ts";
+import { openDatabase } from "../../src/metadata/database.ts";
+import { pendingOutbox } from "../../src/metadata/outbox.ts";
+import { temporaryDirectory } from "../support/directories.ts";
+import { writeImage } from "../support/images.ts";
+import { eventually } from "../support/processes.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { Station } from "../support/station.ts";
+import { file } from "../support/tar-entries.ts";
+import { startWorker } from "./start-worker.ts";
+
+setDefaultTimeout(120_000);
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+const images = await temporaryDirectory();
+afterAll(() => images[Symbol.asyncDispose]());
+
+/** A pool's worker, a client, and unpack workers as they are asked for. */
+class Scene implements AsyncDisposable {
+  readonly #workers: ReturnType<typeof startWorker>[] = [];
+  readonly station: Station;
+  readonly client: JobClient;
+
+  private constructor(station: Station, client: JobClient) {
+    this.station = station;
+    this.client = client;
+  }
+
+  static async open(): Promise<Scene> {
+    await redis.flush();
+    const station = new Station({ REDIS_URL: redis.url });
+    const client = await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool });
+    const scene = new Scene(station, client);
+    await scene.start("pool");
+    return scene;
+  }
+
+  async start(kind: "pool" | "unpack"): Promise<ReturnType<typeof startWorker>["child"]> {
+    const worker = startWorker(this.station, kind);
+    this.#workers.unshift(worker);
+    expect((await worker.announced).kind).toBe("ready");
+    return worker.child;
+  }
+
+  read<T>(look: (database: ReturnType<typeof openDatabase>) => T): T {
+    using database = openDatabase(paths.database(this.station.config), { mode: "readonly" });
+    return look(database);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client[Symbol.asyncDispose]();
+    for (const { child } of this.#workers) {
+      child.kill("SIGTERM");
+      await child.exited;
+    }
+    expect(this.station.residue()).toEqual([]);
+    this.station[Symbol.dispose]();
+  }
+}
+
+test("a lost lock, a stop, an emptied Redis and a killed worker lose no accepted image", async () => {
+  const content = (index: number) => [file(`file-${index}`, `content ${index}`)];
+  const long = await writeImage(
+    join(images.path, "long"),
+    Array.from({ length: 40 }, (_, index) => ({ content: content(index), form: "none" as const })),
+  );
+  await using scene = await Scene.open();
+  const { pool } = scene.station.config;
+  const operationId = freshOperationId();
+  await scene.client.call("accept-unpack", {
+    requests: [{ operationId, reference: long.reference, platform: "linux/amd64" }],
+  });
+  const lock = `${keyPrefix(pool)}:${queueName(pool, "unpack")}:${operationId}:lock`;
+  const layers = () => scene.station.snapshots().filter(({ kind }) => kind === "committed").length;
+
+  const first = await scene.start("unpack");
+  expect(await eventually(() => layers() > 0)).toBe(true);
+  const token = await redis.command("GET", lock);
+  await redis.command("DEL", lock);
+  // It is handed over, here to the same worker.
+  expect(await eventually(async () => ![null, token].includes((await redis.command("GET", lock)) as string))).toBe(
+    true,
+  );
+  first.kill("SIGTERM");
+  expect(await first.exited).toBe(0);
+  await redis.flush();
+  const before = layers();
+  expect(before).toBeLessThan(40);
+  expect(scene.read(pendingOutbox)).toHaveLength(1);
+
+  const second = await scene.start("unpack");
+  expect(await eventually(() => layers() > before)).toBe(true);
+  second.kill("SIGKILL");
+  await second.exited;
+  await scene.start("unpack");
+  expect(await eventually(() => scene.read(pendingOutbox).length === 0, 60_000)).toBe(true);
+  expect(layers()).toBe(40);
+});
+
+test("an image that was cancelled before it was accepted is not unpacked", async () => {
+  const image = await writeImage(join(images.path, "unwanted"), [{ content: [file("unwanted", "x")] }]);
+  await using scene = await Scene.open();
+  await scene.start("unpack");
+  const operationId = freshOperationId();
+  await scene.client.call("settle-unpack", { unpackOperationId: operationId, outcome: { kind: "cancelled" } });
+  const unpacking = scene.client.unpack({ reference: image.reference, platform: "linux/amd64" }, { operationId });
+  expect(await unpacking.catch((error: unknown) => error)).toMatchObject({
+    code: "failed_precondition",
+    message: `image ${image.reference}: cancelled by its caller`,
+  });
+  expect(scene.station.snapshots()).toEqual([]);
+});

@@ -1,0 +1,61 @@
+// Room: workers. Owns an unpack worker's calls of the pool's jobs: asked again under one operation ID until they are answered.
+import { setTimeout as delay } from "node:timers/promises";
+import { asSnapmillError, isRetryable, type SnapmillError } from "../src/domain/errors.ts";
+import { freshOperationId } from "../src/domain/identifiers.ts";
+import type { Arguments, JobClient } from "../src/jobs/client.ts";
+import type { PoolJobName, Result } from "../src/jobs/contract.ts";
+
+/** What the calls need of a client. */
+export type PoolJobs = Pick<JobClient, "call">;
+
+export interface Patience {
+  /** How long to go on while every attempt fails at once: the pool or Redis is away. Infinity: until `signal`. */
+  readonly awayMs: number;
+  /** Ends the waiting, with its reason. A job that has not begun is taken back. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told of each attempt that failed and will be repeated. */
+  readonly onFailure: (failure: SnapmillError, attempt: number) => void;
+}
+
+/** For one attempt: an operation waits behind all that the pool has to do, and a bulk of images can be ahead of it. */
+const deadlineMs = 15 * 60_000;
+/** An attempt that took longer than this failed after the pool had been there for a while. */
+const waitedMs = 5_000;
+const firstPauseMs = 250;
+const longestPauseMs = 10_000;
+
+/**
+ * Has one of the pool's jobs executed, however often it must be asked for: with one operation ID it has one effect.
+ * Throws what the operation fails with for good, the reason of `signal`, and the last failure when patience ends.
+ */
+export async function callPatiently<Name extends PoolJobName>(
+  jobs: PoolJobs,
+  name: Name,
+  given: Arguments<Name>,
+  { awayMs, signal, onFailure }: Patience,
+): Promise<Result<Name>> {
+  const operationId = freshOperationId();
+  let awaySinceMs = performance.now();
+  for (let attempt = 1, pauses = 0; ; attempt += 1, pauses += 1) {
+    signal?.throwIfAborted();
+    const askedMs = performance.now();
+    try {
+      return await jobs.call(name, given, { operationId, deadlineMs, signal });
+    } catch (error) {
+      signal?.throwIfAborted();
+      const failure = asSnapmillError(error);
+      if (!mayPass(failure)) throw failure;
+      const nowMs = performance.now();
+      if (nowMs - askedMs > waitedMs) {
+        awaySinceMs = nowMs;
+        pauses = 0;
+      }
+      if (nowMs - awaySinceMs >= awayMs) throw failure;
+      onFailure(failure, attempt);
+    }
+    await delay(Math.min(firstPauseMs * 2 ** pauses, longestPauseMs), undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Of an answer that did not come in time, nothing is known: asked again, it is the same operation. */
+const mayPass = ({ code }: SnapmillError): boolean => isRetryable(code) || code === "deadline_exceeded";
