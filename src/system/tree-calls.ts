@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { errno, openLibc, SystemCallError } from "./libc.ts";
 import { type ByteString, display } from "./tree-bytes.ts";
 
-const { i32, u32, ptr, u64_fast: u64 } = FFIType;
+const { i32, u32, ptr, i64, u64_fast: u64 } = FFIType;
 
 /**
  * Sizes and offsets go in as numbers (all below 2^53); results fit 32 bits, since no call moves 2 GiB at once. Neither
@@ -22,6 +22,8 @@ export const libc = openLibc({
   unlinkat: { args: [i32, ptr, i32], returns: i32 },
   readlinkat: { args: [i32, ptr, ptr, u64], returns: i32 },
   getdents64: { args: [i32, ptr, u64], returns: i32 },
+  // Offsets in a directory are the file system's: any 64 bits.
+  lseek: { args: [i32, i64, i32], returns: i64 },
   statx: { args: [i32, ptr, i32, u32, ptr], returns: i32 },
   fchown: { args: [i32, u32, u32], returns: i32 },
   fchownat: { args: [i32, ptr, u32, u32, i32], returns: i32 },

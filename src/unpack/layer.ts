@@ -82,7 +82,7 @@ async function applyTo(
   request: ApplyRequest,
   { blob, guard, clock, onProgress }: Supervision,
 ): Promise<Applied> {
-  using applier = new LayerApplier(root);
+  using applier = new LayerApplier(root, { onWritten: (writtenBytes) => guard.written(writtenBytes) });
   const reader = new TarReader(applier);
   let bytes = 0;
   let isPastHalf = false;

@@ -30,7 +30,7 @@ import {
 import { type ByteString, byteString, bytesOf, bytesOfText, display, PathSlot } from "../../src/system/tree-bytes.ts";
 import { errnos, must } from "../../src/system/tree-calls.ts";
 import { setSize, syncFileSystem, writeAt } from "../../src/system/tree-data.ts";
-import { listDirectory } from "../../src/system/tree-listing.ts";
+import { type ListedName, listPage, seekPage } from "../../src/system/tree-listing.ts";
 import { changeTimes, changeTimesIn, statusOf } from "../../src/system/tree-metadata.ts";
 import { hasXattr, listXattrs, removeXattr, setXattr } from "../../src/system/tree-xattrs.ts";
 
@@ -46,6 +46,17 @@ afterAll(async () => {
 });
 
 const name = (text: string): ByteString => bytesOfText(text);
+
+/** All that a directory lists from where its descriptor is. */
+function listAll(descriptor: number): ListedName[] {
+  const names: ListedName[] = [];
+  for (let page = listPage(descriptor); page !== undefined; page = listPage(descriptor)) {
+    if (typeof page === "number") throw new Error(`getdents64: ${page}`);
+    names.push(...page.names);
+  }
+  return names;
+}
+
 /** Every byte that a name can have. */
 const everyByte = byteString(
   Buffer.from(Array.from({ length: 255 }, (_, index) => index + 1).filter((byte) => byte !== 0x2f)),
@@ -58,8 +69,7 @@ describe("names", () => {
     closeDescriptor(must(createFile(into, everyByte, 0o600), "create", everyByte));
     expect(makeSymlink(into, name("link"), everyByte)).toBe(0);
     expect(readLink(into, name("link"))).toBe(everyByte);
-    const listed = listDirectory(into);
-    if (typeof listed === "number") throw new Error(`getdents64: ${listed}`);
+    const listed = listAll(into);
     expect(listed.map((entry) => String(entry.name)).sort()).toEqual([String(everyByte), "link"].sort());
     closeDescriptor(into);
     const [first] = readdirSync(join(directory, "bytes"), { encoding: "buffer" }).filter((found) => found.length > 100);
@@ -151,11 +161,28 @@ describe("making and removing", () => {
     for (let index = 0; index < 3000; index++) writeFileSync(join(many, `name-${"n".repeat(40)}-${index}`), "");
     mkdirSync(join(many, "sub"));
     const descriptor = openDirectoryBelow(root, name("many"));
-    const listed = listDirectory(descriptor);
+    const listed = listAll(descriptor);
     closeDescriptor(descriptor);
-    if (typeof listed === "number") throw new Error(`getdents64: ${listed}`);
     expect(new Set(listed.map((entry) => entry.name)).size).toBe(3001);
     expect(listed.filter((entry) => entry.kind === "directory").map((entry) => String(entry.name))).toEqual(["sub"]);
+  });
+
+  test("a directory is listed on through another descriptor, also when all that was listed is gone", () => {
+    const many = join(directory, "pages");
+    mkdirSync(many);
+    for (let index = 0; index < 2000; index++) writeFileSync(join(many, `name-${"n".repeat(40)}-${index}`), "");
+    let descriptor = openDirectoryBelow(root, name("pages"));
+    const seen: string[] = [];
+    for (let page = listPage(descriptor); page !== undefined; page = listPage(descriptor)) {
+      if (typeof page === "number") throw new Error(`getdents64: ${page}`);
+      for (const entry of page.names) expect(removeFile(descriptor, entry.name)).toBe(0);
+      seen.push(...page.names.map((entry) => entry.name));
+      closeDescriptor(descriptor);
+      descriptor = openDirectoryBelow(root, name("pages"));
+      expect(seekPage(descriptor, page.next)).toBe(0);
+    }
+    closeDescriptor(descriptor);
+    expect([seen.length, new Set(seen).size, readdirSync(many).length]).toEqual([2000, 2000, 0]);
   });
 });
 

@@ -48,11 +48,18 @@ export async function makeScratch(sizeBytes = 2 ** 31): Promise<Scratch> {
   };
 }
 
+let maxOpenDirectories: number | undefined;
+
+/** Has all that is applied from now on hold no more directories open than that. */
+export function limitOpenDirectories(count: number): void {
+  maxOpenDirectories = count;
+}
+
 /** Applies one layer, given to the reader in chunks of `chunkBytes`. */
 export function applyTar(root: string, bytes: Uint8Array, chunkBytes = 65_536): void {
   const descriptor = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    using applier = new LayerApplier(descriptor);
+    using applier = new LayerApplier(descriptor, maxOpenDirectories === undefined ? {} : { maxOpenDirectories });
     const reader = new TarReader(applier);
     for (let at = 0; at < bytes.length; at += chunkBytes) reader.push(bytes.subarray(at, at + chunkBytes));
     reader.end();

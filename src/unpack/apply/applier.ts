@@ -1,18 +1,21 @@
 // Room: unpack. Owns the application of a layer's entries to the tree below a root, by the rules of the OCI image format.
 import { constants } from "node:fs";
-import { invalidArgument } from "../../domain/errors.ts";
+import { invalidArgument, type SnapmillError } from "../../domain/errors.ts";
 import { closeDescriptor, createFile, deviceNumber, makeLink, makeNode, makeSymlink } from "../../system/tree.ts";
 import { type ByteString, display, joinBytes, maxPathBytes } from "../../system/tree-bytes.ts";
 import { errnos, must } from "../../system/tree-calls.ts";
 import { setSize, writeAt } from "../../system/tree-data.ts";
+import { changeTimes } from "../../system/tree-metadata.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import type { TarVisitor } from "../tar/reader.ts";
-import { Brought } from "./brought.ts";
-import { Directories, type Directory } from "./directories.ts";
+import { Directories } from "./directories.ts";
+import type { Directory } from "./directory.ts";
+import { defaultMaxOpen } from "./directory-cache.ts";
 import { entryFailure } from "./failure.ts";
+import { LayerPaths } from "./layer-paths.ts";
 import { creationMode, finishDirectory, finishFile, finishNode } from "./metadata.ts";
 import { markerOf, type Place, placeOf, tooLong } from "./names.ts";
-import { emptyDirectory, removePlain, removeTree, type Spared, sparedNothing } from "./remove.ts";
+import { emptyDirectory, type Removal, removePlain, removeTree, type Spared, sparedNothing } from "./remove.ts";
 
 interface OpenFile {
   readonly entry: TarEntry & { readonly type: "file" };
@@ -21,10 +24,19 @@ interface OpenFile {
   writtenTo: number;
 }
 
+export interface ApplierOptions {
+  /** At least 2. */
+  readonly maxOpenDirectories?: number;
+  /** Told before each entry about what was written so far; what it throws ends the layer. */
+  readonly onWritten?: (bytes: number) => void;
+}
+
 type Of<Type extends TarEntry["type"]> = Extract<TarEntry, { type: Type }> & { readonly type: Type };
 
-/** Roughly what the file system needs for an entry beside its content. */
-const entryCostBytes = 4096;
+/** Roughly what the file system needs for an entry or a directory beside its content, and at least for any content. */
+const blockBytes = 4096;
+/** The largest images have some hundred thousand. */
+const maxEntries = 10_000_000;
 
 /**
  * Takes the entries of one layer from a TarReader and makes them real below `root`. After the last one call
@@ -32,19 +44,21 @@ const entryCostBytes = 4096;
  * internal; each names the entry.
  */
 export class LayerApplier implements TarVisitor, Disposable {
-  readonly #brought = new Brought();
+  readonly #paths = new LayerPaths();
   readonly #directories: Directories;
-  readonly #spared: Spared = {
-    name: (directory, name) => this.#brought.has(directory, name),
-    whole: (path) => this.#brought.isMade(path),
+  readonly #onWritten: (bytes: number) => void;
+  readonly #sparingOwn: Spared = {
+    name: (directory, name) => this.#paths.has(directory, name),
+    whole: (directory, name) => this.#paths.isWhole(directory, name),
   };
   #file: OpenFile | undefined;
   #current = "" as ByteString;
   #entries = 0;
   #writtenBytes = 0;
 
-  constructor(root: number) {
-    this.#directories = new Directories(root, this.#brought);
+  constructor(root: number, { maxOpenDirectories = defaultMaxOpen, onWritten = () => undefined }: ApplierOptions = {}) {
+    this.#directories = new Directories(root, this.#paths, maxOpenDirectories);
+    this.#onWritten = onWritten;
   }
 
   [Symbol.dispose](): void {
@@ -56,14 +70,17 @@ export class LayerApplier implements TarVisitor, Disposable {
     return this.#entries;
   }
 
-  /** About what was written so far: content, and a block for each entry. */
+  /** About what was written so far: content, attributes, and a block for each entry and each directory. */
   get writtenBytes(): number {
-    return this.#writtenBytes + this.#entries * entryCostBytes;
+    return this.#writtenBytes + (this.#entries + this.#directories.made) * blockBytes;
   }
 
   begin(entry: TarEntry): void {
     this.#current = entry.name;
     this.#entries++;
+    this.#directories.nextEntry();
+    for (const value of entry.xattrs.values()) this.#writtenBytes += value.length;
+    this.#onWritten(this.writtenBytes);
     this.#attempt(() => this.#apply(entry));
   }
 
@@ -74,7 +91,8 @@ export class LayerApplier implements TarVisitor, Disposable {
     const written = writeAt(file.descriptor, chunk, start, end, offsetBytes);
     if (written < 0) this.#attempt(() => must(written, "write", file.entry.name));
     file.writtenTo = offsetBytes + end - start;
-    this.#writtenBytes += end - start;
+    // The parts of a sparse file may be small and far apart.
+    this.#writtenBytes += Math.max(end - start, blockBytes);
   }
 
   finish(): void {
@@ -107,6 +125,7 @@ export class LayerApplier implements TarVisitor, Disposable {
   }
 
   #apply(entry: TarEntry): void {
+    if (this.#entries > maxEntries) throw invalidArgument(`the layer has more than ${maxEntries} entries, the limit`);
     const place = placeOf(entry.name);
     const marker = markerOf(place);
     switch (marker.kind) {
@@ -125,19 +144,20 @@ export class LayerApplier implements TarVisitor, Disposable {
 
   #whiteout(path: ByteString, hidden: ByteString): void {
     const directory = this.#directories.find(path);
-    if (directory === undefined || this.#brought.isMade(joinBytes(directory.path, hidden))) return;
-    const isBrought = this.#brought.has(directory.path, hidden);
+    if (directory === undefined || directory.isLayers || this.#paths.isWhole(directory.path, hidden)) return;
+    const isBrought = this.#paths.has(directory.path, hidden);
     // What the layer brought stays; but if that is a directory of a lower layer too, what was in it goes.
     if (isBrought && this.#directories.child(directory, hidden) === undefined) return;
-    this.#remove(directory, hidden, this.#spared);
+    if (this.#remove(directory, hidden, this.#sparingOwn)) {
+      this.#directories.becameLayers(joinBytes(directory.path, hidden));
+    }
   }
 
   #opaque(path: ByteString): void {
     const directory = this.#directories.find(path);
-    if (directory === undefined || this.#brought.isMade(directory.path)) return;
-    this.#directories.forgetLinks();
-    emptyDirectory(this.#directories.root.descriptor, directory.path, this.#spared);
-    this.#directories.forget(directory.path);
+    if (directory === undefined || directory.isLayers) return;
+    emptyDirectory(this.#removal(this.#sparingOwn), directory.path, true);
+    this.#directories.becameLayers(directory.path);
   }
 
   #place({ directory: path, base }: Place, entry: TarEntry): void {
@@ -146,9 +166,10 @@ export class LayerApplier implements TarVisitor, Disposable {
       return;
     }
     const directory = this.#directories.ensure(path);
+    directory.willChange();
     if (directory.path.length + base.length + 1 >= maxPathBytes) throw tooLong();
     this.#make(directory, base, entry);
-    this.#brought.add(directory.path, base);
+    this.#paths.add(directory, base);
   }
 
   #root(entry: TarEntry): void {
@@ -208,23 +229,26 @@ export class LayerApplier implements TarVisitor, Disposable {
 
   #listDirectory(directory: Directory, entry: TarEntry): void {
     finishDirectory(directory, entry);
-    this.#directories.setTimes(directory, { atime: entry.atime ?? entry.mtime, mtime: entry.mtime });
+    directory.setTimes({ atime: entry.atime ?? entry.mtime, mtime: entry.mtime });
   }
 
   /** A link shares its target's inode: owner, mode and times in the entry say nothing. */
   #makeHardLink(directory: Directory, base: ByteString, entry: Of<"hardLink" | "symlink">): void {
     const target = placeOf(entry.target);
     const from = target.base === "" ? undefined : this.#directories.find(target.directory);
-    const lost = () =>
-      invalidArgument(`it is a hard link to ${display(entry.target)}, which does not exist or is a directory`);
+    const lost = () => refusedLink(entry, "does not exist or is a directory");
     if (from === undefined) throw lost();
-    if (from.path === directory.path && target.base === base) return;
+    const path = joinBytes(directory.path, base);
+    if (from.path === path || from.path.startsWith(`${path}/`)) throw refusedLink(entry, "lies below it");
+    const isItself = from.path === directory.path && target.base === base;
     const link = () => {
       const linked = makeLink(from.descriptor, target.base, directory.descriptor, base);
       if (linked === -errnos.ENOENT || linked === -errnos.EPERM) throw lost();
       return linked;
     };
-    this.#replacing(directory, base, "link", link);
+    if (!isItself) this.#replacing(directory, base, "link", link);
+    // It is there already: all that is left is to see that it is a file.
+    else if (link() !== -errnos.EEXIST || this.#directories.child(directory, base) !== undefined) throw lost();
   }
 
   /** Makes something that must be new, in the place of what was there. */
@@ -237,14 +261,33 @@ export class LayerApplier implements TarVisitor, Disposable {
     return must(made, call, joinBytes(directory.path, base));
   }
 
-  #remove(directory: Directory, name: ByteString, spared: Spared): void {
+  /** Whether it was a directory. */
+  #remove(directory: Directory, name: ByteString, spared: Spared): boolean {
+    directory.willChange();
     if (removePlain(directory.descriptor, directory.path, name) !== "directory") {
-      this.#directories.forgetLinks();
-      return;
+      this.#directories.replaced(directory, name);
+      return false;
     }
-    this.#directories.forget(joinBytes(directory.path, name));
-    removeTree(this.#directories.root.descriptor, directory.path, name, spared);
+    removeTree(this.#removal(spared), directory.descriptor, directory.path, name);
+    return true;
   }
+
+  #removal(spared: Spared): Removal {
+    return {
+      root: this.#directories.root.descriptor,
+      spared,
+      removed: (path) => this.#directories.removed(path),
+      changed: (path, descriptor, { atime, mtime }) => {
+        const open = this.#directories.peek(path);
+        if (open !== undefined) open.willChange();
+        else must(changeTimes(descriptor, atime, mtime), "utimensat", path);
+      },
+    };
+  }
+}
+
+function refusedLink({ target }: Of<"hardLink" | "symlink">, why: string): SnapmillError {
+  return invalidArgument(`it is a hard link to ${display(target)}, which ${why}`);
 }
 
 function deviceOf(entry: Of<"characterDevice" | "blockDevice">): number {

@@ -11,7 +11,7 @@ import {
 } from "../../system/tree-metadata.ts";
 import { listXattrs, removeXattr, setXattr, type XattrSubject } from "../../system/tree-xattrs.ts";
 import type { TarEntry } from "../tar/entry.ts";
-import type { Directory } from "./directories.ts";
+import type { Directory } from "./directory.ts";
 
 /** Belong to the machine a layer was made on, not to the layer. */
 const foreignXattrs: ReadonlySet<string> = new Set(["security.selinux", "system.nfs4_acl"]);

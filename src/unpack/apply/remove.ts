@@ -1,17 +1,29 @@
 // Room: unpack. Owns the removal of files and whole directories from the tree.
-
 import { closeDescriptor, openDirectoryBelow, removeDirectory, removeFile } from "../../system/tree.ts";
 import { type ByteString, joinBytes } from "../../system/tree-bytes.ts";
 import { errnos, must } from "../../system/tree-calls.ts";
-import { type ListedName, listDirectory } from "../../system/tree-listing.ts";
+import { type ListedPage, listPage, seekPage } from "../../system/tree-listing.ts";
+import { type FileStatus, statusOf } from "../../system/tree-metadata.ts";
 
 /** What a removal leaves: nothing, or what the layer itself has brought. */
 export interface Spared {
   /** The name itself stays; below it, if it is a directory, the removal goes on. */
   name(directory: ByteString, name: ByteString): boolean;
   /** The directory stays with all that is below it. */
-  whole(path: ByteString): boolean;
+  whole(directory: ByteString, name: ByteString): boolean;
 }
+
+export interface Removal {
+  /** Descriptor of the tree's root. */
+  readonly root: number;
+  readonly spared: Spared;
+  /** The directory at `path` is gone. */
+  removed(path: ByteString): void;
+  /** The directory at `path` stays, but was changed; `before` is how it was. */
+  changed(path: ByteString, descriptor: number, before: FileStatus): void;
+}
+
+const closed = -1;
 
 export const sparedNothing: Spared = { name: () => false, whole: () => false };
 
@@ -24,58 +36,82 @@ export function removePlain(descriptor: number, directory: ByteString, name: Byt
   return "removed";
 }
 
-/** Removes the directory `name` with all below it, but what is spared. */
-export function removeTree(root: number, directory: ByteString, name: ByteString, spared: Spared): void {
-  removeDirectories(root, directory, [name], spared);
+/** Removes the directory `name` in the open directory at `path`, with all below it, but what is spared. */
+export function removeTree(removal: Removal, descriptor: number, path: ByteString, name: ByteString): void {
+  removeBelow(removal, descriptor, path, emptyDirectories(removal, path, [name]));
 }
 
-/** Removes all that is in the directory at `path`, but what is spared. */
-export function emptyDirectory(root: number, path: ByteString, spared: Spared): void {
-  removeDirectories(
-    root,
-    path,
-    withDirectory(root, path, (descriptor) => removeFiles(descriptor, path, spared)),
-    spared,
-  );
-}
-
-// Descriptors are not held while going down: a tree may be deeper than a process may have files open.
-function removeDirectories(root: number, path: ByteString, names: readonly ByteString[], spared: Spared): void {
-  const below = names.filter((name) => !spared.whole(joinBytes(path, name)));
-  for (const name of below) emptyDirectory(root, joinBytes(path, name), spared);
-  const gone = below.filter((name) => !spared.name(path, name));
-  if (gone.length === 0) return;
-  withDirectory(root, path, (descriptor) => {
-    for (const name of gone) {
-      const removed = removeDirectory(descriptor, name);
-      // Something below it was spared: the directory holds it.
-      if (removed !== -errnos.ENOTEMPTY || spared === sparedNothing) must(removed, "rmdir", joinBytes(path, name));
+/**
+ * Removes all that is in the directory at `path`, but what is spared. `stays`: the directory itself is not removed
+ * next. Whether nothing is left in it.
+ */
+export function emptyDirectory(removal: Removal, path: ByteString, stays: boolean): boolean {
+  let descriptor = openAt(removal, path);
+  try {
+    const before = statusOf(descriptor, path);
+    let isEmpty = true;
+    for (let page = pageOf(descriptor, path); page !== undefined; page = pageOf(descriptor, path)) {
+      const left = removeFiles(removal, descriptor, path, page);
+      isEmpty &&= left.isEmpty;
+      if (left.directories.length === 0) continue;
+      // Not held while going down: a tree may be deeper than a process may have files open.
+      closeDescriptor(descriptor);
+      descriptor = closed;
+      const emptied = emptyDirectories(removal, path, left.directories);
+      descriptor = openAt(removal, path);
+      must(seekPage(descriptor, page.next), "lseek", path);
+      removeBelow(removal, descriptor, path, emptied);
+      isEmpty &&= emptied.length === left.directories.length;
     }
+    if (stays || !isEmpty) removal.changed(path, descriptor, before);
+    return isEmpty;
+  } finally {
+    if (descriptor !== closed) closeDescriptor(descriptor);
+  }
+}
+
+function openAt({ root }: Removal, path: ByteString): number {
+  return must(openDirectoryBelow(root, path), "open directory", path);
+}
+
+function pageOf(descriptor: number, path: ByteString): ListedPage | undefined {
+  const page = listPage(descriptor);
+  if (typeof page !== "number") return page;
+  must(page, "getdents64", path);
+  return undefined;
+}
+
+/** Empties the directories `names` at `path`: those that can be removed now. */
+function emptyDirectories(removal: Removal, path: ByteString, names: readonly ByteString[]): ByteString[] {
+  const { spared } = removal;
+  return names.filter((name) => {
+    if (spared.whole(path, name)) return false;
+    const stays = spared.name(path, name);
+    return emptyDirectory(removal, joinBytes(path, name), stays) && !stays;
   });
 }
 
-/** Removes everything in a directory but directories; their names. */
-function removeFiles(descriptor: number, path: ByteString, spared: Spared): ByteString[] {
-  const listed = listDirectory(descriptor);
-  if (typeof listed === "number") {
-    must(listed, "getdents64", path);
-    return [];
+function removeBelow(
+  removal: Removal,
+  descriptor: number,
+  path: ByteString,
+  emptyDirectories: readonly ByteString[],
+): void {
+  for (const name of emptyDirectories) {
+    must(removeDirectory(descriptor, name), "rmdir", joinBytes(path, name));
+    removal.removed(joinBytes(path, name));
   }
-  return listed.filter((entry) => isLeft(descriptor, path, entry, spared)).map(({ name }) => name);
 }
 
-function isLeft(descriptor: number, path: ByteString, { name, kind }: ListedName, spared: Spared): boolean {
-  if (kind === "directory") return true;
-  // On a file system without types in its directories, a spared directory's content is spared with it.
-  if (spared.name(path, name)) return false;
-  return removePlain(descriptor, path, name) === "directory";
-}
-
-function withDirectory<Result>(root: number, path: ByteString, action: (descriptor: number) => Result): Result {
-  const descriptor = must(openDirectoryBelow(root, path), "open directory", path);
-  try {
-    return action(descriptor);
-  } finally {
-    closeDescriptor(descriptor);
+/** Removes what is on the page, but directories: their names, and whether nothing else is left. */
+function removeFiles({ spared }: Removal, descriptor: number, path: ByteString, page: ListedPage) {
+  const directories: ByteString[] = [];
+  let isEmpty = true;
+  for (const { name, kind } of page.names) {
+    if (kind === "directory") directories.push(name);
+    // On a file system without types in its directories, a spared directory's content is spared with it.
+    else if (spared.name(path, name)) isEmpty = false;
+    else if (removePlain(descriptor, path, name) === "directory") directories.push(name);
   }
+  return { directories, isEmpty };
 }

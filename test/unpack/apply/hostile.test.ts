@@ -158,6 +158,15 @@ describe("an entry that no file system takes", () => {
     ["a link as the root", [symlink("/", "x")], "would replace the root"],
     ["a hard link to a directory", [directory("d"), hardLink("h", "d")], "is a directory"],
     ["a hard link to nothing", [hardLink("h", "nothing")], "does not exist"],
+    ["a hard link to itself, which is not there", [hardLink("h", "h")], "does not exist"],
+    ["a hard link to itself, a directory", [directory("h"), hardLink("h", "./h")], "is a directory"],
+    ["a hard link to itself through a link", [symlink("l", "/"), hardLink("h", "l/h")], "does not exist"],
+    ["a hard link over its target's directory", [file("h/d/t"), hardLink("h", "h/d/t")], "lies below it"],
+    [
+      "a hard link over the directory of itself",
+      [file("h/t"), symlink("l", "h"), hardLink("h", "l/t")],
+      "lies below it",
+    ],
     ["a device number beyond 12 bits", [characterDevice("c", 4096, 0)], "out of range"],
     ["a device number beyond 20 bits", [characterDevice("c", 0, 1_048_576)], "out of range"],
     ["a capability that is none", [file("f", "", { xattrs: { "security.capability": "x" } })], "invalid"],
@@ -181,7 +190,7 @@ describe("an entry that no file system takes", () => {
   });
 
   test("a tree deeper than a process may have files open is made and removed", async () => {
-    const way = `${"d/".repeat(1100)}f`;
+    const way = `${"d/".repeat(2040)}f`;
     const { failure, tree } = await apply([file(way, "deep")], [whiteout("d")]);
     expect(failure).toBeUndefined();
     expect([...tree.keys()]).toEqual([""]);

@@ -264,6 +264,18 @@ describe("hard links", () => {
     expect(tree.get("three")).toMatchObject({ type: "symlink", links: "2" });
   });
 
+  test("a hard link to a file hundreds of directories down, named through a symbolic link, lands where it belongs", async () => {
+    const deep = Array.from({ length: 300 }, () => "d").join("/");
+    const tree = await treeOf([
+      file(`${deep}/t`, "target"),
+      symlink("s", "d"),
+      directory("p"),
+      hardLink("p/h", `s${deep.slice(1)}/t`),
+    ]);
+    expect(tree.get("p/h")).toMatchObject({ links: "2", size: "6" });
+    expect(pathsOf(tree).filter((path) => path.endsWith("h"))).toEqual(["p/h"]);
+  });
+
   test("replacing one name of a lower file leaves its other names as they were", async () => {
     const tree = await treeOf([file("a", "old"), hardLink("b", "a")], [file("a", "newer")]);
     expect([tree.get("a")?.["size"], tree.get("b")?.["size"]]).toEqual(["5", "3"]);

@@ -1,0 +1,90 @@
+// Room: unpack. Owns the directories that are held open: a bounded number, and always those that an entry uses.
+import type { ByteString } from "../../system/tree-bytes.ts";
+import { Directory } from "./directory.ts";
+
+/** Most images touch fewer directories at a time; each costs one of the process's descriptors. */
+export const defaultMaxOpen = 256;
+
+/**
+ * By path. What `hold` was called for stays open until `nextEntry`; of the others the least recently used is closed
+ * when there are too many. A directory gets its times when it is closed: so they are remembered by the file system, and
+ * nothing here grows with the layer.
+ */
+export class DirectoryCache implements Disposable {
+  readonly #maxOpen: number;
+  /** The least recently used first. */
+  readonly #open = new Map<ByteString, Directory>();
+  #entry = 1;
+
+  constructor(maxOpen: number) {
+    this.#maxOpen = maxOpen;
+  }
+
+  [Symbol.dispose](): void {
+    for (const directory of this.#open.values()) directory.close();
+    this.#open.clear();
+  }
+
+  /** What was held for the entry before may be closed from here on. */
+  nextEntry(): void {
+    this.#entry++;
+  }
+
+  hold(directory: Directory): Directory {
+    directory.heldFor = this.#entry;
+    return directory;
+  }
+
+  /** The directory at `path`, if it is open. */
+  recall(path: ByteString): Directory | undefined {
+    const directory = this.#open.get(path);
+    if (directory === undefined) return undefined;
+    this.#open.delete(path);
+    this.#open.set(path, directory);
+    return directory;
+  }
+
+  /** As `recall`, but it is not taken for a use. */
+  peek(path: ByteString): Directory | undefined {
+    return this.#open.get(path);
+  }
+
+  /** Takes over a descriptor that was just opened. Others may be closed, but not the one used before. */
+  adopt(path: ByteString, descriptor: number, isLayers: boolean): Directory {
+    const directory = new Directory(path, descriptor, isLayers);
+    this.#open.set(path, directory);
+    if (this.#open.size > this.#maxOpen) this.#closeIdle(directory);
+    return directory;
+  }
+
+  /** The directory at `path` is gone. */
+  forget(path: ByteString): void {
+    this.#open.get(path)?.close();
+    this.#open.delete(path);
+  }
+
+  /** Nothing of lower layers is left at `path` and below. */
+  becameLayers(path: ByteString): void {
+    const below = `${path}/`;
+    for (const [candidate, directory] of this.#open) {
+      if (path === "" || candidate === path || candidate.startsWith(below)) directory.isLayers = true;
+    }
+  }
+
+  restoreTimes(): void {
+    for (const directory of this.#open.values()) directory.restoreTimes();
+  }
+
+  #closeIdle(newest: Directory): void {
+    for (const [path, directory] of this.#open) {
+      if (directory === newest || this.#open.size <= this.#maxOpen) return;
+      if (directory.heldFor === this.#entry) continue;
+      this.#open.delete(path);
+      try {
+        directory.restoreTimes();
+      } finally {
+        directory.close();
+      }
+    }
+  }
+}

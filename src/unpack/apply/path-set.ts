@@ -1,0 +1,144 @@
+// Room: unpack. Owns a set of paths that takes eight bytes a path, however long they are.
+import type { ByteString } from "../../system/tree-bytes.ts";
+
+const segmentBits = 8;
+const firstSlots = 16;
+const slash = 0x2f;
+
+/**
+ * Paths are known by 64 bits of a hash whose seed is random. Among three million paths a path that was never added is
+ * taken for one of them once in six million million times.
+ */
+export class PathSet {
+  readonly #hash = new PathHash();
+  readonly #segments: Segment[] = [];
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(directory: ByteString, name: ByteString): void {
+    this.#hash.start().join(directory, name);
+    const { low, high } = this.#hash.finish();
+    const segment = high >>> (32 - segmentBits);
+    this.#segments[segment] ??= new Segment();
+    if (this.#segments[segment].add(low, high)) this.#size++;
+  }
+
+  has(directory: ByteString, name: ByteString): boolean {
+    if (this.#size === 0) return false;
+    this.#hash.start().join(directory, name);
+    return this.#hasCurrent();
+  }
+
+  /** Whether `path`, a directory above it, or the root ("") was added. */
+  hasAbove(path: ByteString): boolean {
+    if (this.#size === 0) return false;
+    this.#hash.start();
+    if (this.#hasCurrent()) return true;
+    for (let start = 0; start < path.length; ) {
+      const end = path.indexOf("/", start);
+      this.#hash.text(path, Math.max(0, start - 1), end === -1 ? path.length : end);
+      if (this.#hasCurrent()) return true;
+      if (end === -1) return false;
+      start = end + 1;
+    }
+    return false;
+  }
+
+  #hasCurrent(): boolean {
+    const { low, high } = this.#hash.finish();
+    return this.#segments[high >>> (32 - segmentBits)]?.has(low, high) === true;
+  }
+}
+
+/** Two lanes of 32 bits, a character at a time, so that a path's hash passes through those of the paths above it. */
+class PathHash {
+  readonly #seed = crypto.getRandomValues(new Uint32Array(2));
+  #one = 0;
+  #two = 0;
+
+  start(): this {
+    this.#one = this.#seed[0] ?? 0;
+    this.#two = this.#seed[1] ?? 0;
+    return this;
+  }
+
+  join(directory: ByteString, name: ByteString): void {
+    this.text(directory, 0, directory.length);
+    if (directory !== "" && name !== "") this.#byte(slash);
+    this.text(name, 0, name.length);
+  }
+
+  text(text: ByteString, from: number, to: number): void {
+    for (let at = from; at < to; at++) this.#byte(text.charCodeAt(at));
+  }
+
+  #byte(byte: number): void {
+    const one = Math.imul(this.#one ^ byte, 0x9e3779b1);
+    const two = Math.imul(this.#two ^ byte, 0x85ebca6b);
+    this.#one = (one << 13) | (one >>> 19);
+    this.#two = (two << 17) | (two >>> 15);
+  }
+
+  /** Never both 0. */
+  finish(): { readonly low: number; readonly high: number } {
+    const low = mixed(this.#one ^ Math.imul(this.#two, 0xc2b2ae35));
+    const high = mixed(this.#two ^ Math.imul(this.#one, 0x27d4eb2f));
+    return low === 0 && high === 0 ? { low: 1, high } : { low, high };
+  }
+}
+
+/** The finalizer of MurmurHash3. */
+function mixed(value: number): number {
+  let bits = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+  return (bits ^ (bits >>> 16)) >>> 0;
+}
+
+/** Open addressing. Segments grow one by one, so that growth needs no second copy of all. */
+class Segment {
+  #pairs = new Uint32Array(2 * firstSlots);
+  #count = 0;
+
+  has(low: number, high: number): boolean {
+    const at = this.#find(low, high);
+    return this.#pairs[at] !== 0 || this.#pairs[at + 1] !== 0;
+  }
+
+  /** Whether it is new. */
+  add(low: number, high: number): boolean {
+    if (this.has(low, high)) return false;
+    if (this.#count * 8 >= this.#pairs.length * 3) this.#grow();
+    this.#put(low, high);
+    this.#count++;
+    return true;
+  }
+
+  #put(low: number, high: number): void {
+    const at = this.#find(low, high);
+    this.#pairs[at] = low;
+    this.#pairs[at + 1] = high;
+  }
+
+  /** Where the pair is, or the free place for it. */
+  #find(low: number, high: number): number {
+    const pairs = this.#pairs;
+    const last = pairs.length - 1;
+    let at = (low * 2) & last;
+    while ((pairs[at] !== low || pairs[at + 1] !== high) && (pairs[at] !== 0 || pairs[at + 1] !== 0)) {
+      at = (at + 2) & last;
+    }
+    return at;
+  }
+
+  #grow(): void {
+    const old = this.#pairs;
+    this.#pairs = new Uint32Array(old.length * 2);
+    for (let at = 0; at < old.length; at += 2) {
+      const [low = 0, high = 0] = [old[at], old[at + 1]];
+      if (low !== 0 || high !== 0) this.#put(low, high);
+    }
+  }
+}
