@@ -16,6 +16,8 @@ const percentage = z
   .regex(/^\d{1,2}(\.\d+)?%$/, "give a percentage below 100, such as 10%")
   .transform((text) => Number.parseFloat(text) / 100);
 
+const largestDeviceBytes = 16 * 2 ** 40;
+
 const settings = z.object({
   SNAPMILL_STATE_DIR: z.string().min(1).default("/var/lib/snapmill"),
   SNAPMILL_RUN_DIR: z.string().min(1).default("/run/snapmill"),
@@ -24,6 +26,10 @@ const settings = z.object({
   SNAPMILL_POOL_SIZE: size.default(20 * 2 ** 30),
   /** Size of a base snapshot's device: an upper bound, space is taken as it is written. */
   SNAPMILL_DEVICE_SIZE: size.default(10 * 2 ** 30),
+  /** Of any device, so that no label keeps the pool's worker busy with a file system of petabytes. */
+  SNAPMILL_MAX_DEVICE_SIZE: size
+    .refine((bytes) => bytes <= largestDeviceBytes, "at most 16TiB, which is what ext4 has in blocks of 4 KiB")
+    .default(2 ** 40),
   SNAPMILL_FS_TYPE: z.enum(fsTypes).default("ext4"),
   /** Arguments of mkfs in place of snapmill's own, separated by spaces. */
   SNAPMILL_FS_OPTIONS: z
@@ -61,6 +67,7 @@ export interface Config {
   readonly driver: "auto" | (typeof driverNames)[number];
   readonly poolSizeBytes: number;
   readonly deviceSizeBytes: number;
+  readonly maxDeviceSizeBytes: number;
   readonly fsType: (typeof fsTypes)[number];
   readonly fsOptions: readonly string[] | undefined;
   readonly dmControl: (typeof dmControlNames)[number];
@@ -99,6 +106,9 @@ export function readConfig(
     throw invalidArgument(`configuration: ${faults.join("; ")}`);
   }
   const values = parsed.data;
+  if (values.SNAPMILL_DEVICE_SIZE > values.SNAPMILL_MAX_DEVICE_SIZE) {
+    throw invalidArgument("configuration: SNAPMILL_DEVICE_SIZE: more than SNAPMILL_MAX_DEVICE_SIZE (1TiB by default)");
+  }
   const stateDir = resolve(values.SNAPMILL_STATE_DIR);
   const grpcAddress = values.SNAPMILL_GRPC_ADDRESS ?? join(stateDir, "containerd.sock");
   const shortName = createHash("sha256").update(stateDir).digest("hex").slice(0, 12);
@@ -109,6 +119,7 @@ export function readConfig(
     driver: values.SNAPMILL_DRIVER,
     poolSizeBytes: values.SNAPMILL_POOL_SIZE,
     deviceSizeBytes: values.SNAPMILL_DEVICE_SIZE,
+    maxDeviceSizeBytes: values.SNAPMILL_MAX_DEVICE_SIZE,
     fsType: values.SNAPMILL_FS_TYPE,
     fsOptions: values.SNAPMILL_FS_OPTIONS?.length === 0 ? undefined : values.SNAPMILL_FS_OPTIONS,
     dmControl: values.SNAPMILL_DM_CONTROL,

@@ -77,6 +77,7 @@ async function work(stopped: Promise<string>): Promise<void> {
       fsType: config.fsType,
       ...(config.fsOptions !== undefined && { fsOptions: config.fsOptions }),
       deviceSizeBytes: config.deviceSizeBytes,
+      maxDeviceSizeBytes: config.maxDeviceSizeBytes,
       asyncRemove: config.asyncRemove,
       onRemovalQueued: () => setImmediate(() => outbox?.relaySoon()),
       isChainAbandoned: (chain) => isChainAbandoned(config, chain),

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Config, type Overrides, readConfig } from "../config.ts";
 import { isSnapmillError } from "../domain/errors.ts";
 import { ownScope, poolName, type Scope, scope, snapshotKey } from "../domain/identifiers.ts";
-import { checkLabels, type Labels } from "../domain/snapshots.ts";
+import { checkLabels, type Labels, labelsOf } from "../domain/snapshots.ts";
 
 /** A parsing function of the domain as commander wants it: what it refuses is a usage error. */
 export function accept<T>(parse: (text: string) => T): (text: string) => T {
@@ -29,13 +29,11 @@ export const parseKeys = acceptEach(snapshotKey);
 export function label(text: string): Labels {
   const equals = text.indexOf("=");
   if (equals < 1) throw new InvalidArgumentError(`label ${JSON.stringify(text)} is not valid: write it as NAME=VALUE`);
-  return checkLabels({ [text.slice(0, equals)]: text.slice(equals + 1) });
+  return checkLabels(labelsOf([[text.slice(0, equals), text.slice(equals + 1)]]));
 }
 
-export const parseLabels = (text: string, previous: Labels | undefined): Labels => ({
-  ...previous,
-  ...accept(label)(text),
-});
+export const parseLabels = (text: string, previous: Labels | undefined): Labels =>
+  labelsOf([...Object.entries(previous ?? {}), ...Object.entries(accept(label)(text))]);
 
 export function wholeNumber(from: number, to: number) {
   return (text: string): number => {

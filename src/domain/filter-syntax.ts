@@ -1,5 +1,6 @@
 // Room: domain. Owns the syntax of filters: text → selectors, with errors that say where the text is wrong.
 import { invalidArgument } from "./errors.ts";
+import { quoted } from "./quoted.ts";
 
 const comparisons = ["==", "!=", "~="] as const;
 export type Operator = "present" | (typeof comparisons)[number];
@@ -147,7 +148,7 @@ class Reader {
   }
 
   mistake(message: string, at = this.position): Error {
-    return invalidArgument(`filter ${JSON.stringify(this.text)} at character ${at + 1}: ${message}`);
+    return invalidArgument(`filter ${quoted(this.text)} at character ${at + 1}: ${message}`);
   }
 }
 

@@ -1,6 +1,7 @@
 // Room: domain. Owns what filters mean: which snapshots they let through, and which index can find those.
 import { invalidArgument } from "./errors.ts";
 import { parseFilter, type Selector } from "./filter-syntax.ts";
+import { quoted } from "./quoted.ts";
 import type { Snapshot, SnapshotKind } from "./snapshots.ts";
 import { snapshotKinds } from "./snapshots.ts";
 
@@ -26,12 +27,26 @@ export interface SnapshotFilter {
  */
 export function compileFilters(filters: readonly string[]): SnapshotFilter {
   if (filters.length === 0) return { matches: () => true, lookup: undefined };
+  checkSizes(filters);
   const alternatives = filters.map((filter) => parseFilter(filter).map(compileSelector));
   const [only] = alternatives;
   return {
     matches: (snapshot) => alternatives.some((conditions) => conditions.every(({ matches }) => matches(snapshot))),
     lookup: alternatives.length === 1 && only !== undefined ? mostSelective(only) : undefined,
   };
+}
+
+/** Of one walk. containerd's own walks have a filter or two, of some hundred characters. */
+const limits = { filters: 64, characters: 16_384, patternMs: 150 } as const;
+
+function checkSizes(filters: readonly string[]): void {
+  if (filters.length > limits.filters) {
+    throw invalidArgument(`at most ${limits.filters} filters can be given at once, these are ${filters.length}`);
+  }
+  const characters = filters.reduce((sum, filter) => sum + filter.length, 0);
+  if (characters > limits.characters) {
+    throw invalidArgument(`filters have at most ${limits.characters} characters in all, these ${characters}`);
+  }
 }
 
 const compileSelector = (selector: Selector): SnapshotFilter => ({
@@ -49,7 +64,7 @@ function condition({ path, operator, value }: Selector): (snapshot: Snapshot) =>
       return (snapshot) => (fieldOf(snapshot, path) ?? "") !== value;
     case "~=": {
       const pattern = compilePattern(value);
-      return (snapshot) => pattern.test(fieldOf(snapshot, path) ?? "");
+      return (snapshot) => matchesInTime(pattern, fieldOf(snapshot, path) ?? "");
     }
   }
 }
@@ -78,6 +93,22 @@ function mostSelective(conditions: readonly SnapshotFilter[]): Lookup | undefine
   return selectivity.map((by) => lookups.find((lookup) => lookup.by === by)).find((lookup) => lookup !== undefined);
 }
 
+/**
+ * JavaScript backtracks, which RE2 never does: for nested repetition, JavaScriptCore gives up after about half a second
+ * and says that nothing matches. A pattern that takes so long is refused instead, at the first text that shows it.
+ */
+function matchesInTime(pattern: RegExp, text: string): boolean {
+  // Twice, since once may have been a pause of the machine's.
+  for (let attempt = 1; attempt <= 2; attempt += 1) {
+    const sinceMs = performance.now();
+    const isMatch = pattern.test(text);
+    if (isMatch || performance.now() - sinceMs < limits.patternMs) return isMatch;
+  }
+  throw invalidArgument(
+    `regular expression ${quoted(pattern.source)} takes too long on ${quoted(text)}: write it without nested repetition`,
+  );
+}
+
 const maxPatternLength = 1024;
 const leadingFlags = /^\(\?([imsU]+)\)/;
 /** What JavaScript has and Go's RE2 has not: look-around and references back, whose cost has no bound either. */
@@ -96,12 +127,10 @@ const posixClasses: Readonly<Record<string, string>> = {
 
 /**
  * A regular expression as Go's RE2 writes it, run by JavaScript. Leading flags (`(?i)`), `(?P<name>`, `\A`, `\z` and the
- * POSIX classes are translated; `\Q...\E` is not known. JavaScript backtracks, which RE2 never does: for a pattern with
- * nested repetition, JavaScriptCore gives up after about half a second and answers "no match". Filters are matched by
- * readers, never by the pool's worker.
+ * POSIX classes are translated; `\Q...\E` is not known. Filters are matched by readers, never by the pool's worker.
  */
 function compilePattern(pattern: string): RegExp {
-  const refuse = (reason: string) => invalidArgument(`regular expression ${JSON.stringify(pattern)}: ${reason}`);
+  const refuse = (reason: string) => invalidArgument(`regular expression ${quoted(pattern)}: ${reason}`);
   if (pattern.length > maxPatternLength) throw refuse(`longer than ${maxPatternLength} characters`);
   if (notInRe2.test(pattern)) throw refuse("look-around and references back are not supported");
   const flags = leadingFlags.exec(pattern)?.[1] ?? "";

@@ -1,5 +1,6 @@
 // Room: domain. Owns the branded identifiers and the parsing functions that make them.
 import { invalidArgument } from "./errors.ts";
+import { quoted } from "./quoted.ts";
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -27,7 +28,7 @@ export const maxDeviceId = 2 ** 24 - 1;
 
 function matching<Name extends string>(what: string, pattern: RegExp, rule: string) {
   return (text: string): Branded<Name> => {
-    if (!pattern.test(text)) throw invalidArgument(`${what} ${JSON.stringify(text)} is not valid: ${rule}`);
+    if (!pattern.test(text)) throw invalidArgument(`${what} ${quoted(text)} is not valid: ${rule}`);
     return text as Branded<Name>;
   };
 }

@@ -33,17 +33,39 @@ export interface Mount {
 
 /** containerd's limit for one label: key and value together. */
 export const maxLabelBytes = 4096;
+/** Of one snapshot. containerd has no limits of its own for these; its images and containers have some dozens. */
+export const maxLabels = 1024;
+export const maxLabelBytesInAll = 256 * 1024;
 
-/** Labels as given, checked; throws invalid_argument naming the label that is too long. */
+/** Labels of any names, also of those that every object has ("__proto__", "constructor"). */
+export function labelsOf(entries: Iterable<readonly [string, string]>): Labels {
+  const labels = Object.create(null) as Record<string, string>;
+  for (const [name, value] of entries) labels[name] = value;
+  return labels;
+}
+
+/** Labels as given, checked; throws invalid_argument naming the label that is too long, or saying how many there are. */
 export function checkLabels(labels: Labels): Labels {
-  for (const [name, value] of Object.entries(labels)) {
+  const entries = Object.entries(labels);
+  if (entries.length > maxLabels) {
+    throw invalidArgument(`a snapshot has at most ${maxLabels} labels, these are ${entries.length}`);
+  }
+  let bytesInAll = 0;
+  for (const [name, value] of entries) {
     if (name === "") throw invalidArgument("a label's name must not be empty");
+    if (name.includes("\0") || value.includes("\0")) {
+      throw invalidArgument(`label ${JSON.stringify(name.slice(0, 64))} must not contain a NUL character`);
+    }
     const lengthBytes = Buffer.byteLength(name) + Buffer.byteLength(value);
+    bytesInAll += lengthBytes;
     if (lengthBytes > maxLabelBytes) {
       throw invalidArgument(
         `label ${JSON.stringify(name.slice(0, 64))} has ${lengthBytes} bytes with its value; the limit is ${maxLabelBytes}`,
       );
     }
+  }
+  if (bytesInAll > maxLabelBytesInAll) {
+    throw invalidArgument(`a snapshot's labels have at most ${maxLabelBytesInAll} bytes in all, these ${bytesInAll}`);
   }
   return labels;
 }
@@ -70,6 +92,6 @@ const inheritedPrefix = "containerd.io/snapshot/";
 
 /** Of a prepare's labels, those that containerd wants on what becomes of it: the layer's name, and `containerd.io/snapshot/*`. */
 export const inheritedLabels = (labels: Labels): Labels =>
-  Object.fromEntries(
+  labelsOf(
     Object.entries(labels).filter(([name]) => name === labelNames.snapshotRef || name.startsWith(inheritedPrefix)),
   );

@@ -1,5 +1,6 @@
 // Room: domain. Owns sizes and durations as people write and read them.
 import { invalidArgument } from "./errors.ts";
+import { quoted } from "./quoted.ts";
 
 const unitNames = ["", "K", "M", "G", "T", "P"] as const;
 const sizePattern = /^\s*(\d+(?:\.\d+)?)\s*(?:([kmgtp])i?b?|b)?\s*$/i;
@@ -13,7 +14,7 @@ export function parseSize(text: string): number {
   const power = unitNames.findIndex((unit) => unit === (match?.[2] ?? "").toUpperCase());
   const bytes = Math.round(Number(match?.[1]) * 1024 ** power);
   if (match === null || !Number.isSafeInteger(bytes) || bytes <= 0) {
-    throw invalidArgument(`size ${JSON.stringify(text)} is not valid: write it like 20GiB, 512MiB or 1073741824`);
+    throw invalidArgument(`size ${quoted(text)} is not valid: write it like 20GiB, 512MiB or 1073741824`);
   }
   return bytes;
 }

@@ -1,12 +1,17 @@
 // Room: domain. Owns how an update's field paths change a snapshot's labels.
 import { invalidArgument } from "./errors.ts";
-import { checkLabels, type Labels } from "./snapshots.ts";
+import { quoted } from "./quoted.ts";
+import { checkLabels, type Labels, labelsOf, maxLabelBytes, maxLabels } from "./snapshots.ts";
 
 const labelPrefix = "labels.";
 
+/** Of one update: no more than the labels that a snapshot can have, and no longer than their names. */
+export const maxFieldPaths = maxLabels;
+export const maxFieldPathBytes = labelPrefix.length + maxLabelBytes;
+
 /** `labels` without those whose value is empty: an empty value means "no such label". */
 export const withoutEmpty = (labels: Labels): Labels =>
-  Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ""));
+  labelsOf(Object.entries(labels).filter(([, value]) => value !== ""));
 
 /**
  * The labels of a snapshot that has `current` after an update with `given`. Field paths are `labels` (all of them are
@@ -14,16 +19,17 @@ export const withoutEmpty = (labels: Labels): Labels =>
  * Throws invalid_argument for any other path: nothing else of a snapshot can be changed.
  */
 export function updateLabels(current: Labels, given: Labels, fieldPaths: readonly string[]): Labels {
-  let updated = fieldPaths.length === 0 ? given : current;
+  const wanted = new Map(Object.entries(given));
+  let updated = new Map(fieldPaths.length === 0 ? wanted : Object.entries(current));
   for (const path of fieldPaths) {
     if (path === "labels") {
-      updated = given;
+      updated = new Map(wanted);
     } else if (path.startsWith(labelPrefix) && path.length > labelPrefix.length) {
       const name = path.slice(labelPrefix.length);
-      updated = { ...updated, [name]: Object.hasOwn(given, name) ? (given[name] ?? "") : "" };
+      updated.set(name, wanted.get(name) ?? "");
     } else {
-      throw invalidArgument(`field ${JSON.stringify(path)} of a snapshot cannot be updated: only labels can`);
+      throw invalidArgument(`field ${quoted(path)} of a snapshot cannot be updated: only labels can`);
     }
   }
-  return checkLabels(withoutEmpty(updated));
+  return checkLabels(withoutEmpty(labelsOf(updated)));
 }

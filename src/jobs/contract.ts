@@ -12,7 +12,8 @@ import {
   scope,
   snapshotKey,
 } from "../domain/identifiers.ts";
-import { checkLabels, type Labels, snapshotKinds } from "../domain/snapshots.ts";
+import { checkLabels, type Labels, labelsOf, snapshotKinds } from "../domain/snapshots.ts";
+import { maxFieldPathBytes, maxFieldPaths } from "../domain/update-mask.ts";
 
 /** A zod type out of a parsing function of the domain: its message is kept. */
 function branded<T>(parse: (text: string) => T) {
@@ -26,9 +27,16 @@ function branded<T>(parse: (text: string) => T) {
   });
 }
 
-const labels = z.record(z.string(), z.string()).transform((given, context): Labels => {
+const isRecordOfText = (given: unknown): boolean =>
+  typeof given === "object" &&
+  given !== null &&
+  !Array.isArray(given) &&
+  Object.values(given).every((value) => typeof value === "string");
+
+/** Not z.record, which leaves out a label that is called "__proto__". */
+const labels = z.custom<Labels>(isRecordOfText, "give labels as texts by name").transform((given, context): Labels => {
   try {
-    return checkLabels(given);
+    return labelsOf(Object.entries(checkLabels(given)));
   } catch (error) {
     context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
     return z.NEVER;
@@ -54,6 +62,13 @@ const diagnosis = z.object({
   wayOut: z.string(),
   repaired: z.boolean(),
 });
+/** The number is looked at first: a million mistakes need no million messages. */
+const atMost = <T extends z.ZodType>(count: number, item: T) =>
+  z.array(z.custom<z.input<T>>()).max(count, `at most ${count} can be given`).pipe(z.array(item));
+
+const fieldPath = z.string().refine((text) => Buffer.byteLength(text) <= maxFieldPathBytes, {
+  message: `a field path has at most ${maxFieldPathBytes} bytes`,
+});
 const size = z.number().int().positive();
 const nothing = z.object({}).transform((): object => ({}));
 
@@ -63,12 +78,18 @@ const scoped = { ...envelope, scope: branded(scope) };
 
 const define = <P extends z.ZodType, R extends z.ZodType>(payload: P, result: R) => ({ payload, result });
 
+/** A path on Linux has 4,096 bytes; a registry's name and a tag come to less. */
+const maxReferenceCharacters = 8192;
+const maxPlatformCharacters = 256;
+/** That can be accepted at once. */
+const maxUnpacks = 1000;
+
 /** An image reference with its path made absolute: the worker's directory is not the caller's. */
 const unpackRequest = {
   /** `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:TAG]`. */
-  reference: z.string().min(1),
+  reference: z.string().min(1).max(maxReferenceCharacters),
   /** `os/architecture[/variant]`. */
-  platform: z.string().min(1),
+  platform: z.string().min(1).max(maxPlatformCharacters),
 };
 
 const unpackedLayer = z.object({
@@ -98,7 +119,7 @@ export const poolJobs = {
   commit: define(z.object({ ...scoped, name: key, key, labels }), nothing),
   remove: define(z.object({ ...scoped, key }), nothing),
   /** `fieldPaths`: `labels` or `labels.<name>`; none means all labels. */
-  update: define(z.object({ ...scoped, key, labels, fieldPaths: z.array(z.string()) }), snapshot),
+  update: define(z.object({ ...scoped, key, labels, fieldPaths: atMost(maxFieldPaths, fieldPath) }), snapshot),
   /** Deletes the device of a removed snapshot; comes from the outbox, and is tried again whatever goes wrong. */
   "remove-device": define(z.object({ ...envelope, device: branded(parseDeviceName) }), nothing),
   /** Works off now what removals and dead unpacks left, and prunes the journal. */
@@ -114,7 +135,10 @@ export const poolJobs = {
   "reset-pool": define(z.object(envelope), z.object({ removedDevices: z.number() })),
   /** Writes an unpack down in the outbox before it is queued, so that it survives the loss of Redis. */
   "accept-unpack": define(
-    z.object({ ...envelope, requests: z.array(z.object({ operationId: branded(operationId), ...unpackRequest })) }),
+    z.object({
+      ...envelope,
+      requests: atMost(maxUnpacks, z.object({ operationId: branded(operationId), ...unpackRequest })),
+    }),
     nothing,
   ),
   /**
@@ -187,8 +211,12 @@ export function parseResult<Name extends JobName>(name: Name, given: unknown): R
   return parsed.data as Result<Name>;
 }
 
-function faults(error: z.ZodError): string {
-  return error.issues
-    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
-    .join("; ");
+/** Of a job's faults, so many are told. */
+const toldFaults = 8;
+
+function faults({ issues }: z.ZodError): string {
+  const told = issues
+    .slice(0, toldFaults)
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
+  return [...told, ...(issues.length > toldFaults ? [`and ${issues.length - toldFaults} more`] : [])].join("; ");
 }

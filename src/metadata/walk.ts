@@ -21,7 +21,14 @@ const pageRows = 256;
  *
  * Throws invalid_argument for a bad filter, before the first snapshot.
  */
-export function walkSnapshots(database: Database, { scope, filters = [] }: Walk): Iterable<Snapshot> {
+export const walkSnapshots = (database: Database, walk: Walk): Iterable<Snapshot> => flat(walkPages(database, walk));
+
+function* flat(pagesOf: Iterable<readonly Snapshot[]>): Generator<Snapshot, void> {
+  for (const page of pagesOf) yield* page;
+}
+
+/** The same page by page, for a walker with something else to do in between: a page may have no match. */
+export function walkPages(database: Database, { scope, filters = [] }: Walk): Iterable<readonly Snapshot[]> {
   const { matches, lookup } = compileFilters(filters);
   return pages(database, scope, lookup, matches);
 }
@@ -31,14 +38,11 @@ function* pages(
   scope: Scope,
   lookup: Lookup | undefined,
   matches: (snapshot: Snapshot) => boolean,
-): Generator<Snapshot, void> {
+): Generator<readonly Snapshot[], void> {
   let after: SnapshotKey | undefined;
   do {
     const rows = readPage(database, lookup, { scope, after: after ?? "" });
-    for (const row of rows) {
-      const snapshot = toSnapshot(row);
-      if (matches(snapshot)) yield snapshot;
-    }
+    yield rows.map(toSnapshot).filter(matches);
     after = rows.length < pageRows ? undefined : rows.at(-1)?.key;
   } while (after !== undefined);
 }

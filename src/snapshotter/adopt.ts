@@ -67,7 +67,7 @@ function isShown(
 }
 
 function fits(
-  { database }: Context,
+  { database, maxDeviceSizeBytes }: Context,
   layer: SnapshotRecord,
   { labels }: LayerRequest,
   parent: SnapshotRecord | undefined,
@@ -77,7 +77,8 @@ function fits(
   const below = layer.parent === undefined ? undefined : findSnapshot(database, ownScope, layer.parent);
   if (below?.deviceNumber !== parent?.deviceNumber) return false;
   const { fsType, sizeBytes } = device;
-  return deviceSizeFor({ fsType, labels, parentBytes: sizeBytes, defaultBytes: sizeBytes }) === sizeBytes;
+  const sizes = { parentBytes: sizeBytes, defaultBytes: sizeBytes, maxBytes: maxDeviceSizeBytes };
+  return deviceSizeFor({ fsType, labels, ...sizes }) === sizeBytes;
 }
 
 const isUsable = ({ state }: DeviceRecord): boolean => state !== "faulty" && state !== "removing";

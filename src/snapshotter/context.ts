@@ -14,6 +14,8 @@ export interface Context {
   /** Arguments of mkfs in place of snapmill's own. */
   readonly fsOptions: readonly string[] | undefined;
   readonly deviceSizeBytes: number;
+  /** The most that a label can ask for. */
+  readonly maxDeviceSizeBytes: number;
   /** Whether a removed snapshot's device is left to a job. */
   readonly asyncRemove: boolean;
   /** Called when a device's removal has been left to a job, in the transaction that writes it down. */

@@ -84,7 +84,8 @@ function shapeOf(context: Context, { kind, labels }: Creation, origin: DeviceRec
   const fsType = origin?.fsType ?? context.fsType;
   // A view shows its parent as it is: there is nothing to make room for.
   if (kind === "view" && origin !== undefined) return { fsType, sizeBytes: origin.sizeBytes };
-  const sizes = { parentBytes: origin?.sizeBytes, defaultBytes: context.deviceSizeBytes };
+  const { deviceSizeBytes: defaultBytes, maxDeviceSizeBytes: maxBytes } = context;
+  const sizes = { parentBytes: origin?.sizeBytes, defaultBytes, maxBytes };
   return { fsType, sizeBytes: deviceSizeFor({ fsType, labels, ...sizes }) };
 }
 

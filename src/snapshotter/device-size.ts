@@ -16,16 +16,24 @@ export interface SizeRequest {
   readonly parentBytes: number | undefined;
   /** What a base gets without a label. */
   readonly defaultBytes: number;
+  /** What a label can ask for. */
+  readonly maxBytes: number;
 }
 
-/** The device's size in bytes, a multiple of 1 MiB. Throws invalid_argument when the label is no size, or too small. */
-export function deviceSizeFor({ fsType, labels, parentBytes, defaultBytes }: SizeRequest): number {
+/** The device's size in bytes, a multiple of 1 MiB. Throws invalid_argument when the label is no size, too small or too large. */
+export function deviceSizeFor({ fsType, labels, parentBytes, defaultBytes, maxBytes }: SizeRequest): number {
   const label = labels[labelNames.maxSize];
   if (label === undefined || label === "") return parentBytes ?? wholeMebibytes(defaultBytes);
   const askedBytes = wholeMebibytes(parseSize(label));
   if (parentBytes === undefined && askedBytes < smallestBytes[fsType]) {
     throw invalidArgument(
       `label ${labelNames.maxSize}: ${label} is too small for ${fsType}, which takes at least ${formatSize(smallestBytes[fsType])}`,
+    );
+  }
+  if (askedBytes > maxBytes && askedBytes > (parentBytes ?? 0)) {
+    throw invalidArgument(
+      `label ${labelNames.maxSize}: ${label} is more than a device may have here, ${formatSize(maxBytes)}: ` +
+        `set SNAPMILL_MAX_DEVICE_SIZE (at most 16TiB) for 'snapmill up' to allow more`,
     );
   }
   return Math.max(parentBytes ?? 0, askedBytes);

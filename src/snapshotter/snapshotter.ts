@@ -32,6 +32,8 @@ export interface SnapshotterOptions {
   /** Arguments of mkfs in place of snapmill's own. */
   readonly fsOptions?: readonly string[];
   readonly deviceSizeBytes: number;
+  /** The most that a label can ask for. Default: 1 TiB. */
+  readonly maxDeviceSizeBytes?: number;
   /** Answers a removal at once and leaves its device to a job: see remove.ts. Default: false. */
   readonly asyncRemove?: boolean;
   /** A device's removal is about to be in the outbox: its job can be queued once this process is out of its stack. */
@@ -73,6 +75,8 @@ export interface Snapshotter {
   drain(): Promise<void>;
 }
 
+const defaultMaxDeviceSizeBytes = 2 ** 40;
+
 /**
  * A snapshotter on an open pool; the only one on it. Takes the pool over at once: one made earlier on the same database
  * can write no more. Throws failed_precondition when the database is another pool's or another driver's.
@@ -86,6 +90,7 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     fsType,
     fsOptions: options.fsOptions,
     deviceSizeBytes,
+    maxDeviceSizeBytes: options.maxDeviceSizeBytes ?? defaultMaxDeviceSizeBytes,
     asyncRemove: options.asyncRemove ?? false,
     onRemovalQueued: options.onRemovalQueued ?? (() => undefined),
     isChainAbandoned: options.isChainAbandoned ?? (() => false),

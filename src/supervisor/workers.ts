@@ -15,6 +15,7 @@ export const workerSettings = (config: Config): Overrides => ({
   SNAPMILL_DRIVER: config.driver,
   SNAPMILL_POOL_SIZE: String(config.poolSizeBytes),
   SNAPMILL_DEVICE_SIZE: String(config.deviceSizeBytes),
+  SNAPMILL_MAX_DEVICE_SIZE: String(config.maxDeviceSizeBytes),
   SNAPMILL_FS_TYPE: config.fsType,
   SNAPMILL_FS_OPTIONS: config.fsOptions?.join(" "),
   SNAPMILL_DM_CONTROL: config.dmControl,

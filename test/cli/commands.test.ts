@@ -134,7 +134,10 @@ describe("ls, stat, usage, mounts, images", () => {
     expect(snapshot?.labels).toMatchObject({ x: "a=b" });
     expect(snapshot?.labels).not.toHaveProperty("team");
     expect(await stage.stdout("ls", "--labels", "labels.x")).toContain("x=a=b");
-    await stage.stdout("label", image, "x=");
+    await stage.stdout("label", image, "x=", "__proto__=odd", "toString=too");
+    expect(await stage.stdout("ls", "--labels", 'labels."__proto__"==odd')).toContain("__proto__=odd");
+    expect(await stage.stdout("stat", image, "--json")).toContain('"__proto__":"odd"');
+    expect(await stage.stdout("label", image, "__proto__=", "toString=")).not.toContain("odd");
   });
 
   test("usage of a committed and of an active snapshot", async () => {

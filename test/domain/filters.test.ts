@@ -126,6 +126,19 @@ describe("a filter", () => {
     },
   );
 
+  test("is refused when it backtracks without end, not answered with nothing", () => {
+    const { matches } = compileFilters(["labels.x~=^(a+)+$"]);
+    const slow = snapshot("slow", "active", undefined, { x: `${"a".repeat(64)}b` });
+    expect(() => matches(slow)).toThrow("takes too long");
+    expect(matches(snapshot("quick", "active", undefined, { x: "aaa" }))).toBe(true);
+  });
+
+  test("is one of a bounded number, and of a bounded length in all", () => {
+    expect(() => compileFilters(Array.from({ length: 65 }, () => "name"))).toThrow("at most 64 filters");
+    expect(() => compileFilters([`name==${"x".repeat(16_384)}`])).toThrow("at most 16384 characters");
+    expect(() => compileFilters([`name===${"x".repeat(10_000)}`])).toThrow("(10007 characters)");
+  });
+
   test("names the index that finds its matches", () => {
     const lookupOf = (...filters: string[]) => compileFilters(filters).lookup;
     expect(lookupOf("kind==view")).toEqual({ by: "kind", kind: "view" });
@@ -161,6 +174,27 @@ describe("an update mask", () => {
 
   test.each(["parent", "kind", "labels.", "label", ""])("refuses the path %j", (path) => {
     expect(() => updateLabels(current, {}, ["labels.a", path])).toThrow("cannot be updated");
+  });
+
+  test("of names that every object has is one like any other", () => {
+    const names = ["__proto__", "constructor", "toString", "hasOwnProperty"];
+    const given = Object.fromEntries(names.map((name) => [name, `${name}'s`]));
+    const updated = updateLabels(
+      current,
+      given,
+      names.map((name) => `labels.${name}`),
+    );
+    expect(Object.entries(updated)).toEqual([...Object.entries(current), ...Object.entries(given)]);
+    expect(Object.entries(updateLabels(updated, {}, ["labels.__proto__", "labels.a", "labels.b"]))).toHaveLength(3);
+    expect(Object.entries(updateLabels(current, {}, ["labels.toString", "labels.constructor"]))).toHaveLength(2);
+  });
+
+  test("of very many labels is refused at once, and does not copy them for each path", () => {
+    const many = Object.fromEntries(Array.from({ length: 60_000 }, (_, index) => [`label-${index}`, "value"]));
+    const paths = Object.keys(many).map((name) => `labels.${name}`);
+    expect(() => updateLabels(many, many, paths)).toThrow("at most 1024 labels");
+    const long = Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`${index}`, "x".repeat(4090)]));
+    expect(() => updateLabels({}, long, [])).toThrow("at most 262144 bytes in all");
   });
 
   test("refuses a label that is too long", () => {

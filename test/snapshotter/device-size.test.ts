@@ -5,7 +5,7 @@ import { deviceSizeFor } from "../../src/snapshotter/device-size.ts";
 
 const mebibyte = 2 ** 20;
 const sizeWith = (labels: Labels, parentBytes?: number, fsType: "ext4" | "xfs" = "ext4") =>
-  deviceSizeFor({ fsType, labels, parentBytes, defaultBytes: 100 * mebibyte }) / mebibyte;
+  deviceSizeFor({ fsType, labels, parentBytes, defaultBytes: 100 * mebibyte, maxBytes: 2 ** 40 }) / mebibyte;
 
 describe("a device", () => {
   test.each<[string, string | undefined, number | undefined, number]>([
@@ -25,5 +25,13 @@ describe("a device", () => {
     expect(() => sizeWith({ [labelNames.maxSize]: "8MiB" })).toThrow("too small for ext4");
     expect(() => sizeWith({ [labelNames.maxSize]: "200MiB" }, undefined, "xfs")).toThrow("too small for xfs");
     expect(() => sizeWith({ [labelNames.maxSize]: "big" })).toThrow("is not valid");
+  });
+
+  test("of a size that would keep the pool busy is refused with the way to have it, unless its parent has it", () => {
+    const labels = { [labelNames.maxSize]: "100TiB" };
+    expect(() => sizeWith(labels)).toThrow("SNAPMILL_MAX_DEVICE_SIZE");
+    expect(() => sizeWith(labels, 50)).toThrow("1.0 TiB");
+    expect(sizeWith(labels, 100 * 2 ** 40)).toBe(100 * 2 ** 20);
+    expect(sizeWith({ [labelNames.maxSize]: "1TiB" })).toBe(2 ** 20);
   });
 });

@@ -22,7 +22,7 @@ import type {
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { Callers } from "./callers.ts";
-import type { Caller, Calls } from "./context.ts";
+import { breath, type Caller, type Calls } from "./context.ts";
 import { Snapshots } from "./generated/snapshots_pb.js";
 import { asCallFailure, type Status, statusOf } from "./status.ts";
 
@@ -76,11 +76,13 @@ function unary<Input extends DescMessage, Output extends DescMessage>(
     call: ServerUnaryCall<MessageShape<Input>, MessageShape<Output>>,
     callback: sendUnaryData<MessageShape<Output>>,
   ): Promise<void> {
-    using caller = callers.welcome(call);
     try {
-      callback(null, create(method.output, await answer(call.request, caller)));
+      using caller = callers.welcome(call);
+      const { signal } = caller;
+      const answered = await unlessGone(signal, async () => await answer(call.request, caller));
+      callback(null, create(method.output, answered));
     } catch (error) {
-      callback(failed(method.name, caller.signal.aborted ? caller.signal.reason : error, log));
+      callback(failed(method.name, error, log));
     }
   }
   const handler = (
@@ -92,25 +94,37 @@ function unary<Input extends DescMessage, Output extends DescMessage>(
 
 function streaming<Input extends DescMessage, Output extends DescMessage>(
   method: DescMethodServerStreaming<Input, Output>,
-  answer: (request: MessageShape<Input>, caller: Caller) => Iterable<MessageInitShape<Output>>,
+  answer: (request: MessageShape<Input>, caller: Caller) => Iterable<MessageInitShape<Output> | typeof breath>,
   { callers, log }: Surroundings,
 ): Bound {
   async function run(call: ServerWritableStream<MessageShape<Input>, MessageShape<Output>>): Promise<void> {
-    using caller = callers.welcome(call);
     try {
-      for (const message of answer(call.request, caller)) {
-        const hasRoom = call.write(create(method.output, message));
-        // Others want answers in between; and a client that reads slowly is waited for, not buffered for.
-        await (hasRoom ? nextTurn() : drained(call, caller));
-        caller.signal.throwIfAborted();
-      }
+      using caller = callers.welcome(call);
+      const { signal } = caller;
+      await unlessGone(signal, async () => {
+        for (const message of answer(call.request, caller)) {
+          const hasRoom = message === breath || call.write(create(method.output, message));
+          // Others want answers in between; and a client that reads slowly is waited for, not buffered for.
+          await (hasRoom ? nextTurn() : drained(call, caller));
+          signal.throwIfAborted();
+        }
+      });
       call.end();
     } catch (error) {
-      call.emit("error", failed(method.name, caller.signal.aborted ? caller.signal.reason : error, log));
+      call.emit("error", failed(method.name, error, log));
     }
   }
   const handler = (call: ServerWritableStream<MessageShape<Input>, MessageShape<Output>>): void => void run(call);
   return { definition: definitionOf(method), handler };
+}
+
+/** What fails once the caller has gone fails for that reason. */
+async function unlessGone<T>(signal: AbortSignal, answer: () => Promise<T>): Promise<T> {
+  try {
+    return await answer();
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  }
 }
 
 /** Rejects when the caller goes first. */

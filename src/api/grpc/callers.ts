@@ -1,5 +1,6 @@
 // Room: api. Owns those who wait for an answer: one signal each, which aborts when nobody waits any more.
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
+import { unavailable } from "../../domain/errors.ts";
 import type { Caller } from "./context.ts";
 
 /** What every kind of grpc-js' calls has. */
@@ -12,11 +13,18 @@ interface AnyCall {
 /** A caller for the duration of its call. */
 export interface PresentCaller extends Caller, Disposable {}
 
+/** Each may hold a request of some megabytes, here and in the queue. containerd has about a dozen under way at once. */
+const maxPresent = 1024;
+
 export class Callers {
   readonly #present = new Set<Canceller>();
 
-  /** grpc-js says `cancelled` for a cancelled call, one past its deadline, and one whose connection is gone. */
+  /**
+   * grpc-js says `cancelled` for a cancelled call, one past its deadline, and one whose connection is gone. Throws
+   * `unavailable` for one too many.
+   */
   welcome(call: AnyCall): PresentCaller {
+    if (this.#present.size >= maxPresent) throw unavailable(`${maxPresent} calls are under way at once: try again`);
     const canceller = new Canceller();
     const leave = () => canceller.cancel(new AbortReason("cancelled", "the caller has gone"));
     this.#present.add(canceller);

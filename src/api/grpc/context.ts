@@ -31,6 +31,9 @@ export interface Caller {
   readonly signal: AbortSignal;
 }
 
+/** In place of a message of a stream: others have their turn, and a caller who has gone is noticed. */
+export const breath = Symbol("breath");
+
 type Methods = (typeof Snapshots)["method"];
 
 type Call<Method> = Method extends {
@@ -44,7 +47,7 @@ type Call<Method> = Method extends {
         input: infer Input extends DescMessage;
         output: infer Output extends DescMessage;
       }
-    ? (request: MessageShape<Input>, caller: Caller) => Iterable<MessageInitShape<Output>>
+    ? (request: MessageShape<Input>, caller: Caller) => Iterable<MessageInitShape<Output> | typeof breath>
     : never;
 
 /** The service: a call for every method that the protocol names. What they throw are SnapmillErrors. */

@@ -1,8 +1,8 @@
 // Room: api. Owns List: the snapshots that filters let through, in blocks.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Snapshot } from "../../domain/snapshots.ts";
-import { walkSnapshots } from "../../metadata/walk.ts";
-import type { Calls, Context } from "./context.ts";
+import { walkPages } from "../../metadata/walk.ts";
+import { breath, type Calls, type Context } from "./context.ts";
 import type { InfoSchema } from "./generated/snapshots_pb.js";
 import { infoMessage } from "./messages.ts";
 
@@ -15,21 +15,24 @@ export const list = ({ scope, database }: Context): Calls["list"] =>
   function* ({ filters }) {
     let info: MessageInitShape<typeof InfoSchema>[] = [];
     let characters = 0;
-    for (const snapshot of walkSnapshots(database(), { scope, filters })) {
-      const added = charactersOf(snapshot);
-      if (info.length === blockInfos || (info.length > 0 && characters + added > blockCharacters)) {
-        yield { info };
-        info = [];
-        characters = 0;
+    for (const page of walkPages(database(), { scope, filters })) {
+      for (const snapshot of page) {
+        const added = charactersOf(snapshot);
+        if (info.length === blockInfos || (info.length > 0 && characters + added > blockCharacters)) {
+          yield { info };
+          info = [];
+          characters = 0;
+        }
+        info.push(infoMessage(snapshot));
+        characters += added;
       }
-      info.push(infoMessage(snapshot));
-      characters += added;
+      yield breath;
     }
     if (info.length > 0) yield { info };
   };
 
 function charactersOf({ key, parent, labels }: Snapshot): number {
   let characters = key.length + (parent?.length ?? 0);
-  for (const name in labels) characters += name.length + (labels[name]?.length ?? 0);
+  for (const [name, value] of Object.entries(labels)) characters += name.length + value.length;
   return characters;
 }

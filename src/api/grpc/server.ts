@@ -18,10 +18,13 @@ export interface GrpcOptions {
 const stopGraceMs = 3_000;
 const sendAwayMs = 1_000;
 
+/** The longest request that can be understood (labels of 256 KiB, or field paths for all of them) is well below. */
+const maxRequestBytes = 4 * 2 ** 20;
+
 /** Serves until disposed of. Throws failed_precondition for an address that cannot be listened at. */
 export async function serveSnapshots({ address, context, log }: GrpcOptions): Promise<AsyncDisposable> {
   const callers = new Callers();
-  const server = new Server();
+  const server = new Server({ "grpc.max_receive_message_length": maxRequestBytes });
   const { definition, implementation } = bindCalls(callsOn(context), { callers, log });
   server.addService(definition, implementation);
   await listen(server, address);

@@ -51,6 +51,25 @@ test("keys, names and labels are any text", async () => {
   await client.call("remove", { key });
 }, 60_000);
 
+test("labels may be called like what every object has", async () => {
+  const fsType: [string, string] = ["containerd.io/snapshot/devmapper/fstype", "ext4"];
+  const given = ["__proto__", "constructor", "toString"].map((name): [string, string] => [name, `${name}'s`]);
+  const entriesOf = (info: Info | undefined) => new Map(Object.entries(info?.labels ?? {}));
+  await client.call("prepare", { key: "odd", labels: Object.fromEntries(given) });
+  expect(entriesOf((await client.call("stat", { key: "odd" })).info)).toEqual(new Map([...given, fsType]));
+  for (const filter of ['labels."__proto__"=="__proto__\'s"', "labels.constructor", "labels.toString~=String"]) {
+    expect((await client.list(filter)).map(({ name }) => name)).toEqual(["odd"]);
+  }
+  const labels = Object.fromEntries([["__proto__", "changed"]]);
+  const updateMask = { paths: ["labels.__proto__", "labels.toString"] };
+  const { info } = await client.call("update", { info: { name: "odd", labels }, updateMask });
+  const left: [string, string][] = [["__proto__", "changed"], ["constructor", "constructor's"], fsType];
+  expect(entriesOf(info)).toEqual(new Map(left));
+  await client.call("commit", { key: "odd", name: "oddly", labels });
+  expect(entriesOf((await client.list("labels.__proto__"))[0])).toEqual(new Map([["__proto__", "changed"], fsType]));
+  await client.call("remove", { key: "oddly" });
+}, 60_000);
+
 test("of many who prepare one key at once, one gets it", async () => {
   const calls = Array.from({ length: 32 }, () => client.call("prepare", { key: "contended" }));
   const outcomes = await Promise.allSettled(calls);
@@ -75,6 +94,8 @@ describe("a call that cannot be done", () => {
   }, timeoutMs);
 
   const long = "x".repeat(1025);
+  const manyPaths = Array.from({ length: 60_000 }, (_, index) => `labels.label-${index}`);
+  const manyLabels = Object.fromEntries(manyPaths.map((path) => [path.slice("labels.".length), "x"]));
   const cases: readonly (readonly [title: string, call: () => Promise<unknown>, code: string, says: string])[] = [
     ["stat of nothing", () => client.call("stat", { key: "none" }), "NOT_FOUND", '"none" does not exist'],
     ["mounts of nothing", () => client.call("mounts", { key: "none" }), "NOT_FOUND", '"none" does not exist'],
@@ -136,6 +157,25 @@ describe("a call that cannot be done", () => {
       () => client.call("prepare", { key: "new", labels: { a: "x".repeat(4096) } }),
       "INVALID_ARGUMENT",
       "the limit is 4096",
+    ],
+    [
+      "many labels",
+      () => client.call("update", { info: { name: "active", labels: manyLabels }, updateMask: { paths: manyPaths } }),
+      "INVALID_ARGUMENT",
+      "at most 1024",
+    ],
+    ["many filters", () => client.list(...manyPaths.slice(0, 65)), "INVALID_ARGUMENT", "at most 64 filters"],
+    [
+      "a request of five megabytes",
+      () => client.call("prepare", { key: "new", labels: { a: "x".repeat(5 * 2 ** 20) } }),
+      "RESOURCE_EXHAUSTED",
+      "larger than max",
+    ],
+    [
+      "a size of petabytes",
+      () => client.call("prepare", { key: "new", labels: { "containerd.io/snapshot/max-size": "1PiB" } }),
+      "INVALID_ARGUMENT",
+      "SNAPMILL_MAX_DEVICE_SIZE",
     ],
     [
       "a size that is none",
