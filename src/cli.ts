@@ -3,7 +3,9 @@ import { version } from "../package.json";
 import { exitStatusOf, sentenceOf } from "./cli/failures.ts";
 import { flush, say, tolerateClosedPipes } from "./cli/output.ts";
 import { buildProgram } from "./cli/program.ts";
+import { keepFilesPrivate } from "./system/private-directories.ts";
 
+keepFilesPrivate();
 tolerateClosedPipes();
 try {
   await buildProgram(version).parseAsync();

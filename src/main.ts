@@ -3,7 +3,9 @@ import { readConfig } from "./config.ts";
 import { AbortReason, Canceller } from "./domain/cancellation.ts";
 import { asSnapmillError } from "./domain/errors.ts";
 import { readyLine, runUp } from "./supervisor/up.ts";
+import { keepFilesPrivate } from "./system/private-directories.ts";
 
+keepFilesPrivate();
 const stop = new Canceller();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(name, () => stop.cancel(new AbortReason("interrupted", `told to stop by ${name}`)));

@@ -12,7 +12,7 @@ import { AlreadySaid } from "./failures.ts";
 import { plural } from "./format.ts";
 import { catchInterruption } from "./interruption.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
-import { bold, printJson, printLines } from "./output.ts";
+import { bold, printJson, printLines, say } from "./output.ts";
 import { readStore } from "./store.ts";
 
 export function addDoctor(program: Command): void {
@@ -60,7 +60,7 @@ async function diagnose(config: Config, repair: boolean): Promise<readonly Diagn
   const { examineStopped } = await import("../supervisor/doctor.ts");
   using interruption = catchInterruption();
   if (running !== undefined) return await examineStopped(config, repair, interruption.signal);
-  const claimed = await claim(config, "command");
+  const claimed = await claim(config, "command", (sentence) => say(`snapmill: ${sentence}`));
   if (claimed.kind === "held") {
     throw failedPrecondition(`${describeRunning(claimed.by)} has just come up: look again`);
   }

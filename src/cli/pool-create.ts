@@ -10,6 +10,7 @@ import { createThinPool } from "../drivers/devicemapper/pool-create.ts";
 import type { PlannedStorage, PoolPlan } from "../drivers/devicemapper/pool-plan.ts";
 import { createDmControl } from "../drivers/open.ts";
 import { readPool } from "../metadata/pool.ts";
+import { prepareStateDirectory } from "../supervisor/place.ts";
 import { isErrno } from "../system/errno.ts";
 import { formatFields } from "./format.ts";
 import { catchInterruption } from "./interruption.ts";
@@ -103,7 +104,7 @@ function storageOf(command: Command, config: Config, options: CreateOptions): Pl
 async function createPool(config: Config, plan: PoolPlan): Promise<PoolDefinition> {
   const poolDir = paths.poolDir(config);
   requireNoOther(config);
-  const made = mkdirSync(poolDir, { recursive: true });
+  const made = makePoolDirectory(config, poolDir);
   using interruption = catchInterruption();
   try {
     using _lock = lockPool(config);
@@ -117,6 +118,14 @@ async function createPool(config: Config, plan: PoolPlan): Promise<PoolDefinitio
     if (made !== undefined) removeEmpty(poolDir, made);
     throw error;
   }
+}
+
+/** The uppermost directory that had to be made; undefined when all were there. */
+function makePoolDirectory(config: Config, poolDir: string): string | undefined {
+  const isNew = !existsSync(config.stateDir);
+  prepareStateDirectory(config, (sentence) => say(`snapmill: ${sentence}`));
+  const made = mkdirSync(poolDir, { recursive: true, mode: 0o700 });
+  return isNew ? config.stateDir : made;
 }
 
 function requireNoOther(config: Config): void {

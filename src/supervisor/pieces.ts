@@ -8,6 +8,7 @@ import { createLogger } from "../logger.ts";
 import { removeEmptyDirectories } from "../system/directories.ts";
 import type { Lock } from "../system/locks.ts";
 import { Keeper, type KeeperState } from "./keeper.ts";
+import { prepareRunDirectory } from "./place.ts";
 import { redisPlan } from "./redis.ts";
 import { claim } from "./running.ts";
 import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
@@ -26,10 +27,12 @@ export class Pieces implements AsyncDisposable {
   readonly #pool: Keeper;
   readonly #unpackers: readonly Keeper[];
   readonly #grpc: Keeper | undefined;
-  readonly #runDir: string;
+  readonly #config: Config;
+  readonly #log: Logger;
 
   constructor(config: Config, log: Logger) {
-    this.#runDir = config.runDir;
+    this.#config = config;
+    this.#log = log;
     this.#redis = config.redisUrl === undefined ? new Keeper(redisPlan(config), log) : undefined;
     this.#pool = new Keeper(poolWorkerPlan(config), log);
     const serials = Array.from({ length: config.unpackWorkers }, (_, index) => index + 1);
@@ -49,6 +52,7 @@ export class Pieces implements AsyncDisposable {
 
   /** Brings everything up; throws why a piece cannot work. */
   async start(): Promise<void> {
+    prepareRunDirectory(this.#config, (sentence) => this.#log.warn(sentence));
     await this.#redis?.start();
     await this.#pool.start();
     await Promise.all(this.#users.map((keeper) => keeper.start()));
@@ -58,7 +62,7 @@ export class Pieces implements AsyncDisposable {
     await Promise.all(this.#users.map((keeper) => keeper.stop()));
     await this.#pool.stop();
     await this.#redis?.stop();
-    await removeEmptyDirectories(this.#runDir, this.#runDir);
+    await removeEmptyDirectories(this.#config.runDir, this.#config.runDir);
   }
 
   /** Whoever uses the pool's worker: up after it, down before it. */
@@ -89,23 +93,24 @@ export async function withPieces<T>(
   action: (whose: Whose) => Promise<T>,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<T> {
-  using turn = await takeTurn(config, signal);
+  // People asked for an image, not for a log: only what goes wrong is told.
+  const level = config.logLevel === "info" ? "warn" : config.logLevel;
+  const log = createLogger({ name: "pieces", level });
+  using turn = await takeTurn(config, log, signal);
   if (turn === undefined) {
     (await answering(consumerConnection(redisUrl(config)), redisUrl(config), comingUpMs)).disconnect();
     return await action("another's");
   }
-  // People asked for an image, not for a log: only what goes wrong is told.
-  const level = config.logLevel === "info" ? "warn" : config.logLevel;
   const quiet = { ...config, logLevel: level, grpcAddress: undefined };
-  await using pieces = new Pieces(quiet, createLogger({ name: "pieces", level }));
+  await using pieces = new Pieces(quiet, log);
   await Promise.race([pieces.start(), untilAborted(signal)]);
   return await Promise.race([action("ours"), pieces.failed]);
 }
 
 /** The lock of whoever runs for the state directory; undefined when an `up` has it. */
-async function takeTurn(config: Config, signal: AbortSignal): Promise<Lock | undefined> {
+async function takeTurn(config: Config, log: Logger, signal: AbortSignal): Promise<Lock | undefined> {
   for (;;) {
-    const claimed = await claim(config, "command");
+    const claimed = await claim(config, "command", (sentence) => log.warn(sentence));
     if (claimed.kind === "ours") return claimed.lock;
     if (claimed.by.kind === "up") return undefined;
     await delay(turnPollMs);

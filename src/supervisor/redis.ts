@@ -43,7 +43,7 @@ export function redisPlan(config: Config): ChildPlan {
     readyWithinMs: loadWithinMs,
     prepare: () => {
       mkdirSync(paths.redisDir(config), { recursive: true, mode: 0o700 });
-      mkdirSync(config.runDir, { recursive: true, mode: 0o755 });
+      mkdirSync(config.runDir, { recursive: true, mode: 0o700 });
       // Left by one that was killed: a probe would find nobody behind it.
       rmSync(socket, { force: true });
     },

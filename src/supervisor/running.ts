@@ -1,12 +1,12 @@
 // Room: supervisor. Owns the question whether a snapmill runs for a state directory: one lock, one line about its holder.
-import { readFileSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import { redisLabel } from "../jobs/redis-url.ts";
-import { isErrno } from "../system/errno.ts";
 import { isLock, type Lock, tryLock } from "../system/locks.ts";
+import { prepareStateDirectory } from "./place.ts";
 
 const runningShape = z.object({
   pid: z.number(),
@@ -34,7 +34,7 @@ export async function findRunning(config: Config): Promise<Running | undefined> 
   const path = paths.upLock(config);
   const untilMs = performance.now() + settleMs;
   for (;;) {
-    if (readIfThere(path) === undefined) return undefined;
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
     const outcome = tryLock(path, "");
     if (isLock(outcome)) {
       outcome[Symbol.dispose]();
@@ -51,8 +51,16 @@ export async function findRunning(config: Config): Promise<Running | undefined> 
 
 export type Claim = { readonly kind: "ours"; readonly lock: Lock } | { readonly kind: "held"; readonly by: Running };
 
-/** Makes this process the one that runs for the state directory, or answers with the one that does. */
-export async function claim(config: Config, kind: Running["kind"]): Promise<Claim> {
+/**
+ * Makes this process the one that runs for the state directory, or answers with the one that does. `onNotice` hears what
+ * was put in order about the directory. Throws what prepareStateDirectory throws.
+ */
+export async function claim(
+  config: Config,
+  kind: Running["kind"],
+  onNotice: (sentence: string) => void,
+): Promise<Claim> {
+  prepareStateDirectory(config, onNotice);
   const about: Running = {
     pid: process.pid,
     kind,
@@ -67,15 +75,6 @@ export async function claim(config: Config, kind: Running["kind"]): Promise<Clai
     // Not taken by a snapmill after all: somebody had a look at what a killed one left.
     const running = await findRunning(config);
     if (running !== undefined) return { kind: "held", by: running };
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
   }
 }
 

@@ -1,17 +1,16 @@
 // Room: supervisor. Owns `up`: everything of a snapmill on one machine, from the first lock to the last child's end.
-import { mkdirSync } from "node:fs";
 import { Dashboard } from "../api/dashboard/dashboard.ts";
 import { checkAddress } from "../api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "../api/http/server.ts";
-import { readOrMakeToken } from "../api/http/token.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
-import { createLogger } from "../logger.ts";
+import { createLogger, type Logger } from "../logger.ts";
 import type { Lock } from "../system/locks.ts";
 import { currentHealth } from "./health.ts";
 import { Pieces, untilAborted } from "./pieces.ts";
 import { poolsIn } from "./pools.ts";
 import { claim, describeRunning } from "./running.ts";
+import { readOrMakeToken } from "./token.ts";
 
 /** What `up` has to say once everything is usable. */
 export interface UpReady {
@@ -38,8 +37,7 @@ export async function runUp(config: Config, { signal, onReady }: UpOptions): Pro
   const log = createLogger({ name: "up", level: config.logLevel });
   const { grpcAddress } = config;
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
-  mkdirSync(config.stateDir, { recursive: true });
-  using _lock = await becomeTheOne(config);
+  using _lock = await becomeTheOne(config, log);
   using _impatience = obeyASecondSignal(signal);
 
   await using pieces = new Pieces(config, log);
@@ -68,8 +66,8 @@ export const readyLine = ({ dashboardUrl, user, token, tokenPath, grpcAddress }:
   `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, token ${token}, kept in ${tokenPath})` +
   (grpcAddress === undefined ? "" : `; containerd: ${grpcAddress}`);
 
-async function becomeTheOne(config: Config): Promise<Lock> {
-  const claimed = await claim(config, "up");
+async function becomeTheOne(config: Config, log: Logger): Promise<Lock> {
+  const claimed = await claim(config, "up", (sentence) => log.warn(sentence));
   if (claimed.kind === "ours") return claimed.lock;
   throw failedPrecondition(
     `a snapmill runs for ${config.stateDir} already: ${describeRunning(claimed.by)}; stop it, or use another --state-dir`,

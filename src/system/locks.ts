@@ -1,22 +1,12 @@
 // Room: system. Owns locks between processes: flock(2) on a file, which the kernel releases when its holder dies.
 import { FFIType } from "bun:ffi";
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { aborted } from "../domain/errors.ts";
 import { isErrno } from "./errno.ts";
 import { checked, openLibc } from "./libc.ts";
+import { openOwnFile } from "./own-files.ts";
 
 const libc = openLibc({ flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
 const exclusive = 2;
@@ -34,12 +24,13 @@ export interface Held {
 
 /**
  * Takes the lock at `path` (its directory is made) if it is free, and writes `contents`, a line about the holder, into
- * the file. Children do not inherit the lock: the descriptor closes on exec.
+ * the file, which is for its user's eyes alone: whoever can open it can hold the lock. Children do not inherit the lock:
+ * the descriptor closes on exec.
  */
 export function tryLock(path: string, contents: string): Lock | Held {
-  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   for (;;) {
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    const fd = openOwnFile(path, { create: true, write: true, readableByOthers: "closed" });
     let kept = false;
     try {
       if (!lockNow(fd, path)) return { heldBy: readFileSync(fd, "utf8").trim() };

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { failedPrecondition } from "../domain/errors.ts";
 import { isErrno } from "./errno.ts";
 import { isLock, tryLock } from "./locks.ts";
+import { requireUnshared } from "./shared-paths.ts";
 
 /** A path at which nothing is: a socket can be made there. Disposing of it deletes what is there then. */
 export interface SocketPath extends Disposable {
@@ -13,10 +14,12 @@ export interface SocketPath extends Disposable {
 
 /**
  * Makes `path` free for a socket of this process, with the directories above it. A socket that nobody listens at any
- * more is replaced; failed_precondition when somebody does, or when something else is there.
+ * more is replaced; failed_precondition when somebody does, when something else is there, or when other users of the host
+ * could put something there.
  */
 export async function claimSocketPath(path: string): Promise<SocketPath> {
-  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  requireUnshared(dirname(path));
   // Two that start at the same time would both find a dead socket, and the second would delete the first one's.
   const lock = tryLock(`${path}.lock`, JSON.stringify({ pid: process.pid }));
   if (!isLock(lock)) throw failedPrecondition(`another snapmill (${lock.heldBy}) listens at ${path}: use another path`);

@@ -113,7 +113,7 @@ test("a file that a killed one left behind is nobody's lock", async () => {
   writeFileSync(path, `${JSON.stringify({ pid: 1, kind: "up", pool: "default", startedAtMs: 0 })}\n`);
   expect(await findRunning(place.config)).toBeUndefined();
 
-  const claims = await Promise.all([1, 2, 3].map(() => claim(place.config, "up")));
+  const claims = await Promise.all([1, 2, 3].map(() => claim(place.config, "up", () => undefined)));
   expect(claims.map(({ kind }) => kind).sort()).toEqual(["held", "held", "ours"]);
   for (const claimed of claims) {
     if (claimed.kind === "held") expect(claimed.by).toMatchObject({ pid: process.pid, kind: "up" });
@@ -124,7 +124,7 @@ test("a file that a killed one left behind is nobody's lock", async () => {
 
 test("the password of a Redis is not told", async () => {
   using place = new Place({ REDIS_URL: "redis://user:hidden-word@redis.example:6379" });
-  const claimed = await claim(place.config, "up");
+  const claimed = await claim(place.config, "up", () => undefined);
   expect((await findRunning(place.config))?.redisUrl).toBe("redis://redis.example:6379");
   if (claimed.kind === "ours") claimed.lock[Symbol.dispose]();
 });

@@ -28,9 +28,9 @@ export class Place implements Disposable {
     this.config = readConfig({}, this.settings);
   }
 
-  up(): Up {
+  up(umask = "022"): Up {
     const { REDIS_URL: _, ...inherited } = childEnvironment({});
-    const child = Bun.spawn([process.execPath, main], {
+    const child = Bun.spawn(["sh", "-c", 'umask "$1"; shift; exec "$@"', "sh", umask, process.execPath, main], {
       env: { ...inherited, ...this.settings },
       stdin: "ignore",
       stdout: "pipe",

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { paths } from "../../src/config.ts";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { childEnvironment, paths } from "../../src/config.ts";
 import { ownScope } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/client.ts";
 import { findRunning } from "../../src/supervisor/running.ts";
@@ -10,6 +10,7 @@ import { eventually } from "../support/processes.ts";
 import { startRedis } from "../support/redis.ts";
 import { healthOf, Place, urlIn } from "./running-up.ts";
 
+const cli = join(import.meta.dir, "../../src/cli.ts");
 /** Starts, stops and repairs of the real thing, on two slow cores. */
 const timeoutMs = 120_000;
 
@@ -17,7 +18,8 @@ test(
   "up is ready, works, says so over HTTP, and leaves nothing when it is stopped",
   async () => {
     using place = new Place();
-    const up = place.up();
+    // As a service manager may: nothing of it may show in what is made.
+    const up = place.up("000");
     const readyLine = await up.ready();
 
     const { status, body } = await healthOf(urlIn(readyLine));
@@ -39,13 +41,62 @@ test(
     });
     const { mounts } = await client.call("prepare", { scope: ownScope, key: "a", labels: {} });
     expect(mounts).toHaveLength(1);
+    expect(openToOthers(place.directory)).toEqual([]);
+    expect(reachableForAnother(place.directory)).toEqual([]);
+    for (const lock of ["up.lock", "pools/default/owner.lock", "pools/default/metadata.db-shm"]) {
+      expect(existsSync(join(place.config.stateDir, lock))).toBe(true);
+      expect(asAnother(place.directory, "flock", "--shared", "--nonblock", `state/${lock}`, "true").exitCode).not.toBe(
+        0,
+      );
+    }
     await client.call("remove", { scope: ownScope, key: "a" });
 
     expect(await up.end("SIGTERM")).toBe(0);
+    expect(await up.stderr).toContain(`${place.config.stateDir} was open to other users of this host`);
     expect(place.residue()).toEqual([]);
     expect(existsSync(paths.redisSocket(place.config))).toBe(false);
     expect(existsSync(place.config.grpcAddress ?? "")).toBe(false);
     expect(await findRunning(place.config)).toBeUndefined();
+  },
+  timeoutMs,
+);
+
+/** As another user of the host, who got as far as `directory`. */
+const asAnother = (directory: string, ...argv: readonly string[]) =>
+  Bun.spawnSync(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", ...argv], { cwd: directory });
+
+/** What that user can read or write of a snapmill there. */
+function reachableForAnother(directory: string): string[] {
+  chmodSync(directory, 0o755);
+  const found = asAnother(directory, "find", "state", "run", "(", "-readable", "-o", "-writable", ")");
+  return found.stdout.toString().split("\n").filter(Boolean);
+}
+
+/** What is made for others, too, though they do not get there; links, and the root of the pool's own file system, aside. */
+function openToOthers(directory: string): string[] {
+  const { stdout } = Bun.spawnSync(["find", "state", "run", "-mindepth", "1", "-perm", "/077", "!", "-type", "l"], {
+    cwd: directory,
+  });
+  return stdout
+    .toString()
+    .split("\n")
+    .filter((path) => path !== "" && !path.endsWith("pools/default/devices"));
+}
+
+test(
+  "another user's directory, or one that others can write to, is refused by up and by commands",
+  async () => {
+    using place = new Place();
+    chmodSync(place.config.stateDir, 0o777);
+    const up = place.up();
+    expect(await up.ended()).toBe(1);
+    expect(await up.stderr).toContain(`${place.config.stateDir} can be written to by other users`);
+    expect(readdirSync(place.config.stateDir)).toEqual([]);
+    const { exitCode, stderr } = Bun.spawnSync([process.execPath, cli, "ls"], {
+      env: { ...childEnvironment({}), ...place.settings },
+    });
+    expect(exitCode).toBe(1);
+    expect(stderr.toString()).toMatch(/^snapmill: \S+ can be written to by other users[^\n]*\n$/);
   },
   timeoutMs,
 );

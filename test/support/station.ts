@@ -52,7 +52,7 @@ export class Station implements Disposable {
       ...settings,
     };
     this.config = readConfig({}, this.settings);
-    mkdirSync(this.config.stateDir);
+    mkdirSync(this.config.stateDir, { mode: 0o700 });
   }
 
   /** Every snapshot of its own scope, as the database has them. */

@@ -1,11 +1,12 @@
 // Room: drivers. Owns the file that a pool's definition lies in: `<poolDir>/thin-pool.json`, for people to read too.
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { failedPrecondition } from "../../domain/errors.ts";
 import { poolName } from "../../domain/identifiers.ts";
 import { settleFile, syncPath } from "../../system/durable.ts";
 import { isErrno } from "../../system/errno.ts";
+import { readOwnFile } from "../../system/own-files.ts";
 import type { PoolDefinition } from "./definition.ts";
 
 const absolutePath = z.string().startsWith("/");
@@ -70,7 +71,7 @@ export async function removeBeginning(poolDir: string): Promise<void> {
 async function readJson<T>(path: string, shape: z.ZodType<T>): Promise<T | undefined> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = readOwnFile(path, { readableByOthers: "allowed" });
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
     throw error;

@@ -5,6 +5,7 @@ import { alreadyExists, failedPrecondition, isSnapmillError } from "../../domain
 import { syncPath } from "../../system/durable.ts";
 import { isErrno } from "../../system/errno.ts";
 import { reach } from "../../system/faults.ts";
+import { requireUnshared } from "../../system/shared-paths.ts";
 import { requireFree } from "../../system/space.ts";
 import type { DmControl } from "./control.ts";
 import { type PoolDefinition, poolDeviceName } from "./definition.ts";
@@ -147,8 +148,9 @@ async function isOurs(control: DmControl, definition: PoolDefinition): Promise<b
   }
 }
 
-/** The uppermost directory that had to be made; undefined when all were there. */
+/** The uppermost directory that had to be made; undefined when all were there. Refused where other users can write. */
 async function makeDirectory(directory: string): Promise<string | undefined> {
+  requireUnshared(directory);
   const uppermost = await mkdir(directory, { recursive: true, mode: 0o700 });
   return uppermost === undefined ? undefined : await realpath(uppermost);
 }

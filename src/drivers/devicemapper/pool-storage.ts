@@ -7,6 +7,7 @@ import { type BlockDevice, lookAtBlockDevice } from "../../system/block-devices.
 import { isErrno } from "../../system/errno.ts";
 import { attachLoop, type LoopDevice } from "../../system/loop.ts";
 import { findLoops, loopAt } from "../../system/loops.ts";
+import { requireUnshared } from "../../system/shared-paths.ts";
 import type { PoolStorage } from "./definition.ts";
 
 export interface PoolFiles {
@@ -38,7 +39,7 @@ export interface AttachedStorage extends AsyncDisposable {
 /**
  * The devices of a pool that is not loaded. Loop devices are told to go with their last user: from the moment a pool is
  * made of them they are there for exactly as long as it is, however this process ends.
- * Errors: `not_found`, `failed_precondition` when a file is attached already.
+ * Errors: `not_found`, `failed_precondition` when a file is attached already, or other users could have put another there.
  */
 export async function attachStorage(storage: PoolStorage): Promise<AttachedStorage> {
   if (storage.kind === "devices") {
@@ -57,6 +58,7 @@ export async function attachStorage(storage: PoolStorage): Promise<AttachedStora
 
 async function attachFile(file: string): Promise<LoopDevice> {
   const path = await realFile(file);
+  requireUnshared(path);
   const other = await patientlyGone(path);
   if (other !== undefined) {
     throw failedPrecondition(`${path} is attached to ${other} already, which is not this pool's: losetup -d ${other}`);

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readOrMakeToken } from "../../src/api/http/token.ts";
+import { readOrMakeToken } from "../../src/supervisor/token.ts";
 
 let directory = "";
 let path = "";
@@ -37,5 +37,30 @@ test("a token of the user's own is taken, unless it is too short", () => {
 test("a link in the token's place is not followed", () => {
   writeFileSync(join(directory, "elsewhere"), "", { mode: 0o600 });
   symlinkSync(join(directory, "elsewhere"), path);
-  expect(() => readOrMakeToken(path)).toThrow("ELOOP");
+  expect(() => readOrMakeToken(path)).toThrow("is not a regular file");
+});
+
+test("a FIFO in the token's place is refused: opening it would wait for good", () => {
+  expect(Bun.spawnSync(["mkfifo", "-m", "600", path]).exitCode).toBe(0);
+  expect(() => readOrMakeToken(path)).toThrow("is not a regular file");
+});
+
+test("what is no single word is no token; an empty file gets one", () => {
+  writeFileSync(path, "several words that are no token\n", { mode: 0o600 });
+  expect(() => readOrMakeToken(path)).toThrow("holds no token");
+  writeFileSync(path, "x".repeat(2000));
+  expect(() => readOrMakeToken(path)).toThrow("holds no token");
+  writeFileSync(path, "");
+  expect(readOrMakeToken(path)).toMatch(/^[A-Za-z0-9_-]{32}$/);
+});
+
+test("whatever the umask, a new token is for its owner alone", () => {
+  const umask = process.umask(0);
+  try {
+    readOrMakeToken(path);
+  } finally {
+    process.umask(umask);
+  }
+  expect(statSync(path).mode & 0o7777).toBe(0o600);
+  expect(readdirSync(directory)).toEqual(["http-token"]);
 });
