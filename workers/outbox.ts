@@ -10,10 +10,13 @@ import type { Database } from "../src/metadata/database.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
 import type { UnpackOutcome } from "../src/snapshotter/settle-unpack.ts";
 import type { Snapshotter } from "../src/snapshotter/snapshotter.ts";
+import { RelayPace } from "./relay-pace.ts";
 import { Removals } from "./removals.ts";
 
 /** How long an unpack that Redis has lost waits until it is queued again. */
 const relayEveryMs = 2_000;
+/** Between rounds that fail for another reason than an absent Redis. */
+const longestPauseMs = 60_000;
 
 export interface OutboxOptions {
   readonly database: Database;
@@ -23,16 +26,19 @@ export interface OutboxOptions {
 }
 
 /**
- * Adds every pending entry to its queue that Redis does not have: at once after an acceptance, and every two
- * seconds, so that a Redis that was emptied gets its work again.
+ * Adds every pending entry to its queue that Redis does not have: at once after an acceptance, and within two seconds
+ * when Redis was emptied or restarted.
  */
 export class Outbox {
   readonly #options: OutboxOptions;
   readonly #removals: Removals;
+  readonly #pace = new RelayPace();
   #relay: UnpackRelay | undefined;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
   #isWanted = false;
+  #failures = 0;
+  #notBeforeMs = 0;
   #isStopped = false;
 
   constructor(options: OutboxOptions) {
@@ -41,7 +47,9 @@ export class Outbox {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.relaySoon(), relayEveryMs);
+    this.#timer = setInterval(() => {
+      if (performance.now() >= this.#notBeforeMs) this.relaySoon();
+    }, relayEveryMs);
     this.relaySoon();
   }
 
@@ -73,10 +81,13 @@ export class Outbox {
       this.#isWanted = false;
       try {
         await this.#round();
+        this.#failures = 0;
       } catch (error) {
         // Redis away: the next round is at most two seconds off, and nothing is lost meanwhile.
-        if (!isSnapmillError(error, "unavailable"))
-          this.#options.log.warn({ err: error }, "the outbox was not relayed");
+        if (isSnapmillError(error, "unavailable")) continue;
+        this.#failures += 1;
+        this.#notBeforeMs = performance.now() + Math.min(relayEveryMs * 2 ** this.#failures, longestPauseMs);
+        this.#options.log.warn({ err: error, failures: this.#failures }, "the outbox was not relayed");
       }
     }
   }
@@ -87,27 +98,44 @@ export class Outbox {
   }
 
   async #unpacks(): Promise<void> {
-    const { database, config } = this.#options;
-    const entries = pendingOutbox(database, "unpack").map(
-      ({ payload }): OutboxEntry => parsePayload("unpack", payload),
-    );
-    if (entries.length === 0) return;
+    const { config } = this.#options;
+    const all = this.#pendingUnpacks();
+    if (all.length === 0) return;
     this.#relay ??= await UnpackRelay.connect({ redisUrl: redisUrl(config), pool: config.pool });
-    for (const relayed of await this.#relay.enqueueUnpacks(entries)) await this.#settleEnded(relayed);
+    const { entries, looked } = this.#pace.choose(all, await this.#relay.mayHaveLost());
+    const relayed = await this.#relay.enqueueUnpacks(entries);
+    let changes = 0;
+    for (const entry of relayed) if (entry.state === "added" || (await this.#settleIfEnded(entry))) changes += 1;
+    looked(changes > 0);
+  }
+
+  /** An entry that cannot be read must not keep the others from being queued. */
+  #pendingUnpacks(): OutboxEntry[] {
+    const { database, log } = this.#options;
+    return pendingOutbox(database, "unpack").flatMap(({ operationId, payload }): OutboxEntry[] => {
+      try {
+        return [parsePayload("unpack", payload)];
+      } catch (error) {
+        log.warn({ operationId, err: error }, "an entry of the outbox cannot be read, and is not queued");
+        return [];
+      }
+    });
   }
 
   /** The worker that ended the job may have died before it settled it. */
-  async #settleEnded(relayed: Relayed): Promise<void> {
+  async #settleIfEnded(relayed: Relayed): Promise<boolean> {
     switch (relayed.state) {
       case "added":
       case "present":
-        return;
+        return false;
       case "completed":
-        return await this.#settle(relayed.operationId, { kind: "unpacked", image: relayed.image });
+        await this.#settle(relayed.operationId, { kind: "unpacked", image: relayed.image });
+        return true;
       case "failed":
-        // What may pass by itself stays, failed and visible, until somebody retries it or asks for it again.
-        if (isRetryable(relayed.failure.code)) return;
-        return await this.#settle(relayed.operationId, { kind: "failed", reason: relayed.failure.message });
+        // What may pass by itself stays, failed and visible, until it is retried or asked for again.
+        if (isRetryable(relayed.failure.code)) return false;
+        await this.#settle(relayed.operationId, { kind: "failed", reason: relayed.failure.message });
+        return true;
     }
   }
 

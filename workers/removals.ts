@@ -5,6 +5,7 @@ import { RemovalRelay } from "../src/jobs/removals.ts";
 import type { Logger } from "../src/logger.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { pendingRemovals } from "../src/metadata/removals.ts";
+import { RelayPace } from "./relay-pace.ts";
 
 export interface RemovalsOptions {
   readonly database: Database;
@@ -14,6 +15,7 @@ export interface RemovalsOptions {
 
 export class Removals implements AsyncDisposable {
   readonly #options: RemovalsOptions;
+  readonly #pace = new RelayPace();
   #relay: RemovalRelay | undefined;
   /** Also at start: whatever held a device may be gone since then. */
   #startsOver = true;
@@ -27,22 +29,24 @@ export class Removals implements AsyncDisposable {
     this.#startsOver = true;
   }
 
-  /** Adds every pending removal to the queue that Redis does not have. Throws `unavailable` when Redis is away. */
+  /** Adds pending removals to the queue that Redis does not have. Throws `unavailable` when Redis is away. */
   async round(): Promise<void> {
     const { database, config, log } = this.#options;
-    const entries = pendingRemovals(database);
-    if (entries.length === 0 && !this.#startsOver) return;
+    const all = pendingRemovals(database);
+    if (all.length === 0 && !this.#startsOver) return;
     this.#relay ??= await RemovalRelay.connect({
       redisUrl: redisUrl(config),
       pool: config.pool,
       attempts: config.removeAttempts,
     });
+    const relay = this.#relay;
+    const { entries, looked } = this.#pace.choose(all, (await relay.mayHaveLost()) || this.#startsOver);
     if (this.#startsOver) {
-      const count = await this.#relay.startOver(entries);
+      const count = await relay.startOver(entries);
       this.#startsOver = false;
       if (count > 0) log.info({ count }, "removals of devices that were given up are tried again");
     }
-    await this.#relay.enqueue(entries);
+    looked((await relay.enqueue(entries)) > 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

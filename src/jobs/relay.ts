@@ -6,8 +6,9 @@ import { answering, answerTimeoutMs, producerConnection } from "./connection.ts"
 import { parsePayload, parseResult, type UnpackedImage } from "./contract.ts";
 import { type JobQueue, openQueue } from "./queues.ts";
 import { asRedisFailure } from "./redis-failure.ts";
+import { RedisMemory } from "./redis-memory.ts";
 import { standing } from "./standing.ts";
-import { Submissions } from "./submissions.ts";
+import { Submissions, withoutJob } from "./submissions.ts";
 
 /** An unpack as the outbox holds it. */
 export interface OutboxEntry {
@@ -29,12 +30,14 @@ export class UnpackRelay implements AsyncDisposable {
   readonly #pool: PoolName;
   readonly #queue: JobQueue;
   readonly #submissions: Submissions;
+  readonly #memory: RedisMemory;
 
   private constructor(connection: Redis, pool: PoolName, queue: JobQueue) {
     this.#connection = connection;
     this.#pool = pool;
     this.#queue = queue;
     this.#submissions = new Submissions(connection, queue);
+    this.#memory = new RedisMemory(connection, queue);
   }
 
   static async connect({ redisUrl, pool }: { redisUrl: string; pool: PoolName }): Promise<UnpackRelay> {
@@ -42,10 +45,27 @@ export class UnpackRelay implements AsyncDisposable {
     return new UnpackRelay(connection, pool, queues.unpack);
   }
 
+  /** Whether Redis may have lost jobs since this was asked last. */
+  async mayHaveLost(): Promise<boolean> {
+    try {
+      return await this.#memory.mayHaveLost();
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
+  }
+
   /** Adds every entry that Redis does not have, and tells how each stands, in the order given. */
   async enqueueUnpacks(entries: readonly OutboxEntry[]): Promise<Relayed[]> {
     try {
-      return await Promise.all(entries.map((entry) => this.#enqueue(entry)));
+      const missing = await withoutJob(this.#connection, this.#queue, entries);
+      await Promise.all(missing.map((entry) => this.#add(entry)));
+      const added = new Set(missing);
+      const relayed: Relayed[] = [];
+      for (const entry of entries) {
+        const { operationId } = entry;
+        relayed.push(added.has(entry) ? { operationId, state: "added" } : await this.#stand(entry));
+      }
+      return relayed;
     } catch (error) {
       throw asRedisFailure(error);
     }
@@ -56,19 +76,33 @@ export class UnpackRelay implements AsyncDisposable {
     this.#connection.disconnect();
   }
 
-  async #enqueue({ operationId, reference, platform }: OutboxEntry): Promise<Relayed> {
+  async #add({ operationId, reference, platform }: OutboxEntry): Promise<void> {
     const payload = parsePayload("unpack", { pool: this.#pool, operationId, reference, platform });
-    const stored = await this.#submissions.add({ name: "unpack", operationId, payload, isFresh: false });
-    if (stored === undefined) return { operationId, state: "added" };
+    await this.#submissions.add({ name: "unpack", operationId, payload, isFresh: true });
+  }
+
+  async #stand(entry: OutboxEntry): Promise<Relayed> {
+    const { operationId } = entry;
     const kept = await standing(this.#queue, operationId);
     switch (kept.state) {
       case "completed":
-        return { operationId, state: "completed", image: parseResult("unpack", kept.result) };
+        return (await this.#completed(entry, kept.result)) ?? { operationId, state: "added" };
       case "failed":
         return { operationId, state: "failed", failure: kept.failure };
       case "pending":
       case "lost":
         return { operationId, state: "present" };
+    }
+  }
+
+  /** A result that is none says nothing of the image: the job is run again, which finds the layers that are there. */
+  async #completed(entry: OutboxEntry, result: unknown): Promise<Relayed | undefined> {
+    try {
+      return { operationId: entry.operationId, state: "completed", image: parseResult("unpack", result) };
+    } catch {
+      await this.#queue.remove(entry.operationId);
+      await this.#add(entry);
+      return undefined;
     }
   }
 }

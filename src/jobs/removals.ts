@@ -6,8 +6,9 @@ import { answering, answerTimeoutMs, producerConnection } from "./connection.ts"
 import { parsePayload } from "./contract.ts";
 import { type JobQueue, openQueue, type QueuedJob, retention } from "./queues.ts";
 import { asRedisFailure } from "./redis-failure.ts";
+import { RedisMemory } from "./redis-memory.ts";
 import { standing } from "./standing.ts";
-import { Submissions } from "./submissions.ts";
+import { Submissions, withoutJob } from "./submissions.ts";
 
 /** A removal as the outbox holds it. */
 export interface RemovalEntry {
@@ -34,12 +35,14 @@ export class RemovalRelay implements AsyncDisposable {
   readonly #connection: Redis;
   readonly #queue: JobQueue;
   readonly #submissions: Submissions;
+  readonly #memory: RedisMemory;
   readonly #options: RemovalRelayOptions;
 
   private constructor(connection: Redis, queue: JobQueue, options: RemovalRelayOptions) {
     this.#connection = connection;
     this.#queue = queue;
     this.#submissions = new Submissions(connection, queue);
+    this.#memory = new RedisMemory(connection, queue);
     this.#options = options;
   }
 
@@ -54,16 +57,17 @@ export class RemovalRelay implements AsyncDisposable {
     }
   }
 
-  /** Adds every removal that Redis does not have; one that was given up stays so. */
-  async enqueue(entries: readonly RemovalEntry[]): Promise<void> {
+  /** Adds every removal that Redis does not have, and returns how many; one that was given up stays so. */
+  async enqueue(entries: readonly RemovalEntry[]): Promise<number> {
     const { pool, attempts } = this.#options;
     try {
-      const missing = await this.#without(entries);
+      const missing = await withoutJob(this.#connection, this.#queue, entries);
       const added = missing.map(({ operationId, device }) => {
         const payload = parsePayload("remove-device", { pool, operationId, device });
         return this.#submissions.add({ name: "remove-device", operationId, payload, isFresh: true, attempts });
       });
       await Promise.all(added);
+      return missing.length;
     } catch (error) {
       throw asRedisFailure(error);
     }
@@ -91,12 +95,13 @@ export class RemovalRelay implements AsyncDisposable {
     this.#connection.disconnect();
   }
 
-  /** Asked before adding, since BullMQ tells every client of a job that was there already. */
-  async #without(entries: readonly RemovalEntry[]): Promise<readonly RemovalEntry[]> {
-    const known = await Promise.all(
-      entries.map(({ operationId }) => this.#connection.exists(this.#queue.toKey(operationId))),
-    );
-    return entries.filter((_entry, index) => known[index] === 0);
+  /** Whether Redis may have lost jobs since this was asked last. */
+  async mayHaveLost(): Promise<boolean> {
+    try {
+      return await this.#memory.mayHaveLost();
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
   }
 }
 

@@ -13,9 +13,18 @@ export async function standing(queue: JobQueue, operationId: OperationId): Promi
   // BullMQ's answer: 0 not finished, 1 completed, 2 failed, -1 unknown; and the result or the failure's text.
   const answer = await queue.getBackend().isFinished(operationId, true);
   const [status, text] = Array.isArray(answer) ? answer : [answer, ""];
-  if (status === 1) return { state: "completed", result: JSON.parse(text) };
+  if (status === 1) return { state: "completed", result: parsed(text) };
   if (status === 2) return { state: "failed", failure: failure(operationId, text) };
   return { state: status === 0 ? "pending" : "lost" };
+}
+
+/** A result as its worker wrote it; what is no JSON is no result of any job, and is refused where it is parsed as one. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function failure(operationId: OperationId, text: string): SnapmillError {

@@ -32,6 +32,8 @@ type BulkJob = Parameters<JobQueue["addBulk"]>[0][number];
 /** Round trips under way at once: one alone would idle while its answer travels. */
 const maxFlights = 2;
 const maxBatchSize = 128;
+/** Of one kind at once: their answers must come within the time that one may take. */
+const maxLooks = 500;
 
 /**
  * Adds jobs in batches: whoever comes while a batch is on its way goes with the next one. So a single caller pays one
@@ -94,6 +96,24 @@ export class Submissions {
     const [name, data] = await this.#connection.hmget(this.#queue.toKey(operationId), "name", "data");
     return typeof name === "string" && typeof data === "string" ? { name, payload: JSON.parse(data) } : undefined;
   }
+}
+
+/**
+ * Those of `entries` that Redis has no job of, looked up in batches. To be asked before adding what is probably there:
+ * BullMQ tells every client of a job that was added twice.
+ */
+export async function withoutJob<E extends { readonly operationId: OperationId }>(
+  connection: Redis,
+  queue: JobQueue,
+  entries: readonly E[],
+): Promise<E[]> {
+  const missing: E[] = [];
+  for (let at = 0; at < entries.length; at += maxLooks) {
+    const batch = entries.slice(at, at + maxLooks);
+    const known = await Promise.all(batch.map(({ operationId }) => connection.exists(queue.toKey(operationId))));
+    missing.push(...batch.filter((_entry, index) => known[index] === 0));
+  }
+  return missing;
 }
 
 const asJob = ({ name, operationId, payload, attempts }: Submission): BulkJob => ({

@@ -176,6 +176,43 @@ describe("the relay", () => {
     expect(finished).toEqual(new Set([anId, anotherId]));
   });
 
+  test("leaves alone what Redis has: no reader of the queue hears of it", async () => {
+    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool });
+    const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image }));
+    await relay.enqueueUnpacks(entries);
+    const events = `{snapmill:${pool}}:${pool}.unpack:events`;
+    const before = await redis.command("XLEN", events);
+    await relay.enqueueUnpacks(entries);
+    expect(await redis.command("XLEN", events)).toBe(before);
+  });
+
+  test("knows when Redis may have lost something: at first, when it was emptied, and when it was restarted", async () => {
+    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool });
+    expect([await relay.mayHaveLost(), await relay.mayHaveLost()]).toEqual([true, false]);
+    await redis.flush();
+    expect([await relay.mayHaveLost(), await relay.mayHaveLost()]).toEqual([true, false]);
+    await redis.restart();
+    await until("it has noticed", () => relay.mayHaveLost().catch(() => false));
+    expect(await relay.mayHaveLost()).toBe(false);
+  }, 20_000);
+
+  test("runs a job again whose result is none, and the entries beside it are told of all the same", async () => {
+    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool });
+    const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image }));
+    await relay.enqueueUnpacks(entries);
+    const key = `{snapmill:${pool}}:${pool}.unpack:${anId}`;
+    await withQueue(redis, "unpack", async (queue) => {
+      const completed = queue.toKey("completed");
+      await redis.command("LREM", queue.toKey("wait"), "0", anId);
+      await redis.command("ZADD", completed, "1", anId);
+      await redis.command("HSET", key, "returnvalue", "{ no JSON", "finishedOn", "1");
+    });
+    expect(await relay.enqueueUnpacks(entries)).toEqual([
+      { operationId: anId, state: "added" },
+      { operationId: anotherId, state: "present" },
+    ]);
+  });
+
   test("adds again what Redis lost, and says unavailable while Redis is away", async () => {
     await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool });
     const entries = [{ operationId: anId, ...image }];

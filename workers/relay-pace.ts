@@ -1,0 +1,41 @@
+// Room: workers. Owns how often Redis is asked about entries of the outbox: those it was given already, ever more rarely.
+import type { OperationId } from "../src/domain/identifiers.ts";
+
+const firstMs = 2_000;
+const longestMs = 10_000;
+
+interface Entry {
+  readonly operationId: OperationId;
+}
+
+export interface Chosen<E extends Entry> {
+  /** Those to be looked at now. */
+  readonly entries: readonly E[];
+  /** To be called when that was done; `changed`: whether anything was added or had ended. */
+  readonly looked: (changed: boolean) => void;
+}
+
+/**
+ * New entries are due at once, all entries when Redis may have lost some. Otherwise all of them are looked at from time
+ * to time, since a single job can vanish as well, and end without its entry being settled.
+ */
+export class RelayPace {
+  #known: ReadonlySet<OperationId> = new Set();
+  #everyMs = firstMs;
+  #nextMs = 0;
+
+  choose<E extends Entry>(all: readonly E[], mayHaveLost: boolean): Chosen<E> {
+    const fresh = all.filter(({ operationId }) => !this.#known.has(operationId));
+    const isDue = mayHaveLost || performance.now() >= this.#nextMs;
+    return {
+      entries: isDue ? all : fresh,
+      looked: (changed) => {
+        this.#known = new Set(all.map(({ operationId }) => operationId));
+        if (!isDue && fresh.length === 0) return;
+        const isQuiet = isDue && !changed && fresh.length === 0;
+        this.#everyMs = isQuiet ? Math.min(2 * this.#everyMs, longestMs) : firstMs;
+        this.#nextMs = performance.now() + this.#everyMs;
+      },
+    };
+  }
+}
