@@ -63,7 +63,8 @@ const quiet = (config: Config): Config => ({
 
 const howItRuns = `
 Without a running 'snapmill up' for the state directory, what is needed is brought up, and taken down again at the end.
-An image that fails does not stop the others; layers that are there already are not unpacked again.`;
+An image that fails does not stop the others; layers that are there already are not unpacked again.
+An archive must be a file, not a pipe or standard input: another process reads it.`;
 
 interface UnpackOptions extends JsonOption {
   readonly platform?: string;

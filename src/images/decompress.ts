@@ -1,17 +1,18 @@
-// Room: unpack. Owns decompression: a blob's chunks in, the tar's chunks out, nothing missing and nothing behind it.
+// Room: images. Owns decompression: a blob's chunks in, the tar's chunks out, nothing missing and nothing behind it.
 import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from "node:zlib";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
-import type { Compression } from "../images/image.ts";
-import { chunkBytes } from "./blob.ts";
-import { ZstdFrames } from "./zstd-frames.ts";
+import type { Compression } from "./image.ts";
+import { maxWindowLog, ZstdFrames } from "./zstd-frames.ts";
+
+const gzipMagic = [0x1f, 0x8b] as const;
 
 type Decompressor = Gunzip | ZstdDecompress;
 
+/** Of what comes out, at most. */
+export const chunkBytes = 2 ** 19;
 /** What may be ready before it is asked for: lets the thread pool decompress while this thread digests. */
 const readAheadBytes = 4 * chunkBytes;
-/** 128 MiB, what zstd itself decompresses by default (`zstd --long=27`): memory is bounded by it. */
-const maxWindowLog = 27;
 
 /**
  * The decompressed chunks of `source`, each valid until the next is asked for. `source` is read to its end.
@@ -46,7 +47,7 @@ async function* through(
   form: "gzip" | "zstd",
 ): AsyncGenerator<Uint8Array> {
   const abandoned = new Canceller();
-  const feeding = feed(source, decompressor, form, abandoned.signal);
+  const feeding = feed(checkedStart(source, form), decompressor, form, abandoned.signal);
   // A failed source must reach whoever waits for the next chunk.
   feeding.catch((error: Error) => decompressor.destroy(error));
   try {
@@ -54,11 +55,31 @@ async function* through(
     await feeding;
   } catch (error) {
     if (isSnapmillError(error) || !isStreamError(error)) throw error;
-    throw invalidArgument(`the ${form} stream is damaged or truncated: ${error.message}`, error);
+    throw invalidArgument(faultOf(form, error), error);
   } finally {
     abandoned.cancel(new AbortReason("over", "the stream is no longer read"));
     decompressor.destroy();
     await feeding.catch(() => undefined);
+  }
+}
+
+/**
+ * zlib goes on with the next member where one ended and something other than a zero follows. As the stream's own start
+ * has been looked at, a wrong magic number is that of what follows.
+ */
+const faultOf = (form: "gzip" | "zstd", error: Error): string =>
+  form === "gzip" && error.message === "incorrect header check"
+    ? `garbage follows the ${form} stream`
+    : `the ${form} stream is damaged or truncated: ${error.message}`;
+
+/** A stream whose first bytes are those of a gzip stream; zstd's frames are followed anyway. */
+async function* checkedStart(source: AsyncIterable<Uint8Array>, form: "gzip" | "zstd"): AsyncGenerator<Uint8Array> {
+  let seen = form === "gzip" ? 0 : gzipMagic.length;
+  for await (const chunk of source) {
+    for (let at = 0; seen < gzipMagic.length && at < chunk.length; at += 1, seen += 1) {
+      if (chunk[at] !== gzipMagic[seen]) throw invalidArgument("the gzip stream is damaged: it does not start as one");
+    }
+    yield chunk;
   }
 }
 

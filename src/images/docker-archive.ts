@@ -1,26 +1,51 @@
 // Room: images. Owns archives of `docker save`: from `manifest.json` by name and tag down to one image's layers.
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import { type DiffId, type Digest, digest } from "../domain/identifiers.ts";
-import { documents, readDocument, readDocumentBytes, sha256Of } from "./documents.ts";
-import { contentOf, digestOf, type ImageFiles } from "./files.ts";
+import { type DocumentReader, sha256Of } from "./document-reader.ts";
+import { documents, fieldsOf, judge, textOf } from "./documents.ts";
+import { digestOf } from "./files.ts";
 import type { BlobRange, ImageLayer } from "./image.ts";
-import { checkCounts } from "./layers.ts";
+import { parseJson } from "./json.ts";
+import { checkCounts, compressionOf } from "./layers.ts";
 import { type FoundImage, noSuchPlatform, platformOfConfig } from "./layout.ts";
 import { formatPlatform, type Platform, platformDistance } from "./platform.ts";
 import { fullDockerName, type Selector } from "./reference.ts";
+import { quoted, shown } from "./shown.ts";
 
+/** What an image of the list says of itself before it is chosen: anything may stand there. */
 interface ArchivedImage {
-  readonly Config: string;
-  readonly RepoTags?: readonly string[] | null | undefined;
-  readonly Layers: readonly string[];
+  readonly value: unknown;
+  readonly number: number;
+  readonly tags: readonly string[];
 }
 
+function archivedImage(value: unknown, number: number): ArchivedImage {
+  const tags: unknown = fieldsOf(value)["RepoTags"];
+  return { value, number, tags: Array.isArray(tags) ? tags.map(textOf).filter((tag) => tag !== "") : [] };
+}
+
+const maxListed = 20;
+
 function listNames(images: readonly ArchivedImage[]): string {
-  const listed = images.slice(0, 20).map(({ RepoTags }, index) => RepoTags?.[0] ?? `@${index}`);
+  const listed = images.slice(0, maxListed).map(({ tags: [tag], number }) => (tag ? shown(tag) : `@${number}`));
   return listed.join(", ") + (images.length > listed.length ? ", …" : "");
 }
 
 const fullName = (name: string): string => fullDockerName(name) ?? name;
+
+const contentOf = ({ value }: ArchivedImage): string =>
+  JSON.stringify([fieldsOf(value)["Config"], fieldsOf(value)["Layers"]]);
+
+/** Which of several was meant cannot be guessed; the same one twice is one. */
+function theOne(tag: string, [first, ...others]: readonly ArchivedImage[]): ArchivedImage | undefined {
+  if (first === undefined || others.every((other) => contentOf(other) === contentOf(first))) return first;
+  const named = [first, ...others]
+    .slice(0, maxListed)
+    .map(({ number, value }) => `@${number} (${shown(textOf(fieldsOf(value)["Config"]))})`);
+  throw failedPrecondition(
+    `${others.length + 1} images have the tag ${quoted(tag)}; use the number of one in its place: ${named.join(", ")}`,
+  );
+}
 
 function selectImage(images: readonly ArchivedImage[], selector: Selector): ArchivedImage {
   const [first] = images;
@@ -33,12 +58,13 @@ function selectImage(images: readonly ArchivedImage[], selector: Selector): Arch
     }
     case "tag": {
       const wanted = fullName(selector.tag);
-      const image = images.find(({ RepoTags }) => RepoTags?.some((name) => fullName(name) === wanted));
+      const tagged = images.filter(({ tags }) => tags.some((name) => fullName(name) === wanted));
+      const image = theOne(selector.tag, tagged);
       if (image !== undefined) return image;
-      throw notFound(`the archive has no image ${JSON.stringify(selector.tag)}; use one of: ${listNames(images)}`);
+      throw notFound(`the archive has no image ${quoted(selector.tag)}; use one of: ${listNames(images)}`);
     }
     case "only":
-      if (images.length === 1) return first;
+      if (images.every((image) => contentOf(image) === contentOf(first))) return first;
       throw notFound(
         `the archive holds ${images.length} images; add ':' and one of these to the reference: ${listNames(images)}`,
       );
@@ -48,16 +74,17 @@ function selectImage(images: readonly ArchivedImage[], selector: Selector): Arch
 /** Configurations are named after their digest, as `<hex>.json` or as a blob of a layout: then it can be checked. */
 const promisedDigest = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/;
 
-async function readConfig(files: ImageFiles, name: string) {
-  const what = `its configuration ${JSON.stringify(name)}`;
-  const range = await files.find(name);
+async function readConfig(reader: DocumentReader, name: string) {
+  const what = `its configuration ${quoted(name)}`;
+  const range = await reader.files.find(name);
   if (range === undefined) throw failedPrecondition(`${what} is missing from the archive; save the image again`);
-  const actual = sha256Of(await readDocumentBytes(range, what));
+  const bytes = await reader.bytesOf(range, what);
+  const actual = sha256Of(bytes);
   const promised = promisedDigest.exec(name)?.[1];
   if (promised !== undefined && actual !== `sha256:${promised}`) {
     throw failedPrecondition(`${what} is damaged: its content has the digest ${actual}; save the image again`);
   }
-  return { configDigest: actual, config: await readDocument(documents.config, range, what) };
+  return { configDigest: actual, config: judge(documents.config, parseJson(bytes, what), what) };
 }
 
 interface StoredLayer {
@@ -78,20 +105,24 @@ async function digestOnce(range: BlobRange, known: ComputedDigests, signal: Abor
 
 /** A layer of an archive is compressed or not, as its first bytes say: there is no media type. */
 async function checkLayer(
-  files: ImageFiles,
+  reader: DocumentReader,
   { name, diffId, position }: StoredLayer,
   known: ComputedDigests,
-  signal: AbortSignal | undefined,
 ): Promise<ImageLayer> {
-  const layer = `layer ${position} (${JSON.stringify(name)})`;
-  const blob = await files.find(name);
+  const layer = `layer ${position} (${quoted(name)})`;
+  const blob = await reader.files.find(name);
   if (blob === undefined) throw failedPrecondition(`${layer} is missing from the archive; save the image again`);
-  const compression = await contentOf(blob);
-  if (compression === "foreign") {
-    throw failedPrecondition(`${layer} is compressed in a way that is not supported; only gzip and zstd are`);
-  }
-  const blobDigest = compression === "none" ? digest(diffId) : await digestOnce(blob, known, signal);
+  const compression = await compressionOf(blob, "none", layer);
+  const blobDigest = compression === "none" ? digest(diffId) : await digestOnce(blob, known, reader.signal);
   return { digest: blobDigest, diffId, compression, blob };
+}
+
+async function noDockerArchive({ files }: DocumentReader) {
+  if ((await files.find("oci-layout")) !== undefined)
+    return failedPrecondition("it is an OCI archive: use oci-archive:FILE");
+  const isOld = (await files.find("repositories")) !== undefined;
+  const hint = isOld ? " (docker before 1.10 wrote it: load it into a newer one and save it again)" : "";
+  return failedPrecondition(`it is no docker archive: there is no manifest.json in it${hint}`);
 }
 
 /**
@@ -100,31 +131,25 @@ async function checkLayer(
  * stored: the diff ID for an uncompressed one (verified when it is unpacked), otherwise computed here by reading it.
  */
 export async function resolveDockerArchive(
-  files: ImageFiles,
+  reader: DocumentReader,
   selector: Selector,
   wanted: Platform,
-  signal: AbortSignal | undefined,
 ): Promise<FoundImage> {
-  const range = await files.find("manifest.json");
-  if (range === undefined) {
-    const isLayout = (await files.find("oci-layout")) !== undefined;
-    throw failedPrecondition(
-      isLayout
-        ? "it is an OCI archive: use oci-archive:FILE"
-        : "it is no docker archive: there is no manifest.json in it",
-    );
-  }
-  const image = selectImage(await readDocument(documents.dockerManifest, range, "its manifest.json"), selector);
-  const { configDigest, config } = await readConfig(files, image.Config);
+  const images = await reader.entryPoint(documents.dockerManifest, "manifest.json");
+  if (images === undefined) throw await noDockerArchive(reader);
+  const chosen = selectImage(images.map(archivedImage), selector);
+  const image = judge(documents.dockerImage, chosen.value, `image @${chosen.number} of its manifest.json`);
+  const { configDigest, config } = await readConfig(reader, image.Config);
   const platform = platformOfConfig(config, wanted);
-  if (platformDistance(wanted, platform) === undefined) throw noSuchPlatform(wanted, [platform]);
+  if (platformDistance(wanted, platform) === undefined) throw noSuchPlatform(wanted, [formatPlatform(platform)]);
   const diffIds = config.rootfs.diff_ids;
   checkCounts(image.Layers.length, diffIds.length);
   const known: ComputedDigests = new Map();
   const layers: ImageLayer[] = [];
   for (const [index, diffId] of diffIds.entries()) {
+    reader.throwIfAborted();
     const stored = { name: image.Layers[index] ?? "", diffId, position: `${index + 1} of ${diffIds.length}` };
-    layers.push(await checkLayer(files, stored, known, signal));
+    layers.push(await checkLayer(reader, stored, known));
   }
   return { platform: formatPlatform(platform), manifestDigest: configDigest, layers };
 }

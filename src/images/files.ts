@@ -1,9 +1,11 @@
 // Room: images. Owns the access to an image's files, wherever they lie: a directory or an archive looks the same.
-import { open, stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { failedPrecondition, notFound } from "../domain/errors.ts";
-import type { Digest } from "../domain/identifiers.ts";
-import type { BlobRange, Compression } from "./image.ts";
+import { failedPrecondition, isSnapmillError, notFound, type SnapmillError } from "../domain/errors.ts";
+import { type Digest, digest } from "../domain/identifiers.ts";
+import { isErrno } from "../system/errno.ts";
+import { openRegularFile, type RegularFile, regularFileSize } from "../system/regular-file.ts";
+import type { BlobRange } from "./image.ts";
 
 /** The files of a layout or archive, by the name that they have in it. Dispose of it to close what it holds. */
 export interface ImageFiles extends AsyncDisposable {
@@ -11,79 +13,95 @@ export interface ImageFiles extends AsyncDisposable {
   find(name: string): Promise<BlobRange | undefined>;
 }
 
-const isMissing = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
-
-/** What is at `path`; undefined when nothing is. */
+/** What is at `path`, never opened; undefined when nothing is. */
 export async function statOf(path: string) {
   try {
     return await stat(path);
   } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw failedPrecondition(
-      `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      error,
-    );
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw unreadable(path, error);
   }
 }
 
-/** The files below `directory`. */
+function unreadable(path: string, error: unknown): SnapmillError {
+  if (isSnapmillError(error)) return error;
+  return failedPrecondition(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
+}
+
+/**
+ * The files below `directory`. A link in it is followed only to what lies in it as well: a layout may come from anywhere,
+ * and who made it could otherwise have the root user read any file of the host and learn its size, its digest, or the
+ * names in it from the error. Nothing is lost but an `ln -s` where a hard link or a copy does the same.
+ */
 export async function openDirectory(directory: string): Promise<ImageFiles> {
   const found = await statOf(directory);
   if (found === undefined) throw notFound(`there is no directory ${directory}`);
   if (!found.isDirectory())
     throw failedPrecondition(`${directory} is no directory; for an archive use oci-archive:FILE`);
+  const within = await realpath(directory).catch((error: unknown) => {
+    throw unreadable(directory, error);
+  });
   return {
     async find(name) {
-      const path = join(directory, name);
-      const file = await statOf(path);
-      if (file === undefined) return undefined;
-      if (!file.isFile()) throw failedPrecondition(`${path} is not a regular file`);
-      return { path, offsetBytes: 0, lengthBytes: file.size };
+      const path = join(within, name);
+      try {
+        const lengthBytes = await regularFileSize({ path, within });
+        return lengthBytes === undefined ? undefined : { path, within, offsetBytes: 0, lengthBytes };
+      } catch (error) {
+        throw unreadable(path, error);
+      }
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
 
-/** The first `lengthBytes` of the range, or all of it when it is shorter. */
-export async function readStart(range: BlobRange, lengthBytes: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(Math.min(lengthBytes, range.lengthBytes));
-  await using handle = await open(range.path, "r");
-  let done = 0;
-  while (done < buffer.length) {
-    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, range.offsetBytes + done);
-    if (bytesRead === 0) throw failedPrecondition(`${range.path} became shorter while it was read`);
+/** The file that `range` lies in, open. What has been put in its place since it was found is judged again. */
+export async function openRange(range: BlobRange): Promise<RegularFile> {
+  try {
+    return await openRegularFile(range);
+  } catch (error) {
+    throw unreadable(range.path, error);
+  }
+}
+
+/** Fills `buffer` from `position`. Throws failed_precondition when the file ends before that. */
+async function readFully({ handle }: RegularFile, buffer: Buffer, position: number, path: string): Promise<void> {
+  for (let done = 0; done < buffer.length; ) {
+    const { bytesRead } = await handle.read(buffer, done, buffer.length - done, position + done);
+    if (bytesRead === 0) throw failedPrecondition(`${path} became shorter while it was read`);
     done += bytesRead;
   }
+}
+
+/** The first `lengthBytes` of the range, or all of it when it is shorter. */
+export async function readStart(range: BlobRange, lengthBytes: number): Promise<Buffer> {
+  await using file = await openRange(range);
+  // Before memory is taken for what is no longer there.
+  if (file.sizeBytes < range.offsetBytes + range.lengthBytes)
+    throw failedPrecondition(`${range.path} became shorter while it was read`);
+  const buffer = Buffer.alloc(Math.min(lengthBytes, range.lengthBytes));
+  await readFully(file, buffer, range.offsetBytes, range.path);
   return buffer;
 }
 
-const digestChunkBytes = 1 << 20;
+const pieceBytes = 1 << 20;
+
+/** All bytes of the range; each piece is valid until the next is asked for. Throws the reason of `signal`. */
+export async function* piecesOf(range: BlobRange, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
+  await using file = await openRange(range);
+  const buffer = Buffer.allocUnsafe(pieceBytes);
+  for (let done = 0; done < range.lengthBytes; ) {
+    signal?.throwIfAborted();
+    const piece = buffer.subarray(0, Math.min(buffer.length, range.lengthBytes - done));
+    await readFully(file, piece, range.offsetBytes + done, range.path);
+    yield piece;
+    done += piece.length;
+  }
+}
 
 /** The digest of the whole range, read as a stream. */
 export async function digestOf(range: BlobRange, signal: AbortSignal | undefined): Promise<Digest> {
   const hasher = new Bun.CryptoHasher("sha256");
-  const buffer = Buffer.allocUnsafe(digestChunkBytes);
-  await using handle = await open(range.path, "r");
-  let done = 0;
-  while (done < range.lengthBytes) {
-    signal?.throwIfAborted();
-    const wanted = Math.min(buffer.length, range.lengthBytes - done);
-    const { bytesRead } = await handle.read(buffer, 0, wanted, range.offsetBytes + done);
-    if (bytesRead === 0) throw failedPrecondition(`${range.path} became shorter while it was read`);
-    hasher.update(buffer.subarray(0, bytesRead));
-    done += bytesRead;
-  }
-  return `sha256:${hasher.digest("hex")}` as Digest;
-}
-
-/** What the first bytes of a file give it away as. "foreign": compressed in a way that is not supported. */
-export type Content = Compression | "foreign";
-
-/** Sniffed from the magic numbers of RFC 1952, RFC 8878 (skippable frames too), bzip2, xz and lz4. */
-export async function contentOf(range: BlobRange): Promise<Content> {
-  const start = (await readStart(range, 6)).toString("hex");
-  if (start.startsWith("1f8b")) return "gzip";
-  if (start.startsWith("28b52ffd") || /^5.2a4d18/.test(start)) return "zstd";
-  return /^(?:425a68|fd377a585a00|04224d18)/.test(start) ? "foreign" : "none";
+  for await (const piece of piecesOf(range, signal)) hasher.update(piece);
+  return digest(`sha256:${hasher.digest("hex")}`);
 }

@@ -4,6 +4,8 @@ import type { DiffId, Digest } from "../domain/identifiers.ts";
 /** Bytes of a file: a whole blob file of an OCI layout, or a member of an uncompressed archive. */
 export interface BlobRange {
   readonly path: string;
+  /** The directory that the file must lie in when it is opened, links followed: see `FilePlace`. */
+  readonly within?: string | undefined;
   readonly offsetBytes: number;
   readonly lengthBytes: number;
 }

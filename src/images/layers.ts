@@ -1,9 +1,11 @@
 // Room: images. Owns what a manifest says of its layers, checked against what is really stored.
 import { failedPrecondition } from "../domain/errors.ts";
 import type { DiffId } from "../domain/identifiers.ts";
-import { blobName, type Descriptor } from "./documents.ts";
-import { contentOf, type ImageFiles } from "./files.ts";
-import type { Compression, ImageLayer } from "./image.ts";
+import { contentOf } from "./content.ts";
+import { blobName, type DocumentReader } from "./document-reader.ts";
+import type { Descriptor } from "./documents.ts";
+import type { BlobRange, Compression, ImageLayer } from "./image.ts";
+import { quoted } from "./shown.ts";
 
 const layerPattern =
   /^application\/vnd\.(?:oci\.image\.layer(\.nondistributable)?\.v1\.tar|docker\.image\.rootfs(\.foreign)?\.diff\.tar)(?:[+.](.+))?$/;
@@ -17,9 +19,8 @@ interface LayerType {
 /** What a layer's media type says; `layer` names it in the error. Types: OCI image specification, docker's manifest v2. */
 function layerType(mediaType: string, layer: string): LayerType {
   const match = layerPattern.exec(mediaType);
-  if (match === null) {
-    throw failedPrecondition(`${layer} has the media type ${JSON.stringify(mediaType)}, which is no file system layer`);
-  }
+  if (match === null)
+    throw failedPrecondition(`${layer} has the media type ${quoted(mediaType)}, which is no file system layer`);
   const [, nondistributable, foreign, suffix] = match;
   const isForeign = nondistributable !== undefined || foreign !== undefined;
   switch (suffix) {
@@ -34,11 +35,40 @@ function layerType(mediaType: string, layer: string): LayerType {
   if (suffix.endsWith("encrypted")) {
     throw failedPrecondition(`${layer} is encrypted; decrypt the image first (skopeo copy --decryption-key)`);
   }
-  throw failedPrecondition(`${layer} is compressed as ${JSON.stringify(suffix)}; only gzip and zstd are supported`);
+  throw failedPrecondition(`${layer} is compressed as ${quoted(suffix)}; only gzip and zstd are supported`);
 }
 
-/** One layer: its blob is there, has the size that it should, and starts as its media type promises. */
-async function checkLayer(files: ImageFiles, blob: Descriptor, diffId: DiffId, position: string): Promise<ImageLayer> {
+/**
+ * How the layer is really compressed. Like containerd, docker and podman, the bytes are believed more than the media
+ * type: docker's plain one stands for compressed layers too, and digest and diff ID are verified in any case.
+ */
+export async function compressionOf(range: BlobRange, expected: Compression, layer: string): Promise<Compression> {
+  const content = await contentOf(range, expected);
+  switch (content.kind) {
+    case "none":
+    case "gzip":
+    case "zstd":
+      return content.kind;
+    case "foreign":
+      throw failedPrecondition(
+        `${layer} is compressed in a way that is not supported (${content.name}); only gzip and zstd are`,
+      );
+    case "unknown":
+      // Whether it is a tar all the same, however odd, is its reader's to say.
+      if (expected === "none") return "none";
+      throw failedPrecondition(
+        `${layer} should be ${expected} by its media type, but is not, nor is it a tar; fetch or build the image again`,
+      );
+  }
+}
+
+/** One layer: its blob is there, has the size that it should, and starts as a layer does. */
+async function checkLayer(
+  { files }: DocumentReader,
+  blob: Descriptor,
+  diffId: DiffId,
+  position: string,
+): Promise<ImageLayer> {
   const layer = `layer ${position} (${blob.digest})`;
   const { compression, isForeign } = layerType(blob.mediaType, layer);
   const range = await files.find(blobName(blob.digest));
@@ -54,13 +84,7 @@ async function checkLayer(files: ImageFiles, blob: Descriptor, diffId: DiffId, p
       `${layer} has ${range.lengthBytes} bytes, not ${blob.size}; fetch or build the image again`,
     );
   }
-  const content = await contentOf(range);
-  if (content !== compression) {
-    const wanted = compression === "none" ? "an uncompressed tar" : compression;
-    const found = content === "none" ? "is not" : `is compressed otherwise (${content})`;
-    throw failedPrecondition(`${layer} should be ${wanted} by its media type, but ${found}; build the image again`);
-  }
-  return { digest: blob.digest, diffId, compression, blob: range };
+  return { digest: blob.digest, diffId, compression: await compressionOf(range, compression, layer), blob: range };
 }
 
 /** As many layers as diff IDs, and at least one. Throws failed_precondition. */
@@ -75,15 +99,16 @@ export function checkCounts(layers: number, diffIds: number): void {
 
 /** The layers of an OCI manifest, bottom first. */
 export async function checkLayers(
-  files: ImageFiles,
+  reader: DocumentReader,
   blobs: readonly Descriptor[],
   diffIds: readonly DiffId[],
 ): Promise<readonly ImageLayer[]> {
   checkCounts(blobs.length, diffIds.length);
   const layers: ImageLayer[] = [];
   for (const [index, blob] of blobs.entries()) {
+    reader.throwIfAborted();
     const diffId = diffIds[index];
-    if (diffId !== undefined) layers.push(await checkLayer(files, blob, diffId, `${index + 1} of ${blobs.length}`));
+    if (diffId !== undefined) layers.push(await checkLayer(reader, blob, diffId, `${index + 1} of ${blobs.length}`));
   }
   return layers;
 }

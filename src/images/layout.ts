@@ -1,160 +1,151 @@
 // Room: images. Owns OCI layouts: from `index.json` by tag and platform down to one image's layers.
-import { failedPrecondition, notFound } from "../domain/errors.ts";
-import { type Descriptor, documents, type ImageConfig, readBlob, readDocument } from "./documents.ts";
-import type { ImageFiles } from "./files.ts";
+import { failedPrecondition, notFound, SnapmillError } from "../domain/errors.ts";
+import { type Candidates, collectCandidates, isSkippable } from "./candidates.ts";
+import type { DocumentReader } from "./document-reader.ts";
+import { type Descriptor, documents, type ImageConfig, judge } from "./documents.ts";
 import type { ResolvedImage } from "./image.ts";
+import { configTypes, type IndexEntry, manifestTypes } from "./index-entry.ts";
 import { checkLayers } from "./layers.ts";
-import { formatPlatform, nearestPlatform, normalizePlatform, type Platform } from "./platform.ts";
+import { formatPlatform, normalizePlatform, type Platform, platformDistance } from "./platform.ts";
 import type { Selector } from "./reference.ts";
+import { selectEntries } from "./select-entry.ts";
+import { quoted } from "./shown.ts";
 
 /** A resolved image apart from what its reference and its files add. */
 export type FoundImage = Pick<ResolvedImage, "platform" | "manifestDigest" | "layers">;
 
-const maxIndexDepth = 4;
-/** Manifests that an index may lead to, over all its nested ones. */
-const maxCandidates = 1024;
-
-const indexTypes = [
-  "application/vnd.oci.image.index.v1+json",
-  "application/vnd.docker.distribution.manifest.list.v2+json",
-];
-const manifestTypes = [
-  "application/vnd.oci.image.manifest.v1+json",
-  "application/vnd.docker.distribution.manifest.v2+json",
-];
-const configTypes = ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
-
-/** A docker image store's own archives have the bare tag as ref.name, and the whole name in an annotation of its own. */
-const tagsOf = ({ annotations }: Descriptor): string[] =>
-  ["org.opencontainers.image.ref.name", "io.containerd.image.name"].flatMap((name) => annotations?.[name] ?? []);
-
-function listTags(manifests: readonly Descriptor[]): string {
-  const listed = manifests.slice(0, 20).map((manifest, index) => tagsOf(manifest)[0] ?? `@${index}`);
-  return listed.join(", ") + (manifests.length > listed.length ? ", …" : "");
-}
-
-/** What the layout has under the selector: one descriptor, or one a platform. */
-function selectDescriptors(manifests: readonly Descriptor[], selector: Selector): readonly Descriptor[] {
-  if (manifests.length === 0) throw notFound("the layout holds no image");
-  switch (selector.by) {
-    case "index": {
-      const manifest = manifests[selector.index];
-      if (manifest === undefined)
-        throw notFound(`the layout has no image @${selector.index}: it holds ${manifests.length}`);
-      return [manifest];
-    }
-    case "tag": {
-      const tagged = manifests.filter((manifest) => tagsOf(manifest).includes(selector.tag));
-      if (tagged.length > 0) return tagged;
-      throw notFound(`the layout has no tag ${JSON.stringify(selector.tag)}; use one of: ${listTags(manifests)}`);
-    }
-    case "only": {
-      const names = new Set(manifests.map((manifest) => tagsOf(manifest)[0]));
-      const isOneImage = names.size === 1 && manifests.every((manifest) => manifest.platform);
-      if (manifests.length === 1 || isOneImage) return manifests;
-      throw notFound(
-        `the layout holds ${manifests.length} images; add ':' and one of these to the reference: ${listTags(manifests)}`,
-      );
-    }
+/** What is a manifest, or could be one, but of something else than a container image. */
+class NoImage extends SnapmillError {
+  constructor(message: string) {
+    super("failed_precondition", message);
   }
 }
 
-/** The manifests that `descriptors` lead to, through nested indexes. */
-async function leavesOf(files: ImageFiles, descriptors: readonly Descriptor[], depth = 0): Promise<Descriptor[]> {
-  if (depth > maxIndexDepth) throw failedPrecondition(`its indexes are nested more than ${maxIndexDepth} deep`);
-  const leaves: Descriptor[] = [];
-  for (const descriptor of descriptors) {
-    if (indexTypes.includes(descriptor.mediaType)) {
-      const { manifests } = await readBlob(files, descriptor, documents.index, "index");
-      leaves.push(...(await leavesOf(files, manifests, depth + 1)));
-    } else {
-      leaves.push(descriptor);
-    }
-    if (leaves.length > maxCandidates)
-      throw failedPrecondition(`its index leads to more than ${maxCandidates} manifests`);
-  }
-  return leaves;
+interface ReadImage {
+  readonly descriptor: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly config: ImageConfig;
 }
 
-async function readManifest(files: ImageFiles, descriptor: Descriptor) {
-  if (!manifestTypes.includes(descriptor.mediaType)) {
-    throw failedPrecondition(
-      `its manifest ${descriptor.digest} has the media type ${JSON.stringify(descriptor.mediaType)}; ` +
-        "only OCI manifests and docker's version 2 are supported",
+/** The entry's manifest and configuration, now that it is chosen. */
+async function readImage(reader: DocumentReader, { value, mediaType, number }: IndexEntry): Promise<ReadImage> {
+  const ofAnotherType = () =>
+    new NoImage(
+      `its manifest has the media type ${quoted(mediaType)}; only OCI manifests and docker's version 2 are supported`,
     );
+  if (mediaType !== "" && !manifestTypes.includes(mediaType)) throw ofAnotherType();
+  const descriptor = judge(documents.descriptor, value, `entry ${number} of its index`);
+  if (mediaType === "") throw ofAnotherType();
+  const manifest = await reader.blob(documents.manifest, descriptor, "manifest");
+  if (manifest.mediaType !== "" && manifest.mediaType !== mediaType) {
+    throw failedPrecondition(`its manifest calls itself ${quoted(manifest.mediaType)}, its index ${mediaType}`);
   }
-  const manifest = await readBlob(files, descriptor, documents.manifest, "manifest");
-  if (manifest.mediaType !== undefined && manifest.mediaType !== descriptor.mediaType) {
-    throw failedPrecondition(`its manifest calls itself ${manifest.mediaType}, its index ${descriptor.mediaType}`);
-  }
-  if (!configTypes.includes(manifest.config.mediaType)) {
-    throw failedPrecondition(
-      `it is no container image: its configuration is ${JSON.stringify(manifest.config.mediaType)}`,
-    );
-  }
-  return { manifest, config: await readBlob(files, manifest.config, documents.config, "configuration") };
+  const { config } = manifest;
+  if (!configTypes.includes(config.mediaType))
+    throw new NoImage(`it is no container image: its configuration is ${quoted(config.mediaType)}`);
+  const read = await reader.blob(documents.config, config, "configuration");
+  return { descriptor, layers: manifest.layers, config: read };
 }
 
 /** A configuration that does not say for which platform it is fits every one. */
 export const platformOfConfig = ({ os, architecture, variant }: ImageConfig, wanted: Platform): Platform =>
-  os && architecture ? normalizePlatform(os, architecture, variant) : wanted;
+  os !== "" && architecture !== "" ? normalizePlatform(os, architecture, variant) : wanted;
+
+const maxListed = 40;
 
 /** The not_found for an image that exists, for other platforms. */
-export function noSuchPlatform(wanted: Platform, offered: readonly Platform[]) {
-  const names = [...new Set(offered.map(formatPlatform))].filter((name) => !name.startsWith("unknown/"));
-  return notFound(`it is not for ${formatPlatform(wanted)}; pass --platform with one of: ${names.join(", ")}`);
-}
-
-async function platformOf(files: ImageFiles, leaf: Descriptor, wanted: Platform): Promise<Platform> {
-  if (leaf.platform) return normalizePlatform(leaf.platform.os, leaf.platform.architecture, leaf.platform.variant);
-  return platformOfConfig((await readManifest(files, leaf)).config, wanted);
+export function noSuchPlatform(wanted: Platform, offered: readonly string[]) {
+  const names = [...new Set(offered)];
+  if (names.length === 0) return notFound(`it is not for ${formatPlatform(wanted)}, nor for any other platform`);
+  const listed = names.slice(0, maxListed).join(", ") + (names.length > maxListed ? ", …" : "");
+  return notFound(`it is not for ${formatPlatform(wanted)}; pass --platform with one of: ${listed}`);
 }
 
 /** The version says how a layout is to be read: a new major one could mean anything. */
-async function checkLayoutVersion(files: ImageFiles): Promise<void> {
-  const range = await files.find("oci-layout");
-  if (range === undefined) {
-    const isDocker = (await files.find("manifest.json")) !== undefined;
+async function checkLayoutVersion(reader: DocumentReader): Promise<void> {
+  const layout = await reader.entryPoint(documents.ociLayout, "oci-layout");
+  if (layout === undefined) {
+    const isDocker = (await reader.files.find("manifest.json")) !== undefined;
     throw failedPrecondition(
       isDocker
         ? "it is a docker archive: use docker-archive:FILE"
         : "it is no OCI layout: there is no file oci-layout in it",
     );
   }
-  const { imageLayoutVersion } = await readDocument(documents.ociLayout, range, "its oci-layout");
-  if (!/^1\.\d+\.\d+$/.test(imageLayoutVersion)) {
+  if (!/^1\.\d+\.\d+$/.test(layout.imageLayoutVersion)) {
     throw failedPrecondition(
-      `it is an OCI layout of version ${JSON.stringify(imageLayoutVersion)}; only 1.x is supported`,
+      `it is an OCI layout of version ${quoted(layout.imageLayoutVersion)}; only 1.x is supported`,
     );
   }
 }
 
-/** The image of an OCI layout that `selector` and platform choose. Errors do not name the image: the caller does. */
-export async function resolveLayout(
-  files: ImageFiles,
-  selector: Selector,
-  wanted: Platform,
-  signal: AbortSignal | undefined,
-): Promise<FoundImage> {
-  await checkLayoutVersion(files);
-  const indexRange = await files.find("index.json");
-  if (indexRange === undefined) throw failedPrecondition("it is no OCI layout: there is no index.json in it");
-  const { manifests } = await readDocument(documents.index, indexRange, "its index.json");
-  const candidates: { readonly leaf: Descriptor; readonly platform: Platform }[] = [];
-  for (const leaf of await leavesOf(files, selectDescriptors(manifests, selector))) {
-    signal?.throwIfAborted();
-    candidates.push({ leaf, platform: await platformOf(files, leaf, wanted) });
+interface ChosenImage {
+  readonly image: ReadImage;
+  readonly platform: Platform;
+}
+
+/** The nearest of those whose platform the index says. What is no image there is passed over, what is damaged is not. */
+async function chooseBySaidPlatform(
+  reader: DocumentReader,
+  { fitting }: Candidates,
+  problems: unknown[],
+): Promise<ChosenImage | undefined> {
+  for (const { entry, platform } of fitting) {
+    try {
+      return { image: await readImage(reader, entry), platform };
+    } catch (error) {
+      reader.throwIfAborted();
+      if (!(error instanceof NoImage)) throw error;
+      problems.push(error);
+    }
   }
-  const chosen = nearestPlatform(wanted, candidates, ({ platform }) => platform);
-  if (chosen === undefined)
-    throw noSuchPlatform(
-      wanted,
-      candidates.map(({ platform }) => platform),
-    );
-  const { manifest, config } = await readManifest(files, chosen.leaf);
+  return undefined;
+}
+
+/** The nearest of those whose configuration must be asked. What cannot be read may be for another platform. */
+async function chooseByConfiguration(
+  reader: DocumentReader,
+  { unsaid, offered }: Candidates,
+  wanted: Platform,
+  problems: unknown[],
+): Promise<ChosenImage | undefined> {
+  let best: (ChosenImage & { readonly distance: number }) | undefined;
+  for (const entry of unsaid) {
+    try {
+      const image = await readImage(reader, entry);
+      const platform = platformOfConfig(image.config, wanted);
+      const distance = platformDistance(wanted, platform);
+      if (distance === undefined) offered.push(formatPlatform(platform));
+      else if (best === undefined || distance < best.distance) best = { image, platform, distance };
+    } catch (error) {
+      reader.throwIfAborted();
+      if (!isSkippable(error)) throw error;
+      problems.push(error);
+    }
+    if (best?.distance === 0) break;
+  }
+  return best;
+}
+
+/** The image of an OCI layout that `selector` and platform choose. Errors do not name the image: the caller does. */
+export async function resolveLayout(reader: DocumentReader, selector: Selector, wanted: Platform): Promise<FoundImage> {
+  await checkLayoutVersion(reader);
+  const index = await reader.entryPoint(documents.index, "index.json");
+  if (index === undefined) throw failedPrecondition("it is no OCI layout: there is no index.json in it");
+  const entries = await reader.entriesOf(index.manifests);
+  const candidates = await collectCandidates(reader, selectEntries(entries, selector), wanted);
+  const problems: unknown[] = [...candidates.problems];
+  const chosen =
+    (await chooseBySaidPlatform(reader, candidates, problems)) ??
+    (await chooseByConfiguration(reader, candidates, wanted, problems));
+  if (chosen === undefined) {
+    if (candidates.offered.length === 0 && problems.length > 0) throw problems[0];
+    throw noSuchPlatform(wanted, candidates.offered);
+  }
+  const { image, platform } = chosen;
   return {
-    platform: formatPlatform(chosen.platform),
-    manifestDigest: chosen.leaf.digest,
-    layers: await checkLayers(files, manifest.layers, config.rootfs.diff_ids),
+    platform: formatPlatform(platform),
+    manifestDigest: image.descriptor.digest,
+    layers: await checkLayers(reader, image.layers, image.config.rootfs.diff_ids),
   };
 }

@@ -11,21 +11,25 @@ export interface Platform {
 }
 
 /** Other names of architectures, with the variant that each implies. */
-const aliases: Readonly<Record<string, readonly [architecture: string, variant?: string]>> = {
-  i386: ["386"],
-  x86_64: ["amd64"],
-  "x86-64": ["amd64"],
-  aarch64: ["arm64"],
-  armhf: ["arm", "v7"],
-  armel: ["arm", "v6"],
-};
+const aliases: ReadonlyMap<string, readonly [architecture: string, variant?: string]> = new Map([
+  ["i386", ["386"]],
+  ["x86_64", ["amd64"]],
+  ["x86-64", ["amd64"]],
+  ["aarch64", ["arm64"]],
+  ["armhf", ["arm", "v7"]],
+  ["armel", ["arm", "v6"]],
+]);
 
-const defaultVariants: Readonly<Record<string, string>> = { amd64: "v1", arm64: "v8", arm: "v7" };
+const defaultVariants: ReadonlyMap<string, string> = new Map([
+  ["amd64", "v1"],
+  ["arm64", "v8"],
+  ["arm", "v7"],
+]);
 
 export function normalizePlatform(os: string, architecture: string, variant?: string): Platform {
   const lower = architecture.toLowerCase();
-  const [name, implied] = aliases[lower] ?? [lower];
-  const given = variant?.toLowerCase() || implied || defaultVariants[name];
+  const [name, implied] = aliases.get(lower) ?? [lower];
+  const given = variant?.toLowerCase() || implied || defaultVariants.get(name);
   return { os: os.toLowerCase(), architecture: name, variant: given && /^\d/.test(given) ? `v${given}` : given };
 }
 

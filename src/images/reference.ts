@@ -1,5 +1,5 @@
 // Room: images. Owns image references: how they are written, and how they are made independent of the directory.
-import { resolve } from "node:path";
+import { posix, resolve } from "node:path";
 import { invalidArgument, type SnapmillError } from "../domain/errors.ts";
 
 export const transports = ["oci", "oci-archive", "docker-archive"] as const;
@@ -45,6 +45,21 @@ export function fullDockerName(name: string): string | undefined {
   return full.lastIndexOf(":") > full.lastIndexOf("/") ? full : `${full}:latest`;
 }
 
+/** Files that are others in every process. */
+const ownFiles = /^\/(?:dev\/(?:stdin|stdout|stderr|fd)|proc\/(?:self|thread-self))(?:\/|$)/;
+
+/**
+ * A worker opens the file, not the command that was called: the command's standard input, or the pipe that a shell makes
+ * for `<(…)`, is not the worker's. An archive is also read more than once, and what reads it may be started again.
+ */
+function refuseOwnFiles(text: string, path: string): void {
+  if (path !== "-" && !ownFiles.test(posix.normalize(path))) return;
+  throw invalidArgument(
+    `image reference ${JSON.stringify(text)}: ${path === "-" ? "standard input" : path} cannot be read, because another ` +
+      "process opens the file: write the archive into a file first (docker save -o FILE IMAGE)",
+  );
+}
+
 function parseSelector(text: string, transport: Transport, tag: string | undefined): Selector {
   if (tag === undefined) return { by: "only" };
   if (tag === "") throw refuse(text, "there is nothing after the last ':'");
@@ -84,6 +99,7 @@ export function parseReference(text: string): ImageReference {
   const path = second === -1 ? rest : rest.slice(0, second);
   if (path === "") throw refuse(text, "the path is missing");
   if (path.includes("\0")) throw refuse(text, "the path contains a NUL character");
+  refuseOwnFiles(text, path);
   return {
     transport,
     path,
@@ -112,5 +128,6 @@ export function absoluteReference(text: string, directory: string): string {
       `its absolute path ${path} contains ':', which a reference cannot express: use a symbolic link elsewhere`,
     );
   }
+  refuseOwnFiles(text, path);
   return formatReference({ ...reference, path });
 }

@@ -1,7 +1,9 @@
 // Room: images. Owns the way from a reference and a platform to an image that is ready to be unpacked.
-import { SnapmillError } from "../domain/errors.ts";
+import { failedPrecondition, SnapmillError } from "../domain/errors.ts";
+import { isErrno } from "../system/errno.ts";
 import { openArchive } from "./archive.ts";
 import { resolveDockerArchive } from "./docker-archive.ts";
+import { DocumentReader } from "./document-reader.ts";
 import { type ImageFiles, openDirectory } from "./files.ts";
 import type { ResolvedImage } from "./image.ts";
 import { type FoundImage, resolveLayout } from "./layout.ts";
@@ -24,35 +26,50 @@ function openFiles({ transport, path }: ImageReference, options: OpenImageOption
   }
 }
 
-function findImage(
-  files: ImageFiles,
-  reference: ImageReference,
-  wanted: Platform,
-  signal: AbortSignal | undefined,
-): Promise<FoundImage> {
+function findImage(reader: DocumentReader, reference: ImageReference, wanted: Platform): Promise<FoundImage> {
   switch (reference.transport) {
     case "oci":
     case "oci-archive":
-      return resolveLayout(files, reference.selector, wanted, signal);
+      return resolveLayout(reader, reference.selector, wanted);
     case "docker-archive":
-      return resolveDockerArchive(files, reference.selector, wanted, signal);
+      return resolveDockerArchive(reader, reference.selector, wanted);
   }
 }
 
+/** A reading error that the image's files are to blame for. */
+const fileErrors = [
+  "EACCES",
+  "EIO",
+  "EISDIR",
+  "ELOOP",
+  "ENAMETOOLONG",
+  "ENOENT",
+  "ENOTDIR",
+  "EPERM",
+  "ESTALE",
+] as const;
+/** Messages go through the queue and onto terminals: what an image wrote into its documents must not fill them. */
+const maxMessageLength = 2000;
+
 /** Everything below speaks of "it": here is who that is. */
-async function naming<T>(reference: string, work: () => Promise<T>): Promise<T> {
+async function naming<T>(reference: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    // The reason is the caller's own, and no fault of the image.
+    signal?.throwIfAborted();
+    if (error instanceof Error && isErrno(error, ...fileErrors))
+      throw failedPrecondition(`image ${reference}: it cannot be read: ${error.message}`, error);
     if (!(error instanceof SnapmillError)) throw error;
-    throw new SnapmillError(error.code, `image ${reference}: ${error.message}`, { cause: error });
+    const { message } = error;
+    const told = message.length > maxMessageLength ? `${message.slice(0, maxMessageLength)}…` : message;
+    throw new SnapmillError(error.code, `image ${reference}: ${told}`, { cause: error });
   }
 }
 
 /**
  * Finds the image that `reference` names for `platform` (`os/architecture[/variant]`), and makes sure that all of it is
- * there: manifest and configuration match their digests; layers exist, have their sizes and start as their media types
- * promise. The layers' digests are left to whoever unpacks them. Dispose of the image when done: an archive's ranges are
+ * there: manifest and configuration match their digests; layers exist, have their sizes and start as layers do. The layers' digests are left to whoever unpacks them. Dispose of the image when done: an archive's ranges are
  * good only until then.
  * Errors: invalid_argument (reference, platform), not_found (path, tag, platform), failed_precondition (damaged or not
  * supported), resource_exhausted (no room to decompress); when `signal` fires, its reason.
@@ -66,10 +83,10 @@ export async function openImage(
   const wanted = parsePlatform(platform);
   const name = formatReference(parsed);
   options.signal?.throwIfAborted();
-  return naming(name, async () => {
+  return naming(name, options.signal, async () => {
     await using cleanup = new AsyncDisposableStack();
     const files = cleanup.use(await openFiles(parsed, options));
-    const found = await findImage(files, parsed, wanted, options.signal);
+    const found = await findImage(new DocumentReader(files, options.signal), parsed, wanted);
     const held = cleanup.move();
     return { ...found, reference: name, [Symbol.asyncDispose]: () => held.disposeAsync() };
   });

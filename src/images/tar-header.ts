@@ -3,6 +3,12 @@ import { failedPrecondition } from "../domain/errors.ts";
 
 export const tarBlockBytes = 512;
 
+/**
+ * What may follow a tar's end. Tape programs fill up a record, of 10 KiB by default and 1 MiB at most in practice; but a
+ * few MB of zstd hold hours of zeroes.
+ */
+export const maxPaddingBytes = 16 << 20;
+
 /** The bytes that a member's content takes in the tar: full blocks. */
 export const paddedBytes = (sizeBytes: number): number => Math.ceil(sizeBytes / tarBlockBytes) * tarBlockBytes;
 

@@ -1,26 +1,41 @@
-// Room: unpack. Owns the frame structure of a zstd stream: whether it ended where a frame ends (RFC 8878, section 3.1).
+// Room: images. Owns the frame structure of a zstd stream: what each frame asks for, and whether the last one ended.
 import { invalidArgument } from "../domain/errors.ts";
+import { formatSize } from "../domain/units.ts";
+
+/** 128 MiB, what zstd itself decompresses by default (`zstd --long=27`): memory is bounded by it. */
+export const maxWindowLog = 27;
+const maxWindowBytes = 2 ** maxWindowLog;
 
 type State =
   | { readonly at: "magic" | "skippableSize" | "descriptor" | "block" }
+  | { readonly at: "header"; readonly form: HeaderForm }
   | { readonly at: "skip"; leftBytes: number; readonly next: "magic" | "block" };
 
 const frameMagic = 0xfd2fb528;
 const skippableMagic = 0x184d2a50;
 const fieldBytes = { magic: 4, skippableSize: 4, descriptor: 1, block: 3 } as const;
+/** The bytes of a frame's header behind its descriptor, in their order. */
+interface HeaderForm {
+  readonly windowBytes: number;
+  readonly dictionaryBytes: number;
+  readonly contentSizeBytes: number;
+}
+const lengthOf = ({ windowBytes, dictionaryBytes, contentSizeBytes }: HeaderForm): number =>
+  windowBytes + dictionaryBytes + contentSizeBytes;
 const dictionaryIdBytes = [0, 1, 2, 4] as const;
 const contentSizeBytes = [0, 2, 4, 8] as const;
 const rleBlock = 1;
 const reservedBlock = 3;
 
 /**
- * Follows the blocks of the frames without decompressing them. node:zlib on Bun ends a truncated stream without an
+ * RFC 8878, section 3.1. Follows the blocks of the frames without decompressing them. node:zlib on Bun ends a truncated stream without an
  * error, and ignores what follows the last frame: `push` every chunk here too, then `end`.
  * Errors: invalid_argument.
  */
 export class ZstdFrames {
   #state: State = { at: "magic" };
-  readonly #field = Buffer.alloc(4);
+  /** A header has 14 bytes at most. */
+  readonly #field = Buffer.alloc(16);
   #fieldBytes = 0;
   #checksumBytes = 0;
   #frames = 0;
@@ -36,10 +51,11 @@ export class ZstdFrames {
         continue;
       }
       this.#field[this.#fieldBytes++] = chunk[at++] ?? 0;
-      if (this.#fieldBytes < fieldBytes[state.at]) continue;
+      if (this.#fieldBytes < (state.at === "header" ? lengthOf(state.form) : fieldBytes[state.at])) continue;
       this.#field.fill(0, this.#fieldBytes);
       this.#fieldBytes = 0;
-      this.#state = this.#next(state.at, this.#field.readUInt32LE(0));
+      this.#state =
+        state.at === "header" ? this.#header(state.form) : this.#next(state.at, this.#field.readUInt32LE(0));
     }
   }
 
@@ -66,10 +82,30 @@ export class ZstdFrames {
   #descriptor(descriptor: number): State {
     const singleSegment = (descriptor & 0x20) !== 0;
     const sizeFlag = descriptor >> 6;
-    const sizeBytes = sizeFlag === 0 && singleSegment ? 1 : (contentSizeBytes[sizeFlag] ?? 0);
-    const windowBytes = singleSegment ? 0 : 1;
     this.#checksumBytes = (descriptor & 0x04) === 0 ? 0 : 4;
-    return skip(windowBytes + (dictionaryIdBytes[descriptor & 0x03] ?? 0) + sizeBytes, "block");
+    const form: HeaderForm = {
+      windowBytes: singleSegment ? 0 : 1,
+      dictionaryBytes: dictionaryIdBytes[descriptor & 0x03] ?? 0,
+      contentSizeBytes: sizeFlag === 0 && singleSegment ? 1 : (contentSizeBytes[sizeFlag] ?? 0),
+    };
+    // Never empty: what has no window has a content size.
+    return { at: "header", form };
+  }
+
+  #header({ windowBytes, dictionaryBytes, contentSizeBytes }: HeaderForm): State {
+    const dictionary = dictionaryBytes === 0 ? 0 : this.#field.readUIntLE(windowBytes, dictionaryBytes);
+    if (dictionary !== 0) throw invalidArgument("the zstd stream needs a dictionary, which an image does not contain");
+    const needed =
+      windowBytes === 0
+        ? contentSize(this.#field.subarray(dictionaryBytes, dictionaryBytes + contentSizeBytes))
+        : windowSize(this.#field.readUInt8(0));
+    if (needed > maxWindowBytes) {
+      throw invalidArgument(
+        `the zstd stream needs a window of ${formatSize(needed)}; the limit is ${formatSize(maxWindowBytes)}: ` +
+          `compress it again (zstd --long=${maxWindowLog} at most)`,
+      );
+    }
+    return { at: "block" };
   }
 
   #block(header: number): State {
@@ -85,3 +121,15 @@ export class ZstdFrames {
 
 const skip = (leftBytes: number, next: "magic" | "block"): State =>
   leftBytes === 0 ? { at: next } : { at: "skip", leftBytes, next };
+
+/** Section 3.1.1.1.2. */
+function windowSize(descriptor: number): number {
+  const base = 2 ** (10 + (descriptor >> 3));
+  return base + (base / 8) * (descriptor & 0x07);
+}
+
+/** Section 3.1.1.1.4; two bytes leave out the sizes that one byte can say. Without a window, all of it is one. */
+const contentSize = (field: Buffer): number =>
+  field.length === 8
+    ? Number(field.readBigUInt64LE(0))
+    : field.readUIntLE(0, field.length) + (field.length === 2 ? 256 : 0);

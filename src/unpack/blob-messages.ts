@@ -1,7 +1,7 @@
 // Room: unpack. Owns the messages between a writer's main thread and its blob thread, and the memory that they share.
 import type { Digest } from "../domain/identifiers.ts";
+import { chunkBytes } from "../images/decompress.ts";
 import type { BlobRange, Compression } from "../images/image.ts";
-import { chunkBytes } from "./blob.ts";
 
 /** A blob, and how it becomes a tar. */
 export interface BlobSource {

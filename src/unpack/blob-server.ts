@@ -2,9 +2,9 @@
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { encodeFailure } from "../domain/errors.ts";
 import { digest } from "../domain/identifiers.ts";
+import { decompress } from "../images/decompress.ts";
 import { BlobReader } from "./blob.ts";
 import { type BlobSource, type FromBlobThread, slotBytes, slotCount, type ToBlobThread } from "./blob-messages.ts";
-import { decompress } from "./decompress.ts";
 
 type Send = (message: FromBlobThread) => void;
 

@@ -133,5 +133,6 @@ export class BlobThread implements Disposable {
 const isSame = (one: BlobSource, other: BlobSource): boolean =>
   one.compression === other.compression &&
   one.blob.path === other.blob.path &&
+  one.blob.within === other.blob.within &&
   one.blob.offsetBytes === other.blob.offsetBytes &&
   one.blob.lengthBytes === other.blob.lengthBytes;

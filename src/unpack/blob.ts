@@ -1,10 +1,10 @@
 // Room: unpack. Owns the reading of a blob from its file: ahead of its reader, with its digest.
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { invalidArgument } from "../domain/errors.ts";
 import { type Digest, digest } from "../domain/identifiers.ts";
+import { chunkBytes } from "../images/decompress.ts";
 import type { BlobRange } from "../images/image.ts";
-
-export const chunkBytes = 2 ** 19;
+import { openRegularFile } from "../system/regular-file.ts";
 
 /** A blob's bytes, once. `readBytes` and `digest` speak of what has been given out; of all of it after the end. */
 export class BlobReader {
@@ -27,16 +27,17 @@ export class BlobReader {
 
   /**
    * Chunks of at most 512 KiB. Each is valid until the next is asked for: two buffers take turns, one being filled while
-   * the other is used. Throws invalid_argument when the file ends before the blob does.
+   * the other is used. Throws invalid_argument when the file ends before the blob does, and
+   * what `openRegularFile` throws.
    */
   async *chunks(): AsyncGenerator<Uint8Array> {
-    await using file = await open(this.#range.path, "r");
+    await using file = await openRegularFile(this.#range);
     const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)] as const;
-    let next = this.#fill(file, buffers[0], 0);
+    let next = this.#fill(file.handle, buffers[0], 0);
     for (let turn = 1; this.#readBytes < this.#range.lengthBytes; turn++) {
       const chunk = await next;
       const offsetBytes = this.#readBytes + chunk.length;
-      next = this.#fill(file, buffers[turn % 2 === 0 ? 0 : 1], offsetBytes);
+      next = this.#fill(file.handle, buffers[turn % 2 === 0 ? 0 : 1], offsetBytes);
       // Whoever stops reading half-way leaves this read behind; its failure then concerns nobody.
       next.catch(() => undefined);
       this.#hasher.update(chunk);

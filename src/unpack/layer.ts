@@ -1,5 +1,7 @@
 // Room: unpack. Owns the way of one layer from its blob onto a device: mount, apply, verify, flush, unmount.
 import { internal, invalidArgument, isSnapmillError, resourceExhausted } from "../domain/errors.ts";
+import { formatSize } from "../domain/units.ts";
+import { maxPaddingBytes } from "../images/tar-header.ts";
 import { mountDetached } from "../system/detached.ts";
 import { reach } from "../system/faults.ts";
 import { SystemCallError } from "../system/libc.ts";
@@ -96,6 +98,7 @@ async function applyTo(
       reach("writer.half");
     }
     reader.push(chunk.subarray(half));
+    checkPadding(reader.behindBytes);
     clock.ended("writing");
     guard.written(applier.writtenBytes);
     onProgress(readBytes);
@@ -107,6 +110,15 @@ async function applyTo(
   applier.complete();
   clock.ended("writing");
   return { bytes, entries: applier.entries };
+}
+
+/** All of it belongs to the diff ID, but nobody waits hours for that. */
+function checkPadding(bytes: number): void {
+  if (bytes > maxPaddingBytes) {
+    throw invalidArgument(
+      `the layer goes on for more than ${formatSize(maxPaddingBytes)} behind the end of its tar, which no program writes`,
+    );
+  }
 }
 
 function verify(what: string, expected: string, actual: string): void {

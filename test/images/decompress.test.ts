@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { isSnapmillError } from "../../src/domain/errors.ts";
+import { decompress } from "../../src/images/decompress.ts";
 import type { Compression } from "../../src/images/image.ts";
 import { BlobReader } from "../../src/unpack/blob.ts";
-import { decompress } from "../../src/unpack/decompress.ts";
-import { isOpen } from "./scratch.ts";
+import { isOpen } from "../unpack/scratch.ts";
 
 setDefaultTimeout(60_000);
 
@@ -51,6 +51,11 @@ async function* pieces(chunks: AsyncIterable<Uint8Array>, pieceBytes: number): A
   }
 }
 
+/** A frame of nothing that begins with these bytes behind its magic number. */
+function frameWith(header: readonly number[]): Buffer {
+  return Buffer.concat([Buffer.from("28b52ffd", "hex"), Buffer.from(header), Buffer.from([1, 0, 0])]);
+}
+
 const both = Buffer.concat([content, more]);
 const whole: readonly (readonly [string, Compression, Uint8Array, Uint8Array])[] = [
   ["no compression", "none", content, content],
@@ -68,6 +73,8 @@ const whole: readonly (readonly [string, Compression, Uint8Array, Uint8Array])[]
     Buffer.concat([skippable, zstd, skippable, zstdCompressSync(more), skippable]),
     both,
   ],
+  ["zstd with a window of 128 MiB", "zstd", frameWith([0x00, (27 - 10) << 3]), Buffer.alloc(0)],
+  ["zstd with 256 bytes in one segment", "zstd", zstdCompressSync(content.subarray(0, 256)), content.subarray(0, 256)],
   ["zstd of one repeated byte", "zstd", zstdCompressSync(endlessZeroes), endlessZeroes],
 ];
 const broken: readonly (readonly [string, Compression, Uint8Array, string])[] = [
@@ -76,7 +83,13 @@ const broken: readonly (readonly [string, Compression, Uint8Array, string])[] = 
   ["gzip cut off in its second member", "gzip", Buffer.concat([gzip, gzipSync(more).subarray(0, 20)]), "truncated"],
   ["an empty blob as gzip", "gzip", Buffer.alloc(0), "truncated"],
   ["gzip with a wrong checksum", "gzip", flipped(gzip, gzip.length - 6), "gzip stream is damaged"],
-  ["gzip with text behind it", "gzip", Buffer.concat([gzip, Buffer.from("text")]), "gzip stream"],
+  ["gzip with text behind it", "gzip", Buffer.concat([gzip, Buffer.from("text")]), "garbage follows the gzip stream"],
+  [
+    "gzip with text behind its second member",
+    "gzip",
+    Buffer.concat([gzip, gzipSync(more), Buffer.from("GARBAGE".repeat(30))]),
+    "garbage follows the gzip stream",
+  ],
   [
     "gzip with text behind its padding",
     "gzip",
@@ -92,6 +105,22 @@ const broken: readonly (readonly [string, Compression, Uint8Array, string])[] = 
   ["zstd with a wrong checksum", "zstd", flipped(checked, checked.length - 2), "zstd stream is damaged"],
   ["zstd with text behind it", "zstd", Buffer.concat([zstd, Buffer.from("text")]), "garbage follows the zstd stream"],
   ["gzip as zstd", "zstd", gzip, "not a zstd stream"],
+  [
+    "zstd with a window of 2 GiB",
+    "zstd",
+    frameWith([0x00, (31 - 10) << 3]),
+    "a window of 2.0 GiB; the limit is 128 MiB",
+  ],
+  ["zstd with a window of 144 MiB", "zstd", frameWith([0x00, ((27 - 10) << 3) | 1]), "needs a window of 144 MiB"],
+  ["zstd with 1 GiB in one segment", "zstd", frameWith([0xa0, 0, 0, 0, 0x40]), "needs a window of 1.0 GiB"],
+  ["zstd with 2^60 bytes in one segment", "zstd", frameWith([0xe0, 0, 0, 0, 0, 0, 0, 0, 0x10]), "needs a window of"],
+  ["zstd with a dictionary", "zstd", frameWith([0x01, 0x38, 7]), "needs a dictionary"],
+  [
+    "zstd with such a window in its second frame",
+    "zstd",
+    Buffer.concat([zstd, frameWith([0x00, (31 - 10) << 3])]),
+    "a window of 2.0 GiB",
+  ],
 ];
 
 function flipped(bytes: Uint8Array, at: number): Buffer {

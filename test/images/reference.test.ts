@@ -64,6 +64,28 @@ describe("a reference", () => {
     expect(absoluteReference("docker-archive:/x/./a.tar:@1", "/home/me")).toBe("docker-archive:/x/a.tar:@1");
   });
 
+  test("to what is another file in each process is refused, with the way out", () => {
+    for (const path of [
+      "-",
+      "/dev/stdin",
+      "/dev//../dev/stdin",
+      "/dev/fd/63",
+      "/proc/self/fd/0",
+      "/proc/thread-self/root",
+    ]) {
+      const why = /cannot be read, because another process opens the file: write .* \(docker save -o FILE IMAGE\)$/;
+      expect(() => parseReference(`docker-archive:${path}:app:v1`)).toThrow(why);
+      if (path !== "-") expect(() => absoluteReference(`oci-archive:${path}`, "/home/me")).toThrow(why);
+    }
+    expect(() => absoluteReference("oci-archive:-", "/home/me")).toThrow(
+      /^image reference "oci-archive:-": standard input cannot/,
+    );
+    expect(() => absoluteReference("oci-archive:stdin", "/dev")).toThrow(
+      /^image reference "oci-archive:stdin": \/dev\/stdin cannot/,
+    );
+    expect(absoluteReference("oci-archive:./-", "/home/me")).toBe("oci-archive:/home/me/-");
+  });
+
   test("cannot be made absolute in a directory whose name has a colon", () => {
     expect(() => absoluteReference("oci:app", "/home/a:b")).toThrow(/\/home\/a:b\/app contains ':'.*symbolic link/);
   });

@@ -159,6 +159,17 @@ describe("a layer that is not what it should be is refused, and the device is fr
     expect(await isFree(loop.path)).toBe(true);
   });
 
+  test("when too much follows its end marker, without waiting for the rest; what tape programs write is fine", async () => {
+    await using loop = await device();
+    const padded = (lengthBytes: number) =>
+      requestFor(directory, loop.path, Buffer.concat([base, Buffer.alloc(lengthBytes)]), "zstd");
+    await applyLayer(await padded(2 ** 20), () => undefined);
+    const failure = await failureOf({ ...(await padded(2 ** 25)), diffId: other as ApplyRequest["diffId"] });
+    expect(failure.code).toBe("invalid_argument");
+    expect(failure.message).toContain("goes on for more than 16.0 MiB behind the end of its tar");
+    expect(await isFree(loop.path)).toBe(true);
+  });
+
   test("when bytes behind its end marker were changed", async () => {
     await using loop = await device();
     const padded = Buffer.concat([base, Buffer.alloc(2048)]);

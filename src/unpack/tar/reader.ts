@@ -51,9 +51,15 @@ export class TarReader {
   #state: State = { at: "header", afterZeroBlock: false };
   #preamble: Preamble = { local: nothing, global: nothing, longName: undefined, longLink: undefined };
   #current: ByteString | undefined;
+  #behindBytes = 0;
 
   constructor(visitor: TarVisitor) {
     this.#visitor = visitor;
+  }
+
+  /** How much has followed the end marker: padding, which is ignored whatever it is. */
+  get behindBytes(): number {
+    return this.#behindBytes;
   }
 
   push(chunk: Uint8Array): void {
@@ -100,6 +106,7 @@ export class TarReader {
         return taken;
       }
       case "end":
+        this.#behindBytes += available;
         return available;
     }
   }

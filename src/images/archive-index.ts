@@ -1,0 +1,183 @@
+// Room: images. Owns the index of a tar's members: what each is and where its bytes lie, read once from its headers.
+import type { FileHandle } from "node:fs/promises";
+import { failedPrecondition, isSnapmillError } from "../domain/errors.ts";
+import { isExtended, type Member, memberName, memberOf, type Overrides, overridesOf } from "./archive-member.ts";
+import type { BlobRange } from "./image.ts";
+import { paddedBytes, parseTarHeader, type TarHeader, tarBlockBytes } from "./tar-header.ts";
+import { Turns } from "./turns.ts";
+
+/** A mirror of a hundred thousand images has so many. */
+const maxMembers = 500_000;
+/** Headers of any kind. */
+const maxHeaders = 4 * maxMembers;
+const maxExtendedHeaderBytes = 1 << 20;
+/** Linux's limit of a path. No file of an image has a longer one: such members are not looked for. */
+const maxNameLength = 4096;
+/** Of all names and links: they are kept in memory. */
+const maxNamesLength = 64 << 20;
+const maxLinks = 8;
+/** Headers that lie close together are read together. */
+const windowBytes = 16 << 10;
+
+export interface IndexedTar {
+  readonly handle: FileHandle;
+  /** Under which other processes can open the same file. */
+  readonly place: Pick<BlobRange, "path" | "within">;
+  /** What the user calls it: it may have been decompressed into another file. */
+  readonly archive: string;
+}
+
+/** Of several members with one name the last counts, as it does for tar itself. */
+export class ArchiveIndex {
+  readonly #tar: IndexedTar;
+  readonly #turns: Turns;
+  readonly #members = new Map<string, Member>();
+  readonly #window = Buffer.alloc(windowBytes);
+  #windowAt = 0;
+  #windowLength = 0;
+  #overrides: Overrides = {};
+  #position = 0;
+  #headers = 0;
+  #namesLength = 0;
+  #last = { name: "", endBytes: 0 };
+  #isOver = false;
+
+  constructor(tar: IndexedTar, signal: AbortSignal | undefined) {
+    this.#tar = tar;
+    this.#turns = new Turns(signal);
+  }
+
+  /** Whether the end marker has been met, at `claimedBytes`: nothing behind it is looked at. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** How long the tar is at least, by the headers that have been read. */
+  get claimedBytes(): number {
+    return Math.max(this.#position, this.#last.endBytes);
+  }
+
+  /**
+   * Reads the headers in the first `lengthBytes` of the tar; `isWhole`: there are no more to come.
+   * Errors: failed_precondition, which names the archive; the reason of the signal.
+   */
+  async advance(lengthBytes: number, isWhole: boolean): Promise<void> {
+    const { archive } = this.#tar;
+    try {
+      while (!this.#isOver && (await this.#step(lengthBytes, isWhole))) await this.#turns.next();
+    } catch (error) {
+      this.#turns.throwIfAborted();
+      if (!isSnapmillError(error) || error.message.includes(archive)) throw error;
+      throw failedPrecondition(`${archive} is no tar archive, or a damaged one: ${error.message}`, error);
+    }
+  }
+
+  /** Follows links from member to member: old archives of `docker save` store a shared layer once. */
+  find(name: string): BlobRange | undefined {
+    const { archive, place } = this.#tar;
+    let current = memberName(name);
+    for (let hops = 0; hops <= maxLinks; hops += 1) {
+      const member = this.#members.get(current);
+      if (member === undefined) return undefined;
+      switch (member.kind) {
+        case "file":
+          return { ...place, offsetBytes: member.offsetBytes, lengthBytes: member.lengthBytes };
+        case "unreadable":
+          throw failedPrecondition(`the member ${JSON.stringify(current)} of ${archive} ${member.why}`);
+        case "link":
+          current = member.target;
+      }
+    }
+    throw failedPrecondition(`the member ${JSON.stringify(name)} of ${archive} is a link that leads round in a circle`);
+  }
+
+  /** One header and what belongs to it; false when that is not there yet. */
+  async #step(lengthBytes: number, isWhole: boolean): Promise<boolean> {
+    const { archive } = this.#tar;
+    const bodyAt = this.#position + tarBlockBytes;
+    if (isWhole && this.#last.endBytes > lengthBytes) throw this.#cutShort(this.#last.name);
+    if (bodyAt > lengthBytes) {
+      // A tar may lack its end marker, but not a part of a header.
+      if (isWhole && this.#position < lengthBytes)
+        throw failedPrecondition(`${archive} ends in the middle of a tar header; fetch it again`);
+      return false;
+    }
+    const header = parseTarHeader(await this.#read(this.#position, tarBlockBytes, lengthBytes));
+    if (header === undefined) {
+      this.#isOver = true;
+      return true;
+    }
+    if (!isExtended(header)) return this.#memberAt(header, bodyAt);
+    if (header.sizeBytes > maxExtendedHeaderBytes)
+      throw failedPrecondition(`${archive} has an extended header of ${header.sizeBytes} bytes`);
+    if (bodyAt + header.sizeBytes > lengthBytes) {
+      if (isWhole) throw this.#cutShort(memberName(header.name.toString("utf8")));
+      return false;
+    }
+    const body = await this.#read(bodyAt, header.sizeBytes, lengthBytes);
+    this.#overrides = overridesOf(header, body, this.#overrides);
+    this.#passed(bodyAt + paddedBytes(header.sizeBytes));
+    return true;
+  }
+
+  #memberAt(header: TarHeader, offsetBytes: number): true {
+    const overrides = this.#overrides;
+    this.#overrides = {};
+    const name = memberName(overrides.name ?? header.name.toString("utf8"));
+    const lengthBytes = overrides.sizeBytes ?? header.sizeBytes;
+    if (!Number.isSafeInteger(offsetBytes + paddedBytes(lengthBytes)) || lengthBytes < 0) throw this.#cutShort(name);
+    this.#last = { name, endBytes: offsetBytes + lengthBytes };
+    const member = memberOf(header, overrides, name, { offsetBytes, lengthBytes });
+    if (member !== undefined) this.#add(name, member);
+    this.#passed(offsetBytes + paddedBytes(lengthBytes));
+    return true;
+  }
+
+  #add(name: string, member: Member): void {
+    const { archive } = this.#tar;
+    const linkLength = member.kind === "link" ? member.target.length : 0;
+    if (name.length > maxNameLength || linkLength > maxNameLength) return;
+    this.#namesLength += name.length + linkLength;
+    if (this.#namesLength > maxNamesLength)
+      throw failedPrecondition(
+        `${archive} has members whose names have more than ${maxNamesLength} characters together`,
+      );
+    this.#members.set(name, member);
+    if (this.#members.size > maxMembers) throw failedPrecondition(`${archive} has more than ${maxMembers} members`);
+  }
+
+  #passed(position: number): void {
+    this.#position = position;
+    this.#headers += 1;
+    if (this.#headers > maxHeaders)
+      throw failedPrecondition(`${this.#tar.archive} has more than ${maxHeaders} tar headers`);
+  }
+
+  #cutShort(name: string) {
+    return failedPrecondition(
+      `${this.#tar.archive} ends in the middle of its member ${JSON.stringify(name)}; fetch it again`,
+    );
+  }
+
+  /** Valid until the next call. Of the tar only its first `availableBytes` are there. */
+  async #read(position: number, lengthBytes: number, availableBytes: number): Promise<Buffer> {
+    const start = position - this.#windowAt;
+    if (start >= 0 && start + lengthBytes <= this.#windowLength)
+      return this.#window.subarray(start, start + lengthBytes);
+    const isLong = lengthBytes > windowBytes;
+    const buffer = isLong
+      ? Buffer.alloc(lengthBytes)
+      : this.#window.subarray(0, Math.min(windowBytes, availableBytes - position));
+    this.#windowLength = 0;
+    for (let done = 0; done < buffer.length; ) {
+      const { bytesRead } = await this.#tar.handle.read(buffer, done, buffer.length - done, position + done);
+      if (bytesRead === 0) throw failedPrecondition(`${this.#tar.archive} became shorter while it was read`);
+      done += bytesRead;
+    }
+    if (!isLong) {
+      this.#windowAt = position;
+      this.#windowLength = buffer.length;
+    }
+    return buffer.subarray(0, lengthBytes);
+  }
+}

@@ -1,0 +1,77 @@
+// Room: images. Owns the walk through nested indexes to the manifests that may be the image of a platform.
+import { isSnapmillError } from "../domain/errors.ts";
+import { type DocumentReader, LimitExceeded } from "./document-reader.ts";
+import { documents, judge } from "./documents.ts";
+import { type IndexEntry, indexTypes } from "./index-entry.ts";
+import { formatPlatform, type Platform, platformDistance } from "./platform.ts";
+
+const maxIndexDepth = 4;
+/** Of other platforms, for the error that lists them. */
+const maxOffered = 100;
+
+export interface Candidates {
+  /** Whose platform the index says, and whose image would run: nearest first, of equally near ones in their order. */
+  readonly fitting: readonly { readonly entry: IndexEntry; readonly platform: Platform }[];
+  /** Whose platform is not said. Like containerd, they come after all that say it. */
+  readonly unsaid: readonly IndexEntry[];
+  /** The platforms of all others. */
+  readonly offered: string[];
+  /** Of what could not be read: nested indexes. It matters only when nothing else is found. */
+  readonly problems: readonly unknown[];
+}
+
+/** Whether something that was looked at in passing is just not the image. */
+export const isSkippable = (error: unknown): boolean => isSnapmillError(error) && !(error instanceof LimitExceeded);
+
+export async function collectCandidates(
+  reader: DocumentReader,
+  entries: readonly IndexEntry[],
+  wanted: Platform,
+): Promise<Candidates> {
+  const fitting: { entry: IndexEntry; platform: Platform; distance: number }[] = [];
+  const unsaid: IndexEntry[] = [];
+  const offered: string[] = [];
+  const problems: unknown[] = [];
+  /** One that is met again leads nowhere new. */
+  const visited = new Set<string>();
+
+  function add(entry: IndexEntry): void {
+    const { platform } = entry;
+    if (platform === undefined) {
+      if (entry.digest === "" || !visited.has(entry.digest)) unsaid.push(entry);
+      visited.add(entry.digest);
+      return;
+    }
+    const distance = platformDistance(wanted, platform);
+    if (distance !== undefined) fitting.push({ entry, platform, distance });
+    else if (platform.os !== "unknown" && offered.length < maxOffered) offered.push(formatPlatform(platform));
+  }
+
+  async function nestedIn(entry: IndexEntry): Promise<readonly IndexEntry[]> {
+    if (visited.has(entry.digest)) return [];
+    visited.add(entry.digest);
+    try {
+      const descriptor = judge(documents.descriptor, entry.value, `entry ${entry.number} of its index`);
+      const { manifests } = await reader.blob(documents.index, descriptor, "index");
+      return await reader.entriesOf(manifests);
+    } catch (error) {
+      reader.throwIfAborted();
+      if (!isSkippable(error)) throw error;
+      problems.push(error);
+      return [];
+    }
+  }
+
+  async function walk(level: readonly IndexEntry[], depth: number): Promise<void> {
+    if (depth > maxIndexDepth) throw new LimitExceeded(`its indexes are nested more than ${maxIndexDepth} deep`);
+    for (const entry of level) {
+      if (indexTypes.includes(entry.mediaType)) await walk(await nestedIn(entry), depth + 1);
+      else add(entry);
+    }
+  }
+
+  await walk(entries, 0);
+  // A stable sort: of equally near ones the first comes first.
+  fitting.sort((one, other) => one.distance - other.distance);
+  return { fitting, unsaid, offered, problems };
+}

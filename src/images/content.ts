@@ -1,0 +1,48 @@
+// Room: images. Owns the question what a layer's or an archive's bytes really are, whatever they are called.
+import { isSnapmillError } from "../domain/errors.ts";
+import { readStart } from "./files.ts";
+import type { BlobRange, Compression } from "./image.ts";
+import { parseTarHeader, tarBlockBytes } from "./tar-header.ts";
+
+/** `foreign`: compressed, in a way that is not supported. `unknown`: neither compressed nor a tar. */
+export type Content =
+  | { readonly kind: Compression }
+  | { readonly kind: "foreign"; readonly name: string }
+  | { readonly kind: "unknown" };
+
+/** RFC 1952, RFC 8878 (skippable frames too), and the magic numbers of what is not supported. */
+const magics: readonly (readonly [RegExp, Content])[] = [
+  [/^1f8b/, { kind: "gzip" }],
+  [/^(?:28b52ffd|5.2a4d18)/, { kind: "zstd" }],
+  [/^425a68/, { kind: "foreign", name: "bzip2" }],
+  [/^fd377a585a00/, { kind: "foreign", name: "xz" }],
+  [/^04224d18/, { kind: "foreign", name: "lz4" }],
+  [/^894c5a4f/, { kind: "foreign", name: "lzop" }],
+];
+
+/** A block with a header's checksum, or of zeroes: a tar without entries. */
+function isTar(start: Buffer): boolean {
+  if (start.length < tarBlockBytes) return false;
+  try {
+    parseTarHeader(start);
+    return true;
+  } catch (error) {
+    if (isSnapmillError(error)) return false;
+    throw error;
+  }
+}
+
+/**
+ * What `range` starts with. What it is `expected` to be is believed when its first bytes agree; then a tar is recognised
+ * by its header's checksum before any magic number, since its first bytes are a name, which may be "BZh". An empty blob
+ * is an empty layer, as containerd takes it.
+ */
+export async function contentOf(range: BlobRange, expected: Compression = "none"): Promise<Content> {
+  const start = await readStart(range, tarBlockBytes);
+  if (start.length === 0) return { kind: "none" };
+  const hex = start.toString("hex", 0, 6);
+  const [, found] = magics.find(([pattern]) => pattern.test(hex)) ?? [];
+  if (found !== undefined && found.kind === expected) return found;
+  if (isTar(start)) return { kind: "none" };
+  return found ?? { kind: "unknown" };
+}

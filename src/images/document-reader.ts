@@ -1,0 +1,120 @@
+// Room: images. Owns the reading of an image's documents: verified, and limited in what all of them may cost together.
+import type { z } from "zod";
+import { failedPrecondition, SnapmillError } from "../domain/errors.ts";
+import { type Digest, digest } from "../domain/identifiers.ts";
+import { formatSize } from "../domain/units.ts";
+import { type Descriptor, judge } from "./documents.ts";
+import { type ImageFiles, readStart } from "./files.ts";
+import type { BlobRange } from "./image.ts";
+import { type IndexEntry, indexEntry } from "./index-entry.ts";
+import { parseJson } from "./json.ts";
+import { Turns } from "./turns.ts";
+
+/** What the OCI distribution specification lets registries limit a manifest to. */
+const maxDocumentBytes = 4 << 20;
+/** A layout's or an archive's own list, of a hundred thousand images say. */
+const maxEntryPointBytes = 32 << 20;
+/** For one image, with all the indexes and manifests on the way to it. */
+const maxDocuments = 2000;
+const maxEntries = 250_000;
+const maxTotalBytes = 128 << 20;
+
+/** The image asks for more than any real one does: nothing that could still be found in it matters. */
+export class LimitExceeded extends SnapmillError {
+  constructor(message: string) {
+    super("failed_precondition", message);
+  }
+}
+
+export const sha256Of = (bytes: Uint8Array): Digest =>
+  digest(`sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`);
+
+/** The name of a blob's file in a layout. A parsed digest holds no path. */
+export const blobName = (blob: Digest): string => `blobs/${blob.replace(":", "/")}`;
+
+/** For one image. Every method throws the reason of the signal, and LimitExceeded when the work becomes too much. */
+export class DocumentReader {
+  readonly files: ImageFiles;
+  readonly signal: AbortSignal | undefined;
+  readonly #turns: Turns;
+  #documents = 0;
+  #entries = 0;
+  #bytes = 0;
+
+  constructor(files: ImageFiles, signal: AbortSignal | undefined) {
+    this.files = files;
+    this.signal = signal;
+    this.#turns = new Turns(signal);
+  }
+
+  throwIfAborted(): void {
+    this.signal?.throwIfAborted();
+  }
+
+  /** What is in an index's list, as far as it can be said before it is chosen. */
+  async entriesOf(manifests: readonly unknown[]): Promise<IndexEntry[]> {
+    this.#entries += manifests.length;
+    if (this.#entries > maxEntries)
+      throw new LimitExceeded(`its indexes have more than ${maxEntries} entries: that is no image`);
+    const entries: IndexEntry[] = [];
+    for (const [number, value] of manifests.entries()) {
+      entries.push(indexEntry(value, number));
+      await this.#turns.next();
+    }
+    return entries;
+  }
+
+  /** A file by its name; undefined when there is none. */
+  async entryPoint<Schema extends z.ZodType>(schema: Schema, name: string): Promise<z.output<Schema> | undefined> {
+    const range = await this.files.find(name);
+    if (range === undefined) return undefined;
+    const what = `its ${name}`;
+    return judge(schema, parseJson(await this.bytesOf(range, what, maxEntryPointBytes), what), what);
+  }
+
+  /** The document that `blob` describes, verified against its size and digest; `kind` names it in errors. */
+  async blob<Schema extends z.ZodType>(schema: Schema, blob: Descriptor, kind: string): Promise<z.output<Schema>> {
+    const what = `the ${kind} ${blob.digest}`;
+    const bytes = await this.#blobBytes(blob, what);
+    const actual = sha256Of(bytes);
+    if (actual !== blob.digest) {
+      throw failedPrecondition(
+        `${what} is damaged: its content has the digest ${actual}; fetch or build the image again`,
+      );
+    }
+    return judge(schema, parseJson(bytes, what), what);
+  }
+
+  /** All of a document, whatever it says. Throws failed_precondition when it is too large to be one. */
+  async bytesOf(range: BlobRange, what: string, limitBytes = maxDocumentBytes): Promise<Buffer> {
+    if (range.lengthBytes > limitBytes)
+      throw failedPrecondition(`${what} has ${range.lengthBytes} bytes; the limit is ${limitBytes}`);
+    await this.#count(range.lengthBytes);
+    return readStart(range, range.lengthBytes);
+  }
+
+  async #blobBytes(blob: Descriptor, what: string): Promise<Buffer> {
+    const range = await this.files.find(blobName(blob.digest));
+    if (range !== undefined && range.lengthBytes === blob.size) return this.bytesOf(range, what);
+    if (range !== undefined) throw wrongSize(what, range.lengthBytes, blob);
+    // A descriptor may carry small content itself: OCI image specification 1.1, "data".
+    if (blob.data === undefined) throw failedPrecondition(`${what} is missing; fetch or build the image again`);
+    const bytes = Buffer.from(blob.data, "base64");
+    if (bytes.length !== blob.size) throw wrongSize(what, bytes.length, blob);
+    await this.#count(bytes.length);
+    return bytes;
+  }
+
+  async #count(lengthBytes: number): Promise<void> {
+    this.#documents += 1;
+    this.#bytes += lengthBytes;
+    if (this.#documents > maxDocuments)
+      throw new LimitExceeded(`more than ${maxDocuments} documents had to be read to find it: that is no image`);
+    if (this.#bytes > maxTotalBytes)
+      throw new LimitExceeded(`its documents have more than ${formatSize(maxTotalBytes)} together: that is no image`);
+    await this.#turns.next();
+  }
+}
+
+const wrongSize = (what: string, lengthBytes: number, { size }: Descriptor) =>
+  failedPrecondition(`${what} has ${lengthBytes} bytes, not ${size}; fetch or build the image again`);

@@ -1,0 +1,67 @@
+// Room: images. Owns what an entry of an index says of itself before anybody has chosen it: anything may stand there.
+import { fieldsOf, textOf } from "./documents.ts";
+import { normalizePlatform, type Platform } from "./platform.ts";
+import { shown } from "./shown.ts";
+
+export const indexTypes = [
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+export const manifestTypes = [
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+];
+export const configTypes = [
+  "application/vnd.oci.image.config.v1+json",
+  "application/vnd.docker.container.image.v1+json",
+];
+
+export interface IndexEntry {
+  /** As it stands in the index: to be judged when it is chosen. */
+  readonly value: unknown;
+  /** Its place in the index. */
+  readonly number: number;
+  readonly mediaType: string;
+  /** As it is written, valid or not. */
+  readonly digest: string;
+  readonly tags: readonly string[];
+  /** Undefined where none is given: then only the configuration says it. */
+  readonly platform: Platform | undefined;
+  /** Signatures, attestations and the like, as far as the entry says so. */
+  readonly isArtifact: boolean;
+}
+
+/** A docker image store's own archives have the bare tag as ref.name, and the whole name in an annotation of its own. */
+const tagAnnotations = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
+
+const cosignKind = /^dev\.cosignproject\.cosign\/(?!image)/;
+
+function platformOf(value: unknown): Platform | undefined {
+  const { os, architecture, variant } = fieldsOf(value);
+  if (textOf(os) === "" || textOf(architecture) === "") return undefined;
+  return normalizePlatform(textOf(os), textOf(architecture), textOf(variant));
+}
+
+export function indexEntry(value: unknown, number: number): IndexEntry {
+  const fields = fieldsOf(value);
+  const annotations = fieldsOf(fields["annotations"]);
+  const mediaType = textOf(fields["mediaType"]);
+  const artifactType = textOf(fields["artifactType"]);
+  return {
+    value,
+    number,
+    mediaType,
+    digest: textOf(fields["digest"]),
+    tags: tagAnnotations.map((name) => textOf(annotations[name])).filter((tag) => tag !== ""),
+    platform: platformOf(fields["platform"]),
+    isArtifact:
+      (mediaType !== "" && !indexTypes.includes(mediaType) && !manifestTypes.includes(mediaType)) ||
+      (artifactType !== "" && !configTypes.includes(artifactType)) ||
+      cosignKind.test(textOf(annotations["kind"])) ||
+      textOf(annotations["vnd.docker.reference.type"]) !== "",
+  };
+}
+
+/** For a message: its tag, or the number that selects it. */
+export const nameOfEntry = ({ tags: [tag], number }: IndexEntry): string =>
+  tag === undefined ? `@${number}` : shown(tag);

@@ -1,0 +1,138 @@
+// Room: images. Owns the decompression of a whole archive into a file without a name, which cannot outlive its process.
+import { constants, type FileHandle, open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { failedPrecondition, isSnapmillError, resourceExhausted } from "../domain/errors.ts";
+import { formatSize } from "../domain/units.ts";
+import { isErrno } from "../system/errno.ts";
+import { spaceOf } from "../system/space.ts";
+import { ArchiveIndex } from "./archive-index.ts";
+import { decompress } from "./decompress.ts";
+import { piecesOf } from "./files.ts";
+import type { BlobRange } from "./image.ts";
+import { maxPaddingBytes } from "./tar-header.ts";
+
+/** Linux's O_TMPFILE (O_DIRECTORY is part of it), which node does not name. */
+const openUnnamed = 0o20000000 | constants.O_DIRECTORY;
+/** How often the room in the temporary directory is looked at. */
+const spaceCheckBytes = 64 << 20;
+const minFreeBytes = 256 << 20;
+const maxArchiveBytes = 64 * 2 ** 30;
+
+/**
+ * Whether an archive that has grown to `writtenBytes` may grow to `totalBytes` with so much free. A small archive can
+ * hold any number of bytes, and is not the only one: it may have as much as it leaves, and some room stays in any case.
+ */
+export function isRoomFor(totalBytes: number, writtenBytes: number, freeBytes: number): boolean {
+  const leftBytes = freeBytes - Math.max(0, totalBytes - writtenBytes);
+  return totalBytes <= maxArchiveBytes && leftBytes >= Math.max(minFreeBytes, totalBytes);
+}
+
+/** A file with no name; where the file system cannot make one, it loses its name at once. */
+async function openTemporary(directory: string): Promise<FileHandle> {
+  try {
+    return await open(directory, openUnnamed | constants.O_RDWR, 0o600);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOSPC", "EDQUOT")) throw error;
+    const path = join(directory, `snapmill-archive-${crypto.randomUUID()}`);
+    const handle = await open(path, "wx+", 0o600);
+    await rm(path);
+    return handle;
+  }
+}
+
+interface Spool {
+  readonly archive: string;
+  readonly directory: string;
+  readonly handle: FileHandle;
+  readonly index: ArchiveIndex;
+}
+
+/** Refuses what would take too much room, by what is written or by what the tar's headers say will come. */
+class RoomCheck {
+  readonly #spool: Spool;
+  #checkAtBytes = 0;
+
+  constructor(spool: Spool) {
+    this.#spool = spool;
+  }
+
+  async written(writtenBytes: number): Promise<void> {
+    const { archive, directory, index } = this.#spool;
+    const totalBytes = Math.max(writtenBytes, index.claimedBytes);
+    if (totalBytes < this.#checkAtBytes) return;
+    this.#checkAtBytes = totalBytes + spaceCheckBytes;
+    const { freeBytes } = await spaceOf(directory);
+    if (isRoomFor(totalBytes, writtenBytes, freeBytes)) return;
+    throw resourceExhausted(
+      `${archive} has ${formatSize(totalBytes)} or more when it is decompressed, and ${directory} has ` +
+        `${formatSize(freeBytes)} free: an archive may take as much as it leaves, ${formatSize(maxArchiveBytes)} at most; ` +
+        "make room there, or decompress it yourself",
+    );
+  }
+}
+
+/** Writes the tar up to its end marker; of what follows nothing, but a stream is read to its end, as it has a checksum. */
+async function fill(spool: Spool, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const { archive, handle, index } = spool;
+  const room = new RoomCheck(spool);
+  let writtenBytes = 0;
+  let paddingBytes = 0;
+  await room.written(0);
+  for await (const chunk of chunks) {
+    if (index.isOver) {
+      paddingBytes += chunk.length;
+      if (paddingBytes > maxPaddingBytes)
+        throw failedPrecondition(
+          `${archive} goes on for more than ${formatSize(maxPaddingBytes)} behind its tar's end`,
+        );
+      continue;
+    }
+    for (let done = 0; done < chunk.length; ) done += (await handle.write(chunk, done)).bytesWritten;
+    writtenBytes += chunk.length;
+    await index.advance(writtenBytes, false);
+    await room.written(writtenBytes);
+  }
+  await index.advance(writtenBytes, true);
+}
+
+function explained(error: unknown, archive: string, compression: string, directory: string): unknown {
+  if (isSnapmillError(error, "invalid_argument"))
+    return failedPrecondition(`${archive} is a damaged ${compression} file (${error.message}); fetch it again`, error);
+  if (isErrno(error, "ENOSPC", "EDQUOT", "EFBIG"))
+    return resourceExhausted(`there is no room in ${directory} to decompress ${archive}; make room`, error);
+  return error;
+}
+
+export interface Spooled extends AsyncDisposable {
+  /** Its ranges are good while this is not disposed of and this process lives; also for this process's children. */
+  readonly index: ArchiveIndex;
+}
+
+export interface CompressedArchive {
+  /** What the user calls it. */
+  readonly archive: string;
+  readonly range: BlobRange;
+  readonly compression: "gzip" | "zstd";
+}
+
+/** What the archive decompresses to, in a file on the file system of `directory`, and the index of it. */
+export async function spoolArchive(
+  { archive, range, compression }: CompressedArchive,
+  directory: string,
+  signal: AbortSignal | undefined,
+): Promise<Spooled> {
+  await using cleanup = new AsyncDisposableStack();
+  try {
+    const handle = await openTemporary(directory);
+    cleanup.defer(() => handle.close());
+    const place = { path: `/proc/${process.pid}/fd/${handle.fd}` };
+    const index = new ArchiveIndex({ handle, place, archive }, signal);
+    const chunks = decompress(piecesOf(range, signal), compression);
+    await fill({ archive, directory, handle, index }, chunks);
+    const held = cleanup.move();
+    return { index, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw explained(error, archive, compression, directory);
+  }
+}
