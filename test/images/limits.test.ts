@@ -59,8 +59,14 @@ describe("an index that leads nowhere comes to an end", () => {
   test("where it has more entries than any image, also when the image is among them", async () => {
     await using directory = await temporaryDirectory();
     const { manifest } = await writeImage(directory.path, [{ content: [file("a")] }], { platform });
-    const many = await index(directory.path, new Array(200_000).fill(0));
-    const others = await index(directory.path, new Array(60_000).fill(0));
+    const many = await index(
+      directory.path,
+      Array.from({ length: 200_000 }, () => 0),
+    );
+    const others = await index(
+      directory.path,
+      Array.from({ length: 60_000 }, () => 0),
+    );
     await writeEntryPoints(directory.path, [await index(directory.path, [manifest, many, others])]);
     await expectRefusal(`oci:${directory.path}`, "failed_precondition", /more than 250000 entries/);
   });
@@ -83,7 +89,10 @@ describe("an index that leads nowhere comes to an end", () => {
 
   test("when it is told to, in the middle", async () => {
     await using directory = await temporaryDirectory();
-    const many = await index(directory.path, new Array(200_000).fill(0));
+    const many = await index(
+      directory.path,
+      Array.from({ length: 200_000 }, () => 0),
+    );
     await writeEntryPoints(directory.path, [many]);
     const reason = failedPrecondition("enough");
     // Work that never let the event loop have its turn would be over before this.

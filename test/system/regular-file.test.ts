@@ -18,7 +18,7 @@ const failureOf = (place: FilePlace): Promise<unknown> =>
 
 async function refusalOf(place: FilePlace): Promise<string> {
   const error = await failureOf(place);
-  return isSnapmillError(error, "failed_precondition") ? error.message : `${error}`;
+  return isSnapmillError(error, "failed_precondition") ? error.message : String(error);
 }
 
 describe("a regular file", () => {
