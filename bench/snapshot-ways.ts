@@ -85,7 +85,7 @@ export async function snapmillWay(directory: string, dmControl: DmControlName): 
   await using taken = new AsyncDisposableStack();
   for (const plan of [redisPlan(config), poolWorkerPlan(config)]) {
     const keeper = new Keeper(plan, log);
-    taken.defer(() => keeper.stop());
+    taken.defer(async () => void (await keeper.stop()));
     await keeper.start();
   }
   const client = taken.use(await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool }));

@@ -1,5 +1,6 @@
 // Room: top. Owns how the project's processes log: to stderr, JSON lines for machines, one short line for a terminal.
 import { destination, type Logger, pino } from "pino";
+import { tellOnce } from "./repeats.ts";
 
 export type { Logger } from "pino";
 
@@ -9,7 +10,7 @@ const stderrFd = 2;
 export function createLogger({ name, level }: { readonly name: string; readonly level: string }): Logger {
   // Synchronous, so that the last words of a process that ends are not lost.
   const stderr = destination({ fd: stderrFd, sync: true });
-  const options = { name, level, formatters: { level: (label: string) => ({ level: label }) } };
+  const options = { name, level, formatters: { level: (label: string) => ({ level: label }) }, hooks: tellOnce() };
   if (process.stderr.isTTY !== true) return pino(options, stderr);
   return pino(options, { write: (line: string) => void stderr.write(`${shortLine(line)}\n`) });
 }

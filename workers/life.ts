@@ -1,7 +1,7 @@
 // Room: workers. Owns the life of a worker's process: it works until a signal stops it, or ends saying what went wrong.
 import { asSnapmillError, isRetryable } from "../src/domain/errors.ts";
 import type { Logger } from "../src/logger.ts";
-import { announceRefusal } from "../src/supervisor/ready.ts";
+import { announceFailure, announceRefusal } from "../src/supervisor/ready.ts";
 
 /**
  * Resolves with the name of the first signal that tells this process to stop. The listeners stay: while a command runs,
@@ -22,6 +22,7 @@ export async function live(log: Logger, work: (stopped: Promise<string>) => Prom
     const failure = asSnapmillError(error);
     log.fatal({ err: failure, code: failure.code }, failure.message);
     if (!isRetryable(failure.code) && failure.code !== "internal") announceRefusal(failure);
+    else announceFailure(failure);
     process.exit(1);
   }
 }

@@ -6,7 +6,7 @@ import { createDriver } from "../src/drivers/open.ts";
 import { consumePoolJobs } from "../src/jobs/consumer.ts";
 import type { PoolHandlers } from "../src/jobs/handlers.ts";
 import { createLogger } from "../src/logger.ts";
-import { openDatabase } from "../src/metadata/database.ts";
+import { type Database, openDatabase, writeTrouble } from "../src/metadata/database.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
@@ -38,6 +38,7 @@ const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => (
       throw error;
     }
   },
+  probe: async () => ({}),
   cleanup: async ({ operationId }) => {
     const cleaned = await snapshotter.cleanup(operationId);
     // Also those that cleanup has just done: their jobs find nothing to do, and are no longer shown as failed.
@@ -91,7 +92,7 @@ async function work(stopped: Promise<string>): Promise<void> {
     };
     await cleanUp();
     outbox = new Outbox({ database, snapshotter, config, log });
-    await serve(snapshotter, outbox, cleanUp, stopped);
+    await serve(snapshotter, outbox, cleanUp, { database, stopped });
   } finally {
     const { stillInUse } = await driver.close();
     for (const sentence of stillInUse) log.warn(sentence);
@@ -102,7 +103,7 @@ async function serve(
   snapshotter: Snapshotter,
   outbox: Outbox,
   cleanUp: () => Promise<void>,
-  stopped: Promise<string>,
+  { database, stopped }: { readonly database: Database; readonly stopped: Promise<string> },
 ): Promise<void> {
   const consumer = await consumePoolJobs({
     redisUrl: redisUrl(config),
@@ -116,7 +117,10 @@ async function serve(
   const tryToCleanUp = () =>
     cleanUp().catch((error: unknown) => log.warn({ err: error }, "cleanup did not finish; it will be tried again"));
   const cleaning = setInterval(() => void tryToCleanUp(), cleanupEveryMs);
-  announceReady();
+  announceReady(() => {
+    const trouble = writeTrouble(database);
+    return trouble && `cannot write to its database ${database.path}: ${trouble}`;
+  });
 
   log.info({ signal: await stopped }, "stopping: the running jobs are finished first");
   clearInterval(cleaning);

@@ -41,6 +41,8 @@ export interface PoolCallOptions extends CallOptions {
    * the job has ended one way or the other, or was taken back. Until then it may still happen.
    */
   readonly onLeft?: ((ended: Promise<void>) => void) | undefined;
+  /** Goes before all jobs that wait. Default: false. */
+  readonly isUrgent?: boolean | undefined;
 }
 
 export interface UnpackOptions extends CallOptions {
@@ -96,12 +98,12 @@ export class JobClient implements AsyncDisposable {
   async call<Name extends PoolJobName>(
     name: Name,
     given: Arguments<Name>,
-    { operationId: givenId, deadlineMs = callDeadlineMs, signal, needsWorker, onLeft }: PoolCallOptions = {},
+    { operationId: givenId, deadlineMs = callDeadlineMs, signal, needsWorker, onLeft, isUrgent }: PoolCallOptions = {},
   ): Promise<Result<Name>> {
     this.#requireOpen();
     const operationId = givenId ?? freshOperationId();
     const payload = parsePayload(name, { ...given, pool: this.#pool, operationId });
-    const submission: Submission = { name, operationId, payload, isFresh: givenId === undefined };
+    const submission: Submission = { name, operationId, payload, isFresh: givenId === undefined, isUrgent };
     const waiting = { deadlineMs, signal, needsWorker, onLeft };
     const result = await this.#calls.run(submission, waiting, "take back");
     return parseResult(name, result);
@@ -156,6 +158,18 @@ export class JobClient implements AsyncDisposable {
     const unpacks = await this.#unpackExchange();
     try {
       const [pool, unpack] = await Promise.all([this.#calls.queue.getWorkersCount(), unpacks.queue.getWorkersCount()]);
+      return { pool, unpack };
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
+  }
+
+  /** Which of the pool's two queues an operator has paused: jobs are kept and not executed. */
+  async paused(): Promise<{ readonly pool: boolean; readonly unpack: boolean }> {
+    this.#requireOpen();
+    const unpacks = await this.#unpackExchange();
+    try {
+      const [pool, unpack] = await Promise.all([this.#calls.queue.isPaused(), unpacks.queue.isPaused()]);
       return { pool, unpack };
     } catch (error) {
       throw asRedisFailure(error);

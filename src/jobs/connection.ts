@@ -1,8 +1,8 @@
 // Room: jobs. Owns the connections to Redis: how they are made, and how long anybody waits for an answer.
 import { Redis } from "ioredis";
-import { unavailable } from "../domain/errors.ts";
+import { asSnapmillError, unavailable } from "../domain/errors.ts";
 import { startTimer } from "../domain/timers.ts";
-import { asRedisFailure } from "./redis-failure.ts";
+import { describeTrouble } from "./redis-trouble.ts";
 import { type ConnectionOptions, redisLabel, redisOptions } from "./redis-url.ts";
 
 /** How long a producer waits for one answer of Redis, connecting included. */
@@ -28,6 +28,9 @@ export function consumerConnection(url: string): Redis {
 
 const lastErrors = new WeakMap<Redis, Error>();
 
+/** What the connection said last of itself, a failed attempt to connect say. */
+export const lastErrorOf = (made: Redis): Error | undefined => lastErrors.get(made);
+
 function connection(url: string, waiting: ConnectionOptions): Redis {
   const made = new Redis({ ...redisOptions(url), keepAlive: 10_000, ...waiting });
   // Without a listener, ioredis prints every failed attempt; whoever sends a command hears of it there.
@@ -44,11 +47,8 @@ export async function answering(made: Redis, url: string, timeoutMs: number): Pr
     return made;
   } catch (error) {
     made.disconnect();
-    const reason = lastErrors.get(made) ?? asRedisFailure(error);
-    throw unavailable(
-      `Redis at ${redisLabel(url)} is not there (${reason.message}): start it, or set REDIS_URL`,
-      error,
-    );
+    const reason = lastErrors.get(made) ?? asSnapmillError(error);
+    throw unavailable(describeTrouble(redisLabel(url), reason.message), error);
   }
 }
 

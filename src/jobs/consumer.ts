@@ -1,13 +1,14 @@
 // Room: jobs. Owns the executing end of a pool's queues: takes jobs, has them handled, sends their ends back.
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
-import { Worker } from "bullmq";
+import type { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../domain/identifiers.ts";
 import { Heartbeat } from "./attendance.ts";
 import { answering, checkRedis, consumerConnection } from "./connection.ts";
 import { Executor } from "./executor.ts";
 import { type Handler, type PoolHandlers, poolRunners, type Runners, runnerOf } from "./handlers.ts";
+import { PatientWorker } from "./patient-worker.ts";
 import {
   backoffMs,
   type JobQueue,
@@ -88,7 +89,7 @@ class QueueConsumer implements Consumer {
     this.#executor = executor;
     // A function, never a file: BullMQ's processes for files do not work in a compiled program.
     const process = (job: QueuedJob, token: string | undefined) => executor.execute(job, token);
-    this.#worker = new Worker(queueName(pool, kind), process, {
+    this.#worker = new PatientWorker(queueName(pool, kind), process, {
       connection,
       prefix: keyPrefix(pool),
       name: `${hostname()}-${globalThis.process.pid}`,

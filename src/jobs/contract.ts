@@ -122,6 +122,8 @@ export const poolJobs = {
   update: define(z.object({ ...scoped, key, labels, fieldPaths: atMost(maxFieldPaths, fieldPath) }), snapshot),
   /** Deletes the device of a removed snapshot; comes from the outbox, and is tried again whatever goes wrong. */
   "remove-device": define(z.object({ ...envelope, device: branded(parseDeviceName) }), nothing),
+  /** Does nothing: that it is answered shows that jobs run. */
+  probe: define(z.object(envelope), nothing),
   /** Works off now what removals and dead unpacks left, and prunes the journal. */
   cleanup: define(z.object(envelope), z.object({ removedDevices: z.number(), removedSnapshots: z.number() })),
   /** Says what is not in order in the pool, and with `repair` mends what can be mended safely. */

@@ -22,11 +22,25 @@ export function redisOptions(url: string): ConnectionOptions {
     host: parsed.hostname === "" ? "127.0.0.1" : parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
     port: parsed.port === "" ? 6379 : Number(parsed.port),
     db: Number(parsed.pathname.slice(1)),
-    ...(parsed.username === "" ? {} : { username: decodeURIComponent(parsed.username) }),
-    ...(parsed.password === "" ? {} : { password: decodeURIComponent(parsed.password) }),
+    ...(parsed.username === "" ? {} : { username: decoded(parsed.username, url) }),
+    ...(parsed.password === "" ? {} : { password: decoded(parsed.password, url) }),
     ...(parsed.protocol === "rediss:" ? { tls: {} } : {}),
   };
 }
 
-/** `url` for people to read: without its user and password. */
-export const redisLabel = (url: string): string => url.replace(/\/\/[^/@]*@/, "//");
+function decoded(text: string, url: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw invalidArgument(
+      `Redis URL ${JSON.stringify(redisLabel(url))}: its user or password has a % that is no escape: write it as %25`,
+    );
+  }
+}
+
+/** `url` for people to read: without its user and password, whatever characters these have, and without a query. */
+export function redisLabel(url: string): string {
+  const [, scheme = "", rest = ""] = /^(rediss?:\/\/)(.*)$/is.exec(url) ?? [];
+  if (scheme === "") return url.startsWith("unix:") ? url : url.replace(/^.*@/s, "");
+  return scheme + rest.replace(/^.*@/s, "").replace(/[?#].*$/s, "");
+}

@@ -13,6 +13,8 @@ export interface Submission {
   readonly isFresh: boolean;
   /** How often it is tried in all. Default: the queue's. */
   readonly attempts?: number | undefined;
+  /** Goes before all that waits. */
+  readonly isUrgent?: boolean | undefined;
 }
 
 /** What the queue has under a job's ID already. */
@@ -116,8 +118,8 @@ export async function withoutJob<E extends { readonly operationId: OperationId }
   return missing;
 }
 
-const asJob = ({ name, operationId, payload, attempts }: Submission): BulkJob => ({
+const asJob = ({ name, operationId, payload, attempts, isUrgent }: Submission): BulkJob => ({
   name,
   data: payload,
-  opts: { jobId: operationId, ...(attempts !== undefined && { attempts }) },
+  opts: { jobId: operationId, ...(attempts !== undefined && { attempts }), ...(isUrgent === true && { lifo: true }) },
 });

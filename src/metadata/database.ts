@@ -2,7 +2,7 @@
 import { Database as SqliteDatabase } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { drizzle } from "drizzle-orm/bun-sqlite";
-import { notFound } from "../domain/errors.ts";
+import { failedPrecondition, notFound } from "../domain/errors.ts";
 import { applyMigrations, checkMigrations } from "./migrations.ts";
 
 /** A pool's database. All calls are synchronous; one process at a time has it open for writing. */
@@ -39,8 +39,24 @@ export function openDatabase(path: string, { mode }: { mode: "readwrite" | "read
     return { path, drizzle: handle, close, [Symbol.dispose]: close };
   } catch (error) {
     client.close();
-    throw error;
+    throw openingFailure(path, error);
   }
+}
+
+/** What an operator can do something about is said as that. */
+function openingFailure(path: string, error: unknown): unknown {
+  const trouble = sqliteErrorIn(error);
+  if (trouble === undefined) return error;
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(trouble.code)) {
+    return failedPrecondition(
+      `${path} is damaged (${trouble.message}): restore it, with its -wal file, from a backup of the same time as the pool`,
+      error,
+    );
+  }
+  if (trouble.code.startsWith("SQLITE_FULL")) {
+    return failedPrecondition(`${path} cannot be written to (${trouble.message}): make room on its disk`, error);
+  }
+  return error;
 }
 
 function configureWriter(client: SqliteDatabase): void {
@@ -55,7 +71,47 @@ type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 
 /** Runs `body` in one transaction, or in a savepoint when one is open already: all of it happens, or nothing. */
 export function transact<T>(database: Database, body: () => Synchronous<T>): Synchronous<T> {
-  return database.drizzle.transaction(body, { behavior: "immediate" });
+  try {
+    const result = database.drizzle.transaction(body, { behavior: "immediate" });
+    writeTroubles.delete(database);
+    return result;
+  } catch (error) {
+    const trouble = sqliteErrorIn(error);
+    if (trouble !== undefined && writeTroubleCodes.test(trouble.code)) writeTroubles.set(database, trouble.message);
+    throw error;
+  }
+}
+
+/** Why the last transaction of a database could not be written; gone with the first that can. */
+const writeTroubles = new WeakMap<Database, string>();
+
+/** What SQLite says when the disk is full, broken or read-only, or another process keeps the database locked. */
+const writeTroubleCodes = /^SQLITE_(FULL|IOERR|READONLY|CORRUPT|NOTADB|CANTOPEN|BUSY|LOCKED)/;
+
+/** SQLite's own error, also where drizzle has put one of its own around it. */
+function sqliteErrorIn(error: unknown): { readonly code: string; readonly message: string } | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ("code" in error && String(error.code).startsWith("SQLITE_")) {
+    return { code: String(error.code), message: error.message };
+  }
+  return sqliteErrorIn(error.cause);
+}
+
+/**
+ * Why the database cannot be written to; undefined when it can, as far as is known. Once a transaction has failed, each
+ * call tries to write (a page that stays as it is), so that the end of the trouble shows without anybody's doing.
+ */
+export function writeTrouble(database: Database): string | undefined {
+  if (!writeTroubles.has(database)) return undefined;
+  try {
+    transactSoon(database, () => {
+      const row = database.drizzle.get<[number]>("PRAGMA user_version");
+      database.drizzle.run(`PRAGMA user_version = ${Number(row?.[0] ?? 0)}`);
+    });
+  } catch {
+    // Noted above.
+  }
+  return writeTroubles.get(database);
 }
 
 /**

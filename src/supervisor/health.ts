@@ -1,40 +1,108 @@
-// Room: supervisor. Owns the answer to "is it well": Redis asked, the pieces' states, the room left on the disk.
+// Room: supervisor. Owns the answer to "is it well": Redis asked to write, the workers' pulses, the room on the disk.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Health } from "../api/http/health.ts";
-import { type Config, redisUrl } from "../config.ts";
-import { asSnapmillError } from "../domain/errors.ts";
-import { answering, answerTimeoutMs, producerConnection } from "../jobs/connection.ts";
-import { spaceOf } from "../system/space.ts";
-import type { KeeperState } from "./keeper.ts";
-import type { PieceStates } from "./pieces.ts";
+import { type Config, paths, redisUrl } from "../config.ts";
+import { formatSize } from "../domain/units.ts";
+import { RedisCheck } from "../jobs/diagnosis.ts";
+import { isReadOnly } from "../system/mountinfo.ts";
+import { defaultMinFreeBytes, spaceOf } from "../system/space.ts";
+import type { KeeperState } from "./child-plan.ts";
+import type { Pieces } from "./pieces.ts";
 
-export async function currentHealth(config: Config, states: PieceStates): Promise<Health> {
-  const [redis, disk] = await Promise.all([redisFailure(config), diskSpace(config)]);
-  const pool = states.pool.kind;
-  const grpc = states.grpc?.kind ?? "off";
-  const readyUnpackers = states.unpackers.filter(isReady).length;
-  return {
-    ok: redis === null && pool === "ready" && readyUnpackers > 0 && (grpc === "ready" || grpc === "off"),
-    redis: redis ?? "ok",
-    poolWorker: pool,
-    unpackWorkers: { ready: readyUnpackers, wanted: states.unpackers.length },
-    grpcServer: grpc,
-    stateDirectory: disk,
-  };
+/** However often it is asked, it looks no more often than this. */
+const lookEveryMs = 1_000;
+
+/** What it needs to know of the pieces. */
+export type Watched = Pick<Pieces, "states" | "troubles" | "beats">;
+
+/** Looks when it is asked, once for all that ask at the same time, and on one connection. */
+export class HealthCheck implements AsyncDisposable {
+  readonly #config: Config;
+  readonly #pieces: Watched;
+  #redis: RedisCheck | undefined;
+  #look: Promise<Health> | undefined;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(config: Config, pieces: Watched) {
+    this.#config = config;
+    this.#pieces = pieces;
+  }
+
+  current(): Promise<Health> {
+    const nowMs = performance.now();
+    if (this.#look === undefined || nowMs - this.#lookedMs > lookEveryMs) {
+      this.#lookedMs = nowMs;
+      this.#look = this.#now();
+    }
+    return this.#look;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#look?.catch(() => undefined);
+    this.#redis?.[Symbol.dispose]();
+  }
+
+  async #now(): Promise<Health> {
+    this.#redis ??= new RedisCheck(redisUrl(this.#config), this.#config.pool);
+    const [redis, disk] = await Promise.all([this.#redis.state(), diskState(this.#config)]);
+    const { states, troubles, beats } = this.#pieces;
+    const reasons = [
+      ...(redis.trouble === undefined ? [] : [redis.trouble]),
+      ...(redis.isPaused ? ["the pool's queue is paused: resume it in the dashboard"] : []),
+      ...absences(states),
+      ...troubles,
+      ...(disk.failure === null ? [] : [disk.failure]),
+    ];
+    return {
+      ok: reasons.length === 0,
+      reasons,
+      redis: redis.trouble ?? "ok",
+      queue: redis.isPaused ? "paused" : "ok",
+      poolWorker: states.pool.kind,
+      unpackWorkers: { ready: states.unpackers.filter(isReady).length, wanted: states.unpackers.length },
+      grpcServer: states.grpc?.kind ?? "off",
+      heartbeatAgesMs: beats,
+      stateDirectory: disk,
+    };
+  }
 }
 
 const isReady = (state: KeeperState): boolean => state.kind === "ready";
 
-async function redisFailure(config: Config): Promise<string | null> {
-  const url = redisUrl(config);
-  try {
-    (await answering(producerConnection(url), url, answerTimeoutMs)).disconnect();
-    return null;
-  } catch (error) {
-    return asSnapmillError(error).message;
-  }
+/** One unpack worker is enough to have jobs worked off; that others are not there shows in their number. */
+function absences({ pool, unpackers, grpc }: Pieces["states"]): string[] {
+  const missing = (name: string, state: KeeperState | undefined) =>
+    state === undefined || isReady(state) ? [] : [`${name} is not there (${state.kind})`];
+  return [
+    ...missing("the pool worker", pool),
+    ...(unpackers.some(isReady) ? [] : ["no unpack worker is there"]),
+    ...missing("the gRPC server", grpc),
+  ];
 }
 
-async function diskSpace(config: Config): Promise<Health["stateDirectory"]> {
-  const { freeBytes, totalBytes } = await spaceOf(config.stateDir);
-  return { freeBytes, totalBytes };
+/** Below this, not even a database or a queue can be kept. */
+const bareMinimumBytes = 16 * 2 ** 20;
+const answerWithinMs = 2_000;
+
+/** Asks the kernel alone and writes nothing: on a file system that does not answer, that would never return. */
+async function diskState({ stateDir, ...config }: Config): Promise<Health["stateDirectory"]> {
+  const silent = delay(answerWithinMs, undefined, { ref: false }).then(() => undefined);
+  const space = await Promise.race([spaceOf(stateDir), silent]);
+  if (space === undefined) {
+    return { freeBytes: 0, totalBytes: 0, failure: `the file system of ${stateDir} does not answer: look at its disk` };
+  }
+  const { freeBytes, totalBytes } = space;
+  if (await isReadOnly(stateDir)) {
+    const failure = `${stateDir} is on a file system that is read-only: look at its disk, and mount it writable`;
+    return { freeBytes, totalBytes, failure };
+  }
+  const poolDir = paths.poolDir({ stateDir, ...config });
+  // A pool on devices of its own takes no room here.
+  const isPoolHere = ["pool.img", "data.img"].some((file) => existsSync(join(poolDir, file)));
+  const minBytes = isPoolHere ? defaultMinFreeBytes(totalBytes) : bareMinimumBytes;
+  if (freeBytes >= minBytes) return { freeBytes, totalBytes, failure: null };
+  const left = `${formatSize(freeBytes)} free at ${stateDir}, and ${formatSize(minBytes)} are needed for anything new`;
+  return { freeBytes, totalBytes, failure: `${left}: remove snapshots, or make room` };
 }

@@ -1,44 +1,23 @@
-// Room: supervisor. Owns one child: started, watched, started again when it dies, and stopped.
+// Room: supervisor. Owns one child: started, watched, started again when it dies or hangs, and stopped.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { aborted, failedPrecondition, unavailable } from "../domain/errors.ts";
 import { linesOf } from "../system/lines.ts";
-import { describeExit, type Exit, type RunningProcess, startProcess } from "../system/processes.ts";
+import {
+  describeExit,
+  type Exit,
+  endSession,
+  type Left,
+  type RunningProcess,
+  startProcess,
+} from "../system/processes.ts";
 import { recoveredAfterMs, restartDelayMs } from "./backoff.ts";
+import type { ChildPlan, KeeperState } from "./child-plan.ts";
+import { Pulse, troubleOf } from "./pulse.ts";
 import { parseAnnouncement } from "./ready.ts";
 
 export type Child = RunningProcess<"ignore", "pipe", "inherit">;
-
-/** What a keeper must know of its child. */
-export interface ChildPlan {
-  /** For logs and errors: "the pool worker". */
-  readonly name: string;
-  readonly argv: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  /** From SIGTERM to SIGKILL. */
-  readonly graceMs: number;
-  /** How long it may take to become usable; then it is killed and started again. */
-  readonly readyWithinMs: number;
-  /**
-   * Only its next life tidies up what it leaves behind when it is killed: when it does not end with status 0, `stop`
-   * gives it that life.
-   */
-  readonly endsInOrder?: boolean;
-  /** What must be done before every start. */
-  prepare?(): void;
-  /** How one knows that it is usable: its own announcement on stdout (see ready.ts), or a question that it answers. */
-  readonly readiness:
-    | { readonly kind: "announced" }
-    | { readonly kind: "probed"; readonly probe: (signal: AbortSignal) => Promise<void> };
-}
-
-export type KeeperState =
-  | { readonly kind: "starting" }
-  | { readonly kind: "ready"; readonly pid: number }
-  /** Died, and will be started again. */
-  | { readonly kind: "waiting"; readonly exit: Exit }
-  | { readonly kind: "stopped" };
 
 /** Keeps one child running from `start` to `stop`. */
 export class Keeper {
@@ -47,8 +26,12 @@ export class Keeper {
   readonly #stopping = new Canceller();
   readonly #firstReady = Promise.withResolvers<void>();
   readonly #refused = Promise.withResolvers<never>();
+  /** Resolves when `stop` has given a child up that does not end. */
+  readonly #abandoned = Promise.withResolvers<"abandoned">();
   #state: KeeperState = { kind: "starting" };
   #child: Child | undefined;
+  #pulse: Pulse | undefined;
+  #complaint: string | undefined;
   #wasReady = false;
   #gaveUp = false;
   #lastWords = "it said nothing";
@@ -70,6 +53,18 @@ export class Keeper {
     return this.#state;
   }
 
+  /** Why the child does no work although it is there, or does it badly, in a sentence; undefined when all is well. */
+  get trouble(): string | undefined {
+    if (this.#state.kind !== "ready") return undefined;
+    const trouble = troubleOf(this.#state.pid, this.#pulse?.silentMs ?? 0) ?? this.#complaint;
+    return trouble === undefined ? undefined : `${this.#plan.name} ${trouble}`;
+  }
+
+  /** How long ago the child last announced that its event loop turns; undefined when it does not do that. */
+  get silentMs(): number | undefined {
+    return this.#pulse?.silentMs;
+  }
+
   /** Rejects when the child says that it can never work. Never resolves. */
   get refused(): Promise<never> {
     return this.#refused.promise;
@@ -81,22 +76,36 @@ export class Keeper {
     return this.#firstReady.promise;
   }
 
-  /** Ends the child for good: SIGTERM, and SIGKILL when it takes longer than its grace. Never rejects. */
-  async stop(): Promise<void> {
+  /**
+   * Ends the child for good: SIGTERM, and SIGKILL when it takes longer than its grace. Never rejects, and returns in
+   * bounded time: with the processes that are still there all the same.
+   */
+  async stop(): Promise<readonly Left[]> {
     this.#stopping.cancel(new AbortReason("stopping", `${this.#plan.name} is being stopped`));
     this.#firstReady.reject(aborted(`${this.#plan.name} was stopped before it was ready`));
-    const exit = await this.#child?.stop({ graceMs: this.#plan.graceMs });
+    const child = this.#child;
+    const exit = await child?.stop({ graceMs: this.#plan.graceMs });
+    if (exit?.kind === "left") {
+      this.#abandoned.resolve("abandoned");
+      this.#log.error(`${this.#plan.name} ${describeExit(exit)}`);
+    }
     await this.#ended;
     const endedInOrder = exit?.kind === "exited" && exit.code === 0;
-    if (this.#plan.endsInOrder === true && this.#wasReady && !this.#gaveUp && !endedInOrder) await this.#tidyUp();
+    const left = [
+      ...(exit?.kind === "left" ? [exit] : []),
+      ...(child === undefined ? [] : await endSession(child.pid)),
+    ];
+    const isToTidyUp = this.#plan.endsInOrder === true && this.#wasReady && !this.#gaveUp && !endedInOrder;
+    if (isToTidyUp && left.length === 0) left.push(...(await this.#tidyUp()));
     this.#state = { kind: "stopped" };
     if (exit?.kind === "killed" && exit.signal === "SIGKILL") {
       this.#log.warn(`${this.#plan.name} did not stop within ${this.#plan.graceMs} ms and was killed`);
     }
+    return left;
   }
 
   /** One more life, only to be ended in order. */
-  async #tidyUp(): Promise<void> {
+  async #tidyUp(): Promise<readonly Left[]> {
     const { name, graceMs } = this.#plan;
     this.#log.info(`${name} did not end in order: starting it again to tidy up`);
     const child = this.#spawn();
@@ -105,7 +114,8 @@ export class Keeper {
     } catch (error) {
       this.#log.warn({ err: error }, `${name} could not tidy up; the next start will`);
     }
-    await child.stop({ graceMs });
+    const exit = await child.stop({ graceMs });
+    return exit.kind === "left" ? [exit] : await endSession(child.pid);
   }
 
   async #keep(): Promise<void> {
@@ -117,51 +127,105 @@ export class Keeper {
   }
 
   async #liveOnAndOn(): Promise<void> {
-    const { name } = this.#plan;
+    const firstStartMs = performance.now();
     let deaths = 0;
     while (!this.#isStopping) {
       const startedAtMs = performance.now();
       const exit = await this.#live();
-      if (this.#isStopping) return;
+      if (this.#isStopping || exit === "abandoned") return;
       deaths = performance.now() - startedAtMs > recoveredAfterMs ? 1 : deaths + 1;
-      if (!this.#wasReady && deaths === maxEarlyDeaths) {
-        throw unavailable(`${name} ${describeExit(exit)} ${deaths} times before it was ready: ${this.#lastWords}`);
-      }
-      const delayMs = restartDelayMs(deaths);
-      this.#state = { kind: "waiting", exit };
-      this.#log.warn({ deaths, delayMs }, `${name} ${describeExit(exit)}; starting it again`);
-      await delay(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      const cleared = this.#state.kind === "ready" ? undefined : this.#plan.clearTheWay?.(this.#lastWords);
+      if (cleared !== undefined) {
+        this.#log.warn(cleared);
+        deaths = 1;
+      } else if (!this.#wasReady) this.#bearWith(exit, deaths, performance.now() - firstStartMs);
+      await this.#waitAfter(exit, deaths);
     }
   }
 
+  /** Throws when a child that was never ready has died often, or for long, enough. */
+  #bearWith(exit: Exit, deaths: number, triedMs: number): void {
+    if (deaths < maxEarlyDeaths && (deaths < 2 || triedMs < bornWithinMs)) return;
+    const how = `${this.#plan.name} ${describeExit(exit)} ${deaths} times before it was ready`;
+    throw unavailable(`${how}: ${this.#lastWords}`);
+  }
+
+  async #waitAfter(exit: Exit, deaths: number): Promise<void> {
+    const delayMs = restartDelayMs(deaths);
+    const why = this.#state.kind === "ready" ? "" : `: ${this.#lastWords}`;
+    this.#state = { kind: "waiting", exit };
+    this.#log.warn({ deaths, delayMs }, `${this.#plan.name} ${describeExit(exit)}${why}; starting it again`);
+    await delay(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  }
+
   /** One life of the child, and how it ended. Throws when another one would be no better. */
-  async #live(): Promise<Exit> {
-    const { name, graceMs } = this.#plan;
+  async #live(): Promise<Exit | "abandoned"> {
     this.#state = { kind: "starting" };
+    this.#complaint = undefined;
     const child = this.#spawn();
     this.#child = child;
+    const gone = Promise.race([child.exited, this.#abandoned.promise]);
     try {
-      await this.#becomeReady(child);
+      if ((await Promise.race([this.#becomeReady(child), this.#abandoned.promise])) === "abandoned") return "abandoned";
       this.#wasReady = true;
       this.#state = { kind: "ready", pid: child.pid };
-      this.#log.info({ pid: child.pid }, `${name} is ready`);
+      this.#log.info({ pid: child.pid }, `${this.#plan.name} is ready`);
       this.#firstReady.resolve();
     } catch (error) {
-      const exit = await child.stop({ graceMs });
-      if (!(error instanceof NotYet)) throw error;
-      if (exit.kind === "exited" && exit.code === notFoundStatus) {
-        throw failedPrecondition(
-          `the program of ${name} was not found: install it, or start snapmill by its launcher (./snapmill in a checkout), which provides it`,
-        );
-      }
-      if (!this.#isStopping) this.#log.warn(error.message);
-    } finally {
-      // `stop` ends a child that is usable or on its way.
-      void child.exited.then(() => {
-        if (this.#child === child) this.#child = undefined;
-      });
+      await this.#endUnready(child, error);
     }
-    return await child.exited;
+    using _watch = this.#state.kind === "ready" ? this.#watch(child) : undefined;
+    const exit = await gone;
+    // `stop` ends a child that is usable or on its way.
+    this.#child = undefined;
+    if (exit !== "abandoned") this.#report(await endSession(child.pid));
+    return exit;
+  }
+
+  /** Ends a child that does not become usable; throws when another one would not either. */
+  async #endUnready(child: Child, error: unknown): Promise<void> {
+    const { name, graceMs } = this.#plan;
+    const exit = await child.stop({ graceMs });
+    if (!(error instanceof NotYet)) throw error;
+    if (exit.kind === "exited" && exit.code === notFoundStatus) {
+      throw failedPrecondition(
+        `the program of ${name} was not found: install it, or start snapmill by its launcher (./snapmill in a checkout), which provides it`,
+      );
+    }
+    if (!this.#isStopping) this.#log.warn(error.message);
+    // Another one beside it would only be refused what this one still holds: it is waited for.
+    if (exit.kind === "left") this.#log.error(`${name} ${describeExit(exit)}`);
+  }
+
+  #report(left: readonly Left[]): void {
+    for (const process of left) this.#log.error(`what ${this.#plan.name} had started ${describeExit(process)}`);
+  }
+
+  /** Looks at the pulse of a usable child from time to time; one that hangs is killed, and so started again. */
+  #watch(child: Child): Disposable | undefined {
+    const { name, hungAfterMs } = this.#plan;
+    if (hungAfterMs === undefined) return undefined;
+    const pulse = new Pulse(child.pid, hungAfterMs);
+    this.#pulse = pulse;
+    const look = () => {
+      const verdict = pulse.look();
+      if (verdict.kind === "well") return;
+      if (verdict.kind !== "hung") {
+        const trouble = troubleOf(child.pid, pulse.silentMs);
+        if (trouble !== undefined) this.#log.warn(`${name} ${trouble}`);
+        return;
+      }
+      const silentS = Math.round(pulse.silentMs / 1_000);
+      this.#log.error({ pid: child.pid }, `${name} ${verdict.how} and has not answered for ${silentS} s: replacing it`);
+      child.kill("SIGKILL");
+    };
+    const timer = setInterval(look, pulse.lookEveryMs);
+    return {
+      [Symbol.dispose]: () => {
+        clearInterval(timer);
+        this.#pulse = undefined;
+      },
+    };
   }
 
   #spawn(): Child {
@@ -214,8 +278,15 @@ export class Keeper {
         case "ready":
           announced.resolve();
           break;
+        case "beat":
+          this.#pulse?.beat();
+          this.#complaint = said.complaint;
+          break;
         case "refused":
           announced.reject(said.error);
+          break;
+        case "failed":
+          this.#lastWords = said.error.message;
           break;
         case "chatter":
           this.#hear(said.text);
@@ -226,6 +297,8 @@ export class Keeper {
 
 /** A child that dies this often before it was ever ready will not get better by itself. */
 const maxEarlyDeaths = 5;
+/** Nor one that dies twice in so long. */
+const bornWithinMs = 7_000;
 
 /** How long a child may take to get ready for tidying up. */
 const recoverWithinMs = 10_000;

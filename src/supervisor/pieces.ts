@@ -1,14 +1,19 @@
 // Room: supervisor. Owns the pieces of a snapmill on one machine: in which order they come up and go down.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import type { Health } from "../api/http/health.ts";
 import { type Config, redisUrl } from "../config.ts";
 import { aborted } from "../domain/errors.ts";
 import { answering, consumerConnection } from "../jobs/connection.ts";
+import { requireUsable } from "../jobs/diagnosis.ts";
 import { createLogger } from "../logger.ts";
 import { removeEmptyDirectories } from "../system/directories.ts";
 import type { Lock } from "../system/locks.ts";
-import { Keeper, type KeeperState } from "./keeper.ts";
+import type { Left } from "../system/processes.ts";
+import type { KeeperState } from "./child-plan.ts";
+import { Keeper } from "./keeper.ts";
 import { prepareRunDirectory } from "./place.ts";
+import { proveJobsRun } from "./proof.ts";
 import { redisPlan } from "./redis.ts";
 import { claim } from "./running.ts";
 import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
@@ -29,6 +34,7 @@ export class Pieces implements AsyncDisposable {
   readonly #grpc: Keeper | undefined;
   readonly #config: Config;
   readonly #log: Logger;
+  readonly #left: Left[] = [];
 
   constructor(config: Config, log: Logger) {
     this.#config = config;
@@ -45,24 +51,47 @@ export class Pieces implements AsyncDisposable {
     return { redis: this.#redis?.state, pool: this.#pool.state, unpackers, grpc: this.#grpc?.state };
   }
 
+  /** What is not well with pieces that are there, a sentence each. */
+  get troubles(): readonly string[] {
+    return this.#all.flatMap(({ trouble }) => trouble ?? []);
+  }
+
+  /** How long ago each worker last showed that its event loop turns; null: it is not up. */
+  get beats(): Health["heartbeatAgesMs"] {
+    const ageOf = (keeper: Keeper) => (keeper.silentMs === undefined ? null : Math.round(keeper.silentMs));
+    return {
+      pool: ageOf(this.#pool),
+      unpack: this.#unpackers.map(ageOf),
+      grpc: this.#grpc === undefined ? null : ageOf(this.#grpc),
+    };
+  }
+
+  /** After its disposal: the processes that did not end, not even by SIGKILL. */
+  get left(): readonly Left[] {
+    return this.#left;
+  }
+
   /** Rejects as soon as a piece cannot go on; never resolves. */
   get failed(): Promise<never> {
     return Promise.race(this.#all.map((keeper) => keeper.refused));
   }
 
-  /** Brings everything up; throws why a piece cannot work. */
+  /** Brings everything up; throws why a piece, or Redis, cannot work. That jobs run is for `proveJobsRun` to show. */
   async start(): Promise<void> {
     prepareRunDirectory(this.#config, (sentence) => this.#log.warn(sentence));
     await this.#redis?.start();
+    await requireUsable(redisUrl(this.#config));
     await this.#pool.start();
     await Promise.all(this.#users.map((keeper) => keeper.start()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#users.map((keeper) => keeper.stop()));
-    await this.#pool.stop();
-    await this.#redis?.stop();
-    await removeEmptyDirectories(this.#config.runDir, this.#config.runDir);
+    const stop = async (keeper: Keeper | undefined) => void this.#left.push(...((await keeper?.stop()) ?? []));
+    await Promise.all(this.#users.map(stop));
+    await stop(this.#pool);
+    await stop(this.#redis);
+    const { runDir } = this.#config;
+    if (this.#left.length === 0) await removeEmptyDirectories(runDir, runDir);
   }
 
   /** Whoever uses the pool's worker: up after it, down before it. */
@@ -103,7 +132,11 @@ export async function withPieces<T>(
   }
   const quiet = { ...config, logLevel: level, grpcAddress: undefined };
   await using pieces = new Pieces(quiet, log);
-  await Promise.race([pieces.start(), untilAborted(signal)]);
+  const comeUp = async () => {
+    await pieces.start();
+    await proveJobsRun(quiet, { signal, onPaused: "refuse" });
+  };
+  await Promise.race([comeUp(), pieces.failed, untilAborted(signal)]);
   return await Promise.race([action("ours"), pieces.failed]);
 }
 

@@ -3,12 +3,14 @@ import { Dashboard } from "../api/dashboard/dashboard.ts";
 import { checkAddress } from "../api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "../api/http/server.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
-import { failedPrecondition } from "../domain/errors.ts";
+import { failedPrecondition, unavailable } from "../domain/errors.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import type { Lock } from "../system/locks.ts";
-import { currentHealth } from "./health.ts";
+import type { Left } from "../system/processes.ts";
+import { HealthCheck } from "./health.ts";
 import { Pieces, untilAborted } from "./pieces.ts";
 import { poolsIn } from "./pools.ts";
+import { proveJobsRun } from "./proof.ts";
 import { claim, describeRunning } from "./running.ts";
 import { readOrMakeToken } from "./token.ts";
 
@@ -31,28 +33,48 @@ export interface UpOptions {
 
 /**
  * Runs a snapmill for the configured state directory until `signal` is aborted; then takes it down and returns. Throws
- * failed_precondition when another one runs already or an address is taken, and what a piece refused to work for.
+ * failed_precondition when another one runs already or an address is taken, what a piece refused to work for, and
+ * `unavailable` when it was stopped and a process did not end.
  */
 export async function runUp(config: Config, { signal, onReady }: UpOptions): Promise<void> {
   const log = createLogger({ name: "up", level: config.logLevel });
   const { grpcAddress } = config;
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
-  using _lock = await becomeTheOne(config, log);
+  using lock = await becomeTheOne(config, log);
   using _impatience = obeyASecondSignal(signal);
 
-  await using pieces = new Pieces(config, log);
+  const pieces = new Pieces(config, log);
+  await runPieces(config, pieces, log, { signal, onReady });
+  if (pieces.left.length === 0) return;
+  // They wait for a disk, perhaps for this very one: deleting the file could take as long.
+  lock.leaveFile();
+  throw unavailable(describeLeft(pieces.left));
+}
+
+const describeLeft = (left: readonly Left[]): string =>
+  `stopped, but left ${left.map(({ pid, reason }) => `process ${pid} (${reason})`).join(", ")}: ` +
+  "no signal ends it until the kernel has what it waits for; look at the disks";
+
+/** Everything between the first child's start and the last one's end. */
+async function runPieces(config: Config, given: Pieces, log: Logger, { signal, onReady }: UpOptions): Promise<void> {
+  const { grpcAddress } = config;
+  await using pieces = given;
+  await using health = new HealthCheck(config, pieces);
   const token = readOrMakeToken(paths.httpToken(config));
   await using http = serveHttp({
     address: config.httpAddress,
     token,
     log,
-    health: () => currentHealth(config, pieces.states),
+    health: () => health.current(),
   });
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));
   try {
     await Promise.race([pieces.start(), ended]);
     await using _dashboard = await showDashboard(config, http);
+    // After the dashboard: a queue that is paused is resumed there.
+    const onPaused = (reason: string) => log.warn(`not ready: ${reason}, at ${http.url}/queues`);
+    await Promise.race([proveJobsRun(config, { signal, onPaused }), pieces.failed, ended]);
     const tokenPath = paths.httpToken(config);
     onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddress });
     await Promise.race([pieces.failed, ended]);

@@ -1,10 +1,13 @@
 // Room: supervisor. Owns how the project's own workers are started: their command lines and what they are given.
 import { join } from "node:path";
 import { type Config, childEnvironment, type Overrides, redisUrl } from "../config.ts";
-import type { ChildPlan } from "./keeper.ts";
+import type { ChildPlan } from "./child-plan.ts";
 
 /** A busy or slow machine takes a while to load a worker: to kill it and begin anew would make it take longer. */
 const loadedWithinMs = 5 * 60_000;
+
+/** A worker never holds its event loop up for longer than a moment: what takes long is another thread's or process's. */
+const hungAfterMs = 30_000;
 
 const root = join(import.meta.dir, "../..");
 
@@ -39,11 +42,12 @@ function workerPlan(
   config: Config,
   script: string,
   defaults: Readonly<Record<string, string>> = {},
-): Pick<ChildPlan, "argv" | "environment" | "readiness"> {
+): Pick<ChildPlan, "argv" | "environment" | "readiness" | "hungAfterMs"> {
   return {
     argv: [process.execPath, join(root, "workers", script)],
     environment: { ...defaults, ...childEnvironment(workerSettings(config)) },
     readiness: { kind: "announced" },
+    hungAfterMs,
   };
 }
 

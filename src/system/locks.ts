@@ -15,6 +15,8 @@ const nonBlocking = 4;
 /** A held lock. Disposing of it deletes the file and releases the lock. */
 export interface Lock extends Disposable {
   readonly path: string;
+  /** Releases the lock and leaves the file: where its file system does not answer, deleting it would never return. */
+  leaveFile(): void;
 }
 
 export interface Held {
@@ -66,6 +68,10 @@ function heldLock(fd: number, path: string): Lock {
   let held = true;
   return {
     path,
+    leaveFile: () => {
+      if (held) closeSync(fd);
+      held = false;
+    },
     [Symbol.dispose]: () => {
       if (!held) return;
       held = false;

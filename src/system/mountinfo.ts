@@ -59,3 +59,15 @@ export async function mountAtDir(dir: string): Promise<MountEntry | undefined> {
 }
 
 export const isMountPoint = async (dir: string): Promise<boolean> => (await mountAtDir(dir)) !== undefined;
+
+/** Whether the file system that `dir` is on refuses writes: mounted so, or gone so after an error. */
+export async function isReadOnly(dir: string): Promise<boolean> {
+  const resolved = await realpath(dir);
+  const isAbove = ({ mountPoint }: MountEntry) =>
+    mountPoint === "/" || resolved === mountPoint || resolved.startsWith(`${mountPoint}/`);
+  // The last one that covers the directory is what is seen there.
+  const entries = (await mountInfo()).filter(isAbove);
+  const depth = Math.max(...entries.map(({ mountPoint }) => mountPoint.length));
+  const seen = entries.findLast(({ mountPoint }) => mountPoint.length === depth);
+  return seen !== undefined && (seen.options.includes("ro") || seen.superOptions.includes("ro"));
+}

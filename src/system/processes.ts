@@ -1,6 +1,8 @@
 // Room: system. Owns the start and the end of long-lived child processes, which never outlive their parent.
 import type { FileSink } from "bun";
 import { startTimer } from "../domain/timers.ts";
+import { isErrno } from "./errno.ts";
+import { commandOf, processesOfSession, whyStillThere } from "./process-facts.ts";
 
 export type InputMode = "pipe" | "ignore";
 export type OutputMode = "pipe" | "inherit" | "ignore";
@@ -18,6 +20,14 @@ export type Exit =
   | { readonly kind: "exited"; readonly code: number }
   | { readonly kind: "killed"; readonly signal: string };
 
+/** A process that has got SIGKILL and is still there: the kernel waits for something on its behalf. */
+export interface Left {
+  readonly kind: "left";
+  readonly pid: number;
+  /** "it waits in the kernel, in jbd2_log_wait_commit" */
+  readonly reason: string;
+}
+
 type Input<In extends InputMode> = In extends "pipe" ? FileSink : undefined;
 type Output<Out extends OutputMode> = Out extends "pipe" ? ReadableStream<Uint8Array<ArrayBuffer>> : undefined;
 
@@ -34,9 +44,15 @@ export interface RunningProcess<
   readonly exited: Promise<Exit>;
   /** Sends a signal; nothing happens when the process has ended already. */
   kill(signal: NodeJS.Signals): void;
-  /** SIGTERM, and SIGKILL when the process is still there `graceMs` later. Returns when it is gone. */
-  stop(patience: { readonly graceMs: number }): Promise<Exit>;
+  /**
+   * SIGTERM, and SIGKILL when the process is still there `graceMs` later. Returns when it is gone, or when SIGKILL has
+   * not helped for five seconds.
+   */
+  stop(patience: { readonly graceMs: number }): Promise<Exit | Left>;
 }
+
+/** How long after SIGKILL a process counts as one that does not end. */
+const immortalAfterMs = 5_000;
 
 /**
  * Closes the gap between the start of the child and the moment at which its death was tied to its parent's: a parent
@@ -77,15 +93,52 @@ export function startProcess<In extends InputMode, Out extends OutputMode, Err e
     kill,
     stop: async ({ graceMs }) => {
       kill("SIGTERM");
+      // One that an operator has stopped would not hear of it.
+      kill("SIGCONT");
       using _killer = startTimer(graceMs, () => kill("SIGKILL"));
-      return await exited;
+      const { promise: left, resolve } = Promise.withResolvers<Left>();
+      const giveUp = () => resolve({ kind: "left", pid: child.pid, reason: whyStillThere(child.pid) });
+      using _judge = startTimer(graceMs + immortalAfterMs, giveUp);
+      return await Promise.race([exited, left]);
     },
   };
 }
 
+/** How long what a dead child had started may take to end by itself; most of it is over in no time. */
+const lingerMs = 1_000;
+
+/**
+ * Ends what a child of `startProcess` that is gone had started and left: SIGKILL after a second. Returns what is still
+ * there two seconds later.
+ */
+export async function endSession(leader: number): Promise<readonly Left[]> {
+  const others = () => processesOfSession(leader).filter((pid) => pid !== leader);
+  if (await areGone(others, lingerMs)) return [];
+  for (const pid of others()) killIfThere(pid);
+  if (await areGone(others, 2 * lingerMs)) return [];
+  return others().map((pid) => ({ kind: "left", pid, reason: `${commandOf(pid)}; ${whyStillThere(pid)}` }));
+}
+
+async function areGone(pids: () => readonly number[], withinMs: number): Promise<boolean> {
+  for (const startMs = performance.now(); ; await Bun.sleep(20)) {
+    if (pids().length === 0) return true;
+    if (performance.now() - startMs > withinMs) return false;
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!isErrno(error, "ESRCH")) throw error;
+  }
+}
+
 /** An ending in words, for logs and errors: "exited with status 1", "was killed by SIGKILL". */
-export function describeExit(exit: Exit): string {
+export function describeExit(exit: Exit | Left): string {
   switch (exit.kind) {
+    case "left":
+      return `does not end, not even by SIGKILL (process ${exit.pid}: ${exit.reason})`;
     case "exited":
       return `exited with status ${exit.code}`;
     case "killed":

@@ -15,11 +15,14 @@ const pools = [poolName("default"), poolName("second")];
 
 const well: Health = {
   ok: true,
+  reasons: [],
   redis: "ok",
+  queue: "ok",
   poolWorker: "ready",
   unpackWorkers: { ready: 2, wanted: 2 },
   grpcServer: "ready",
-  stateDirectory: { freeBytes: 1, totalBytes: 2 },
+  heartbeatAgesMs: { pool: 100, unpack: [100, 200], grpc: 300 },
+  stateDirectory: { freeBytes: 1, totalBytes: 2, failure: null },
 };
 let health: Health = well;
 
@@ -56,7 +59,7 @@ describe("/healthz", () => {
     health = well;
     const good = await get("/healthz");
     expect([good.status, await good.json()]).toEqual([200, well]);
-    health = { ...well, ok: false, redis: "connect ECONNREFUSED" };
+    health = { ...well, ok: false, reasons: ["connect ECONNREFUSED"], redis: "connect ECONNREFUSED" };
     const bad = await get("/healthz");
     expect([bad.status, await bad.json()]).toEqual([503, health]);
   });

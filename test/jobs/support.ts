@@ -70,6 +70,7 @@ export function poolHandlers(given: Partial<PoolHandlers>): PoolHandlers {
     remove: none,
     "remove-device": none,
     update: none,
+    probe: none,
     cleanup: none,
     doctor: none,
     "grow-pool": none,

@@ -65,10 +65,30 @@ export class Up {
   readonly #child: Child;
   readonly #stderr: Promise<string>;
   #stdout = "";
+  #said = "";
 
   constructor(child: Child) {
     this.#child = child;
-    this.#stderr = new Response(child.stderr).text();
+    this.#stderr = this.#listen();
+  }
+
+  /** Waits until it has written `text` to stderr; throws all that it wrote when it ends without. */
+  async says(text: string): Promise<void> {
+    const ended = this.#child.exited.then(() => true);
+    while (!this.#said.includes(text)) {
+      if (await Promise.race([ended, Bun.sleep(50).then(() => false)])) break;
+    }
+    if (!(await this.#saidInTheEnd(text))) throw new Error(`up ended and had not said ${text}: ${this.#said}`);
+  }
+
+  async #saidInTheEnd(text: string): Promise<boolean> {
+    return this.#said.includes(text) || (await this.#stderr).includes(text);
+  }
+
+  async #listen(): Promise<string> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#child.stderr) this.#said += decoder.decode(chunk, { stream: true });
+    return this.#said;
   }
 
   get pid(): number {

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { childEnvironment, paths } from "../../src/config.ts";
 import { ownScope } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/client.ts";
+import { queuesFor } from "../../src/jobs/relay.ts";
 import { findRunning } from "../../src/supervisor/running.ts";
 import { isLock, tryLock } from "../../src/system/locks.ts";
 import { eventually } from "../support/processes.ts";
@@ -243,7 +244,7 @@ test(
 );
 
 test(
-  "a Redis of the user's own is used, and outlives up",
+  "a Redis of the user's own is used, told of once when it refuses to write, and outlives up",
   async () => {
     await using redis = await startRedis();
     using place = new Place({ REDIS_URL: redis.url });
@@ -251,12 +252,74 @@ test(
     const url = urlIn(await up.ready());
     expect((await healthOf(url)).status).toBe(200);
     expect(existsSync(paths.redisDir(place.config))).toBe(false);
+
+    const saysAtOnce = async (reason: RegExp) => {
+      const { status, body } = await healthOf(url);
+      return status === 503 && reason.test((body as { reasons: string[] }).reasons.join("; "));
+    };
+    await redis.command("REPLICAOF", "127.0.0.1", "1");
+    expect(await eventually(() => saysAtOnce(/is a read-only replica/))).toBe(true);
+    await redis.command("REPLICAOF", "NO", "ONE");
+    expect(await eventually(async () => (await healthOf(url)).status === 200)).toBe(true);
+
+    const [worker = 0] = place.pidsOf("workers/pool.ts");
+    process.kill(worker, "SIGSTOP");
+    expect(await eventually(() => saysAtOnce(/the pool worker is stopped by a signal .*kill -CONT/))).toBe(true);
+    process.kill(worker, "SIGCONT");
+    expect(await eventually(async () => (await healthOf(url)).status === 200)).toBe(true);
+
     await redis.kill();
-    expect(await eventually(async () => (await healthOf(url)).status === 503)).toBe(true);
+    expect(await eventually(() => saysAtOnce(/Redis at unix:.* is not there/))).toBe(true);
     await redis.start();
     expect(await up.end("SIGTERM")).toBe(0);
     expect(await redis.command("PING")).toBe("PONG");
     expect(place.residue()).toEqual([]);
+    // Two workers, each with what it asks of Redis; it was thousands of lines a second.
+    expect((await up.stderr).split("\n").filter((line) => line.includes("READONLY")).length).toBeLessThan(12);
+  },
+  timeoutMs,
+);
+
+test(
+  "a Redis that refuses to write, or wants another password, ends up with its reason, and without the password",
+  async () => {
+    await using redis = await startRedis(["--replicaof", "127.0.0.1", "1", "--port", "0"]);
+    using place = new Place({ REDIS_URL: redis.url });
+    const up = place.up();
+    expect(await up.ended()).toBe(1);
+    const lines = (await up.stderr).trim().split("\n");
+    expect(lines.at(-1)).toMatch(
+      /^snapmill: Redis at unix:\S+ is a read-only replica .*: set REDIS_URL to its primary$/,
+    );
+    expect(lines.length).toBeLessThan(8);
+
+    using other = new Place({ REDIS_URL: "redis://:hidden-word@127.0.0.1:1" });
+    const second = other.up();
+    expect(await second.ended()).toBe(1);
+    const said = await second.stderr;
+    expect(said.trim().split("\n").at(-1)).toContain("Redis at redis://127.0.0.1:1 is not there");
+    expect(said).not.toContain("hidden-word");
+    expect([...place.residue(), ...other.residue()]).toEqual([]);
+  },
+  timeoutMs,
+);
+
+test(
+  "up is not ready while the pool's queue is paused, says so, and is once it is resumed",
+  async () => {
+    await using redis = await startRedis();
+    using place = new Place({ REDIS_URL: redis.url });
+    const meta = "{snapmill:default}:default.pool:meta";
+    await redis.command("HSET", meta, "paused", "1");
+    const up = place.up();
+    await up.says("not ready: the pool's queue is paused: resume it in the dashboard, at http://");
+    await using client = await JobClient.connect({ redisUrl: redis.url, pool: place.config.pool });
+    expect(await client.paused()).toEqual({ pool: true, unpack: false });
+    const queue = await queuesFor(redis.url, place.config.pool);
+    await queue.pool.resume();
+    await queue[Symbol.asyncDispose]();
+    await up.ready();
+    expect(await up.end("SIGTERM")).toBe(0);
   },
   timeoutMs,
 );

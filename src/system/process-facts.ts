@@ -1,0 +1,71 @@
+// Room: system. Owns what the kernel tells of processes: their state, the time they took, where they wait.
+import { readdirSync, readFileSync } from "node:fs";
+
+/** One process, or one thread. */
+export interface ProcessFacts {
+  /** R running, S waiting, D waiting in the kernel where no signal ends it, T stopped, t traced, Z dead: proc(5). */
+  readonly state: string;
+  /** The process that leads its session; a child of `startProcess` leads its own. */
+  readonly session: number;
+  /** Of the processor, in user and kernel together. */
+  readonly cpuMs: number;
+}
+
+/** USER_HZ is 100 wherever Linux runs: time(7). */
+const msPerTick = 10;
+
+const readIfThere = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    // It has ended meanwhile.
+    return undefined;
+  }
+};
+
+const namesIn = (path: string): string[] => {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+};
+
+/** Undefined when there is no such process (any more). */
+export const factsOf = (pid: number): ProcessFacts | undefined => parseStat(readIfThere(`/proc/${pid}/stat`));
+
+function parseStat(text: string | undefined): ProcessFacts | undefined {
+  if (text === undefined) return undefined;
+  // The name in brackets may hold anything, brackets and spaces included.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [state = "?", , , session] = fields;
+  return { state, session: Number(session), cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick };
+}
+
+/** Why a process that was killed is still there, in words: the kernel function that one of its threads waits in. */
+export function whyStillThere(pid: number): string {
+  const threads = namesIn(`/proc/${pid}/task`).map((name) => ({
+    facts: parseStat(readIfThere(`/proc/${pid}/task/${name}/stat`)),
+    name,
+  }));
+  const waiting = threads.find(({ facts }) => facts?.state === "D");
+  if (waiting !== undefined) {
+    const where = readIfThere(`/proc/${pid}/task/${waiting.name}/wchan`)?.trim();
+    return `it waits in the kernel${where === undefined || where === "" || where === "0" ? "" : `, in ${where}`}`;
+  }
+  return `its state is ${factsOf(pid)?.state ?? "unknown"}`;
+}
+
+/** The processes of a session that still run: the children, and theirs, of a process that led it. */
+export const processesOfSession = (session: number): number[] =>
+  namesIn("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      const facts = factsOf(pid);
+      return facts?.session === session && !/[ZX]/.test(facts.state);
+    });
+
+/** The command line of a process, shortened: for people. */
+export const commandOf = (pid: number): string =>
+  (readIfThere(`/proc/${pid}/cmdline`) ?? "").replaceAll("\0", " ").trim().slice(0, 120);
