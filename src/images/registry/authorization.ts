@@ -1,0 +1,164 @@
+// Room: images. Owns what is shown to registries: passwords, and tokens of their token services, kept until they expire.
+import { z } from "zod";
+import { failedPrecondition } from "../../domain/errors.ts";
+import type { Credential } from "./auth-file.ts";
+import type { Challenge } from "./challenge.ts";
+import { errorText, type Secrets, type Subject, sentence, statusFailure } from "./failures.ts";
+import type { RegistryHost } from "./hosts.ts";
+import { type HttpRequest, readWhole, sendRequest } from "./transport.ts";
+
+interface Shown {
+  /** Of the header `authorization`. */
+  readonly value: string;
+  readonly untilMs: number;
+}
+
+export interface Asking {
+  readonly host: RegistryHost;
+  readonly subject: Subject;
+  readonly idleMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+const maxAnswerBytes = 1 << 20;
+/** What a token lasts when its service does not say (distribution's token specification). */
+const defaultLifeSeconds = 60;
+/** A token is not used for the last part of its life: a request takes time, and clocks differ. */
+const usableShare = 0.9;
+
+const answer = z.object({
+  token: z.string().optional(),
+  access_token: z.string().optional(),
+  expires_in: z.number().positive().optional(),
+});
+
+const basic = (username: string, password: string): string =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+
+/** The URL of the token service. A registry that is reached safely does not get our password sent unsafely. */
+function realmOf({ host, subject }: Asking, { parameters }: Challenge, hasSecret: boolean): URL {
+  const realm = parameters["realm"] ?? "";
+  if (!URL.canParse(realm) || !/^https?:$/.test(new URL(realm).protocol)) {
+    throw failedPrecondition(`${sentence(subject, "names a token service that is no URL")}`);
+  }
+  const url = new URL(realm);
+  if (hasSecret && url.protocol === "http:" && host.baseUrl.startsWith("https:")) {
+    throw failedPrecondition(`${sentence(subject, `names a token service over plain HTTP (${url.host})`)}`);
+  }
+  return url;
+}
+
+/** Kept for one auth file, or for the usual places: what is known for one must not be used for another. */
+export class Authorization {
+  readonly #secrets: Secrets;
+  readonly #find: (host: string, repository: string, signal?: AbortSignal) => Promise<Credential | undefined>;
+  readonly #shown = new Map<string, Shown>();
+
+  constructor(options: {
+    readonly secrets: Secrets;
+    readonly find: (host: string, repository: string, signal?: AbortSignal) => Promise<Credential | undefined>;
+  }) {
+    this.#secrets = options.secrets;
+    this.#find = options.find;
+  }
+
+  /** What was shown last to `host` for this repository, unless it has expired. */
+  known(host: RegistryHost, repository: string): string | undefined {
+    const key = keyOf(host, repository);
+    const shown = this.#shown.get(key);
+    if (shown !== undefined && shown.untilMs > Date.now()) return shown.value;
+    this.#shown.delete(key);
+    return undefined;
+  }
+
+  /**
+   * What answers `challenge`; undefined when there is nothing to show. Errors: those of `findCredential` and of requests,
+   * for the token service's.
+   */
+  async answer(asking: Asking, challenge: Challenge): Promise<string | undefined> {
+    const { host, subject, signal } = asking;
+    this.#shown.delete(keyOf(host, subject.repository));
+    const credential = await this.#find(host.name, subject.repository, signal);
+    const shown = await this.#shownFor(asking, challenge, credential);
+    if (shown === undefined) return undefined;
+    this.#secrets.add(shown.value.replace(/^\S+ /, ""));
+    this.#shown.set(keyOf(host, subject.repository), shown);
+    return shown.value;
+  }
+
+  async #shownFor(
+    asking: Asking,
+    challenge: Challenge,
+    credential: Credential | undefined,
+  ): Promise<Shown | undefined> {
+    const forever = (value: string): Shown => ({ value, untilMs: Number.POSITIVE_INFINITY });
+    switch (credential?.kind) {
+      case "bearer":
+        return forever(`Bearer ${credential.token}`);
+      case "basic":
+        this.#secrets.add(credential.password);
+        if (challenge.scheme === "basic") return forever(basic(credential.username, credential.password));
+        return this.#token(asking, challenge, credential);
+      case "identity":
+        this.#secrets.add(credential.token);
+        return challenge.scheme === "basic" ? undefined : this.#token(asking, challenge, credential);
+      case undefined:
+        return challenge.scheme === "basic" ? undefined : this.#token(asking, challenge, undefined);
+    }
+  }
+
+  async #token(asking: Asking, challenge: Challenge, credential: Credential | undefined): Promise<Shown> {
+    const url = realmOf(asking, challenge, credential !== undefined);
+    const subject: Subject = { ...asking.subject, host: `the token service ${url.host}` };
+    const request = tokenRequest(url, challenge, credential, asking);
+    const reply = await sendRequest({ ...request, subject });
+    const body = (await readWhole(reply, maxAnswerBytes))?.toString("utf8") ?? "";
+    if (reply.status !== 200) {
+      const hint = credential === undefined ? "; no credentials for it were found" : "";
+      throw statusFailure(subject, reply, errorText(body, this.#secrets), hint);
+    }
+    const parsed = answer.safeParse(jsonOf(body));
+    const token = parsed.data?.token ?? parsed.data?.access_token;
+    if (token === undefined || !/^[\x21-\x7e]+$/.test(token)) {
+      throw failedPrecondition(`${sentence(subject, "gave no token")}`);
+    }
+    const lifeMs = (parsed.data?.expires_in ?? defaultLifeSeconds) * 1000;
+    return { value: `Bearer ${token}`, untilMs: Date.now() + lifeMs * usableShare };
+  }
+}
+
+const keyOf = (host: RegistryHost, repository: string): string => `${host.baseUrl} ${repository}`;
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** GET with a password or nothing, POST with a refresh token (OAuth2): distribution's token specifications. */
+function tokenRequest(
+  realm: URL,
+  { parameters }: Challenge,
+  credential: Credential | undefined,
+  { host, subject, idleMs, signal }: Asking,
+): HttpRequest {
+  const { service, scope = `repository:${subject.repository}:pull` } = parameters;
+  const fields = new URLSearchParams({ ...(service !== undefined && { service }), scope });
+  // The client certificate is for the registry; the token service may be anywhere.
+  const { cert: _cert, key: _key, ...tls } = host.tls;
+  const shared = { headers: {}, secretHeaders: {}, tls, subject, idleMs, signal };
+  if (credential?.kind === "identity") {
+    const form = { grant_type: "refresh_token", client_id: "snapmill", refresh_token: credential.token };
+    for (const [name, value] of Object.entries(form)) fields.set(name, value);
+    const headers = { "content-type": "application/x-www-form-urlencoded" };
+    return { ...shared, method: "POST", url: realm, headers, body: fields.toString() };
+  }
+  const url = new URL(realm);
+  for (const [name, value] of fields) url.searchParams.append(name, value);
+  if (credential?.kind !== "basic") return { ...shared, method: "GET", url };
+  url.searchParams.set("account", credential.username);
+  const secretHeaders = { authorization: basic(credential.username, credential.password) };
+  return { ...shared, method: "GET", url, secretHeaders };
+}

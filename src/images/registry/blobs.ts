@@ -1,0 +1,177 @@
+// Room: images. Owns the reading of a blob from a registry as a stream: resumed where it was cut, verified while it flows.
+import { failedPrecondition } from "../../domain/errors.ts";
+import type { Digest } from "../../domain/identifiers.ts";
+import { AttemptFailure, sentence } from "./failures.ts";
+import type { RegistryHost } from "./hosts.ts";
+import type { Bandwidth } from "./rate.ts";
+import { MinimumRate } from "./rate.ts";
+import { type Repository, withMirrors } from "./repository.ts";
+import { Retries } from "./retry.ts";
+import type { HttpReply } from "./transport.ts";
+
+export interface RemoteBlobDescriptor {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+export interface BlobLimits {
+  /** Waits until a download from `host` may begin; dispose of it at its end. */
+  readonly slot: (host: RegistryHost) => Promise<Disposable>;
+  readonly bandwidth: Bandwidth;
+  /** An attempt that is slower than this has failed; undefined: however slow. */
+  readonly minBytesPerSecond: number | undefined;
+}
+
+/** One blob on its way; what has been given out survives an attempt. */
+class Download {
+  readonly #repository: Repository;
+  readonly #blob: RemoteBlobDescriptor;
+  readonly #limits: BlobLimits;
+  /** Of the blob: the next byte to give out. */
+  #atBytes: number;
+  #hasSkipped = false;
+
+  constructor(repository: Repository, blob: RemoteBlobDescriptor, limits: BlobLimits, offsetBytes: number) {
+    this.#repository = repository;
+    this.#blob = blob;
+    this.#limits = limits;
+    this.#atBytes = offsetBytes;
+  }
+
+  get atBytes(): number {
+    return this.#atBytes;
+  }
+
+  /** All that is left, or as much as this attempt gets. Throws as `Repository.ask` does. */
+  async *attempt(host: RegistryHost): AsyncGenerator<Uint8Array> {
+    const { digest, sizeBytes } = this.#blob;
+    using _slot = await this.#limits.slot(host);
+    const headers = this.#atBytes === 0 ? {} : { range: `bytes=${this.#atBytes}-` };
+    const reply = await this.#repository.ask(host, { path: `blobs/${digest}`, what: this.#what, headers });
+    using _connection = { [Symbol.dispose]: () => reply.cancel() };
+    let skipBytes = this.#skipBytes(host, reply);
+    const rate = new MinimumRate(this.#limits.minBytesPerSecond, this.#repository.options.patience.rateWindowMs);
+    const chunks = reply.chunks();
+    for (;;) {
+      rate.waits();
+      const { done, value } = await chunks.next();
+      if (done === true) break;
+      if (!rate.isEnough(value.length)) throw this.#failed(host, "sends less than the minimum rate");
+      await this.#limits.bandwidth.spend(value.length);
+      const fresh = value.subarray(Math.min(skipBytes, value.length));
+      skipBytes -= value.length - fresh.length;
+      if (this.#atBytes + fresh.length > sizeBytes) {
+        throw failedPrecondition(this.#sentence(host, `sent more than ${sizeBytes} bytes`));
+      }
+      this.#atBytes += fresh.length;
+      if (fresh.length > 0) yield fresh;
+    }
+    if (this.#atBytes < sizeBytes) throw this.#failed(host, `sent ${this.#atBytes} of ${sizeBytes} bytes`);
+  }
+
+  /** How much of the answer has been given out already: some servers send all of a blob when asked for a part. */
+  #skipBytes(host: RegistryHost, { status, headers }: HttpReply): number {
+    const { sizeBytes } = this.#blob;
+    const isPart = status === 206;
+    if (isPart) {
+      const range = headers.get("content-range") ?? "";
+      const [, from, , total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(range) ?? [];
+      const isRight = Number(from) === this.#atBytes && (total === "*" || Number(total) === sizeBytes);
+      if (!isRight)
+        throw this.#failed(host, `sent a part that was not asked for (Content-Range ${JSON.stringify(range)})`);
+    } else if (this.#atBytes > 0) {
+      if (this.#hasSkipped)
+        throw failedPrecondition(this.#sentence(host, "cannot resume a download, which was cut twice,"));
+      this.#hasSkipped = true;
+    }
+    const length = headers.get("content-length");
+    const expectedBytes = isPart ? sizeBytes - this.#atBytes : sizeBytes;
+    if (length !== null && Number(length) !== expectedBytes) {
+      throw this.#failed(host, `wants to send ${length} bytes in place of ${expectedBytes}`);
+    }
+    return isPart ? 0 : this.#atBytes;
+  }
+
+  get #what(): string {
+    return `the blob ${this.#blob.digest}`;
+  }
+
+  #sentence(host: RegistryHost, said: string): string {
+    return sentence({ host: host.name, repository: this.#repository.options.repository, what: this.#what }, said);
+  }
+
+  #failed(host: RegistryHost, said: string): AttemptFailure {
+    return new AttemptFailure(this.#sentence(host, said));
+  }
+}
+
+/** What of the download's hosts comes next after a failure: a mirror has one, the last host as many as patience allows. */
+class Hosts {
+  readonly #hosts: readonly RegistryHost[];
+  readonly #retries: Retries;
+  readonly #passedOver: string[] = [];
+  readonly #signal: AbortSignal | undefined;
+  #index = 0;
+
+  constructor(repository: Repository) {
+    const { patience, signal } = repository.options;
+    this.#hosts = repository.hostsThat("pull");
+    this.#retries = new Retries(patience, signal);
+    this.#signal = signal;
+  }
+
+  get current(): RegistryHost {
+    return this.#hosts[this.#index] as RegistryHost;
+  }
+
+  progressed(): void {
+    this.#retries.progressed();
+  }
+
+  async failed(error: unknown): Promise<void> {
+    this.#signal?.throwIfAborted();
+    if (this.#index < this.#hosts.length - 1) {
+      this.#passedOver.push(error instanceof Error ? error.message : String(error));
+      this.#index += 1;
+      return;
+    }
+    try {
+      await this.#retries.failed(error);
+    } catch (final) {
+      this.#signal?.throwIfAborted();
+      throw withMirrors(final, this.#passedOver);
+    }
+  }
+}
+
+/**
+ * The bytes of a blob from `offsetBytes` on, as fast as they are taken. From its start, the blob is verified against its
+ * digest before the stream ends. Errors: failed_precondition, not_found, deadline_exceeded, and the signal's reason.
+ */
+export async function* streamBlob(
+  repository: Repository,
+  blob: RemoteBlobDescriptor,
+  limits: BlobLimits,
+  offsetBytes = 0,
+): AsyncGenerator<Uint8Array> {
+  const download = new Download(repository, blob, limits, offsetBytes);
+  const hosts = new Hosts(repository);
+  const hasher = offsetBytes === 0 ? new Bun.CryptoHasher("sha256") : undefined;
+  while (download.atBytes < blob.sizeBytes) {
+    const startedAtBytes = download.atBytes;
+    try {
+      for await (const chunk of download.attempt(hosts.current)) {
+        hasher?.update(chunk);
+        yield chunk;
+      }
+    } catch (error) {
+      if (download.atBytes - startedAtBytes >= repository.options.patience.progressBytes) hosts.progressed();
+      await hosts.failed(error);
+    }
+  }
+  const actual = hasher === undefined ? blob.digest : `sha256:${hasher.digest("hex")}`;
+  if (actual === blob.digest) return;
+  const what = `the blob ${blob.digest}`;
+  const subject = { host: hosts.current.name, repository: repository.options.repository, what };
+  throw failedPrecondition(sentence(subject, `sent other bytes (their digest is ${actual})`));
+}

@@ -1,0 +1,110 @@
+// Room: images. Owns what an answer of a registry means that is not the one that was hoped for: final, or worth a retry.
+import { z } from "zod";
+import { type ErrorCode, SnapmillError } from "../../domain/errors.ts";
+
+/** What was asked for; all errors name it. */
+export interface Subject {
+  /** `host[:port]` of the place that was asked: a mirror, or the registry itself. */
+  readonly host: string;
+  readonly repository: string;
+  /** "the blob sha256:…", say. */
+  readonly what: string;
+}
+
+/** An attempt that failed in a way that the next one may not. */
+export class AttemptFailure extends Error {
+  override readonly name = "AttemptFailure";
+  /** What the registry asks for (Retry-After); undefined when it does not. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, retryAfterMs?: number) {
+    super(message);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** Secrets that were sent. A registry could send one back in the text of an error. */
+export class Secrets {
+  readonly #known = new Set<string>();
+
+  add(secret: string): void {
+    if (secret !== "") this.#known.add(secret);
+  }
+
+  redact(text: string): string {
+    let redacted = text;
+    for (const secret of this.#known) redacted = redacted.replaceAll(secret, "[redacted]");
+    return redacted;
+  }
+}
+
+const maxTextLength = 300;
+const errorList = z.object({
+  errors: z
+    .array(z.object({ code: z.string().optional(), message: z.string().optional(), detail: z.unknown() }))
+    .min(1),
+});
+/** Token services have one of these. */
+const errorObject = z.object({
+  error: z.string().optional(),
+  details: z.string().optional(),
+  message: z.string().optional(),
+});
+
+function textOf(body: string): string {
+  try {
+    const value: unknown = JSON.parse(body);
+    const list = errorList.safeParse(value);
+    if (list.success) {
+      return list.data.errors
+        .map(({ code, message, detail }) => [code, message, typeof detail === "string" ? detail : ""])
+        .map((parts) => parts.filter(Boolean).join(": "))
+        .join("; ");
+    }
+    const object = errorObject.safeParse(value);
+    if (object.success) return Object.values(object.data).filter(Boolean).join(": ");
+    return "";
+  } catch {
+    // A page for browsers says nothing in a sentence.
+    return /^\s*</.test(body) ? "" : body;
+  }
+}
+
+/** What the registry says itself about the error, in one line; "" when it says nothing. */
+export function errorText(body: string, secrets: Secrets): string {
+  const line = secrets
+    .redact(textOf(body))
+    .replace(/[\p{Cc}\s]+/gu, " ")
+    .trim();
+  return line.length > maxTextLength ? `${line.slice(0, maxTextLength)}…` : line;
+}
+
+/** The pause in a Retry-After header: seconds, or a date. */
+export function retryAfterMs(header: string | null, nowMs = Date.now()): number | undefined {
+  if (header === null) return undefined;
+  if (/^\s*\d{1,9}\s*$/.test(header)) return Number(header) * 1000;
+  const atMs = Date.parse(header);
+  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - nowMs);
+}
+
+const transientStatuses = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+function codeOf(status: number): ErrorCode {
+  return status === 404 || status === 410 ? "not_found" : "failed_precondition";
+}
+
+export const sentence = ({ host, repository, what }: Subject, said: string): string =>
+  `${host} ${said} for ${what} of ${repository}`;
+
+/** The error for an answer with `status`; `hint` is added to it. */
+export function statusFailure(
+  subject: Subject,
+  { status, headers }: { readonly status: number; readonly headers: Headers },
+  text: string,
+  hint = "",
+): AttemptFailure | SnapmillError {
+  const message = `${sentence(subject, `answered ${status}`)}${text === "" ? "" : `: ${text}`}${hint}`;
+  if (!transientStatuses.has(status)) return new SnapmillError(codeOf(status), message);
+  const isPause = status === 429 || status === 503;
+  return new AttemptFailure(message, isPause ? retryAfterMs(headers.get("retry-after")) : undefined);
+}

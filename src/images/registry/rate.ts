@@ -1,0 +1,57 @@
+// Room: images. Owns the rates of downloads: the most that is taken, and the least that is put up with.
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Shares a number of bytes a second between all who spend of it. */
+export class Bandwidth {
+  readonly #bytesPerSecond: number | undefined;
+  readonly #signal: AbortSignal | undefined;
+  /** When all that was spent so far has had its time. */
+  #paidUntilMs = 0;
+
+  /** `bytesPerSecond` undefined: no limit. */
+  constructor(bytesPerSecond: number | undefined, signal?: AbortSignal) {
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#signal = signal;
+  }
+
+  /** Waits until `bytes` more have had their time. Throws the signal's reason. */
+  async spend(bytes: number): Promise<void> {
+    if (this.#bytesPerSecond === undefined) return;
+    const nowMs = performance.now();
+    this.#paidUntilMs = Math.max(nowMs, this.#paidUntilMs) + (bytes / this.#bytesPerSecond) * 1000;
+    const waitMs = this.#paidUntilMs - nowMs;
+    if (waitMs < 1) return;
+    await delay(waitMs, undefined, { signal: this.#signal }).catch(() => undefined);
+    this.#signal?.throwIfAborted();
+  }
+}
+
+/** Measures the sender alone: the time in which its bytes are waited for, not that in which nobody asks for them. */
+export class MinimumRate {
+  readonly #bytesPerSecond: number | undefined;
+  readonly #windowMs: number;
+  #waitedMs = 0;
+  #bytes = 0;
+  #sinceMs = 0;
+
+  /** `bytesPerSecond` undefined: any rate is enough. */
+  constructor(bytesPerSecond: number | undefined, windowMs: number) {
+    this.#bytesPerSecond = bytesPerSecond;
+    this.#windowMs = windowMs;
+  }
+
+  waits(): void {
+    this.#sinceMs = performance.now();
+  }
+
+  /** Counts what came; false when a whole window brought too little. */
+  isEnough(bytes: number): boolean {
+    this.#waitedMs += performance.now() - this.#sinceMs;
+    this.#bytes += bytes;
+    if (this.#bytesPerSecond === undefined || this.#waitedMs < this.#windowMs) return true;
+    const isEnough = (this.#bytes * 1000) / this.#waitedMs >= this.#bytesPerSecond;
+    this.#waitedMs = 0;
+    this.#bytes = 0;
+    return isEnough;
+  }
+}

@@ -1,0 +1,180 @@
+// Room: images. Owns single HTTP requests: time limits, redirects, and what a connection that fails is called.
+import { failedPrecondition } from "../../domain/errors.ts";
+import type { HostTls } from "./certificates.ts";
+import { AttemptFailure, type Subject, sentence } from "./failures.ts";
+
+export interface HttpRequest {
+  readonly method: "GET" | "POST";
+  readonly url: URL;
+  /** Whatever holds a secret: not sent to another origin that a redirect names. */
+  readonly secretHeaders: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly tls: HostTls;
+  readonly subject: Subject;
+  readonly idleMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** An answer whose body is still to be read, or given up. */
+export interface HttpReply {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The body's bytes; an attempt fails when none comes for `idleMs`. Ends the connection when it is left early. */
+  chunks(): AsyncGenerator<Uint8Array>;
+  cancel(): void;
+}
+
+const maxRedirects = 10;
+const redirects = new Set([301, 302, 303, 307, 308]);
+/** How Bun (and OpenSSL) call it when a certificate is not trusted. */
+const certificateCode = /CERT|SIGNATURE|ISSUER|ALTNAME|SELF_SIGNED/;
+
+const reasons: Readonly<Record<string, string>> = {
+  ECONNRESET: "the connection was cut",
+  ECONNREFUSED: "the connection was refused",
+  ENOTFOUND: "there is no such host",
+  ETIMEDOUT: "the connection timed out",
+};
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+
+/** What `fetch` threw. Its own text could hold an URL with a secret, of a proxy or of a signed redirect. */
+function connectionFailure(subject: Subject, error: unknown) {
+  const code = codeOf(error);
+  if (certificateCode.test(code)) {
+    const advice = "add its authority to certs.d/HOST/hosts.toml (ca = ...)";
+    return failedPrecondition(`${sentence(subject, `has a certificate that is not trusted (${code})`)}; ${advice}`);
+  }
+  if (code === "EPROTO") {
+    const advice = "for a registry over plain HTTP say so (--plain-http, or hosts.toml)";
+    return failedPrecondition(`${sentence(subject, "does not speak TLS")}; ${advice}`);
+  }
+  const reason = reasons[code] ?? `the connection failed (${code || "unknown error"})`;
+  return new AttemptFailure(`${sentence(subject, "gave no whole answer")}: ${reason}`);
+}
+
+const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+
+/** Ends one request, whichever of the reasons comes first: silence, or the caller's signal. */
+class Limits implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #request: HttpRequest;
+  readonly #onAbort = () => this.#controller.abort();
+  #timer: Timer | undefined;
+  #isSilent = false;
+
+  constructor(request: HttpRequest) {
+    this.#request = request;
+    request.signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Waits for `next`, no longer than silence may last. Throws what the failure means. */
+  async bounded<T>(next: Promise<T>): Promise<T> {
+    this.#timer = setTimeout(() => {
+      this.#isSilent = true;
+      this.#controller.abort();
+    }, this.#request.idleMs);
+    try {
+      return await next;
+    } catch (error) {
+      this.#request.signal?.throwIfAborted();
+      const { subject, idleMs } = this.#request;
+      if (this.#isSilent) throw new AttemptFailure(`${sentence(subject, `was silent for ${idleMs / 1000} s`)}`);
+      throw connectionFailure(subject, error);
+    } finally {
+      clearTimeout(this.#timer);
+    }
+  }
+
+  /** Ends the connection, unless its answer has been read to the end. */
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#request.signal?.removeEventListener("abort", this.#onAbort);
+    this.#controller.abort();
+  }
+}
+
+async function* bodyOf(response: Response, limits: Limits): AsyncGenerator<Uint8Array> {
+  using _ends = limits;
+  const reader = response.body?.getReader();
+  while (reader !== undefined) {
+    const { done, value } = await limits.bounded(reader.read());
+    if (done) return;
+    yield value;
+  }
+}
+
+async function once(request: HttpRequest): Promise<HttpReply> {
+  request.signal?.throwIfAborted();
+  const limits = new Limits(request);
+  try {
+    const response = await limits.bounded(
+      fetch(request.url, {
+        method: request.method,
+        headers: { "accept-encoding": "identity", ...request.headers, ...request.secretHeaders },
+        body: request.body ?? null,
+        redirect: "manual",
+        // Bytes as they are: a blob's digest is of what is sent.
+        decompress: false,
+        tls: request.tls,
+        signal: limits.signal,
+        // `undefined` is what HTTPS_PROXY and NO_PROXY say.
+        ...(loopback.test(request.url.hostname) && { proxy: false as const }),
+      }),
+    );
+    return {
+      status: response.status,
+      headers: response.headers,
+      chunks: () => bodyOf(response, limits),
+      cancel: () => limits[Symbol.dispose](),
+    };
+  } catch (error) {
+    limits[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Trust stays with the next origin; what proves who we are does not. */
+function redirected(request: HttpRequest, location: string | null): HttpRequest {
+  const { subject, url } = request;
+  if (location === null || !URL.canParse(location, url.href)) {
+    throw failedPrecondition(`${sentence(subject, "redirects to nowhere")}`);
+  }
+  const target = new URL(location, url.href);
+  if (target.origin === url.origin) return { ...request, url: target };
+  const isSafe = target.protocol === "https:" || (target.protocol === "http:" && url.protocol === "http:");
+  if (!isSafe)
+    throw failedPrecondition(`${sentence(subject, `redirects to ${target.protocol}//, which is not safe,`)}`);
+  const { cert: _cert, key: _key, ...trust } = request.tls;
+  return { ...request, url: target, secretHeaders: {}, tls: trust };
+}
+
+/** One request, and those that its redirects lead to. Throws AttemptFailure, failed_precondition, or the signal's reason. */
+export async function sendRequest(request: HttpRequest): Promise<HttpReply> {
+  let current = request;
+  for (let hops = 0; hops <= maxRedirects; hops += 1) {
+    const reply = await once(current);
+    if (request.method !== "GET" || !redirects.has(reply.status)) return reply;
+    reply.cancel();
+    current = redirected(current, reply.headers.get("location"));
+  }
+  throw failedPrecondition(`${sentence(request.subject, `redirects more than ${maxRedirects} times`)}`);
+}
+
+/** The body when it has at most `maxBytes`; undefined, and the connection ended, when it has more. */
+export async function readWhole(reply: HttpReply, maxBytes: number): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  let lengthBytes = 0;
+  for await (const chunk of reply.chunks()) {
+    lengthBytes += chunk.length;
+    if (lengthBytes > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
