@@ -41,7 +41,7 @@ export class Secrets {
 const maxTextLength = 300;
 const errorList = z.object({
   errors: z
-    .array(z.object({ code: z.string().optional(), message: z.string().optional(), detail: z.unknown() }))
+    .array(z.object({ code: z.string().optional(), message: z.string().optional(), detail: z.unknown().optional() }))
     .min(1),
 });
 /** Token services have one of these. */
