@@ -25,7 +25,7 @@ case $purpose in
   run) ;;
   test)
     private_tools+=(
-      umoci:umoci skopeo:skopeo strace:strace docker-registry:docker-registry
+      umoci:umoci skopeo:skopeo strace:strace docker-registry:docker-registry openssl:openssl
       dmsetup:dmsetup thin_check:thin-provisioning-tools thin_dump:thin-provisioning-tools thin_ls:thin-provisioning-tools
       containerd:containerd ctr:containerd containerd-shim-runc-v2:containerd runc:runc
       python3:python3 python3-grpc:python3-grpcio

@@ -1,16 +1,47 @@
 // Room: test. Owns a registry of a test's own: Debian's docker-registry on a loopback port, and what it was asked for.
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { eventually } from "./processes.ts";
 
 export const registryPrograms = ["docker-registry", "skopeo"] as const;
 
-const configuration = (directory: string, host: string): string => `version: 0.1
-log: {level: info, accesslog: {disabled: false}}
-storage: {filesystem: {rootdirectory: ${directory}/blobs}, cache: {blobdescriptor: inmemory}}
-http: {addr: "${host}", secret: test}
-`;
+/** How a registry is to be reached and asked; without these over plain HTTP, by anybody. */
+export interface RegistryOptions {
+  /** Whose images it serves: those of the registry that was started on that directory. Default: its own. */
+  readonly storage?: string;
+  readonly tls?: { readonly certificate: string; readonly key: string; readonly clientAuthority?: string };
+  /** File of users and bcrypt's hashes of their passwords. */
+  readonly htpasswd?: string;
+  readonly token?: {
+    readonly realm: string;
+    readonly service: string;
+    readonly issuer: string;
+    readonly rootcertbundle: string;
+  };
+}
+
+function configuration(directory: string, host: string, { storage, tls, htpasswd, token }: RegistryOptions): string {
+  const clientCas = tls?.clientAuthority === undefined ? [] : [tls.clientAuthority];
+  // YAML includes JSON.
+  return JSON.stringify({
+    version: "0.1",
+    log: { level: "info", accesslog: { disabled: false } },
+    storage: {
+      filesystem: { rootdirectory: join(storage ?? directory, "blobs") },
+      cache: { blobdescriptor: "inmemory" },
+    },
+    http: {
+      addr: host,
+      secret: "test",
+      ...(tls && {
+        tls: { certificate: tls.certificate, key: tls.key, ...(clientCas.length > 0 && { clientcas: clientCas }) },
+      }),
+    },
+    ...(htpasswd && { auth: { htpasswd: { realm: "test", path: htpasswd } } }),
+    ...(token && { auth: { token } }),
+  });
+}
 
 /** Disposing of it ends the process; its directory is the caller's to remove. */
 export class Registry implements AsyncDisposable {
@@ -25,23 +56,18 @@ export class Registry implements AsyncDisposable {
     this.#process = process;
   }
 
-  static async start(directory: string): Promise<Registry> {
+  static async start(directory: string, options: RegistryOptions = {}): Promise<Registry> {
     mkdirSync(directory, { recursive: true });
     const host = `127.0.0.1:${await freePort()}`;
     const config = join(directory, "config.yml");
     const log = join(directory, "log");
-    writeFileSync(config, configuration(directory, host));
+    writeFileSync(config, configuration(directory, host, options));
     const output = openSync(log, "a");
     const command = ["setpriv", "--pdeathsig", "KILL", "--", "docker-registry", "serve", config];
     const process = Bun.spawn(command, { stdin: "ignore", stdout: output, stderr: output });
     closeSync(output);
     const registry = new Registry(host, log, process);
-    const serving = () =>
-      fetch(`http://${host}/v2/`).then(
-        ({ ok }) => ok,
-        () => false,
-      );
-    if (await eventually(serving)) return registry;
+    if (await eventually(() => isListening(host))) return registry;
     await registry[Symbol.asyncDispose]();
     throw new Error(`docker-registry did not start: ${readFileSync(log, "utf8").slice(-2000)}`);
   }
@@ -72,6 +98,13 @@ export class Registry implements AsyncDisposable {
     await this.#process.exited;
   }
 }
+
+const isListening = (host: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(Number(host.split(":")[1]), "127.0.0.1");
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
 
 /** One that is free now; nobody else is likely to be given it meanwhile. */
 const freePort = (): Promise<number> =>

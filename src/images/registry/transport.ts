@@ -1,5 +1,7 @@
 // Room: images. Owns single HTTP requests: time limits, redirects, and what a connection that fails is called.
+import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { failedPrecondition } from "../../domain/errors.ts";
+import { startTimer } from "../../domain/timers.ts";
 import type { HostTls } from "./certificates.ts";
 import { AttemptFailure, type Subject, sentence } from "./failures.ts";
 
@@ -59,44 +61,38 @@ const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /** Ends one request, whichever of the reasons comes first: silence, or the caller's signal. */
 class Limits implements Disposable {
-  readonly #controller = new AbortController();
   readonly #request: HttpRequest;
-  readonly #onAbort = () => this.#controller.abort();
-  #timer: Timer | undefined;
-  #isSilent = false;
+  readonly #silent = new Canceller();
+  readonly #over = new Canceller();
+  /** Ends the connection. */
+  readonly signal: AbortSignal;
 
   constructor(request: HttpRequest) {
     this.#request = request;
-    request.signal?.addEventListener("abort", this.#onAbort, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+    this.signal = AbortSignal.any([
+      this.#silent.signal,
+      this.#over.signal,
+      ...(request.signal ? [request.signal] : []),
+    ]);
   }
 
   /** Waits for `next`, no longer than silence may last. Throws what the failure means. */
   async bounded<T>(next: Promise<T>): Promise<T> {
-    this.#timer = setTimeout(() => {
-      this.#isSilent = true;
-      this.#controller.abort();
-    }, this.#request.idleMs);
+    const { subject, idleMs, signal } = this.#request;
+    const silence = new AbortReason("deadline", sentence(subject, `was silent for ${idleMs / 1000} s`));
+    using _timer = startTimer(idleMs, () => this.#silent.cancel(silence));
     try {
       return await next;
     } catch (error) {
-      this.#request.signal?.throwIfAborted();
-      const { subject, idleMs } = this.#request;
-      if (this.#isSilent) throw new AttemptFailure(`${sentence(subject, `was silent for ${idleMs / 1000} s`)}`);
+      signal?.throwIfAborted();
+      if (this.#silent.isCancelled) throw new AttemptFailure(silence.message);
       throw connectionFailure(subject, error);
-    } finally {
-      clearTimeout(this.#timer);
     }
   }
 
   /** Ends the connection, unless its answer has been read to the end. */
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-    this.#request.signal?.removeEventListener("abort", this.#onAbort);
-    this.#controller.abort();
+    this.#over.cancel(new AbortReason("over", "the answer is not read any further"));
   }
 }
 

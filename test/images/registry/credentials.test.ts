@@ -54,7 +54,7 @@ const script = `
 async function findByProgram(content: unknown, host: string): Promise<unknown> {
   const environment = childEnvironment({});
   const child = Bun.spawn([process.execPath, "-e", script, module, await inFile(content), host], {
-    env: { ...environment, PATH: `${directory.path}:${environment["PATH"]}` },
+    env: { ...environment, PATH: `${directory.path}:${environment["PATH"] ?? ""}` },
     stderr: "inherit",
   });
   return JSON.parse(await new Response(child.stdout).text());

@@ -252,7 +252,7 @@ describeWith(registryPrograms, "a blob of a registry that stands behind a faulty
   test("fails without the secrets that its registry says back", async () => {
     const refusal: Fault = (socket, _answer, { headers }) => {
       const { authorization } = headers;
-      const body = listed("DENIED", `you sent ${authorization} (planted)`);
+      const body = listed("DENIED", `you sent ${authorization ?? ""} (planted)`);
       const challenge = { "www-authenticate": 'Basic realm="x"', "content-length": body.length };
       writeHead(socket, authorization === undefined ? 401 : 403, challenge);
       socket.write(body);
