@@ -1,8 +1,6 @@
 // Room: bench. Owns the ways that are compared on device-mapper: containerd's own snapshotter, and snapmill's two.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { usageOf } from "../src/cli/pool-space.ts";
-import { openStore } from "../src/cli/store.ts";
 import { paths, readConfig, redisUrl } from "../src/config.ts";
 import { ownScope, poolName, snapshotKey } from "../src/domain/identifiers.ts";
 import type { DmControlName } from "../src/drivers/devicemapper/control.ts";
@@ -10,7 +8,8 @@ import { createDmsetupControl } from "../src/drivers/devicemapper/dmsetup.ts";
 import { createThinPool } from "../src/drivers/devicemapper/pool-create.ts";
 import { JobClient } from "../src/jobs/client.ts";
 import { createLogger } from "../src/logger.ts";
-import { findSnapshot } from "../src/metadata/snapshots.ts";
+import { LocalService } from "../src/service/local-service.ts";
+import { stat, usage } from "../src/service/snapshots.ts";
 import { Keeper } from "../src/supervisor/keeper.ts";
 import { redisPlan } from "../src/supervisor/redis.ts";
 import { poolWorkerPlan } from "../src/supervisor/workers.ts";
@@ -90,7 +89,7 @@ export async function snapmillWay(directory: string, dmControl: DmControlName): 
   }
   const client = taken.use(await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool }));
   mkdirSync(paths.poolDir(config), { recursive: true });
-  const database = taken.use(openStore(config));
+  const service = taken.use(new LocalService(config));
   const held = taken.move();
   const scope = ownScope;
   const [labels, deadlineMs] = [{}, 300_000];
@@ -101,8 +100,8 @@ export async function snapmillWay(directory: string, dmControl: DmControlName): 
     view: (key, parent) => client.call("view", { scope, key, parent, labels }, { deadlineMs }),
     commit: (name, key) => client.call("commit", { scope, name, key, labels }, { deadlineMs }),
     remove: (key) => client.call("remove", { scope, key }, { deadlineMs }),
-    usage: (key) => usageOf(config, database, scope, snapshotKey(key)),
-    stat: (key) => findSnapshot(database, scope, snapshotKey(key)),
+    usage: (key) => usage(service, { scope, key: snapshotKey(key) }),
+    stat: (key) => stat(service, { scope, key: snapshotKey(key) }),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

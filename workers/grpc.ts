@@ -23,10 +23,12 @@ function contextOf(reader: DatabaseReader, changes: Changes): Context {
   const driver = chooseDriver(config.driver, paths.poolDir(config));
   return {
     scope: containerdScope,
-    database: () => reader.current(),
-    change: (name, given, caller) => changes.change(name, given, caller),
-    devicePath: (deviceName) => devicePathOf(driver, paths.devices(config), deviceName),
-    usedBytes: (device) => usedBytesOf(driver, paths.poolDir(config), device),
+    service: {
+      database: () => reader.current(),
+      change: (name, given, options = {}) => changes.change(name, given, options),
+      devicePath: (deviceName) => devicePathOf(driver, paths.devices(config), deviceName),
+      usedBytes: (device) => usedBytesOf(driver, paths.poolDir(config), device),
+    },
   };
 }
 

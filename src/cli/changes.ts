@@ -2,7 +2,9 @@
 import type { Command } from "commander";
 import type { SnapshotKey } from "../domain/identifiers.ts";
 import type { Labels } from "../domain/snapshots.ts";
-import { withClient } from "./client.ts";
+import { LocalService } from "../service/local-service.ts";
+import { fullName } from "../service/names.ts";
+import { commit, label, prepare, remove, view } from "../service/snapshots.ts";
 import { AlreadySaid, sentenceOf } from "./failures.ts";
 import { formatLabels } from "./format.ts";
 import { mountListing, snapshotJson } from "./listings.ts";
@@ -20,7 +22,6 @@ import {
   scopeOption,
 } from "./options.ts";
 import { printJson, printLines, printList, say } from "./output.ts";
-import { fullName, readStore } from "./store.ts";
 
 export function addChanges(program: Command): void {
   addPrepareOrView(program, "prepare", "make an active snapshot, to be written to");
@@ -46,15 +47,13 @@ function addPrepareOrView(program: Command, verb: "prepare" | "view", descriptio
     .addOption(scopeOption())
     .addHelpText("after", verb === "prepare" ? prepareExamples : viewExamples)
     .action(async (key: SnapshotKey, parent: SnapshotKey | undefined, options: ChangeOptions, command: Command) => {
-      const config = configOf(command);
-      const { mounts } = await withClient(config, (client) => {
-        const payload = {
-          scope: options.scope,
-          key,
-          parent: parent && readStore(config, (database) => fullName(database, options.scope, parent)),
-          labels: options.label ?? {},
-        };
-        return client.call(verb, payload);
+      await using service = new LocalService(configOf(command));
+      await service.requireRunning();
+      const { mounts } = await { prepare, view }[verb](service, {
+        scope: options.scope,
+        key,
+        parent: parent && fullName(service, options.scope, parent),
+        labels: options.label ?? {},
       });
       await printList(mounts, mountListing, options);
     });
@@ -83,8 +82,8 @@ function addCommit(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["commit my-image build", "keep what was written into 'build' as 'my-image'"]))
     .action(async (name: SnapshotKey, key: SnapshotKey, options: ScopeOption & LabelOption, command: Command) => {
-      const payload = { scope: options.scope, name, key, labels: options.label ?? {} };
-      await withClient(configOf(command), (client) => client.call("commit", payload));
+      await using service = new LocalService(configOf(command));
+      await commit(service, { scope: options.scope, name, key, labels: options.label ?? {} });
     });
 }
 
@@ -98,14 +97,14 @@ function addRm(program: Command): void {
     .addHelpText("after", examples(["rm build", "remove one"], ["rm child parent", "a parent goes after its children"]))
     .action(async (keys: readonly SnapshotKey[], { scope }: ScopeOption, command: Command) => {
       let failures = 0;
-      await withClient(configOf(command), async (client) => {
-        for (const key of keys) {
-          await client.call("remove", { scope, key }).catch((error: unknown) => {
-            failures += 1;
-            say(sentenceOf(error) ?? "");
-          });
-        }
-      });
+      await using service = new LocalService(configOf(command));
+      await service.requireRunning();
+      for (const key of keys) {
+        await remove(service, { scope, key }).catch((error: unknown) => {
+          failures += 1;
+          say(sentenceOf(error) ?? "");
+        });
+      }
       if (failures > 0) throw new AlreadySaid();
     });
 }
@@ -121,9 +120,8 @@ function addLabel(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["label build team=edge", "set it"], ["label build team=", "take it away"]))
     .action(async (key: SnapshotKey, labels: Labels, options: ScopeOption & JsonOption, command: Command) => {
-      const fieldPaths = Object.keys(labels).map((name) => `labels.${name}`);
-      const payload = { scope: options.scope, key, labels, fieldPaths };
-      const snapshot = await withClient(configOf(command), (client) => client.call("update", payload));
+      await using service = new LocalService(configOf(command));
+      const snapshot = await label(service, { scope: options.scope, key, labels });
       if (options.json) await printJson(snapshotJson(snapshot));
       else await printLines([formatLabels(snapshot.labels)].filter((line) => line !== ""));
     });

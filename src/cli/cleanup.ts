@@ -1,11 +1,11 @@
 // Room: cli. Owns `snapmill cleanup`.
 import type { Command } from "commander";
 import { pendingRemovals } from "../metadata/removals.ts";
-import { withClient } from "./client.ts";
+import { withClient } from "../service/running-client.ts";
+import { readStore } from "../service/store.ts";
 import { plural } from "./format.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
 import { printJson, printLines } from "./output.ts";
-import { readStore } from "./store.ts";
 
 export function addCleanup(program: Command): void {
   program

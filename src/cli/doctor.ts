@@ -6,14 +6,14 @@ import type { Diagnosis } from "../domain/findings.ts";
 import type { JobClient } from "../jobs/client.ts";
 import type { FailedRemoval } from "../jobs/removals.ts";
 import { pendingRemovals } from "../metadata/removals.ts";
+import { connect } from "../service/running-client.ts";
+import { readStore } from "../service/store.ts";
 import { claim, describeRunning, findRunning } from "../supervisor/running.ts";
-import { connect } from "./client.ts";
 import { AlreadySaid } from "./failures.ts";
 import { plural } from "./format.ts";
 import { catchInterruption } from "./interruption.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
 import { bold, printJson, printLines, say } from "./output.ts";
-import { readStore } from "./store.ts";
 
 export function addDoctor(program: Command): void {
   program

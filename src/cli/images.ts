@@ -2,10 +2,10 @@
 import type { Command } from "commander";
 import { formatSize } from "../domain/units.ts";
 import { listImages } from "../metadata/images.ts";
+import { readStore } from "../service/store.ts";
 import { formatTime, shortDigests } from "./format.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
 import { type Listing, printList } from "./output.ts";
-import { readStore } from "./store.ts";
 
 export function addImages(program: Command): void {
   program

@@ -1,11 +1,11 @@
 // Room: cli. Owns `snapmill ls`.
 import type { Command } from "commander";
 import { compileFilters } from "../domain/filters.ts";
-import { walkSnapshots } from "../metadata/walk.ts";
+import { LocalService } from "../service/local-service.ts";
+import { list } from "../service/snapshots.ts";
 import { snapshotListing } from "./listings.ts";
 import { accept, configOf, examples, type JsonOption, jsonOption, type ScopeOption, scopeOption } from "./options.ts";
 import { printList } from "./output.ts";
-import { openStore } from "./store.ts";
 
 const syntax = `
 A filter is FIELD, FIELD==VALUE, FIELD!=VALUE or FIELD~=REGULAR-EXPRESSION, several joined by commas (all must hold);
@@ -31,9 +31,14 @@ export function addLs(program: Command): void {
       ),
     )
     .action(async (filters: readonly string[], options: LsOptions, command: Command) => {
-      using database = openStore(configOf(command));
-      await printList(walkSnapshots(database, { scope: options.scope, filters }), snapshotListing(options), options);
+      await using service = new LocalService(configOf(command));
+      const snapshots = each(list(service, { scope: options.scope, filters }));
+      await printList(snapshots, snapshotListing(options), options);
     });
+}
+
+function* each<Item>(pages: Iterable<readonly Item[]>): Generator<Item> {
+  for (const page of pages) yield* page;
 }
 
 type LsOptions = ScopeOption & JsonOption & { readonly full?: true; readonly labels?: true };

@@ -1,19 +1,13 @@
 // Room: cli. Owns `snapmill mount`.
-import { existsSync } from "node:fs";
-import { realpath, stat } from "node:fs/promises";
 import type { Command } from "commander";
-import type { Config } from "../config.ts";
-import { failedPrecondition, notFound } from "../domain/errors.ts";
-import { type Scope, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
-import { labelNames, type Mount } from "../domain/snapshots.ts";
-import { findSnapshot } from "../metadata/snapshots.ts";
-import { isMountPoint } from "../system/mountinfo.ts";
-import { mountAt, type Trust } from "../system/mounts.ts";
-import { requireRunning, withClient } from "./client.ts";
+import type { SnapshotKey } from "../domain/identifiers.ts";
+import { LocalService } from "../service/local-service.ts";
+import { mount } from "../service/mount.ts";
+import { fullName } from "../service/names.ts";
+import type { Trust } from "../system/mounts.ts";
 import { catchInterruption } from "./interruption.ts";
 import { configOf, examples, parseKey, type ScopeOption, scopeOption } from "./options.ts";
 import { say } from "./output.ts";
-import { fullName, mountsIn, openStore } from "./store.ts";
 
 export function addMount(program: Command): void {
   program
@@ -34,23 +28,15 @@ export function addMount(program: Command): void {
       ),
     )
     .action(async (name: SnapshotKey, dir: string, { scope, suid, dev }: MountOptions, command: Command) => {
-      const config = configOf(command);
       const trust: readonly Trust[] = [
         "exec",
         ...(suid ? (["suid"] as const) : []),
         ...(dev ? (["dev"] as const) : []),
       ];
-      const target = await mountableDirectory(dir);
-      const { key, kind } = findNamed(config, scope, name);
-      switch (kind) {
-        case "committed":
-          await mountByView(config, scope, key, { target, trust });
-          break;
-        case "active":
-        case "view":
-          await mountItself(config, scope, key, { target, trust });
-          break;
-      }
+      await using service = new LocalService(configOf(command));
+      using interruption = catchInterruption();
+      const key = fullName(service, scope, name);
+      const kind = await mount(service, { scope, key, dir, trust }, interruption.signal);
       for (const warning of warningsOf(trust, dir)) say(`snapmill: warning: ${warning}`);
       say(
         `snapmill: mounted ${kind === "active" ? "to be written to" : "read-only"}; 'snapmill umount ${dir}' ends it`,
@@ -72,56 +58,3 @@ const warningsOf = (trust: readonly Trust[], dir: string): string[] => [
     : []),
   ...(trust.includes("dev") ? [`every user who reaches ${dir} can open the host's devices by its device nodes`] : []),
 ];
-
-/** Where a snapshot is mounted, and what its files may be to the host. */
-interface Place {
-  readonly target: string;
-  readonly trust: readonly Trust[];
-}
-
-/** The absolute path of `dir`, which exists and has nothing mounted on it. */
-async function mountableDirectory(dir: string): Promise<string> {
-  const isDirectory = await stat(dir).then(
-    (found) => found.isDirectory(),
-    () => undefined,
-  );
-  if (isDirectory === undefined) throw notFound(`${dir} does not exist: make it first, by 'mkdir -p ${dir}'`);
-  if (!isDirectory) throw failedPrecondition(`${dir} is not a directory`);
-  const target = await realpath(dir);
-  if (await isMountPoint(target)) throw failedPrecondition(`something is mounted on ${dir} already: unmount it first`);
-  return target;
-}
-
-function findNamed(config: Config, scope: Scope, name: SnapshotKey) {
-  using database = openStore(config);
-  return findSnapshot(database, scope, fullName(database, scope, name));
-}
-
-async function mountItself(config: Config, scope: Scope, key: SnapshotKey, place: Place): Promise<void> {
-  using database = openStore(config);
-  const mounts = mountsIn(config, database, scope, key);
-  if (!mounts.every(({ source }) => existsSync(source))) await requireRunning(config);
-  for (const mount of mounts) await mountOn(place, mount);
-}
-
-/** A committed snapshot is seen through a view, made for the occasion; its label says for which one. */
-async function mountByView(config: Config, scope: Scope, parent: SnapshotKey, place: Place): Promise<void> {
-  using interruption = catchInterruption();
-  const { signal } = interruption;
-  await withClient(config, async (client) => {
-    const key = snapshotKey(`mount/${crypto.randomUUID()}`);
-    try {
-      const labels = { [labelNames.mountedOn]: place.target };
-      const { mounts } = await client.call("view", { scope, key, parent, labels }, { signal });
-      for (const mount of mounts) await mountOn(place, mount, signal);
-    } catch (error) {
-      // Also when the view's own making failed: interrupted half-way, it may be there.
-      await client.call("remove", { scope, key }).catch(() => undefined);
-      signal.throwIfAborted();
-      throw error;
-    }
-  });
-}
-
-const mountOn = ({ target, trust }: Place, { type, source, options }: Mount, signal?: AbortSignal): Promise<void> =>
-  mountAt(source, target, type, options, { trust, signal });

@@ -2,10 +2,11 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import type { SnapshotKey } from "../domain/identifiers.ts";
+import { LocalService } from "../service/local-service.ts";
+import { mounts } from "../service/snapshots.ts";
 import { mountListing } from "./listings.ts";
 import { configOf, examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "./options.ts";
 import { printList, say } from "./output.ts";
-import { mountsIn, readStore } from "./store.ts";
 
 export function addMounts(program: Command): void {
   program
@@ -16,10 +17,10 @@ export function addMounts(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["mounts build", "type, device and options"]))
     .action(async (key: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
-      const config = configOf(command);
-      const mounts = readStore(config, (database) => mountsIn(config, database, options.scope, key));
-      await printList(mounts, mountListing, options);
-      const missing = mounts.find(({ source }) => !existsSync(source));
+      await using service = new LocalService(configOf(command));
+      const found = mounts(service, { scope: options.scope, key }).mounts;
+      await printList(found, mountListing, options);
+      const missing = found.find(({ source }) => !existsSync(source));
       if (missing !== undefined) say(`snapmill: note: ${missing.source} is there only while 'snapmill up' runs`);
     });
 }

@@ -10,6 +10,7 @@ import { createThinPool } from "../drivers/devicemapper/pool-create.ts";
 import type { PlannedStorage, PoolPlan } from "../drivers/devicemapper/pool-plan.ts";
 import { createDmControl } from "../drivers/open.ts";
 import { readPool } from "../metadata/pool.ts";
+import { readStore } from "../service/store.ts";
 import { prepareStateDirectory } from "../supervisor/place.ts";
 import { isErrno } from "../system/errno.ts";
 import { formatFields } from "./format.ts";
@@ -18,7 +19,6 @@ import { examples, type JsonOption, jsonOption } from "./options.ts";
 import { printJson, printLines, say } from "./output.ts";
 import { definitionFields } from "./pool-fields.ts";
 import { lockPool, parseBytes, parsePoolName, parseWhenFull, poolConfig } from "./pool-options.ts";
-import { readStore } from "./store.ts";
 
 interface CreateOptions extends JsonOption {
   readonly data?: string;

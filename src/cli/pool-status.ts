@@ -9,12 +9,12 @@ import { readDefinition } from "../drivers/devicemapper/definition-file.ts";
 import { lookAtPool, type PoolLook } from "../drivers/devicemapper/pool-look.ts";
 import { createDmControl } from "../drivers/open.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
+import { readStore } from "../service/store.ts";
 import { formatFields, formatShare } from "./format.ts";
 import { examples, type JsonOption, jsonOption } from "./options.ts";
 import { printJson, printLines } from "./output.ts";
 import { definitionFields } from "./pool-fields.ts";
 import { parsePoolName, poolConfig } from "./pool-options.ts";
-import { readStore } from "./store.ts";
 
 export function addPoolStatus(pool: Command): void {
   pool

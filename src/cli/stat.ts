@@ -2,12 +2,13 @@
 import type { Command } from "commander";
 import type { SnapshotKey } from "../domain/identifiers.ts";
 import type { Snapshot } from "../domain/snapshots.ts";
-import { findSnapshot } from "../metadata/snapshots.ts";
+import { LocalService } from "../service/local-service.ts";
+import { fullName } from "../service/names.ts";
+import { stat } from "../service/snapshots.ts";
 import { formatFields, formatTime, labelTexts } from "./format.ts";
 import { snapshotJson } from "./listings.ts";
 import { configOf, examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "./options.ts";
 import { printJson, printLines } from "./output.ts";
-import { fullName, readStore } from "./store.ts";
 
 export function addStat(program: Command): void {
   program
@@ -18,9 +19,8 @@ export function addStat(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["stat sha256:ab12cd34ef56", "the first digits of a digest will do"]))
     .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
-      const snapshot = readStore(configOf(command), (database) =>
-        findSnapshot(database, options.scope, fullName(database, options.scope, name)),
-      );
+      await using service = new LocalService(configOf(command));
+      const snapshot = stat(service, { scope: options.scope, key: fullName(service, options.scope, name) });
       if (options.json) await printJson(snapshotJson(snapshot));
       else await printLines(formatFields(fieldsOf(snapshot)));
     });

@@ -9,13 +9,13 @@ import { countDevicesByState } from "../metadata/devices.ts";
 import { pendingOutbox } from "../metadata/outbox.ts";
 import { readPool } from "../metadata/pool.ts";
 import { pendingRemovals } from "../metadata/removals.ts";
+import { poolSpace } from "../service/pool-space.ts";
+import { connect } from "../service/running-client.ts";
+import { storeIfAny } from "../service/store.ts";
 import { describeRunning, findRunning, type Running } from "../supervisor/running.ts";
-import { connect } from "./client.ts";
 import { formatFields, formatShare } from "./format.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
 import { printJson, printLines } from "./output.ts";
-import { poolSpace } from "./pool-space.ts";
-import { storeIfAny } from "./store.ts";
 
 export function addStatus(program: Command): void {
   program

@@ -10,15 +10,15 @@ import { absoluteReference } from "../images/reference.ts";
 import type { JobClient } from "../jobs/client.ts";
 import type { UnpackedImage, UnpackProgress } from "../jobs/contract.ts";
 import { pendingOutbox } from "../metadata/outbox.ts";
+import { connect } from "../service/running-client.ts";
+import { openStore } from "../service/store.ts";
 import type { Whose } from "../supervisor/pieces.ts";
-import { connect } from "./client.ts";
 import { AlreadySaid, sentenceOf } from "./failures.ts";
 import { imageJson, imageLines } from "./image-report.ts";
 import { catchInterruption } from "./interruption.ts";
 import { accept, configOf, examples, type JsonOption, jsonOption, wholeNumber } from "./options.ts";
 import { printJson, printLines, say } from "./output.ts";
 import type { ProgressReporter } from "./progress.ts";
-import { openStore } from "./store.ts";
 
 export function addUnpack(program: Command): void {
   program

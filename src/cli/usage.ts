@@ -2,11 +2,12 @@
 import type { Command } from "commander";
 import type { SnapshotKey } from "../domain/identifiers.ts";
 import { formatSize } from "../domain/units.ts";
+import { LocalService } from "../service/local-service.ts";
+import { fullName } from "../service/names.ts";
+import { usage } from "../service/snapshots.ts";
 import { formatFields } from "./format.ts";
 import { configOf, examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "./options.ts";
 import { printJson, printLines } from "./output.ts";
-import { usageOf } from "./pool-space.ts";
-import { fullName, openStore } from "./store.ts";
 
 export function addUsage(program: Command): void {
   program
@@ -18,11 +19,10 @@ export function addUsage(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["usage sha256:ab12cd34ef56", "the first digits of a digest will do"]))
     .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
-      const config = configOf(command);
-      using database = openStore(config);
-      const usage = await usageOf(config, database, options.scope, fullName(database, options.scope, name));
-      if (options.json) await printJson(usage);
+      await using service = new LocalService(configOf(command));
+      const held = await usage(service, { scope: options.scope, key: fullName(service, options.scope, name) });
+      if (options.json) await printJson(held);
       // Block devices do not count inodes: a line that always says 0 would mislead.
-      else await printLines(formatFields([["Size", formatSize(usage.sizeBytes)]]));
+      else await printLines(formatFields([["Size", formatSize(held.sizeBytes)]]));
     });
 }

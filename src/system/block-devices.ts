@@ -36,6 +36,16 @@ async function statDevice(path: string) {
   }
 }
 
+/** `major:minor` of the block device at `path`; undefined when there is none. */
+export async function deviceNumberOf(path: string): Promise<string | undefined> {
+  try {
+    return deviceNumberText((await stat(path)).rdev);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
 /** `major:minor` of a device number as stat(2) has it (glibc's gnu_dev_major and gnu_dev_minor). */
 export function deviceNumberText(rdev: number): string {
   const number = BigInt(rdev);

@@ -2,9 +2,9 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomFillSync } from "node:crypto";
 import { join } from "node:path";
-import { storeIfAny } from "../../src/cli/store.ts";
 import type { Config } from "../../src/config.ts";
 import { countSnapshotsByKind } from "../../src/metadata/counts.ts";
+import { storeIfAny } from "../../src/service/store.ts";
 import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";

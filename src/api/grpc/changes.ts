@@ -3,11 +3,15 @@ import { asSnapmillError } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import { type Arguments, JobClient } from "../../jobs/client.ts";
 import type { PoolJobName, Result } from "../../jobs/contract.ts";
-import type { Caller } from "./context.ts";
 import { Unsettled } from "./unsettled.ts";
 
 /** A commit may have gigabytes to flush, a first snapshot a large file system to make: who waits less long says so. */
 const patienceMs = 10 * 60_000;
+
+interface Waiting {
+  /** Aborts when the answer is no longer waited for. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 export class Changes implements AsyncDisposable {
   readonly #place: { readonly redisUrl: string; readonly pool: PoolName };
@@ -25,13 +29,17 @@ export class Changes implements AsyncDisposable {
    * A caller who goes while the change waits in the queue takes it back with him. Once it is being executed it happens
    * as a whole: whoever asks for the same key again is told so, by already_exists or not_found.
    */
-  async change<Name extends PoolJobName>(name: Name, given: Arguments<Name>, caller: Caller): Promise<Result<Name>> {
+  async change<Name extends PoolJobName>(
+    name: Name,
+    given: Arguments<Name>,
+    { signal }: Waiting,
+  ): Promise<Result<Name>> {
     const keys = keysOf(given);
-    await this.#unsettled.settled(keys, caller);
+    await this.#unsettled.settled(keys, signal);
     const client = await this.#connected();
     return await client.call(name, given, {
       deadlineMs: patienceMs,
-      signal: caller.signal,
+      signal,
       needsWorker: true,
       onLeft: (ended) => this.#unsettled.note(keys, ended),
     });

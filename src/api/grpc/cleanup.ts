@@ -2,8 +2,8 @@
 import type { Calls, Context } from "./context.ts";
 
 export const cleanup =
-  ({ change }: Context): Calls["cleanup"] =>
+  ({ service }: Context): Calls["cleanup"] =>
   async (_request, caller) => {
-    await change("cleanup", {}, caller);
+    await service.change("cleanup", {}, caller);
     return {};
   };

@@ -1,28 +1,13 @@
 // Room: api. Owns what every call is given, and the shape of a call.
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import type { DeviceRef } from "../../domain/devices.ts";
-import type { DeviceName, Scope } from "../../domain/identifiers.ts";
-import type { Arguments } from "../../jobs/client.ts";
-import type { PoolJobName, Result } from "../../jobs/contract.ts";
-import type { Database } from "../../metadata/database.ts";
+import type { Scope } from "../../domain/identifiers.ts";
+import type { Service } from "../../service/service.ts";
 import type { Snapshots } from "./generated/snapshots_pb.js";
 
-/** What the calls work on. */
+/** What the calls work on: the pool, and the key space that all calls act in. */
 export interface Context {
-  /** The key space that all calls act in. */
+  readonly service: Service;
   readonly scope: Scope;
-  /** The pool's database, for reading, as it is now: to be asked for again after every wait. Throws unavailable. */
-  readonly database: () => Database;
-  /** Has the pool's worker change something. */
-  readonly change: <Name extends PoolJobName>(
-    name: Name,
-    given: Arguments<Name>,
-    caller: Caller,
-  ) => Promise<Result<Name>>;
-  /** Where an active device is found. */
-  readonly devicePath: (deviceName: DeviceName) => string;
-  /** Bytes that a device maps, shared ones included. */
-  readonly usedBytes: (device: DeviceRef) => Promise<number>;
 }
 
 /** Who waits for the answer. */

@@ -1,7 +1,7 @@
 // Room: api. Owns List: the snapshots that filters let through, in blocks.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Snapshot } from "../../domain/snapshots.ts";
-import { walkPages } from "../../metadata/walk.ts";
+import * as snapshots from "../../service/snapshots.ts";
 import { breath, type Calls, type Context } from "./context.ts";
 import type { InfoSchema } from "./generated/snapshots_pb.js";
 import { infoMessage } from "./messages.ts";
@@ -11,11 +11,11 @@ const blockInfos = 100;
 /** Clients refuse messages of more than 4 MiB, and a single snapshot may have many labels. */
 const blockCharacters = 2 ** 19;
 
-export const list = ({ scope, database }: Context): Calls["list"] =>
+export const list = ({ service, scope }: Context): Calls["list"] =>
   function* ({ filters }) {
     let info: MessageInitShape<typeof InfoSchema>[] = [];
     let characters = 0;
-    for (const page of walkPages(database(), { scope, filters })) {
+    for (const page of snapshots.list(service, { scope, filters })) {
       for (const snapshot of page) {
         const added = charactersOf(snapshot);
         if (info.length === blockInfos || (info.length > 0 && characters + added > blockCharacters)) {

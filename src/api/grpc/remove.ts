@@ -1,9 +1,10 @@
 // Room: api. Owns Remove: a snapshot goes.
+import * as snapshots from "../../service/snapshots.ts";
 import type { Calls, Context } from "./context.ts";
 
 export const remove =
-  ({ scope, change }: Context): Calls["remove"] =>
+  ({ service, scope }: Context): Calls["remove"] =>
   async ({ key }, caller) => {
-    await change("remove", { scope, key }, caller);
+    await snapshots.remove(service, { scope, key }, caller);
     return {};
   };

@@ -2,7 +2,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { unavailable } from "../../domain/errors.ts";
-import type { Caller } from "./context.ts";
 
 /** How long a call waits for what an earlier one may still do. */
 const patienceMs = 1_000;
@@ -27,11 +26,13 @@ export class Unsettled {
   }
 
   /** Waits until all is settled that concerns `keys`; unavailable when that takes too long. */
-  async settled(keys: readonly string[], { signal }: Caller): Promise<void> {
+  async settled(keys: readonly string[], signal: AbortSignal | undefined): Promise<void> {
     const open = keys.flatMap((key) => this.#byKey.get(key) ?? []);
     if (open.length === 0) return;
     const over = new Canceller();
-    const late = delay(patienceMs, "late", { signal: AbortSignal.any([signal, over.signal]) });
+    const late = delay(patienceMs, "late", {
+      signal: AbortSignal.any([over.signal, ...(signal === undefined ? [] : [signal])]),
+    });
     try {
       if ((await Promise.race([Promise.all(open), late])) !== "late") return;
     } finally {

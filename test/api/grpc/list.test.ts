@@ -32,10 +32,12 @@ beforeAll(async () => {
     log: createLogger({ name: "test", level: "silent" }),
     context: {
       scope: testScope,
-      database: () => database,
-      change: () => Promise.reject(internal("nothing is changed here")),
-      devicePath: (name) => `/dev/${name}`,
-      usedBytes: () => Promise.resolve(0),
+      service: {
+        database: () => database,
+        change: () => Promise.reject(internal("nothing is changed here")),
+        devicePath: (name) => `/dev/${name}`,
+        usedBytes: () => Promise.resolve(0),
+      },
     },
   });
   client = new SnapshotsClient(address);

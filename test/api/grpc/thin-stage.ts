@@ -57,17 +57,19 @@ function serve({ pool }: Ground, { database, driver, snapshotter }: Stage, addre
     log: createLogger({ name: "test", level: "silent" }),
     context: {
       scope: containerdScope,
-      database: () => database,
-      devicePath: (deviceName) => driver.devicePath(deviceName),
-      usedBytes: (device) => driver.usedBytes(device),
-      change: async (name, given, { signal }) => {
-        const operationId = freshOperationId();
-        const ignore = () => Promise.resolve();
-        const signals = { signal, stopping: signal, lockLost: signal };
-        const job = { operationId, attempt: 1, ...signals, requireOwn: ignore, progress: ignore, log: ignore };
-        const run = runners.get(name);
-        if (run === undefined) throw internal(`no call has ${name} done`);
-        return parseResult(name, await run(parsePayload(name, { ...given, pool, operationId }), job));
+      service: {
+        database: () => database,
+        devicePath: (deviceName) => driver.devicePath(deviceName),
+        usedBytes: (device) => driver.usedBytes(device),
+        change: async (name, given, { signal = new AbortController().signal } = {}) => {
+          const operationId = freshOperationId();
+          const ignore = () => Promise.resolve();
+          const signals = { signal, stopping: signal, lockLost: signal };
+          const job = { operationId, attempt: 1, ...signals, requireOwn: ignore, progress: ignore, log: ignore };
+          const run = runners.get(name);
+          if (run === undefined) throw internal(`no call has ${name} done`);
+          return parseResult(name, await run(parsePayload(name, { ...given, pool, operationId }), job));
+        },
       },
     },
   });

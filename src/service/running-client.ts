@@ -1,4 +1,4 @@
-// Room: cli. Owns the way to a running snapmill's queue, for commands that change something.
+// Room: service. Owns the way to a running snapmill's queue, for commands that change something.
 import { type Config, redisUrl } from "../config.ts";
 import { failedPrecondition, unavailable } from "../domain/errors.ts";
 import type { JobClient } from "../jobs/client.ts";

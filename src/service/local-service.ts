@@ -1,0 +1,59 @@
+// Room: service. Owns the service as a command on the pool's host reaches it: the database as it lies there, and the
+// queue of the snapmill that runs for the state directory. Each is opened when it is first needed.
+import { type Config, paths } from "../config.ts";
+import type { DeviceName } from "../domain/identifiers.ts";
+import { devicePathOf, recordedDriver, usedBytesOf } from "../drivers/open.ts";
+import type { DriverName } from "../drivers/port.ts";
+import type { JobClient } from "../jobs/client.ts";
+import type { Database } from "../metadata/database.ts";
+import { readPool } from "../metadata/pool.ts";
+import { connect, requireRunning } from "./running-client.ts";
+import type { Service } from "./service.ts";
+import { openStore } from "./store.ts";
+
+export class LocalService implements Service, AsyncDisposable {
+  readonly config: Config;
+  #database: Database | undefined;
+  #client: JobClient | undefined;
+
+  constructor(config: Config) {
+    this.config = config;
+  }
+
+  /** Throws not_found when the state directory has no such pool yet. */
+  readonly database = (): Database => (this.#database ??= openStore(this.config));
+
+  /** Throws what `requireRunning` throws. */
+  readonly change: Service["change"] = async (name, given, options) => {
+    const client = await this.client();
+    return await client.call(name, given, options);
+  };
+
+  readonly devicePath = (deviceName: DeviceName): string =>
+    devicePathOf(this.#driver(), paths.devices(this.config), deviceName);
+
+  readonly usedBytes: Service["usedBytes"] = (device) =>
+    usedBytesOf(this.#driver(), paths.poolDir(this.config), device);
+
+  /** Throws unavailable when no snapmill runs for the state directory, failed_precondition when it has another pool. */
+  async requireRunning(): Promise<void> {
+    await requireRunning(this.config);
+  }
+
+  /** The way to the queue of the snapmill that runs. */
+  async client(): Promise<JobClient> {
+    if (this.#client !== undefined) return this.#client;
+    await this.requireRunning();
+    this.#client = await connect(this.config);
+    return this.#client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#database?.close();
+    await this.#client?.[Symbol.asyncDispose]();
+  }
+
+  #driver(): DriverName {
+    return recordedDriver(readPool(this.database())?.driver ?? "reflink");
+  }
+}

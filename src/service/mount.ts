@@ -1,0 +1,153 @@
+// Room: service. Owns mounting a snapshot on a directory of this host, by a view where it is committed, and unmounting it.
+import { existsSync } from "node:fs";
+import { realpath, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { failedPrecondition, isSnapmillError, notFound } from "../domain/errors.ts";
+import { type Scope, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
+import { labelNames, type Mount, type Snapshot, type SnapshotKind } from "../domain/snapshots.ts";
+import { findSnapshot } from "../metadata/snapshots.ts";
+import { walkSnapshots } from "../metadata/walk.ts";
+import { deviceNumberOf } from "../system/block-devices.ts";
+import { isMountPoint, type MountEntry, mountAtDir } from "../system/mountinfo.ts";
+import { mountAt, type Trust, unmount } from "../system/mounts.ts";
+import type { LocalService } from "./local-service.ts";
+import { mounts } from "./snapshots.ts";
+
+export interface MountRequest {
+  readonly scope: Scope;
+  readonly key: SnapshotKey;
+  /** An existing directory on which nothing is mounted. */
+  readonly dir: string;
+  /** What the files of the snapshot may be to the host; always mounted with nosuid and nodev otherwise. */
+  readonly trust: readonly Trust[];
+}
+
+/** Returns the kind of the snapshot, of which only an active one can be written to. `signal` undoes what was done so far. */
+export async function mount(
+  service: LocalService,
+  { scope, key, dir, trust }: MountRequest,
+  signal: AbortSignal,
+): Promise<SnapshotKind> {
+  const place = { target: await mountableDirectory(dir), trust };
+  const { kind } = findSnapshot(service.database(), scope, key);
+  switch (kind) {
+    case "committed":
+      await mountByView(service, scope, key, place, signal);
+      break;
+    case "active":
+    case "view":
+      await mountItself(service, scope, key, place);
+      break;
+  }
+  return kind;
+}
+
+/** Where a snapshot is mounted, and what its files may be to the host. */
+interface Place {
+  readonly target: string;
+  readonly trust: readonly Trust[];
+}
+
+/** The absolute path of `dir`, which exists and has nothing mounted on it. */
+async function mountableDirectory(dir: string): Promise<string> {
+  const isDirectory = await stat(dir).then(
+    (found) => found.isDirectory(),
+    () => undefined,
+  );
+  if (isDirectory === undefined) throw notFound(`${dir} does not exist: make it first, by 'mkdir -p ${dir}'`);
+  if (!isDirectory) throw failedPrecondition(`${dir} is not a directory`);
+  const target = await realpath(dir);
+  if (await isMountPoint(target)) throw failedPrecondition(`something is mounted on ${dir} already: unmount it first`);
+  return target;
+}
+
+async function mountItself(service: LocalService, scope: Scope, key: SnapshotKey, place: Place): Promise<void> {
+  const found = mounts(service, { scope, key }).mounts;
+  if (!found.every(({ source }) => existsSync(source))) await service.requireRunning();
+  for (const one of found) await mountOn(place, one);
+}
+
+/** A committed snapshot is seen through a view of its own, whose label names the directory. */
+async function mountByView(
+  service: LocalService,
+  scope: Scope,
+  parent: SnapshotKey,
+  place: Place,
+  signal: AbortSignal,
+): Promise<void> {
+  const key = snapshotKey(`mount/${crypto.randomUUID()}`);
+  try {
+    const labels = { [labelNames.mountedOn]: place.target };
+    const viewed = await service.change("view", { scope, key, parent, labels }, { signal });
+    for (const one of viewed.mounts) await mountOn(place, one, signal);
+  } catch (error) {
+    // Also when making the view failed: interrupted half-way, it may be there.
+    await service.change("remove", { scope, key }).catch(() => undefined);
+    signal.throwIfAborted();
+    throw error;
+  }
+}
+
+const mountOn = ({ target, trust }: Place, { type, source, options }: Mount, signal?: AbortSignal): Promise<void> =>
+  mountAt(source, target, type, options, { trust, signal });
+
+/** Unmounts the snapshot that is mounted on `dir`, and removes the view that `mount` made for it. */
+export async function umount(service: LocalService, scope: Scope, dir: string): Promise<void> {
+  const target = await realpath(dir).catch(() => resolve(dir));
+  const mounted = await mountAtDir(target);
+  const views = viewsFor(service, scope, target);
+  if (mounted === undefined && views.length === 0) throw notFound(`nothing is mounted on ${dir}`);
+  if (mounted !== undefined) {
+    if (!(await isSnapshot(service, scope, mounted))) {
+      const { pool } = service.config;
+      throw failedPrecondition(`what is mounted on ${dir} is no snapshot of pool ${pool}: use umount(8) for it`);
+    }
+    await unmount(target);
+  }
+  if (views.length > 0) await removeViews(service, views, dir);
+}
+
+/** The views that were made to be mounted on `target`: one, unless a mount was ended by other means. */
+function viewsFor({ database }: LocalService, scope: Scope, target: string): Snapshot[] {
+  const views = walkSnapshots(database(), { scope, filters: ["kind==view"] });
+  return Array.from(views).filter(({ labels }) => labels[labelNames.mountedOn] === target);
+}
+
+/** Whether the mounted device is that of one of the scope's snapshots. */
+async function isSnapshot(service: LocalService, scope: Scope, mounted: MountEntry): Promise<boolean> {
+  for (const { key } of walkSnapshots(service.database(), { scope, filters: ["kind!=committed"] })) {
+    for (const { source } of mounts(service, { scope, key }).mounts) {
+      if ((await deviceNumberOf(source)) === mounted.deviceNumber) return true;
+    }
+  }
+  return false;
+}
+
+const busyPatienceMs = 5_000;
+const busyPauseMs = 200;
+
+async function removeViews(service: LocalService, views: readonly Snapshot[], dir: string): Promise<void> {
+  try {
+    const untilMs = performance.now() + busyPatienceMs;
+    for (const view of views) await removeWhenIdle(service, view, untilMs);
+  } catch (error) {
+    if (!isSnapmillError(error, "unavailable")) throw error;
+    throw failedPrecondition(
+      `${dir} is unmounted, but its view is still there until you repeat this: ${error.message}`,
+    );
+  }
+}
+
+/** A program that looks at new block devices (udev, say) may have the device open for a moment. */
+async function removeWhenIdle(service: LocalService, { scope, key }: Snapshot, untilMs: number): Promise<void> {
+  for (;;) {
+    try {
+      await service.change("remove", { scope, key });
+      return;
+    } catch (error) {
+      if (!isSnapmillError(error, "failed_precondition") || performance.now() > untilMs) throw error;
+      await delay(busyPauseMs);
+    }
+  }
+}

@@ -1,0 +1,28 @@
+// Room: service. Owns what operations act on: one pool's database for reading, its queue for changes, its devices.
+import type { DeviceRef } from "../domain/devices.ts";
+import type { DeviceName } from "../domain/identifiers.ts";
+import type { Arguments, PoolCallOptions } from "../jobs/client.ts";
+import type { PoolJobName, Result } from "../jobs/contract.ts";
+import type { Database } from "../metadata/database.ts";
+
+/** What a caller may say of its wait: see `PoolCallOptions`. */
+export type CallOptions = Pick<PoolCallOptions, "operationId" | "deadlineMs" | "signal">;
+
+/** One pool, as an adapter (the command line, containerd's socket) reaches it. */
+export interface Service {
+  /**
+   * The pool's database, for reading, as it is now: to be asked for again after every wait. Throws not_found or
+   * unavailable while there is none.
+   */
+  readonly database: () => Database;
+  /** Has the pool's worker do one of its jobs; throws what `JobClient.call` throws. */
+  readonly change: <Name extends PoolJobName>(
+    name: Name,
+    given: Arguments<Name>,
+    options?: CallOptions,
+  ) => Promise<Result<Name>>;
+  /** Where an active device is found. */
+  readonly devicePath: (deviceName: DeviceName) => string;
+  /** Bytes that a device maps, shared ones included. Throws not_found while the pool is not open on this host. */
+  readonly usedBytes: (device: DeviceRef) => Promise<number>;
+}

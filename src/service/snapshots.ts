@@ -1,0 +1,75 @@
+// Room: service. Owns the operations on snapshots: what is read of them here, and what the pool's worker does to them.
+import { z } from "zod";
+import { isSnapmillError, unavailable } from "../domain/errors.ts";
+import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
+import type { Mount, Snapshot, Usage } from "../domain/snapshots.ts";
+import { poolJobs } from "../jobs/contract.ts";
+import { readConsistently } from "../metadata/database.ts";
+import { deviceUnder, findSnapshot, mountsOf, ownUsage, storedUsage } from "../metadata/snapshots.ts";
+import { walkPages } from "../metadata/walk.ts";
+import { operation, workerOperation } from "./operation.ts";
+import type { Service } from "./service.ts";
+
+const named = poolJobs.remove.payload.pick({ scope: true, key: true });
+const snapshot = poolJobs.update.result;
+
+export const stat = operation({ input: named, output: snapshot }, ({ database }, { scope, key }) =>
+  findSnapshot(database(), scope, key),
+);
+
+/**
+ * By key, in pages, of which any may be empty: what else waits has its turn between two of them. `filters` as in
+ * domain/filters.ts: of several one must hold, and none lets every snapshot through.
+ */
+export const list = operation(
+  {
+    input: named.pick({ scope: true }).extend({ filters: z.array(z.string()).readonly() }),
+    output: z.array(snapshot),
+  },
+  ({ database }, { scope, filters }): Iterable<readonly Snapshot[]> => walkPages(database(), { scope, filters }),
+);
+
+/** How an active snapshot or a view is mounted. */
+export const mounts = operation(
+  { input: named, output: poolJobs.prepare.result },
+  ({ database, devicePath }, { scope, key }): { readonly mounts: Mount[] } => ({
+    mounts: mountsOf(database(), scope, key, devicePath),
+  }),
+);
+
+/** What a snapshot holds of its own: as measured at its commit, or asked of its device. */
+export const usage = operation(
+  { input: named, output: z.object({ sizeBytes: z.number(), inodes: z.number() }) },
+  async (service, { scope, key }): Promise<Usage> =>
+    storedUsage(service.database(), scope, key) ?? (await usageNow(service, scope, key)),
+);
+
+/** Throws unavailable while the device cannot be asked. */
+async function usageNow({ database, usedBytes }: Service, scope: Scope, key: SnapshotKey): Promise<Usage> {
+  const { found, device } = readConsistently(database(), () => {
+    const record = findSnapshot(database(), scope, key);
+    return { found: record, device: deviceUnder(database(), record) };
+  });
+  try {
+    const mappedBytes = found.usedBytes ?? (await usedBytes(device));
+    return ownUsage(database(), found, mappedBytes);
+  } catch (error) {
+    if (!isSnapmillError(error, "not_found")) throw error;
+    throw unavailable(`only the device of ${JSON.stringify(key)} knows its usage, while 'snapmill up' runs`, error);
+  }
+}
+
+export const prepare = workerOperation("prepare");
+export const view = workerOperation("view");
+export const commit = workerOperation("commit");
+export const remove = workerOperation("remove");
+export const update = workerOperation("update");
+
+/** Sets these labels and leaves the others; an empty value takes a label away. */
+export const label = operation(
+  { input: poolJobs.update.payload.pick({ scope: true, key: true, labels: true }), output: snapshot },
+  (service, { scope, key, labels }, options) => {
+    const fieldPaths = Object.keys(labels).map((name) => `labels.${name}`);
+    return service.change("update", { scope, key, labels, fieldPaths }, options);
+  },
+);

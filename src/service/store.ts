@@ -1,0 +1,23 @@
+// Room: service. Owns reading a pool's database: it needs no running snapmill, and never disturbs one.
+import { type Config, paths } from "../config.ts";
+import { isSnapmillError } from "../domain/errors.ts";
+import { type Database, openDatabase } from "../metadata/database.ts";
+
+/** Throws not_found when the state directory has no such pool yet. */
+export const openStore = (config: Config): Database => openDatabase(paths.database(config), { mode: "readonly" });
+
+/** Undefined when the state directory has no such pool yet. */
+export function storeIfAny(config: Config): Database | undefined {
+  try {
+    return openStore(config);
+  } catch (error) {
+    if (isSnapmillError(error, "not_found")) return undefined;
+    throw error;
+  }
+}
+
+/** `openStore` for one look: open no longer than `read` takes. */
+export function readStore<T>(config: Config, read: (database: Database) => T): T {
+  using database = openStore(config);
+  return read(database);
+}
