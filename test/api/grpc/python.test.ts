@@ -28,7 +28,7 @@ testWith(
 
     const fsType = { "containerd.io/snapshot/devmapper/fstype": "ext4" };
     expect(seen).toEqual({
-      mounts: [["ext4", expect.any(String), []]],
+      mounts: [["ext4", expect.any(String), ["rw"]]],
       "same mounts": true,
       "active usage": expect.any(Number),
       "view options": ["ro"],
