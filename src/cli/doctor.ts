@@ -3,7 +3,9 @@ import type { Command } from "commander";
 import { type Config, paths } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import type { Diagnosis } from "../domain/findings.ts";
+import { quoted } from "../domain/quoted.ts";
 import type { JobClient } from "../jobs/client.ts";
+import type { DamagedJob } from "../jobs/failed-jobs.ts";
 import type { FailedRemoval } from "../jobs/removals.ts";
 import { pendingRemovals } from "../metadata/removals.ts";
 import { connect } from "../service/running-client.ts";
@@ -73,6 +75,7 @@ const deadlineMs = 30 * 60_000;
 
 async function askWorker(config: Config, client: JobClient, repair: boolean): Promise<readonly Diagnosis[]> {
   const given = await client.failedRemovals();
+  const damaged = await client.damagedJobs();
   const { findings } = await client.call("doctor", { repair }, { deadlineMs });
   const pending = new Set(readStore(config, pendingRemovals).map(({ device }) => device));
   const failed = new Set<string>(given.map(({ device }) => device));
@@ -82,6 +85,7 @@ async function askWorker(config: Config, client: JobClient, repair: boolean): Pr
     ...given
       .filter(({ device }) => repair || pending.has(device))
       .map((removal) => givenUp(removal, !pending.has(removal.device))),
+    ...damaged.map(damagedJob),
   ];
 }
 
@@ -91,6 +95,14 @@ const givenUp = ({ device, reason, failedAtMs }: FailedRemoval, repaired: boolea
   sentence: `the removal of device ${device} was given up on ${new Date(failedAtMs).toISOString()}: ${reason}`,
   wayOut: "unmount or close the device; then 'snapmill cleanup', repair, or the next start removes it",
   repaired,
+});
+
+const damagedJob = ({ jobId, damage }: DamagedJob): Diagnosis => ({
+  kind: "damaged-job",
+  subject: quoted(jobId),
+  sentence: `the failed job ${quoted(jobId)} is none of this snapmill: ${damage}`,
+  wayOut: "find out what else writes into this Redis; then remove the job in the dashboard",
+  repaired: false,
 });
 
 function report(config: Config, findings: readonly Diagnosis[]): string[] {

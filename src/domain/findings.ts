@@ -29,6 +29,8 @@ export const findingKinds = [
   /** A removal that has been tried for long, and not yet given up. */
   "removal-pending",
   "removal-given-up",
+  /** A failed job that no snapmill can have written. */
+  "damaged-job",
   /** An accepted unpack that has not ended for long. */
   "unpack-pending",
 ] as const;

@@ -15,6 +15,7 @@ import {
   unpackProgress,
 } from "./contract.ts";
 import { Exchange } from "./exchange.ts";
+import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
 import type { JobQueue } from "./queues.ts";
 import { asRedisFailure } from "./redis-failure.ts";
 import { type FailedRemoval, failedRemovals } from "./removals.ts";
@@ -180,7 +181,20 @@ export class JobClient implements AsyncDisposable {
   async failedRemovals(): Promise<FailedRemoval[]> {
     this.#requireOpen();
     try {
-      return await failedRemovals(this.#calls.queue);
+      return await failedRemovals(this.#connection, this.#calls.queue);
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
+  }
+
+  /** Failed jobs of both queues that no snapmill can have written. */
+  async damagedJobs(): Promise<DamagedJob[]> {
+    this.#requireOpen();
+    const unpacks = await this.#unpackExchange();
+    try {
+      const queues = [this.#calls.queue, unpacks.queue];
+      const failed = await Promise.all(queues.map((queue) => failedJobs(this.#connection, queue)));
+      return failed.flat().filter((job) => job.kind === "damaged");
     } catch (error) {
       throw asRedisFailure(error);
     }

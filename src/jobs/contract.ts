@@ -195,6 +195,8 @@ const jobs: Jobs = { ...poolJobs, ...unpackJobs };
 
 export const poolJobNames = Object.keys(poolJobs).filter(isPoolJobName);
 
+export const isJobName = (name: string): name is JobName => Object.hasOwn(jobs, name);
+
 export function isPoolJobName(name: string): name is PoolJobName {
   return Object.hasOwn(poolJobs, name);
 }

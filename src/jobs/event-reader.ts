@@ -107,9 +107,18 @@ export class EventReader implements Disposable {
   #tell(fields: readonly string[]): void {
     const name = fieldOf(fields, "event");
     const jobId = fieldOf(fields, "jobId") ?? "";
-    if (name === "completed") this.#listener.completed(jobId, JSON.parse(fieldOf(fields, "returnvalue") ?? "null"));
+    if (name === "completed") this.#listener.completed(jobId, parsed(fieldOf(fields, "returnvalue")));
     if (name === "failed") this.#listener.failed(jobId);
-    if (name === "progress") this.#listener.progress(jobId, JSON.parse(fieldOf(fields, "data") ?? "null"));
+    if (name === "progress") this.#listener.progress(jobId, parsed(fieldOf(fields, "data")));
+  }
+}
+
+/** What is no JSON is no result and no progress, and is refused where it is parsed as one. */
+function parsed(text = "null"): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

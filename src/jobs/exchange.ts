@@ -8,6 +8,7 @@ import { type JobQueue, openQueue, type QueueKind } from "./queues.ts";
 import { followToItsEnd, recall } from "./recall.ts";
 import { asRedisFailure } from "./redis-failure.ts";
 import { type Standing, standing } from "./standing.ts";
+import { excess } from "./stored-job.ts";
 import { type StoredJob, type Submission, Submissions } from "./submissions.ts";
 import { askAgain, type Waiter, Waiters, type Waiting } from "./waiters.ts";
 import { Watch } from "./watch.ts";
@@ -64,10 +65,11 @@ export class Exchange implements AsyncDisposable {
   /**
    * Has a job executed and returns its result, unparsed. A job of that ID that Redis still keeps is not executed again:
    * its result is returned, its failure thrown, unless a retry may help; then it is tried again. Of another name or
-   * payload: invalid_argument. `unavailable` when Redis or (if it is needed) the worker is away, `deadline_exceeded`, and
+   * payload, or too large: invalid_argument. `unavailable` when Redis or (if it is needed) the worker is away, `deadline_exceeded`, and
    * `aborted` by the caller.
    */
   async run(submission: Submission, waiting: Waiting, whenGivenUp: WhenGivenUp): Promise<unknown> {
+    requireFit(submission);
     using waiter = this.#waiters.open(submission, waiting);
     this.#events.wake();
     const submitted = waiter.leaving === undefined ? this.#submit(waiter) : Promise.resolve();
@@ -211,6 +213,11 @@ export class Exchange implements AsyncDisposable {
 function takenBack({ name, operationId }: Submission, { code, message }: SnapmillError): SnapmillError {
   if (code !== "unavailable") return aborted(`${name} ${operationId} was given up and taken back before it began`);
   return unavailable(message.replace(askAgain, `${name} was taken back and will not happen: try again`));
+}
+
+function requireFit({ name, payload }: Submission): void {
+  const tooMuch = excess(Buffer.byteLength(JSON.stringify(payload)));
+  if (tooMuch !== undefined) throw invalidArgument(`${name} is too large: ${tooMuch}`);
 }
 
 const isSame = ({ name, payload }: Submission, stored: StoredJob): boolean =>

@@ -1,7 +1,7 @@
 // Room: jobs. Owns a BullMQ worker that does not run in circles while Redis refuses what it asks.
 import { setTimeout as delay } from "node:timers/promises";
-import { Worker } from "bullmq";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
+import { StoredJobWorker } from "./stored-job.ts";
 
 const firstMs = 100;
 const capMs = 2_000;
@@ -15,7 +15,7 @@ const isConnectionLost = (error: unknown): boolean =>
  * thousands of times a second, each time an error. Here each refusal in a row is followed by a longer pause, up to two
  * seconds.
  */
-export class PatientWorker extends Worker<object, unknown, string> {
+export class PatientWorker extends StoredJobWorker {
   readonly #closing = new Canceller();
   #refusals = 0;
 

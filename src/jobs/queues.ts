@@ -1,8 +1,9 @@
 // Room: jobs. Owns the two queues of a pool: their names and keys, how long finished jobs are kept, how often one is tried.
-import { type DefaultJobOptions, type Job, Queue } from "bullmq";
+import type { DefaultJobOptions, Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../domain/identifiers.ts";
 import { asRedisFailure } from "./redis-failure.ts";
+import { StoredJobQueue } from "./stored-job.ts";
 
 /** `pool`: executed one after the other by the pool's worker. `unpack`: executed in parallel by the unpack workers. */
 export type QueueKind = "pool" | "unpack";
@@ -62,7 +63,7 @@ export async function openQueue(connection: Redis, pool: PoolName, kind: QueueKi
   try {
     // Asked first: BullMQ's queue would wait for Redis, and be of no use ever after if its first look at it failed.
     await connection.ping();
-    const queue: JobQueue = new Queue(queueName(pool, kind), {
+    const queue: JobQueue = new StoredJobQueue(queueName(pool, kind), {
       connection,
       prefix: keyPrefix(pool),
       defaultJobOptions: jobOptions(kind),

@@ -1,10 +1,10 @@
 // Room: jobs. Owns the way of device removals into the pool's queue, and what becomes of those that were given up.
 import type { Redis } from "ioredis";
-import { decodeFailure } from "../domain/errors.ts";
-import { type DeviceName, type OperationId, operationId, type PoolName } from "../domain/identifiers.ts";
+import type { DeviceName, OperationId, PoolName } from "../domain/identifiers.ts";
 import { answering, answerTimeoutMs, producerConnection } from "./connection.ts";
-import { parsePayload } from "./contract.ts";
-import { type JobQueue, openQueue, type QueuedJob, retention } from "./queues.ts";
+import { type Payload, parsePayload } from "./contract.ts";
+import { failedJobs } from "./failed-jobs.ts";
+import { type JobQueue, openQueue } from "./queues.ts";
 import { asRedisFailure } from "./redis-failure.ts";
 import { RedisMemory } from "./redis-memory.ts";
 import { standing } from "./standing.ts";
@@ -82,8 +82,8 @@ export class RemovalRelay implements AsyncDisposable {
       const standings = await Promise.all(entries.map(({ operationId }) => standing(this.#queue, operationId)));
       const done = entries.filter((_entry, index) => standings[index]?.state === "completed");
       await Promise.all(done.map(({ operationId }) => this.#queue.remove(operationId)));
-      const failed = await failedJobs(this.#queue);
-      await Promise.all(failed.map(retry));
+      const failed = await failedRemovals(this.#connection, this.#queue);
+      await Promise.all(failed.map((removal) => retry(this.#queue, removal)));
       return failed.length;
     } catch (error) {
       throw asRedisFailure(error);
@@ -106,27 +106,21 @@ export class RemovalRelay implements AsyncDisposable {
 }
 
 /** The removals of a pool's queue that were given up, the latest first. */
-export const failedRemovals = async (queue: JobQueue): Promise<FailedRemoval[]> =>
-  (await failedJobs(queue)).map((job) => ({
-    operationId: operationId(job.id ?? ""),
-    device: parsePayload("remove-device", job.data).device,
-    reason: decodeFailure(job.failedReason).message,
-    failedAtMs: job.finishedOn ?? job.timestamp,
-  }));
-
-async function failedJobs(queue: JobQueue): Promise<QueuedJob[]> {
-  const jobs = await queue.getJobs(["failed"], 0, retention.removeOnFail.count - 1);
-  return jobs.filter((job) => job.name === "remove-device" && isStillFailed(job));
+export async function failedRemovals(connection: Redis, queue: JobQueue): Promise<FailedRemoval[]> {
+  const failed = await failedJobs(connection, queue, "remove-device");
+  return failed.flatMap((job): FailedRemoval[] => {
+    if (job.kind === "damaged") return [];
+    const { device } = job.payload as Payload<"remove-device">;
+    return [{ operationId: job.operationId, device, reason: job.failure.message, failedAtMs: job.failedAtMs }];
+  });
 }
 
-/** BullMQ reads the list first and then each job: one that was begun anew in between has lost its reason. */
-const isStillFailed = ({ failedReason }: { readonly failedReason?: string }): boolean => failedReason !== undefined;
-
-async function retry(job: QueuedJob): Promise<void> {
+async function retry(queue: JobQueue, { operationId }: FailedRemoval): Promise<void> {
   try {
-    await job.retry("failed", { resetAttemptsMade: true, resetAttemptsStarted: true });
+    const job = await queue.getJob(operationId);
+    await job?.retry("failed", { resetAttemptsMade: true, resetAttemptsStarted: true });
   } catch (error) {
-    // Somebody else was faster, and the job has left the failed ones: it is on its way.
+    // Another was faster, and the job has left the failed ones: it is on its way.
     if (asRedisFailure(error).code === "unavailable") throw error;
   }
 }

@@ -96,7 +96,16 @@ export class Submissions {
   async #stored({ operationId, isFresh }: Submission): Promise<StoredJob | undefined> {
     if (isFresh) return undefined;
     const [name, data] = await this.#connection.hmget(this.#queue.toKey(operationId), "name", "data");
-    return typeof name === "string" && typeof data === "string" ? { name, payload: JSON.parse(data) } : undefined;
+    return typeof name === "string" && typeof data === "string" ? { name, payload: parsed(data) } : undefined;
+  }
+}
+
+/** What is no JSON is no payload of any job, and differs from all. */
+function parsed(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
   }
 }
 

@@ -35,6 +35,24 @@ describe("a call", () => {
     expect((await client.counts()).pool.waiting).toBe(0);
   });
 
+  test("that is too large never reaches the queue", async () => {
+    await using client = await connect(redis);
+    const labels = Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`l${index}`, "\u0001".repeat(1_000)]));
+    const given = { ...removal, labels, name: "n", parent: "p" };
+    const requests = Array.from({ length: 800 }, (_, index) => ({
+      operationId: `op-many-${index}`,
+      reference: `oci:/${"\u0001".repeat(1_000)}`,
+      platform: "linux/amd64",
+    }));
+    expect((await failureOf(client.call("accept-unpack", { requests }))).message).toContain(
+      "accept-unpack is too large",
+    );
+    // What labels may have in all fits, however it is written down.
+    const commit = failureOf(client.call("commit", given, { deadlineMs: 100 }));
+    expect((await commit).code).toBe("deadline_exceeded");
+    expect((await client.counts()).pool.waiting).toBe(1);
+  });
+
   test.each(errorCodes.filter((code) => !isRetryable(code)))(
     "that fails with %s is run once and fails so here",
     async (code) => {

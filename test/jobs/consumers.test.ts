@@ -4,6 +4,7 @@ import { AbortReason, abortReason } from "../../src/domain/cancellation.ts";
 import { decodeFailure, failedPrecondition, unavailable } from "../../src/domain/errors.ts";
 import type { JobContext } from "../../src/jobs/job-context.ts";
 import { backoffMs } from "../../src/jobs/queues.ts";
+import { maxJobBytes } from "../../src/jobs/stored-job.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import {
   anId,
@@ -38,6 +39,46 @@ function failureOfJob(name: string, data: object) {
 
 describe("a job that is none", () => {
   const payload = { ...removal, pool, operationId: anId };
+
+  /** The failure of a job whose data in Redis is `data`, and whether its handler saw it. */
+  async function failureOfData(data: string) {
+    let isRun = false;
+    await withQueue(redis, "pool", async (queue) => {
+      await queue.add("remove", payload, { jobId: anId, attempts: 3 });
+      await redis.command("HSET", queue.toKey(anId), "data", data);
+    });
+    await using consumer = await consume(redis, {
+      remove: async () => {
+        isRun = true;
+        return {};
+      },
+    });
+    await using client = await connect(redis);
+    await until("it has failed", async () => (await client.counts()).pool.failed === 1);
+    // The worker goes on.
+    expect(await client.call("remove", { ...removal, key: "other" })).toEqual({});
+    const [failed] = await client.damagedJobs();
+    expect(consumer.errors).toEqual([]);
+    const reason = await redis.command("HGET", `{snapmill:${pool}}:${pool}.pool:${anId}`, "failedReason");
+    return { code: decodeFailure(String(reason)).code, isRun: isRun && failed === undefined, damage: failed?.damage };
+  }
+
+  test("whose data is no JSON is failed without being run", async () => {
+    expect(await failureOfData("{ no JSON")).toEqual({
+      code: "invalid_argument",
+      isRun: false,
+      damage: "its data is not JSON",
+    });
+  });
+
+  test("whose data is too long is failed without being parsed", async () => {
+    const long = JSON.stringify({ ...payload, key: "k".repeat(maxJobBytes) });
+    expect(await failureOfData(long)).toEqual({
+      code: "invalid_argument",
+      isRun: false,
+      damage: `its data has ${long.length} bytes; the limit is ${maxJobBytes}`,
+    });
+  });
 
   test.each([
     ["has a payload of another shape", "remove", { ...payload, key: "" }, "key: "],
@@ -284,9 +325,11 @@ test("no job is given to BullMQ's processor files: they do not work in a compile
   const makers: string[] = [];
   for (const path of new Bun.Glob("**/*.ts").scanSync(source)) {
     const text = await Bun.file(join(source, path)).text();
-    if (/\bnew Worker\(/.test(text)) makers.push(path);
+    if (/\bnew \w*Worker\(/.test(text)) makers.push(path);
     expect(text).not.toMatch(/useWorkerThreads|pathToFileURL|new URL\(/);
   }
   expect(makers).toEqual(["consumer.ts"]);
-  expect(await Bun.file(join(source, "consumer.ts")).text()).toContain("new Worker(queueName(pool, kind), process, {");
+  expect(await Bun.file(join(source, "consumer.ts")).text()).toContain(
+    "new PatientWorker(queueName(pool, kind), process, {",
+  );
 });

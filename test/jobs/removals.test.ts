@@ -100,3 +100,30 @@ test("the list of what was given up can be read while that is tried again", asyn
   await until("all are given up again", allAreGivenUp);
   expect(await client.failedRemovals()).toHaveLength(many.length);
 });
+
+test("failed jobs that are none hide no removal: each is told as what it is", async () => {
+  await using _consumer = await consume(redis, { "remove-device": () => Promise.reject(unavailable("it is in use")) });
+  await using client = await connect(redis);
+  await using relay = await connectRelay();
+  await relay.enqueue(entries.slice(0, 1));
+  const key = (jobId: string) => `{snapmill:${pool}}:${pool}.pool:${jobId}`;
+  const damaged: readonly (readonly [jobId: string, fields: readonly string[]])[] = [
+    ["op-unknown-name", ["name", "remove-\u0000everything", "data", "{}"]],
+    ["op-no-data", ["name", "remove-device"]],
+    ["op-bad-data", ["name", "remove-device", "data", "{ no JSON"]],
+    ["op-bad-payload", ["name", "remove-device", "data", '{"device":5}']],
+    ["bad id", ["name", "remove-device", "data", JSON.stringify({ pool, ...entries[0] })]],
+    ["op-no-name", ["data", "{}"]],
+  ];
+  for (const [jobId, fields] of damaged) {
+    await redis.command("HSET", key(jobId), "failedReason", "why", "timestamp", "5", ...fields);
+    await redis.command("ZADD", `{snapmill:${pool}}:${pool}.pool:failed`, "5", jobId);
+  }
+  await until("the removal is given up", async () => (await client.counts()).pool.failed === damaged.length + 1);
+  expect(await client.failedRemovals()).toMatchObject([{ ...entries[0], reason: "it is in use" }]);
+  const found = await client.damagedJobs();
+  expect(found.map(({ jobId }) => jobId).toSorted()).toEqual(damaged.map(([jobId]) => jobId).toSorted());
+  expect(found.find(({ jobId }) => jobId === "op-unknown-name")?.damage).toContain("no job is called");
+  expect(await relay.startOver([])).toBe(1);
+  await until("the removal is given up again", async () => (await client.failedRemovals()).length === 1);
+});
