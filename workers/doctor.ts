@@ -5,11 +5,12 @@ import { compareLooks, type Diagnosis, type Finding, unrepaired } from "../src/d
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { attachedParts } from "../src/drivers/attached.ts";
 import { createDriver, driverOfPool, poolUsageOf, recordedDriver } from "../src/drivers/open.ts";
-import type { Driver, DriverName } from "../src/drivers/port.ts";
+import type { Driver, DriverName, LostPool } from "../src/drivers/port.ts";
 import { type Database, openDatabase } from "../src/metadata/database.ts";
 import { type DeviceRecord, listDevices } from "../src/metadata/devices.ts";
 import { readPool } from "../src/metadata/pool.ts";
 import { examine, heldFinding } from "../src/snapshotter/examine.ts";
+import { findLoss, hasContent } from "../src/snapshotter/loss.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
 import { untilTold } from "./life.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
@@ -39,13 +40,16 @@ async function diagnose(config: Config, repair: boolean): Promise<Diagnosis[]> {
   const wasAttached = (await usage(config, driverName)) !== undefined;
   const before = await lookFromOutside(config, driverName);
   try {
-    await driver.open();
+    await driver.open({ mustExist: withDatabase(config, hasContent) });
   } catch (error) {
     return unrepaired([...before, unopened(config, error)]);
   }
   try {
     const patient = { config, driverName, driver };
     before.push(...(await lookInside(patient)));
+    const loss = await lookForLoss(patient);
+    // Nothing is mended in what is not the pool, and nothing in it counts as an error of its devices.
+    if (loss !== undefined) return unrepaired([lossFinding(config, loss)]);
     if (isToldToStop) throw aborted("the look at the pool was interrupted; nothing was repaired");
     if (repair) return compareLooks(before, await mend(patient));
     return unrepaired(before);
@@ -70,6 +74,16 @@ async function lookFromOutside(config: Config, driverName: DriverName): Promise<
   const parts = await attachedParts(driverName, paths.poolDir(config));
   const isHeld = (await usage(config, driverName))?.isMetadataHeld === true;
   return [...parts.map(leftAttached), ...(isHeld ? [heldFinding(config.pool)] : [])];
+}
+
+async function lookForLoss({ config, driver }: Patient): Promise<LostPool | undefined> {
+  const records = withDatabase(config, listDevices);
+  return await findLoss({ driver, pool: config.pool }, records, await driver.list(records));
+}
+
+function withDatabase<T>(config: Config, read: (database: Database) => T): T {
+  using database = openDatabase(paths.database(config), { mode: "readonly" });
+  return read(database);
 }
 
 async function lookInside({ config, driver }: Patient): Promise<Finding[]> {
@@ -128,11 +142,18 @@ const leftAttached = (path: string): Finding => ({
   wayOut: "repair, or the end of the next 'snapmill up', takes it off; if that fails, something uses it",
 });
 
+const lossFinding = ({ pool }: Config, { message }: LostPool): Finding => ({
+  kind: "pool-state",
+  subject: pool,
+  sentence: message,
+  wayOut: "repair changes nothing before that is done",
+});
+
 const missing = (config: Config): Finding => ({
   kind: "pool-state",
   subject: config.pool,
   sentence: `the database knows the pool, but nothing of it is in ${paths.poolDir(config)}`,
-  wayOut: "put its files back; to begin anew, move the database away: all its snapshots are lost then",
+  wayOut: "put its files back; to begin anew, give up all its snapshots by 'snapmill pool reset --yes'",
 });
 
 const unopened = ({ pool }: Config, error: unknown): Finding => ({

@@ -1,12 +1,14 @@
 // Room: workers. Owns the pool's one worker: its lock, its database and its devices, and its jobs, executed in order.
-import { paths, poolSettings, readConfig, redisUrl } from "../src/config.ts";
+import { type Config, paths, poolSettings, readConfig, redisUrl } from "../src/config.ts";
 import { asSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
-import { createDriver } from "../src/drivers/open.ts";
+import { createDriver, recordedDriver } from "../src/drivers/open.ts";
 import { consumePoolJobs } from "../src/jobs/consumer.ts";
 import type { PoolHandlers } from "../src/jobs/handlers.ts";
 import { createLogger } from "../src/logger.ts";
 import { type Database, openDatabase, writeTrouble } from "../src/metadata/database.ts";
+import { readPool } from "../src/metadata/pool.ts";
+import { hasContent } from "../src/snapshotter/loss.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
@@ -61,14 +63,21 @@ const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => (
   "settle-unpack": ({ operationId, ...request }) => snapshotter.settleUnpack(operationId, request),
 });
 
+/** With nothing of the pool left in its directory, its database still knows whose it was. */
+function driverFor({ driver }: Config, database: Database): Config["driver"] {
+  const recorded = readPool(database)?.driver;
+  return driver === "auto" && recorded !== undefined ? recordedDriver(recorded) : driver;
+}
+
 async function work(stopped: Promise<string>): Promise<void> {
   using _lock = lockPool(config);
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
   const driver = createDriver({
     ...poolSettings(config),
+    driver: driverFor(config, database),
     onNotice: (sentence) => log.info(sentence),
   });
-  await driver.open();
+  await driver.open({ mustExist: hasContent(database) });
   let outbox: Outbox | undefined;
   try {
     const snapshotter = createSnapshotter({

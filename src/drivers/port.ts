@@ -1,5 +1,6 @@
 // Room: drivers. Owns the port: what every kind of pool can do with copy-on-write block devices.
 import type { DeviceRef } from "../domain/devices.ts";
+import { SnapmillError } from "../domain/errors.ts";
 import type { DeviceId, DeviceName } from "../domain/identifiers.ts";
 
 export const driverNames = ["reflink", "devmapper"] as const;
@@ -46,6 +47,23 @@ export interface GrowRequest {
   readonly metadataBytes?: number | undefined;
 }
 
+/** What is asked of `Driver.open`. */
+export interface OpenRequest {
+  /** Whether the database has devices in the pool: then a new one in its place would pass for the old one. */
+  readonly mustExist: boolean;
+}
+
+/** The pool that a database has devices in is not there, or something else is in its place. */
+export class LostPool extends SnapmillError {
+  constructor(pool: string, what: string, wayBack: string) {
+    const startOver = `give up all its snapshots by 'snapmill pool reset ${pool} --yes'`;
+    super("failed_precondition", `pool ${pool} is lost: ${what}; ${wayBack}, or ${startOver}`);
+  }
+}
+
+/** How much `Driver.head` reads. */
+export const headBytes = 4096;
+
 /** What closing a pool left standing because someone still uses it; empty when all was taken down. */
 export interface CloseReport {
   readonly stillInUse: readonly string[];
@@ -66,8 +84,11 @@ export interface CloseReport {
 export interface Driver {
   readonly name: DriverName;
 
-  /** Makes the pool ready: creates it when new, attaches it again after a reboot. Idempotent. */
-  open(): Promise<void>;
+  /**
+   * Makes the pool ready: creates it when new, attaches it again after a reboot. Idempotent. Throws LostPool, with nothing
+   * made, when there is none and it must exist (default: it need not).
+   */
+  open(request?: OpenRequest): Promise<void>;
   /**
    * Takes the pool over: compares what it says of its owner with `known`, the database's last take-over (undefined: it
    * has none), has the next one written down there by `takeOver`, and then in the pool, where that can store it.
@@ -102,6 +123,8 @@ export interface Driver {
   isBusy(device: DeviceRef): Promise<boolean>;
   /** Bytes of the pool that the device maps, shared ones included. */
   usedBytes(device: DeviceRef): Promise<number>;
+  /** The first 4 KiB of an inactive device, as they are on disk: zeroes where nothing was written. `not_found`. */
+  head(device: DeviceRef): Promise<Buffer>;
   poolUsage(): Promise<PoolUsage>;
   /**
    * Makes the pool larger; what is active on it stays so. `failed_precondition` where pools do not grow,

@@ -14,6 +14,7 @@ import type { CreateRequest, Mounts } from "./create.ts";
 import { type DoctorRequest, type DoctorResult, doctor } from "./doctor.ts";
 import { type GrownPool, growPool } from "./grow-pool.ts";
 import { createLane } from "./lane.ts";
+import { lookForLoss } from "./loss.ts";
 import { prepare } from "./prepare.ts";
 import { type RecoveryReport, reconcile } from "./reconcile.ts";
 import { type RemoveRequest, remove } from "./remove.ts";
@@ -103,7 +104,11 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
   const lane = createLane({
     database,
     reconcile: async () => {
-      await driver.claim(ours ?? lastTakeOver(database), takeOver);
+      const look = await lookForLoss(context);
+      await driver.claim(ours ?? lastTakeOver(database), () => {
+        if (look instanceof Error) throw look;
+        return takeOver();
+      });
       return await reconcile(context);
     },
     onReconciled: ({ lines }) => lines.forEach((line) => options.onNotice?.(line)),

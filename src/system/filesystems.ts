@@ -74,6 +74,18 @@ export async function hasRecordedErrors(devicePath: string): Promise<boolean> {
   return (buffer.readUInt16LE(superblock.state) & superblock.errorsSeen) !== 0;
 }
 
+/** Whether `head`, the first 4 KiB of a device, is the beginning of such a file system. */
+export function beginsFileSystem(head: Buffer, fsType: FsType): boolean {
+  switch (fsType) {
+    case "ext4": {
+      const magicAt = superblock.offset + superblock.magic;
+      return head.length >= magicAt + 2 && head.readUInt16LE(magicAt) === superblock.magicValue;
+    }
+    case "xfs":
+      return head.subarray(0, 4).toString("latin1") === "XFSB";
+  }
+}
+
 /** Grows the file system on an unmounted device to the device's size. */
 export async function growFileSystem(devicePath: string, fsType: FsType, signal?: AbortSignal): Promise<void> {
   const limits = { timeoutMs, signal };

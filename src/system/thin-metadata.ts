@@ -21,8 +21,18 @@ export interface ThinSuperblock {
   /** Without what the kernel keeps back for itself: as `dmsetup status` counts. */
   readonly metadata: BlockCounts;
   readonly dataBlockSectors: number;
+  /** Block of the root of the tree of mappings: a tree of data blocks for each device. */
+  readonly mappingRoot: number;
   /** Block of the root of the tree of devices. */
   readonly detailsRoot: number;
+}
+
+/** A node of a tree whose leaves hold numbers: roots of other trees, or data blocks. */
+export interface NumbersNode {
+  readonly isInternal: boolean;
+  readonly keys: readonly number[];
+  /** Of an internal node: blocks of its children, each of which holds the keys from its own up to the next one. */
+  readonly values: readonly bigint[];
 }
 
 /** What the tree of devices says of one. */
@@ -55,6 +65,7 @@ export function parseSuperblock(block: Buffer): ThinSuperblock {
     transactionId: readNumber(block, 48),
     data,
     metadata: { total: metadata.total, free: Math.max(0, metadata.free - reservedBlocks(metadata.total)) },
+    mappingRoot: readNumber(block, 320),
     detailsRoot: readNumber(block, 328),
     dataBlockSectors: block.readUInt32LE(336),
   };
@@ -67,15 +78,8 @@ function readSpaceMap(block: Buffer, offset: number): BlockCounts {
 
 /** `block` is the 4096 bytes of block `number`. */
 export function parseNode(block: Buffer, number: number): DetailsNode {
-  requireIntact(block, salts.node);
-  if (readNumber(block, 8) !== number) throw internal(`block ${number} of the metadata belongs elsewhere`);
-  const isInternal = (block.readUInt32LE(4) & 1) !== 0;
-  // Every tree of the metadata has nodes of this kind: by what they hold can they be told apart.
-  if (block.readUInt32LE(24) !== (isInternal ? 8 : detailsBytes)) throw internal(`block ${number} is of another tree`);
-  const [entries, maxEntries] = [block.readUInt32LE(16), block.readUInt32LE(20)];
-  const valuesAt = 32 + maxEntries * 8;
-  const each = <T>(read: (index: number) => T): T[] => Array.from({ length: entries }, (_, index) => read(index));
-  const deviceIds = each((index) => readNumber(block, 32 + index * 8));
+  const { isInternal, keys: deviceIds, valuesAt } = readKeys(block, number, detailsBytes);
+  const each = <T>(read: (index: number) => T): T[] => deviceIds.map((_key, index) => read(index));
   if (isInternal)
     return { kind: "internal", deviceIds, children: each((index) => readNumber(block, valuesAt + index * 8)) };
   return {
@@ -83,6 +87,27 @@ export function parseNode(block: Buffer, number: number): DetailsNode {
     deviceIds,
     details: each((index) => ({ mappedBlocks: readNumber(block, valuesAt + index * detailsBytes) })),
   };
+}
+
+/** The same for a node of the tree of mappings, or of one of the trees in it. */
+export function parseNumbersNode(block: Buffer, number: number): NumbersNode {
+  const { isInternal, keys, valuesAt } = readKeys(block, number, 8);
+  return { isInternal, keys, values: keys.map((_key, index) => block.readBigUInt64LE(valuesAt + index * 8)) };
+}
+
+/** The data block in a leaf's value; the lower 24 bits say when it was mapped. */
+export const dataBlockIn = (value: bigint): number => Number(value >> 24n);
+
+function readKeys(block: Buffer, number: number, leafValueBytes: number) {
+  requireIntact(block, salts.node);
+  if (readNumber(block, 8) !== number) throw internal(`block ${number} of the metadata belongs elsewhere`);
+  const isInternal = (block.readUInt32LE(4) & 1) !== 0;
+  // Every tree of the metadata has nodes of this kind: by what they hold can they be told apart.
+  if (block.readUInt32LE(24) !== (isInternal ? 8 : leafValueBytes))
+    throw internal(`block ${number} is of another tree`);
+  const [entries, maxEntries] = [block.readUInt32LE(16), block.readUInt32LE(20)];
+  const keys = Array.from({ length: entries }, (_, index) => readNumber(block, 32 + index * 8));
+  return { isInternal, keys, valuesAt: 32 + maxEntries * 8 };
 }
 
 /** mapped_blocks, transaction_id (8 bytes each), creation_time, snapshotted_time (4 each). */

@@ -9,6 +9,7 @@ import type { Driver } from "../../src/drivers/port.ts";
 import { type Database, openDatabase } from "../../src/metadata/database.ts";
 import { findSnapshot, mountsOf } from "../../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../../src/metadata/walk.ts";
+import { hasContent } from "../../src/snapshotter/loss.ts";
 import { createSnapshotter, type Snapshotter, type SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
 import { usageOf } from "../../src/snapshotter/usage.ts";
 import { mountDetached } from "../../src/system/detached.ts";
@@ -46,14 +47,17 @@ export interface Stage extends AsyncDisposable {
 /** A pool with a snapshotter that has recovered. Disposing of it closes the pool; its content stays. */
 export async function openStage(ground: Ground, options: StageOptions): Promise<Stage> {
   const real = ground.connectDriver(options.directory, options.poolSizeBytes ?? 768 * mebibyte);
-  await real.open();
+  await using scope = new AsyncDisposableStack();
+  const database = scope.use(openDatabase(join(options.directory, "metadata.db"), { mode: "readwrite" }));
+  await real.open({ mustExist: hasContent(database) });
+  scope.defer(async () => void (await real.close()));
   const driver = options.around?.(real) ?? real;
-  const database = openDatabase(join(options.directory, "metadata.db"), { mode: "readwrite" });
   const fsType = options.fsType ?? "ext4";
   const deviceSizeBytes = fsType === "ext4" ? 64 * mebibyte : 320 * mebibyte;
   const shape = { pool: ground.pool, fsType, deviceSizeBytes };
   const snapshotter = createSnapshotter({ database, driver, ...shape, ...options.snapshotter });
   const { lines } = await snapshotter.recover();
+  const opened = scope.move();
   return {
     database,
     driver,
@@ -61,8 +65,7 @@ export async function openStage(ground: Ground, options: StageOptions): Promise<
     recovered: lines,
     async [Symbol.asyncDispose]() {
       await snapshotter.drain();
-      database.close();
-      await real.close();
+      await opened.disposeAsync();
     },
   };
 }

@@ -1,7 +1,7 @@
 // The parsing of a thin-pool's metadata: blocks as the kernel writes them, and blocks that are damaged or others'.
 import { describe, expect, test } from "bun:test";
 import { crc32c } from "../../src/system/crc32c.ts";
-import { parseNode, parseSuperblock } from "../../src/system/thin-metadata.ts";
+import { dataBlockIn, parseNode, parseNumbersNode, parseSuperblock } from "../../src/system/thin-metadata.ts";
 
 const salts = { superblock: 160_774, node: 121_107 } as const;
 
@@ -76,6 +76,13 @@ describe("a thin-pool's metadata", () => {
       deviceIds: [3, 9],
       children: [300, 900],
     });
+  });
+
+  test("has the places of data in trees of numbers", () => {
+    const { isInternal, keys, values } = parseNumbersNode(node({ flags: 2, valueBytes: 8 }), 45);
+    expect({ isInternal, keys, values }).toEqual({ isInternal: false, keys: [3, 9], values: [300n, 900n] });
+    expect(dataBlockIn((77n << 24n) | 5n)).toBe(77);
+    expect(() => parseNumbersNode(node({ flags: 2, valueBytes: 24 }), 45)).toThrow("another tree");
   });
 
   test("has nodes of other trees, and nodes that have moved: neither is read as a device's", () => {

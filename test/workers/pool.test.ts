@@ -1,5 +1,8 @@
 // The pool's worker as a process: one per pool, graceful at its end, and right after whatever came before.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { paths } from "../../src/config.ts";
 import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/client.ts";
 import { eventually } from "../support/processes.ts";
@@ -35,6 +38,25 @@ test("a second worker on a pool says who holds it, and exits; the first goes on"
   expect((await client.call("prepare", { scope: ownScope, key, labels: {} })).mounts).toHaveLength(1);
   first.child.kill("SIGTERM");
   expect(await first.child.exited).toBe(0);
+});
+
+test("a worker whose pool was deleted says so, and makes none in its place", async () => {
+  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "lost" });
+  const first = startWorker(station);
+  expect((await first.announced).kind).toBe("ready");
+  await using client = await connect(station);
+  await client.call("prepare", { scope: ownScope, key: "kept", labels: {} });
+  first.child.kill("SIGTERM");
+  expect(await first.child.exited).toBe(0);
+
+  const image = join(paths.poolDir(station.config), "pool.img");
+  rmSync(image);
+  const second = startWorker(station);
+  const announced = await second.announced;
+  expect(announced).toMatchObject({ kind: "refused", error: { code: "failed_precondition" } });
+  expect(announced.kind === "refused" && announced.error.message).toContain("pool lost is lost");
+  expect(await second.child.exited).toBe(1);
+  expect(existsSync(image)).toBe(false);
 });
 
 test("told to stop, a worker finishes what it runs, and the rest waits for the next one", async () => {

@@ -11,10 +11,21 @@ import {
 } from "../../domain/errors.ts";
 import type { DeviceId, DeviceName, PoolName } from "../../domain/identifiers.ts";
 import { runCommand } from "../../system/commands.ts";
-import type { CloseReport, Driver, FoundDevice, GrowRequest, Ownership, PoolUsage } from "../port.ts";
+import { DirectReader } from "../../system/direct.ts";
+import {
+  type CloseReport,
+  type Driver,
+  type FoundDevice,
+  type GrowRequest,
+  headBytes,
+  LostPool,
+  type OpenRequest,
+  type Ownership,
+  type PoolUsage,
+} from "../port.ts";
 import { Activations } from "./activations.ts";
 import { type DmControl, DmError, isDmError, type PoolMessage } from "./control.ts";
-import { readDefinition } from "./definition-file.ts";
+import { definitionPath, readDefinition } from "./definition-file.ts";
 import { eraseDevice } from "./erase.ts";
 import { flushDevice } from "./flush.ts";
 import { matchDevices } from "./found.ts";
@@ -23,6 +34,7 @@ import { metadataDeviceOf, PoolContents } from "./pool-contents.ts";
 import { createThinPool } from "./pool-create.ts";
 import { spaceInPool } from "./pool-geometry.ts";
 import { stateOf } from "./pool-health.ts";
+import { dataDeviceOf, requireFiles } from "./pool-storage.ts";
 import { requireRoom, requireWritable } from "./room.ts";
 import { loadThinPool, type ThinPool } from "./thin-pool.ts";
 
@@ -63,19 +75,19 @@ class DevmapperDriver implements Driver {
     this.#options = options;
   }
 
-  async open(): Promise<void> {
+  async open(request: OpenRequest = { mustExist: false }): Promise<void> {
     if (this.#parts !== undefined) return;
     const control = this.#options.connect();
     try {
-      this.#parts = await this.#assemble(control);
+      this.#parts = await this.#assemble(control, request);
     } catch (error) {
       await control[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  async #assemble(control: DmControl): Promise<Parts> {
-    const pool = await this.#load(control);
+  async #assemble(control: DmControl, request: OpenRequest): Promise<Parts> {
+    const pool = await this.#load(control, request);
     try {
       return await this.#equip(control, pool);
     } catch (error) {
@@ -97,10 +109,16 @@ class DevmapperDriver implements Driver {
     return { control, pool, contents, activations, found: new Set(activations.active()) };
   }
 
-  async #load(control: DmControl): Promise<ThinPool> {
+  async #load(control: DmControl, { mustExist }: OpenRequest): Promise<ThinPool> {
     const { pool, poolDir, sizeBytes, onNotice } = this.#options;
     const definition = await readDefinition(poolDir);
-    if (definition !== undefined) return await loadThinPool({ control, definition, poolDir, onNotice });
+    if (definition !== undefined) {
+      if (mustExist) await requireFiles(definition);
+      return await loadThinPool({ control, definition, poolDir, onNotice });
+    }
+    if (mustExist) {
+      throw new LostPool(pool, `${definitionPath(poolDir)} is not there`, "put it back, with the files of the pool");
+    }
     const storage = { kind: "loopback", directory: poolDir, dataBytes: sizeBytes } as const;
     return await createThinPool({ control, poolDir, plan: { pool, storage }, onNotice });
   }
@@ -239,6 +257,16 @@ class DevmapperDriver implements Driver {
       const usedBytes = await contents.mappedBytes(device.deviceId);
       if (usedBytes === undefined) throw missing(device);
       return usedBytes;
+    });
+  }
+
+  head(device: DeviceRef): Promise<Buffer> {
+    return this.#act("look into", device, async ({ pool, contents }) => {
+      if (!(await contents.has(device.deviceId))) throw missing(device);
+      const offsetBytes = await contents.offsetOfHead(device.deviceId);
+      if (offsetBytes === undefined) return Buffer.alloc(headBytes);
+      using reader = new DirectReader(await dataDeviceOf(pool.definition));
+      return reader.read(offsetBytes, headBytes);
     });
   }
 

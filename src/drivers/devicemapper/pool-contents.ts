@@ -7,9 +7,11 @@ import { isErrno } from "../../system/errno.ts";
 import { findLoops } from "../../system/loops.ts";
 import {
   type DetailsNode,
+  dataBlockIn,
   lookAtSuperblock,
   metadataBlockBytes,
   parseNode,
+  parseNumbersNode,
   parseSuperblock,
   readSuperblockSync,
   type ThinSuperblock,
@@ -82,6 +84,15 @@ export class PoolContents {
     });
   }
 
+  /** Where on the data device the first block of a device lies; undefined when nothing was written there. */
+  offsetOfHead(deviceId: DeviceId): Promise<number | undefined> {
+    return this.#consistently((reader, superblock) => {
+      const blocks = findNumber(reader, superblock.mappingRoot, deviceId);
+      const first = blocks === undefined ? undefined : findNumber(reader, Number(blocks), 0);
+      return first === undefined ? undefined : dataBlockIn(first) * superblock.dataBlockSectors * sectorBytes;
+    });
+  }
+
   /**
    * What is read stands still from one commit to the next but one: when the superblock is the same afterwards, all that
    * was read belongs to it.
@@ -145,6 +156,13 @@ function findMapped(reader: DirectReader, root: number, deviceId: DeviceId): num
     case "leaf":
       return node.details[node.deviceIds.indexOf(deviceId)]?.mappedBlocks;
   }
+}
+
+function findNumber(reader: DirectReader, root: number, key: number): bigint | undefined {
+  const { isInternal, keys, values } = parseNumbersNode(readBlock(reader, root), root);
+  if (!isInternal) return values[keys.indexOf(key)];
+  const child = values[keys.findLastIndex((first) => first <= key)];
+  return child === undefined ? undefined : findNumber(reader, Number(child), key);
 }
 
 function* leaves(reader: DirectReader, root: number): Generator<Leaf> {

@@ -1,4 +1,5 @@
 // Room: drivers. Owns the two block devices under a thin-pool: found, or made of files by loop devices.
+import { existsSync } from "node:fs";
 import { readlink, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,7 +9,8 @@ import { isErrno } from "../../system/errno.ts";
 import { attachLoop, type LoopDevice } from "../../system/loop.ts";
 import { findLoops, loopAt } from "../../system/loops.ts";
 import { requireUnshared } from "../../system/shared-paths.ts";
-import type { PoolStorage } from "./definition.ts";
+import { LostPool } from "../port.ts";
+import type { PoolDefinition, PoolStorage } from "./definition.ts";
 
 export interface PoolFiles {
   readonly data: string;
@@ -73,6 +75,24 @@ async function realFile(file: string): Promise<string> {
     if (isErrno(error, "ENOENT")) throw notFound(`the pool's file ${file} is not there`, error);
     throw error;
   }
+}
+
+/** Throws LostPool when a file of the pool is not there. */
+export async function requireFiles({ pool, storage }: PoolDefinition): Promise<void> {
+  if (storage.kind === "devices") return;
+  for (const file of Object.values(filesIn(storage.directory))) {
+    if (existsSync(file)) continue;
+    throw new LostPool(pool, `${file} is not there`, "put it back, from a backup or from where it was moved to");
+  }
+}
+
+/** The block device of the data of a pool that is loaded. */
+export async function dataDeviceOf({ storage }: PoolDefinition): Promise<string> {
+  if (storage.kind === "devices") return storage.dataDevice;
+  const file = await realFile(filesIn(storage.directory).data);
+  const [loop] = await findLoops(file);
+  if (loop === undefined) throw notFound(`the pool's file ${file} is not attached`);
+  return loop.path;
 }
 
 const goneAttempts = 40;

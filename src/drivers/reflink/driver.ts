@@ -8,13 +8,22 @@ import {
   resourceExhausted,
 } from "../../domain/errors.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
+import { readBeginning } from "../../system/block-devices.ts";
 import { removeEmptyDirectories } from "../../system/directories.ts";
 import { syncPath } from "../../system/durable.ts";
 import { isErrno } from "../../system/errno.ts";
 import { hasRecordedErrors } from "../../system/filesystems.ts";
 import { isInUse } from "../../system/openers.ts";
 import { spaceOf } from "../../system/space.ts";
-import type { CloseReport, Driver, FoundDevice, Ownership, PoolUsage } from "../port.ts";
+import {
+  type CloseReport,
+  type Driver,
+  type FoundDevice,
+  headBytes,
+  type OpenRequest,
+  type Ownership,
+  type PoolUsage,
+} from "../port.ts";
 import { Activations } from "./activations.ts";
 import {
   cloneFile,
@@ -65,9 +74,9 @@ class ReflinkDriver implements Driver {
     this.#options = options;
   }
 
-  async open(): Promise<void> {
+  async open(request: OpenRequest = { mustExist: false }): Promise<void> {
     if (this.#parts !== undefined) return;
-    const pool = await openPool(this.#options);
+    const pool = await openPool(this.#options, request);
     try {
       this.#parts = await this.#assemble(pool);
     } catch (error) {
@@ -190,6 +199,13 @@ class ReflinkDriver implements Driver {
 
   usedBytes(device: DeviceRef): Promise<number> {
     return this.#act("look at", device, ({ pool }) => mappedBytes(pool.filesDir, device.deviceName));
+  }
+
+  head(device: DeviceRef): Promise<Buffer> {
+    return this.#act("look into", device, async ({ pool }) => {
+      await statFile(pool.filesDir, device.deviceName);
+      return await readBeginning(deviceFile(pool.filesDir, device.deviceName), headBytes);
+    });
   }
 
   async poolUsage(): Promise<PoolUsage> {

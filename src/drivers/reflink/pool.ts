@@ -1,9 +1,10 @@
 // Room: drivers. Owns the pool itself: a directory on a file system with reflinks, or such a file system in a file.
 import { constants } from "node:fs";
 import { copyFile, mkdir, mkdtemp, realpath, rm, stat, truncate, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition, invalidArgument, isSnapmillError } from "../../domain/errors.ts";
+import type { PoolName } from "../../domain/identifiers.ts";
 import { runCommand } from "../../system/commands.ts";
 import { settleFile, syncPath } from "../../system/durable.ts";
 import { isErrno } from "../../system/errno.ts";
@@ -12,6 +13,7 @@ import { findLoops, loopDeviceNumber } from "../../system/loops.ts";
 import { mountAtDir } from "../../system/mountinfo.ts";
 import { mountAt, unmount } from "../../system/mounts.ts";
 import { requireFree } from "../../system/space.ts";
+import { LostPool, type OpenRequest } from "../port.ts";
 import { removeHalfMade } from "./files.ts";
 import { blockBytes, filesDir, halfMade, imagePath } from "./layout.ts";
 
@@ -31,6 +33,7 @@ export interface OpenPool {
 }
 
 export interface PoolRequest {
+  readonly pool: PoolName;
   readonly poolDir: string;
   /** Of a new pool in a file; in a directory the file system is the limit. */
   readonly sizeBytes: number;
@@ -40,9 +43,10 @@ export interface PoolRequest {
 
 /**
  * Opens the pool at `poolDir`, making it when there is none. A pool that was made in a file stays in its file, with
- * the size it was made with: another `sizeBytes` later changes nothing, and is said through `onNotice`.
+ * the size it was made with: another `sizeBytes` later changes nothing, and is said through `onNotice`. Throws LostPool.
  */
-export async function openPool(request: PoolRequest): Promise<OpenPool> {
+export async function openPool(request: PoolRequest, { mustExist }: OpenRequest): Promise<OpenPool> {
+  if (mustExist) await requirePool(request);
   await mkdir(request.poolDir, { recursive: true });
   const poolDir = await realpath(request.poolDir);
   await removeHalfMade(poolDir, isOwnHalfMade);
@@ -56,6 +60,34 @@ export async function openPool(request: PoolRequest): Promise<OpenPool> {
     request.onNotice?.(`the pool in ${image} keeps its size of ${existing} bytes; ${request.sizeBytes} were asked for`);
   }
   return openImage(poolDir, image);
+}
+
+/** Nothing is made for it. What lies in the pool is for the database's owner to judge. */
+async function requirePool({ pool, poolDir }: PoolRequest): Promise<void> {
+  const image = imagePath(poolDir);
+  if ((await sizeOf(image)) !== undefined) return;
+  const [attached] = await findLoops(await realPathOf(image));
+  if (attached !== undefined) {
+    const copy = `stop what uses it, then 'cp --sparse=always ${attached.path} ${image}' and 'losetup -d ${attached.path}'`;
+    throw new LostPool(
+      pool,
+      `${image} was deleted, but is attached to ${attached.path} still`,
+      `to have it back, ${copy}`,
+    );
+  }
+  const dir = filesDir(poolDir);
+  if ((await sizeOf(dir)) !== undefined && (await hasReflinks(poolDir))) return;
+  throw new LostPool(pool, `${image} is not there`, "put it back, from a backup or from where it was moved to");
+}
+
+/** Of a file that need not exist, in a directory that need not either. */
+async function realPathOf(file: string): Promise<string> {
+  try {
+    return join(await realpath(dirname(file)), basename(file));
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return file;
+    throw error;
+  }
 }
 
 async function openDirectory(poolDir: string): Promise<OpenPool> {
