@@ -65,7 +65,7 @@ export const operationId = matching<"OperationId">(
 export const freshOperationId = (): OperationId => operationId(`op-${crypto.randomUUID()}`);
 
 const sha256Pattern = /^sha256:[0-9a-f]{64}$/;
-const sha256Rule = "only sha256:<64 hex digits> is supported";
+const sha256Rule = "only sha256:<64 hex digits, in lower case> is supported";
 export const digest = matching<"Digest">("digest", sha256Pattern, sha256Rule);
 export const diffId = matching<"DiffId">("diff ID", sha256Pattern, sha256Rule);
 export const chainId = matching<"ChainId">("chain ID", sha256Pattern, sha256Rule);

@@ -2,7 +2,9 @@
 import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from "node:zlib";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
+import { formatSize } from "../domain/units.ts";
 import type { Compression } from "./image.ts";
+import { maxPaddingBytes } from "./tar-header.ts";
 import { maxWindowLog, ZstdFrames } from "./zstd-frames.ts";
 
 const gzipMagic = [0x1f, 0x8b] as const;
@@ -94,6 +96,7 @@ async function feed(
 ): Promise<void> {
   const write = writerInto(decompressor);
   let fedBytes = 0;
+  let paddingBytes = 0;
   for await (const chunk of source) {
     const before = decompressor.bytesWritten;
     const isOver = before < fedBytes;
@@ -103,6 +106,10 @@ async function feed(
     // The decompressor took less than it was given: the stream is over. Tape programs pad it with zeroes.
     const rest = chunk.subarray(isOver ? 0 : decompressor.bytesWritten - before);
     if (rest.some((byte) => byte !== 0)) throw invalidArgument(`garbage follows the ${form} stream`);
+    paddingBytes += rest.length;
+    // A sparse file holds any number of them.
+    if (paddingBytes > maxPaddingBytes)
+      throw invalidArgument(`more than ${formatSize(maxPaddingBytes)} of zeroes follow the ${form} stream`);
   }
   // One that has seen the end of its stream may be gone already.
   if (!decompressor.destroyed) decompressor.end();

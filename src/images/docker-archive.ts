@@ -17,11 +17,19 @@ interface ArchivedImage {
   readonly value: unknown;
   readonly number: number;
   readonly tags: readonly string[];
+  /** The tags in full. */
+  readonly names: ReadonlySet<string>;
 }
 
-function archivedImage(value: unknown, number: number): ArchivedImage {
-  const tags: unknown = fieldsOf(value)["RepoTags"];
-  return { value, number, tags: Array.isArray(tags) ? tags.map(textOf).filter((tag) => tag !== "") : [] };
+async function archivedImages(reader: DocumentReader, values: readonly unknown[]): Promise<ArchivedImage[]> {
+  const images: ArchivedImage[] = [];
+  for (const [number, value] of values.entries()) {
+    const given: unknown = fieldsOf(value)["RepoTags"];
+    const tags = Array.isArray(given) ? given.map(textOf).filter((tag) => tag !== "") : [];
+    await reader.lookAt(1 + tags.length);
+    images.push({ value, number, tags, names: new Set(tags.map(fullName)) });
+  }
+  return images;
 }
 
 const maxListed = 20;
@@ -58,7 +66,7 @@ function selectImage(images: readonly ArchivedImage[], selector: Selector): Arch
     }
     case "tag": {
       const wanted = fullName(selector.tag);
-      const tagged = images.filter(({ tags }) => tags.some((name) => fullName(name) === wanted));
+      const tagged = images.filter(({ names }) => names.has(wanted));
       const image = theOne(selector.tag, tagged);
       if (image !== undefined) return image;
       throw notFound(`the archive has no image ${quoted(selector.tag)}; use one of: ${listNames(images)}`);
@@ -71,8 +79,8 @@ function selectImage(images: readonly ArchivedImage[], selector: Selector): Arch
   }
 }
 
-/** Configurations are named after their digest, as `<hex>.json` or as a blob of a layout: then it can be checked. */
-const promisedDigest = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/;
+/** Configurations are named after their digest, as `<hex>.json`, `sha256:<hex>` or a blob of a layout: it can be checked. */
+const promisedDigest = /(?:^|\/|^sha256:)([0-9a-f]{64})(?:\.json)?$/;
 
 async function readConfig(reader: DocumentReader, name: string) {
   const what = `its configuration ${quoted(name)}`;
@@ -137,7 +145,7 @@ export async function resolveDockerArchive(
 ): Promise<FoundImage> {
   const images = await reader.entryPoint(documents.dockerManifest, "manifest.json");
   if (images === undefined) throw await noDockerArchive(reader);
-  const chosen = selectImage(images.map(archivedImage), selector);
+  const chosen = selectImage(await archivedImages(reader, images), selector);
   const image = judge(documents.dockerImage, chosen.value, `image @${chosen.number} of its manifest.json`);
   const { configDigest, config } = await readConfig(reader, image.Config);
   const platform = platformOfConfig(config, wanted);

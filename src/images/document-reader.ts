@@ -51,15 +51,20 @@ export class DocumentReader {
     this.signal?.throwIfAborted();
   }
 
-  /** What is in an index's list, as far as it can be said before it is chosen. */
-  async entriesOf(manifests: readonly unknown[]): Promise<IndexEntry[]> {
-    this.#entries += manifests.length;
+  /** To be awaited before so many entries of a list are looked at. */
+  async lookAt(entries: number): Promise<void> {
+    this.#entries += entries;
     if (this.#entries > maxEntries)
       throw new LimitExceeded(`its indexes have more than ${maxEntries} entries: that is no image`);
+    await this.#turns.next();
+  }
+
+  /** What is in an index's list, as far as it can be said before it is chosen. */
+  async entriesOf(manifests: readonly unknown[]): Promise<IndexEntry[]> {
     const entries: IndexEntry[] = [];
     for (const [number, value] of manifests.entries()) {
+      await this.lookAt(1);
       entries.push(indexEntry(value, number));
-      await this.#turns.next();
     }
     return entries;
   }

@@ -5,12 +5,14 @@ import { failedPrecondition } from "../domain/errors.ts";
 const maxDepth = 100;
 /** An object or an array takes up to a hundred bytes of memory, and two characters of text. */
 const maxValues = 1_000_000;
+/** Of one object: many fields are much slower to build than many values. An image's labels are the most there is. */
+const maxFields = 10_000;
 
 const quote = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
-/** `[` and `{`, `]` and `}`. */
-const isOpening = (byte: number): boolean => byte === 0x5b || byte === 0x7b;
+const openingBrace = 0x7b;
+const isOpening = (byte: number): boolean => byte === 0x5b || byte === openingBrace;
 const isClosing = (byte: number): boolean => byte === 0x5d || byte === 0x7d;
 
 /** The index behind the string that begins at `start`. */
@@ -20,21 +22,38 @@ function behindString(bytes: Uint8Array, start: number): number {
   return at + 1;
 }
 
-/** Whether the text nests deeper, or holds more values, than any document; undefined: neither. Not whether it is JSON. */
+class Measure {
+  /** For each container that is open, how many values it has; an array's are counted only with all others. */
+  readonly #open: number[] = [];
+  #values = 0;
+
+  /** Takes a byte outside of strings; what is now more than any document has, if anything. */
+  take(byte: number): string | undefined {
+    if (isClosing(byte)) this.#open.pop();
+    if (isOpening(byte)) {
+      if (this.#open.push(byte === openingBrace ? 1 : Number.NEGATIVE_INFINITY) > maxDepth)
+        return `is nested more than ${maxDepth} deep`;
+    } else if (byte === comma) {
+      const fields = (this.#open.pop() ?? 0) + 1;
+      if (fields > maxFields) return `has an object of more than ${maxFields} fields`;
+      this.#open.push(fields);
+    } else return undefined;
+    this.#values += 1;
+    return this.#values > maxValues ? `has more than ${maxValues} values` : undefined;
+  }
+}
+
+/** What of the text is more than any document has; undefined: nothing. Not whether it is JSON. */
 function excessOf(bytes: Uint8Array): string | undefined {
-  let depth = 0;
-  let values = 1;
+  const measure = new Measure();
   for (let at = 0; at < bytes.length; ) {
     const byte = bytes[at] ?? 0;
     if (byte === quote) {
       at = behindString(bytes, at);
       continue;
     }
-    if (isOpening(byte)) depth += 1;
-    else if (isClosing(byte)) depth -= 1;
-    if (isOpening(byte) || byte === comma) values += 1;
-    if (depth > maxDepth) return `is nested more than ${maxDepth} deep`;
-    if (values > maxValues) return `has more than ${maxValues} values`;
+    const excess = measure.take(byte);
+    if (excess !== undefined) return excess;
     at += 1;
   }
   return undefined;

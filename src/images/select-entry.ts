@@ -49,7 +49,9 @@ function withTag(entries: readonly IndexEntry[], tag: string): readonly IndexEnt
   const exact = entries.filter(({ tags }) => tags.includes(tag));
   const full = fullDockerName(tag);
   if (exact.length > 0 || full === undefined) return exact;
-  return entries.filter(({ tags }) => tags.some((name) => name.includes("/") && fullDockerName(name) === full));
+  // A layout can have a hundred thousand names: only those that end alike are worth to be parsed.
+  const end = full.slice(full.lastIndexOf("/"));
+  return entries.filter(({ tags }) => tags.some((name) => name.endsWith(end) && fullDockerName(name) === full));
 }
 
 /**

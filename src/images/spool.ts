@@ -45,6 +45,7 @@ interface Spool {
   readonly directory: string;
   readonly handle: FileHandle;
   readonly index: ArchiveIndex;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Refuses what would take too much room, by what is written or by what the tar's headers say will come. */
@@ -73,12 +74,14 @@ class RoomCheck {
 
 /** Writes the tar up to its end marker; of what follows nothing, but a stream is read to its end, as it has a checksum. */
 async function fill(spool: Spool, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  const { archive, handle, index } = spool;
+  const { archive, handle, index, signal } = spool;
   const room = new RoomCheck(spool);
   let writtenBytes = 0;
   let paddingBytes = 0;
   await room.written(0);
   for await (const chunk of chunks) {
+    // A few compressed bytes can be many GiB: looking when more are read is too late.
+    signal?.throwIfAborted();
     if (index.isOver) {
       paddingBytes += chunk.length;
       if (paddingBytes > maxPaddingBytes)
@@ -128,7 +131,7 @@ export async function spoolArchive(
     const place = { path: `/proc/${process.pid}/fd/${handle.fd}` };
     const index = new ArchiveIndex({ handle, place, archive }, signal);
     const chunks = decompress(piecesOf(range, signal), compression);
-    await fill({ archive, directory, handle, index }, chunks);
+    await fill({ archive, directory, handle, index, signal }, chunks);
     const held = cleanup.move();
     return { index, [Symbol.asyncDispose]: () => held.disposeAsync() };
   } catch (error) {

@@ -5,6 +5,8 @@ import { formatSize } from "../domain/units.ts";
 /** 128 MiB, what zstd itself decompresses by default (`zstd --long=27`): memory is bounded by it. */
 export const maxWindowLog = 27;
 const maxWindowBytes = 2 ** maxWindowLog;
+/** Of all skippable frames: zstd:chunked keeps its table of contents in one. A sparse file holds any number of them. */
+const maxSkippedBytes = 256 * 2 ** 20;
 
 type State =
   | { readonly at: "magic" | "skippableSize" | "descriptor" | "block" }
@@ -39,6 +41,7 @@ export class ZstdFrames {
   #fieldBytes = 0;
   #checksumBytes = 0;
   #frames = 0;
+  #skippedBytes = 0;
 
   push(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length; ) {
@@ -71,6 +74,9 @@ export class ZstdFrames {
         if ((value & 0xfffffff0) >>> 0 === skippableMagic) return { at: "skippableSize" };
         throw invalidArgument(this.#frames === 0 ? "it is not a zstd stream" : "garbage follows the zstd stream");
       case "skippableSize":
+        this.#skippedBytes += value;
+        if (this.#skippedBytes > maxSkippedBytes)
+          throw invalidArgument(`the zstd stream has more than ${formatSize(maxSkippedBytes)} in frames to be skipped`);
         return skip(value, "magic");
       case "descriptor":
         return this.#descriptor(value);

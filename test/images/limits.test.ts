@@ -134,7 +134,12 @@ describe("a JSON document that is a bomb is refused before it is built", () => {
     ["deep arrays", "[".repeat(2_000_000), "the bomb is nested more than 100 deep"],
     ["deep objects", '{"a":'.repeat(500_000), "the bomb is nested more than 100 deep"],
     ["many arrays", `[${"[],".repeat(1_000_000)}0]`, "the bomb has more than 1000000 values"],
-    ["many fields", `{${'"":0,'.repeat(1_000_000)}"":0}`, "the bomb has more than 1000000 values"],
+    [
+      "many fields in one object",
+      `{${'"":0,'.repeat(10_000)}"":0}`,
+      "the bomb has an object of more than 10000 fields",
+    ],
+    ["many objects", `[${'{"":0},'.repeat(1_000_000)}0]`, "the bomb has more than 1000000 values"],
     ["a string without an end", `["${"\\\\".repeat(1_000_000)}`, "the bomb is not valid JSON"],
   ];
   test.each(bombs)("%s", (_what, text, message) => {

@@ -6,7 +6,9 @@ import { openImage } from "../../src/images/resolve.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import {
   type BuiltImage,
+  blobForms,
   blobPath,
+  compressed,
   mediaTypes,
   putBlob,
   putJson,
@@ -14,7 +16,7 @@ import {
   writeLayout,
 } from "../support/images.ts";
 import { tar } from "../support/tar.ts";
-import { file } from "../support/tar-entries.ts";
+import { file, hardLink } from "../support/tar-entries.ts";
 
 const platform = "linux/amd64";
 
@@ -233,4 +235,31 @@ describe("whatever stands in a document, the end is an image or an error that na
     ];
     await play(documents, write, 300);
   });
+});
+
+test("whatever bytes an archive has, the end is an image or an error", async () => {
+  await using directory = await temporaryDirectory();
+  const layout = join(directory.path, "layout");
+  const { config, layers } = await builtImage(layout);
+  const manifest = [{ Config: "config.json", RepoTags: ["app:v1"], Layers: ["linked"] }];
+  const whole = tar([
+    file("config.json", await readFile(blobPath(layout, config.digest))),
+    file(`${"long-".repeat(30)}name`, await readFile(blobPath(layout, layers[0]?.digest ?? ""))),
+    hardLink("linked", `${"long-".repeat(30)}name`),
+    file("manifest.json", JSON.stringify(manifest)),
+  ]);
+  const pick = numbers(seed);
+  const archive = join(directory.path, "image.tar");
+  const seen = new Set<string>();
+  for (let round = 0; round < 300; round += 1) {
+    const bytes = Buffer.from(whole);
+    for (let count = pick(4); count > 0; count -= 1)
+      bytes[pick(bytes.length)] = [0, 0x30, 0x37, 0x80, 0xff, 0x78][pick(6)] ?? 0;
+    const form = blobForms[pick(blobForms.length)] ?? "none";
+    const stored = compressed(bytes, form);
+    if (pick(4) === 0) stored[pick(stored.length)] = pick(256);
+    await writeFile(archive, pick(8) === 0 ? stored.subarray(0, pick(stored.length)) : stored);
+    seen.add(await expectVerdict(`docker-archive:${archive}`, `seed ${seed}, round ${round} (${form})`));
+  }
+  expect([...seen].sort()).toEqual(["error", "image"]);
 });
