@@ -18,6 +18,18 @@ const percentage = z
 
 const largestDeviceBytes = 16 * 2 ** 40;
 
+const hostNames = z
+  .string()
+  .transform((text) =>
+    text
+      .toLowerCase()
+      .split(/[\s,]+/)
+      .filter((name) => name !== ""),
+  )
+  .pipe(
+    z.array(z.string().regex(/^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/, "give host names without port, separated by commas")),
+  );
+
 const settings = z.object({
   SNAPMILL_STATE_DIR: z.string().min(1).default("/var/lib/snapmill"),
   SNAPMILL_RUN_DIR: z.string().min(1).default("/run/snapmill"),
@@ -50,6 +62,8 @@ const settings = z.object({
   SNAPMILL_GRPC_ADDRESS: z.string().optional(),
   SNAPMILL_UNPACK_WORKERS: z.coerce.number().int().min(1).max(64).default(2),
   SNAPMILL_HTTP_ADDRESS: z.string().default("127.0.0.1:7070"),
+  /** Names by which browsers reach the dashboard, besides its address and loopback: separated by commas. */
+  SNAPMILL_HTTP_NAMES: hostNames.default([]),
   SNAPMILL_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   /** `<point>@<marker file>`: see system/faults.ts. Tests only. */
   SNAPMILL_FAULT: z.string().optional(),
@@ -80,6 +94,7 @@ export interface Config {
   readonly grpcAddress: string | undefined;
   readonly unpackWorkers: number;
   readonly httpAddress: string;
+  readonly httpNames: readonly string[];
   readonly logLevel: string;
   readonly fault: string | undefined;
   /** Undefined: the private redis-server of `up`, on a socket in the run directory. */
@@ -130,6 +145,7 @@ export function readConfig(
     grpcAddress: grpcAddress === "" ? undefined : resolve(grpcAddress),
     unpackWorkers: values.SNAPMILL_UNPACK_WORKERS,
     httpAddress: values.SNAPMILL_HTTP_ADDRESS,
+    httpNames: values.SNAPMILL_HTTP_NAMES,
     logLevel: values.SNAPMILL_LOG_LEVEL,
     fault: values.SNAPMILL_FAULT,
     redisUrl: values.REDIS_URL,

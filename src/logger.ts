@@ -10,9 +10,26 @@ const stderrFd = 2;
 export function createLogger({ name, level }: { readonly name: string; readonly level: string }): Logger {
   // Synchronous, so that the last words of a process that ends are not lost.
   const stderr = destination({ fd: stderrFd, sync: true });
-  const options = { name, level, formatters: { level: (label: string) => ({ level: label }) }, hooks: tellOnce() };
+  const formatters = { level: (label: string) => ({ level: label }) };
+  const options = { name, level, formatters, serializers: { err: loggedError }, hooks: tellOnce() };
   if (process.stderr.isTTY !== true) return pino(options, stderr);
   return pino(options, { write: (line: string) => void stderr.write(`${shortLine(line)}\n`) });
+}
+
+/**
+ * What a log shows of an error: nothing else that a library hung on it. ioredis hangs the command on its errors, which
+ * may be the one that signs in, with the password.
+ */
+function loggedError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error);
+  const { name, message, stack, cause } = error;
+  return {
+    type: name,
+    message,
+    ...("code" in error && { code: String(error.code) }),
+    stack,
+    ...(cause instanceof Error && { cause: cause.message }),
+  };
 }
 
 /** `12:03:04 warn pool: message (field=value)`: what a person wants of a JSON line of ours. */

@@ -1,5 +1,5 @@
 // Room: workers. Owns doctor's look at a pool on which nothing runs: under the pool's lock, and without a queue.
-import { type Config, type Overrides, paths, poolSettings, readConfig } from "../src/config.ts";
+import { type Config, paths, poolSettings, readConfig } from "../src/config.ts";
 import { aborted, asSnapmillError, encodeFailure, failedPrecondition } from "../src/domain/errors.ts";
 import { compareLooks, type Diagnosis, type Finding, unrepaired } from "../src/domain/findings.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
@@ -14,11 +14,6 @@ import { findLoss, hasContent } from "../src/snapshotter/loss.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
 import { untilTold } from "./life.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
-
-export interface Errand {
-  readonly settings: Overrides;
-  readonly repair: boolean;
-}
 
 interface Patient {
   readonly config: Config;
@@ -163,9 +158,8 @@ const unopened = ({ pool }: Config, error: unknown): Finding => ({
   wayOut: "what is said there comes first; then look again",
 });
 
-const { settings, repair } = JSON.parse(process.argv[2] ?? "{}") as Errand;
 try {
-  const findings = await diagnose(readConfig(settings), repair);
+  const findings = await diagnose(readConfig(), process.argv.includes("--repair"));
   await Bun.write(Bun.stdout, JSON.stringify({ findings }));
 } catch (error) {
   await Bun.write(Bun.stdout, JSON.stringify({ failure: encodeFailure(error) }));

@@ -34,7 +34,11 @@ export const lastErrorOf = (made: Redis): Error | undefined => lastErrors.get(ma
 function connection(url: string, waiting: ConnectionOptions): Redis {
   const made = new Redis({ ...redisOptions(url), keepAlive: 10_000, ...waiting });
   // Without a listener, ioredis prints every failed attempt; whoever sends a command hears of it there.
-  made.on("error", (error: Error) => lastErrors.set(made, error));
+  made.on("error", (error: Error) => {
+    // That of a failed sign-in carries the password, and comes out of every command that waited for it.
+    if ("command" in error) delete error.command;
+    lastErrors.set(made, error);
+  });
   return made;
 }
 

@@ -13,7 +13,8 @@ export function redisOptions(url: string): ConnectionOptions {
   const [, path, db = "0"] = /^unix:\/\/(\/.+?)(?:\?db=(\d+))?$/.exec(url) ?? [];
   if (path !== undefined) return { path, db: Number(db) };
   const parsed = URL.parse(url);
-  if (parsed === null || !["redis:", "rediss:"].includes(parsed.protocol) || !/^(\/\d*)?$/.test(parsed.pathname)) {
+  const isUnderstood = parsed !== null && ["redis:", "rediss:"].includes(parsed.protocol) && hasOnlyDatabase(parsed);
+  if (!isUnderstood) {
     throw invalidArgument(
       `Redis URL ${JSON.stringify(redisLabel(url))} is not valid: use redis://host:port, rediss://host:port or unix:///path`,
     );
@@ -28,6 +29,10 @@ export function redisOptions(url: string): ConnectionOptions {
   };
 }
 
+/** Nothing after the host but the database: a password with a `?` or a `#` in it would be taken for the host. */
+const hasOnlyDatabase = ({ pathname, search, hash }: URL): boolean =>
+  /^(\/\d*)?$/.test(pathname) && search === "" && hash === "";
+
 function decoded(text: string, url: string): string {
   try {
     return decodeURIComponent(text);
@@ -41,6 +46,7 @@ function decoded(text: string, url: string): string {
 /** `url` for people to read: without its user and password, whatever characters these have, and without a query. */
 export function redisLabel(url: string): string {
   const [, scheme = "", rest = ""] = /^(rediss?:\/\/)(.*)$/is.exec(url) ?? [];
-  if (scheme === "") return url.startsWith("unix:") ? url : url.replace(/^.*@/s, "");
+  if (url.startsWith("unix:///")) return url.replace(/\?(?!db=\d+$).*$/s, "");
+  if (scheme === "") return url.replace(/^.*@/s, "");
   return scheme + rest.replace(/^.*@/s, "").replace(/[?#].*$/s, "");
 }

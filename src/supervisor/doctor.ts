@@ -1,7 +1,7 @@
 // Room: supervisor. Owns the look of doctor at a pool on which nothing runs: by a process of its own.
 import { join } from "node:path";
 import { z } from "zod";
-import type { Config } from "../config.ts";
+import { type Config, childEnvironment } from "../config.ts";
 import { decodeFailure } from "../domain/errors.ts";
 import type { Diagnosis } from "../domain/findings.ts";
 import { parseResult } from "../jobs/contract.ts";
@@ -25,13 +25,16 @@ export async function examineStopped(
   repair: boolean,
   signal: AbortSignal,
 ): Promise<readonly Diagnosis[]> {
-  const errand = JSON.stringify({ settings: workerSettings(config), repair });
   const dies = ["--pdeathsig", "KILL", "--"];
-  const program = [...dies, process.execPath, script, errand];
-  const { stdout } = await runCommand("setpriv", program, { timeoutMs, graceMs, signal }).catch((error: unknown) => {
-    signal.throwIfAborted();
-    throw error;
-  });
+  const program = [...dies, process.execPath, script, ...(repair ? ["--repair"] : [])];
+  // Not as an argument, which every user of the host can read: the settings hold the password of Redis.
+  const environment = childEnvironment(workerSettings(config));
+  const { stdout } = await runCommand("setpriv", program, { environment, timeoutMs, graceMs, signal }).catch(
+    (error: unknown) => {
+      signal.throwIfAborted();
+      throw error;
+    },
+  );
   const ended = outcome.parse(JSON.parse(stdout));
   if ("failure" in ended) throw decodeFailure(ended.failure);
   return parseResult("doctor", ended).findings;

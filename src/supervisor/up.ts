@@ -63,6 +63,7 @@ async function runPieces(config: Config, given: Pieces, log: Logger, { signal, o
   const token = readOrMakeToken(paths.httpToken(config));
   await using http = serveHttp({
     address: config.httpAddress,
+    names: config.httpNames,
     token,
     log,
     health: () => health.current(),
@@ -83,10 +84,15 @@ async function runPieces(config: Config, given: Pieces, log: Logger, { signal, o
   }
 }
 
-/** One line for people and for programs that wait for the word `ready`. */
-export const readyLine = ({ dashboardUrl, user, token, tokenPath, grpcAddress }: UpReady): string =>
-  `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, token ${token}, kept in ${tokenPath})` +
-  (grpcAddress === undefined ? "" : `; containerd: ${grpcAddress}`);
+/**
+ * One line for people and for programs that wait for the word `ready`. It names the token on a terminal alone: what a
+ * service says is kept in a log that others read.
+ */
+export function readyLine({ dashboardUrl, user, token, tokenPath, grpcAddress }: UpReady): string {
+  const where = process.stdout.isTTY === true ? `token ${token}, kept in ${tokenPath}` : `token in ${tokenPath}`;
+  const socket = grpcAddress === undefined ? "" : `; containerd: ${grpcAddress}`;
+  return `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, ${where})${socket}`;
+}
 
 async function becomeTheOne(config: Config, log: Logger): Promise<Lock> {
   const claimed = await claim(config, "up", (sentence) => log.warn(sentence));

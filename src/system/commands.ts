@@ -9,6 +9,8 @@ export interface CommandOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long it may take to go after SIGTERM before it gets SIGKILL. Default: two seconds. */
   readonly graceMs?: number;
+  /** Put into the environment that it inherits. What is secret belongs here, or into `input`: arguments are public. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Text for the command's standard input; without it, the input is empty. */
   readonly input?: string | undefined;
   /**
@@ -118,7 +120,7 @@ async function runProgram(path: string, file: string, args: readonly string[], o
   const { timeoutMs = 60_000, graceMs = defaultGraceMs, signal } = options;
   using complaints = options.isBrief === true ? openScratch(`what ${file} says`) : undefined;
   const running = execa(path, args, {
-    env: { LC_ALL: "C" },
+    env: { ...options.environment, LC_ALL: "C" },
     // Not an empty pipe: one less to make and to close for each command.
     ...(options.input === undefined ? { stdin: "ignore" } : { input: options.input }),
     // Its types have descriptors up to 9 alone.

@@ -30,7 +30,8 @@ test(
     expect(statSync(place.config.grpcAddress ?? "").mode & 0o777).toBe(0o600);
     const token = readFileSync(paths.httpToken(place.config), "utf8").trim();
     expect(statSync(paths.httpToken(place.config)).mode & 0o777).toBe(0o600);
-    expect(readyLine).toContain(token);
+    expect(readyLine).toContain(`token in ${paths.httpToken(place.config)}`);
+    expect(readyLine).not.toContain(token);
     const headers = { authorization: `Basic ${btoa(`snapmill:${token}`)}` };
     const queues = await fetch(`${urlIn(readyLine)}/queues/api/queues`, { headers });
     expect(await queues.text()).toContain('"name":"default.pool"');

@@ -22,7 +22,7 @@ export function parseAddress(text: string): Address {
 }
 
 /** Whether only this machine reaches it. */
-export const isLoopback = ({ hostname }: Address): boolean =>
+export const isLoopback = ({ hostname }: Pick<Address, "hostname">): boolean =>
   hostname === "localhost" || hostname === "::1" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 
 /** `http://[::1]:7070` */

@@ -5,11 +5,14 @@ import type { Logger } from "pino";
 import { failedPrecondition, invalidArgument } from "../../domain/errors.ts";
 import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
 import type { Health } from "./health.ts";
-import { noForeignCommands, onlyFromHere, onlyWithToken } from "./protection.ts";
+import { onlyForThisHost } from "./hosts.ts";
+import { noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
 
 export interface HttpOptions {
   /** HOST:PORT; port 0 takes any free one. */
   readonly address: string;
+  /** Names by which it is reached, besides its address and those of loopback. */
+  readonly names?: readonly string[];
   readonly token: string;
   readonly log: Logger;
   readonly health: () => Promise<Health>;
@@ -22,12 +25,17 @@ export interface HttpServer extends AsyncDisposable {
   show(dashboard: Hono): void;
 }
 
+/** What bull-board is sent is a job's data at most. A larger body is answered 413, also while it is being received. */
+const maxBodyBytes = 2 ** 20;
+/** A connection that sends or takes nothing; Bun ends one that trickles its request as well. */
+const idleTimeoutSeconds = 10;
+
 /** Serves until disposed of. Throws invalid_argument for an address that is none, failed_precondition for a taken one. */
-export function serveHttp({ address, token, log, health }: HttpOptions): HttpServer {
+export function serveHttp({ address, names = [], token, log, health }: HttpOptions): HttpServer {
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
   const app = new Hono();
-  app.use(onlyFromHere);
+  app.use(onlyFromHere, onlyForThisHost(wanted, names));
   app.get("/", (context) => context.redirect("/queues"));
   app.get("/healthz", async (context) => {
     const answer = await health();
@@ -35,9 +43,10 @@ export function serveHttp({ address, token, log, health }: HttpOptions): HttpSer
   });
   app.get("/queues/", (context) => context.redirect("/queues"));
   app.use("/queues/*", onlyWithToken(token), noForeignCommands);
-  app.all("/queues/*", (context) => {
+  app.all("/queues/*", async (context) => {
     if (dashboard === undefined) return context.text("snapmill is starting: try again in a moment\n", 503);
-    return dashboard.fetch(context.req.raw);
+    const request = await withSoundBody(context.req.raw);
+    return request === undefined ? context.text("refused: the body is not JSON\n", 400) : dashboard.fetch(request);
   });
   app.onError((error, context) => {
     // Not a failure but an answer: "who are you?"
@@ -60,7 +69,7 @@ export function serveHttp({ address, token, log, health }: HttpOptions): HttpSer
 
 function listen(address: Address, fetch: (request: Request) => Response | Promise<Response>) {
   try {
-    return Bun.serve({ ...address, fetch });
+    return Bun.serve({ ...address, fetch, maxRequestBodySize: maxBodyBytes, idleTimeout: idleTimeoutSeconds });
   } catch (error) {
     const where = `${address.hostname}:${address.port}`;
     if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
