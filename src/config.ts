@@ -170,6 +170,8 @@ export const paths = {
   redisSocket: (config: Config) => join(config.runDir, "redis.sock"),
   /** Held (flock) by a running `up`; holds one line of JSON about it. */
   upLock: (config: Config) => join(config.stateDir, "up.lock"),
+  /** Files that are deleted when the disk is full, so that something can be removed. */
+  reserve: (config: Config) => join(config.stateDir, "reserve"),
   httpToken: (config: Config) => join(config.stateDir, "http-token"),
   /** Stable paths of active devices. */
   devices: (config: Config) => join(config.runDir, config.pool, "dev"),

@@ -28,7 +28,7 @@ void untilTold().then(() => {
 });
 
 async function diagnose(config: Config, repair: boolean): Promise<Diagnosis[]> {
-  using _lock = lockPool(config);
+  using _lock = await lockPool(config);
   const driverName = driverOnRecord(config);
   if (driverOfPool(paths.poolDir(config)) === undefined) return unrepaired([missing(config)]);
   const driver = createDriver({ ...poolSettings(config), driver: driverName });

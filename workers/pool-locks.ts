@@ -3,13 +3,15 @@ import { mkdirSync } from "node:fs";
 import { type Config, paths } from "../src/config.ts";
 import { failedPrecondition } from "../src/domain/errors.ts";
 import type { ChainId } from "../src/domain/identifiers.ts";
-import { isLock, type Lock, tryLock } from "../src/system/locks.ts";
+import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../src/system/locks.ts";
 import { lockPath } from "../src/unpack/chain.ts";
 
 /** Makes this process the one that has the pool. Throws failed_precondition, naming who has it. */
-export function lockPool(config: Config): Lock {
+export async function lockPool(config: Config): Promise<Lock> {
   mkdirSync(paths.poolDir(config), { recursive: true });
-  const outcome = tryLock(paths.poolLock(config), JSON.stringify({ pid: process.pid, pool: config.pool }));
+  const about = JSON.stringify({ pid: process.pid, pool: config.pool });
+  // Also where the one before has just been killed, with all that belonged to it.
+  const outcome = await tryLockAfterDeath(paths.poolLock(config), about);
   if (isLock(outcome)) return outcome;
   throw failedPrecondition(
     `pool ${config.pool} in ${paths.poolDir(config)} is held by another worker (${outcome.heldBy}): stop that one first`,

@@ -70,7 +70,7 @@ function driverFor({ driver }: Config, database: Database): Config["driver"] {
 }
 
 async function work(stopped: Promise<string>): Promise<void> {
-  using _lock = lockPool(config);
+  using _lock = await lockPool(config);
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
   const driver = createDriver({
     ...poolSettings(config),

@@ -1,5 +1,6 @@
 // Room: supervisor. Owns the private redis-server: where it lies, how it is set up, and when it is usable.
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { type Config, childEnvironment, paths, redisUrl } from "../config.ts";
 import { invalidArgument } from "../domain/errors.ts";
 import { answering, consumerConnection } from "../jobs/connection.ts";
@@ -30,7 +31,36 @@ export function redisArguments(config: Config): string[] {
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
 }
 
+/** What redis-server says of files of its own that it cannot read. */
+const damage = /\bAOF\b|append[ -]?only|\bRDB\b/i;
+/** What it says in the same sentence, and is no damage. */
+const noDamage = /No space left|Permission denied|Read-only file system|Too many open files|Cannot allocate/i;
+/** Files that are damaged again so soon are no use in being put aside again: it is the disk. */
+const asideAgainAfterMs = 3_600_000;
+
+const asidePrefix = "damaged-";
+
+/**
+ * Puts a damaged append-only file aside, so that Redis starts empty: what must still happen stands in SQLite and is
+ * queued again. The latest is kept, for people to look at. Answers with a sentence, or undefined when `lastWords` tell
+ * of something else.
+ */
+function setDamagedAside(redisDir: string, lastWords: string): string | undefined {
+  const files = join(redisDir, "appendonlydir");
+  if (!damage.test(lastWords) || noDamage.test(lastWords) || !existsSync(files)) return undefined;
+  for (const name of readdirSync(redisDir)) {
+    if (name.startsWith(asidePrefix)) rmSync(join(redisDir, name), { recursive: true, force: true });
+  }
+  const kept = join(redisDir, `${asidePrefix}${new Date().toISOString().replaceAll(":", "")}`);
+  renameSync(files, kept);
+  return (
+    `the append-only file of the private Redis is damaged (${lastWords}): it is kept in ${kept}, Redis starts empty, ` +
+    "and all accepted work is queued again from the database"
+  );
+}
+
 export function redisPlan(config: Config): ChildPlan {
+  let setAsideMs = Number.NEGATIVE_INFINITY;
   const socket = paths.redisSocket(config);
   if (Buffer.byteLength(socket) > maxSocketPathBytes) {
     throw invalidArgument(`${socket} is too long for a socket's path: set SNAPMILL_RUN_DIR to a shorter directory`);
@@ -46,6 +76,12 @@ export function redisPlan(config: Config): ChildPlan {
       mkdirSync(config.runDir, { recursive: true, mode: 0o700 });
       // Left by one that was killed: a probe would find nobody behind it.
       rmSync(socket, { force: true });
+    },
+    clearTheWay: (lastWords) => {
+      if (performance.now() - setAsideMs < asideAgainAfterMs) return undefined;
+      const sentence = setDamagedAside(paths.redisDir(config), lastWords);
+      if (sentence !== undefined) setAsideMs = performance.now();
+      return sentence;
     },
     readiness: { kind: "probed", probe: (signal) => untilAnswering(redisUrl(config), signal) },
   };

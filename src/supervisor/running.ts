@@ -5,8 +5,9 @@ import { z } from "zod";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import { redisLabel } from "../jobs/redis-url.ts";
-import { isLock, type Lock, tryLock } from "../system/locks.ts";
+import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../system/locks.ts";
 import { prepareStateDirectory } from "./place.ts";
+import { makeRoomToStart } from "./room.ts";
 
 const runningShape = z.object({
   pid: z.number(),
@@ -61,6 +62,7 @@ export async function claim(
   onNotice: (sentence: string) => void,
 ): Promise<Claim> {
   prepareStateDirectory(config, onNotice);
+  await makeRoomToStart(config, onNotice);
   const about: Running = {
     pid: process.pid,
     kind,
@@ -70,7 +72,7 @@ export async function claim(
     startedAtMs: Date.now(),
   };
   for (;;) {
-    const outcome = tryLock(paths.upLock(config), JSON.stringify(about));
+    const outcome = await tryLockAfterDeath(paths.upLock(config), JSON.stringify(about));
     if (isLock(outcome)) return { kind: "ours", lock: outcome };
     // Not taken by a snapmill after all: somebody had a look at what a killed one left.
     const running = await findRunning(config);

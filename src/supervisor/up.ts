@@ -11,6 +11,7 @@ import { HealthCheck } from "./health.ts";
 import { Pieces, untilAborted } from "./pieces.ts";
 import { poolsIn } from "./pools.ts";
 import { proveJobsRun } from "./proof.ts";
+import { keepRoom } from "./room.ts";
 import { claim, describeRunning } from "./running.ts";
 import { readOrMakeToken } from "./token.ts";
 
@@ -44,11 +45,13 @@ export async function runUp(config: Config, { signal, onReady }: UpOptions): Pro
   using _impatience = obeyASecondSignal(signal);
 
   const pieces = new Pieces(config, log);
-  await runPieces(config, pieces, log, { signal, onReady });
-  if (pieces.left.length === 0) return;
-  // They wait for a disk, perhaps for this very one: deleting the file could take as long.
-  lock.leaveFile();
-  throw unavailable(describeLeft(pieces.left));
+  try {
+    await runPieces(config, pieces, log, { signal, onReady });
+    if (pieces.left.length > 0) throw unavailable(describeLeft(pieces.left));
+  } finally {
+    // They wait for a disk, perhaps for this very one: deleting the file could take as long.
+    if (pieces.left.length > 0) lock.leaveFile();
+  }
 }
 
 const describeLeft = (left: readonly Left[]): string =>
@@ -77,6 +80,7 @@ async function runPieces(config: Config, given: Pieces, log: Logger, { signal, o
     const onPaused = (reason: string) => log.warn(`not ready: ${reason}, at ${http.url}/queues`);
     await Promise.race([proveJobsRun(config, { signal, onPaused }), pieces.failed, ended]);
     const tokenPath = paths.httpToken(config);
+    using _room = keepRoom(config, log);
     onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddress });
     await Promise.race([pieces.failed, ended]);
   } catch (error) {

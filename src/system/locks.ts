@@ -3,10 +3,11 @@ import { FFIType } from "bun:ffi";
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { aborted } from "../domain/errors.ts";
+import { aborted, failedPrecondition } from "../domain/errors.ts";
 import { isErrno } from "./errno.ts";
 import { checked, openLibc } from "./libc.ts";
 import { openOwnFile } from "./own-files.ts";
+import { isDying } from "./process-facts.ts";
 
 const libc = openLibc({ flock: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 } });
 const exclusive = 2;
@@ -32,14 +33,13 @@ export interface Held {
 export function tryLock(path: string, contents: string): Lock | Held {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   for (;;) {
-    const fd = openOwnFile(path, { create: true, write: true, readableByOthers: "closed" });
+    const fd = openLockFile(path);
     let kept = false;
     try {
       if (!lockNow(fd, path)) return { heldBy: readFileSync(fd, "utf8").trim() };
       // The holder before us may have deleted the file between our open and our lock: then it locks nobody out.
       if (!isStillAt(fd, path)) continue;
-      ftruncateSync(fd, 0);
-      writeSync(fd, `${contents}\n`, 0);
+      writeHolder(fd, path, contents);
       kept = true;
       return heldLock(fd, path);
     } finally {
@@ -47,6 +47,55 @@ export function tryLock(path: string, contents: string): Lock | Held {
     }
   }
 }
+
+const deathMs = 10_000;
+const deathPollMs = 20;
+
+/**
+ * The same, with patience for a holder that is being killed: the kernel releases its lock a moment later, or as soon as it
+ * has what the process waits for. `contents` and those of the holder: JSON with a `pid`.
+ */
+export async function tryLockAfterDeath(path: string, contents: string): Promise<Lock | Held> {
+  const untilMs = performance.now() + deathMs;
+  for (;;) {
+    const outcome = tryLock(path, contents);
+    if (isLock(outcome) || !isHeldByDying(outcome) || performance.now() > untilMs) return outcome;
+    await delay(deathPollMs);
+  }
+}
+
+function isHeldByDying({ heldBy }: Held): boolean {
+  const [, pid] = /"pid":(\d+)/.exec(heldBy) ?? [];
+  return pid !== undefined && isDying(Number(pid));
+}
+
+function openLockFile(path: string): number {
+  try {
+    return openOwnFile(path, { create: true, write: true, readableByOthers: "closed" });
+  } catch (error) {
+    if (isErrno(error, "EROFS")) {
+      throw failedPrecondition(
+        `${path} is on a file system that is read-only: mount it writable, or use another`,
+        error,
+      );
+    }
+    if (isErrno(error, "ENOSPC")) throw diskFull(path, error);
+    throw error;
+  }
+}
+
+function writeHolder(fd: number, path: string, contents: string): void {
+  try {
+    ftruncateSync(fd, 0);
+    writeSync(fd, `${contents}\n`, 0);
+  } catch (error) {
+    if (isErrno(error, "ENOSPC", "EDQUOT")) throw diskFull(path, error);
+    throw error;
+  }
+}
+
+const diskFull = (path: string, error: unknown) =>
+  failedPrecondition(`${path} cannot be written: its disk has no room left, not even for this; make some there`, error);
 
 function lockNow(fd: number, path: string): boolean {
   try {

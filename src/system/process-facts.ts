@@ -42,6 +42,16 @@ function parseStat(text: string | undefined): ProcessFacts | undefined {
   return { state, session: Number(session), cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick };
 }
 
+const killBit = 1n << 8n;
+
+/** Whether there is no such process any more, or SIGKILL is on its way to it. */
+export function isDying(pid: number): boolean {
+  const status = readIfThere(`/proc/${pid}/status`);
+  if (status === undefined || /^State:\s+[ZX]/m.test(status)) return true;
+  const pending = [...status.matchAll(/^(?:SigPnd|ShdPnd):\s+([0-9a-f]+)$/gm)];
+  return pending.some(([, mask = "0"]) => (BigInt(`0x${mask}`) & killBit) !== 0n);
+}
+
 /** Why a process that was killed is still there, in words: the kernel function that one of its threads waits in. */
 export function whyStillThere(pid: number): string {
   const threads = namesIn(`/proc/${pid}/task`).map((name) => ({

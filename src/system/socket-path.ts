@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { dirname } from "node:path";
 import { failedPrecondition } from "../domain/errors.ts";
 import { isErrno } from "./errno.ts";
-import { isLock, tryLock } from "./locks.ts";
+import { isLock, tryLockAfterDeath } from "./locks.ts";
 import { requireUnshared } from "./shared-paths.ts";
 
 /** A path at which nothing is: a socket can be made there. Disposing of it deletes what is there then. */
@@ -21,7 +21,7 @@ export async function claimSocketPath(path: string): Promise<SocketPath> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   requireUnshared(dirname(path));
   // Two that start at the same time would both find a dead socket, and the second would delete the first one's.
-  const lock = tryLock(`${path}.lock`, JSON.stringify({ pid: process.pid }));
+  const lock = await tryLockAfterDeath(`${path}.lock`, JSON.stringify({ pid: process.pid }));
   if (!isLock(lock)) throw failedPrecondition(`another snapmill (${lock.heldBy}) listens at ${path}: use another path`);
   try {
     await clear(path);

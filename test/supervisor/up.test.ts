@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { childEnvironment, paths } from "../../src/config.ts";
 import { ownScope } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/client.ts";
 import { queuesFor } from "../../src/jobs/relay.ts";
 import { findRunning } from "../../src/supervisor/running.ts";
+import { runCommand } from "../../src/system/commands.ts";
 import { isLock, tryLock } from "../../src/system/locks.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis } from "../support/redis.ts";
@@ -232,12 +233,14 @@ test(
   "up says what Redis says when Redis cannot start",
   async () => {
     using place = new Place();
-    mkdirSync(`${paths.redisDir(place.config)}/appendonlydir`, { recursive: true });
-    writeFileSync(`${paths.redisDir(place.config)}/appendonlydir/appendonly.aof.manifest`, "nonsense\n");
+    const directory = paths.redisDir(place.config);
+    mkdirSync(directory, { recursive: true });
+    await runCommand("mount", ["-t", "tmpfs", "-o", "ro,mode=700", "none", directory]);
     const up = place.up();
     expect(await up.ended()).toBe(1);
-    expect(await up.stderr).toMatch(
-      /redis-server exited with status 1 5 times before it was ready: Invalid AOF manifest/,
+    await runCommand("umount", [directory]);
+    expect((await up.stderr).trim().split("\n").at(-1)).toMatch(
+      /redis-server exited with status 1 5 times before it was ready: .*append-only dir.*Read-only file system/,
     );
     expect(place.residue()).toEqual([]);
   },
