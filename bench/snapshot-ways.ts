@@ -89,7 +89,7 @@ export async function snapmillWay(directory: string, dmControl: DmControlName): 
   }
   const client = taken.use(await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool }));
   mkdirSync(paths.poolDir(config), { recursive: true });
-  const service = taken.use(new LocalService(config));
+  const service = taken.use(new LocalService(config, () => undefined));
   const held = taken.move();
   const scope = ownScope;
   const [labels, deadlineMs] = [{}, 300_000];

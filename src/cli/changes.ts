@@ -21,7 +21,7 @@ import {
   type ScopeOption,
   scopeOption,
 } from "./options.ts";
-import { printJson, printLines, printList, say } from "./output.ts";
+import { notice, printJson, printLines, printList, say } from "./output.ts";
 
 export function addChanges(program: Command): void {
   addPrepareOrView(program, "prepare", "make an active snapshot, to be written to");
@@ -47,7 +47,7 @@ function addPrepareOrView(program: Command, verb: "prepare" | "view", descriptio
     .addOption(scopeOption())
     .addHelpText("after", verb === "prepare" ? prepareExamples : viewExamples)
     .action(async (key: SnapshotKey, parent: SnapshotKey | undefined, options: ChangeOptions, command: Command) => {
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       await service.requireRunning();
       const { mounts } = await { prepare, view }[verb](service, {
         scope: options.scope,
@@ -82,7 +82,7 @@ function addCommit(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["commit my-image build", "keep what was written into 'build' as 'my-image'"]))
     .action(async (name: SnapshotKey, key: SnapshotKey, options: ScopeOption & LabelOption, command: Command) => {
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       await commit(service, { scope: options.scope, name, key, labels: options.label ?? {} });
     });
 }
@@ -97,7 +97,7 @@ function addRm(program: Command): void {
     .addHelpText("after", examples(["rm build", "remove one"], ["rm child parent", "a parent goes after its children"]))
     .action(async (keys: readonly SnapshotKey[], { scope }: ScopeOption, command: Command) => {
       let failures = 0;
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       await service.requireRunning();
       for (const key of keys) {
         await remove(service, { scope, key }).catch((error: unknown) => {
@@ -120,7 +120,7 @@ function addLabel(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["label build team=edge", "set it"], ["label build team=", "take it away"]))
     .action(async (key: SnapshotKey, labels: Labels, options: ScopeOption & JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       const snapshot = await label(service, { scope: options.scope, key, labels });
       if (options.json) await printJson(snapshotJson(snapshot));
       else await printLines([formatLabels(snapshot.labels)].filter((line) => line !== ""));

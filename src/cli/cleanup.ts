@@ -5,7 +5,7 @@ import { withClient } from "../service/running-client.ts";
 import { readStore } from "../service/store.ts";
 import { plural } from "./format.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
-import { printJson, printLines } from "./output.ts";
+import { notice, printJson, printLines } from "./output.ts";
 
 export function addCleanup(program: Command): void {
   program
@@ -18,7 +18,7 @@ export function addCleanup(program: Command): void {
     .addHelpText("after", examples(["cleanup", "after what was in use has been unmounted"]))
     .action(async (options: JsonOption, command: Command) => {
       const config = configOf(command);
-      const removed = await withClient(config, (client) => client.call("cleanup", {}, { deadlineMs }));
+      const removed = await withClient(config, notice, (client) => client.call("cleanup", {}, { deadlineMs }));
       const left = readStore(config, pendingRemovals).map(({ device }) => device);
       if (options.json) await printJson({ ...removed, pendingRemovals: left.length });
       else

@@ -8,14 +8,14 @@ import type { JobClient } from "../jobs/client.ts";
 import type { DamagedJob } from "../jobs/failed-jobs.ts";
 import type { FailedRemoval } from "../jobs/removals.ts";
 import { pendingRemovals } from "../metadata/removals.ts";
-import { connect } from "../service/running-client.ts";
+import { connectPatiently } from "../service/running-client.ts";
 import { readStore } from "../service/store.ts";
 import { claim, describeRunning, findRunning } from "../supervisor/running.ts";
 import { AlreadySaid } from "./failures.ts";
 import { plural } from "./format.ts";
 import { catchInterruption } from "./interruption.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
-import { bold, printJson, printLines, say } from "./output.ts";
+import { bold, notice, printJson, printLines, say } from "./output.ts";
 
 export function addDoctor(program: Command): void {
   program
@@ -56,7 +56,7 @@ attaches it to look inside, as a start does, and without --repair leaves it as i
 async function diagnose(config: Config, repair: boolean): Promise<readonly Diagnosis[]> {
   const running = await findRunning(config);
   if (running?.pool === config.pool) {
-    await using client = await connect(config);
+    await using client = await connectPatiently(config, notice);
     return await askWorker(config, client, repair);
   }
   const { examineStopped } = await import("../supervisor/doctor.ts");

@@ -5,7 +5,7 @@ import { LocalService } from "../service/local-service.ts";
 import { list } from "../service/snapshots.ts";
 import { snapshotListing } from "./listings.ts";
 import { accept, configOf, examples, type JsonOption, jsonOption, type ScopeOption, scopeOption } from "./options.ts";
-import { printList } from "./output.ts";
+import { notice, printList } from "./output.ts";
 
 const syntax = `
 A filter is FIELD, FIELD==VALUE, FIELD!=VALUE or FIELD~=REGULAR-EXPRESSION, several joined by commas (all must hold);
@@ -31,7 +31,7 @@ export function addLs(program: Command): void {
       ),
     )
     .action(async (filters: readonly string[], options: LsOptions, command: Command) => {
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       const snapshots = each(list(service, { scope: options.scope, filters }));
       await printList(snapshots, snapshotListing(options), options);
     });

@@ -7,7 +7,7 @@ import { fullName } from "../service/names.ts";
 import type { Trust } from "../system/mounts.ts";
 import { catchInterruption } from "./interruption.ts";
 import { configOf, examples, parseKey, type ScopeOption, scopeOption } from "./options.ts";
-import { say } from "./output.ts";
+import { notice, say } from "./output.ts";
 
 export function addMount(program: Command): void {
   program
@@ -33,7 +33,7 @@ export function addMount(program: Command): void {
         ...(suid ? (["suid"] as const) : []),
         ...(dev ? (["dev"] as const) : []),
       ];
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       using interruption = catchInterruption();
       const key = fullName(service, scope, name);
       const kind = await mount(service, { scope, key, dir, trust }, interruption.signal);

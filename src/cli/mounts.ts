@@ -6,7 +6,7 @@ import { LocalService } from "../service/local-service.ts";
 import { mounts } from "../service/snapshots.ts";
 import { mountListing } from "./listings.ts";
 import { configOf, examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "./options.ts";
-import { printList, say } from "./output.ts";
+import { notice, printList, say } from "./output.ts";
 
 export function addMounts(program: Command): void {
   program
@@ -17,7 +17,7 @@ export function addMounts(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["mounts build", "type, device and options"]))
     .action(async (key: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       const found = mounts(service, { scope: options.scope, key }).mounts;
       await printList(found, mountListing, options);
       const missing = found.find(({ source }) => !existsSync(source));

@@ -35,6 +35,9 @@ export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** What a command waits for, or has put right, in a sentence. */
+export const notice = (sentence: string): void => say(`snapmill: ${sentence}`);
+
 /** Waits until all that was said is handed over: a program that ends at once would cut it off. */
 export const flush = (): Promise<void> => new Promise((resolve) => process.stderr.write("", () => resolve()));
 

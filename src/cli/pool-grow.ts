@@ -14,7 +14,7 @@ import { findRunning } from "../supervisor/running.ts";
 import { formatFields } from "./format.ts";
 import { catchInterruption } from "./interruption.ts";
 import { examples, type JsonOption, jsonOption } from "./options.ts";
-import { printJson, printLines, say } from "./output.ts";
+import { notice, printJson, printLines, say } from "./output.ts";
 import { lockPool, parseBytes, parsePoolName, poolConfig } from "./pool-options.ts";
 
 interface GrowOptions extends JsonOption {
@@ -61,7 +61,8 @@ const fieldsOf = ({ dataBytes, metadataBytes }: Grown) =>
 /** By the pool's worker, in turn with all else that it does, when there is one; else by this process. */
 async function growPool(config: Config, request: Sizes): Promise<Grown> {
   const running = await findRunning(config);
-  if (running?.pool === config.pool) return await withClient(config, (client) => client.call("grow-pool", request));
+  if (running?.pool === config.pool)
+    return await withClient(config, notice, (client) => client.call("grow-pool", request));
   const poolDir = paths.poolDir(config);
   const definition = await readDefinition(poolDir);
   if (definition === undefined) throw notFound(`there is no thin-pool ${config.pool} in ${config.stateDir}`);

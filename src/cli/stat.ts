@@ -8,7 +8,7 @@ import { stat } from "../service/snapshots.ts";
 import { formatFields, formatTime, labelTexts } from "./format.ts";
 import { snapshotJson } from "./listings.ts";
 import { configOf, examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "./options.ts";
-import { printJson, printLines } from "./output.ts";
+import { notice, printJson, printLines } from "./output.ts";
 
 export function addStat(program: Command): void {
   program
@@ -19,7 +19,7 @@ export function addStat(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["stat sha256:ab12cd34ef56", "the first digits of a digest will do"]))
     .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       const snapshot = stat(service, { scope: options.scope, key: fullName(service, options.scope, name) });
       if (options.json) await printJson(snapshotJson(snapshot));
       else await printLines(formatFields(fieldsOf(snapshot)));

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { LocalService } from "../service/local-service.ts";
 import { umount } from "../service/mount.ts";
 import { configOf, examples, type ScopeOption, scopeOption } from "./options.ts";
+import { notice } from "./output.ts";
 
 export function addUmount(program: Command): void {
   program
@@ -13,7 +14,7 @@ export function addUmount(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["umount /mnt", "undo 'snapmill mount'"]))
     .action(async (dir: string, { scope }: ScopeOption, command: Command) => {
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       await umount(service, scope, dir);
     });
 }

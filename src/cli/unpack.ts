@@ -10,14 +10,14 @@ import { absoluteReference } from "../images/reference.ts";
 import type { JobClient } from "../jobs/client.ts";
 import type { UnpackedImage, UnpackProgress } from "../jobs/contract.ts";
 import { pendingOutbox } from "../metadata/outbox.ts";
-import { connect } from "../service/running-client.ts";
+import { connectPatiently } from "../service/running-client.ts";
 import { openStore } from "../service/store.ts";
 import type { Whose } from "../supervisor/pieces.ts";
 import { AlreadySaid, sentenceOf } from "./failures.ts";
 import { imageJson, imageLines } from "./image-report.ts";
 import { catchInterruption } from "./interruption.ts";
 import { accept, configOf, examples, type JsonOption, jsonOption, wholeNumber } from "./options.ts";
-import { printJson, printLines, say } from "./output.ts";
+import { notice, printJson, printLines, say } from "./output.ts";
 import type { ProgressReporter } from "./progress.ts";
 
 export function addUnpack(program: Command): void {
@@ -87,7 +87,7 @@ async function unpackAll(
   whose: Whose,
   signal: AbortSignal,
 ): Promise<void> {
-  await using client = await connect(config);
+  await using client = await connectPatiently(config, notice, signal);
   const { progressReporter } = await import("./progress.ts");
   using progress = progressReporter();
   const waiting = references.values();

@@ -7,7 +7,7 @@ import { fullName } from "../service/names.ts";
 import { usage } from "../service/snapshots.ts";
 import { formatFields } from "./format.ts";
 import { configOf, examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "./options.ts";
-import { printJson, printLines } from "./output.ts";
+import { notice, printJson, printLines } from "./output.ts";
 
 export function addUsage(program: Command): void {
   program
@@ -19,7 +19,7 @@ export function addUsage(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["usage sha256:ab12cd34ef56", "the first digits of a digest will do"]))
     .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command));
+      await using service = new LocalService(configOf(command), notice);
       const held = await usage(service, { scope: options.scope, key: fullName(service, options.scope, name) });
       if (options.json) await printJson(held);
       // Block devices do not count inodes: a line that always says 0 would mislead.

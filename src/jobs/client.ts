@@ -16,11 +16,24 @@ import {
 } from "./contract.ts";
 import { Exchange } from "./exchange.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
+import { type OutagePatience, Outages } from "./outages.ts";
 import type { JobQueue } from "./queues.ts";
 import { asRedisFailure } from "./redis-failure.ts";
 import { type FailedRemoval, failedRemovals } from "./removals.ts";
 import { standing } from "./standing.ts";
 import type { Submission } from "./submissions.ts";
+
+export interface ClientOptions {
+  readonly redisUrl: string;
+  readonly pool: PoolName;
+  /** How every method bears with a Redis that is away. Default: not at all. */
+  readonly patience?: OutagePatience | undefined;
+}
+
+interface BothQueues {
+  readonly pool: JobQueue;
+  readonly unpack: JobQueue;
+}
 
 export interface CallOptions {
   /** Makes the call repeatable: with the same ID and payload it has one effect, and one answer. Default: a fresh one. */
@@ -74,40 +87,64 @@ export class JobClient implements AsyncDisposable {
   readonly #redisUrl: string;
   readonly #pool: PoolName;
   readonly #calls: Exchange;
+  readonly #outages: Outages;
   #unpacks: Promise<Exchange> | undefined;
   #isClosed = false;
 
-  private constructor(connection: Redis, redisUrl: string, pool: PoolName, calls: Exchange) {
+  private constructor(connection: Redis, { redisUrl, pool }: ClientOptions, calls: Exchange, outages: Outages) {
     this.#connection = connection;
     this.#redisUrl = redisUrl;
     this.#pool = pool;
     this.#calls = calls;
+    this.#outages = outages;
   }
 
-  /** `unavailable` within about a second when Redis is away. */
-  static async connect({ redisUrl, pool }: { redisUrl: string; pool: PoolName }): Promise<JobClient> {
-    const connection = await answering(producerConnection(redisUrl), redisUrl, 1.5 * answerTimeoutMs);
-    try {
-      return new JobClient(connection, redisUrl, pool, await Exchange.open(connection, redisUrl, pool, "pool"));
-    } catch (error) {
-      connection.disconnect();
-      throw asRedisFailure(error);
-    }
+  /** `unavailable` within about a second when Redis is away, or when patience ends. */
+  static async connect(options: ClientOptions, signal?: AbortSignal): Promise<JobClient> {
+    const { redisUrl, pool } = options;
+    const outages = new Outages(options.patience);
+    return await outages.ride(async () => {
+      const connection = await answering(producerConnection(redisUrl), redisUrl, 1.5 * answerTimeoutMs);
+      try {
+        return new JobClient(connection, options, await Exchange.open(connection, redisUrl, pool, "pool"), outages);
+      } catch (error) {
+        connection.disconnect();
+        throw asRedisFailure(error);
+      }
+    }, signal);
   }
 
   /** Has one of the pool's jobs executed. */
   async call<Name extends PoolJobName>(
     name: Name,
     given: Arguments<Name>,
-    { operationId: givenId, deadlineMs = callDeadlineMs, signal, needsWorker, onLeft, isUrgent }: PoolCallOptions = {},
+    options: PoolCallOptions = {},
   ): Promise<Result<Name>> {
     this.#requireOpen();
-    const operationId = givenId ?? freshOperationId();
+    const { deadlineMs = callDeadlineMs, signal } = options;
+    const operationId = options.operationId ?? freshOperationId();
+    const untilMs = performance.now() + deadlineMs;
+    return await this.#outages.ride((attempt) => {
+      // What was sent before Redis went away may have arrived.
+      const isFresh = options.operationId === undefined && attempt === 1;
+      return this.#callOnce(name, given, {
+        ...options,
+        operationId,
+        isFresh,
+        deadlineMs: attempt === 1 ? deadlineMs : leftMs(untilMs),
+      });
+    }, signal);
+  }
+
+  async #callOnce<Name extends PoolJobName>(
+    name: Name,
+    given: Arguments<Name>,
+    options: PoolCallOptions & { readonly operationId: OperationId; readonly isFresh: boolean; deadlineMs: number },
+  ): Promise<Result<Name>> {
+    const { operationId, isFresh, isUrgent, ...waiting } = options;
     const payload = parsePayload(name, { ...given, pool: this.#pool, operationId });
-    const submission: Submission = { name, operationId, payload, isFresh: givenId === undefined, isUrgent };
-    const waiting = { deadlineMs, signal, needsWorker, onLeft };
-    const result = await this.#calls.run(submission, waiting, "take back");
-    return parseResult(name, result);
+    const submission: Submission = { name, operationId, payload, isFresh, isUrgent };
+    return parseResult(name, await this.#calls.run(submission, waiting, "take back"));
   }
 
   /**
@@ -122,12 +159,16 @@ export class JobClient implements AsyncDisposable {
     const untilMs = performance.now() + deadlineMs;
     const payload = parsePayload("unpack", { ...request, pool: this.#pool, operationId });
     const submission: Submission = { name: "unpack", operationId, payload, isFresh: false };
-    const unpacks = await this.#unpackExchange();
-    if (await needsAcceptance(unpacks, submission)) {
-      await this.call("accept-unpack", { requests: [{ operationId, ...request }] }, { deadlineMs, signal });
-    }
-    const waiting = { deadlineMs: Math.max(0, untilMs - performance.now()), signal, onProgress: parsing(onProgress) };
-    return parseResult("unpack", await unpacks.run(submission, waiting, "leave"));
+    const acceptance = { requests: [{ operationId, ...request }] };
+    return await this.#outages.ride(async () => {
+      const unpacks = await this.#unpackExchange();
+      if (await needsAcceptance(unpacks, submission)) {
+        const accepting = { operationId: freshOperationId(), isFresh: true, deadlineMs: leftMs(untilMs), signal };
+        await this.#callOnce("accept-unpack", acceptance, accepting);
+      }
+      const waiting = { deadlineMs: leftMs(untilMs), signal, onProgress: parsing(onProgress) };
+      return parseResult("unpack", await unpacks.run(submission, waiting, "leave"));
+    }, signal);
   }
 
   /**
@@ -135,69 +176,38 @@ export class JobClient implements AsyncDisposable {
    * retry could help stays until somebody asks for it.
    */
   async willBeSettled(accepted: readonly OperationId[]): Promise<boolean> {
-    this.#requireOpen();
-    const { queue } = await this.#unpackExchange();
-    try {
-      const standings = await Promise.all(accepted.map((operationId) => standing(queue, operationId)));
+    return await this.#look(async ({ unpack }) => {
+      const standings = await Promise.all(accepted.map((operationId) => standing(unpack, operationId)));
       return standings.some((found) => found.state !== "failed" || !isRetryable(found.failure.code));
-    } catch (error) {
-      throw asRedisFailure(error);
-    }
+    });
   }
 
   /** How many jobs the pool's two queues hold. */
-  async counts(): Promise<{ readonly pool: JobCounts; readonly unpack: JobCounts }> {
-    this.#requireOpen();
-    const unpacks = await this.#unpackExchange();
-    const [pool, unpack] = await Promise.all([countJobs(this.#calls.queue), countJobs(unpacks.queue)]);
-    return { pool, unpack };
+  counts(): Promise<{ readonly pool: JobCounts; readonly unpack: JobCounts }> {
+    return this.#look((queues) => ofBoth(queues, countJobs));
   }
 
   /** How many workers are connected to each of the pool's two queues. */
-  async workers(): Promise<{ readonly pool: number; readonly unpack: number }> {
-    this.#requireOpen();
-    const unpacks = await this.#unpackExchange();
-    try {
-      const [pool, unpack] = await Promise.all([this.#calls.queue.getWorkersCount(), unpacks.queue.getWorkersCount()]);
-      return { pool, unpack };
-    } catch (error) {
-      throw asRedisFailure(error);
-    }
+  workers(): Promise<{ readonly pool: number; readonly unpack: number }> {
+    return this.#look((queues) => ofBoth(queues, (queue) => queue.getWorkersCount()));
   }
 
   /** Which of the pool's two queues an operator has paused: jobs are kept and not executed. */
-  async paused(): Promise<{ readonly pool: boolean; readonly unpack: boolean }> {
-    this.#requireOpen();
-    const unpacks = await this.#unpackExchange();
-    try {
-      const [pool, unpack] = await Promise.all([this.#calls.queue.isPaused(), unpacks.queue.isPaused()]);
-      return { pool, unpack };
-    } catch (error) {
-      throw asRedisFailure(error);
-    }
+  paused(): Promise<{ readonly pool: boolean; readonly unpack: boolean }> {
+    return this.#look((queues) => ofBoth(queues, (queue) => queue.isPaused()));
   }
 
   /** Removals of devices that were given up: a `cleanup` has them tried again, and so has the next start. */
-  async failedRemovals(): Promise<FailedRemoval[]> {
-    this.#requireOpen();
-    try {
-      return await failedRemovals(this.#connection, this.#calls.queue);
-    } catch (error) {
-      throw asRedisFailure(error);
-    }
+  failedRemovals(): Promise<FailedRemoval[]> {
+    return this.#look(({ pool }) => failedRemovals(this.#connection, pool));
   }
 
   /** Failed jobs of both queues that no snapmill can have written. */
-  async damagedJobs(): Promise<DamagedJob[]> {
-    this.#requireOpen();
-    const unpacks = await this.#unpackExchange();
-    try {
-      const queues = [this.#calls.queue, unpacks.queue];
-      const failed = await Promise.all(queues.map((queue) => failedJobs(this.#connection, queue)));
-      return failed.flat().filter((job) => job.kind === "damaged");
-    } catch (error) {
-      throw asRedisFailure(error);
-    }
+  damagedJobs(): Promise<DamagedJob[]> {
+    return this.#look(async (queues) => {
+      const { pool, unpack } = await ofBoth(queues, (queue) => failedJobs(this.#connection, queue));
+      return [...pool, ...unpack].filter((job) => job.kind === "damaged");
+    });
   }
 
   /** Ends every call that still waits with `aborted`. */
@@ -206,6 +216,19 @@ export class JobClient implements AsyncDisposable {
     const unpacks = await this.#unpacks?.catch(() => undefined);
     await Promise.all([this.#calls[Symbol.asyncDispose](), unpacks?.[Symbol.asyncDispose]()]);
     this.#connection.disconnect();
+  }
+
+  /** Looks at the queues, and throws what Redis throws as what it means. */
+  async #look<T>(look: (queues: BothQueues) => Promise<T>): Promise<T> {
+    this.#requireOpen();
+    return await this.#outages.ride(async () => {
+      const unpacks = await this.#unpackExchange();
+      try {
+        return await look({ pool: this.#calls.queue, unpack: unpacks.queue });
+      } catch (error) {
+        throw asRedisFailure(error);
+      }
+    });
   }
 
   #requireOpen(): void {
@@ -249,12 +272,15 @@ function parsing(onProgress: UnpackOptions["onProgress"]) {
 }
 
 async function countJobs(queue: JobQueue): Promise<JobCounts> {
-  try {
-    const counts = await queue.getJobCounts("waiting", "active", "delayed", "completed", "failed");
-    const of = (state: string): number => counts[state] ?? 0;
-    const [waiting, active, delayed] = [of("waiting"), of("active"), of("delayed")];
-    return { waiting, active, delayed, completed: of("completed"), failed: of("failed") };
-  } catch (error) {
-    throw asRedisFailure(error);
-  }
+  const counts = await queue.getJobCounts("waiting", "active", "delayed", "completed", "failed");
+  const of = (state: string): number => counts[state] ?? 0;
+  const [waiting, active, delayed] = [of("waiting"), of("active"), of("delayed")];
+  return { waiting, active, delayed, completed: of("completed"), failed: of("failed") };
 }
+
+async function ofBoth<T>(queues: BothQueues, ask: (queue: JobQueue) => Promise<T>): Promise<{ pool: T; unpack: T }> {
+  const [pool, unpack] = await Promise.all([ask(queues.pool), ask(queues.unpack)]);
+  return { pool, unpack };
+}
+
+const leftMs = (untilMs: number): number => Math.max(0, Math.ceil(untilMs - performance.now()));

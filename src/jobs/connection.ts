@@ -2,6 +2,7 @@
 import { Redis } from "ioredis";
 import { asSnapmillError, unavailable } from "../domain/errors.ts";
 import { startTimer } from "../domain/timers.ts";
+import { RedisAway } from "./redis-failure.ts";
 import { describeTrouble } from "./redis-trouble.ts";
 import { type ConnectionOptions, redisLabel, redisOptions } from "./redis-url.ts";
 
@@ -52,7 +53,7 @@ export async function answering(made: Redis, url: string, timeoutMs: number): Pr
   } catch (error) {
     made.disconnect();
     const reason = lastErrors.get(made) ?? asSnapmillError(error);
-    throw unavailable(describeTrouble(redisLabel(url), reason.message), error);
+    throw new RedisAway(describeTrouble(redisLabel(url), reason.message), error);
   }
 }
 

@@ -6,7 +6,7 @@ import { Attendance } from "./attendance.ts";
 import { EventReader } from "./event-reader.ts";
 import { type JobQueue, openQueue, type QueueKind } from "./queues.ts";
 import { followToItsEnd, recall } from "./recall.ts";
-import { asRedisFailure } from "./redis-failure.ts";
+import { asRedisFailure, RedisAway } from "./redis-failure.ts";
 import { type Standing, standing } from "./standing.ts";
 import { excess } from "./stored-job.ts";
 import { type StoredJob, type Submission, Submissions } from "./submissions.ts";
@@ -42,7 +42,7 @@ export class Exchange implements AsyncDisposable {
       look: (waiter) => this.#look(waiter),
       callTheRoll: () => this.#callTheRoll(),
       outage: () =>
-        this.#waiters.leaveAll((job) => unavailable(`Redis went away while ${job} was waited for; ${askAgain}`)),
+        this.#waiters.leaveAll((job) => new RedisAway(`Redis went away while ${job} was waited for; ${askAgain}`)),
     });
     const isNeeded = () => !this.#waiters.areNone;
     this.#events = new EventReader(

@@ -7,17 +7,20 @@ import type { DriverName } from "../drivers/port.ts";
 import type { JobClient } from "../jobs/client.ts";
 import type { Database } from "../metadata/database.ts";
 import { readPool } from "../metadata/pool.ts";
-import { connect, requireRunning } from "./running-client.ts";
+import { connectPatiently, type Notice, requireRunning } from "./running-client.ts";
 import type { Service } from "./service.ts";
 import { openStore } from "./store.ts";
 
 export class LocalService implements Service, AsyncDisposable {
   readonly config: Config;
+  readonly #notice: Notice;
   #database: Database | undefined;
   #client: JobClient | undefined;
 
-  constructor(config: Config) {
+  /** `notice`: told what an operation waits for. */
+  constructor(config: Config, notice: Notice) {
     this.config = config;
+    this.#notice = notice;
   }
 
   /** Throws not_found when the state directory has no such pool yet. */
@@ -44,7 +47,7 @@ export class LocalService implements Service, AsyncDisposable {
   async client(): Promise<JobClient> {
     if (this.#client !== undefined) return this.#client;
     await this.requireRunning();
-    this.#client = await connect(this.config);
+    this.#client = await connectPatiently(this.config, this.#notice);
     return this.#client;
   }
 

@@ -1,5 +1,8 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { AbortReason, Canceller } from "../../src/domain/cancellation.ts";
+import type { SnapmillError } from "../../src/domain/errors.ts";
 import { freshOperationId } from "../../src/domain/identifiers.ts";
+import { JobClient } from "../../src/jobs/client.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { anId, connect, consume, failureOf, pool, removal, until, withQueue } from "./support.ts";
 
@@ -68,6 +71,50 @@ describe("with Redis away", () => {
     await closed;
     expect(state).toBe("finished");
     await client[Symbol.asyncDispose]();
+  }, 20_000);
+});
+
+describe("a client that has patience", () => {
+  test("is answered in spite of an outage, once and by one operation ID, and tells of it once", async () => {
+    const told: string[] = [];
+    const patience = { outageMs: 60_000, onOutage: ({ code }: SnapmillError) => void told.push(code) };
+    await redis.stop();
+    const connecting = JobClient.connect({ redisUrl: redis.url, pool, patience });
+    await until("it has noticed", () => told.length === 1);
+    await redis.start();
+    await using client = await connecting;
+    const operations = new Set<string>();
+    const { promise: release, resolve } = Promise.withResolvers<void>();
+    await using _consumer = await consume(redis, {
+      remove: async (_, { operationId }) => {
+        operations.add(operationId);
+        await release;
+        return {};
+      },
+    });
+    const calls = [client.call("remove", removal), client.call("remove", removal)];
+    await until("one runs", () => operations.size === 1);
+    await redis.kill();
+    await until("it has noticed", () => told.length > 1);
+    const counting = client.counts();
+    await redis.start();
+    resolve();
+    expect(await Promise.all(calls)).toEqual([{}, {}]);
+    expect((await counting).pool.failed).toBe(0);
+    expect(operations.size).toBe(2);
+    expect(told).toEqual(["unavailable", "unavailable"]);
+  }, 40_000);
+
+  test("is answered with unavailable when patience ends, and with its own reason when it is given up", async () => {
+    await using client = await JobClient.connect({ redisUrl: redis.url, pool, patience: { outageMs: 500 } });
+    await redis.stop();
+    const canceller = new Canceller();
+    const reason = new AbortReason("interrupted", "enough");
+    const patience = { outageMs: 60_000, onOutage: () => canceller.cancel(reason) };
+    const connecting = JobClient.connect({ redisUrl: redis.url, pool, patience }, canceller.signal);
+    const givenUp = failureOf(connecting);
+    expect((await failureOf(client.call("remove", removal))).code).toBe("unavailable");
+    expect(await givenUp).toBe(reason);
   }, 20_000);
 });
 
