@@ -11,6 +11,7 @@ import { walkSnapshots } from "../metadata/walk.ts";
 import { deviceNumberOf } from "../system/block-devices.ts";
 import { isMountPoint, type MountEntry, mountAtDir } from "../system/mountinfo.ts";
 import { mountAt, type Trust, unmount } from "../system/mounts.ts";
+import { requireUnshared } from "../system/shared-paths.ts";
 import type { LocalService } from "./local-service.ts";
 import { mounts } from "./snapshots.ts";
 
@@ -49,7 +50,10 @@ interface Place {
   readonly trust: readonly Trust[];
 }
 
-/** The absolute path of `dir`, which exists and has nothing mounted on it. */
+/**
+ * The absolute path of `dir`, which exists and has nothing mounted on it. Another user must not be able to put a link in
+ * its place before mount(8) gets there: the image would cover whatever that leads to.
+ */
 async function mountableDirectory(dir: string): Promise<string> {
   const isDirectory = await stat(dir).then(
     (found) => found.isDirectory(),
@@ -58,6 +62,7 @@ async function mountableDirectory(dir: string): Promise<string> {
   if (isDirectory === undefined) throw notFound(`${dir} does not exist: make it first, by 'mkdir -p ${dir}'`);
   if (!isDirectory) throw failedPrecondition(`${dir} is not a directory`);
   const target = await realpath(dir);
+  requireUnshared(target);
   if (await isMountPoint(target)) throw failedPrecondition(`something is mounted on ${dir} already: unmount it first`);
   return target;
 }

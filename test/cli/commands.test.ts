@@ -1,7 +1,7 @@
 // Every command of the command line, with the real program and a running `up`.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomFillSync } from "node:crypto";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
@@ -257,6 +257,16 @@ describe("mount and umount", () => {
     expect(mountOptionsOf(dir)).toEqual(expect.arrayContaining(["ro", "nosuid", "nodev"]));
     await stage.stdout("umount", dir);
     await stage.stdout("rm", "hostile-too");
+  });
+
+  test("a directory that another user could exchange for a link is refused", async () => {
+    const [theirs, shared] = [directory("theirs"), directory("shared")];
+    for (const parent of [theirs, shared]) mkdirSync(join(parent, "mnt"), { recursive: true });
+    chownSync(theirs, 65_534, 65_534);
+    chmodSync(shared, 0o777);
+    expect(await stage.failure(1, "mount", image, join(theirs, "mnt"))).toContain(`${theirs} belongs to user 65534`);
+    expect(await stage.failure(1, "mount", image, join(shared, "mnt"))).toContain(`${shared} can be written to by`);
+    expect(await views()).toEqual([]);
   });
 
   test("where it cannot be mounted, no view is left", async () => {

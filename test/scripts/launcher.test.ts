@@ -1,6 +1,6 @@
 // Room: test. Owns the launcher: `snapmill` as a command, from a checkout, through links, under a service manager.
 import { expect, test } from "bun:test";
-import { mkdirSync, readFileSync, readlinkSync, symlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { childEnvironment } from "../../src/config.ts";
@@ -49,6 +49,25 @@ test("it starts no process of its own, and through a link one to read that", asy
   const programs = processesStartedBy([process.execPath, join(root, "src/cli.ts"), "--version"], scratch.path);
   expect(processesStartedBy([launcher, "--version"], scratch.path) - programs).toBe(0);
   expect(processesStartedBy([link, "--version"], scratch.path) - programs).toBe(1);
+});
+
+test("what lies in the directory that it is called in is not obeyed", async () => {
+  await using scratch = await temporaryDirectory();
+  writeFileSync(
+    join(scratch.path, "planted.ts"),
+    `await Bun.write(${JSON.stringify(join(scratch.path, "done"))}, "x");`,
+  );
+  writeFileSync(join(scratch.path, "bunfig.toml"), 'preload = ["./planted.ts"]\n');
+  writeFileSync(join(scratch.path, ".env"), "SNAPMILL_LOG_LEVEL=planted\n");
+  const { stderr } = run([launcher, "ls", "--state-dir", "nothing-here"], scratch.path);
+  expect(stderr).toContain("there is no pool here yet");
+  expect(readdirSync(scratch.path)).not.toContain("done");
+  // By bun alone it is: the launcher is what prevents it.
+  const { BUN_OPTIONS: _, ...environment } = childEnvironment({});
+  const program = [process.execPath, join(root, "src/cli.ts"), "ls"];
+  const bare = Bun.spawnSync(program, { cwd: scratch.path, env: environment });
+  expect(readdirSync(scratch.path)).toContain("done");
+  expect(bare.stderr.toString()).toContain("SNAPMILL_LOG_LEVEL");
 });
 
 test("a SIGTERM to its process ends a running `up` in order", async () => {
