@@ -1,6 +1,6 @@
 // Room: top. Owns how the project's processes log: to stderr, JSON lines for machines, one short line for a terminal.
 import { destination, type Logger, pino } from "pino";
-import { tellOnce } from "./repeats.ts";
+import { processRepeats, tellOnce } from "./repeats.ts";
 
 export type { Logger } from "pino";
 
@@ -31,6 +31,9 @@ function loggedError(error: unknown): unknown {
     ...(cause instanceof Error && { cause: cause.message }),
   };
 }
+
+/** Says now how often warnings were repeated since they were told: before a process' last line, so that it is the last. */
+export const sayWhatWasCounted = (): void => processRepeats.flush();
 
 /** `12:03:04 warn pool: message (field=value)`: what a person wants of a JSON line of ours. */
 export function shortLine(line: string): string {

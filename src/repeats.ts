@@ -61,6 +61,9 @@ export class Repeats {
   }
 }
 
+/** Those of this process. To be flushed before its last line, so that it is the last. */
+export const processRepeats = new Repeats();
+
 /** Two sentences that differ in numbers, digests and identifiers alone are the same one again. */
 const kindOf = (sentence: string): string =>
   sentence
@@ -69,7 +72,7 @@ const kindOf = (sentence: string): string =>
     .replace(/\d+/g, "#");
 
 /** For pino: warnings and errors go through here. */
-export function tellOnce(repeats = new Repeats()): NonNullable<LoggerOptions["hooks"]> {
+export function tellOnce(repeats = processRepeats): NonNullable<LoggerOptions["hooks"]> {
   process.on("exit", () => repeats.flush());
   return {
     logMethod(args, method, level) {

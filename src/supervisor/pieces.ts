@@ -6,7 +6,7 @@ import { type Config, redisUrl } from "../config.ts";
 import { aborted } from "../domain/errors.ts";
 import { answering, consumerConnection } from "../jobs/connection.ts";
 import { requireUsable } from "../jobs/diagnosis.ts";
-import { createLogger } from "../logger.ts";
+import { createLogger, sayWhatWasCounted } from "../logger.ts";
 import { removeEmptyDirectories } from "../system/directories.ts";
 import type { Lock } from "../system/locks.ts";
 import type { Left } from "../system/processes.ts";
@@ -91,6 +91,7 @@ export class Pieces implements AsyncDisposable {
     await stop(this.#pool);
     await stop(this.#redis);
     const { runDir } = this.#config;
+    sayWhatWasCounted();
     if (this.#left.length === 0) await removeEmptyDirectories(runDir, runDir);
   }
 
