@@ -6,8 +6,8 @@ import type { BlobRange } from "./image.ts";
 import { paddedBytes, parseTarHeader, type TarHeader, tarBlockBytes } from "./tar-header.ts";
 import { Turns } from "./turns.ts";
 
-/** A mirror of a hundred thousand images has so many. */
-const maxMembers = 500_000;
+/** A mirror of fifty thousand images has so many. */
+const maxMembers = 250_000;
 /** Headers of any kind. */
 const maxHeaders = 4 * maxMembers;
 const maxExtendedHeaderBytes = 1 << 20;

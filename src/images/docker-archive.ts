@@ -6,7 +6,7 @@ import { documents, fieldsOf, judge, textOf } from "./documents.ts";
 import { digestOf } from "./files.ts";
 import type { BlobRange, ImageLayer } from "./image.ts";
 import { parseJson } from "./json.ts";
-import { checkCounts, compressionOf } from "./layers.ts";
+import { checkCounts, checkStoredBytes, compressionOf } from "./layers.ts";
 import { type FoundImage, noSuchPlatform, platformOfConfig } from "./layout.ts";
 import { formatPlatform, type Platform, platformDistance } from "./platform.ts";
 import { fullDockerName, type Selector } from "./reference.ts";
@@ -96,9 +96,29 @@ async function readConfig(reader: DocumentReader, name: string) {
 }
 
 interface StoredLayer {
-  readonly name: string;
+  /** For messages. */
+  readonly layer: string;
   readonly diffId: DiffId;
-  readonly position: string;
+  readonly blob: BlobRange;
+}
+
+async function findLayers(
+  reader: DocumentReader,
+  names: readonly string[],
+  diffIds: readonly DiffId[],
+): Promise<readonly StoredLayer[]> {
+  checkCounts(names.length, diffIds.length);
+  const found: StoredLayer[] = [];
+  for (const [index, diffId] of diffIds.entries()) {
+    reader.throwIfAborted();
+    const name = names[index] ?? "";
+    const layer = `layer ${index + 1} of ${diffIds.length} (${quoted(name)})`;
+    const blob = await reader.files.find(name);
+    if (blob === undefined) throw failedPrecondition(`${layer} is missing from the archive; save the image again`);
+    found.push({ layer, diffId, blob });
+  }
+  checkStoredBytes(found.map(({ blob }) => blob));
+  return found;
 }
 
 /** Digests of compressed layers, which an archive does not record, by where they lie: one may be stored for several. */
@@ -114,12 +134,9 @@ async function digestOnce(range: BlobRange, known: ComputedDigests, signal: Abor
 /** A layer of an archive is compressed or not, as its first bytes say: there is no media type. */
 async function checkLayer(
   reader: DocumentReader,
-  { name, diffId, position }: StoredLayer,
+  { layer, diffId, blob }: StoredLayer,
   known: ComputedDigests,
 ): Promise<ImageLayer> {
-  const layer = `layer ${position} (${quoted(name)})`;
-  const blob = await reader.files.find(name);
-  if (blob === undefined) throw failedPrecondition(`${layer} is missing from the archive; save the image again`);
   const compression = await compressionOf(blob, "none", layer);
   const blobDigest = compression === "none" ? digest(diffId) : await digestOnce(blob, known, reader.signal);
   return { digest: blobDigest, diffId, compression, blob };
@@ -150,14 +167,9 @@ export async function resolveDockerArchive(
   const { configDigest, config } = await readConfig(reader, image.Config);
   const platform = platformOfConfig(config, wanted);
   if (platformDistance(wanted, platform) === undefined) throw noSuchPlatform(wanted, [formatPlatform(platform)]);
-  const diffIds = config.rootfs.diff_ids;
-  checkCounts(image.Layers.length, diffIds.length);
   const known: ComputedDigests = new Map();
   const layers: ImageLayer[] = [];
-  for (const [index, diffId] of diffIds.entries()) {
-    reader.throwIfAborted();
-    const stored = { name: image.Layers[index] ?? "", diffId, position: `${index + 1} of ${diffIds.length}` };
+  for (const stored of await findLayers(reader, image.Layers, config.rootfs.diff_ids))
     layers.push(await checkLayer(reader, stored, known));
-  }
   return { platform: formatPlatform(platform), manifestDigest: configDigest, layers };
 }

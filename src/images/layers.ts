@@ -1,11 +1,15 @@
 // Room: images. Owns what a manifest says of its layers, checked against what is really stored.
 import { failedPrecondition } from "../domain/errors.ts";
 import type { DiffId } from "../domain/identifiers.ts";
+import { formatSize } from "../domain/units.ts";
 import { contentOf } from "./content.ts";
 import { blobName, type DocumentReader } from "./document-reader.ts";
 import type { Descriptor } from "./documents.ts";
 import type { BlobRange, Compression, ImageLayer } from "./image.ts";
 import { quoted } from "./shown.ts";
+
+/** Of all layers of an image. */
+const maxStoredBytes = 2 ** 40;
 
 const layerPattern =
   /^application\/vnd\.(?:oci\.image\.layer(\.nondistributable)?\.v1\.tar|docker\.image\.rootfs(\.foreign)?\.diff\.tar)(?:[+.](.+))?$/;
@@ -97,6 +101,18 @@ export function checkCounts(layers: number, diffIds: number): void {
   if (layers === 0) throw failedPrecondition("it has no layers: there is nothing to unpack");
 }
 
+/**
+ * A file of holes is as large as one likes, and hours long to read. Registries take layers of some 50 GiB.
+ * Throws failed_precondition.
+ */
+export function checkStoredBytes(layers: readonly BlobRange[]): void {
+  const bytes = layers.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  if (bytes > maxStoredBytes)
+    throw failedPrecondition(
+      `its layers have ${formatSize(bytes)} as stored; the limit is ${formatSize(maxStoredBytes)}`,
+    );
+}
+
 /** The layers of an OCI manifest, bottom first. */
 export async function checkLayers(
   reader: DocumentReader,
@@ -110,5 +126,6 @@ export async function checkLayers(
     const diffId = diffIds[index];
     if (diffId !== undefined) layers.push(await checkLayer(reader, blob, diffId, `${index + 1} of ${blobs.length}`));
   }
+  checkStoredBytes(layers.map(({ blob }) => blob));
   return layers;
 }

@@ -98,9 +98,9 @@ async function fill(spool: Spool, chunks: AsyncIterable<Uint8Array>): Promise<vo
   await index.advance(writtenBytes, true);
 }
 
-function explained(error: unknown, archive: string, compression: string, directory: string): unknown {
+function explained(error: unknown, archive: string, directory: string): unknown {
   if (isSnapmillError(error, "invalid_argument"))
-    return failedPrecondition(`${archive} is a damaged ${compression} file (${error.message}); fetch it again`, error);
+    return failedPrecondition(`${archive} cannot be decompressed: ${error.message}`, error);
   if (isErrno(error, "ENOSPC", "EDQUOT", "EFBIG"))
     return resourceExhausted(`there is no room in ${directory} to decompress ${archive}; make room`, error);
   return error;
@@ -136,6 +136,6 @@ export async function spoolArchive(
     return { index, [Symbol.asyncDispose]: () => held.disposeAsync() };
   } catch (error) {
     signal?.throwIfAborted();
-    throw explained(error, archive, compression, directory);
+    throw explained(error, archive, directory);
   }
 }

@@ -115,6 +115,41 @@ test("a long loop lets timers have their turn, and ends with the reason of its s
   expect(await endless().catch((thrown: unknown) => thrown)).toBe(reason);
 });
 
+describe("layers that are larger than any are refused before they are read", () => {
+  test("in a layout", async () => {
+    await using directory = await temporaryDirectory();
+    const { config, manifest, layers } = await writeImage(directory.path, [{ content: [file("a")] }], { platform });
+    const [{ digest } = { digest: "" }] = layers;
+    const size = 2 ** 40 + 1;
+    await truncate(blobPath(directory.path, digest), size);
+    const layer = { mediaType: mediaTypes.oci.layer("gzip"), digest, size };
+    const changed = { schemaVersion: 2, mediaType: manifest.mediaType, config, layers: [layer] };
+    await writeEntryPoints(directory.path, [await putJson(directory.path, manifest.mediaType, changed)]);
+    await expectRefusal(
+      `oci:${directory.path}`,
+      "failed_precondition",
+      /layers have 1\.0 TiB as stored; the limit is 1\.0 TiB$/,
+    );
+  });
+
+  test("in an archive", async () => {
+    await using directory = await temporaryDirectory();
+    const archive = join(directory.path, "image.tar");
+    const config = JSON.stringify({ rootfs: { diff_ids: [sha256(Buffer.alloc(0))] } });
+    const manifest = JSON.stringify([{ Config: "config", Layers: ["layer"] }]);
+    const layer = Buffer.concat([
+      header({ name: bytesOf("layer"), typeflag: "0", sizeBytes: 2 ** 41 }),
+      Buffer.from("1f8b08", "hex"),
+    ]);
+    await writeFile(
+      archive,
+      tar([file("config", config), file("manifest.json", manifest), raw(layer)], { endMarker: false }),
+    );
+    await truncate(archive, 2 ** 41 + 2 ** 20);
+    await expectRefusal(`docker-archive:${archive}`, "failed_precondition", /layers have 2\.0 TiB as stored/);
+  });
+});
+
 test("an index as large as a mirror's is read", async () => {
   await using directory = await temporaryDirectory();
   const { manifest } = await writeImage(directory.path, [{ content: [file("a")] }], { platform });
@@ -222,6 +257,26 @@ describe("an archive", () => {
       padded(2 ** 25),
       "failed_precondition",
       /goes on for more than 16\.0 MiB behind its tar's end/,
+    );
+  });
+
+  test("whose stream is damaged, or asks for too much memory, is refused with the reason", async () => {
+    const frame = Buffer.from("28b52ffd00a8010000", "hex");
+    await expectArchiveRefusal(
+      frame,
+      "failed_precondition",
+      /cannot be decompressed: .* window of 2\.0 GiB; the limit is 128 MiB/,
+    );
+    const whole = compressed(tar([file("manifest.json", "[]")]), "gzip");
+    await expectArchiveRefusal(
+      whole.subarray(0, -3),
+      "failed_precondition",
+      /cannot be decompressed: the gzip stream is damaged or truncated/,
+    );
+    await expectArchiveRefusal(
+      Buffer.concat([whole, frame]),
+      "failed_precondition",
+      /cannot be decompressed: garbage follows the gzip stream/,
     );
   });
 
