@@ -26,6 +26,23 @@ describe("a connection", () => {
     expect(failure.message).not.toContain("secret");
   });
 
+  test("that is refused its password fails with errors that do not carry it", async () => {
+    const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+    const { port } = probe;
+    probe.stop();
+    await using server = await startRedis(["--port", String(port), "--bind", "127.0.0.1"]);
+    await server.command("ACL", "SETUSER", "mill", "on", ">right");
+    const made = producerConnection(`redis://mill:planted@127.0.0.1:${port}`);
+    // ioredis hangs the command on its error: the one that signs in, with its arguments.
+    const error = await made.ping().then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    made.disconnect();
+    expect(String(error)).toContain("WRONGPASS");
+    expect(JSON.stringify(error)).not.toContain("planted");
+  });
+
   test("goes over TCP as well, and into the database that the URL names", async () => {
     const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
     const { port } = probe;
