@@ -43,7 +43,9 @@ export class Outages {
     const { outageMs, onOutage } = this.#patience;
     if (outageMs <= 0) return false;
     const nowMs = performance.now();
-    if (this.#sinceMs === undefined || lastedMs > anotherAfterMs) {
+    // Of several calls that it hits, the first begins it.
+    const isKnown = this.#sinceMs !== undefined && nowMs - this.#sinceMs < anotherAfterMs;
+    if (this.#sinceMs === undefined || (lastedMs > anotherAfterMs && !isKnown)) {
       this.#sinceMs = nowMs;
       onOutage?.(reason);
     }

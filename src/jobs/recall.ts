@@ -5,8 +5,9 @@ import type { OperationId } from "../domain/identifiers.ts";
 import type { JobQueue } from "./queues.ts";
 import { standing } from "./standing.ts";
 
-/** How often a job that was left is looked at. */
-const followEveryMs = 200;
+/** How often a job that was left is looked at: ever more rarely, since many may be left at once. */
+const firstLookMs = 100;
+const longestPauseMs = 1_000;
 
 /**
  * Takes a job back unless it is being executed or has ended; whether nothing will happen. Idempotent. Throws what Redis
@@ -30,13 +31,13 @@ export async function followToItsEnd(
   operationId: OperationId,
   isOver: () => boolean,
 ): Promise<void> {
-  while (!isOver()) {
+  for (let looks = 0; !isOver(); looks += 1) {
     try {
       if (await recall(connection, queue, operationId)) return;
       if ((await standing(queue, operationId)).state !== "pending") return;
     } catch {
       // Redis is away: what is in it happens, or not, when it is back.
     }
-    await delay(followEveryMs, undefined, { ref: false });
+    await delay(Math.min(firstLookMs * 2 ** looks, longestPauseMs), undefined, { ref: false });
   }
 }

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { getEventListeners } from "node:events";
 import type { UnpackProgress } from "../../src/jobs/contract.ts";
 import type { Submission } from "../../src/jobs/submissions.ts";
 import { Waiters } from "../../src/jobs/waiters.ts";
@@ -63,13 +64,23 @@ test("a caller who walks away at once takes the job back too", async () => {
 
 test("a thousand callers who walk away at once leave nothing behind", async () => {
   await using client = await connect(redis);
-  const controller = new AbortController();
-  const options = { signal: controller.signal };
-  const calls = Array.from({ length: 1_000 }, () => failureOf(client.call("remove", removal, options)));
-  controller.abort();
-  const failures = await Promise.all(calls);
-  expect(new Set(failures.map(({ code }) => code))).toEqual(new Set(["aborted"]));
-  expect((await client.counts()).pool.waiting).toBe(0);
+  // What lives as long as the caller's process, such as the signal of its own end.
+  const longLived = new AbortController();
+  const keysOf = async () => ((await redis.command("KEYS", "*:op-*")) as string[]).length;
+  for (const wait of [0, 20]) {
+    const controller = new AbortController();
+    const options = { signal: AbortSignal.any([longLived.signal, controller.signal]) };
+    const calls = Array.from({ length: 1_000 }, () => failureOf(client.call("remove", removal, options)));
+    await Bun.sleep(wait);
+    controller.abort();
+    const failures = await Promise.all(calls);
+    expect(new Set(failures.map(({ code }) => code))).toEqual(new Set(["aborted"]));
+    expect((await client.counts()).pool.waiting).toBe(0);
+    expect(await keysOf()).toBe(0);
+  }
+  const late = failureOf(client.call("remove", removal, { signal: longLived.signal, deadlineMs: 0 }));
+  expect((await late).code).toBe("deadline_exceeded");
+  expect(getEventListeners(longLived.signal, "abort")).toHaveLength(0);
 });
 
 test("a wait that has ended is forgotten", async () => {
