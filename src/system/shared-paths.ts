@@ -1,5 +1,5 @@
 // Room: system. Owns the question whether another user of the host could change what a path leads to.
-import { lstatSync, readlinkSync, type Stats, statSync } from "node:fs";
+import { lstatSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { failedPrecondition } from "../domain/errors.ts";
 
@@ -9,8 +9,10 @@ const sticky = 0o1000;
 /** As the kernel's own limit. */
 const maxLinks = 40;
 
-/** Who could change this program: as it runs for this process, no directory is safer without them. */
-const programOwner = statSync(import.meta.dir).uid;
+/** Who can change this program has this process in hand: nothing is gained by keeping them from its directories. */
+const program = realpathSync(import.meta.dir);
+const programOwner = statSync(program).uid;
+const isAboveProgram = (directory: string): boolean => program.startsWith(`${directory}/`);
 
 export const isTrusted = (uid: number): boolean => uid === 0 || uid === process.geteuid?.() || uid === programOwner;
 
@@ -25,7 +27,7 @@ export function isWritableByOthers({ mode, gid }: Pick<Stats, "mode" | "gid">): 
 /**
  * Throws `failed_precondition`, naming the directory, when a user other than root and this process's own could put
  * something else at `path` (absolute; it need not exist): who owns a directory above it, or a link on the way, or may
- * write to one that is not sticky.
+ * write to one that is not sticky. Directories that the program itself lies below are taken as they are.
  */
 export function requireUnshared(path: string): void {
   let at: Walk | undefined = { directory: "/", names: path.split("/"), links: 0 };
@@ -48,22 +50,23 @@ function step({ directory, names: [name, ...names], links }: Walk, path: string)
   const next = join(directory, name);
   const found = lstatSync(next, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
-  requireTrustedOwner(next, found);
   if (found.isSymbolicLink()) {
+    requireTrustedOwner(next, found);
     if (links === maxLinks) throw failedPrecondition(`${path} leads through too many links`);
     const target = readlinkSync(next);
-    return {
-      directory: target.startsWith("/") ? "/" : directory,
-      names: [...target.split("/"), ...names],
-      links: links + 1,
-    };
+    const start = target.startsWith("/") ? "/" : directory;
+    return { directory: start, names: [...target.split("/"), ...names], links: links + 1 };
   }
-  if (!found.isDirectory()) {
-    if (names.length > 0) throw failedPrecondition(`${next} is not a directory`);
-    return undefined;
-  }
-  if (isWritableByOthers(found) && (found.mode & sticky) === 0) throw sharedDirectory(next);
+  if (found.isDirectory()) requireUnsharedDirectory(next, found);
+  else requireTrustedOwner(next, found);
+  if (!found.isDirectory() && names.length > 0) throw failedPrecondition(`${next} is not a directory`);
   return { directory: next, names, links };
+}
+
+function requireUnsharedDirectory(directory: string, found: Stats): void {
+  if (isAboveProgram(directory)) return;
+  requireTrustedOwner(directory, found);
+  if (isWritableByOthers(found) && (found.mode & sticky) === 0) throw sharedDirectory(directory);
 }
 
 export function requireTrustedOwner(path: string, { uid }: Stats): void {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -16,6 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readOwnFile } from "../../src/system/own-files.ts";
+import type * as privateDirectories from "../../src/system/private-directories.ts";
 import { makePrivateDirectory } from "../../src/system/private-directories.ts";
 import { requireUnshared } from "../../src/system/shared-paths.ts";
 
@@ -97,6 +99,21 @@ describe("a private directory", () => {
     expect(makePrivateDirectory(join(shared, "state"), yes)).toBe("private");
     chownSync(shared, 0, 100);
     expect(() => requireUnshared(join(shared, "state"))).toThrow("can be written to by other users");
+  });
+
+  test("may lie beside the program, wherever that lies: who can change one can change the other", async () => {
+    const shared = make(below("builds"), 0o777);
+    for (const room of ["system", "domain"]) {
+      cpSync(join(import.meta.dir, "../../src", room), join(shared, "checkout/src", room), { recursive: true });
+    }
+    const copy = (await import(
+      join(shared, "checkout/src/system/private-directories.ts")
+    )) as typeof privateDirectories;
+    expect(copy.makePrivateDirectory(join(shared, "checkout/state"), yes)).toBe("private");
+    expect(copy.makePrivateDirectory(join(shared, "state"), yes)).toBe("private");
+    const other = make(below("other"), 0o777);
+    expect(() => copy.makePrivateDirectory(join(other, "state"), yes)).toThrow("can be written to");
+    expect(() => makePrivateDirectory(join(shared, "elsewhere"), yes)).toThrow("can be written to");
   });
 
   test("nothing is made where the way there is refused", () => {
