@@ -14,6 +14,10 @@ const maxStoredBytes = 2 ** 40;
 const layerPattern =
   /^application\/vnd\.(?:oci\.image\.layer(\.nondistributable)?\.v1\.tar|docker\.image\.rootfs(\.foreign)?\.diff\.tar)(?:[+.](.+))?$/;
 
+/** Whether a manifest is that of an image, going by its layers: signatures have a configuration like an image's. */
+export const areLayers = (blobs: readonly Descriptor[]): boolean =>
+  blobs.length === 0 || blobs.some(({ mediaType }) => layerPattern.test(mediaType));
+
 interface LayerType {
   readonly compression: Compression;
   /** Its bytes may lawfully be absent: they are to be fetched from elsewhere. */

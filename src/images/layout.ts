@@ -5,7 +5,7 @@ import type { DocumentReader } from "./document-reader.ts";
 import { type Descriptor, documents, type ImageConfig, judge } from "./documents.ts";
 import type { ResolvedImage } from "./image.ts";
 import { configTypes, type IndexEntry, manifestTypes } from "./index-entry.ts";
-import { checkLayers } from "./layers.ts";
+import { areLayers, checkLayers } from "./layers.ts";
 import { formatPlatform, normalizePlatform, type Platform, platformDistance } from "./platform.ts";
 import type { Selector } from "./reference.ts";
 import { selectEntries } from "./select-entry.ts";
@@ -43,6 +43,8 @@ async function readImage(reader: DocumentReader, { value, mediaType, number }: I
   const { config } = manifest;
   if (!configTypes.includes(config.mediaType))
     throw new NoImage(`it is no container image: its configuration is ${quoted(config.mediaType)}`);
+  if (!areLayers(manifest.layers))
+    throw new NoImage(`it is no container image: its layers are ${quoted(manifest.layers[0]?.mediaType ?? "")}`);
   const read = await reader.blob(documents.config, config, "configuration");
   return { descriptor, layers: manifest.layers, config: read };
 }
@@ -114,7 +116,8 @@ async function chooseByConfiguration(
     try {
       const image = await readImage(reader, entry);
       const platform = platformOfConfig(image.config, wanted);
-      const distance = platformDistance(wanted, platform);
+      // Who does not say it at all comes last.
+      const distance = image.config.os === "" ? Number.MAX_VALUE : platformDistance(wanted, platform);
       if (distance === undefined) offered.push(formatPlatform(platform));
       else if (best === undefined || distance < best.distance) best = { image, platform, distance };
     } catch (error) {

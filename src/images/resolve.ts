@@ -9,6 +9,7 @@ import type { ResolvedImage } from "./image.ts";
 import { type FoundImage, resolveLayout } from "./layout.ts";
 import { type Platform, parsePlatform } from "./platform.ts";
 import { formatReference, type ImageReference, parseReference } from "./reference.ts";
+import { visible } from "./shown.ts";
 
 export interface OpenImageOptions {
   readonly signal?: AbortSignal | undefined;
@@ -63,7 +64,7 @@ async function naming<T>(reference: string, signal: AbortSignal | undefined, wor
     if (!(error instanceof SnapmillError)) throw error;
     const { message } = error;
     const told = message.length > maxMessageLength ? `${message.slice(0, maxMessageLength)}…` : message;
-    throw new SnapmillError(error.code, `image ${reference}: ${told}`, { cause: error });
+    throw new SnapmillError(error.code, `image ${reference}: ${visible(told)}`, { cause: error });
   }
 }
 

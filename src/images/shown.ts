@@ -6,12 +6,15 @@ const plain = /^[A-Za-z0-9._:@+/-]+$/;
 const cut = (text: string): string =>
   text.length > maxShownLength ? `${text.slice(0, maxShownLength)}…(${text.length} characters)` : text;
 
-/** In quotes, with what a terminal would act on escaped, and cut. */
-export const quoted = (text: string): string =>
-  JSON.stringify(cut(text)).replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+/** With what a terminal would act on, or order differently, escaped: control and format characters. */
+export const visible = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16);
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
+  });
+
+/** In quotes, visible, and cut. */
+export const quoted = (text: string): string => visible(JSON.stringify(cut(text)));
 
 /** As it stands where it is a name like others, otherwise in quotes. */
 export const shown = (text: string): string => (plain.test(text) ? cut(text) : quoted(text));

@@ -53,6 +53,26 @@ async function artifact(layout: string): Promise<Descriptor> {
   return putJson(layout, types.manifest, manifest);
 }
 
+const configType = types.config;
+
+/** As cosign writes it. */
+async function signature(
+  layout: string,
+  mediaType: string,
+  platform: object = { os: "", architecture: "" },
+): Promise<Descriptor> {
+  const layer = await putBlob(
+    layout,
+    "application/vnd.dev.cosign.simplesigning.v1+json",
+    Buffer.from('{"critical":{}}'),
+  );
+  const config = await putJson(layout, mediaType, {
+    ...platform,
+    rootfs: { type: "layers", diff_ids: [layer.digest] },
+  });
+  return putJson(layout, types.manifest, { schemaVersion: 2, mediaType: types.manifest, config, layers: [layer] });
+}
+
 async function sha512Entry(layout: string): Promise<Descriptor> {
   const bytes = Buffer.from('{"x":1}');
   const digest = `sha512:${createHash("sha512").update(bytes).digest("hex")}`;
@@ -65,6 +85,8 @@ describe("of what stands in an index, only what is chosen is judged", () => {
   const beside: readonly (readonly [what: string, (layout: string) => Promise<unknown>])[] = [
     ["an artifact without a platform", artifact],
     ["an artifact that says its platform", async (layout) => ({ ...(await artifact(layout)), platform: amd64 })],
+    ["a signature that has the configuration of an image", (layout) => signature(layout, configType)],
+    ["a signature that has a configuration for this platform", (layout) => signature(layout, configType, amd64)],
     ["a sha512 digest", sha512Entry],
     [
       "a sha512 digest for another platform",
@@ -242,6 +264,29 @@ describe("a tag", () => {
       /use one of: "\\u001b\]0;title\\u0007\\u009blong.{50,150}\(4011 characters\)"$/,
     );
   });
+});
+
+test("an image that does not say its platform is taken, when none says it", async () => {
+  await using directory = await temporaryDirectory();
+  const content = (text: string) => ({ layers: [{ content: [file("hello.txt", text)] }] });
+  const { images } = await writeLayout(directory.path, [
+    { image: { ...content("a"), config: { os: null, architecture: null } } },
+    { image: { ...content("b"), platform: "linux/amd64" } },
+  ]);
+  const [unsaid, said] = images;
+  if (unsaid === undefined || said === undefined) throw new Error("no images");
+  await writeEntryPoints(directory.path, [await nested(directory.path, [unsaid.manifest, said.manifest])]);
+  await expectImage(`oci:${directory.path}`, said.manifest);
+  await writeEntryPoints(directory.path, [await nested(directory.path, [unsaid.manifest])]);
+  await expectImage(`oci:${directory.path}`, unsaid.manifest);
+});
+
+test("what an image calls its platforms does not reach the terminal as it is", async () => {
+  await using directory = await temporaryDirectory();
+  const manifest = firstOf(await imagesIn(directory.path, "a"));
+  const odd = { ...manifest, platform: { os: "linux", architecture: "a\u001b[31m\u009b\u202e" } };
+  await writeEntryPoints(directory.path, [await nested(directory.path, [odd])]);
+  await expectRefusal(`oci:${directory.path}`, "not_found", /one of: linux\/a\\u001b\[31m\\u009b\\u202e$/);
 });
 
 test("a document that its descriptor carries in itself need not be stored", async () => {
