@@ -61,7 +61,8 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
       const labels = { [labelNames.unpackImage]: image.slice(0, 2048), [labelNames.unpackBytes]: String(bytes) };
       const given = { scope: ownScope, name: snapshotKey(chainId), key, labels };
       // A layer that is written is worth any wait; who does not want to wait cancels the image.
-      await call("commit", given, { awayMs: Number.POSITIVE_INFINITY, signal });
+      const patience = { awayMs: Number.POSITIVE_INFINITY, signal, whenEnded: "leave" } as const;
+      await call("commit", given, patience);
     },
     discard: async (key) => {
       try {

@@ -11,8 +11,10 @@ export type PoolJobs = Pick<JobClient, "call">;
 export interface Patience {
   /** How long to go on while every attempt fails at once: the pool or Redis is away. Infinity: until `signal`. */
   readonly awayMs: number;
-  /** Ends the waiting, with its reason. A job that has not begun is taken back. */
+  /** Ends the waiting, with its reason. */
   readonly signal?: AbortSignal | undefined;
+  /** What becomes of a job that has not begun then: taken back, or executed though nobody waits. Default: "take back". */
+  readonly whenEnded?: "take back" | "leave";
   /** Told of each attempt that failed and will be repeated. */
   readonly onFailure: (failure: SnapmillError, attempt: number) => void;
 }
@@ -32,7 +34,7 @@ export async function callPatiently<Name extends PoolJobName>(
   jobs: PoolJobs,
   name: Name,
   given: Arguments<Name>,
-  { awayMs, signal, onFailure }: Patience,
+  { awayMs, signal, whenEnded = "take back", onFailure }: Patience,
 ): Promise<Result<Name>> {
   const operationId = freshOperationId();
   let awaySinceMs = performance.now();
@@ -40,7 +42,8 @@ export async function callPatiently<Name extends PoolJobName>(
     signal?.throwIfAborted();
     const askedMs = performance.now();
     try {
-      return await jobs.call(name, given, { operationId, deadlineMs, signal });
+      if (whenEnded === "take back") return await jobs.call(name, given, { operationId, deadlineMs, signal });
+      return await left(jobs.call(name, given, { operationId, deadlineMs }), signal);
     } catch (error) {
       signal?.throwIfAborted();
       const failure = asSnapmillError(error);
@@ -54,6 +57,19 @@ export async function callPatiently<Name extends PoolJobName>(
       onFailure(failure, attempt);
     }
     await delay(Math.min(firstPauseMs * 2 ** pauses, longestPauseMs), undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** What `work` resolves to; rejects with the reason of `signal` as soon as that is aborted. */
+async function left<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work;
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  const leave = () => reject(asSnapmillError(signal.reason));
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    signal.removeEventListener("abort", leave);
   }
 }
 

@@ -52,3 +52,20 @@ test("its signal ends it at once, with the signal's reason", async () => {
   const onFailure = () => canceller.cancel(reason);
   expect(await failureOf(call(pool, { signal: canceller.signal, onFailure }))).toBe(reason);
 });
+
+test("a job that is left is not told of the end, one that is to be taken back is", async () => {
+  for (const whenEnded of ["leave", "take back"] as const) {
+    const canceller = new Canceller();
+    const reason = new AbortReason("stopping", "this worker is being stopped");
+    const signals: unknown[] = [];
+    const pool = {
+      call: (_name: string, _given: object, { signal }: { signal?: AbortSignal }) => {
+        signals.push(signal);
+        setImmediate(() => canceller.cancel(reason));
+        return new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(reason)));
+      },
+    } as unknown as PoolJobs;
+    expect(await failureOf(call(pool, { signal: canceller.signal, whenEnded }))).toBe(reason);
+    expect(signals).toEqual([whenEnded === "leave" ? undefined : canceller.signal]);
+  }
+});
