@@ -1,5 +1,5 @@
 # Debian packages, with every download bounded and its output in $log. Sourced by scripts/setup.sh and test/guest/setup.sh,
-# which set `log`.
+# which set `tools` and `log`.
 
 say() { echo "snapmill: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -11,6 +11,14 @@ quietly() {
   tail -n "+$((begin + 1))" "$log" | head -n 12 | sed 's/^/  /' >&2
   say "(all of it: $log)"
   return 1
+}
+
+# Takes the lock of $tools on descriptor 9. Its file is for the owner alone, since whoever can open it can hold it; a
+# holder that takes longer than anything a set-up does is named instead of waited for.
+lock_tools() {
+  command -v flock >/dev/null || return 0
+  (umask 077; : >>"$tools/lock") && chmod 600 "$tools/lock" && exec 9>"$tools/lock" || return
+  flock --wait 1800 9 || fail "another set-up holds $tools/lock: fuser $tools/lock says which"
 }
 
 # A server that has gone quiet is given up after half a minute, one that trickles after ten.

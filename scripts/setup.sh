@@ -144,7 +144,7 @@ set_up() {
   mkdir -p "$tools"
   : >>"$log"
   # One set-up at a time: a second one waits, and then finds everything there.
-  if command -v flock >/dev/null; then exec 9>"$tools/lock" && flock 9; fi
+  lock_tools
   look
   if [[ -n $to_install ]]; then install_system_tools $to_install; fi
   # What was installed may have brought some of it along (xfsprogs brings python3).

@@ -7,8 +7,9 @@
 #   layer/            what the guest has beyond the machine's own files: the kernel's modules, and busybox
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-guest=$PWD/.tools/guest
-log=$PWD/.tools/setup.log
+tools=$PWD/.tools
+guest=$tools/guest
+log=$tools/setup.log
 
 . scripts/packages.sh
 . test/guest/compile.sh
@@ -22,8 +23,7 @@ command -v apt-get >/dev/null || fail "the guest kernel comes from Debian's pack
 mkdir -p .tools
 : >>"$log"
 # One set-up at a time: a second one waits, and then finds everything there.
-exec 9>.tools/lock
-flock 9
+lock_tools
 if is_complete; then exit; fi
 
 unpack_kernel() {

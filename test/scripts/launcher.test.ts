@@ -70,6 +70,19 @@ test("what lies in the directory that it is called in is not obeyed", async () =
   expect(bare.stderr.toString()).toContain("SNAPMILL_LOG_LEVEL");
 });
 
+test("the lock of a set-up is its user's alone, also where an older one had made it for all to open", async () => {
+  await using scratch = await temporaryDirectory();
+  const lock = join(scratch.path, "lock");
+  writeFileSync(lock, "", { mode: 0o644 });
+  const script =
+    '. scripts/packages.sh; lock_tools; flock --nonblock "$tools/lock" true || stat --format=%a "$tools/lock"';
+  const { stdout } = Bun.spawnSync(["bash", "-euc", script], {
+    cwd: root,
+    env: { ...childEnvironment({}), tools: scratch.path, log: join(scratch.path, "log") },
+  });
+  expect(stdout.toString()).toBe("600\n");
+});
+
 test("a SIGTERM to its process ends a running `up` in order", async () => {
   using station = new Station({ SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0", SNAPMILL_UNPACK_WORKERS: "1" });
   const { REDIS_URL: _, ...inherited } = childEnvironment({});
