@@ -67,6 +67,8 @@ const settings = z.object({
   SNAPMILL_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   /** `<point>@<marker file>`: see system/faults.ts. Tests only. */
   SNAPMILL_FAULT: z.string().optional(),
+  /** The claim on the pool's name that the pool's worker may move: see jobs/pool-claims.ts. Set by `up` alone. */
+  SNAPMILL_TAKE_OVER: z.string().optional(),
   REDIS_URL: z.string().min(1).optional(),
 });
 
@@ -97,6 +99,8 @@ export interface Config {
   readonly httpNames: readonly string[];
   readonly logLevel: string;
   readonly fault: string | undefined;
+  /** See jobs/pool-claims.ts; undefined: none. */
+  readonly takeOver: string | undefined;
   /** Undefined: the private redis-server of `up`, on a socket in the run directory. */
   readonly redisUrl: string | undefined;
 }
@@ -148,6 +152,7 @@ export function readConfig(
     httpNames: values.SNAPMILL_HTTP_NAMES,
     logLevel: values.SNAPMILL_LOG_LEVEL,
     fault: values.SNAPMILL_FAULT,
+    takeOver: values.SNAPMILL_TAKE_OVER,
     redisUrl: values.REDIS_URL,
   };
 }

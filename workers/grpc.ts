@@ -11,6 +11,7 @@ import { chooseDriver, devicePathOf, usedBytesOf } from "../src/drivers/open.ts"
 import { createLogger } from "../src/logger.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { claimSocketPath } from "../src/system/socket-path.ts";
+import { databaseNumber } from "./claim-holder.ts";
 import { live } from "./life.ts";
 
 /** Of the socket: its owner's alone, from the moment it exists. */
@@ -37,7 +38,8 @@ async function work(stopped: Promise<string>): Promise<void> {
   using path = await claimSocketPath(checkAddress(config.grpcAddress));
   process.umask(onlyOwner);
   using reader = new DatabaseReader(paths.database(config));
-  await using changes = new Changes({ redisUrl: redisUrl(config), pool: config.pool });
+  const database = () => databaseNumber(reader.current());
+  await using changes = new Changes({ redisUrl: redisUrl(config), pool: config.pool, database });
   await using _server = await serveSnapshots({ address: path.path, context: contextOf(reader, changes), log });
   announceReady();
   log.info({ signal: await stopped }, "stopping: the calls that are under way are answered first");

@@ -10,6 +10,7 @@ import type { Database } from "../src/metadata/database.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
 import type { UnpackOutcome } from "../src/snapshotter/settle-unpack.ts";
 import type { Snapshotter } from "../src/snapshotter/snapshotter.ts";
+import { databaseNumber } from "./claim-holder.ts";
 import { RelayPace } from "./relay-pace.ts";
 import { Removals } from "./removals.ts";
 
@@ -98,10 +99,14 @@ export class Outbox {
   }
 
   async #unpacks(): Promise<void> {
-    const { config } = this.#options;
+    const { database, config } = this.#options;
     const all = this.#pendingUnpacks();
     if (all.length === 0) return;
-    this.#relay ??= await UnpackRelay.connect({ redisUrl: redisUrl(config), pool: config.pool });
+    this.#relay ??= await UnpackRelay.connect({
+      redisUrl: redisUrl(config),
+      pool: config.pool,
+      database: databaseNumber(database),
+    });
     const { entries, looked } = this.#pace.choose(all, await this.#relay.mayHaveLost());
     const relayed = await this.#relay.enqueueUnpacks(entries);
     let changes = 0;

@@ -1,17 +1,19 @@
 // Room: workers. Owns the pool's one worker: its lock, its database and its devices, and its jobs, executed in order.
 import { type Config, paths, poolSettings, readConfig, redisUrl } from "../src/config.ts";
-import { asSnapmillError } from "../src/domain/errors.ts";
+import { asSnapmillError, isSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { createDriver, recordedDriver } from "../src/drivers/open.ts";
-import { consumePoolJobs } from "../src/jobs/consumer.ts";
+import { type Consumer, checkClaimable, consumePoolJobs } from "../src/jobs/consumer.ts";
 import type { PoolHandlers } from "../src/jobs/handlers.ts";
+import { describeClaim } from "../src/jobs/pool-claims.ts";
 import { createLogger } from "../src/logger.ts";
 import { type Database, openDatabase, writeTrouble } from "../src/metadata/database.ts";
-import { readPool } from "../src/metadata/pool.ts";
+import { lastTakeOver, readPool } from "../src/metadata/pool.ts";
 import { hasContent } from "../src/snapshotter/loss.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
+import { claimHolder } from "./claim-holder.ts";
 import { live } from "./life.ts";
 import { Outbox } from "./outbox.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
@@ -22,6 +24,7 @@ const prefetchedJobs = 32;
 const cleanupEveryMs = 30_000;
 
 const config = readConfig();
+const { pool, takeOver } = config;
 armFault(config.fault);
 const log = createLogger({ name: "pool", level: config.logLevel });
 
@@ -72,6 +75,8 @@ function driverFor({ driver }: Config, database: Database): Config["driver"] {
 async function work(stopped: Promise<string>): Promise<void> {
   using _lock = await lockPool(config);
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
+  // Before anything is made for a pool whose name is another's. What was made before is put in order in any case.
+  if (lastTakeOver(database) === undefined) await checkClaimable({ redisUrl: redisUrl(config), pool, takeOver });
   const driver = createDriver({
     ...poolSettings(config),
     driver: driverFor(config, database),
@@ -79,11 +84,25 @@ async function work(stopped: Promise<string>): Promise<void> {
   });
   await driver.open({ mustExist: hasContent(database) });
   let outbox: Outbox | undefined;
+  let consumer: Consumer | undefined;
+  const consume = async (snapshotter: Snapshotter, itsOutbox: Outbox) => {
+    consumer = await consumePoolJobs({
+      redisUrl: redisUrl(config),
+      pool,
+      holder: claimHolder(config, database),
+      takeOver,
+      concurrency: prefetchedJobs,
+      handlers: handlersOf(snapshotter, itsOutbox),
+      onError: (error) => log.error({ err: error }, error.message),
+    });
+    return consumer;
+  };
   try {
     const snapshotter = createSnapshotter({
       database,
       driver,
-      pool: config.pool,
+      pool,
+      assertAwake: () => consumer?.assertAwake(),
       fsType: config.fsType,
       ...(config.fsOptions !== undefined && { fsOptions: config.fsOptions }),
       deviceSizeBytes: config.deviceSizeBytes,
@@ -101,26 +120,28 @@ async function work(stopped: Promise<string>): Promise<void> {
     };
     await cleanUp();
     outbox = new Outbox({ database, snapshotter, config, log });
-    await serve(snapshotter, outbox, cleanUp, { database, stopped });
+    const working = { snapshotter, outbox, consumer: await consume(snapshotter, outbox) };
+    await serve(working, cleanUp, { database, stopped });
   } finally {
     const { stillInUse } = await driver.close();
     for (const sentence of stillInUse) log.warn(sentence);
   }
 }
 
+interface Working {
+  readonly snapshotter: Snapshotter;
+  readonly outbox: Outbox;
+  readonly consumer: Consumer;
+}
+
+/** Until it is stopped; throws when the pool's name was lost to another database. */
 async function serve(
-  snapshotter: Snapshotter,
-  outbox: Outbox,
+  { snapshotter, outbox, consumer }: Working,
   cleanUp: () => Promise<void>,
   { database, stopped }: { readonly database: Database; readonly stopped: Promise<string> },
 ): Promise<void> {
-  const consumer = await consumePoolJobs({
-    redisUrl: redisUrl(config),
-    pool: config.pool,
-    concurrency: prefetchedJobs,
-    handlers: handlersOf(snapshotter, outbox),
-    onError: (error) => log.error({ err: error }, error.message),
-  });
+  const { displaced } = consumer;
+  if (displaced !== undefined) log.warn(`the pool name ${pool} was taken over from ${describeClaim(displaced)}`);
   for (const warning of consumer.warnings) log.warn(warning);
   outbox.start();
   const tryToCleanUp = () =>
@@ -131,13 +152,15 @@ async function serve(
     return trouble && `cannot write to its database ${database.path}: ${trouble}`;
   });
 
-  log.info({ signal: await stopped }, "stopping: the running jobs are finished first");
+  const ending = await Promise.race([stopped, consumer.lost]);
+  log.info({ reason: String(ending) }, "stopping: the running jobs are finished first");
   clearInterval(cleaning);
   await outbox.stop();
   await consumer.close();
   // An unpack that was killed just before this worker came may have held its chain's lock when this worker looked.
   await tryToCleanUp();
   await snapshotter.drain();
+  if (isSnapmillError(ending)) throw ending;
 }
 
 await live(log, work);

@@ -5,6 +5,7 @@ import { RemovalRelay } from "../src/jobs/removals.ts";
 import type { Logger } from "../src/logger.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { pendingRemovals } from "../src/metadata/removals.ts";
+import { databaseNumber } from "./claim-holder.ts";
 import { RelayPace } from "./relay-pace.ts";
 
 export interface RemovalsOptions {
@@ -37,6 +38,7 @@ export class Removals implements AsyncDisposable {
     this.#relay ??= await RemovalRelay.connect({
       redisUrl: redisUrl(config),
       pool: config.pool,
+      database: databaseNumber(database),
       attempts: config.removeAttempts,
     });
     const relay = this.#relay;

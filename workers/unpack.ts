@@ -1,23 +1,31 @@
 // Room: workers. Owns a consumer of the pool's unpack queue: an image is a job, a writer process handles its bytes.
 import { childEnvironment, paths, readConfig, redisUrl } from "../src/config.ts";
-import { asSnapmillError, failedPrecondition, isRetryable, type SnapmillError } from "../src/domain/errors.ts";
+import {
+  asSnapmillError,
+  failedPrecondition,
+  isRetryable,
+  isSnapmillError,
+  type SnapmillError,
+} from "../src/domain/errors.ts";
 import { type OperationId, snapshotKey } from "../src/domain/identifiers.ts";
 import { formatSize } from "../src/domain/units.ts";
 import { chooseDriver, spaceSourcesOf } from "../src/drivers/open.ts";
 import type { ResolvedImage } from "../src/images/image.ts";
 import { openImage } from "../src/images/resolve.ts";
+import { isMisaddressed } from "../src/jobs/addressee.ts";
 import { type Arguments, JobClient } from "../src/jobs/client.ts";
 import { consumeUnpackJobs } from "../src/jobs/consumer.ts";
 import type { Payload, UnpackedImage, UnpackProgress } from "../src/jobs/contract.ts";
 import type { JobContext } from "../src/jobs/job-context.ts";
 import { createLogger } from "../src/logger.ts";
 import { openDatabase } from "../src/metadata/database.ts";
-import { announceReady } from "../src/supervisor/ready.ts";
+import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
 import { type ChainedLayer, unpackChain } from "../src/unpack/chain.ts";
 import type { SpaceGuardRequest } from "../src/unpack/protocol.ts";
 import { startWriter } from "../src/unpack/writer.ts";
 import { CancelWatch } from "./cancel-watch.ts";
+import { claimHolder } from "./claim-holder.ts";
 import { createLayerStore } from "./layer-store.ts";
 import { untilTold } from "./life.ts";
 import { callPatiently } from "./pool-calls.ts";
@@ -31,7 +39,10 @@ const cancelGraceMs = 20_000;
 
 const resources = new AsyncDisposableStack();
 const database = resources.use(openDatabase(paths.database(config), { mode: "readonly" }));
-const client = resources.use(await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool }));
+const holder = claimHolder(config, database);
+const client = resources.use(
+  await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool, database: holder.database }),
+);
 const cancelWatch = resources.use(
   new CancelWatch({ databasePath: paths.database(config), graceMs: cancelGraceMs }, log),
 );
@@ -48,7 +59,7 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
   } catch (error) {
     const failure = asSnapmillError(error);
     log.warn({ operationId, reference, code: failure.code }, failure.message);
-    if (isRetryable(failure.code)) throw failure;
+    if (isRetryable(failure.code) || isMisaddressed(failure)) throw failure;
     // What fails while this worker is stopped, or after another one may have got the job, is that one's to judge.
     await job.requireOwn();
     await settle(operationId, { kind: "failed", reason: failure.message }, job.stopping);
@@ -166,6 +177,7 @@ const cancelled = (reference: string) => failedPrecondition(`image ${reference}:
 const consumer = await consumeUnpackJobs({
   redisUrl: redisUrl(config),
   pool: config.pool,
+  holder,
   concurrency: 1,
   handler: handle,
   onError: (error) => log.error({ err: error }, error.message),
@@ -173,8 +185,11 @@ const consumer = await consumeUnpackJobs({
 for (const warning of consumer.warnings) log.warn(warning);
 announceReady();
 
-log.info({ signal: await untilTold() }, "stopping");
+const ending = await Promise.race([untilTold(), consumer.lost]);
+log.info({ reason: String(ending) }, "stopping");
 await consumer.closeNow();
 await resources.disposeAsync();
+const isLost = isSnapmillError(ending);
+if (isLost) announceRefusal(ending);
 // Not by itself: a timer that a library still has would hold the end up for half a second.
-process.exit();
+process.exit(isLost ? 1 : 0);

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { type Config, redisUrl } from "../config.ts";
 import { asSnapmillError } from "../domain/errors.ts";
 import type { JobCounts } from "../jobs/client.ts";
+import type { ClaimHolder, PoolClaim } from "../jobs/pool-claims.ts";
 import { redisLabel } from "../jobs/redis-url.ts";
 import { countSnapshotsByKind } from "../metadata/counts.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
@@ -10,7 +11,7 @@ import { pendingOutbox } from "../metadata/outbox.ts";
 import { readPool } from "../metadata/pool.ts";
 import { pendingRemovals } from "../metadata/removals.ts";
 import { poolSpace } from "../service/pool-space.ts";
-import { connect } from "../service/running-client.ts";
+import { connect, databaseNumber } from "../service/running-client.ts";
 import { storeIfAny } from "../service/store.ts";
 import { describeRunning, findRunning, type Running } from "../supervisor/running.ts";
 import { formatFields, formatShare } from "./format.ts";
@@ -48,6 +49,10 @@ interface Status {
   readonly queues: Each<JobCounts> | null;
   /** Processes that are connected to each queue. */
   readonly workers: Each<number> | null;
+  /** The database that the pool's name in Redis belongs to; null when it is free, or the queue cannot be asked. */
+  readonly claim:
+    | (Omit<ClaimHolder, "place"> & { readonly claimedAt: string; readonly seenAt: string; readonly isOurs: boolean })
+    | null;
   /** Removals of devices whose every attempt has failed; null when the queue cannot be asked. */
   readonly failedRemovals: number | null;
   /** Null: no pool was made yet. */
@@ -72,25 +77,41 @@ async function readStatus(config: Config): Promise<Status> {
     stateDir: config.stateDir,
     pool: config.pool,
     running,
-    ...(running === null ? nothingRuns : await readQueues(config)),
+    // A Redis of its own is there while it runs; another one is asked in any case, since another host may have the name.
+    ...(running === null && config.redisUrl === undefined ? nothingRuns : await readQueues(config)),
     metadata: await readMetadata(config),
   };
 }
 
-type Queues = Pick<Status, "redis" | "queues" | "workers" | "failedRemovals">;
+type Queues = Pick<Status, "redis" | "queues" | "workers" | "claim" | "failedRemovals">;
 
-const nothingRuns: Queues = { redis: null, queues: null, workers: null, failedRemovals: null };
+const nothingRuns: Queues = { redis: null, queues: null, workers: null, claim: null, failedRemovals: null };
 
 async function readQueues(config: Config): Promise<Queues> {
   const url = redisLabel(redisUrl(config));
   try {
     await using client = await connect(config);
-    const [queues, workers, failed] = await Promise.all([client.counts(), client.workers(), client.failedRemovals()]);
-    return { redis: { url, failure: null }, queues, workers, failedRemovals: failed.length };
+    const [queues, workers, claim, failed] = await Promise.all([
+      client.counts(),
+      client.workers(),
+      client.claim(),
+      client.failedRemovals(),
+    ]);
+    const shown = claim === undefined ? null : claimOf(claim, databaseNumber(config));
+    return { redis: { url, failure: null }, queues, workers, claim: shown, failedRemovals: failed.length };
   } catch (error) {
     return { ...nothingRuns, redis: { url, failure: asSnapmillError(error).message } };
   }
 }
+
+const claimOf = (claim: PoolClaim, ours: number | undefined): NonNullable<Status["claim"]> => ({
+  database: claim.database,
+  host: claim.host,
+  stateDir: claim.stateDir,
+  claimedAt: new Date(claim.claimedAtMs).toISOString(),
+  seenAt: new Date(claim.seenAtMs).toISOString(),
+  isOurs: claim.database === ours,
+});
 
 async function readMetadata(config: Config): Promise<Status["metadata"]> {
   using database = storeIfAny(config);
@@ -109,7 +130,7 @@ async function readMetadata(config: Config): Promise<Status["metadata"]> {
 }
 
 function fieldsOf(status: Status): (readonly [string, string | undefined])[] {
-  const { running, redis, queues, workers, metadata } = status;
+  const { running, redis, queues, workers, claim, metadata } = status;
   return [
     ["State directory", status.stateDir],
     [
@@ -119,6 +140,7 @@ function fieldsOf(status: Status): (readonly [string, string | undefined])[] {
     ["Running", running === null ? "no" : `yes: ${describeRunning(running)}`],
     ["Queues", running?.kind === "up" ? `http://${running.httpAddress}/queues` : undefined],
     ["Redis", redis === null ? undefined : `${redis.url}${redis.failure === null ? "" : ` (${redis.failure})`}`],
+    ["Claim", claimText(claim)],
     ["Workers", workers === null ? undefined : `${workers.pool} of the pool, ${workers.unpack} unpacking`],
     ["Pool's jobs", queues === null ? undefined : countsText(queues.pool)],
     ["Unpack jobs", queues === null ? undefined : countsText(queues.unpack)],
@@ -158,6 +180,15 @@ const spaceText = (space: Fill | null): string =>
 function removalsText(pending: number, failed: number | null): string {
   if (failed === null || failed === 0) return String(pending);
   return `${pending}, ${failed} of them given up: 'snapmill doctor' says why, 'snapmill cleanup' tries again`;
+}
+
+function claimText(claim: Status["claim"]): string | undefined {
+  if (claim === null) return undefined;
+  const { isOurs, host, stateDir, claimedAt, seenAt, database } = claim;
+  const whose = isOurs
+    ? "this database"
+    : "another database: 'snapmill up' is refused here, unless it is told to --take-over";
+  return `${whose} (${database} on host ${host}, ${stateDir}; since ${claimedAt}, last seen ${seenAt})`;
 }
 
 const countsText = (counts: JobCounts): string => namedCounts({ ...counts });

@@ -15,6 +15,7 @@ export function addUp(program: Command): void {
     .option("--unpack-workers <n>", "images at the same time (SNAPMILL_UNPACK_WORKERS; default 2)", wholeNumber(1, 64))
     .option("--http-address <host:port>", "of the dashboard (SNAPMILL_HTTP_ADDRESS; default 127.0.0.1:7070)")
     .option("--grpc-address <path>", grpcAddressHelp)
+    .option("--take-over", "move the pool's name in Redis here, from the database of another host that has it")
     .addHelpText("after", whatRuns)
     .addHelpText(
       "after",
@@ -36,7 +37,11 @@ export function addUp(program: Command): void {
       const { readyLine, runUp } = await import("../supervisor/up.ts");
       using interruption = catchInterruption();
       const { signal } = interruption;
-      await runUp(config, { signal, onReady: (ready) => void write(`${readyLine(ready)}\n`).catch(() => undefined) });
+      await runUp(config, {
+        signal,
+        takeOver: options.takeOver === true,
+        onReady: (ready) => void write(`${readyLine(ready)}\n`).catch(() => undefined),
+      });
     });
 }
 
@@ -44,7 +49,8 @@ const grpcAddressHelp =
   'socket for containerd, "" for none (SNAPMILL_GRPC_ADDRESS; default containerd.sock in the state directory)';
 
 const whatRuns = `
-With REDIS_URL set, that Redis is used instead of a private one. A worker that dies is started again; when 'up' dies, all
+With REDIS_URL set, that Redis is used instead of a private one. There, a pool's name belongs to the first database that
+was started under it; 'up' on another host is refused, unless it is told to --take-over. A worker that dies is started again; when 'up' dies, all
 of it does, and the next 'up' repairs what was interrupted.`;
 
 interface UpOptions {
@@ -53,6 +59,7 @@ interface UpOptions {
   readonly unpackWorkers?: number;
   readonly httpAddress?: string;
   readonly grpcAddress?: string;
+  readonly takeOver?: true;
 }
 
 function parseDriver(text: string): string {

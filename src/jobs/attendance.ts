@@ -3,33 +3,14 @@ import type { Redis } from "ioredis";
 import type { JobQueue } from "./queues.ts";
 
 /** A worker beats this often; one that has not for so long is taken for hung, or dead on another machine. */
-const beatEveryMs = 2_000;
-const beatLastsMs = 10_000;
+export const beatEveryMs = 2_000;
+export const beatLastsMs = 10_000;
 
 /** Not longer ago than this is "the last time". */
 const lastTimeMs = 2_000;
 
-const beatKey = (queue: JobQueue): string => queue.toKey("beat");
-
-/** The worker's side: says that it is alive, until it is stopped. */
-export class Heartbeat implements Disposable {
-  readonly #timer: Timer;
-
-  constructor(connection: Redis, queue: JobQueue) {
-    const beat = () => {
-      // Said to a Redis that is away, it would only queue up.
-      if (connection.status !== "ready") return;
-      connection.set(beatKey(queue), "1", "PX", beatLastsMs).catch(() => undefined);
-    };
-    beat();
-    this.#timer = setInterval(beat, beatEveryMs);
-    this.#timer.unref();
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-  }
-}
+/** Where a queue's workers show that they are alive: see claim-guard.ts. */
+export const beatKey = (queue: JobQueue): string => queue.toKey("beat");
 
 /**
  * The asking side. A worker that dies is missed at once, since its connection goes with it; one that hangs, when its

@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import type { z } from "zod";
 import { failedPrecondition, isRetryable } from "../domain/errors.ts";
 import { freshOperationId, type OperationId, type PoolName } from "../domain/identifiers.ts";
+import { Addressee } from "./addressee.ts";
 import { answering, answerTimeoutMs, producerConnection } from "./connection.ts";
 import {
   type Jobs,
@@ -17,6 +18,7 @@ import {
 import { Exchange } from "./exchange.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
 import { type OutagePatience, Outages } from "./outages.ts";
+import { type PoolClaim, readClaim } from "./pool-claims.ts";
 import type { JobQueue } from "./queues.ts";
 import { asRedisFailure } from "./redis-failure.ts";
 import { type FailedRemoval, failedRemovals } from "./removals.ts";
@@ -26,6 +28,12 @@ import type { Submission } from "./submissions.ts";
 export interface ClientOptions {
   readonly redisUrl: string;
   readonly pool: PoolName;
+  /**
+   * The number of the database that the calls are meant for (`lastTakeOver` in metadata/pool.ts), for a caller on its
+   * host. Default: that of the first claim on the pool's name that is found. Once that name is another database's, calls
+   * fail with failed_precondition.
+   */
+  readonly database?: number | undefined;
   /** How every method bears with a Redis that is away. Default: not at all. */
   readonly patience?: OutagePatience | undefined;
 }
@@ -88,15 +96,22 @@ export class JobClient implements AsyncDisposable {
   readonly #pool: PoolName;
   readonly #calls: Exchange;
   readonly #outages: Outages;
+  readonly #addressee: Addressee;
   #unpacks: Promise<Exchange> | undefined;
   #isClosed = false;
 
-  private constructor(connection: Redis, { redisUrl, pool }: ClientOptions, calls: Exchange, outages: Outages) {
+  private constructor(
+    connection: Redis,
+    { redisUrl, pool, database }: ClientOptions,
+    calls: Exchange,
+    outages: Outages,
+  ) {
     this.#connection = connection;
     this.#redisUrl = redisUrl;
     this.#pool = pool;
     this.#calls = calls;
     this.#outages = outages;
+    this.#addressee = new Addressee(connection, pool, database);
   }
 
   /** `unavailable` within about a second when Redis is away, or when patience ends. */
@@ -143,7 +158,8 @@ export class JobClient implements AsyncDisposable {
   ): Promise<Result<Name>> {
     const { operationId, isFresh, isUrgent, ...waiting } = options;
     const payload = parsePayload(name, { ...given, pool: this.#pool, operationId });
-    const submission: Submission = { name, operationId, payload, isFresh, isUrgent };
+    const database = await this.#database();
+    const submission: Submission = { name, operationId, payload, database, isFresh, isUrgent };
     return parseResult(name, await this.#calls.run(submission, waiting, "take back"));
   }
 
@@ -158,9 +174,10 @@ export class JobClient implements AsyncDisposable {
     this.#requireOpen();
     const untilMs = performance.now() + deadlineMs;
     const payload = parsePayload("unpack", { ...request, pool: this.#pool, operationId });
-    const submission: Submission = { name: "unpack", operationId, payload, isFresh: false };
     const acceptance = { requests: [{ operationId, ...request }] };
     return await this.#outages.ride(async () => {
+      const database = await this.#database();
+      const submission: Submission = { name: "unpack", operationId, payload, database, isFresh: false };
       const unpacks = await this.#unpackExchange();
       if (await needsAcceptance(unpacks, submission)) {
         const accepting = { operationId: freshOperationId(), isFresh: true, deadlineMs: leftMs(untilMs), signal };
@@ -199,7 +216,7 @@ export class JobClient implements AsyncDisposable {
 
   /** Removals of devices that were given up: a `cleanup` has them tried again, and so has the next start. */
   failedRemovals(): Promise<FailedRemoval[]> {
-    return this.#look(({ pool }) => failedRemovals(this.#connection, pool));
+    return this.#look(async ({ pool }) => failedRemovals(this.#connection, pool, await this.#database()));
   }
 
   /** Failed jobs of both queues that no snapmill can have written. */
@@ -208,6 +225,11 @@ export class JobClient implements AsyncDisposable {
       const { pool, unpack } = await ofBoth(queues, (queue) => failedJobs(this.#connection, queue));
       return [...pool, ...unpack].filter((job) => job.kind === "damaged");
     });
+  }
+
+  /** The claim on the pool's name; undefined: it is free. */
+  claim(): Promise<PoolClaim | undefined> {
+    return this.#look(() => readClaim(this.#connection, this.#pool));
   }
 
   /** Ends every call that still waits with `aborted`. */
@@ -233,6 +255,14 @@ export class JobClient implements AsyncDisposable {
 
   #requireOpen(): void {
     if (this.#isClosed) throw failedPrecondition("this client is closed: connect a new one");
+  }
+
+  async #database(): Promise<number | undefined> {
+    try {
+      return this.#addressee.known ?? (await this.#addressee.find());
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
   }
 
   async #unpackExchange(): Promise<Exchange> {

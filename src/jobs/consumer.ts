@@ -3,12 +3,15 @@ import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Worker } from "bullmq";
 import type { Redis } from "ioredis";
+import type { SnapmillError } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
-import { Heartbeat } from "./attendance.ts";
+import { beatKey } from "./attendance.ts";
+import { ClaimGuard } from "./claim-guard.ts";
 import { answering, checkRedis, consumerConnection } from "./connection.ts";
 import { Executor } from "./executor.ts";
 import { type Handler, type PoolHandlers, poolRunners, type Runners, runnerOf } from "./handlers.ts";
 import { PatientWorker } from "./patient-worker.ts";
+import { type ClaimHolder, type PoolClaim, requireClaimable, takeClaim } from "./pool-claims.ts";
 import {
   backoffMs,
   type JobQueue,
@@ -20,10 +23,17 @@ import {
   type QueueKind,
   queueName,
 } from "./queues.ts";
+import { asRedisFailure } from "./redis-failure.ts";
 
 export interface Consumer {
   /** What `checkRedis` found: sentences for the log. */
   readonly warnings: readonly string[];
+  /** The claim on the pool's name that was moved for this worker; undefined: none was. */
+  readonly displaced: PoolClaim | undefined;
+  /** Resolves with the reason once the pool's name is another's: this consumer is then closing by itself. */
+  readonly lost: Promise<SnapmillError>;
+  /** Throws aborted while it is not known whether this process, which stood still, still has the pool's name. */
+  assertAwake(): void;
   /** Takes no new jobs, and resolves when the running ones are finished. */
   close(): Promise<void>;
   /** Takes no new jobs and aborts the running ones' signals: what is not finished goes back into the queue. Bounded. */
@@ -33,6 +43,10 @@ export interface Consumer {
 export interface ConsumerOptions {
   readonly redisUrl: string;
   readonly pool: PoolName;
+  /** Whose jobs it executes: it claims the pool's name first. */
+  readonly holder: ClaimHolder;
+  /** The claim that may be moved: see pool-claims.ts. */
+  readonly takeOver?: string | undefined;
   /** How many jobs are with their handlers at once. */
   readonly concurrency: number;
   /** Hears of everything that no caller hears of: Redis away, a lock lost, and what handlers throw without a code. */
@@ -43,6 +57,7 @@ interface Opened {
   readonly queue: JobQueue;
   readonly connection: Redis;
   readonly warnings: readonly string[];
+  readonly displaced: PoolClaim | undefined;
 }
 
 const startTimeoutMs = 10_000;
@@ -53,7 +68,10 @@ const upkeepMs = 5_000;
 const lastWordsMs = 2_000;
 const abortGraceMs = 5_000;
 
-/** Executes a pool's jobs. `unavailable` when Redis does not answer within ten seconds; later on it is waited for. */
+/**
+ * Executes a pool's jobs. `unavailable` when Redis does not answer within ten seconds; later on it is waited for.
+ * failed_precondition when the pool's name is another database's.
+ */
 export function consumePoolJobs(options: ConsumerOptions & { readonly handlers: PoolHandlers }): Promise<Consumer> {
   return QueueConsumer.open("pool", poolRunners(options.pool, options.handlers), options);
 }
@@ -69,24 +87,47 @@ export function consumeUnpackJobs(
   );
 }
 
+/**
+ * Throws failed_precondition when a worker with a new database could not have the pool's name; `unavailable` when Redis
+ * does not answer within ten seconds.
+ */
+export async function checkClaimable({
+  redisUrl,
+  pool,
+  takeOver,
+}: Pick<ConsumerOptions, "redisUrl" | "pool" | "takeOver">): Promise<void> {
+  const connection = await answering(consumerConnection(redisUrl), redisUrl, startTimeoutMs);
+  try {
+    await requireClaimable(connection, pool, takeOver);
+  } finally {
+    connection.disconnect();
+  }
+}
+
 class QueueConsumer implements Consumer {
   readonly warnings: readonly string[];
+  readonly displaced: PoolClaim | undefined;
   readonly #connection: Redis;
   readonly #executor: Executor;
   readonly #worker: Worker<object, unknown, string>;
   readonly #upkeep: Timer;
-  readonly #heartbeat: Heartbeat;
+  readonly #guard: ClaimGuard;
   #closed: Promise<void> | undefined;
 
   private constructor(
     kind: QueueKind,
-    executor: Executor,
-    { pool, concurrency, onError }: ConsumerOptions,
-    { queue, connection, warnings }: Opened,
+    runners: Runners,
+    { pool, holder, concurrency, onError }: ConsumerOptions,
+    { queue, connection, warnings, displaced }: Opened,
   ) {
     this.warnings = warnings;
+    this.displaced = displaced;
     this.#connection = connection;
+    const guard = new ClaimGuard({ connection, pool, holder, beatKey: beatKey(queue) });
+    this.#guard = guard;
+    const executor = new Executor(runners, guard, onError);
     this.#executor = executor;
+    void guard.lost.then(() => this.close());
     // A function, never a file: BullMQ's processes for files do not work in a compiled program.
     const process = (job: QueuedJob, token: string | undefined) => executor.execute(job, token);
     this.#worker = new PatientWorker(queueName(pool, kind), process, {
@@ -108,16 +149,29 @@ class QueueConsumer implements Consumer {
       for (const jobId of jobIds) executor.lockLost(jobId);
     });
     this.#upkeep = setInterval(() => void limitAllWorkers(queue, kind, concurrency, connection), upkeepMs);
-    this.#heartbeat = new Heartbeat(connection, queue);
+  }
+
+  get lost(): Promise<SnapmillError> {
+    return this.#guard.lost;
+  }
+
+  assertAwake(): void {
+    this.#guard.assertAwake();
   }
 
   static async open(kind: QueueKind, runners: Runners, options: ConsumerOptions): Promise<QueueConsumer> {
-    const { redisUrl, pool, concurrency, onError } = options;
+    const { redisUrl, pool, holder, takeOver, concurrency } = options;
     const connection = await answering(consumerConnection(redisUrl), redisUrl, startTimeoutMs);
-    const queue = await openQueue(connection, pool, kind);
-    await limitAllWorkers(queue, kind, concurrency, connection);
-    const warnings = await checkRedis(connection);
-    return new QueueConsumer(kind, new Executor(runners, onError), options, { queue, connection, warnings });
+    try {
+      const displaced = await takeClaim(connection, { pool, holder, takeOver });
+      const queue = await openQueue(connection, pool, kind);
+      await limitAllWorkers(queue, kind, concurrency, connection);
+      const warnings = await checkRedis(connection);
+      return new QueueConsumer(kind, runners, options, { queue, connection, warnings, displaced });
+    } catch (error) {
+      connection.disconnect();
+      throw asRedisFailure(error);
+    }
   }
 
   close(): Promise<void> {
@@ -134,9 +188,10 @@ class QueueConsumer implements Consumer {
 
   async #close(): Promise<void> {
     clearInterval(this.#upkeep);
-    this.#heartbeat[Symbol.dispose]();
+    this.#guard.release();
     // BullMQ's own close waits for Redis as well as for the jobs, and Redis may be away.
     await Promise.race([this.#worker.close(), this.#idleFor(lastWordsMs)]);
+    this.#guard[Symbol.dispose]();
     this.#connection.disconnect();
   }
 

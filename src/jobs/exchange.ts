@@ -2,6 +2,7 @@
 import type { Redis } from "ioredis";
 import { aborted, invalidArgument, isRetryable, type SnapmillError, unavailable } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
+import { isSameDatabase, unaddressed } from "./addressee.ts";
 import { Attendance } from "./attendance.ts";
 import { EventReader } from "./event-reader.ts";
 import { type JobQueue, openQueue, type QueueKind } from "./queues.ts";
@@ -93,7 +94,7 @@ export class Exchange implements AsyncDisposable {
     try {
       const job = await this.queue.getJob(submission.operationId);
       if (job === undefined) return { state: "lost" };
-      const stored = { name: job.name, payload: job.data };
+      const stored = { name: job.name, ...unaddressed(job.data) };
       if (!isSame(submission, stored)) throw usedOtherwise(submission, stored);
       return await standing(this.queue, submission.operationId);
     } catch (error) {
@@ -220,10 +221,16 @@ function requireFit({ name, payload }: Submission): void {
   if (tooMuch !== undefined) throw invalidArgument(`${name} is too large: ${tooMuch}`);
 }
 
-const isSame = ({ name, payload }: Submission, stored: StoredJob): boolean =>
-  stored.name === name && Bun.deepEquals(stored.payload, JSON.parse(JSON.stringify(payload)));
+const isSame = ({ name, payload, database }: Submission, stored: StoredJob): boolean =>
+  stored.name === name &&
+  isSameDatabase(database, stored.database) &&
+  Bun.deepEquals(stored.payload, JSON.parse(JSON.stringify(payload)));
 
-const usedOtherwise = ({ operationId }: Submission, stored: StoredJob): SnapmillError =>
-  invalidArgument(
-    `operation ID ${operationId} was used for a ${stored.name} with other arguments: use a new one for another operation`,
+function usedOtherwise({ operationId, database }: Submission, stored: StoredJob): SnapmillError {
+  const other = isSameDatabase(database, stored.database)
+    ? "with other arguments"
+    : `on another host's database (${stored.database}, this is ${database})`;
+  return invalidArgument(
+    `operation ID ${operationId} was used for a ${stored.name} ${other}: use a new one for another operation`,
   );
+}

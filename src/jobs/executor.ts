@@ -2,6 +2,7 @@
 import { UnrecoverableError, WaitingError } from "bullmq";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { asSnapmillError, encodeFailure, invalidArgument, isRetryable } from "../domain/errors.ts";
+import { type ClaimGuard, NotMine } from "./claim-guard.ts";
 import type { Runners } from "./handlers.ts";
 import { type JobSignals, jobContext, Reports } from "./job-context.ts";
 import type { QueuedJob } from "./queues.ts";
@@ -17,14 +18,16 @@ const lostItsLock = new AbortReason("lock_lost", "this worker's lock on the job 
 
 export class Executor {
   readonly #runners: Runners;
+  readonly #guard: Pick<ClaimGuard, "doubt">;
   readonly #onError: (error: Error) => void;
   readonly #runs = new Map<string, Run>();
   /** Runs that began before BullMQ called for them, and have to be kept until it does. */
   readonly #begun = new Map<string, Run>();
   #isStopping = false;
 
-  constructor(runners: Runners, onError: (error: Error) => void) {
+  constructor(runners: Runners, guard: Pick<ClaimGuard, "doubt">, onError: (error: Error) => void) {
     this.#runners = runners;
+    this.#guard = guard;
     this.#onError = onError;
   }
 
@@ -64,7 +67,7 @@ export class Executor {
     try {
       return await run.outcome;
     } catch (error) {
-      if (this.#isStopping || run.lockLost.isCancelled) return await giveBack(job, token);
+      if (this.#isStopping || run.lockLost.isCancelled || error instanceof NotMine) return await giveBack(job, token);
       throw this.#asJobFailure(error);
     }
   }
@@ -91,6 +94,8 @@ export class Executor {
   async #handle(job: QueuedJob, signals: JobSignals): Promise<unknown> {
     const reports = new Reports(job);
     try {
+      const doubt = this.#guard.doubt(job);
+      if (doubt !== undefined) await doubt;
       const runner = this.#runners.get(job.name);
       if (runner === undefined)
         throw invalidArgument(`there is no job named ${JSON.stringify(job.name)} on this queue`);

@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import { decodeFailure, type SnapmillError } from "../domain/errors.ts";
 import { type OperationId, operationId } from "../domain/identifiers.ts";
 import { quoted } from "../domain/quoted.ts";
+import { unaddressed } from "./addressee.ts";
 import { isJobName, type JobName, parsePayload } from "./contract.ts";
 import { type JobQueue, retention } from "./queues.ts";
 import { damageOf, excess } from "./stored-job.ts";
@@ -15,6 +16,8 @@ export interface ReadableJob {
   readonly name: JobName;
   /** Parsed as that of `name`. */
   readonly payload: unknown;
+  /** The number of the database that was meant: see addressee.ts. */
+  readonly database: number | undefined;
   readonly failure: SnapmillError;
   readonly failedAtMs: number;
 }
@@ -64,13 +67,15 @@ async function readJob(
   const damage = damageOf(data);
   if (damage !== undefined || data === null) return damaged(damage ?? "it has no data");
   try {
-    const payload = parsePayload(name, JSON.parse(data));
+    const { payload: given, database } = unaddressed(JSON.parse(data));
+    const payload = parsePayload(name, given);
     const failedAtMs = Number(times.find((time) => time !== null && time !== undefined && Number(time) > 0) ?? 0);
     return {
       kind: "readable",
       operationId: operationId(jobId),
       name,
       payload,
+      database,
       failure: decodeFailure(reason),
       failedAtMs,
     };

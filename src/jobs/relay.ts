@@ -2,6 +2,7 @@
 import type { Redis } from "ioredis";
 import type { SnapmillError } from "../domain/errors.ts";
 import type { OperationId, PoolName } from "../domain/identifiers.ts";
+import { isMisaddressed } from "./addressee.ts";
 import { answering, answerTimeoutMs, producerConnection } from "./connection.ts";
 import { parsePayload, parseResult, type UnpackedImage } from "./contract.ts";
 import { type JobQueue, openQueue } from "./queues.ts";
@@ -24,25 +25,32 @@ export type Relayed = { readonly operationId: OperationId } & (
   | { readonly state: "failed"; readonly failure: SnapmillError }
 );
 
+export interface RelayOptions {
+  readonly redisUrl: string;
+  readonly pool: PoolName;
+  /** The number of the database whose outbox it is. */
+  readonly database: number;
+}
+
 /** Puts unpacks into a pool's unpack queue. Its methods throw `unavailable` within about a second when Redis is away. */
 export class UnpackRelay implements AsyncDisposable {
   readonly #connection: Redis;
-  readonly #pool: PoolName;
+  readonly #options: RelayOptions;
   readonly #queue: JobQueue;
   readonly #submissions: Submissions;
   readonly #memory: RedisMemory;
 
-  private constructor(connection: Redis, pool: PoolName, queue: JobQueue) {
+  private constructor(connection: Redis, options: RelayOptions, queue: JobQueue) {
     this.#connection = connection;
-    this.#pool = pool;
+    this.#options = options;
     this.#queue = queue;
     this.#submissions = new Submissions(connection, queue);
     this.#memory = new RedisMemory(connection, queue);
   }
 
-  static async connect({ redisUrl, pool }: { redisUrl: string; pool: PoolName }): Promise<UnpackRelay> {
-    const { connection, queues } = await openQueues(redisUrl, pool);
-    return new UnpackRelay(connection, pool, queues.unpack);
+  static async connect(options: RelayOptions): Promise<UnpackRelay> {
+    const { connection, queues } = await openQueues(options.redisUrl, options.pool);
+    return new UnpackRelay(connection, options, queues.unpack);
   }
 
   /** Whether Redis may have lost jobs since this was asked last. */
@@ -77,13 +85,20 @@ export class UnpackRelay implements AsyncDisposable {
   }
 
   async #add({ operationId, reference, platform }: OutboxEntry): Promise<void> {
-    const payload = parsePayload("unpack", { pool: this.#pool, operationId, reference, platform });
-    await this.#submissions.add({ name: "unpack", operationId, payload, isFresh: true });
+    const { pool, database } = this.#options;
+    const payload = parsePayload("unpack", { pool, operationId, reference, platform });
+    await this.#submissions.add({ name: "unpack", operationId, payload, database, isFresh: true });
   }
 
   async #stand(entry: OutboxEntry): Promise<Relayed> {
     const { operationId } = entry;
     const kept = await standing(this.#queue, operationId);
+    if (kept.state === "failed" && isMisaddressed(kept.failure)) {
+      // It came to a database that had the pool's name for a while: nothing is known of it yet.
+      await this.#queue.remove(operationId);
+      await this.#add(entry);
+      return { operationId, state: "added" };
+    }
     switch (kept.state) {
       case "completed":
         return (await this.#completed(entry, kept.result)) ?? { operationId, state: "added" };

@@ -1,6 +1,7 @@
 // Room: jobs. Owns the way of device removals into the pool's queue, and what becomes of those that were given up.
 import type { Redis } from "ioredis";
 import type { DeviceName, OperationId, PoolName } from "../domain/identifiers.ts";
+import { isSameDatabase } from "./addressee.ts";
 import { answering, answerTimeoutMs, producerConnection } from "./connection.ts";
 import { type Payload, parsePayload } from "./contract.ts";
 import { failedJobs } from "./failed-jobs.ts";
@@ -26,6 +27,8 @@ export interface FailedRemoval extends RemovalEntry {
 export interface RemovalRelayOptions {
   readonly redisUrl: string;
   readonly pool: PoolName;
+  /** The number of the database whose outbox it is. */
+  readonly database: number;
   /** How often each removal is tried. */
   readonly attempts: number;
 }
@@ -59,12 +62,19 @@ export class RemovalRelay implements AsyncDisposable {
 
   /** Adds every removal that Redis does not have, and returns how many; one that was given up stays so. */
   async enqueue(entries: readonly RemovalEntry[]): Promise<number> {
-    const { pool, attempts } = this.#options;
+    const { pool, database, attempts } = this.#options;
     try {
       const missing = await withoutJob(this.#connection, this.#queue, entries);
       const added = missing.map(({ operationId, device }) => {
         const payload = parsePayload("remove-device", { pool, operationId, device });
-        return this.#submissions.add({ name: "remove-device", operationId, payload, isFresh: true, attempts });
+        return this.#submissions.add({
+          name: "remove-device",
+          operationId,
+          payload,
+          database,
+          isFresh: true,
+          attempts,
+        });
       });
       await Promise.all(added);
       return missing.length;
@@ -82,7 +92,7 @@ export class RemovalRelay implements AsyncDisposable {
       const standings = await Promise.all(entries.map(({ operationId }) => standing(this.#queue, operationId)));
       const done = entries.filter((_entry, index) => standings[index]?.state === "completed");
       await Promise.all(done.map(({ operationId }) => this.#queue.remove(operationId)));
-      const failed = await failedRemovals(this.#connection, this.#queue);
+      const failed = await failedRemovals(this.#connection, this.#queue, this.#options.database);
       await Promise.all(failed.map((removal) => retry(this.#queue, removal)));
       return failed.length;
     } catch (error) {
@@ -105,11 +115,15 @@ export class RemovalRelay implements AsyncDisposable {
   }
 }
 
-/** The removals of a pool's queue that were given up, the latest first. */
-export async function failedRemovals(connection: Redis, queue: JobQueue): Promise<FailedRemoval[]> {
+/** The removals of a pool's queue that were given up, the latest first: those of `database`, or all. */
+export async function failedRemovals(
+  connection: Redis,
+  queue: JobQueue,
+  database: number | undefined,
+): Promise<FailedRemoval[]> {
   const failed = await failedJobs(connection, queue, "remove-device");
   return failed.flatMap((job): FailedRemoval[] => {
-    if (job.kind === "damaged") return [];
+    if (job.kind === "damaged" || !isSameDatabase(job.database, database)) return [];
     const { device } = job.payload as Payload<"remove-device">;
     return [{ operationId: job.operationId, device, reason: job.failure.message, failedAtMs: job.failedAtMs }];
   });

@@ -1,6 +1,7 @@
 // Room: jobs. Owns how jobs get into a queue: few round trips however many callers, and never two jobs of one ID.
 import type { Redis } from "ioredis";
 import type { OperationId } from "../domain/identifiers.ts";
+import { addressed, unaddressed } from "./addressee.ts";
 import type { JobName } from "./contract.ts";
 import type { JobQueue } from "./queues.ts";
 
@@ -9,6 +10,8 @@ export interface Submission {
   readonly name: JobName;
   readonly operationId: OperationId;
   readonly payload: object;
+  /** The number of the database that is meant: see addressee.ts. */
+  readonly database: number | undefined;
   /** Whether the ID was made for this call, so that no job can have it already. */
   readonly isFresh: boolean;
   /** How often it is tried in all. Default: the queue's. */
@@ -21,6 +24,7 @@ export interface Submission {
 export interface StoredJob {
   readonly name: string;
   readonly payload: unknown;
+  readonly database: number | undefined;
 }
 
 interface Pending {
@@ -96,7 +100,7 @@ export class Submissions {
   async #stored({ operationId, isFresh }: Submission): Promise<StoredJob | undefined> {
     if (isFresh) return undefined;
     const [name, data] = await this.#connection.hmget(this.#queue.toKey(operationId), "name", "data");
-    return typeof name === "string" && typeof data === "string" ? { name, payload: parsed(data) } : undefined;
+    return typeof name === "string" && typeof data === "string" ? { name, ...unaddressed(parsed(data)) } : undefined;
   }
 }
 
@@ -127,8 +131,8 @@ export async function withoutJob<E extends { readonly operationId: OperationId }
   return missing;
 }
 
-const asJob = ({ name, operationId, payload, attempts, isUrgent }: Submission): BulkJob => ({
+const asJob = ({ name, operationId, payload, database, attempts, isUrgent }: Submission): BulkJob => ({
   name,
-  data: payload,
+  data: addressed(payload, database),
   opts: { jobId: operationId, ...(attempts !== undefined && { attempts }), ...(isUrgent === true && { lifo: true }) },
 });

@@ -1,9 +1,12 @@
 // Room: service. Owns the way to a running snapmill's queue, for commands that change something.
 import { type Config, redisUrl } from "../config.ts";
-import { failedPrecondition, unavailable } from "../domain/errors.ts";
+import { unavailable } from "../domain/errors.ts";
 import type { JobClient } from "../jobs/client.ts";
 import { redisLabel } from "../jobs/redis-url.ts";
+import { lastTakeOver } from "../metadata/pool.ts";
 import { findRunning } from "../supervisor/running.ts";
+import { requirePool } from "../supervisor/served-pools.ts";
+import { storeIfAny } from "./store.ts";
 
 /** Has `action` talk to the snapmill that runs for the state directory. Throws unavailable when none does. */
 export async function withClient<T>(
@@ -28,27 +31,31 @@ export async function connectPatiently(config: Config, notice: Notice, signal?: 
   const onOutage = () =>
     notice(`Redis at ${redisLabel(url)} does not answer; waiting up to ${outageMs / 1000} s for it`);
   const { JobClient } = await import("../jobs/client.ts");
-  return await JobClient.connect({ redisUrl: url, pool: config.pool, patience: { outageMs, onOutage } }, signal);
+  const patience = { outageMs, onOutage };
+  const database = databaseNumber(config);
+  return await JobClient.connect({ redisUrl: url, pool: config.pool, database, patience }, signal);
 }
 
 /** The queue's library is loaded only here: it takes longer than a read does in all. */
 export async function connect(config: Config): Promise<JobClient> {
   const { JobClient } = await import("../jobs/client.ts");
-  return await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
+  return await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool, database: databaseNumber(config) });
+}
+
+/** Of the database in the state directory: what is asked here is meant for no other. */
+export function databaseNumber(config: Config): number | undefined {
+  using database = storeIfAny(config);
+  return database && lastTakeOver(database)?.owner;
 }
 
 /** Throws unavailable, and failed_precondition when what runs has another pool. */
 export async function requireRunning(config: Config): Promise<void> {
-  const { stateDir, pool } = config;
+  const { stateDir } = config;
   const running = await findRunning(config);
   if (running === undefined) {
     throw unavailable(
       `no snapmill runs for state directory ${stateDir}: start one with 'snapmill up --state-dir ${stateDir}'`,
     );
   }
-  if (running.pool !== pool) {
-    throw failedPrecondition(
-      `the snapmill that runs for state directory ${stateDir} has pool ${running.pool}, not ${pool}: use --pool`,
-    );
-  }
+  await requirePool(config, running);
 }

@@ -45,6 +45,8 @@ export interface SnapshotterOptions {
   readonly isChainAbandoned?: (chain: ChainId) => boolean;
   /** Told, a sentence each, what was put in order without `recover` having been called. */
   readonly onNotice?: (sentence: string) => void;
+  /** Called in each transaction: throws aborted while it is not known whether jobs are still this process's to do. */
+  readonly assertAwake?: () => void;
   /** Default: system/faults.ts. */
   readonly fault?: (point: FaultPoint) => void;
 }
@@ -112,7 +114,10 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
       return await reconcile(context);
     },
     onReconciled: ({ lines }) => lines.forEach((line) => options.onNotice?.(line)),
-    assertOwned: () => assertPoolOwned(database, ours),
+    assertOwned: () => {
+      options.assertAwake?.();
+      assertPoolOwned(database, ours);
+    },
     settled: () => context.reach("settle.committed"),
   });
   return {

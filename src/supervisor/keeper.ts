@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
-import { aborted, failedPrecondition, unavailable } from "../domain/errors.ts";
+import { aborted, failedPrecondition, type SnapmillError, unavailable } from "../domain/errors.ts";
 import { linesOf } from "../system/lines.ts";
 import {
   describeExit,
@@ -35,6 +35,9 @@ export class Keeper {
   #wasReady = false;
   #gaveUp = false;
   #lastWords = "it said nothing";
+  /** Why the child that runs can work no more, if it said so; and the reading of what it says. */
+  #refusal: SnapmillError | undefined;
+  #reading: Promise<void> = Promise.resolve();
   #ended: Promise<void> = Promise.resolve();
 
   constructor(plan: ChildPlan, log: Logger) {
@@ -178,7 +181,10 @@ export class Keeper {
     const exit = await gone;
     // `stop` ends a child that is usable or on its way.
     this.#child = undefined;
-    if (exit !== "abandoned") this.#report(await endSession(child.pid));
+    if (exit === "abandoned") return exit;
+    this.#report(await endSession(child.pid));
+    await Promise.race([this.#reading, delay(lastWordsMs)]);
+    if (this.#refusal !== undefined) throw this.#refusal;
     return exit;
   }
 
@@ -229,6 +235,7 @@ export class Keeper {
   }
 
   #spawn(): Child {
+    this.#refusal = undefined;
     const { argv, environment } = this.#plan;
     this.#plan.prepare?.();
     return startProcess(argv, { environment, stdin: "ignore", stdout: "pipe", stderr: "inherit" });
@@ -245,8 +252,8 @@ export class Keeper {
   async #becomeReady(child: Child): Promise<void> {
     const { name, readiness, readyWithinMs } = this.#plan;
     const announced = Promise.withResolvers<void>();
-    const reading = this.#read(child, announced);
-    const died = Promise.race([reading, child.exited.then(() => delay(lastWordsMs))]).then(() => {
+    this.#reading = this.#read(child, announced);
+    const died = Promise.race([this.#reading, child.exited.then(() => delay(lastWordsMs))]).then(() => {
       throw new NotYet(`${name} ended before it was ready`);
     });
     const over = new Canceller();
@@ -283,6 +290,7 @@ export class Keeper {
           this.#complaint = said.complaint;
           break;
         case "refused":
+          this.#refusal = said.error;
           announced.reject(said.error);
           break;
         case "failed":

@@ -8,14 +8,14 @@ import { answering, consumerConnection } from "../jobs/connection.ts";
 import { requireUsable } from "../jobs/diagnosis.ts";
 import { createLogger, sayWhatWasCounted } from "../logger.ts";
 import { removeEmptyDirectories } from "../system/directories.ts";
-import type { Lock } from "../system/locks.ts";
 import type { Left } from "../system/processes.ts";
 import type { KeeperState } from "./child-plan.ts";
 import { Keeper } from "./keeper.ts";
 import { prepareRunDirectory } from "./place.ts";
 import { proveJobsRun } from "./proof.ts";
 import { redisPlan } from "./redis.ts";
-import { claim } from "./running.ts";
+import { type Claim, claim } from "./running.ts";
+import { requirePool } from "./served-pools.ts";
 import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
 
 /** How each piece is; `redis` is undefined where it is not ours (REDIS_URL), `grpc` where containerd is not served. */
@@ -126,12 +126,14 @@ export async function withPieces<T>(
   // People asked for an image, not for a log: only what goes wrong is told.
   const level = config.logLevel === "info" ? "warn" : config.logLevel;
   const log = createLogger({ name: "pieces", level });
-  using turn = await takeTurn(config, log, signal);
-  if (turn === undefined) {
+  const turn = await takeTurn(config, log, signal);
+  if (turn.kind === "held") {
+    await requirePool(config, turn.by);
     (await answering(consumerConnection(redisUrl(config)), redisUrl(config), comingUpMs)).disconnect();
     return await action("another's");
   }
-  const quiet = { ...config, logLevel: level, grpcAddress: undefined };
+  using _turn = turn.lock;
+  const quiet = { ...config, logLevel: level, grpcAddress: undefined, takeOver: undefined };
   await using pieces = new Pieces(quiet, log);
   const comeUp = async () => {
     await pieces.start();
@@ -141,12 +143,11 @@ export async function withPieces<T>(
   return await Promise.race([action("ours"), pieces.failed]);
 }
 
-/** The lock of whoever runs for the state directory; undefined when an `up` has it. */
-async function takeTurn(config: Config, log: Logger, signal: AbortSignal): Promise<Lock | undefined> {
+/** The lock of the one that runs for the state directory, or the `up` that has it. */
+async function takeTurn(config: Config, log: Logger, signal: AbortSignal): Promise<Claim> {
   for (;;) {
     const claimed = await claim(config, "command", (sentence) => log.warn(sentence));
-    if (claimed.kind === "ours") return claimed.lock;
-    if (claimed.by.kind === "up") return undefined;
+    if (claimed.kind === "ours" || claimed.by.kind === "up") return claimed;
     await delay(turnPollMs);
     signal.throwIfAborted();
   }

@@ -4,6 +4,7 @@ import { checkAddress } from "../api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "../api/http/server.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { failedPrecondition, unavailable } from "../domain/errors.ts";
+import { claimToken, lookUpClaim } from "../jobs/pool-claims.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import type { Lock } from "../system/locks.ts";
 import type { Left } from "../system/processes.ts";
@@ -29,6 +30,8 @@ export interface UpReady {
 export interface UpOptions {
   /** Ends it, in order. */
   readonly signal: AbortSignal;
+  /** Moves the pool's name in Redis here, whichever database has it now. Default: false. */
+  readonly takeOver?: boolean;
   readonly onReady: (ready: UpReady) => void;
 }
 
@@ -37,7 +40,8 @@ export interface UpOptions {
  * failed_precondition when another one runs already or an address is taken, what a piece refused to work for, and
  * `unavailable` when it was stopped and a process did not end.
  */
-export async function runUp(config: Config, { signal, onReady }: UpOptions): Promise<void> {
+export async function runUp(given: Config, { signal, takeOver = false, onReady }: UpOptions): Promise<void> {
+  const config = { ...given, takeOver: takeOver ? await claimToMove(given) : undefined };
   const log = createLogger({ name: "up", level: config.logLevel });
   const { grpcAddress } = config;
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
@@ -96,6 +100,12 @@ export function readyLine({ dashboardUrl, user, token, tokenPath, grpcAddress }:
   const where = process.stdout.isTTY === true ? `token ${token}, kept in ${tokenPath}` : `token in ${tokenPath}`;
   const socket = grpcAddress === undefined ? "" : `; containerd: ${grpcAddress}`;
   return `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, ${where})${socket}`;
+}
+
+/** The claim that the pool's worker is to move: one, so that a name that was moved on later is not fought for. */
+async function claimToMove({ redisUrl: url, pool }: Config): Promise<string | undefined> {
+  const claim = url === undefined ? undefined : await lookUpClaim(url, pool);
+  return claim === undefined ? undefined : claimToken(claim);
 }
 
 async function becomeTheOne(config: Config, log: Logger): Promise<Lock> {

@@ -1,6 +1,7 @@
 // Room: supervisor. Owns how the project's own workers are started: their command lines and what they are given.
 import { join } from "node:path";
 import { type Config, childEnvironment, type Overrides, redisUrl } from "../config.ts";
+import { takeOverAny } from "../jobs/pool-claims.ts";
 import type { ChildPlan } from "./child-plan.ts";
 
 /** A busy or slow machine takes a while to load a worker: to kill it and begin anew would make it take longer. */
@@ -28,6 +29,8 @@ export const workerSettings = (config: Config): Overrides => ({
   SNAPMILL_REMOVE_ATTEMPTS: String(config.removeAttempts),
   SNAPMILL_LOG_LEVEL: config.logLevel,
   SNAPMILL_FAULT: config.fault,
+  // A private Redis belongs to the state directory: whatever is claimed there was claimed by a database that lay here.
+  SNAPMILL_TAKE_OVER: config.redisUrl === undefined ? takeOverAny : (config.takeOver ?? ""),
   SNAPMILL_GRPC_ADDRESS: config.grpcAddress ?? "",
   REDIS_URL: redisUrl(config),
 });

@@ -326,7 +326,7 @@ describe("status", () => {
   });
 
   test("another pool than the running one is told apart", async () => {
-    expect(await stage.failure(1, "prepare", "x", "--pool", "other")).toContain("has pool default, not other");
+    expect(await stage.failure(1, "prepare", "x", "--pool", "other")).toContain("serves pool default, not other");
   });
 });
 

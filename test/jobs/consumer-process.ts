@@ -2,7 +2,7 @@
 import { Redis } from "ioredis";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { consumePoolJobs } from "../../src/jobs/consumer.ts";
-import { poolHandlers } from "./support.ts";
+import { holder, poolHandlers } from "./support.ts";
 
 const [redisUrl = "", behaviour] = process.argv.slice(2);
 const notes = new Redis({ path: redisUrl.slice("unix://".length) });
@@ -19,5 +19,8 @@ const handlers = poolHandlers({
 });
 
 const pool = poolName("test.pool");
-await consumePoolJobs({ redisUrl, pool, handlers, concurrency: 4, onError: () => undefined });
+const consumer = await consumePoolJobs({ redisUrl, pool, holder, handlers, concurrency: 4, onError: () => undefined });
 console.log("ready");
+await consumer.lost;
+await consumer.close();
+notes.disconnect();

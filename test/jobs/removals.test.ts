@@ -5,7 +5,7 @@ import { deviceName, operationId } from "../../src/domain/identifiers.ts";
 import { backoffMs } from "../../src/jobs/queues.ts";
 import { RemovalRelay } from "../../src/jobs/removals.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { anId, anotherId, connect, consume, pool, until, withQueue } from "./support.ts";
+import { anId, anotherId, connect, consume, holder, pool, until, withQueue } from "./support.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -18,7 +18,7 @@ const entries = [
   { operationId: anId, device: deviceName(pool, 1) },
   { operationId: anotherId, device: deviceName(pool, 2) },
 ];
-const connectRelay = () => RemovalRelay.connect({ redisUrl: redis.url, pool, attempts: 1 });
+const connectRelay = () => RemovalRelay.connect({ redisUrl: redis.url, pool, database: holder.database, attempts: 1 });
 
 test("the pauses between the attempts of a removal add up to about an hour, and other jobs' do not", () => {
   const minutes = (job: string) =>

@@ -9,12 +9,17 @@ import { JobClient } from "../../src/jobs/client.ts";
 import { type Consumer, consumePoolJobs, consumeUnpackJobs } from "../../src/jobs/consumer.ts";
 import type { UnpackedImage } from "../../src/jobs/contract.ts";
 import type { Handler, PoolHandlers } from "../../src/jobs/handlers.ts";
+import type { ClaimHolder } from "../../src/jobs/pool-claims.ts";
 import { keyPrefix, type QueueKind, queueName } from "../../src/jobs/queues.ts";
 import type { TestRedis } from "../support/redis.ts";
 
 export const pool = poolName("test.pool");
 export const anId = operationId("op-first-1");
 export const anotherId = operationId("op-second-2");
+
+/** The database whose jobs the consumers of these tests execute, unless they are told another. */
+export const holder: ClaimHolder = { database: 1111, host: "host-a", stateDir: "/state/a", place: "boot:1:1" };
+export const otherHolder: ClaimHolder = { database: 2222, host: "host-b", stateDir: "/state/b", place: "boot:1:2" };
 
 /** Arguments of a removal: the smallest of the pool's jobs, and the one most tests use. */
 export const removal = { scope: "test", key: "a key" };
@@ -39,23 +44,32 @@ export type TestConsumer = Consumer & AsyncDisposable & { readonly errors: Error
 export async function consume(
   redis: TestRedis,
   handlers: Partial<PoolHandlers>,
-  { concurrency = 8 }: { concurrency?: number } = {},
+  { concurrency = 8, ...claiming }: { concurrency?: number; holder?: ClaimHolder; takeOver?: string } = {},
 ): Promise<TestConsumer> {
   const errors: Error[] = [];
   const onError = (error: Error) => void errors.push(error);
   const all = poolHandlers(handlers);
-  return disposable(await consumePoolJobs({ redisUrl: redis.url, pool, handlers: all, concurrency, onError }), errors);
+  const options = { redisUrl: redis.url, pool, holder, ...claiming, handlers: all, concurrency, onError };
+  return disposable(await consumePoolJobs(options), errors);
 }
 
-export async function consumeUnpacks(redis: TestRedis, handler: Handler<"unpack">): Promise<TestConsumer> {
+export async function consumeUnpacks(
+  redis: TestRedis,
+  handler: Handler<"unpack">,
+  claiming: { holder?: ClaimHolder; takeOver?: string } = {},
+): Promise<TestConsumer> {
   const errors: Error[] = [];
   const onError = (error: Error) => void errors.push(error);
-  return disposable(await consumeUnpackJobs({ redisUrl: redis.url, pool, handler, concurrency: 4, onError }), errors);
+  const options = { redisUrl: redis.url, pool, holder, ...claiming, handler, concurrency: 4, onError };
+  return disposable(await consumeUnpackJobs(options), errors);
 }
 
 const disposable = (consumer: Consumer, errors: Error[]): TestConsumer => ({
   errors,
   warnings: consumer.warnings,
+  displaced: consumer.displaced,
+  lost: consumer.lost,
+  assertAwake: () => consumer.assertAwake(),
   close: () => consumer.close(),
   closeNow: () => consumer.closeNow(),
   [Symbol.asyncDispose]: () => consumer.closeNow(),
@@ -122,7 +136,7 @@ export async function startConsumerProcess(redis: TestRedis, behaviour: "answers
     child.kill("SIGKILL");
     await child.exited;
   };
-  return { kill: end, [Symbol.asyncDispose]: end };
+  return { pid: child.pid, exited: child.exited, kill: end, [Symbol.asyncDispose]: end };
 }
 
 /** `<operation ID> <process ID>` of every run in a consumer process, oldest first. */

@@ -85,7 +85,7 @@ test("a thousand callers who walk away at once leave nothing behind", async () =
 
 test("a wait that has ended is forgotten", async () => {
   const waiters = new Waiters();
-  const submission: Submission = { name: "remove", operationId: anId, payload: {}, isFresh: true };
+  const submission: Submission = { name: "remove", operationId: anId, payload: {}, database: undefined, isFresh: true };
   {
     using one = waiters.open(submission, { deadlineMs: 10_000 });
     using other = waiters.open(submission, { deadlineMs: 10_000 });

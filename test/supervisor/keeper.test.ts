@@ -89,6 +89,16 @@ describe("a kept child", () => {
     await keeper.stop();
   });
 
+  test("that refuses while it works is not started again, and its reason is passed on", async () => {
+    writeFileSync(join(directory, "refusal"), `refused ${encodeFailure(failedPrecondition("the name was lost"))}\n`);
+    const keeper = keep(`echo ready; sleep 0.2; cat ${directory}/refusal; exit 1`);
+    await keeper.start();
+    await expect(keeper.refused).rejects.toMatchObject({ code: "failed_precondition", message: "the name was lost" });
+    expect(keeper.state).toEqual({ kind: "stopped" });
+    await keeper.stop();
+    expect(lives()).toHaveLength(1);
+  });
+
   test("that refuses after it had worked ends the keeping", async () => {
     writeFileSync(join(directory, "refusal"), `refused ${encodeFailure(failedPrecondition("another owner"))}\n`);
     const keeper = keep(`if [ -e ${directory}/again ]; then cat ${directory}/refusal; exit 1; fi

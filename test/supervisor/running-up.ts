@@ -6,6 +6,7 @@ import { type Config, childEnvironment, readConfig } from "../../src/config.ts";
 import { loopsBackedBelow, mountsBelow, processesOf } from "../support/residue.ts";
 
 const main = join(import.meta.dir, "../../src/main.ts");
+const cli = join(import.meta.dir, "../../src/cli.ts");
 
 /** A place for a snapmill. `nested` makes the state directory's path longer. */
 export class Place implements Disposable {
@@ -29,14 +30,33 @@ export class Place implements Disposable {
   }
 
   up(umask = "022"): Up {
+    return new Up(this.#spawn("sh", "-c", 'umask "$1"; shift; exec "$@"', "sh", umask, process.execPath, main));
+  }
+
+  /** The same through the command line. */
+  upWith(...flags: readonly string[]): Up {
+    return new Up(this.#spawn(process.execPath, cli, "up", ...flags));
+  }
+
+  /** Runs a command for this place. */
+  async run(...args: readonly string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+    const child = this.#spawn(process.execPath, cli, ...args);
+    const [stdout, stderr, exitCode] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+      child.exited,
+    ]);
+    return { exitCode, stdout, stderr };
+  }
+
+  #spawn(...argv: readonly string[]): Child {
     const { REDIS_URL: _, ...inherited } = childEnvironment({});
-    const child = Bun.spawn(["sh", "-c", 'umask "$1"; shift; exec "$@"', "sh", umask, process.execPath, main], {
+    return Bun.spawn([...argv], {
       env: { ...inherited, ...this.settings },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
     });
-    return new Up(child);
   }
 
   /** Processes, loop devices and mounts of this place; none when all is well and nothing runs. */
@@ -61,7 +81,7 @@ export class Place implements Disposable {
 
 type Child = Bun.Subprocess<"ignore", "pipe", "pipe">;
 
-export class Up {
+export class Up implements AsyncDisposable {
   readonly #child: Child;
   readonly #stderr: Promise<string>;
   #stdout = "";
@@ -110,6 +130,11 @@ export class Up {
   async end(signal: NodeJS.Signals): Promise<number | string> {
     this.#child.kill(signal);
     return await this.ended();
+  }
+
+  /** What is still there of it after a failed test. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end("SIGKILL");
   }
 
   async ended(): Promise<number | string> {

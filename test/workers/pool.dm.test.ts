@@ -29,7 +29,9 @@ test("a second worker on a thin-pool says who has it, also from another state di
     SNAPMILL_DEVICE_SIZE: "64MiB",
   };
   using station = new Station(settings);
-  using other = new Station(settings);
+  // Where the pool's name is free: it is the pool itself that is another's.
+  await using elsewhere = await startRedis();
+  using other = new Station({ ...settings, REDIS_URL: elsewhere.url });
   const first = startWorker(station);
   expect((await first.announced).kind).toBe("ready");
   await using client = await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool });

@@ -13,12 +13,19 @@ interface Waiting {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface Place {
+  readonly redisUrl: string;
+  readonly pool: PoolName;
+  /** The number of the database that the changes are meant for. */
+  readonly database: () => number;
+}
+
 export class Changes implements AsyncDisposable {
-  readonly #place: { readonly redisUrl: string; readonly pool: PoolName };
+  readonly #place: Place;
   readonly #unsettled = new Unsettled();
   #client: Promise<JobClient> | undefined;
 
-  constructor(place: { readonly redisUrl: string; readonly pool: PoolName }) {
+  constructor(place: Place) {
     this.#place = place;
   }
 
@@ -51,8 +58,8 @@ export class Changes implements AsyncDisposable {
 
   /** One client for all calls; a Redis that is away is asked again at the next call. */
   async #connected(): Promise<JobClient> {
-    this.#client ??= JobClient.connect(this.#place);
     try {
+      this.#client ??= JobClient.connect({ ...this.#place, database: this.#place.database() });
       return await this.#client;
     } catch (error) {
       this.#client = undefined;

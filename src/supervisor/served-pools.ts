@@ -1,0 +1,40 @@
+// Room: supervisor. Owns the answer to a command for a pool that the running snapmill does not serve.
+import { type Config, redisUrl } from "../config.ts";
+import { failedPrecondition } from "../domain/errors.ts";
+import type { PoolName } from "../domain/identifiers.ts";
+import type { PoolClaim } from "../jobs/pool-claims.ts";
+import { redisLabel } from "../jobs/redis-url.ts";
+import type { Running } from "./running.ts";
+
+/** Throws failed_precondition when `running` has another pool than the configured one: a job for it would wait in vain. */
+export async function requirePool(config: Config, running: Running): Promise<void> {
+  if (running.pool === config.pool) return;
+  throw failedPrecondition(explain(config, running, await servedPoolsIfKnown(config)));
+}
+
+type Served = ReadonlyMap<PoolName, PoolClaim>;
+
+/** The queue's library is loaded only here: see cli/client.ts. */
+async function servedPoolsIfKnown(config: Config): Promise<Served> {
+  const { servedPools } = await import("../jobs/pool-claims.ts");
+  // What is known without Redis is answer enough.
+  return await servedPools(redisUrl(config)).catch(() => new Map());
+}
+
+function explain(config: Config, running: Running, served: Served): string {
+  const { stateDir, pool } = config;
+  const begin = `the snapmill that runs for state directory ${stateDir} serves pool ${running.pool}, not ${pool}`;
+  const there = served.get(pool);
+  if (there !== undefined) {
+    return (
+      `${begin}; pool ${pool} is served by host ${there.host} (${there.stateDir}): ` +
+      `run the command there, or use --pool ${running.pool}`
+    );
+  }
+  const names = [...served].map(([name, { host }]) => `${name} on host ${host}`).join(", ");
+  return (
+    `${begin}, and no other host serves that pool through Redis at ${redisLabel(redisUrl(config))} ` +
+    `(served pools: ${names === "" ? "none" : names}): use --pool ${running.pool}, ` +
+    `or start 'snapmill up --pool ${pool}' with another --state-dir`
+  );
+}
