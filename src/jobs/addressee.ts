@@ -47,7 +47,7 @@ const refusalStart = "this job was meant for database";
 /** Why the holder of the pool's name does not execute a job. `wasBegun`: another worker has had it before. */
 export function misaddressed(
   pool: PoolName,
-  database: number | undefined,
+  database: number,
   { host, stateDir, database: ours }: ClaimHolder,
   wasBegun: boolean,
 ): SnapmillError {

@@ -229,7 +229,7 @@ const isSame = ({ name, payload, database }: Submission, stored: StoredJob): boo
 function usedOtherwise({ operationId, database }: Submission, stored: StoredJob): SnapmillError {
   const other = isSameDatabase(database, stored.database)
     ? "with other arguments"
-    : `on another host's database (${stored.database}, this is ${database})`;
+    : `on another host's database (${String(stored.database)}, this is ${String(database)})`;
   return invalidArgument(
     `operation ID ${operationId} was used for a ${stored.name} ${other}: use a new one for another operation`,
   );
