@@ -7,9 +7,8 @@ import type { ClaimHolder, PoolClaim } from "../jobs/pool-claims.ts";
 import { redisLabel } from "../jobs/redis-url.ts";
 import { countSnapshotsByKind } from "../metadata/counts.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
-import { pendingOutbox } from "../metadata/outbox.ts";
+import { countPending } from "../metadata/outbox.ts";
 import { readPool } from "../metadata/pool.ts";
-import { pendingRemovals } from "../metadata/removals.ts";
 import { poolSpace } from "../service/pool-space.ts";
 import { connect, databaseNumber } from "../service/running-client.ts";
 import { storeIfAny } from "../service/store.ts";
@@ -121,8 +120,8 @@ async function readMetadata(config: Config): Promise<Status["metadata"]> {
     driver: readPool(database)?.driver ?? null,
     snapshots: countSnapshotsByKind(database),
     devices: countDevicesByState(database),
-    pendingUnpacks: pendingOutbox(database, "unpack").length,
-    pendingRemovals: pendingRemovals(database).length,
+    pendingUnpacks: countPending(database, "unpack"),
+    pendingRemovals: countPending(database, "remove-device"),
     space: space === undefined ? null : { usedBytes: space.usedBytes, totalBytes: space.totalBytes },
     metadataSpace: space?.metadata ?? null,
     poolState: space?.state ?? null,

@@ -33,6 +33,10 @@ export const findingKinds = [
   "damaged-job",
   /** An accepted unpack that has not ended for long. */
   "unpack-pending",
+  /** A record that cannot be read. */
+  "damaged-record",
+  /** An operation that killed its worker again and again, and is executed no more. */
+  "operation-set-aside",
 ] as const;
 export type FindingKind = (typeof findingKinds)[number];
 

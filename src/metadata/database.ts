@@ -104,14 +104,17 @@ function sqliteErrorIn(error: unknown): { readonly code: string; readonly messag
 export function writeTrouble(database: Database): string | undefined {
   if (!writeTroubles.has(database)) return undefined;
   try {
-    transactSoon(database, () => {
-      const row = database.drizzle.get<[number]>("PRAGMA user_version");
-      database.drizzle.run(`PRAGMA user_version = ${Number(row?.[0] ?? 0)}`);
-    });
+    transactSoon(database, () => rewritePage(database));
   } catch {
     // Noted above.
   }
   return writeTroubles.get(database);
+}
+
+/** Writes a page that stays as it is. */
+function rewritePage({ drizzle: handle }: Database): void {
+  const row = handle.get<[number]>("PRAGMA user_version");
+  handle.run(`PRAGMA user_version = ${Number(row?.[0] ?? 0)}`);
 }
 
 /**
@@ -128,8 +131,11 @@ export function transactSoon<T>(database: Database, body: () => Synchronous<T>):
   }
 }
 
-/** Waits until everything that was committed is on disk (a checkpoint begins with that: sqlite.org/wal.html). */
-export const makeDurable = (database: Database): void => database.drizzle.run("PRAGMA wal_checkpoint(PASSIVE)");
+/**
+ * Waits until everything that was committed is on disk. A checkpoint would not do: while a reader is there
+ * that began after the last one, it syncs nothing, and succeeds all the same.
+ */
+export const makeDurable = (database: Database): void => transact(database, () => rewritePage(database));
 
 /** Runs `body`, which only reads, on one state of the database. */
 export function readConsistently<T>(database: Database, body: () => Synchronous<T>): Synchronous<T> {

@@ -115,6 +115,15 @@ export const interruptedOperations = (database: Database) =>
     .where(eq(operations.state, "intended"))
     .all();
 
+/** Whether any answer was given before `beforeMs`. */
+export const hasAnswersBefore = (database: Database, beforeMs: number): boolean =>
+  database.drizzle
+    .select({ operationId: operations.operationId })
+    .from(operations)
+    .where(and(eq(operations.state, "settled"), lt(operations.settledAtMs, beforeMs)))
+    .limit(1)
+    .get() !== undefined;
+
 /** Deletes at most `limit` answers that were given before `beforeMs`; returns how many there were. */
 export function pruneJournal(database: Database, beforeMs: number, limit: number): number {
   const old = database.drizzle

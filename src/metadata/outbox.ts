@@ -1,6 +1,6 @@
 // Room: metadata. Owns what must still be queued, so that losing Redis loses no work that was accepted.
-import { and, asc, eq, isNotNull, isNull, lt } from "drizzle-orm";
-import type { OperationId } from "../domain/identifiers.ts";
+import { and, asc, count, eq, isNotNull, isNull, lt } from "drizzle-orm";
+import { type OperationId, operationId } from "../domain/identifiers.ts";
 import type { Database } from "./database.ts";
 import { outbox } from "./schema.ts";
 
@@ -24,8 +24,12 @@ export function addToOutbox(database: Database, entry: Omit<OutboxEntry, "create
     .run();
 }
 
-export function dropFromOutbox(database: Database, operationId: OperationId): void {
-  database.drizzle.delete(outbox).where(eq(outbox.operationId, operationId)).run();
+/** Also an entry whose operation ID is none. */
+export function dropFromOutbox(database: Database, operationId: string): void {
+  database.drizzle
+    .delete(outbox)
+    .where(eq(outbox.operationId, operationId as OperationId))
+    .run();
 }
 
 /**
@@ -58,17 +62,49 @@ export function pruneCancelled(database: Database, beforeMs: number): void {
     .run();
 }
 
-/** All entries that are not cancelled, or those of one `job`, oldest first. */
+/** Whether there is anything that was cancelled before `beforeMs`. */
+export const hasCancelledBefore = (database: Database, beforeMs: number): boolean =>
+  database.drizzle
+    .select({ operationId: outbox.operationId })
+    .from(outbox)
+    .where(and(isNotNull(outbox.cancelledAtMs), lt(outbox.cancelledAtMs, beforeMs)))
+    .limit(1)
+    .get() !== undefined;
+
+/** An entry whose payload cannot be read: it can never be queued. */
+export interface DamagedEntry {
+  readonly operationId: string;
+  readonly job: string;
+  readonly createdAtMs: number;
+}
+
+/** All entries that are not cancelled, or those of one `job`, oldest first; without those that are damaged. */
 export const pendingOutbox = (database: Database, job?: string): OutboxEntry[] =>
+  readPending(database, job).flatMap((entry) => ("payload" in entry ? [entry] : []));
+
+/** Entries that are not cancelled, and whose payload is no JSON or belongs to no operation's ID. */
+export const damagedOutbox = (database: Database): DamagedEntry[] =>
+  readPending(database).flatMap((entry) => ("payload" in entry ? [] : [entry]));
+
+/** How many entries of a job there are, damaged or not. */
+export const countPending = (database: Database, job: string): number =>
+  database.drizzle
+    .select({ count: count() })
+    .from(outbox)
+    .where(and(isNull(outbox.cancelledAtMs), eq(outbox.job, job)))
+    .get()?.count ?? 0;
+
+const readPending = (database: Database, job?: string): (OutboxEntry | DamagedEntry)[] =>
   database.drizzle
     .select()
     .from(outbox)
     .where(and(isNull(outbox.cancelledAtMs), job === undefined ? undefined : eq(outbox.job, job)))
     .orderBy(asc(outbox.createdAtMs), asc(outbox.operationId))
     .all()
-    .map(({ operationId, job: queued, payload, createdAtMs }) => ({
-      operationId,
-      job: queued,
-      payload: JSON.parse(payload) as unknown,
-      createdAtMs,
-    }));
+    .map(({ operationId: id, job: queued, payload, createdAtMs }) => {
+      try {
+        return { operationId: operationId(id), job: queued, payload: JSON.parse(payload) as unknown, createdAtMs };
+      } catch {
+        return { operationId: id, job: queued, createdAtMs };
+      }
+    });

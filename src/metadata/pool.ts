@@ -5,7 +5,17 @@ import type { FsType } from "../domain/devices.ts";
 import { aborted, failedPrecondition } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
 import { type Database, statements, transact } from "./database.ts";
-import { pool } from "./schema.ts";
+import {
+  devices,
+  foreignDeviceIds,
+  foreignDevices,
+  freeDeviceIds,
+  images,
+  operations,
+  outbox,
+  pool,
+  snapshots,
+} from "./schema.ts";
 
 /** What a pool was made as; the file system and size are the defaults for its base snapshots. */
 export interface PoolRecord {
@@ -89,6 +99,20 @@ export function takePoolOver(database: Database, record: PoolRecord): TakeOver {
 
 const largestOwner = 2 ** 28 - 1;
 const randomOwner = (): number => randomInt(1, largestOwner + 1);
+
+/**
+ * Forgets every device and snapshot of a pool that is lost, in the caller's transaction; returns how many devices those
+ * were. What has numbers goes on counting: no device gets a name again that one had.
+ */
+export function forgetContent(database: Database): number {
+  const { drizzle: handle } = database;
+  handle.delete(snapshots).run();
+  const forgotten = handle.delete(devices).returning({ number: devices.number }).all().length;
+  for (const table of [images, freeDeviceIds, foreignDevices, foreignDeviceIds]) handle.delete(table).run();
+  handle.delete(outbox).where(eq(outbox.job, "remove-device")).run();
+  handle.delete(operations).where(eq(operations.state, "intended")).run();
+  return forgotten;
+}
 
 /** Throws aborted unless `ours` is still the latest. Call it in the transaction that writes. */
 export function assertPoolOwned(database: Database, ours: TakeOver | undefined): void {

@@ -1,8 +1,8 @@
 // Room: metadata. Owns which devices are still to be removed by a job of their own: entries of the outbox.
 import { and, eq } from "drizzle-orm";
-import { type DeviceName, freshOperationId, type OperationId } from "../domain/identifiers.ts";
+import { type DeviceName, freshOperationId, type OperationId, parseDeviceName } from "../domain/identifiers.ts";
 import type { Database } from "./database.ts";
-import { addToOutbox, pendingOutbox } from "./outbox.ts";
+import { addToOutbox, type OutboxEntry, pendingOutbox } from "./outbox.ts";
 import { outbox } from "./schema.ts";
 
 /** The job that removes one device; its operation is the outbox entry's. */
@@ -33,11 +33,22 @@ export function dropRemoval(database: Database, device: DeviceName): void {
 
 /** Oldest first. */
 export const pendingRemovals = (database: Database): PendingRemoval[] =>
-  pendingOutbox(database, job).map(({ operationId, payload, createdAtMs }) => ({
-    operationId,
-    createdAtMs,
-    device: (payload as Payload).device,
-  }));
+  pendingOutbox(database, job).flatMap(({ operationId, payload, createdAtMs }) => {
+    const device = deviceIn(payload);
+    return device === undefined ? [] : [{ operationId, createdAtMs, device }];
+  });
+
+/** Entries that say of no device that it is to be removed. */
+export const damagedRemovals = (database: Database): OutboxEntry[] =>
+  pendingOutbox(database, job).filter(({ payload }) => deviceIn(payload) === undefined);
+
+function deviceIn(payload: unknown): DeviceName | undefined {
+  try {
+    return parseDeviceName((payload as Partial<Payload>).device ?? "");
+  } catch {
+    return undefined;
+  }
+}
 
 const payloadOf = (device: DeviceName): Payload => ({ device });
 

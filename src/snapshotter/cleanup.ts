@@ -2,8 +2,8 @@
 import type { OperationId } from "../domain/identifiers.ts";
 import { transact } from "../metadata/database.ts";
 import { listDevicesInState } from "../metadata/devices.ts";
-import { pruneJournal } from "../metadata/journal.ts";
-import { pruneCancelled } from "../metadata/outbox.ts";
+import { hasAnswersBefore, pruneJournal } from "../metadata/journal.ts";
+import { hasCancelledBefore, pruneCancelled } from "../metadata/outbox.ts";
 import { deviceOf } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { deadUnpacks } from "./examine.ts";
@@ -35,6 +35,15 @@ export const cleanup = (context: Context, operationId: OperationId): EffectOpera
     }));
   },
 });
+
+/** Whether a sweep would find anything to do: one that would not leaves no trace, however often it is tried. */
+export function isSweepDue(context: Context): boolean {
+  const { database } = context;
+  const beforeMs = Date.now() - journalKeptMs;
+  return (
+    deadUnpacks(context).length > 0 || hasAnswersBefore(database, beforeMs) || hasCancelledBefore(database, beforeMs)
+  );
+}
 
 /** What is to be done from time to time without being asked for; removals have jobs, which are patient by themselves. */
 export const sweep = (context: Context, operationId: OperationId): EffectOperation<CleanupResult> => ({

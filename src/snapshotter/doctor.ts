@@ -3,9 +3,10 @@ import { compareLooks, type Diagnosis, unrepaired } from "../domain/findings.ts"
 import type { OperationId } from "../domain/identifiers.ts";
 import { transact } from "../metadata/database.ts";
 import { freeIdsInUse, takeFromFree } from "../metadata/inspection.ts";
+import { dropFromOutbox } from "../metadata/outbox.ts";
 import { finishRemovals, sweepDeadUnpacks } from "./cleanup.ts";
 import type { Context } from "./context.ts";
-import { examine } from "./examine.ts";
+import { damagedEntries, examine } from "./examine.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
 import { reconcile } from "./reconcile.ts";
 
@@ -55,6 +56,7 @@ async function mend(context: Context): Promise<void> {
   const { database } = context;
   transact(database, () => {
     for (const deviceId of freeIdsInUse(database)) takeFromFree(database, deviceId);
+    for (const { operationId } of damagedEntries(database)) dropFromOutbox(database, operationId);
   });
   await reconcile(context);
   await finishRemovals(context);

@@ -1,12 +1,14 @@
 // Room: snapshotter. Owns the look that doctor takes at a pool: what is not in order, and nothing is changed for it.
 import { asSnapmillError } from "../domain/errors.ts";
 import type { Finding } from "../domain/findings.ts";
-import { type ChainId, type OperationId, ownScope } from "../domain/identifiers.ts";
+import { isChainId, type OperationId, ownScope } from "../domain/identifiers.ts";
 import { labelNames, type Snapshot } from "../domain/snapshots.ts";
+import type { Database } from "../metadata/database.ts";
 import { hasDevice, listDevices } from "../metadata/devices.ts";
 import { freeIdsInUse } from "../metadata/inspection.ts";
 import { interruptedOperations } from "../metadata/journal.ts";
-import { pendingOutbox } from "../metadata/outbox.ts";
+import { type DamagedEntry, damagedOutbox, pendingOutbox } from "../metadata/outbox.ts";
+import { damagedRemovals } from "../metadata/removals.ts";
 import { walkSnapshots } from "../metadata/walk.ts";
 import type { Context } from "./context.ts";
 import { examineDevices } from "./examine-devices.ts";
@@ -33,6 +35,7 @@ export async function examine(scene: Scene, ownOperation?: OperationId): Promise
     ...interrupted(scene, ownOperation),
     ...deadUnpacks(scene).map(deadUnpackFinding),
     ...oldUnpacks(scene),
+    ...damagedEntries(scene.database).map(damagedFinding),
   ];
 }
 
@@ -106,7 +109,11 @@ const interrupted = ({ database }: Scene, ownOperation: OperationId | undefined)
 export function deadUnpacks({ database, isChainAbandoned }: Pick<Scene, "database" | "isChainAbandoned">): Snapshot[] {
   const filters = [`kind==active,labels."${labelNames.unpackChain}"`];
   const attempts = [...walkSnapshots(database, { scope: ownScope, filters })];
-  return attempts.filter(({ labels }) => isChainAbandoned(labels[labelNames.unpackChain] as ChainId));
+  return attempts.filter(({ labels }) => {
+    // A label of any other text was given by hand; as a file's name it could lead anywhere.
+    const chain = labels[labelNames.unpackChain] ?? "";
+    return isChainId(chain) && isChainAbandoned(chain);
+  });
 }
 
 const deadUnpackFinding = ({ key }: Snapshot): Finding => ({
@@ -114,6 +121,27 @@ const deadUnpackFinding = ({ key }: Snapshot): Finding => ({
   subject: key,
   sentence: `active snapshot ${JSON.stringify(key)} was left by an unpack whose process is gone`,
   wayOut: "repair removes it, as a running snapmill does from time to time; if that fails, it is in use: unmount it",
+});
+
+/** What stands in the outbox and can never be queued. */
+export function damagedEntries(database: Database): readonly DamagedEntry[] {
+  const unpacks = pendingOutbox(database, "unpack").filter(({ payload }) => !isUnpack(payload));
+  return [...damagedOutbox(database), ...damagedRemovals(database), ...unpacks];
+}
+
+const isUnpack = (payload: unknown): boolean =>
+  typeof payload === "object" &&
+  payload !== null &&
+  "reference" in payload &&
+  "platform" in payload &&
+  typeof payload.reference === "string" &&
+  typeof payload.platform === "string";
+
+const damagedFinding = ({ operationId, job, createdAtMs }: DamagedEntry): Finding => ({
+  kind: "damaged-record",
+  subject: operationId,
+  sentence: `entry ${JSON.stringify(operationId)} (${job}) of the outbox, of ${new Date(createdAtMs).toISOString()}, cannot be read`,
+  wayOut: "repair drops it; a device that it was about is removed all the same, an image is to be asked for again",
 });
 
 function oldUnpacks({ database }: Scene): Finding[] {

@@ -7,7 +7,7 @@ import type { Database } from "../metadata/database.ts";
 import { assertPoolOwned, lastTakeOver, type TakeOver, takePoolOver } from "../metadata/pool.ts";
 import { type FaultPoint, reach } from "../system/faults.ts";
 import { type AcceptUnpackRequest, acceptUnpack } from "./accept-unpack.ts";
-import { type CleanupResult, cleanup, sweep } from "./cleanup.ts";
+import { type CleanupResult, cleanup, isSweepDue, sweep } from "./cleanup.ts";
 import { type CommitRequest, commit } from "./commit.ts";
 import type { Context } from "./context.ts";
 import type { CreateRequest, Mounts } from "./create.ts";
@@ -35,6 +35,8 @@ export interface SnapshotterOptions {
   readonly deviceSizeBytes: number;
   /** The most that a label can ask for. Default: 1 TiB. */
   readonly maxDeviceSizeBytes?: number;
+  /** Takes a pool for the database's, whatever is in it: to give up what is left. Default: false. */
+  readonly acceptLoss?: boolean;
   /** Answers a removal at once and leaves its device to a job: see remove.ts. Default: false. */
   readonly asyncRemove?: boolean;
   /** A device's removal is about to be in the outbox: its job can be queued once this process is out of its stack. */
@@ -106,7 +108,7 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
   const lane = createLane({
     database,
     reconcile: async () => {
-      const look = await lookForLoss(context);
+      const look = options.acceptLoss === true ? undefined : await lookForLoss(context);
       await driver.claim(ours ?? lastTakeOver(database), () => {
         if (look instanceof Error) throw look;
         return takeOver();
@@ -129,7 +131,8 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     update: (operationId, request) => lane.submit(update(context, operationId, request)),
     removeDevice: (operationId, request) => lane.submit(removeDevice(context, operationId, request)),
     cleanup: (operationId) => lane.submit(cleanup(context, operationId)),
-    sweep: (operationId) => lane.submit(sweep(context, operationId)),
+    sweep: async (operationId) =>
+      isSweepDue(context) ? await lane.submit(sweep(context, operationId)) : { removedDevices: 0, removedSnapshots: 0 },
     doctor: (operationId, request) => lane.submit(doctor(context, operationId, request)),
     growPool: (operationId, request) => lane.submit(growPool(context, operationId, request)),
     resetPool: (operationId) => lane.submit(resetPool(context, operationId)),

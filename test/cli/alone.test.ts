@@ -27,7 +27,7 @@ describe("help", () => {
     expect(help).toContain("--pool");
   });
 
-  test.each(["create", "grow", "status"])("of pool %s has examples", async (command) => {
+  test.each(["create", "grow", "reset", "status"])("of pool %s has examples", async (command) => {
     await using stage = new Stage();
     const help = await stage.stdout("pool", command, "--help");
     expect(help).toContain(`\nExamples:\n  $ snapmill pool ${command}`);

@@ -6,12 +6,20 @@ import { join } from "node:path";
 import { eq } from "drizzle-orm";
 import type { DeviceRef, DeviceState } from "../../src/domain/devices.ts";
 import type { Finding, FindingKind } from "../../src/domain/findings.ts";
-import { deviceId, deviceName, freshOperationId, ownScope } from "../../src/domain/identifiers.ts";
+import {
+  deviceId,
+  deviceName,
+  freshOperationId,
+  type OperationId,
+  operationId,
+  ownScope,
+} from "../../src/domain/identifiers.ts";
 import { labelNames } from "../../src/domain/snapshots.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { lastDeviceNumber, setDeviceState } from "../../src/metadata/devices.ts";
 import { recordIntent } from "../../src/metadata/journal.ts";
-import { addToOutbox } from "../../src/metadata/outbox.ts";
+import { addToOutbox, countPending } from "../../src/metadata/outbox.ts";
+import { pendingRemovals } from "../../src/metadata/removals.ts";
 import { freeDeviceIds, outbox, snapshots } from "../../src/metadata/schema.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { examine } from "../../src/snapshotter/examine.ts";
@@ -111,6 +119,30 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
       await expectMended("wrong-activation", device.deviceName);
     });
 
+    test("an entry of the outbox that cannot be read is told, and dropped", async () => {
+      const broken = [
+        { operationId: "no operation's ID" as OperationId, job: "unpack", payload: "{}" },
+        { operationId: operationId("op-not-json"), job: "remove-device", payload: "{" },
+        { operationId: operationId("op-not-removal"), job: "remove-device", payload: '{"device":7}' },
+        { operationId: operationId("op-not-unpack"), job: "unpack", payload: "null" },
+      ];
+      for (const entry of broken) {
+        stage.database.drizzle
+          .insert(outbox)
+          .values({ ...entry, createdAtMs: 1 })
+          .run();
+      }
+      expect(pendingRemovals(stage.database)).toEqual([]);
+      expect(countPending(stage.database, "unpack")).toBe(2);
+      const found = await doctor({ repair: false });
+      const told = broken.map((entry) => ({ kind: "damaged-record", subject: entry.operationId, repaired: false }));
+      const ofKind = found.filter(({ kind }) => kind === "damaged-record");
+      expect(ofKind).toHaveLength(told.length);
+      expect(ofKind).toEqual(expect.arrayContaining(told.map((each) => expect.objectContaining(each))));
+      expect((await doctor({ repair: true })).every(({ repaired }) => repaired)).toBe(true);
+      expect(await doctor({ repair: true })).toEqual([]);
+    });
+
     test("a device without a snapshot goes", async () => {
       await client.prepare("forgotten", "base");
       const { deviceName: name } = deviceOf("forgotten");
@@ -168,7 +200,11 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
 
     test("an unpack that does not end is named, and left to be decided", async () => {
       const operationId = freshOperationId();
-      addToOutbox(stage.database, { operationId, job: "unpack", payload: {} });
+      addToOutbox(stage.database, {
+        operationId,
+        job: "unpack",
+        payload: { reference: "oci:/images/a", platform: "linux/amd64" },
+      });
       const createdAtMs = Date.now() - 2 * dayMs;
       stage.database.drizzle.update(outbox).set({ createdAtMs }).where(eq(outbox.operationId, operationId)).run();
       await expectLeft("unpack-pending", operationId, "dashboard");

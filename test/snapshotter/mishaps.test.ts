@@ -225,6 +225,24 @@ describe("unpacks", () => {
   });
 });
 
+test("a sweep that finds nothing to do writes nothing, and one that does is remembered like any operation", async () => {
+  const written = () => stage.database.drizzle.get<[number]>("SELECT total_changes()")[0];
+  const before = written();
+  for (let count = 0; count < 3; count += 1) {
+    expect(await stage.snapshotter.sweep(freshOperationId())).toEqual({ removedDevices: 0, removedSnapshots: 0 });
+  }
+  expect(written()).toBe(before);
+  const own = new Client(stage, ownScope);
+  const dead = `sha256:${"e".repeat(64)}`;
+  await own.prepare("unpack/dead", undefined, { [labelNames.unpackChain]: dead });
+  // No chain's name, but one that a file could have.
+  await own.prepare("by hand", undefined, { [labelNames.unpackChain]: "../../escaped" });
+  abandoned.add(dead).add("../../escaped");
+  expect(await stage.snapshotter.sweep(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
+  expect(own.walk()).toEqual(["by hand"]);
+  await own.remove("by hand");
+});
+
 test("a snapshotter whose pool was taken over can change nothing more", async () => {
   const { database, driver } = stage;
   const shape = { pool: ground.pool, fsType: "ext4", deviceSizeBytes: 2 ** 26 } as const;

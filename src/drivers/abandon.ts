@@ -1,0 +1,66 @@
+// Room: drivers. Owns giving up what is left of a pool that is lost, so that a new one can be made in its place.
+import { existsSync } from "node:fs";
+import { realpath, rm, rmdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { failedPrecondition } from "../domain/errors.ts";
+import type { PoolName } from "../domain/identifiers.ts";
+import { syncPath } from "../system/durable.ts";
+import { isErrno } from "../system/errno.ts";
+import { findLoops } from "../system/loops.ts";
+import { isMountPoint } from "../system/mountinfo.ts";
+import { attachedParts } from "./attached.ts";
+import type { DmControlName } from "./devicemapper/control.ts";
+import { poolDeviceName } from "./devicemapper/definition.ts";
+import { definitionPath, readDefinition } from "./devicemapper/definition-file.ts";
+import { filesIn } from "./devicemapper/pool-storage.ts";
+import { createDmControl } from "./open.ts";
+import type { DriverName } from "./port.ts";
+import { filesDir } from "./reflink/layout.ts";
+
+export interface AbandonRequest {
+  readonly pool: PoolName;
+  readonly poolDir: string;
+  readonly dmControl: DmControlName;
+}
+
+/**
+ * Removes what is left of the pool in its directory. Devices that a thin-pool was made of are left as they are. Throws
+ * `failed_precondition`, with nothing removed, while something of the pool is attached to the host.
+ */
+export async function abandonPool(driver: DriverName, request: AbandonRequest): Promise<void> {
+  switch (driver) {
+    case "reflink":
+      return await abandonReflink(request.poolDir);
+    case "devmapper":
+      return await abandonThinPool(request);
+  }
+}
+
+async function abandonReflink(poolDir: string): Promise<void> {
+  const dir = filesDir(poolDir);
+  const mounted = (await isMountPoint(dir)) ? [dir] : [];
+  requireNothing([...new Set([...mounted, ...(await attachedParts("reflink", poolDir))])]);
+  try {
+    await rmdir(dir);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTEMPTY")) throw error;
+  }
+}
+
+async function abandonThinPool({ pool, poolDir, dmControl }: AbandonRequest): Promise<void> {
+  await using control = createDmControl(dmControl);
+  if ((await control.info(poolDeviceName(pool))) !== undefined) requireNothing([`device ${poolDeviceName(pool)}`]);
+  const definition = await readDefinition(poolDir);
+  const directory = definition?.storage.kind === "loopback" ? definition.storage.directory : poolDir;
+  const files = definition?.storage.kind === "devices" ? [] : Object.values(filesIn(directory)).filter(existsSync);
+  for (const file of files) requireNothing((await findLoops(await realpath(file))).map(({ path }) => path));
+  for (const file of [...files, definitionPath(poolDir)]) await rm(file, { force: true });
+  for (const dir of new Set([...files.map(dirname), poolDir])) await syncPath(dir);
+}
+
+function requireNothing(parts: readonly string[]): void {
+  if (parts.length === 0) return;
+  throw failedPrecondition(
+    `something of the pool is attached still (${parts.join(", ")}): unmount and detach it first`,
+  );
+}
