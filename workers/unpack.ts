@@ -140,7 +140,7 @@ async function unpack(image: ResolvedImage, job: JobContext, signal: AbortSignal
 async function spaceGuards(): Promise<SpaceGuardRequest[]> {
   const poolDir = paths.poolDir(config);
   const sources = await spaceSourcesOf(chooseDriver(config.driver, poolDir), poolDir);
-  return sources.map(({ source, owner }) => ({ source, minFreeBytes: minFreeBytes[owner] }));
+  return sources.map(({ source, owner }) => ({ source, owner, minFreeBytes: minFreeBytes[owner] }));
 }
 
 /** A line for the job's log: where the layer's time went. */

@@ -3,7 +3,7 @@ import type { FsType } from "../domain/devices.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import { transact } from "../metadata/database.ts";
 import { type DeviceRecord, findTemplate, insertDevice, setDeviceState } from "../metadata/devices.ts";
-import { makeFileSystem } from "../system/filesystems.ts";
+import { makeFileSystem, makingOptions } from "../system/filesystems.ts";
 import type { Context } from "./context.ts";
 import { recordTakenBack, takeBack } from "./take-down.ts";
 
@@ -16,7 +16,8 @@ export interface TemplateRequest {
 /** The template of that size and file system, made now if there is none. Throws what driver and mkfs throw. */
 export async function ensureTemplate(context: Context, request: TemplateRequest): Promise<DeviceRecord> {
   const { database } = context;
-  const options = context.fsOptions?.join(" ") ?? "default options";
+  // Also where the options are ours: another version's are others, and want a template of their own.
+  const options = (context.fsOptions ?? makingOptions(request.fsType)).join(" ");
   const templateKey = `${request.fsType}, ${request.sizeBytes} bytes, ${options}`;
   const ready = findTemplate(database, templateKey);
   if (ready !== undefined) return ready;

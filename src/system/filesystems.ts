@@ -28,22 +28,38 @@ export async function makeFileSystem(request: FileSystemRequest): Promise<void> 
     case "ext4":
       await runCommand(
         "mkfs.ext4",
-        ["-q", "-F", "-e", "remount-ro", ...(request.options ?? ext4Options(request.fresh)), devicePath],
+        ["-q", "-F", "-e", "remount-ro", ...(request.options ?? makingOptions("ext4", request.fresh)), devicePath],
         limits,
       );
       await finishExt4(devicePath, limits);
       return;
     case "xfs":
-      await runCommand("mkfs.xfs", ["-q", "-f", ...(request.options ?? ["-K"]), devicePath], limits);
+      await runCommand("mkfs.xfs", ["-q", "-f", ...(request.options ?? makingOptions("xfs")), devicePath], limits);
       return;
   }
 }
+
+/** Our own arguments of mkfs, for a device that is `fresh` unless it is said. */
+export function makingOptions(fsType: FsType, fresh = true): string[] {
+  switch (fsType) {
+    case "ext4":
+      return ext4Options(fresh);
+    case "xfs":
+      return ["-K"];
+  }
+}
+
+/**
+ * An inode for each block: then layers of small files run out of blocks first. mkfs gives a device of 10 GiB a quarter
+ * of that. Inode tables take 6.25 % of the device instead of 1.6, of which nothing is written before it is used.
+ */
+const bytesPerInode = 4096;
 
 function ext4Options(fresh: boolean): string[] {
   const extended = ["nodiscard", "lazy_itable_init=0", "lazy_journal_init=0", "root_owner=0:0"];
   // Without it mkfs writes zeroes over inode tables and journal: 229 MiB mapped per 10 GiB instead of 5 MiB.
   if (fresh) extended.push("assume_storage_prezeroed=1");
-  return ["-b", "4096", "-E", extended.join(",")];
+  return ["-b", "4096", "-i", String(bytesPerInode), "-E", extended.join(",")];
 }
 
 /**

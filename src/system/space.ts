@@ -1,4 +1,5 @@
 // Room: system. Owns the question how much room a file system has, and whether that is enough for something new.
+import { statfsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { resourceExhausted } from "../domain/errors.ts";
 
@@ -18,6 +19,20 @@ export type SpaceSource =
 export async function spaceOf(path: string): Promise<Space> {
   const { bsize, blocks, bfree, bavail } = await statfs(path);
   return { freeBytes: bavail * bsize, usedBytes: (blocks - bfree) * bsize, totalBytes: blocks * bsize };
+}
+
+/** What root can still use of a file system, reserved blocks included. */
+export interface Room {
+  readonly freeBytes: number;
+  readonly freeInodes: number;
+  /** 0 where the file system makes inodes as they are needed, and does not count them. */
+  readonly inodes: number;
+}
+
+/** The room of the file system that an open file lies on. */
+export function roomOf(descriptor: number): Room {
+  const { bsize, bfree, ffree, files } = statfsSync(`/proc/self/fd/${descriptor}`);
+  return { freeBytes: bfree * bsize, freeInodes: ffree, inodes: files };
 }
 
 const mebibyte = 2 ** 20;

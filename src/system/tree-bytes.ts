@@ -11,8 +11,11 @@ export type ByteString = string & { readonly [brand]: "ByteString" };
 /** PATH_MAX of Linux: what a system call takes, with the NUL at its end. */
 export const maxPathBytes = 4096;
 
+/** What Buffer's toString("latin1", ...) does, for any Uint8Array: a tar's headers need no Buffer each. */
+const latin1Of = Reflect.get(Buffer.prototype, "latin1Slice") as (this: Uint8Array, from: number, to: number) => string;
+
 export const byteString = (bytes: Uint8Array, start = 0, end = bytes.length): ByteString =>
-  Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1") as ByteString;
+  latin1Of.call(bytes, start, end) as ByteString;
 
 /** The bytes of a text in UTF-8. */
 export const bytesOfText = (text: string): ByteString => byteString(Buffer.from(text));
@@ -27,7 +30,8 @@ export const joinBytes = (directory: ByteString, name: ByteString): ByteString =
 
 /** For people: quoted, as UTF-8 where it is, shortened where it is long. */
 export function display(name: ByteString): string {
-  const text = JSON.stringify(Buffer.from(name, "latin1").toString("utf8"));
+  const shown = name.length <= 2000 ? name : name.slice(0, 1000) + name.slice(-1000);
+  const text = JSON.stringify(Buffer.from(shown, "latin1").toString("utf8"));
   return text.length <= 300 ? text : `${text.slice(0, 200)}…${text.slice(-60)}`;
 }
 

@@ -73,7 +73,7 @@ async function onDevice(request: ApplyRequest, supervision: Supervision): Promis
   reach("writer.mounted");
   supervision.clock.ended("mounting");
   const applied = await applyTo(root.descriptor, request, supervision);
-  flush(root.descriptor, devicePath);
+  flush(root.descriptor, devicePath, supervision.guard);
   supervision.clock.ended("flush");
   reach("writer.synced");
   return applied;
@@ -84,8 +84,12 @@ async function applyTo(
   request: ApplyRequest,
   { blob, guard, clock, onProgress }: Supervision,
 ): Promise<Applied> {
-  using applier = new LayerApplier(root, { onWritten: (writtenBytes) => guard.written(writtenBytes) });
+  using applier = new LayerApplier(root, {
+    onWritten: (writtenBytes) => guard.written(writtenBytes),
+    lookBelow: () => guard.check(),
+  });
   const reader = new TarReader(applier);
+  const collector = new GarbageCollector();
   let bytes = 0;
   let isPastHalf = false;
   for await (const { bytes: chunk, readBytes } of blob.chunks()) {
@@ -99,6 +103,7 @@ async function applyTo(
     }
     reader.push(chunk.subarray(half));
     checkPadding(reader.behindBytes);
+    collector.look(applier.entries);
     clock.ended("writing");
     guard.written(applier.writtenBytes);
     onProgress(readBytes);
@@ -121,6 +126,19 @@ function checkPadding(bytes: number): void {
   }
 }
 
+/** Each entry leaves a kilobyte or two: what is collected late would take this process beyond its bound. */
+const entriesPerCollection = 10_000;
+
+class GarbageCollector {
+  #collectedAt = 0;
+
+  look(entries: number): void {
+    if (entries - this.#collectedAt < entriesPerCollection) return;
+    this.#collectedAt = entries;
+    Bun.gc(true);
+  }
+}
+
 function verify(what: string, expected: string, actual: string): void {
   if (expected !== actual)
     throw invalidArgument(`the layer's ${what} does not match: expected ${expected}, got ${actual}`);
@@ -132,11 +150,13 @@ function openRoot(mount: number, devicePath: string): Disposable & { readonly de
 }
 
 /** Pages that went to the cache without complaint may find no room now: then it is said here, once, or never. */
-function flush(root: number, devicePath: string): void {
+function flush(root: number, devicePath: string, guard: SpaceGuard): void {
   const result = syncFileSystem(root);
   if (result === 0) return;
   const error = new SystemCallError("syncfs", devicePath, -result);
   const message = `the layer could not be written to its device: ${error.message}`;
-  const isFull = error.code === "ENOSPC" || error.code === "EDQUOT";
-  throw isFull ? resourceExhausted(`${message}; the device or its pool is full`, error) : internal(message, error);
+  if (error.code !== "ENOSPC" && error.code !== "EDQUOT") throw internal(message, error);
+  // The file system has given these pages their blocks already: it is what lies under it that has none.
+  guard.check();
+  throw resourceExhausted(`${message}; the device's pool, or the host's disk under it, is full: make room`, error);
 }

@@ -25,7 +25,7 @@ const applyRequest = blobSource.extend({
   mountOptions: z.array(z.string()),
   digest: z.string().transform(digest),
   diffId: z.string().transform(diffId),
-  spaceGuards: z.array(z.object({ source: spaceSource, minFreeBytes: bytes })),
+  spaceGuards: z.array(z.object({ source: spaceSource, owner: z.enum(["pool", "host"]), minFreeBytes: bytes })),
   next: blobSource.optional(),
 });
 

@@ -8,6 +8,8 @@ import type { PhasesMs } from "./phases.ts";
 
 export interface SpaceGuardRequest {
   readonly source: SpaceSource;
+  /** Whose room it is: where room has to be made. */
+  readonly owner: "pool" | "host";
   readonly minFreeBytes: number;
 }
 

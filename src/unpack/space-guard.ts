@@ -2,7 +2,6 @@
 import { statfsSync } from "node:fs";
 import { resourceExhausted } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
-import type { SpaceSource } from "../system/space.ts";
 import { metadataBlockBytes, readSuperblockSync } from "../system/thin-metadata.ts";
 import type { SpaceGuardRequest } from "./protocol.ts";
 
@@ -26,8 +25,8 @@ export class SpaceGuard {
 
   /** Throws resource_exhausted when too little is free somewhere. */
   check(): void {
-    for (const { source, minFreeBytes } of this.#guards) {
-      for (const { name, freeBytes, leastBytes } of spacesOf(source, minFreeBytes)) {
+    for (const guard of this.#guards) {
+      for (const { name, freeBytes, leastBytes } of spacesOf(guard)) {
         if (freeBytes >= leastBytes) continue;
         const [free, least] = [formatSize(freeBytes), formatSize(leastBytes)];
         throw resourceExhausted(`${name} has ${free} free, less than the ${least} that must stay: make room`);
@@ -42,11 +41,14 @@ interface GuardedSpace {
   readonly leastBytes: number;
 }
 
-function spacesOf(source: SpaceSource, minFreeBytes: number): GuardedSpace[] {
+function spacesOf({ source, owner, minFreeBytes }: SpaceGuardRequest): GuardedSpace[] {
   switch (source.kind) {
     case "file-system": {
       const { bavail, bsize } = statfsSync(source.path);
-      return [{ name: `the file system of ${source.path}`, freeBytes: bavail * bsize, leastBytes: minFreeBytes }];
+      const whose = owner === "pool" ? "the pool" : "the host's disk";
+      return [
+        { name: `${whose} (the file system of ${source.path})`, freeBytes: bavail * bsize, leastBytes: minFreeBytes },
+      ];
     }
     case "thin-pool": {
       const { data, dataBlockSectors, metadata } = readSuperblockSync(source.metadataDevice);

@@ -7,6 +7,9 @@ import { join } from "node:path";
 import type { FsType } from "../../src/domain/devices.ts";
 import { freshOperationId, snapshotKey } from "../../src/domain/identifiers.ts";
 import { labelNames } from "../../src/domain/snapshots.ts";
+import { findTemplate } from "../../src/metadata/devices.ts";
+import { deviceOf } from "../../src/metadata/snapshots.ts";
+import { makingOptions } from "../../src/system/filesystems.ts";
 import { spaceOf } from "../../src/system/space.ts";
 import { describeTree } from "../support/trees.ts";
 import { all, type Change, directory, removeAll, write } from "./changes.ts";
@@ -184,6 +187,10 @@ function describeSpace(newClient: () => Client, stage: () => Stage): void {
     const before = (await stage().driver.list()).length;
     await client.prepare("second");
     expect((await stage().driver.list()).length).toBe(before + 1);
+    // Known by all that mkfs was told: another version's arguments make another template.
+    const { sizeBytes } = deviceOf(stage().database, client.scope, snapshotKey("first"));
+    const key = `ext4, ${sizeBytes} bytes, ${makingOptions("ext4").join(" ")}`;
+    expect(findTemplate(stage().database, key)).toMatchObject({ role: "template" });
   });
 
   test("a mounted snapshot is not removed, and goes on; unmounted it is", async () => {

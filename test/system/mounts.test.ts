@@ -1,7 +1,7 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, statfs, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCommand } from "../../src/system/commands.ts";
@@ -63,6 +63,13 @@ for (const fsType of ["ext4", "xfs"] as const) {
       expect(await readdir(root)).toEqual([]);
       expect(await stat(root)).toMatchObject({ mode: 0o40755, uid: 0, gid: 0 });
       expect((await stat(image)).blocks * 512).toBeLessThan(70 * mebibyte);
+    });
+
+    test("has an inode for every block of 4 KiB: small files run out of blocks first", async () => {
+      using mount = detached(true);
+      const { files, blocks, bsize } = await statfs(`/proc/self/fd/${mount.fd}/`);
+      // Of the blocks, statfs leaves out those that inode tables and journal take; xfs makes inodes as needed, in half of all.
+      expect(files * 4096).toBeGreaterThan((blocks * bsize) / 2);
     });
 
     test("mounted without a mount point, is nowhere in the mount table and goes with its descriptor", async () => {

@@ -44,7 +44,7 @@ async function openPool(dataBytes: number) {
     const content = Buffer.alloc(4096, "content");
     const extents = Array.from({ length: blocks }, (_, index) => ({ offsetBytes: index * blockBytes, content }));
     const request = await requestFor(poolDir, devicePath, tar([sparse("scattered", blocks * blockBytes, extents)]));
-    const spaceGuards = source === undefined ? [] : [{ source, minFreeBytes }];
+    const spaceGuards = source === undefined ? [] : [{ source, owner: "pool" as const, minFreeBytes }];
     await rejects(
       applyLayer({ ...request, spaceGuards }, () => undefined),
       "resource_exhausted",

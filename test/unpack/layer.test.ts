@@ -200,14 +200,17 @@ describe("a layer without room is refused as resource_exhausted, and the device 
     await using loop = await device(16 * 2 ** 20);
     const failure = await failureOf(await requestFor(directory, loop.path, large, "zstd"));
     expect(failure.code).toBe("resource_exhausted");
-    expect(failure.message).toContain("does not fit");
+    expect(failure.message).toContain("does not fit on its device, which is full");
+    expect(failure.message).toContain("SNAPMILL_DEVICE_SIZE");
     expect(await isFree(loop.path)).toBe(true);
   });
 
   test("when the file system has no inodes left", async () => {
     await using loop = await device(8 * 2 ** 20);
     const many = tar(Array.from({ length: 5000 }, (_, index) => file(`f${index}`)));
-    expect((await failureOf(await requestFor(directory, loop.path, many, "gzip"))).code).toBe("resource_exhausted");
+    const failure = await failureOf(await requestFor(directory, loop.path, many, "gzip"));
+    expect(failure.code).toBe("resource_exhausted");
+    expect(failure.message).toMatch(/all \d+ inodes of its file system are used.*SNAPMILL_DEVICE_SIZE/);
     expect(await isFree(loop.path)).toBe(true);
   });
 
@@ -222,22 +225,42 @@ describe("a layer without room is refused as resource_exhausted, and the device 
       // The layer is in the page cache before a look could find too little.
       const layer = tar(Array.from({ length: 24 }, (_, index) => file(`f${index}`, Buffer.alloc(2 ** 20, index + 1))));
       const request = await requestFor(directory, loop.path, layer);
-      const spaceGuards = [{ source: fileSystem(join(host, "tmpfs")), minFreeBytes: 2 ** 20 }];
+      const spaceGuards = [{ source: fileSystem(join(host, "tmpfs")), owner: "host", minFreeBytes: 2 ** 20 } as const];
       const failure = await failureOf({ ...request, spaceGuards });
       expect(failure.code).toBe("resource_exhausted");
-      expect(failure.message).toMatch(/must stay|is full/);
+      expect(failure.message).toMatch(/the host's disk .* must stay/);
       expect(await isFree(loop.path)).toBe(true);
     } finally {
       await unmount(join(host, "tmpfs"));
     }
   });
 
+  test("when the guarded space runs below its limit: it is looked at also within a chunk", async () => {
+    await using loop = await device(256 * 2 ** 20);
+    // Each makes a hundred directories of a block, of which the archive has no entry.
+    const way = "d/".repeat(100);
+    const layer = tar(Array.from({ length: 200 }, (_, index) => file(`${index}/${way}f`)));
+    const request = await requestFor(directory, loop.path, layer);
+    let looks = 0;
+    const counted = {
+      source: fileSystem(directory),
+      owner: "host" as const,
+      get minFreeBytes() {
+        looks++;
+        return 0;
+      },
+    };
+    await applyLayer({ ...request, spaceGuards: [counted] }, () => undefined);
+    // At the start, at the first entry, and again for each 32 MiB that the directories take.
+    expect(looks).toBeGreaterThan(3);
+  });
+
   test("when the guarded space is below its limit, before anything is mounted", async () => {
-    const spaceGuards = [{ source: fileSystem(directory), minFreeBytes: 2 ** 52 }];
+    const spaceGuards = [{ source: fileSystem(directory), owner: "pool", minFreeBytes: 2 ** 52 } as const];
     const request = await requestFor(directory, "/dev/null", base);
     const failure = await failureOf({ ...request, spaceGuards });
     expect(failure.code).toBe("resource_exhausted");
-    expect(failure.message).toContain(directory);
+    expect(failure.message).toContain(`the pool (the file system of ${directory})`);
   });
 });
 

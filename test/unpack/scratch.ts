@@ -55,13 +55,16 @@ export function limitOpenDirectories(count: number): void {
   maxOpenDirectories = count;
 }
 
-/** Applies one layer, given to the reader in chunks of `chunkBytes`. */
-export function applyTar(root: string, bytes: Uint8Array, chunkBytes = 65_536): void {
+/** Applies one layer, given to the reader in chunks of `chunkBytes`; after each of them `pushed` is called. */
+export function applyTar(root: string, bytes: Uint8Array, chunkBytes = 65_536, pushed?: () => void): void {
   const descriptor = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     using applier = new LayerApplier(descriptor, maxOpenDirectories === undefined ? {} : { maxOpenDirectories });
     const reader = new TarReader(applier);
-    for (let at = 0; at < bytes.length; at += chunkBytes) reader.push(bytes.subarray(at, at + chunkBytes));
+    for (let at = 0; at < bytes.length; at += chunkBytes) {
+      reader.push(bytes.subarray(at, at + chunkBytes));
+      pushed?.();
+    }
     reader.end();
     applier.complete();
   } finally {

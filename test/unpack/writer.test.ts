@@ -11,7 +11,7 @@ import { encodeMessage } from "../../src/unpack/messages.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { startWriter, type Writer } from "../../src/unpack/writer.ts";
 import { tar } from "../support/tar.ts";
-import { file } from "../support/tar-entries.ts";
+import { directory as directoryEntry, file, symlink, whiteout } from "../support/tar-entries.ts";
 import { requestFor } from "./requests.ts";
 import { makeExt4 } from "./scratch.ts";
 
@@ -206,6 +206,22 @@ describe("a signal", () => {
     expect(writerPids()).toEqual([]);
     await expectFree(loop.path);
     expect(await apply(writer, request)).toMatchObject({ entries: 60 });
+  });
+
+  test("ends a layer of nothing but directories, links and marks as soon as any other", async () => {
+    const way = "d/".repeat(50);
+    const steps = Array.from({ length: 20_000 }, (_, index) => [
+      directoryEntry(`${way}${index}`),
+      symlink("l", way),
+      whiteout(`l/${index}`),
+    ]);
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment() });
+    const request = await requestFor(directory, loop.path, tar(steps.flat()));
+    const stop = new AbortController();
+    const applying = rejection(writer.apply(request, { signal: stop.signal, onProgress: () => stop.abort() }));
+    expect(await applying).toMatchObject({ code: "aborted" });
+    await expectFree(loop.path);
   });
 
   test("that has come already starts nothing", async () => {

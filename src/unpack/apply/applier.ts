@@ -1,6 +1,7 @@
 // Room: unpack. Owns the application of a layer's entries to the tree below a root, by the rules of the OCI image format.
 import { constants } from "node:fs";
 import { invalidArgument, type SnapmillError } from "../../domain/errors.ts";
+import { roomOf } from "../../system/space.ts";
 import { closeDescriptor, createFile, deviceNumber, makeLink, makeNode, makeSymlink } from "../../system/tree.ts";
 import { type ByteString, display, joinBytes, maxPathBytes } from "../../system/tree-bytes.ts";
 import { errnos, must } from "../../system/tree-calls.ts";
@@ -11,7 +12,7 @@ import type { TarVisitor } from "../tar/reader.ts";
 import { Directories } from "./directories.ts";
 import type { Directory } from "./directory.ts";
 import { defaultMaxOpen } from "./directory-cache.ts";
-import { entryFailure } from "./failure.ts";
+import { entryFailure, type Scene } from "./failure.ts";
 import { LayerPaths } from "./layer-paths.ts";
 import { creationMode, finishDirectory, finishFile, finishNode } from "./metadata.ts";
 import { markerOf, type Place, placeOf, tooLong } from "./names.ts";
@@ -29,7 +30,11 @@ export interface ApplierOptions {
   readonly maxOpenDirectories?: number;
   /** Told before each entry about what was written so far; what it throws ends the layer. */
   readonly onWritten?: (bytes: number) => void;
+  /** See Scene; by default nothing is known of what lies below. */
+  readonly lookBelow?: () => void;
 }
+
+const nothing = () => undefined;
 
 type Of<Type extends TarEntry["type"]> = Extract<TarEntry, { type: Type }> & { readonly type: Type };
 
@@ -47,6 +52,7 @@ export class LayerApplier implements TarVisitor, Disposable {
   readonly #paths = new LayerPaths();
   readonly #directories: Directories;
   readonly #onWritten: (bytes: number) => void;
+  readonly #scene: Scene;
   readonly #sparingOwn: Spared = {
     name: (directory, name) => this.#paths.has(directory, name),
     whole: (directory, name) => this.#paths.isWhole(directory, name),
@@ -56,9 +62,11 @@ export class LayerApplier implements TarVisitor, Disposable {
   #entries = 0;
   #writtenBytes = 0;
 
-  constructor(root: number, { maxOpenDirectories = defaultMaxOpen, onWritten = () => undefined }: ApplierOptions = {}) {
+  constructor(root: number, options: ApplierOptions = {}) {
+    const { maxOpenDirectories = defaultMaxOpen, onWritten = nothing, lookBelow = nothing } = options;
     this.#directories = new Directories(root, this.#paths, maxOpenDirectories);
     this.#onWritten = onWritten;
+    this.#scene = { room: () => roomOf(root), lookBelow };
   }
 
   [Symbol.dispose](): void {
@@ -81,7 +89,11 @@ export class LayerApplier implements TarVisitor, Disposable {
     this.#directories.nextEntry();
     for (const value of entry.xattrs.values()) this.#writtenBytes += value.length;
     this.#onWritten(this.writtenBytes);
-    this.#attempt(() => this.#apply(entry));
+    try {
+      this.#apply(entry);
+    } catch (error) {
+      throw entryFailure(this.#current, error, this.#scene);
+    }
   }
 
   data(chunk: Uint8Array, start: number, end: number, offsetBytes: number): void {
@@ -115,7 +127,7 @@ export class LayerApplier implements TarVisitor, Disposable {
     try {
       action();
     } catch (error) {
-      throw entryFailure(this.#current, error);
+      throw entryFailure(this.#current, error, this.#scene);
     }
   }
 

@@ -1,12 +1,15 @@
 // Room: unpack. Owns the judgement on a failed entry: is the layer wrong, is the device full, or is something broken.
 import {
+  failedPrecondition,
   internal,
   invalidArgument,
   isSnapmillError,
   resourceExhausted,
   type SnapmillError,
 } from "../../domain/errors.ts";
+import { formatSize } from "../../domain/units.ts";
 import { SystemCallError } from "../../system/libc.ts";
+import type { Room } from "../../system/space.ts";
 import { type ByteString, display } from "../../system/tree-bytes.ts";
 
 /** What the kernel answers to names, links and attributes that no file system would take. */
@@ -16,20 +19,61 @@ const layersFault: Readonly<Record<string, string>> = {
   ELOOP: "its path leads through too many symbolic links",
   EINVAL: "the kernel finds it invalid",
   ERANGE: "the name of an extended attribute is too long",
-  E2BIG: "an extended attribute is too large",
+  E2BIG: "an extended attribute is larger than the 65536 bytes that Linux allows, or they are too many",
   EMLINK: "the file system allows no more hard links or directories there",
 };
 
-const full: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
+const isFull = (code: string): boolean => code === "ENOSPC" || code === "EDQUOT";
+
+/** Where an entry failed. */
+export interface Scene {
+  /** Of the file system that the layer goes onto. */
+  readonly room: () => Room;
+  /** Throws when what lies under that file system is full: then it is not the device that is too small. */
+  readonly lookBelow: () => void;
+}
 
 /** `error`, which stopped the entry `name`, as the error of its layer. */
-export function entryFailure(name: ByteString, error: unknown): SnapmillError {
+export function entryFailure(name: ByteString, error: unknown, scene: Scene): SnapmillError {
   const entry = `entry ${display(name)}`;
-  if (isSnapmillError(error))
-    return error.code === "invalid_argument" ? invalidArgument(`${entry}: ${error.message}`, error) : error;
+  if (isSnapmillError(error)) {
+    switch (error.code) {
+      case "invalid_argument":
+        return invalidArgument(`${entry}: ${error.message}`, error);
+      case "failed_precondition":
+        return failedPrecondition(`${entry}: ${error.message}`, error);
+      default:
+        return error;
+    }
+  }
   if (!(error instanceof SystemCallError)) return internal(`${entry}: ${String(error)}`, error);
-  if (full.has(error.code)) return resourceExhausted(`the layer does not fit on its device: ${error.message}`, error);
+  if (isFull(error.code)) return noRoom(error, scene);
+  if (error.code === "EFBIG") {
+    const wayOut = "xfs takes files of up to 8 EiB (SNAPMILL_FS_TYPE), ext4 of up to 16 TiB";
+    return failedPrecondition(`${entry}: it is larger than the file system allows a file to be: ${wayOut}`, error);
+  }
   const reason = layersFault[error.code];
   if (reason !== undefined) return invalidArgument(`${entry}: ${reason} (${error.message})`, error);
   return internal(`${entry}: ${error.message}`, error);
+}
+
+/** What a file system keeps for itself, and what a single operation may need: less than this is full. */
+const nextToNothingBytes = 2 ** 20;
+const larger = "a larger device (SNAPMILL_DEVICE_SIZE, or the label containerd.io/snapshot/max-size)";
+
+/** The reason for ENOSPC, which has many. */
+export function noRoom(error: SystemCallError, { room, lookBelow }: Scene): SnapmillError {
+  const { freeBytes, freeInodes, inodes } = room();
+  if (inodes > 0 && freeInodes === 0) {
+    const wayOut = `${larger} has more, xfs (SNAPMILL_FS_TYPE) makes them as needed`;
+    const why = `all ${inodes} inodes of its file system are used, one for each file and directory`;
+    return resourceExhausted(`the layer does not fit on its device: ${why}; ${wayOut}`, error);
+  }
+  if (freeBytes < nextToNothingBytes) {
+    return resourceExhausted(`the layer does not fit on its device, which is full: give it ${larger}`, error);
+  }
+  lookBelow();
+  const why = `its file system has ${formatSize(freeBytes)} free and refuses more all the same`;
+  const wayOut = "what lies under it may be full, or a directory has more names than the file system allows";
+  return resourceExhausted(`the layer does not fit on its device: ${why} (${error.message}): ${wayOut}`, error);
 }

@@ -1,4 +1,6 @@
 // Room: unpack. Owns owner, extended attributes, mode and times of what an entry made, in the order that keeps them all.
+import { failedPrecondition } from "../../domain/errors.ts";
+import { roomOf } from "../../system/space.ts";
 import { type ByteString, display } from "../../system/tree-bytes.ts";
 import { errnos, must } from "../../system/tree-calls.ts";
 import {
@@ -75,8 +77,21 @@ function applyXattrs(subject: XattrSubject, entry: TarEntry): void {
   for (const [key, value] of entry.xattrs) {
     if (foreignXattrs.has(key)) continue;
     const result = setXattr(subject, key, value);
-    if (result < 0 && !isHarmless(result, key, entry)) must(result, `setxattr ${display(key)} of`, entry.name);
+    if (result >= 0 || isHarmless(result, key, entry)) continue;
+    if (result === -errnos.ENOSPC) refuseTooLarge(subject, key, value.length);
+    must(result, `setxattr ${display(key)} of`, entry.name);
   }
+}
+
+/** An attribute takes a block; with more than that free, ENOSPC speaks of the room that ext4 has for each file's. */
+const enoughBytes = 2 ** 20;
+
+function refuseTooLarge(subject: XattrSubject, key: ByteString, valueBytes: number): void {
+  const descriptor = "descriptor" in subject ? subject.descriptor : subject.directory;
+  if (roomOf(descriptor).freeBytes < enoughBytes) return;
+  const what = `its extended attribute ${display(key)} of ${valueBytes} bytes does not fit`;
+  const why = "ext4 has one block (4096 bytes) for all attributes of a file";
+  throw failedPrecondition(`${what}: ${why}; xfs takes up to 65536 bytes for each (SNAPMILL_FS_TYPE=xfs)`);
 }
 
 /** The file system knows no such name space (com.apple.*, say), or user.* where the kernel has it for no one. */

@@ -9,11 +9,15 @@ export interface Place {
   readonly base: ByteString;
 }
 
+/** Of a name with all its dots and slashes, before it is known where that leads. */
+const maxSpelledBytes = 16 * maxPathBytes;
+
 /**
  * Where `name` lies: as in a process whose root is the layer's, "/a", "../a", "./b/../a" and "a/" are all "a".
  * Throws invalid_argument for what is longer than the kernel takes.
  */
 export function placeOf(name: ByteString): Place {
+  if (name.length > maxSpelledBytes) throw tooLong();
   const parts: string[] = [];
   for (const part of name.split("/")) {
     if (part === "..") parts.pop();

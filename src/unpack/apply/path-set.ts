@@ -1,12 +1,13 @@
 // Room: unpack. Owns a set of paths that takes eight bytes a path, however long they are.
 import type { ByteString } from "../../system/tree-bytes.ts";
 
-const segmentBits = 8;
+/** Two million paths just fit into segments of 8192 slots. */
+const segmentCount = 340;
 const firstSlots = 16;
 const slash = 0x2f;
 
 /**
- * Paths are known by 64 bits of a hash whose seed is random. Among three million paths a path that was never added is
+ * Paths are known by 64 bits of a hash whose seed is random. Among two million paths a path that was never added is
  * taken for one of them once in six million million times.
  */
 export class PathSet {
@@ -19,9 +20,9 @@ export class PathSet {
   }
 
   add(directory: ByteString, name: ByteString): void {
-    this.#hash.start().join(directory, name);
-    const { low, high } = this.#hash.finish();
-    const segment = high >>> (32 - segmentBits);
+    this.#hash.start().join(directory, name).finish();
+    const { low, high } = this.#hash;
+    const segment = high % segmentCount;
     this.#segments[segment] ??= new Segment();
     if (this.#segments[segment].add(low, high)) this.#size++;
   }
@@ -48,8 +49,9 @@ export class PathSet {
   }
 
   #hasCurrent(): boolean {
-    const { low, high } = this.#hash.finish();
-    return this.#segments[high >>> (32 - segmentBits)]?.has(low, high) === true;
+    this.#hash.finish();
+    const { low, high } = this.#hash;
+    return this.#segments[high % segmentCount]?.has(low, high) === true;
   }
 }
 
@@ -58,6 +60,9 @@ class PathHash {
   readonly #seed = crypto.getRandomValues(new Uint32Array(2));
   #one = 0;
   #two = 0;
+  /** After `finish`; never both 0. */
+  low = 0;
+  high = 0;
 
   start(): this {
     this.#one = this.#seed[0] ?? 0;
@@ -65,10 +70,11 @@ class PathHash {
     return this;
   }
 
-  join(directory: ByteString, name: ByteString): void {
+  join(directory: ByteString, name: ByteString): this {
     this.text(directory, 0, directory.length);
     if (directory !== "" && name !== "") this.#byte(slash);
     this.text(name, 0, name.length);
+    return this;
   }
 
   text(text: ByteString, from: number, to: number): void {
@@ -82,11 +88,10 @@ class PathHash {
     this.#two = (two << 17) | (two >>> 15);
   }
 
-  /** Never both 0. */
-  finish(): { readonly low: number; readonly high: number } {
-    const low = mixed(this.#one ^ Math.imul(this.#two, 0xc2b2ae35));
-    const high = mixed(this.#two ^ Math.imul(this.#one, 0x27d4eb2f));
-    return low === 0 && high === 0 ? { low: 1, high } : { low, high };
+  finish(): void {
+    this.low = mixed(this.#one ^ Math.imul(this.#two, 0xc2b2ae35));
+    this.high = mixed(this.#two ^ Math.imul(this.#one, 0x27d4eb2f));
+    if (this.low === 0 && this.high === 0) this.low = 1;
   }
 }
 

@@ -3,7 +3,7 @@ import { invalidArgument } from "../../domain/errors.ts";
 
 /** A layer that is all links and missing directories needs a step for each component of its paths: some twenty. */
 const stepsPerEntry = 100;
-const firstSteps = 1_000_000;
+const firstSteps = 100_000;
 
 export class StepBudget {
   #left = firstSteps;

@@ -2,8 +2,9 @@
 import { invalidArgument } from "../../domain/errors.ts";
 import { type ByteString, display } from "../../system/tree-bytes.ts";
 import type { FileTime } from "../../system/tree-metadata.ts";
+import type { GlobalRecords } from "./global-records.ts";
 import type { Header } from "./header.ts";
-import { parseDecimal, parsePaxTime } from "./numbers.ts";
+import { parseInteger, parsePaxTime } from "./numbers.ts";
 import { type PaxRecords, type Xattrs, xattrsOf } from "./pax.ts";
 
 interface Common {
@@ -29,18 +30,19 @@ export type TarEntry = Common &
 /** What came before an entry's own header and speaks about it. */
 export interface Preamble {
   readonly local: PaxRecords;
-  readonly global: PaxRecords;
+  readonly global: GlobalRecords;
   readonly longName: ByteString | undefined;
   readonly longLink: ByteString | undefined;
 }
 
-/** (uid_t) -1 means "leave as it is" to the kernel. */
+/** (uid_t) -1 means "leave as it is" to the kernel: what was root's would stay root's. */
 const maxOwner = 0xffff_fffe;
+const minOwner = -0x8000_0000;
 const noXattrs: Xattrs = new Map();
 
 /** A local record over a global one; an empty one takes both back. Sparse maps are never global. */
 export function recordOf({ local, global }: Preamble, key: string): ByteString | undefined {
-  const value = local.get(key) ?? (key.startsWith("GNU.") ? undefined : global.get(key));
+  const value = local.get(key) ?? (key.startsWith("GNU.") ? undefined : global.records.get(key));
   return value === "" ? undefined : value;
 }
 
@@ -98,15 +100,19 @@ function commonOf(header: Header, preamble: Preamble): Common {
   };
 }
 
+/** A negative owner is what chown(2) makes of it, as with Go's archive/tar: -2 is 4294967294. */
 function owner(field: string, record: string | undefined, header: number): number {
-  const value = record === undefined ? header : parseDecimal(record, field);
-  if (value < 0 || value > maxOwner) throw invalidArgument(`its ${field} ${value} is not from 0 to ${maxOwner}`);
-  return value;
+  const value = record === undefined ? header : parseInteger(record, field);
+  if (value < minOwner || value > maxOwner || value === -1) {
+    throw invalidArgument(`its ${field} ${value} is not from 0 to ${maxOwner}, nor from ${minOwner} to -2`);
+  }
+  return value >>> 0;
 }
 
 function xattrsIn({ local, global }: Preamble): Xattrs {
-  if (local.size === 0 && global.size === 0) return noXattrs;
-  return global.size === 0 ? xattrsOf(local) : xattrsOf(new Map([...global, ...local]));
+  const own = local.size === 0 ? noXattrs : xattrsOf(local);
+  if (global.records.size === 0 || global.xattrs.size === 0) return own;
+  return own.size === 0 ? global.xattrs : new Map([...global.xattrs, ...own]);
 }
 
 function targetOf(header: Header, preamble: Preamble): ByteString {

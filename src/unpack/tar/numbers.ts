@@ -46,6 +46,10 @@ export function parseDecimal(text: string, field: string): number {
   return value;
 }
 
+/** As `parseDecimal`, but it may be negative. */
+export const parseInteger = (text: string, field: string): number =>
+  text.startsWith("-") ? -parseDecimal(text.slice(1), field) : parseDecimal(text, field);
+
 /** A PAX time: decimal seconds with a fraction of any length ("-1.5"); cut to nanoseconds. Throws invalid_argument. */
 export function parsePaxTime(text: string, field: string): FileTime {
   const match = /^(-?)(\d{1,15})(?:\.(\d*))?$/.exec(text);

@@ -1,11 +1,15 @@
 // Room: unpack. Owns PAX extended headers: their records, and the extended attributes among them.
 import { invalidArgument } from "../../domain/errors.ts";
 import { type ByteString, byteString, bytesOf, display } from "../../system/tree-bytes.ts";
+import { maxSegments, tooManySegments } from "./sparse.ts";
 
 /** Records by key; a later one replaces an earlier one. An empty value takes the record back (but see `xattrsOf`). */
 export type PaxRecords = ReadonlyMap<string, ByteString>;
 
 export type Xattrs = ReadonlyMap<ByteString, Uint8Array>;
+
+/** Of one extended header: a file can have some thousand attributes (XATTR_LIST_MAX), and little else. */
+const maxRecords = 10_000;
 
 /**
  * The records of one extended header, each "<length> <key>=<value>\n" with the length of all of it in decimal.
@@ -21,6 +25,8 @@ export function parsePaxRecords(payload: Uint8Array): Map<string, ByteString> {
     at = record.end;
     if (record.key === "GNU.sparse.offset" || record.key === "GNU.sparse.numbytes") sparseNumbers.push(record.value);
     else records.set(record.key, record.value);
+    if (records.size > maxRecords) throw invalidArgument(`an extended header has more than ${maxRecords} PAX records`);
+    if (sparseNumbers.length > 2 * maxSegments) throw tooManySegments();
   }
   if (sparseNumbers.length > 0) records.set("GNU.sparse.map", sparseNumbers.join(",") as ByteString);
   return records;
@@ -50,8 +56,7 @@ export function xattrsOf(records: PaxRecords): Xattrs {
     }
   }
   for (const [key, value] of records) {
-    // GNU tar writes "=" and "%" in a name as "%3D" and "%25".
-    if (key.startsWith(schilyPrefix)) xattrs.set(percentDecoded(key.slice(schilyPrefix.length)), bytesOf(value));
+    if (key.startsWith(schilyPrefix)) xattrs.set(gnuDecoded(key.slice(schilyPrefix.length)), bytesOf(value));
   }
   for (const name of xattrs.keys()) {
     if (name === "" || name.includes("\0"))
@@ -60,5 +65,15 @@ export function xattrsOf(records: PaxRecords): Xattrs {
   return xattrs;
 }
 
+/** libarchive encodes names as URLs do. */
 const percentDecoded = (text: string): ByteString =>
   text.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))) as ByteString;
+
+/**
+ * GNU tar writes "=" in a name as "%3D", and "%" as "%25" (xattr_encode_keyword in its xheader.c); Go, star and
+ * libarchive write names as they are. So a name with any other "%" in it is not of GNU tar's writing, and stays.
+ */
+function gnuDecoded(text: string): ByteString {
+  if (/%(?!3D|25)/.test(text)) return text as ByteString;
+  return text.replace(/%(3D|25)/g, (_, hex: string) => (hex === "3D" ? "=" : "%")) as ByteString;
+}

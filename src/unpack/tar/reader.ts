@@ -3,6 +3,7 @@ import { invalidArgument, isSnapmillError } from "../../domain/errors.ts";
 import { type ByteString, byteString, display } from "../../system/tree-bytes.ts";
 import { type Content, contentOf } from "./content.ts";
 import { composeEntry, nameOf, type Preamble, type TarEntry } from "./entry.ts";
+import { GlobalRecords } from "./global-records.ts";
 import { blockBytes, type Header, isZeroBlock, parseHeader } from "./header.ts";
 import { type PaxRecords, parsePaxRecords } from "./pax.ts";
 import { checkSegments, parseOldSparseBlock, type Segment, SparseMapReader } from "./sparse.ts";
@@ -15,8 +16,8 @@ export interface TarVisitor {
   finish(): void;
 }
 
-/** Long names and PAX records are held in memory; nobody's are so long. */
-const maxMetadataBytes = 8 * 2 ** 20;
+/** Long names and PAX records are held in memory: no file system takes a name or a target of 64 KiB. */
+const maxMetadataBytes: Readonly<Record<string, number>> = { x: 8 * 2 ** 20, g: 2 ** 20, L: 2 ** 16, K: 2 ** 16 };
 
 type Sparse = Extract<Content, { kind: "sparse" }>;
 
@@ -36,6 +37,13 @@ type State =
   | { readonly at: "end" };
 
 const nothing: PaxRecords = new Map();
+
+/** Up to the first NUL. */
+function textOf(payload: Buffer): ByteString {
+  const terminator = payload.indexOf(0);
+  return byteString(payload, 0, terminator === -1 ? payload.length : terminator);
+}
+
 const paddingOf = (sizeBytes: number): number => (blockBytes - (sizeBytes % blockBytes)) % blockBytes;
 
 /**
@@ -49,7 +57,7 @@ export class TarReader {
   #partialBytes = 0;
   #positionBytes = 0;
   #state: State = { at: "header", afterZeroBlock: false };
-  #preamble: Preamble = { local: nothing, global: nothing, longName: undefined, longLink: undefined };
+  #preamble: Preamble = { local: nothing, global: new GlobalRecords(), longName: undefined, longLink: undefined };
   #current: ByteString | undefined;
   #behindBytes = 0;
 
@@ -148,8 +156,9 @@ export class TarReader {
   }
 
   #metadataHeader({ typeFlag, sizeBytes }: Header): void {
-    if (sizeBytes > maxMetadataBytes) {
-      throw invalidArgument(`an extended header of ${sizeBytes} bytes is longer than ${maxMetadataBytes}`);
+    const maxBytes = maxMetadataBytes[typeFlag] ?? 0;
+    if (sizeBytes > maxBytes) {
+      throw invalidArgument(`an extended header (${typeFlag}) of ${sizeBytes} bytes is longer than ${maxBytes}`);
     }
     if (sizeBytes === 0) this.#metadata(typeFlag, Buffer.alloc(0));
     else this.#state = { at: "metadata", typeFlag, payload: Buffer.allocUnsafeSlow(sizeBytes), filledBytes: 0 };
@@ -157,13 +166,10 @@ export class TarReader {
 
   #metadata(typeFlag: string, payload: Buffer): void {
     const preamble = this.#preamble;
-    const terminator = payload.indexOf(0);
-    const text = byteString(payload, 0, terminator === -1 ? payload.length : terminator);
     if (typeFlag === "x") this.#preamble = { ...preamble, local: parsePaxRecords(payload) };
-    if (typeFlag === "g")
-      this.#preamble = { ...preamble, global: new Map([...preamble.global, ...parsePaxRecords(payload)]) };
-    if (typeFlag === "L") this.#preamble = { ...preamble, longName: text };
-    if (typeFlag === "K") this.#preamble = { ...preamble, longLink: text };
+    if (typeFlag === "g") preamble.global.add(parsePaxRecords(payload));
+    if (typeFlag === "L") this.#preamble = { ...preamble, longName: textOf(payload) };
+    if (typeFlag === "K") this.#preamble = { ...preamble, longLink: textOf(payload) };
     this.#pad(paddingOf(payload.length));
   }
 

@@ -8,8 +8,8 @@ export interface Segment {
   readonly lengthBytes: number;
 }
 
-/** A file of a million holes is a mistake or an attack. */
-const maxSegments = 1_000_000;
+/** Each is held in memory. GNU tar makes one of each part of a file that has data. */
+export const maxSegments = 100_000;
 
 const entryBytes = 24;
 
@@ -26,7 +26,7 @@ export function parseOldSparseBlock(
     const offsetBytes = parseNumber(block, at, 12, "sparse map");
     segments.push({ offsetBytes, lengthBytes: parseNumber(block, at + 12, 12, "sparse map") });
   }
-  if (segments.length > maxSegments) throw tooMany();
+  if (segments.length > maxSegments) throw tooManySegments();
   return { more: block[flagAt] !== 0 };
 }
 
@@ -35,7 +35,8 @@ export const parseOldSparseSize = (block: Uint8Array): number => parseNumber(blo
 
 /** Formats 0.0 and 0.1: "offset,length,offset,length,...". */
 export function parseSparseList(text: string): Segment[] {
-  const numbers = text === "" ? [] : text.split(",");
+  const numbers = text === "" ? [] : text.split(",", 2 * maxSegments + 1);
+  if (numbers.length > 2 * maxSegments) throw tooManySegments();
   if (numbers.length % 2 !== 0) throw invalidArgument("its sparse map ends half-way");
   const segments: Segment[] = [];
   for (let index = 0; index < numbers.length; index += 2) {
@@ -71,7 +72,7 @@ export class SparseMapReader {
 
   #complete(): Segment[] | undefined {
     const count = this.#numbers[0] ?? 0;
-    if (count > maxSegments) throw tooMany();
+    if (count > maxSegments) throw tooManySegments();
     if (this.#numbers.length < 1 + 2 * count) return undefined;
     return Array.from({ length: count }, (_, index) => ({
       offsetBytes: this.#numbers[1 + 2 * index] ?? 0,
@@ -95,4 +96,4 @@ export function checkSegments(segments: readonly Segment[], sizeBytes: number, s
     throw invalidArgument(`its sparse map covers ${sum} bytes, the archive stores ${storedBytes}`);
 }
 
-const tooMany = () => invalidArgument(`its sparse map has more than ${maxSegments} parts`);
+export const tooManySegments = () => invalidArgument(`its sparse map has more than ${maxSegments} parts`);

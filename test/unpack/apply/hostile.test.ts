@@ -8,10 +8,12 @@ import {
   characterDevice,
   directory,
   type Entry,
+  fifo,
   file,
   hardLink,
   opaque,
   raw,
+  sparse,
   symlink,
   whiteout,
 } from "../../support/tar-entries.ts";
@@ -151,6 +153,12 @@ describe("an entry that no file system takes", () => {
     ["a directory's component of 256 bytes", [file(`${long}/f`)], "longer than the file system allows"],
     ["a path of 4,097 bytes", [file(deep)], "longer than 4095 bytes"],
     ["a link target of 4,096 bytes", [symlink("l", "t".repeat(4096))], "longer than the file system allows"],
+    ["a name that is long in dots alone", [file("f", "", { pax: { path: `${"./".repeat(40_000)}f` } })], "longer than"],
+    [
+      "a link target of dots alone",
+      [hardLink("h", "", { pax: { linkpath: `${"./".repeat(40_000)}f` } })],
+      "longer than",
+    ],
     ["an empty link target", [symlink("l", "")], "its target is empty"],
     ["an entry below a file", [file("f"), file("f/x")], "a file is where its path needs a directory"],
     ["a loop of links", [symlink("a", "b"), symlink("b", "a"), file("a/x")], "too many symbolic links"],
@@ -187,6 +195,25 @@ describe("an entry that no file system takes", () => {
     const way = `${"d".repeat(200)}/`.repeat(15);
     const { failure } = await apply([file(`${way}f`), symlink("l", way), file(`l/${way}f`)]);
     expect(failure).toMatchObject({ code: "invalid_argument" });
+  });
+
+  test("an attribute that ext4 has no room for is refused as that, with the way out", async () => {
+    const { failure } = await apply([file("f", "", { xattrs: { "user.big": "v".repeat(5000) } })]);
+    expect(failure).toMatchObject({ code: "failed_precondition" });
+    expect(failure?.message).toMatch(/entry "f": .*"user.big" of 5000 bytes does not fit: ext4 .*SNAPMILL_FS_TYPE=xfs/);
+    const huge = await apply([fifo("p", { xattrs: { "trusted.huge": "v".repeat(70_000) } })]);
+    expect(huge.failure).toMatchObject({ code: "invalid_argument" });
+    expect(huge.failure?.message).toContain("65536 bytes");
+  });
+
+  test("a file larger than the file system allows is refused as that, whether it says so or has data there", async () => {
+    const at = (offsetBytes: number, content: string, sizeBytes: number) =>
+      sparse("f", sizeBytes, [{ offsetBytes, content: Buffer.from(content) }]);
+    for (const entry of [at(0, "x", 2 ** 52), at(2 ** 50, "x", 2 ** 51)]) {
+      const { failure } = await apply([entry]);
+      expect(failure).toMatchObject({ code: "failed_precondition" });
+      expect(failure?.message).toMatch(/entry "f": it is larger than the file system allows/);
+    }
   });
 
   test("a tree deeper than a process may have files open is made and removed", async () => {

@@ -1,6 +1,6 @@
 // Room: test. Owns the ways in which a tar archive writes numbers and times.
 import { describe, expect, test } from "bun:test";
-import { parseDecimal, parseNumber, parsePaxTime } from "../../../src/unpack/tar/numbers.ts";
+import { parseDecimal, parseInteger, parseNumber, parsePaxTime } from "../../../src/unpack/tar/numbers.ts";
 
 const text = (content: string) => Buffer.from(content, "latin1");
 const numberIn = (field: Uint8Array) => parseNumber(field, 0, field.length, "size");
@@ -67,4 +67,9 @@ test("a decimal number is digits alone and exact", () => {
   for (const bad of ["", "-1", "1.0", "0x1", " 1", "9007199254740992", "1".repeat(30)]) {
     expect(() => parseDecimal(bad, "size")).toThrow("is not a number");
   }
+});
+
+test("a whole number may be negative", () => {
+  expect([parseInteger("-2", "uid"), parseInteger("7", "uid")]).toEqual([-2, 7]);
+  for (const bad of ["--2", "-", "- 2", "+2"]) expect(() => parseInteger(bad, "uid")).toThrow("is not a number");
 });

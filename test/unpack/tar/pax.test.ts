@@ -49,6 +49,17 @@ describe("records", () => {
     test(`${JSON.stringify(bad)} is refused`, () => expect(() => records(bad)).toThrow("malformed"));
   }
 
+  test("are at most ten thousand in a header", () => {
+    const many = (count: number) => Array.from({ length: count }, (_, index) => record(`k${index}`, "")).join("");
+    expect(parsePaxRecords(Buffer.from(many(10_000))).size).toBe(10_000);
+    expect(() => records(many(10_001))).toThrow("more than 10000 PAX records");
+  });
+
+  test("of the oldest sparse format are at most as many as a sparse map may have parts", () => {
+    const part = record("GNU.sparse.offset", "0") + record("GNU.sparse.numbytes", "0");
+    expect(() => records(part.repeat(100_001))).toThrow("more than 100000 parts");
+  });
+
   test("an empty header has none", () => expect(records("")).toEqual({}));
 });
 
@@ -70,6 +81,12 @@ describe("extended attributes", () => {
 
   test("of star's kind have = and % in their names encoded, as GNU tar does", () => {
     expect(xattrs(record("SCHILY.xattr.user.a%3Db%25c", "x"))).toEqual([["user.a=b%c", "x"]]);
+  });
+
+  test("of star's kind keep a name that GNU tar cannot have encoded, as Go and libarchive wrote it", () => {
+    for (const name of ["user.a%20b", "user.100%", "user.%3d", "user.%41%3D", "user.a b"]) {
+      expect(xattrs(record(`SCHILY.xattr.${name}`, "x"))).toEqual([[name, "x"]]);
+    }
   });
 
   test("of libarchive's kind are base64 under an encoded name; star's kind wins", () => {

@@ -90,6 +90,40 @@ describe("extended headers", () => {
     expect(entries[0]?.parts).toEqual([[0, "x".repeat(600)]]);
   });
 
+  test("global PAX headers may be many, but their records are at most 256, and 256 KiB", () => {
+    const entries = (headers: number, records: number, valueBytes: number) =>
+      read(
+        tar([
+          ...Array.from({ length: headers }, (_, index) =>
+            globalPax({ [`k${index % records}`]: "v".repeat(valueBytes), "SCHILY.xattr.user.g": String(index) }),
+          ),
+          file("f", "", { xattrs: { "user.own": "1" } }),
+        ]),
+      );
+    const [found] = entries(1000, 255, 500);
+    expect(
+      [...(found?.entry.xattrs ?? [])].map(([key, value]) => `${key}=${Buffer.from(value).toString()}`).sort(),
+    ).toEqual(["user.g=999", "user.own=1"]);
+    expect(() => entries(300, 300, 10)).toThrow("more than 256 global PAX records");
+    expect(() => entries(100, 100, 3000)).toThrow("262144 bytes");
+  });
+
+  test("a negative owner is what chown makes of it; minus one, which would keep another's, is refused", () => {
+    const owned = (uid: bigint, pax: Record<string, string> = {}) => {
+      const block = header({ name: Buffer.from("f"), typeflag: "0", uid: Number(uid), gid: Number(uid) });
+      const records = Object.entries(pax);
+      const parts = [...(records.length > 0 ? [paxHeader("x", records)] : []), block, Buffer.alloc(1024)];
+      const { uid: found, gid } = only(Buffer.concat(parts)).entry;
+      return [found, gid];
+    };
+    expect(owned(-2n)).toEqual([4_294_967_294, 4_294_967_294]);
+    expect(owned(0n, { uid: "-2", gid: "-2147483648" })).toEqual([4_294_967_294, 2_147_483_648]);
+    for (const uid of ["-1", "4294967295", "-2147483649", "9007199254740991"]) {
+      expect(() => owned(0n, { uid })).toThrow(`its uid ${uid} is not`);
+    }
+    expect(() => owned(-1n)).toThrow("its uid -1 is not");
+  });
+
   test("GNU's long names and targets are for the next entry, and end at their NUL", () => {
     const long = `${"d".repeat(90)}/${"e".repeat(90)}`;
     const { entry } = only(tar([symlink(long, "t".repeat(150), { longNames: "gnu" })]));
@@ -182,6 +216,19 @@ describe("sparse files", () => {
       expect(() => read(withMap(map, size, stored))).toThrow(/entry "s".*sparse/);
     });
   }
+
+  test("of more than a hundred thousand parts are refused, in whatever form", () => {
+    expect(() => read(withMap("0,0,".repeat(100_001).slice(0, -1), "4096", 0), 65_536)).toThrow(
+      "more than 100000 parts",
+    );
+    const extension = Buffer.alloc(512);
+    for (let at = 0; at < 504; at += 12) extension.write("00000000000\0", at, "latin1");
+    extension[504] = 1;
+    const old = header({ name: Buffer.from("s"), typeflag: "S" });
+    old[482] = 1;
+    const endless = Buffer.concat([putChecksum(old), ...Array.from({ length: 4800 }, () => extension)]);
+    expect(() => read(endless, 65_536)).toThrow("more than 100000 parts");
+  });
 
   test("of format 1.0 with a map that never ends, or claims too much, are refused", () => {
     const of = (content: Buffer) =>
