@@ -63,17 +63,21 @@ export function noSuchPlatform(wanted: Platform, offered: readonly string[]) {
   return notFound(`it is not for ${formatPlatform(wanted)}; pass --platform with one of: ${listed}`);
 }
 
+/** What it is instead, as far as its files give it away. */
+async function noLayout({ files }: DocumentReader) {
+  if ((await files.find("manifest.json")) === undefined)
+    return failedPrecondition("it is no OCI layout: there is no file oci-layout in it");
+  if ((await files.find("version")) !== undefined)
+    return failedPrecondition(
+      "it is a directory of skopeo's own form: copy it first (skopeo copy dir:DIR oci:OTHER:TAG)",
+    );
+  return failedPrecondition("it is a docker archive: use docker-archive:FILE");
+}
+
 /** The version says how a layout is to be read: a new major one could mean anything. */
 async function checkLayoutVersion(reader: DocumentReader): Promise<void> {
   const layout = await reader.entryPoint(documents.ociLayout, "oci-layout");
-  if (layout === undefined) {
-    const isDocker = (await reader.files.find("manifest.json")) !== undefined;
-    throw failedPrecondition(
-      isDocker
-        ? "it is a docker archive: use docker-archive:FILE"
-        : "it is no OCI layout: there is no file oci-layout in it",
-    );
-  }
+  if (layout === undefined) throw await noLayout(reader);
   if (!/^1\.\d+\.\d+$/.test(layout.imageLayoutVersion)) {
     throw failedPrecondition(
       `it is an OCI layout of version ${quoted(layout.imageLayoutVersion)}; only 1.x is supported`,

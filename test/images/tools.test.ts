@@ -9,6 +9,7 @@ import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage, writeLayout } from "../support/images.ts";
 import { file } from "../support/tar-entries.ts";
 import { testWith } from "../support/tools.ts";
+import { expectRefusal } from "./refusal.ts";
 
 const platform = formatPlatform(hostPlatform());
 const skopeo = (...args: string[]) => runCommand("skopeo", ["--insecure-policy", ...args]);
@@ -60,6 +61,8 @@ testWith(
       await skopeo("copy", reference, target);
       expect(await diffIds(target)).toEqual(expected);
     }
+    await skopeo("copy", reference, `dir:${directory.path}/dir`);
+    await expectRefusal(`oci:${directory.path}/dir`, "failed_precondition", /skopeo's own form: copy it first/);
   },
 );
 
