@@ -50,7 +50,7 @@ async function* through(
 ): AsyncGenerator<Uint8Array> {
   const abandoned = new Canceller();
   const feeding = feed(checkedStart(source, form), decompressor, form, abandoned.signal);
-  // A failed source must reach whoever waits for the next chunk.
+  // A failed source must reach the reader that waits for the next chunk.
   feeding.catch((error: Error) => decompressor.destroy(error));
   try {
     for await (const chunk of decompressor) yield chunk as Uint8Array;

@@ -86,7 +86,7 @@ export function judge<Schema extends z.ZodType>(schema: Schema, value: unknown, 
 
 const maxFaultLength = 300;
 
-/** What the schema says, in words for one who has never heard of it. */
+/** The schema's message in plain words. */
 function faultIn(message: string): string {
   if (/ received (?:undefined|null)$/.test(message)) return "it is missing";
   const fault = message.replace(/^Invalid input: /, "");

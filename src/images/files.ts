@@ -29,9 +29,9 @@ function unreadable(path: string, error: unknown): SnapmillError {
 }
 
 /**
- * The files below `directory`. A link in it is followed only to what lies in it as well: a layout may come from anywhere,
- * and who made it could otherwise have the root user read any file of the host and learn its size, its digest, or the
- * names in it from the error. Nothing is lost but an `ln -s` where a hard link or a copy does the same.
+ * The files below `directory`. A link in it is followed only to what lies in it as well. A layout may come from anywhere;
+ * if its links were followed out of it, its author could have root read any file of the host, and learn the file's size,
+ * its digest, or names in it from the error. A hard link or a copy does what such a link is for.
  */
 export async function openDirectory(directory: string): Promise<ImageFiles> {
   const found = await statOf(directory);

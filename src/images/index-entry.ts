@@ -1,4 +1,4 @@
-// Room: images. Owns what an entry of an index says of itself before anybody has chosen it: anything may stand there.
+// Room: images. Owns what an entry of an index says of itself before it is chosen: anything may stand there.
 import { fieldsOf, textOf } from "./documents.ts";
 import { normalizePlatform, type Platform } from "./platform.ts";
 import { shown } from "./shown.ts";

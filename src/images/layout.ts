@@ -50,8 +50,10 @@ async function readImage(reader: DocumentReader, { value, mediaType, number }: I
 }
 
 /** A configuration that does not say for which platform it is fits every one. */
-export const platformOfConfig = ({ os, architecture, variant }: ImageConfig, wanted: Platform): Platform =>
-  os !== "" && architecture !== "" ? normalizePlatform(os, architecture, variant) : wanted;
+export const platformOfConfig = (config: ImageConfig, wanted: Platform): Platform =>
+  saysPlatform(config) ? normalizePlatform(config.os, config.architecture, config.variant) : wanted;
+
+const saysPlatform = ({ os, architecture }: ImageConfig): boolean => os !== "" && architecture !== "";
 
 const maxListed = 40;
 
@@ -120,8 +122,8 @@ async function chooseByConfiguration(
     try {
       const image = await readImage(reader, entry);
       const platform = platformOfConfig(image.config, wanted);
-      // Who does not say it at all comes last.
-      const distance = image.config.os === "" ? Number.MAX_VALUE : platformDistance(wanted, platform);
+      // A configuration that does not say its platform comes last.
+      const distance = saysPlatform(image.config) ? platformDistance(wanted, platform) : Number.MAX_VALUE;
       if (distance === undefined) offered.push(formatPlatform(platform));
       else if (best === undefined || distance < best.distance) best = { image, platform, distance };
     } catch (error) {

@@ -52,7 +52,7 @@ const fileErrors = [
 /** Messages go through the queue and onto terminals: what an image wrote into its documents must not fill them. */
 const maxMessageLength = 2000;
 
-/** Everything below speaks of "it": here is who that is. */
+/** Errors from below call the image "it": here it gets its name. */
 async function naming<T>(reference: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -70,8 +70,9 @@ async function naming<T>(reference: string, signal: AbortSignal | undefined, wor
 
 /**
  * Finds the image that `reference` names for `platform` (`os/architecture[/variant]`), and makes sure that all of it is
- * there: manifest and configuration match their digests; layers exist, have their sizes and start as layers do. The layers' digests are left to whoever unpacks them. Dispose of the image when done: an archive's ranges are
- * good only until then.
+ * there: manifest and configuration match their digests; layers exist, have their sizes and start as layers do. The
+ * layers' digests are verified when they are unpacked. Dispose of the image when done: an archive's ranges are good only
+ * until then.
  * Errors: invalid_argument (reference, platform), not_found (path, tag, platform), failed_precondition (damaged or not
  * supported), resource_exhausted (no room to decompress); when `signal` fires, its reason.
  */

@@ -117,7 +117,7 @@ async function applyTo(
   return { bytes, entries: applier.entries };
 }
 
-/** All of it belongs to the diff ID, but nobody waits hours for that. */
+/** The diff ID covers the padding too, but hashing hours of it is no use. */
 function checkPadding(bytes: number): void {
   if (bytes > maxPaddingBytes) {
     throw invalidArgument(

@@ -92,7 +92,7 @@ describe("of what stands in an index, only what is chosen is judged", () => {
       "a sha512 digest for another platform",
       async (layout) => ({ ...(await sha512Entry(layout)), platform: { os: "linux", architecture: "arm64" } }),
     ],
-    ["a media type that nobody knows", async () => ({ mediaType: "application/x-new", digest: "new:1", size: "big" })],
+    ["an unknown media type", async () => ({ mediaType: "application/x-new", digest: "new:1", size: "big" })],
     [
       "an image that is missing",
       async () => ({ mediaType: types.manifest, digest: sha256(Buffer.from("gone")), size: 7 }),
