@@ -43,7 +43,7 @@ interface Status {
   readonly pool: string;
   /** Null: no `up` runs for the state directory. */
   readonly running: Running | null;
-  /** Its URL without a password; `failure` when it does not answer; null when nothing runs. */
+  /** Its URL without a password; `failure` when it does not answer; null when nothing runs and it would be a private one. */
   readonly redis: { readonly url: string; readonly failure: string | null } | null;
   readonly queues: Each<JobCounts> | null;
   /** Processes that are connected to each queue. */

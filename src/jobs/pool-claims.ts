@@ -41,24 +41,35 @@ export const takeOverAny = "any";
 export const claimToken = ({ database, claimedAtMs }: PoolClaim): string => `${database}@${claimedAtMs}`;
 
 export const claimKey = (pool: PoolName): string => `${keyPrefix(pool)}:claim`;
+/** Of the pools that are looked at for a message. */
+const mostShown = 100;
 /** All pools that were ever claimed in a Redis. */
 const poolsKey = "{snapmill}:pools";
+
+/** The last moment that a Date can show, in the year 275760. */
+const latestMs = 8_640_000_000_000_000;
 
 /**
  * KEYS: claim, beat. ARGV: database, host, stateDir, place, isStart, mayClaim, takeOver, beat's and a holder's duration.
  * A Redis that is full does not keep a holder from learning that the claim is still its own (pcall).
  */
 const claimScript = `
+local function whole(text)
+  local value = tonumber(text) or 0
+  return value > 0 and value < ${latestMs} and value == math.floor(value) and value or 0
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local database, place, claimed, seen =
   unpack(redis.call('HMGET', KEYS[1], 'database', 'place', 'claimedAtMs', 'seenAtMs'))
+claimed, seen = whole(claimed), whole(seen)
 local verdict = 'ours'
 if not database then
   if ARGV[6] == '0' then verdict = 'absent' end
 elseif database ~= ARGV[1] or place ~= ARGV[4] then
-  local isStart, isLive = ARGV[5] == '1', now - tonumber(seen) < tonumber(ARGV[9])
-  local isMoved = isStart and (ARGV[7] == '${takeOverAny}' or ARGV[7] == database .. '@' .. claimed)
+  local isStart, isLive = ARGV[5] == '1', now - seen < tonumber(ARGV[9])
+  local token = string.format('%.0f@%.0f', whole(database), claimed)
+  local isMoved = isStart and (ARGV[7] == '${takeOverAny}' or ARGV[7] == token)
   if not isMoved then
     if database ~= ARGV[1] then verdict = 'held'
     elseif isLive or not isStart then verdict = 'copied' end
@@ -115,7 +126,8 @@ export async function askForClaim(connection: Redis, question: ClaimQuestion): P
   const [verdict, nowMs, fields] = answer;
   const before = parseClaim(Object.fromEntries(pairsOf(fields)), Number(nowMs));
   if (verdict === "ours") {
-    if (before === undefined) await connection.sadd(poolsKey, pool);
+    // Only for people to read: a user of Redis that may touch the pool's keys alone can work without.
+    if (before === undefined) await connection.sadd(poolsKey, pool).catch(() => undefined);
     return { verdict, before };
   }
   return verdict === "absent" || before === undefined ? { verdict: "absent" } : { verdict, before };
@@ -134,8 +146,9 @@ const copyPollMs = 500;
  * holder that was alive until now has noticed by then. Throws failed_precondition when the name is another's.
  */
 export async function takeClaim(connection: Redis, request: ClaimRequest): Promise<PoolClaim | undefined> {
-  const { pool, holder, takeOver } = request;
-  let firstSeenAtMs: number | undefined;
+  const { pool, holder } = request;
+  const copy = copyWatch(pool);
+  let { takeOver } = request;
   for (;;) {
     const outcome = await askForClaim(connection, { pool, holder, mayClaim: true, start: { takeOver } });
     switch (outcome.verdict) {
@@ -148,15 +161,27 @@ export async function takeClaim(connection: Redis, request: ClaimRequest): Promi
       case "held":
         throw heldByAnother(pool, outcome.before);
       case "copied":
-        // Perhaps only the trace of a holder that was killed on another boot: one that lives shows up again.
-        firstSeenAtMs ??= outcome.before.seenAtMs;
-        if (outcome.before.seenAtMs !== firstSeenAtMs) throw heldByCopy(pool, outcome.before);
+        if (copy(outcome.before) === "gone") takeOver = claimToken(outcome.before);
         break;
       case "absent":
         break;
     }
     await delay(copyPollMs);
   }
+}
+
+/**
+ * Whether a copy that the claim names lives: perhaps it is only the trace of a holder that was killed on another boot.
+ * Throws as soon as it shows up again; it is gone when it has not for long enough, whatever the clock of Redis says.
+ */
+function copyWatch(pool: PoolName): (claim: PoolClaim) => "perhaps" | "gone" {
+  const sinceMs = performance.now();
+  let firstSeenAtMs: number | undefined;
+  return (claim) => {
+    firstSeenAtMs ??= claim.seenAtMs;
+    if (claim.seenAtMs !== firstSeenAtMs) throw heldByCopy(pool, claim);
+    return performance.now() - sinceMs > holderLastsMs ? "gone" : "perhaps";
+  };
 }
 
 /** Throws what `takeClaim` would throw to a new database, and changes nothing: for before anything is made. */
@@ -181,7 +206,7 @@ export async function lookUpClaim(redisUrl: string, pool: PoolName): Promise<Poo
 /** The pools whose holders are alive, and their claims, by name. Throws `unavailable` when Redis is away. */
 export async function servedPools(redisUrl: string): Promise<ReadonlyMap<PoolName, PoolClaim>> {
   return await connected(redisUrl, async (connection) => {
-    const names = (await connection.smembers(poolsKey)).sort() as PoolName[];
+    const names = (await connection.smembers(poolsKey)).sort().slice(0, mostShown) as PoolName[];
     const claims = await Promise.all(names.map(async (name) => [name, await readClaim(connection, name)] as const));
     return new Map(claims.flatMap(([name, claim]) => (isAlive(claim) ? [[name, claim] as const] : [])));
   });
@@ -208,14 +233,20 @@ function parseClaim(fields: Readonly<Record<string, string>>, nowMs: number): Po
   const { database, host, stateDir, place, claimedAtMs, seenAtMs } = fields;
   if (database === undefined) return undefined;
   return {
-    database: Number(database),
+    database: numberIn(database),
     host: host ?? "",
     stateDir: stateDir ?? "",
     place: place ?? "",
-    claimedAtMs: Number(claimedAtMs),
-    seenAtMs: Number(seenAtMs),
-    unseenMs: Math.max(0, nowMs - Number(seenAtMs)),
+    claimedAtMs: numberIn(claimedAtMs),
+    seenAtMs: numberIn(seenAtMs),
+    unseenMs: Math.max(0, nowMs - numberIn(seenAtMs)),
   };
+}
+
+/** A claim that was damaged in Redis is still a claim, which a take-over can move. */
+function numberIn(text: string | undefined): number {
+  const value = Number(text);
+  return Number.isSafeInteger(value) && value > 0 && value < latestMs ? value : 0;
 }
 
 function pairsOf(flat: readonly string[]): [string, string][] {
