@@ -5,11 +5,15 @@ import { processRepeats, tellOnce } from "./repeats.ts";
 export type { Logger } from "pino";
 
 const stderrFd = 2;
+/** Of what could not be written: it is tried again with the next line. */
+const keptBytes = 2 ** 20;
 
 /** The log of one process; `name` tells the processes of a host apart ("up", "pool", "unpack"). */
 export function createLogger({ name, level }: { readonly name: string; readonly level: string }): Logger {
   // Synchronous, so that the last words of a process that ends are not lost.
-  const stderr = destination({ fd: stderrFd, sync: true });
+  const stderr = destination({ fd: stderrFd, sync: true, maxLength: keptBytes });
+  // A log whose disk is full or whose reader has gone is no reason to end: what cannot be written is lost.
+  stderr.on("error", () => undefined);
   const formatters = { level: (label: string) => ({ level: label }) };
   const options = { name, level, formatters, serializers: { err: loggedError }, hooks: tellOnce() };
   if (process.stderr.isTTY !== true) return pino(options, stderr);

@@ -21,8 +21,23 @@ export async function live(log: Logger, work: (stopped: Promise<string>) => Prom
   } catch (error) {
     const failure = asSnapmillError(error);
     log.fatal({ err: failure, code: failure.code }, failure.message);
-    if (!isRetryable(failure.code) && failure.code !== "internal") announceRefusal(failure);
-    else announceFailure(failure);
-    process.exit(1);
+    endWith(error);
   }
 }
+
+/** The supervisor hears why; it starts another one, unless that would not help. */
+function endWith(error: unknown): never {
+  const failure = asSnapmillError(error);
+  if (!isRetryable(failure.code) && failure.code !== "internal") announceRefusal(failure);
+  else announceFailure(failure);
+  process.exit(1);
+}
+
+/** What nothing catches ends a worker, too: while its module is loaded, or in a timer. */
+function endUncaught(error: unknown): never {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  endWith(error);
+}
+
+process.on("uncaughtException", endUncaught);
+process.on("unhandledRejection", endUncaught);

@@ -6,6 +6,7 @@ import type { Health } from "../api/http/health.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { formatSize } from "../domain/units.ts";
 import { RedisCheck } from "../jobs/diagnosis.ts";
+import type { Logger } from "../logger.ts";
 import { isReadOnly } from "../system/mountinfo.ts";
 import { defaultMinFreeBytes, spaceOf } from "../system/space.ts";
 import type { KeeperState } from "./child-plan.ts";
@@ -67,6 +68,25 @@ export class HealthCheck implements AsyncDisposable {
       stateDirectory: disk,
     };
   }
+}
+
+const watchEveryMs = 10_000;
+
+/** Tells the log what is not well, also where nothing asks for it. A check that fails is told, and no more than that. */
+export function tellTroubles(health: HealthCheck, log: Logger): Disposable {
+  let wasWell = true;
+  const look = async () => {
+    try {
+      const { ok, reasons } = await health.current();
+      for (const reason of reasons) log.warn(`not well: ${reason}`);
+      if (ok && !wasWell) log.info("all is well again");
+      wasWell = ok;
+    } catch (error) {
+      log.warn({ err: error }, "it could not be found out whether all is well");
+    }
+  };
+  const timer = setInterval(() => void look(), watchEveryMs);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 const isReady = (state: KeeperState): boolean => state.kind === "ready";

@@ -34,7 +34,7 @@ export class Keeper {
   #complaint: string | undefined;
   #wasReady = false;
   #gaveUp = false;
-  #lastWords = "it said nothing";
+  #lastWords = silence;
   /** Why the child that runs can work no more, if it said so; and the reading of what it says. */
   #refusal: SnapmillError | undefined;
   #reading: Promise<void> = Promise.resolve();
@@ -95,7 +95,7 @@ export class Keeper {
     await this.#ended;
     const endedInOrder = exit?.kind === "exited" && exit.code === 0;
     const left = [
-      ...(exit?.kind === "left" ? [exit] : []),
+      ...(exit?.kind === "left" ? [{ ...exit, reason: `${this.#plan.name}: ${exit.reason}` }] : []),
       ...(child === undefined ? [] : await endSession(child.pid)),
     ];
     const isToTidyUp = this.#plan.endsInOrder === true && this.#wasReady && !this.#gaveUp && !endedInOrder;
@@ -155,7 +155,7 @@ export class Keeper {
 
   async #waitAfter(exit: Exit, deaths: number): Promise<void> {
     const delayMs = restartDelayMs(deaths);
-    const why = this.#state.kind === "ready" ? "" : `: ${this.#lastWords}`;
+    const why = this.#lastWords === silence ? "" : `: ${this.#lastWords}`;
     this.#state = { kind: "waiting", exit };
     this.#log.warn({ deaths, delayMs }, `${this.#plan.name} ${describeExit(exit)}${why}; starting it again`);
     await delay(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
@@ -165,6 +165,7 @@ export class Keeper {
   async #live(): Promise<Exit | "abandoned"> {
     this.#state = { kind: "starting" };
     this.#complaint = undefined;
+    this.#lastWords = silence;
     const child = this.#spawn();
     this.#child = child;
     const gone = Promise.race([child.exited, this.#abandoned.promise]);
@@ -302,6 +303,8 @@ export class Keeper {
     }
   }
 }
+
+const silence = "it said nothing";
 
 /** A child that dies this often before it was ever ready will not get better by itself. */
 const maxEarlyDeaths = 5;

@@ -8,7 +8,7 @@ import { claimToken, lookUpClaim } from "../jobs/pool-claims.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import type { Lock } from "../system/locks.ts";
 import type { Left } from "../system/processes.ts";
-import { HealthCheck } from "./health.ts";
+import { HealthCheck, tellTroubles } from "./health.ts";
 import { Pieces, untilAborted } from "./pieces.ts";
 import { poolsIn } from "./pools.ts";
 import { proveJobsRun } from "./proof.ts";
@@ -85,6 +85,7 @@ async function runPieces(config: Config, given: Pieces, log: Logger, { signal, o
     await Promise.race([proveJobsRun(config, { signal, onPaused }), pieces.failed, ended]);
     const tokenPath = paths.httpToken(config);
     using _room = keepRoom(config, log);
+    using _troubles = tellTroubles(health, log);
     onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddress });
     await Promise.race([pieces.failed, ended]);
   } catch (error) {

@@ -1,0 +1,26 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { parseAnnouncement } from "../../src/supervisor/ready.ts";
+
+const root = join(import.meta.dir, "../..");
+
+/** What a worker with this program announces before it ends. */
+async function lastAnnouncement(program: string) {
+  const imports = `import "${root}/workers/life.ts";
+    import { failedPrecondition } from "${root}/src/domain/errors.ts";`;
+  const child = Bun.spawn([process.execPath, "-e", imports + program], { stdout: "pipe", stderr: "ignore" });
+  const said = await new Response(child.stdout).text();
+  expect(await child.exited).toBe(1);
+  return parseAnnouncement(said.trim());
+}
+
+test("a worker that an uncaught error ends tells its supervisor why, wherever it was thrown", async () => {
+  const inTimer = `setTimeout(() => { throw new Error("the disk is away"); }, 1);`;
+  const inPromise = `void (async () => { await 1; throw new Error("the disk is away"); })();`;
+  const onLoading = `await 1; throw failedPrecondition("the database is newer");`;
+  const [timer, promise, loading] = await Promise.all([inTimer, inPromise, onLoading].map(lastAnnouncement));
+  for (const failed of [timer, promise]) {
+    expect(failed).toMatchObject({ kind: "failed", error: { code: "internal", message: "the disk is away" } });
+  }
+  expect(loading).toMatchObject({ kind: "refused", error: { code: "failed_precondition" } });
+});
