@@ -1,7 +1,7 @@
 // Room: workers. Owns the life of a worker's process: it works until a signal stops it, or ends saying what went wrong.
 import { asSnapmillError, isRetryable } from "../src/domain/errors.ts";
 import type { Logger } from "../src/logger.ts";
-import { announceFailure, announceRefusal } from "../src/supervisor/ready.ts";
+import { announceFailure, announceRefusal, hasAnnouncedReady } from "../src/supervisor/ready.ts";
 
 /**
  * Resolves with the name of the first signal that tells this process to stop. The listeners stay: while a command runs,
@@ -36,7 +36,10 @@ function endWith(error: unknown): never {
 /** What nothing catches ends a worker, too: while its module is loaded, or in a timer. */
 function endUncaught(error: unknown): never {
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-  endWith(error);
+  if (!hasAnnouncedReady()) endWith(error);
+  // One that has worked is started again: what it died of was a mistake in one of its tasks, not in its place.
+  announceFailure(error);
+  process.exit(1);
 }
 
 process.on("uncaughtException", endUncaught);

@@ -98,10 +98,12 @@ export class Keeper {
       ...(exit?.kind === "left" ? [{ ...exit, reason: `${this.#plan.name}: ${exit.reason}` }] : []),
       ...(child === undefined ? [] : await endSession(child.pid)),
     ];
-    const isToTidyUp = this.#plan.endsInOrder === true && this.#wasReady && !this.#gaveUp && !endedInOrder;
+    const wasKilled = exit?.kind === "killed" && exit.signal === "SIGKILL";
+    const mayHaveBegun = this.#wasReady || wasKilled;
+    const isToTidyUp = this.#plan.endsInOrder === true && mayHaveBegun && !this.#gaveUp && !endedInOrder;
     if (isToTidyUp && left.length === 0) left.push(...(await this.#tidyUp()));
     this.#state = { kind: "stopped" };
-    if (exit?.kind === "killed" && exit.signal === "SIGKILL") {
+    if (wasKilled) {
       this.#log.warn(`${this.#plan.name} did not stop within ${this.#plan.graceMs} ms and was killed`);
     }
     return left;

@@ -10,6 +10,11 @@ const beatPrefix = "beat ";
 const stdoutFd = 1;
 const tell = (line: string): void => void writeSync(stdoutFd, `${line}\n`);
 
+let isReady = false;
+
+/** Worker's side: whether it has announced that it is ready. */
+export const hasAnnouncedReady = (): boolean => isReady;
+
 /** How often a worker that is ready announces that its event loop turns. */
 const beatEveryMs = 2_000;
 
@@ -20,6 +25,7 @@ const beatEveryMs = 2_000;
  */
 export function announceReady(complaint: () => string | undefined = () => undefined): void {
   tell(readyLine);
+  isReady = true;
   const beat = () => {
     try {
       tell(`${beatPrefix}${JSON.stringify(complaint() ?? "")}`);
