@@ -55,7 +55,10 @@ export async function openDirectory(directory: string): Promise<ImageFiles> {
   };
 }
 
-/** The file that `range` lies in, open. What has been put in its place since it was found is judged again. */
+/**
+ * The file that `range` lies in, open. What has been put in its place since it was found is judged again.
+ * Errors: failed_precondition.
+ */
 export async function openRange(range: BlobRange): Promise<RegularFile> {
   try {
     return await openRegularFile(range);

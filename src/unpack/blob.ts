@@ -3,8 +3,8 @@ import type { FileHandle } from "node:fs/promises";
 import { invalidArgument } from "../domain/errors.ts";
 import { type Digest, digest } from "../domain/identifiers.ts";
 import { chunkBytes } from "../images/decompress.ts";
+import { openRange } from "../images/files.ts";
 import type { BlobRange } from "../images/image.ts";
-import { openRegularFile } from "../system/regular-file.ts";
 
 /** A blob's bytes, once. `readBytes` and `digest` speak of what has been given out; of all of it after the end. */
 export class BlobReader {
@@ -28,10 +28,10 @@ export class BlobReader {
   /**
    * Chunks of at most 512 KiB. Each is valid until the next is asked for: two buffers take turns, one being filled while
    * the other is used. Throws invalid_argument when the file ends before the blob does, and
-   * what `openRegularFile` throws.
+   * what `openRange` throws.
    */
   async *chunks(): AsyncGenerator<Uint8Array> {
-    await using file = await openRegularFile(this.#range);
+    await using file = await openRange(this.#range);
     const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)] as const;
     let next = this.#fill(file.handle, buffers[0], 0);
     for (let turn = 1; this.#readBytes < this.#range.lengthBytes; turn++) {

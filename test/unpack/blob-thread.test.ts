@@ -75,8 +75,8 @@ describe("a blob thread", () => {
     });
     const missing = { ...cut, blob: { ...cut.blob, path: join(directory, "missing") } };
     expect(await failureOf(thread.open(missing))).toMatchObject({
-      code: "internal",
-      message: expect.stringContaining("ENOENT"),
+      code: "failed_precondition",
+      message: expect.stringMatching(/missing cannot be read: ENOENT/),
     });
     expect(await contentOf(thread.open(await source(small)))).toBe(sha256(small));
   });
