@@ -1,6 +1,7 @@
 // Room: images. Owns the index of a tar's members: what each is and where its bytes lie, read once from its headers.
 import type { FileHandle } from "node:fs/promises";
 import { failedPrecondition, isSnapmillError } from "../domain/errors.ts";
+import { formatSize } from "../domain/units.ts";
 import { isExtended, type Member, memberName, memberOf, type Overrides, overridesOf } from "./archive-member.ts";
 import type { BlobRange } from "./image.ts";
 import { paddedBytes, parseTarHeader, type TarHeader, tarBlockBytes } from "./tar-header.ts";
@@ -11,10 +12,12 @@ const maxMembers = 250_000;
 /** Headers of any kind. */
 const maxHeaders = 4 * maxMembers;
 const maxExtendedHeaderBytes = 1 << 20;
+/** Of all of them: a few MB of zstd hold so many records that reading them takes hours. */
+const maxExtendedBytes = 64 << 20;
 /** Linux's limit of a path. No file of an image has a longer one: such members are not looked for. */
 const maxNameLength = 4096;
 /** Of all names and links: they are kept in memory. */
-const maxNamesLength = 64 << 20;
+const maxNamesLength = 32 << 20;
 const maxLinks = 8;
 /** Headers that lie close together are read together. */
 const windowBytes = 16 << 10;
@@ -39,6 +42,7 @@ export class ArchiveIndex {
   #position = 0;
   #headers = 0;
   #namesLength = 0;
+  #extendedBytes = 0;
   #last = { name: "", endBytes: 0 };
   #isOver = false;
 
@@ -114,6 +118,9 @@ export class ArchiveIndex {
       if (isWhole) throw this.#cutShort(memberName(header.name.toString("utf8")));
       return false;
     }
+    this.#extendedBytes += header.sizeBytes;
+    if (this.#extendedBytes > maxExtendedBytes)
+      throw failedPrecondition(`${archive} has extended headers of more than ${formatSize(maxExtendedBytes)} together`);
     const body = await this.#read(bodyAt, header.sizeBytes, lengthBytes);
     this.#overrides = overridesOf(header, body, this.#overrides);
     this.#passed(bodyAt + paddedBytes(header.sizeBytes));

@@ -115,10 +115,16 @@ describe("an archive", () => {
         ]),
         block,
       ]);
-    const bytes = Buffer.concat(Array.from({ length: 8_300 }, (_, at) => linked(at)));
-    await expectArchiveRefusal(bytes, "failed_precondition", /names have more than 67108864 characters together/);
+    const bytes = Buffer.concat(Array.from({ length: 4_200 }, (_, at) => linked(at)));
+    await expectArchiveRefusal(bytes, "failed_precondition", /names have more than 33554432 characters together/);
     const passed = [raw(paxHeader("x", [["path", "n".repeat(5000)]])), file("x"), file("manifest.json", "[]")];
     await expectArchiveRefusal(tar(passed), "not_found", /holds no image/);
+  });
+
+  test("with extended headers that take hours to read is refused", async () => {
+    const part = compressed(paxHeader("x", [["comment", "c".repeat(1_000_000)]]), "zstd");
+    const bytes = Buffer.concat(Array.from({ length: 68 }, () => part));
+    await expectArchiveRefusal(bytes, "failed_precondition", /extended headers of more than 64\.0 MiB together/);
   });
 
   test("of headers alone stops when it is told to", async () => {
