@@ -170,6 +170,8 @@ export const paths = {
   poolDir: (config: Config) => join(config.stateDir, "pools", config.pool),
   database: (config: Config) => join(paths.poolDir(config), "metadata.db"),
   poolLock: (config: Config) => join(paths.poolDir(config), "owner.lock"),
+  /** What the pool's worker is executing: see system/note.ts. */
+  poolNote: (config: Config) => join(paths.poolDir(config), "in-hand"),
   chainLocks: (config: Config) => join(paths.poolDir(config), "locks"),
   redisDir: (config: Config) => join(config.stateDir, "redis"),
   redisSocket: (config: Config) => join(config.runDir, "redis.sock"),

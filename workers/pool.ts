@@ -9,10 +9,12 @@ import { describeClaim } from "../src/jobs/pool-claims.ts";
 import { createLogger } from "../src/logger.ts";
 import { type Database, openDatabase, writeTrouble } from "../src/metadata/database.ts";
 import { lastTakeOver, readPool } from "../src/metadata/pool.ts";
+import { NotedHands } from "../src/snapshotter/hands.ts";
 import { hasContent } from "../src/snapshotter/loss.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
+import { openNote, readNote } from "../src/system/note.ts";
 import { claimHolder } from "./claim-holder.ts";
 import { live } from "./life.ts";
 import { Outbox } from "./outbox.ts";
@@ -83,6 +85,8 @@ async function work(stopped: Promise<string>): Promise<void> {
     onNotice: (sentence) => log.info(sentence),
   });
   await driver.open({ mustExist: hasContent(database) });
+  using note = openNote(paths.poolNote(config));
+  const hands = new NotedHands({ database, note, left: readNote(paths.poolNote(config)) });
   let outbox: Outbox | undefined;
   let consumer: Consumer | undefined;
   const consume = async (snapshotter: Snapshotter, itsOutbox: Outbox) => {
@@ -108,6 +112,7 @@ async function work(stopped: Promise<string>): Promise<void> {
       deviceSizeBytes: config.deviceSizeBytes,
       maxDeviceSizeBytes: config.maxDeviceSizeBytes,
       asyncRemove: config.asyncRemove,
+      hands,
       onRemovalQueued: () => setImmediate(() => outbox?.relaySoon()),
       isChainAbandoned: (chain) => isChainAbandoned(config, chain),
       onNotice: (sentence) => log.warn(sentence),
@@ -122,6 +127,7 @@ async function work(stopped: Promise<string>): Promise<void> {
     outbox = new Outbox({ database, snapshotter, config, log });
     const working = { snapshotter, outbox, consumer: await consume(snapshotter, outbox) };
     await serve(working, cleanUp, { database, stopped });
+    note.remove();
   } finally {
     const { stillInUse } = await driver.close();
     for (const sentence of stillInUse) log.warn(sentence);

@@ -9,11 +9,12 @@ import { countSnapshotsByKind } from "../metadata/counts.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
 import { countPending } from "../metadata/outbox.ts";
 import { readPool } from "../metadata/pool.ts";
+import { listSetAside } from "../metadata/strikes.ts";
 import { poolSpace } from "../service/pool-space.ts";
 import { connect, databaseNumber } from "../service/running-client.ts";
 import { storeIfAny } from "../service/store.ts";
 import { describeRunning, findRunning, type Running } from "../supervisor/running.ts";
-import { formatFields, formatShare } from "./format.ts";
+import { formatFields, formatShare, plural } from "./format.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
 import { printJson, printLines } from "./output.ts";
 
@@ -62,6 +63,8 @@ interface Status {
     readonly pendingUnpacks: number;
     /** Devices whose snapshots are gone and that are still to be deleted, those that were given up among them. */
     readonly pendingRemovals: number;
+    /** Operations that are executed no more, since workers died of them. */
+    readonly setAside: number;
     /** Null: not attached. */
     readonly space: Fill | null;
     /** Of a thin-pool; null: not attached, or another kind of pool. */
@@ -122,6 +125,7 @@ async function readMetadata(config: Config): Promise<Status["metadata"]> {
     devices: countDevicesByState(database),
     pendingUnpacks: countPending(database, "unpack"),
     pendingRemovals: countPending(database, "remove-device"),
+    setAside: listSetAside(database).length,
     space: space === undefined ? null : { usedBytes: space.usedBytes, totalBytes: space.totalBytes },
     metadataSpace: space?.metadata ?? null,
     poolState: space?.state ?? null,
@@ -145,6 +149,7 @@ function fieldsOf(status: Status): (readonly [string, string | undefined])[] {
     ["Unpack jobs", queues === null ? undefined : countsText(queues.unpack)],
     ["Unpacks to do", metadata === null ? undefined : String(metadata.pendingUnpacks)],
     ["Removals to do", metadata === null ? undefined : removalsText(metadata.pendingRemovals, status.failedRemovals)],
+    ["Set aside", setAsideText(metadata)],
     ...(metadata === null ? [] : spaceFields(metadata)),
     ["Snapshots", metadata === null ? undefined : namedCounts(metadata.snapshots)],
     ["Devices", metadata === null ? undefined : namedCounts(metadata.devices)],
@@ -175,6 +180,11 @@ const poolStateTexts: Readonly<Record<string, string>> = {
 
 const spaceText = (space: Fill | null): string =>
   space === null ? "known while 'snapmill up' runs" : formatShare(space.usedBytes, space.totalBytes);
+
+const setAsideText = (metadata: Status["metadata"]): string | undefined =>
+  metadata === null || metadata.setAside === 0
+    ? undefined
+    : `${plural(metadata.setAside, "operation")} of which workers died: 'snapmill doctor' names them`;
 
 function removalsText(pending: number, failed: number | null): string {
   if (failed === null || failed === 0) return String(pending);

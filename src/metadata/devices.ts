@@ -55,6 +55,11 @@ const prepared = statements((handle) => ({
     .set({ state: sql`${sql.placeholder("state")}`, operationId: sql`${sql.placeholder("operationId")}` })
     .where(eq(devices.number, sql.placeholder("number")))
     .prepare(),
+  touch: handle
+    .update(devices)
+    .set({ lastUsedAtMs: sql`${sql.placeholder("nowMs")}` })
+    .where(and(eq(devices.number, sql.placeholder("number")), eq(devices.role, "template")))
+    .prepare(),
   smallestFree: handle
     .select({ deviceId: min(freeDeviceIds.deviceId) })
     .from(freeDeviceIds)
@@ -104,6 +109,21 @@ export function findDevice(database: Database, number: number): DeviceRecord | u
 export function findTemplate(database: Database, templateKey: string): DeviceRecord | undefined {
   const row = prepared(database).template.get({ templateKey });
   return row === undefined ? undefined : toRecord(database, row);
+}
+
+/** Templates that are ready, least recently used first, with the time of their last use as far as it is known. */
+export const listTemplates = (database: Database): (DeviceRecord & { readonly lastUsedAtMs: number | undefined })[] =>
+  database.drizzle
+    .select()
+    .from(devices)
+    .where(and(eq(devices.role, "template"), eq(devices.state, "deactivated")))
+    .orderBy(asc(devices.lastUsedAtMs), asc(devices.number))
+    .all()
+    .map((row) => ({ ...toRecord(database, row), lastUsedAtMs: row.lastUsedAtMs ?? undefined }));
+
+/** A device was made of the template just now. */
+export function touchTemplate(database: Database, number: number): void {
+  prepared(database).touch.run({ number, nowMs: Date.now() });
 }
 
 export interface NewDevice {

@@ -65,6 +65,8 @@ export const devices = sqliteTable(
     /** Of a template: size, fs type and options that it was made with. */
     templateKey: text("template_key"),
     operationId: text("operation_id").$type<OperationId>(),
+    /** Of a template: when a device was last made of it. */
+    lastUsedAtMs: integer("last_used_at_ms"),
   },
   (table) => [
     uniqueIndex("devices_device_id").on(table.deviceId),
@@ -193,3 +195,12 @@ export const outbox = sqliteTable(
   },
   (table) => [index("outbox_created").on(table.createdAtMs)],
 );
+
+/** Operations that were being executed when a worker died: how often, and in whose life last. */
+export const strikes = sqliteTable("strikes", {
+  operationId: text("operation_id").$type<OperationId>().primaryKey(),
+  job: text().notNull(),
+  deaths: integer().notNull(),
+  lastRun: text("last_run").notNull(),
+  lastAtMs: integer("last_at_ms").notNull(),
+});

@@ -5,10 +5,12 @@ import { listDevicesInState } from "../metadata/devices.ts";
 import { hasAnswersBefore, pruneJournal } from "../metadata/journal.ts";
 import { hasCancelledBefore, pruneCancelled } from "../metadata/outbox.ts";
 import { deviceOf } from "../metadata/snapshots.ts";
+import { hasStrikesBefore, pruneStrikes } from "../metadata/strikes.ts";
 import type { Context } from "./context.ts";
 import { deadUnpacks } from "./examine.ts";
 import { type EffectOperation, success } from "./operations.ts";
 import { type Removal, removeDevices } from "./take-down.ts";
+import { retireTemplates, staleTemplates } from "./template.ts";
 
 export interface CleanupResult {
   readonly removedDevices: number;
@@ -26,6 +28,7 @@ export const cleanup = (context: Context, operationId: OperationId): EffectOpera
   kind: "effect",
   request: { operationId, job: "cleanup", payload: {} },
   intend: () => async () => {
+    context.forgive();
     const removed = await finishRemovals(context);
     const swept = await sweepDeadUnpacks(context);
     prune(context);
@@ -41,7 +44,11 @@ export function isSweepDue(context: Context): boolean {
   const { database } = context;
   const beforeMs = Date.now() - journalKeptMs;
   return (
-    deadUnpacks(context).length > 0 || hasAnswersBefore(database, beforeMs) || hasCancelledBefore(database, beforeMs)
+    deadUnpacks(context).length > 0 ||
+    hasAnswersBefore(database, beforeMs) ||
+    hasCancelledBefore(database, beforeMs) ||
+    hasStrikesBefore(database, beforeMs) ||
+    staleTemplates(context).length > 0
   );
 }
 
@@ -51,6 +58,7 @@ export const sweep = (context: Context, operationId: OperationId): EffectOperati
   request: { operationId, job: "sweep", payload: {} },
   intend: () => async () => {
     const { removedDevices, removedSnapshots } = await sweepDeadUnpacks(context);
+    retireTemplates(context, staleTemplates(context));
     prune(context);
     return success(() => ({ removedDevices, removedSnapshots }));
   },
@@ -70,7 +78,10 @@ export async function sweepDeadUnpacks(context: Context): Promise<Removal> {
 
 function prune({ database }: Context): void {
   const beforeMs = Date.now() - journalKeptMs;
-  transact(database, () => pruneCancelled(database, beforeMs));
+  transact(database, () => {
+    pruneCancelled(database, beforeMs);
+    pruneStrikes(database, beforeMs);
+  });
   for (let batch = 0; batch < limits.journalBatches; batch += 1) {
     const pruned = transact(database, () => pruneJournal(database, beforeMs, limits.journalBatch));
     if (pruned < limits.journalBatch) return;

@@ -22,6 +22,8 @@ export interface Context {
   readonly onRemovalQueued: () => void;
   /** Whether nobody works on unpacking this chain any more, so that what an attempt left behind can go. */
   readonly isChainAbandoned: (chain: ChainId) => boolean;
+  /** Operations that were set aside, since workers had died of them, may be tried again. */
+  readonly forgive: () => void;
   /** Called at each named point between effects: tests end the process there. */
   readonly reach: (point: FaultPoint) => void;
 }

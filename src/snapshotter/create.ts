@@ -3,7 +3,7 @@ import { alreadyExists, failedPrecondition, invalidArgument } from "../domain/er
 import type { OperationId, Scope, SnapshotKey } from "../domain/identifiers.ts";
 import { checkLabels, type Labels, labelNames, type Mount } from "../domain/snapshots.ts";
 import { withoutEmpty } from "../domain/update-mask.ts";
-import { type DeviceRecord, insertDevice, setDeviceState } from "../metadata/devices.ts";
+import { type DeviceRecord, insertDevice, setDeviceState, touchTemplate } from "../metadata/devices.ts";
 import { insertSnapshot } from "../metadata/snapshot-changes.ts";
 import { deviceUnder, findSnapshot, lookUpSnapshot, mountOf, type SnapshotRecord } from "../metadata/snapshots.ts";
 import { growFileSystem } from "../system/filesystems.ts";
@@ -98,9 +98,10 @@ async function makeDevice(
 ): Promise<Settlement<Mounts>> {
   const { database, driver, reach } = context;
   reach("prepare.intended");
+  let from: DeviceRecord;
   try {
     const { fsType, sizeBytes } = device;
-    const from = origin ?? (await ensureTemplate(context, { fsType, sizeBytes, operationId: creation.operationId }));
+    from = origin ?? (await ensureTemplate(context, { fsType, sizeBytes, operationId: creation.operationId }));
     await driver.snapshot(from, device);
     reach("prepare.created");
     await driver.activate(device);
@@ -118,6 +119,7 @@ async function makeDevice(
     const labels = { ...withoutEmpty(creation.labels), [labelNames.fsType]: device.fsType };
     insertSnapshot(database, { scope, key, kind, parentNumber: parent?.number, deviceNumber: device.number, labels });
     setDeviceState(database, device.number, "activated");
+    if (origin === undefined) touchTemplate(database, from.number);
     return { mounts: [mountOf(kind, device, (name) => driver.devicePath(name))] };
   });
 }

@@ -9,6 +9,7 @@ import { freeIdsInUse } from "../metadata/inspection.ts";
 import { interruptedOperations } from "../metadata/journal.ts";
 import { type DamagedEntry, damagedOutbox, pendingOutbox } from "../metadata/outbox.ts";
 import { damagedRemovals } from "../metadata/removals.ts";
+import { listSetAside, type Strike } from "../metadata/strikes.ts";
 import { walkSnapshots } from "../metadata/walk.ts";
 import type { Context } from "./context.ts";
 import { examineDevices } from "./examine-devices.ts";
@@ -36,6 +37,7 @@ export async function examine(scene: Scene, ownOperation?: OperationId): Promise
     ...deadUnpacks(scene).map(deadUnpackFinding),
     ...oldUnpacks(scene),
     ...damagedEntries(scene.database).map(damagedFinding),
+    ...listSetAside(scene.database).map(setAsideFinding),
   ];
 }
 
@@ -142,6 +144,13 @@ const damagedFinding = ({ operationId, job, createdAtMs }: DamagedEntry): Findin
   subject: operationId,
   sentence: `entry ${JSON.stringify(operationId)} (${job}) of the outbox, of ${new Date(createdAtMs).toISOString()}, cannot be read`,
   wayOut: "repair drops it; a device that it was about is removed all the same, an image is to be asked for again",
+});
+
+const setAsideFinding = ({ operationId, job, deaths, lastAtMs }: Strike): Finding => ({
+  kind: "operation-set-aside",
+  subject: operationId,
+  sentence: `operation ${operationId} (${job}) was being executed when ${deaths} workers died, last on ${new Date(lastAtMs).toISOString()}, and is executed no more`,
+  wayOut: "the log and the kernel's messages (dmesg) say what they died of; 'snapmill cleanup' has it tried again",
 });
 
 function oldUnpacks({ database }: Scene): Finding[] {

@@ -1,8 +1,9 @@
 // Room: snapshotter. Owns the order of things: one operation after the other, several of them in one commit.
 import { asSnapmillError, isSnapmillError, unavailable } from "../domain/errors.ts";
+import type { Hands } from "./hands.ts";
 import { failure, type Operation } from "./operations.ts";
 import type { RecoveryReport } from "./reconcile.ts";
-import { type Acting, commitRound, type RoundOptions, type Settling, type Waiting } from "./round.ts";
+import { type Acting, commitRound, type Round, type RoundOptions, type Settling, type Waiting } from "./round.ts";
 
 export interface Lane {
   /** Queues an operation; answers once its last transaction is on disk. */
@@ -43,6 +44,7 @@ export function createLane(options: LaneOptions): Lane {
   const recoveries: Recovering[] = [];
   let running: Promise<void> | undefined;
   let inOrder = false;
+  const { hands } = options;
 
   async function run(): Promise<void> {
     let settling: Settling | undefined;
@@ -60,17 +62,22 @@ export function createLane(options: LaneOptions): Lane {
     if (settling?.settlement.effectUnknown === true) inOrder = false;
     // Someone who must be settled goes alone when the pool is to be put in order before the next one begins.
     const alone = !inOrder || recoveries.length > 0;
-    const batch = alone ? [] : takeMetadata(queue);
-    const next = !alone && queue[0]?.operation.kind === "effect" ? queue.shift() : undefined;
+    const { batch, next } = alone ? nothing : takeNext(queue, settling, hands);
     if (settling === undefined && batch.length === 0 && next === undefined) return undefined;
+    hold([settling?.waiting, ...batch, next]);
+    let acting: Acting | undefined;
     try {
-      return commitRound(options, { settling, batch, next });
+      acting = commitRound(options, { settling, batch, next });
     } catch {
       // Everybody in the round has been told. Effects that could not be settled are found when the pool is put in order.
       inOrder = false;
-      return undefined;
     }
+    hold([acting?.waiting]);
+    return acting;
   }
+
+  const hold = (waiting: readonly (Waiting | undefined)[]): void =>
+    hands.hold(waiting.flatMap((each) => (each === undefined ? [] : [each.operation.request])));
 
   function refuseAll(error: unknown): void {
     const reason = unavailable(`the pool could not be put in order: ${asSnapmillError(error).message}`, error);
@@ -119,7 +126,22 @@ async function perform({ waiting, act }: Acting): Promise<Settling> {
   }
 }
 
-function takeMetadata(queue: Waiting[]): Waiting[] {
-  const end = queue.findIndex(({ operation }) => operation.kind === "effect");
-  return queue.splice(0, Math.min(maxBatch, end === -1 ? queue.length : end));
+type Next = Pick<Round, "batch" | "next">;
+const nothing: Next = { batch: [], next: undefined };
+
+/** What a worker may have died of has a round to itself. */
+function takeNext(queue: Waiting[], settling: Settling | undefined, hands: Hands): Next {
+  const isSuspect = ({ operation }: Waiting): boolean => hands.isSuspect(operation.request.operationId);
+  const [first] = queue;
+  if (first !== undefined && isSuspect(first)) {
+    if (settling !== undefined) return nothing;
+    queue.shift();
+    return first.operation.kind === "effect" ? { batch: [], next: first } : { batch: [first], next: undefined };
+  }
+  const end = queue.findIndex((waiting) => waiting.operation.kind === "effect" || isSuspect(waiting));
+  const batch = queue.splice(0, Math.min(maxBatch, end === -1 ? queue.length : end));
+  const [effect] = queue;
+  if (effect?.operation.kind !== "effect" || isSuspect(effect)) return { batch, next: undefined };
+  queue.shift();
+  return { batch, next: effect };
 }

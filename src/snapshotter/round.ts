@@ -2,12 +2,15 @@
 import { asSnapmillError, isRetryable, isSnapmillError, SnapmillError, unavailable } from "../domain/errors.ts";
 import { type Database, makeDurable, transact, transactSoon } from "../metadata/database.ts";
 import { forgetOperation, recordAnswer, recordedAnswer, recordIntent } from "../metadata/journal.ts";
+import type { Hands } from "./hands.ts";
 import type { Act, EffectOperation, MetadataOperation, Operation, Outcome, Settlement } from "./operations.ts";
 
 export interface RoundOptions {
   readonly database: Database;
   /** Called in each transaction: throws when this process must no longer write. */
   readonly assertOwned: () => void;
+  /** What this process has in hand, and what it must not take in hand. */
+  readonly hands: Hands;
   /** Called when a transaction that settled effects is on disk and not yet answered. */
   readonly settled: () => void;
 }
@@ -51,8 +54,8 @@ export function commitRound(options: RoundOptions, round: Round): Acting | undef
     (isLight ? transactSoon : transact)(database, () => {
       options.assertOwned();
       if (round.settling !== undefined) replies.push(settle(database, round.settling));
-      for (const waiting of round.batch) replies.push(applyMetadata(database, waiting));
-      if (round.next !== undefined) acting = begin(database, round.next, replies);
+      for (const waiting of round.batch) replies.push(applyMetadata(options, waiting));
+      if (round.next !== undefined) acting = begin(options, round.next, replies);
     });
     if (isLight && replies.length > 0) makeDurable(database);
   } catch (error) {
@@ -70,14 +73,24 @@ const mayBeLost = (waiting: Waiting | undefined): boolean =>
 const settle = (database: Database, { waiting, settlement }: Settling): Reply =>
   conclude(database, waiting, settlement.record(), settlement.intentStands);
 
-function applyMetadata(database: Database, waiting: Waiting): Reply {
+function applyMetadata({ database, hands }: RoundOptions, waiting: Waiting): Reply {
   const operation = waiting.operation as MetadataOperation<unknown>;
-  return alreadyAnswered(database, waiting) ?? conclude(database, waiting, attempt(database, operation.apply));
+  return (
+    alreadyAnswered(database, waiting) ??
+    setAside(hands, waiting) ??
+    conclude(database, waiting, attempt(database, operation.apply))
+  );
 }
 
-function begin(database: Database, waiting: Waiting, replies: Reply[]): Acting | undefined {
+/** Not written down as its answer: once it is forgiven, it is executed. */
+function setAside(hands: Hands, waiting: Waiting): Reply | undefined {
+  const refusal = hands.refusal(waiting.operation.request.operationId);
+  return refusal && (() => waiting.reject(refusal));
+}
+
+function begin({ database, hands }: RoundOptions, waiting: Waiting, replies: Reply[]): Acting | undefined {
   const operation = waiting.operation as EffectOperation<unknown>;
-  const answered = alreadyAnswered(database, waiting);
+  const answered = alreadyAnswered(database, waiting) ?? setAside(hands, waiting);
   if (answered !== undefined) {
     replies.push(answered);
     return undefined;

@@ -13,6 +13,7 @@ import type { Context } from "./context.ts";
 import type { CreateRequest, Mounts } from "./create.ts";
 import { type DoctorRequest, type DoctorResult, doctor } from "./doctor.ts";
 import { type GrownPool, growPool } from "./grow-pool.ts";
+import { type Hands, noHands } from "./hands.ts";
 import { createLane } from "./lane.ts";
 import { lookForLoss } from "./loss.ts";
 import { prepare } from "./prepare.ts";
@@ -35,6 +36,8 @@ export interface SnapshotterOptions {
   readonly deviceSizeBytes: number;
   /** The most that a label can ask for. Default: 1 TiB. */
   readonly maxDeviceSizeBytes?: number;
+  /** Notes what is being executed, for the next process, should this one die of it. Default: nothing is noted. */
+  readonly hands?: Hands;
   /** Takes a pool for the database's, whatever is in it: to give up what is left. Default: false. */
   readonly acceptLoss?: boolean;
   /** Answers a removal at once and leaves its device to a job: see remove.ts. Default: false. */
@@ -87,7 +90,7 @@ const defaultMaxDeviceSizeBytes = 2 ** 40;
  * can write no more. Throws failed_precondition when the database is another pool's or another driver's.
  */
 export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
-  const { database, driver, pool, fsType, deviceSizeBytes } = options;
+  const { database, driver, pool, fsType, deviceSizeBytes, hands = noHands } = options;
   const context: Context = {
     database,
     driver,
@@ -99,6 +102,7 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     asyncRemove: options.asyncRemove ?? false,
     onRemovalQueued: options.onRemovalQueued ?? (() => undefined),
     isChainAbandoned: options.isChainAbandoned ?? (() => false),
+    forgive: () => hands.forgive(),
     reach: options.fault ?? reach,
   };
   const record = { name: pool, driver: driver.name, fsType, deviceSizeBytes };
@@ -113,8 +117,11 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
         if (look instanceof Error) throw look;
         return takeOver();
       });
-      return await reconcile(context);
+      const died = hands.settle();
+      const { lines } = await reconcile(context);
+      return { lines: [...died, ...lines] };
     },
+    hands,
     onReconciled: ({ lines }) => lines.forEach((line) => options.onNotice?.(line)),
     assertOwned: () => {
       options.assertAwake?.();

@@ -2,10 +2,17 @@
 import type { FsType } from "../domain/devices.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import { transact } from "../metadata/database.ts";
-import { type DeviceRecord, findTemplate, insertDevice, setDeviceState } from "../metadata/devices.ts";
+import {
+  type DeviceRecord,
+  findTemplate,
+  insertDevice,
+  listTemplates,
+  setDeviceState,
+  touchTemplate,
+} from "../metadata/devices.ts";
 import { makeFileSystem, makingOptions } from "../system/filesystems.ts";
 import type { Context } from "./context.ts";
-import { recordTakenBack, takeBack } from "./take-down.ts";
+import { recordTakenBack, retire, takeBack } from "./take-down.ts";
 
 export interface TemplateRequest {
   readonly fsType: FsType;
@@ -29,8 +36,29 @@ export async function ensureTemplate(context: Context, request: TemplateRequest)
     transact(database, () => recordTakenBack(context, template, gone));
     throw error;
   }
-  transact(database, () => setDeviceState(database, template.number, "deactivated"));
+  transact(database, () => {
+    setDeviceState(database, template.number, "deactivated");
+    touchTemplate(database, template.number);
+    const ready = listTemplates(database);
+    for (const old of ready.slice(0, Math.max(0, ready.length - maxTemplates))) retire(context, old);
+  });
   return template;
+}
+
+/** Sizes are the callers' to choose: of all that were ever asked for, so many are kept ready. */
+export const maxTemplates = 8;
+const unusedForMs = 30 * 24 * 3600 * 1000;
+
+/** Templates of which nothing was made for a month. What was made of one has a copy of its own of everything. */
+export const staleTemplates = ({ database }: Context): DeviceRecord[] =>
+  listTemplates(database).filter(({ lastUsedAtMs = Date.now() }) => lastUsedAtMs < Date.now() - unusedForMs);
+
+/** Has them removed, by jobs. */
+export function retireTemplates(context: Context, templates: readonly DeviceRecord[]): void {
+  if (templates.length === 0) return;
+  transact(context.database, () => {
+    for (const template of templates) retire(context, template);
+  });
 }
 
 async function format({ driver, fsOptions, reach }: Context, template: DeviceRecord): Promise<void> {

@@ -2,11 +2,20 @@
 import { describe, expect, test } from "bun:test";
 import { aborted, failedPrecondition, unavailable } from "../../src/domain/errors.ts";
 import { freshOperationId } from "../../src/domain/identifiers.ts";
+import type { Request } from "../../src/metadata/journal.ts";
+import { listSetAside } from "../../src/metadata/strikes.ts";
+import { NotedHands, noHands } from "../../src/snapshotter/hands.ts";
 import { createLane, type LaneOptions } from "../../src/snapshotter/lane.ts";
 import { failure, type Operation, success } from "../../src/snapshotter/operations.ts";
 import { temporaryDatabase } from "../metadata/support.ts";
 
 const request = (payload: unknown = {}) => ({ operationId: freshOperationId(), job: "test", payload });
+
+const metadataNamed = (name: string): Operation<string> => ({
+  kind: "metadata",
+  request: request(),
+  apply: () => name,
+});
 
 /** A lane that counts its commits and reconciliations, and a diary of what ran. */
 function laneOn(database: LaneOptions["database"], overrides: Partial<LaneOptions> = {}) {
@@ -24,6 +33,7 @@ function laneOn(database: LaneOptions["database"], overrides: Partial<LaneOption
       counted.rounds += 1;
     },
     settled: () => undefined,
+    hands: noHands,
     ...overrides,
   });
   const metadata = (name: string): Operation<string> => ({
@@ -141,6 +151,45 @@ describe("the lane", () => {
     await expect(lane.submit(flaky)).rejects.toMatchObject({ code: "unavailable" });
     expect(await lane.submit(flaky)).toBe(2);
     expect(await lane.submit(flaky)).toBe(2);
+  });
+
+  test("executes what a worker may have died of alone, and sets it aside at the second death", async () => {
+    using database = temporaryDatabase();
+    let line = "";
+    const note = {
+      write(text: string) {
+        line = text;
+      },
+    };
+    const life = () => {
+      const hands = new NotedHands({ database, note, left: line });
+      return { ...laneOn(database, { hands }), hands, said: hands.settle() };
+    };
+    // As if the process had ended there: what it noted last is what the next one finds.
+    const dies = (...requests: Request[]) => life().hands.hold(requests);
+    const [poison, bystander] = [metadataNamed("poison"), metadataNamed("bystander")];
+
+    expect(life().said).toEqual([]);
+    dies(poison.request, bystander.request);
+    const second = life();
+    expect(second.said).toHaveLength(2);
+    expect(second.said[0]).toContain("it is tried once more");
+    const names = ["a", "b", "c"].map((name) => second.metadata(name));
+    const before = second.counted.rounds;
+    expect(await Promise.all([...names, bystander].map((each) => second.lane.submit(each)))).toHaveLength(4);
+    expect(second.counted.rounds).toBe(before + 2);
+
+    dies(poison.request);
+    // The same death is counted once, also when the next worker dies before it could say so.
+    expect(life().said).toHaveLength(1);
+    const third = life();
+    expect(third.said[0]).toContain("death 2): it is set aside");
+    expect(listSetAside(database)).toMatchObject([{ operationId: poison.request.operationId, deaths: 2 }]);
+    await expect(third.lane.submit(poison)).rejects.toMatchObject({ code: "internal" });
+    expect(await third.lane.submit(bystander)).toBe("bystander");
+    expect(await third.lane.submit(third.metadata("other"))).toBe("other");
+    third.hands.forgive();
+    expect(await third.lane.submit(poison)).toBe("poison");
   });
 
   test("reconciles after an effect that is unknown, before the next operation", async () => {

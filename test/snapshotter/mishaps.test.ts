@@ -3,18 +3,20 @@ import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, te
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { eq } from "drizzle-orm";
 import type { DeviceRef } from "../../src/domain/devices.ts";
 import { deadlineExceeded, internal, unavailable } from "../../src/domain/errors.ts";
 import { deviceId, deviceName, freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { labelNames } from "../../src/domain/snapshots.ts";
 import type { Driver } from "../../src/drivers/port.ts";
-import { countDevicesByState, lastDeviceNumber } from "../../src/metadata/devices.ts";
+import { countDevicesByState, lastDeviceNumber, listTemplates } from "../../src/metadata/devices.ts";
 import { listImages } from "../../src/metadata/images.ts";
 import { pendingOutbox } from "../../src/metadata/outbox.ts";
 import { pendingRemovals } from "../../src/metadata/removals.ts";
+import { devices } from "../../src/metadata/schema.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
-import { Client, codeOf, openStage, type Stage } from "../conformance/stage.ts";
+import { Client, codeOf, mounted, openStage, type Stage } from "../conformance/stage.ts";
 import { ground } from "./reflink-ground.ts";
 
 setDefaultTimeout(60_000);
@@ -241,6 +243,40 @@ test("a sweep that finds nothing to do writes nothing, and one that does is reme
   expect(await stage.snapshotter.sweep(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
   expect(own.walk()).toEqual(["by hand"]);
   await own.remove("by hand");
+});
+
+test("of templates, the eight that were used last are kept, and what was made of the others stays", async () => {
+  const sizes = Array.from({ length: 10 }, (_, index) => `${20 + index}MiB`);
+  const prepareOf = (size: string) => client.prepare(`of ${size}`, undefined, { [labelNames.maxSize]: size });
+  for (const size of sizes.slice(0, 7)) await prepareOf(size);
+  const before = listTemplates(stage.database).map(({ deviceName }) => deviceName);
+  expect(before).toHaveLength(8);
+  // The one that is oldest is used again: another must go.
+  await client.remove(`of ${sizes[0] ?? ""}`);
+  await prepareOf(sizes[0] ?? "");
+  for (const size of sizes.slice(7)) await prepareOf(size);
+  const after = listTemplates(stage.database);
+  expect(after).toHaveLength(8);
+  expect(after.map(({ sizeBytes }) => sizeBytes / 2 ** 20)).toContain(20);
+  const gone = before.filter((name) => after.every(({ deviceName }) => deviceName !== name));
+  expect(gone).toHaveLength(3);
+  expect(pendingRemovals(stage.database).map(({ device }) => device)).toEqual(expect.arrayContaining(gone));
+  expect(await inconsistencies(stage)).toEqual([]);
+  await stage.snapshotter.cleanup(freshOperationId());
+  expect(pendingRemovals(stage.database)).toEqual([]);
+  for (const size of sizes) expect(await mounted(client.mounts(`of ${size}`), () => "mounted")).toBe("mounted");
+
+  const aMonthAgoMs = Date.now() - 31 * 24 * 3600 * 1000;
+  const [stale] = after;
+  stage.database.drizzle
+    .update(devices)
+    .set({ lastUsedAtMs: aMonthAgoMs })
+    .where(eq(devices.number, stale?.number ?? 0))
+    .run();
+  await stage.snapshotter.sweep(freshOperationId());
+  expect(listTemplates(stage.database)).toHaveLength(7);
+  await stage.snapshotter.cleanup(freshOperationId());
+  for (const size of sizes) await client.remove(`of ${size}`);
 });
 
 test("a snapshotter whose pool was taken over can change nothing more", async () => {

@@ -1,6 +1,6 @@
 // The pool's worker as a process: one per pool, graceful at its end, and right after whatever came before.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { paths } from "../../src/config.ts";
 import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
@@ -57,6 +57,35 @@ test("a worker whose pool was deleted says so, and makes none in its place", asy
   expect(announced.kind === "refused" && announced.error.message).toContain("pool lost is lost");
   expect(await second.child.exited).toBe(1);
   expect(existsSync(image)).toBe(false);
+});
+
+test("an operation of which two workers died is set aside, is told by doctor, and the pool goes on", async () => {
+  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "poisoned" });
+  await using client = await connect(station);
+  const operationId = freshOperationId();
+  const mayFail = (key: string, id = freshOperationId()) =>
+    client.call("prepare", { scope: ownScope, key, labels: {} }, { operationId: id });
+  const asked = mayFail("poison", operationId).catch((error: unknown) => error);
+  for (const _death of [1, 2]) {
+    const marker = join(station.directory, "marker");
+    writeFileSync(marker, "");
+    const worker = startWorker(station, "pool", { SNAPMILL_FAULT: `prepare.intended@${marker}` });
+    expect(await worker.child.exited).not.toBe(0);
+    expect(worker.child.signalCode).toBe("SIGKILL");
+  }
+  const last = startWorker(station);
+  expect(await asked).toMatchObject({ code: "internal" });
+  expect(String(await asked)).toContain("it was set aside");
+  expect((await mayFail("other")).mounts).toHaveLength(1);
+  const { findings } = await client.call("doctor", { repair: true });
+  expect(findings).toMatchObject([{ kind: "operation-set-aside", subject: operationId, repaired: false }]);
+  expect((await station.run(["status"])).stdout).toContain("1 operation of which workers died");
+  // Forgiven, the same operation is one like any other.
+  await client.call("cleanup", {});
+  expect((await client.call("doctor", { repair: false })).findings).toEqual([]);
+  await client.call("remove", { scope: ownScope, key: "other" });
+  last.child.kill("SIGTERM");
+  expect(await last.child.exited).toBe(0);
 });
 
 test("told to stop, a worker finishes what it runs, and the rest waits for the next one", async () => {

@@ -1,14 +1,14 @@
 // Room: test. Owns the start of a worker as a process: the pool's, or one that unpacks.
 import { join } from "node:path";
-import { childEnvironment } from "../../src/config.ts";
+import { childEnvironment, type Overrides } from "../../src/config.ts";
 import { parseAnnouncement } from "../../src/supervisor/ready.ts";
 import type { Station } from "../support/station.ts";
 
 /** A worker on the station's pool; `announced` is the first thing that it has to say. */
-export function startWorker(station: Station, kind: "pool" | "unpack" = "pool") {
+export function startWorker(station: Station, kind: "pool" | "unpack" = "pool", settings: Overrides = {}) {
   const program = join(import.meta.dir, `../../workers/${kind}.ts`);
   const child = Bun.spawn([process.execPath, program], {
-    env: { ...childEnvironment({}), ...station.settings },
+    env: { ...childEnvironment({}), ...station.settings, ...settings },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "ignore",
