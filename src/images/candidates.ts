@@ -1,6 +1,6 @@
 // Room: images. Owns the walk through nested indexes to the manifests that may be the image of a platform.
 import { isSnapmillError } from "../domain/errors.ts";
-import { type DocumentReader, LimitExceeded } from "./document-reader.ts";
+import { type DocumentReader, FetchFailure, LimitExceeded } from "./document-reader.ts";
 import { documents, judge } from "./documents.ts";
 import { type IndexEntry, indexTypes } from "./index-entry.ts";
 import { formatPlatform, type Platform, platformDistance } from "./platform.ts";
@@ -21,7 +21,8 @@ export interface Candidates {
 }
 
 /** Whether something that was looked at in passing is just not the image. */
-export const isSkippable = (error: unknown): boolean => isSnapmillError(error) && !(error instanceof LimitExceeded);
+export const isSkippable = (error: unknown): boolean =>
+  isSnapmillError(error) && !(error instanceof LimitExceeded || error instanceof FetchFailure);
 
 export async function collectCandidates(
   reader: DocumentReader,

@@ -32,13 +32,19 @@ function isTar(start: Buffer): boolean {
   }
 }
 
+/** What `range` starts with. */
+export const contentOf = async (range: BlobRange, expected?: Compression): Promise<Content> =>
+  contentOfStart(await readStart(range, contentStartBytes), expected);
+
+/** How much of a blob tells what it is. */
+export const contentStartBytes = tarBlockBytes;
+
 /**
- * What `range` starts with. What it is `expected` to be is believed when its first bytes agree; then a tar is recognised
+ * What a blob is that starts with `start`, of at least `contentStartBytes` when it has as many. What it is `expected` to be is believed when its first bytes agree; then a tar is recognised
  * by its header's checksum before any magic number, since its first bytes are a name, which may be "BZh". An empty blob
  * is an empty layer, as containerd takes it.
  */
-export async function contentOf(range: BlobRange, expected: Compression = "none"): Promise<Content> {
-  const start = await readStart(range, tarBlockBytes);
+export function contentOfStart(start: Buffer, expected: Compression = "none"): Content {
   if (start.length === 0) return { kind: "none" };
   const hex = start.toString("hex", 0, 6);
   const [, found] = magics.find(([pattern]) => pattern.test(hex)) ?? [];

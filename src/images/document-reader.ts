@@ -11,7 +11,7 @@ import { parseJson } from "./json.ts";
 import { Turns } from "./turns.ts";
 
 /** What the OCI distribution specification lets registries limit a manifest to. */
-const maxDocumentBytes = 4 << 20;
+export const maxDocumentBytes = 4 << 20;
 /** A layout's or an archive's own list, of a hundred thousand images say. */
 const maxEntryPointBytes = 32 << 20;
 /** For one image, with all the indexes and manifests on the way to it. */
@@ -26,6 +26,13 @@ export class LimitExceeded extends SnapmillError {
   }
 }
 
+/** A document could not be had: that says nothing of what is in it, and nothing else may be taken in its place. */
+export class FetchFailure extends SnapmillError {}
+
+/** The bytes of a document that lies elsewhere, whatever they say. Throws FetchFailure. */
+export type FetchDocument = (blob: Descriptor, kind: DocumentKind) => Promise<Buffer>;
+export type DocumentKind = "index" | "manifest" | "configuration";
+
 export const sha256Of = (bytes: Uint8Array): Digest =>
   digest(`sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`);
 
@@ -37,12 +44,15 @@ export class DocumentReader {
   readonly files: ImageFiles;
   readonly signal: AbortSignal | undefined;
   readonly #turns: Turns;
+  readonly #fetch: FetchDocument | undefined;
   #documents = 0;
   #entries = 0;
   #bytes = 0;
 
-  constructor(files: ImageFiles, signal: AbortSignal | undefined) {
+  /** With `fetch`, blobs come from there instead of from `files`. */
+  constructor(files: ImageFiles, signal: AbortSignal | undefined, fetch?: FetchDocument) {
     this.files = files;
+    this.#fetch = fetch;
     this.signal = signal;
     this.#turns = new Turns(signal);
   }
@@ -78,9 +88,13 @@ export class DocumentReader {
   }
 
   /** The document that `blob` describes, verified against its size and digest; `kind` names it in errors. */
-  async blob<Schema extends z.ZodType>(schema: Schema, blob: Descriptor, kind: string): Promise<z.output<Schema>> {
+  async blob<Schema extends z.ZodType>(
+    schema: Schema,
+    blob: Descriptor,
+    kind: DocumentKind,
+  ): Promise<z.output<Schema>> {
     const what = `the ${kind} ${blob.digest}`;
-    const bytes = await this.#blobBytes(blob, what);
+    const bytes = await this.#blobBytes(blob, kind, what);
     const actual = sha256Of(bytes);
     if (actual !== blob.digest) {
       throw failedPrecondition(
@@ -98,7 +112,8 @@ export class DocumentReader {
     return readStart(range, range.lengthBytes);
   }
 
-  async #blobBytes(blob: Descriptor, what: string): Promise<Buffer> {
+  async #blobBytes(blob: Descriptor, kind: DocumentKind, what: string): Promise<Buffer> {
+    if (this.#fetch !== undefined) return this.#fetchedBytes(this.#fetch, blob, kind, what);
     const range = await this.files.find(blobName(blob.digest));
     if (range !== undefined && range.lengthBytes === blob.size) return this.bytesOf(range, what);
     if (range !== undefined) throw wrongSize(what, range.lengthBytes, blob);
@@ -107,6 +122,15 @@ export class DocumentReader {
     const bytes = Buffer.from(blob.data, "base64");
     if (bytes.length !== blob.size) throw wrongSize(what, bytes.length, blob);
     await this.#count(bytes.length);
+    return bytes;
+  }
+
+  async #fetchedBytes(fetch: FetchDocument, blob: Descriptor, kind: DocumentKind, what: string): Promise<Buffer> {
+    if (blob.size > maxDocumentBytes)
+      throw failedPrecondition(`${what} has ${blob.size} bytes; the limit is ${maxDocumentBytes}`);
+    await this.#count(blob.size);
+    const bytes = await fetch(blob, kind);
+    if (bytes.length !== blob.size) throw wrongSize(what, bytes.length, blob);
     return bytes;
   }
 

@@ -10,22 +10,37 @@ export interface BlobRange {
   readonly lengthBytes: number;
 }
 
+/** A blob that has to be fetched. */
+export interface RemoteBlob {
+  readonly lengthBytes: number;
+  /**
+   * Its bytes from `offsetBytes` on, as fast as they are taken; verified against its digest when read from the start. Left
+   * early, it lets go of all that it holds.
+   */
+  open(offsetBytes: number): AsyncGenerator<Uint8Array>;
+}
+
+export type LayerBlob = BlobRange | RemoteBlob;
+
+export const isRemote = (blob: LayerBlob): blob is RemoteBlob => "open" in blob;
+
 export const compressions = ["none", "gzip", "zstd"] as const;
 export type Compression = (typeof compressions)[number];
 
-export interface ImageLayer {
+export interface ImageLayer<Blob extends LayerBlob = BlobRange> {
   /** Of the blob as stored. */
   readonly digest: Digest;
   /** Of the uncompressed tar. */
   readonly diffId: DiffId;
+  /** Of a remote blob what its media type says: its bytes are seen when it is opened. */
   readonly compression: Compression;
-  readonly blob: BlobRange;
+  readonly blob: Blob;
 }
 
 /** An image ready to be unpacked: layers bottom first. Dispose of it to close what it holds (temporary files). */
-export interface ResolvedImage extends AsyncDisposable {
+export interface ResolvedImage<Blob extends LayerBlob = BlobRange> extends AsyncDisposable {
   readonly reference: string;
   readonly platform: string;
   readonly manifestDigest: Digest;
-  readonly layers: readonly ImageLayer[];
+  readonly layers: readonly ImageLayer<Blob>[];
 }

@@ -2,7 +2,7 @@
 import { failedPrecondition } from "../domain/errors.ts";
 import type { DiffId } from "../domain/identifiers.ts";
 import { formatSize } from "../domain/units.ts";
-import { contentOf } from "./content.ts";
+import { type Content, contentOf } from "./content.ts";
 import { blobName, type DocumentReader } from "./document-reader.ts";
 import type { Descriptor } from "./documents.ts";
 import type { BlobRange, Compression, ImageLayer } from "./image.ts";
@@ -25,7 +25,7 @@ interface LayerType {
 }
 
 /** What a layer's media type says; `layer` names it in the error. Types: OCI image specification, docker's manifest v2. */
-function layerType(mediaType: string, layer: string): LayerType {
+export function layerType(mediaType: string, layer: string): LayerType {
   const match = layerPattern.exec(mediaType);
   if (match === null)
     throw failedPrecondition(`${layer} has the media type ${quoted(mediaType)}, which is no file system layer`);
@@ -50,8 +50,11 @@ function layerType(mediaType: string, layer: string): LayerType {
  * How the layer is really compressed. Like containerd, docker and podman, the bytes are believed more than the media
  * type: docker's plain one stands for compressed layers too, and digest and diff ID are verified in any case.
  */
-export async function compressionOf(range: BlobRange, expected: Compression, layer: string): Promise<Compression> {
-  const content = await contentOf(range, expected);
+export const compressionOf = async (range: BlobRange, expected: Compression, layer: string): Promise<Compression> =>
+  compressionOfContent(await contentOf(range, expected), expected, layer);
+
+/** The same for a layer whose `content` has been looked at. */
+export function compressionOfContent(content: Content, expected: Compression, layer: string): Compression {
   switch (content.kind) {
     case "none":
     case "gzip":

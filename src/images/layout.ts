@@ -3,7 +3,7 @@ import { failedPrecondition, notFound, SnapmillError } from "../domain/errors.ts
 import { type Candidates, collectCandidates, isSkippable } from "./candidates.ts";
 import type { DocumentReader } from "./document-reader.ts";
 import { type Descriptor, documents, type ImageConfig, judge } from "./documents.ts";
-import type { ResolvedImage } from "./image.ts";
+import type { BlobRange, LayerBlob, ResolvedImage } from "./image.ts";
 import { configTypes, type IndexEntry, manifestTypes } from "./index-entry.ts";
 import { areLayers, checkLayers } from "./layers.ts";
 import { formatPlatform, normalizePlatform, type Platform, platformDistance } from "./platform.ts";
@@ -12,7 +12,10 @@ import { selectEntries } from "./select-entry.ts";
 import { quoted } from "./shown.ts";
 
 /** A resolved image apart from what its reference and its files add. */
-export type FoundImage = Pick<ResolvedImage, "platform" | "manifestDigest" | "layers">;
+export type FoundImage<Blob extends LayerBlob = BlobRange> = Pick<
+  ResolvedImage<Blob>,
+  "platform" | "manifestDigest" | "layers"
+>;
 
 /** What is a manifest, or could be one, but of something else than a container image. */
 class NoImage extends SnapmillError {
@@ -87,7 +90,7 @@ async function checkLayoutVersion(reader: DocumentReader): Promise<void> {
   }
 }
 
-interface ChosenImage {
+export interface ChosenImage {
   readonly image: ReadImage;
   readonly platform: Platform;
 }
@@ -136,22 +139,29 @@ async function chooseByConfiguration(
   return best;
 }
 
-/** The image of an OCI layout that `selector` and platform choose. Errors do not name the image: the caller does. */
-export async function resolveLayout(reader: DocumentReader, selector: Selector, wanted: Platform): Promise<FoundImage> {
-  await checkLayoutVersion(reader);
-  const index = await reader.entryPoint(documents.index, "index.json");
-  if (index === undefined) throw failedPrecondition("it is no OCI layout: there is no index.json in it");
-  const entries = await reader.entriesOf(index.manifests);
-  const candidates = await collectCandidates(reader, selectEntries(entries, selector), wanted);
+/** Of `entries` and what they lead to, the image that fits `wanted` best. Errors do not name the image: the caller does. */
+export async function chooseImage(
+  reader: DocumentReader,
+  entries: readonly IndexEntry[],
+  wanted: Platform,
+): Promise<ChosenImage> {
+  const candidates = await collectCandidates(reader, entries, wanted);
   const problems: unknown[] = [...candidates.problems];
   const chosen =
     (await chooseBySaidPlatform(reader, candidates, problems)) ??
     (await chooseByConfiguration(reader, candidates, wanted, problems));
-  if (chosen === undefined) {
-    if (candidates.offered.length === 0 && problems.length > 0) throw problems[0];
-    throw noSuchPlatform(wanted, candidates.offered);
-  }
-  const { image, platform } = chosen;
+  if (chosen !== undefined) return chosen;
+  if (candidates.offered.length === 0 && problems.length > 0) throw problems[0];
+  throw noSuchPlatform(wanted, candidates.offered);
+}
+
+/** The image of an OCI layout that `selector` and platform choose. */
+export async function resolveLayout(reader: DocumentReader, selector: Selector, wanted: Platform): Promise<FoundImage> {
+  await checkLayoutVersion(reader);
+  const index = await reader.entryPoint(documents.index, "index.json");
+  if (index === undefined) throw failedPrecondition("it is no OCI layout: there is no index.json in it");
+  const entries = selectEntries(await reader.entriesOf(index.manifests), selector);
+  const { image, platform } = await chooseImage(reader, entries, wanted);
   return {
     platform: formatPlatform(platform),
     manifestDigest: image.descriptor.digest,

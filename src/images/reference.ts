@@ -1,9 +1,10 @@
 // Room: images. Owns image references: how they are written, and how they are made independent of the directory.
 import { posix, resolve } from "node:path";
 import { invalidArgument, type SnapmillError } from "../domain/errors.ts";
+import { formatRegistryName, parseRegistryName, type RegistryName } from "./registry/name.ts";
 
-export const transports = ["oci", "oci-archive", "docker-archive"] as const;
-export type Transport = (typeof transports)[number];
+export const fileTransports = ["oci", "oci-archive", "docker-archive"] as const;
+export type FileTransport = (typeof fileTransports)[number];
 
 /** Which image of a layout or archive is meant. */
 export type Selector =
@@ -11,14 +12,18 @@ export type Selector =
   | { readonly by: "tag"; readonly tag: string }
   | { readonly by: "index"; readonly index: number };
 
-export interface ImageReference {
-  readonly transport: Transport;
+/** An image in files of this host. */
+export interface FileReference {
+  readonly transport: FileTransport;
   readonly path: string;
   readonly selector: Selector;
 }
 
+export type ImageReference = FileReference | { readonly transport: "docker"; readonly name: RegistryName };
+
 const forms =
-  "use oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG], with @N in place of a tag for the Nth image";
+  "use docker://HOST/REPOSITORY[:TAG][@DIGEST] or a bare NAME[:TAG] as docker reads it, or oci:DIR[:TAG], " +
+  "oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG], with @N in place of a tag for the Nth image";
 
 const refuse = (text: string, why: string): SnapmillError =>
   invalidArgument(`image reference ${JSON.stringify(text)}: ${why}; ${forms}`);
@@ -60,7 +65,7 @@ function refuseOwnFiles(text: string, path: string): void {
   );
 }
 
-function parseSelector(text: string, transport: Transport, tag: string | undefined): Selector {
+function parseSelector(text: string, transport: FileTransport, tag: string | undefined): Selector {
   if (tag === undefined) return { by: "only" };
   if (tag === "") throw refuse(text, "there is nothing after the last ':'");
   if (tag.startsWith("@")) {
@@ -78,22 +83,36 @@ function parseSelector(text: string, transport: Transport, tag: string | undefin
   return { by: "tag", tag };
 }
 
+/** What skopeo reads from and this program does not; as a bare name it would be an image of Docker Hub. */
+const otherTransports =
+  /^(?:dir|docker-daemon|containers-storage|ostree|sif|tarball|https?|[a-z][a-z0-9+.-]*(?=:\/\/)):/;
+
+/** A password in a reference would stand in the queue and in logs: it is not even repeated. */
+const withPassword = /^(?:[^/]*:\/\/[^/]*|[^/@]*:[^/@]*)@(?!sha\d+:)/;
+
+function parseRegistryReference(text: string): ImageReference {
+  const isExplicit = text.startsWith("docker://");
+  if (withPassword.test(text)) {
+    throw invalidArgument(
+      "an image reference holds no credentials: keep them in an auth file (docker login, --authfile)",
+    );
+  }
+  if (!isExplicit && /^[./]/.test(text)) throw refuse(text, "a path needs a transport in front of it");
+  if (!isExplicit && otherTransports.test(text)) throw refuse(text, "unknown transport");
+  const name = parseRegistryName(isExplicit ? text.slice("docker://".length) : text);
+  if (typeof name === "string") throw refuse(text, name);
+  return { transport: "docker", name };
+}
+
 /**
- * An image reference as skopeo writes it: the path ends at the first ':' behind the transport, so a path that contains
- * one cannot be named. Throws invalid_argument that shows the forms.
+ * An image reference as skopeo writes it, or a bare name as docker reads it. A path ends at the first ':' behind the
+ * transport, so a path that contains one cannot be named. Throws invalid_argument that shows the forms.
  */
 export function parseReference(text: string): ImageReference {
   const colon = text.indexOf(":");
   const name = text.slice(0, Math.max(colon, 0));
-  const transport = transports.find((candidate) => candidate === name);
-  if (transport === undefined) {
-    const isRegistry = text.startsWith("docker://");
-    const copy = `skopeo copy ${text} oci:DIR:TAG`;
-    throw refuse(
-      text,
-      isRegistry ? `registries are not read directly, copy the image first (${copy})` : "unknown transport",
-    );
-  }
+  const transport = fileTransports.find((candidate) => candidate === name);
+  if (transport === undefined) return parseRegistryReference(text);
   const rest = text.slice(colon + 1);
   const second = rest.indexOf(":");
   const path = second === -1 ? rest : rest.slice(0, second);
@@ -107,7 +126,9 @@ export function parseReference(text: string): ImageReference {
   };
 }
 
-export function formatReference({ transport, path, selector }: ImageReference): string {
+export function formatReference(reference: ImageReference): string {
+  if (reference.transport === "docker") return `docker://${formatRegistryName(reference.name)}`;
+  const { transport, path, selector } = reference;
   switch (selector.by) {
     case "only":
       return `${transport}:${path}`;
@@ -118,9 +139,13 @@ export function formatReference({ transport, path, selector }: ImageReference): 
   }
 }
 
-/** The same reference with its path made absolute from `directory`: a worker's directory is not its caller's. */
+/**
+ * The same reference in full: with its path made absolute from `directory`, since a worker's directory is not its caller's;
+ * with registry and tag when it was a bare name.
+ */
 export function absoluteReference(text: string, directory: string): string {
   const reference = parseReference(text);
+  if (reference.transport === "docker") return formatReference(reference);
   const path = resolve(directory, reference.path);
   if (path.includes(":")) {
     throw refuse(

@@ -1,23 +1,29 @@
 // Room: images. Owns the way from a reference and a platform to an image that is ready to be unpacked.
-import { failedPrecondition, SnapmillError } from "../domain/errors.ts";
+import { failedPrecondition, invalidArgument, SnapmillError } from "../domain/errors.ts";
 import { isErrno } from "../system/errno.ts";
 import { openArchive } from "./archive.ts";
 import { resolveDockerArchive } from "./docker-archive.ts";
 import { DocumentReader } from "./document-reader.ts";
 import { type ImageFiles, openDirectory } from "./files.ts";
-import type { ResolvedImage } from "./image.ts";
+import type { LayerBlob, ResolvedImage } from "./image.ts";
 import { type FoundImage, resolveLayout } from "./layout.ts";
 import { type Platform, parsePlatform } from "./platform.ts";
-import { formatReference, type ImageReference, parseReference } from "./reference.ts";
+import { type FileReference, formatReference, parseReference } from "./reference.ts";
+import type { Registries, RegistryOptions } from "./registry/registries.ts";
 import { visible } from "./shown.ts";
 
-export interface OpenImageOptions {
+export interface OpenFilesOptions {
   readonly signal?: AbortSignal | undefined;
   /** Where a compressed archive is decompressed to, as a file without a name. Default: `/var/tmp`. */
   readonly tempDir?: string | undefined;
 }
 
-function openFiles({ transport, path }: ImageReference, options: OpenImageOptions): Promise<ImageFiles> {
+export interface OpenImageOptions extends OpenFilesOptions {
+  readonly registries: Registries;
+  readonly registry: RegistryOptions;
+}
+
+function openFiles({ transport, path }: FileReference, options: OpenFilesOptions): Promise<ImageFiles> {
   switch (transport) {
     case "oci":
       return openDirectory(path);
@@ -27,7 +33,7 @@ function openFiles({ transport, path }: ImageReference, options: OpenImageOption
   }
 }
 
-function findImage(reader: DocumentReader, reference: ImageReference, wanted: Platform): Promise<FoundImage> {
+function findImage(reader: DocumentReader, reference: FileReference, wanted: Platform): Promise<FoundImage> {
   switch (reference.transport) {
     case "oci":
     case "oci-archive":
@@ -68,28 +74,52 @@ async function naming<T>(reference: string, signal: AbortSignal | undefined, wor
   }
 }
 
+async function openFileImage(
+  reference: FileReference,
+  name: string,
+  wanted: Platform,
+  options: OpenFilesOptions,
+): Promise<ResolvedImage> {
+  await using cleanup = new AsyncDisposableStack();
+  const files = cleanup.use(await openFiles(reference, options));
+  const found = await findImage(new DocumentReader(files, options.signal), reference, wanted);
+  const held = cleanup.move();
+  return { ...found, reference: name, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
 /**
  * Finds the image that `reference` names for `platform` (`os/architecture[/variant]`), and makes sure that all of it is
- * there: manifest and configuration match their digests; layers exist, have their sizes and start as layers do. The
- * layers' digests are verified when they are unpacked. Dispose of the image when done: an archive's ranges are good only
- * until then.
- * Errors: invalid_argument (reference, platform), not_found (path, tag, platform), failed_precondition (damaged or not
- * supported), resource_exhausted (no room to decompress); when `signal` fires, its reason.
+ * there: manifest and configuration match their digests; layers exist, have their sizes and start as layers do. Of an
+ * image in a registry that is seen when its layers are fetched. The layers' digests are verified when they are unpacked.
+ * Dispose of the image when done: an archive's ranges are good only until then.
+ * Errors: invalid_argument (reference, platform), not_found (path, tag, platform), failed_precondition (damaged, not
+ * supported, or refused by the registry), resource_exhausted (no room to decompress), deadline_exceeded (the registry
+ * failed again and again); when `signal` fires, its reason.
  */
 export async function openImage(
   reference: string,
   platform: string,
-  options: OpenImageOptions = {},
-): Promise<ResolvedImage> {
+  options?: OpenFilesOptions,
+): Promise<ResolvedImage>;
+export async function openImage(
+  reference: string,
+  platform: string,
+  options: OpenImageOptions,
+): Promise<ResolvedImage<LayerBlob>>;
+export async function openImage(
+  reference: string,
+  platform: string,
+  options: OpenFilesOptions & Partial<OpenImageOptions> = {},
+): Promise<ResolvedImage<LayerBlob>> {
   const parsed = parseReference(reference);
   const wanted = parsePlatform(platform);
   const name = formatReference(parsed);
-  options.signal?.throwIfAborted();
-  return naming(name, options.signal, async () => {
-    await using cleanup = new AsyncDisposableStack();
-    const files = cleanup.use(await openFiles(parsed, options));
-    const found = await findImage(new DocumentReader(files, options.signal), parsed, wanted);
-    const held = cleanup.move();
-    return { ...found, reference: name, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  const { signal, registries, registry = {} } = options;
+  signal?.throwIfAborted();
+  return naming(name, signal, async () => {
+    if (parsed.transport !== "docker") return openFileImage(parsed, name, wanted, options);
+    if (registries === undefined) throw invalidArgument("it is in a registry, and only files are read here");
+    const found = await registries.resolve(parsed.name, wanted, registry, signal);
+    return { ...found, reference: name, [Symbol.asyncDispose]: () => Promise.resolve() };
   });
 }

@@ -14,11 +14,10 @@ describe("a reference", () => {
       path: "app.tar",
       selector: { by: "tag", tag: "v1" },
     });
-    expect(parseReference("docker-archive:app.tar:registry.example:5000/app:v1").selector).toEqual({
-      by: "tag",
-      tag: "registry.example:5000/app:v1",
+    expect(parseReference("docker-archive:app.tar:registry.example:5000/app:v1")).toMatchObject({
+      selector: { by: "tag", tag: "registry.example:5000/app:v1" },
     });
-    expect(parseReference("docker-archive:app.tar:@2").selector).toEqual({ by: "index", index: 2 });
+    expect(parseReference("docker-archive:app.tar:@2")).toMatchObject({ selector: { by: "index", index: 2 } });
   });
 
   test("is written as it was read", () => {
@@ -28,15 +27,22 @@ describe("a reference", () => {
       "oci:/a:docker.io/library/x:v1",
       "docker-archive:/a.tar:@0",
       "oci-archive:a.tar:x",
+      "docker://localhost:5000/a/b:v1",
+      `docker://docker.io/library/alpine@sha256:${"0".repeat(64)}`,
     ]) {
       expect(formatReference(parseReference(text))).toBe(text);
     }
   });
 
   const wrong: readonly (readonly [text: string, why: RegExp])[] = [
-    ["/images/app", /unknown transport/],
+    ["/images/app", /a path needs a transport/],
+    ["./app", /a path needs a transport/],
+    ["docker-daemon:app:v1", /unknown transport/],
+    ["containers-storage:app", /unknown transport/],
+    ["https://registry.example/app", /unknown transport/],
+    ["Alpine", /"library\/Alpine" is not a repository's name/],
+    ["docker://registry.example/app:", /"" is not a tag/],
     ["dir:/images/app", /unknown transport/],
-    ["docker://busybox", /skopeo copy docker:\/\/busybox oci:DIR:TAG/],
     ["oci:", /the path is missing/],
     ["oci::tag", /the path is missing/],
     ["oci:/a:", /nothing after the last ':'/],
@@ -50,12 +56,30 @@ describe("a reference", () => {
     const read = () => parseReference(text);
     expect(read).toThrow(SnapmillError);
     expect(read).toThrow(why);
-    expect(read).toThrow(/use oci:DIR\[:TAG\], oci-archive:FILE\[:TAG\] or docker-archive:FILE\[:NAME:TAG\]/);
+    expect(read).toThrow(
+      /use docker:\/\/HOST.* oci:DIR\[:TAG\], oci-archive:FILE\[:TAG\] or docker-archive:FILE\[:NAME:TAG\]/,
+    );
   });
 
   test("has a tag of at most 512 characters", () => {
-    expect(parseReference(`oci:/a:${"x".repeat(512)}`).selector.by).toBe("tag");
+    expect(parseReference(`oci:/a:${"x".repeat(512)}`)).toMatchObject({ selector: { by: "tag" } });
     expect(() => parseReference(`oci:/a:${"x".repeat(513)}`)).toThrow(/is not a tag/);
+  });
+
+  test.each(["docker://me:planted@registry.example/app", "me:planted@registry.example/app", "https://me:planted@x/y"])(
+    "with a password is refused without saying it: %j",
+    (text) => {
+      const refused = new Error(
+        "an image reference holds no credentials: keep them in an auth file (docker login, --authfile)",
+      );
+      expect(() => parseReference(text)).toThrow(refused);
+    },
+  );
+
+  test("that is a bare name is an image in a registry", () => {
+    expect(absoluteReference("alpine", "/home/me")).toBe("docker://docker.io/library/alpine:latest");
+    expect(absoluteReference("ghcr.io/org/app:v1", "/home/me")).toBe("docker://ghcr.io/org/app:v1");
+    expect(absoluteReference("docker://localhost:5000/app", "/home/me")).toBe("docker://localhost:5000/app:latest");
   });
 
   test("is made absolute from its caller's directory", () => {

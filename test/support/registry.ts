@@ -73,9 +73,9 @@ export class Registry implements AsyncDisposable {
   }
 
   /** Copies an image (`oci:DIRECTORY:TAG`) here and returns what to pull it by. */
-  async push(source: string, name: string): Promise<string> {
+  async push(source: string, name: string, how: readonly string[] = ["--preserve-digests"]): Promise<string> {
     const target = `${this.host}/${name}`;
-    const options = ["--preserve-digests", "--dest-tls-verify=false", "--insecure-policy"];
+    const options = [...how, "--dest-tls-verify=false", "--insecure-policy"];
     const child = Bun.spawn(["skopeo", "copy", "--quiet", ...options, source, `docker://${target}`], {
       stdin: "ignore",
       stdout: "ignore",

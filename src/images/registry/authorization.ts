@@ -16,6 +16,8 @@ interface Shown {
 export interface Asking {
   readonly host: RegistryHost;
   readonly subject: Subject;
+  /** Gets what is shown, and what it comes from. */
+  readonly secrets: Secrets;
   readonly idleMs: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -48,18 +50,22 @@ function realmOf({ host, subject }: Asking, { parameters }: Challenge, hasSecret
   return url;
 }
 
+export type FindCredential = (
+  host: string,
+  repository: string,
+  signal: AbortSignal | undefined,
+) => Promise<Credential | undefined>;
+
+/** Repositories for which something is kept, at most. */
+const maxKept = 1000;
+
 /** Kept for one auth file, or for the usual places: what is known for one must not be used for another. */
 export class Authorization {
-  readonly #secrets: Secrets;
-  readonly #find: (host: string, repository: string, signal?: AbortSignal) => Promise<Credential | undefined>;
+  readonly #find: FindCredential;
   readonly #shown = new Map<string, Shown>();
 
-  constructor(options: {
-    readonly secrets: Secrets;
-    readonly find: (host: string, repository: string, signal?: AbortSignal) => Promise<Credential | undefined>;
-  }) {
-    this.#secrets = options.secrets;
-    this.#find = options.find;
+  constructor(find: FindCredential) {
+    this.#find = find;
   }
 
   /** What was shown last to `host` for this repository, unless it has expired. */
@@ -81,7 +87,8 @@ export class Authorization {
     const credential = await this.#find(host.name, subject.repository, signal);
     const shown = await this.#shownFor(asking, challenge, credential);
     if (shown === undefined) return undefined;
-    this.#secrets.add(shown.value.replace(/^\S+ /, ""));
+    asking.secrets.addAuthorization(shown.value);
+    if (this.#shown.size >= maxKept) this.#shown.clear();
     this.#shown.set(keyOf(host, subject.repository), shown);
     return shown.value;
   }
@@ -96,11 +103,11 @@ export class Authorization {
       case "bearer":
         return forever(`Bearer ${credential.token}`);
       case "basic":
-        this.#secrets.add(credential.password);
+        asking.secrets.add(credential.password);
         if (challenge.scheme === "basic") return forever(basic(credential.username, credential.password));
         return this.#token(asking, challenge, credential);
       case "identity":
-        this.#secrets.add(credential.token);
+        asking.secrets.add(credential.token);
         return challenge.scheme === "basic" ? undefined : this.#token(asking, challenge, credential);
       case undefined:
         return challenge.scheme === "basic" ? undefined : this.#token(asking, challenge, undefined);
@@ -115,7 +122,7 @@ export class Authorization {
     const body = (await readWhole(reply, maxAnswerBytes))?.toString("utf8") ?? "";
     if (reply.status !== 200) {
       const hint = credential === undefined ? "; no credentials for it were found" : "";
-      throw statusFailure(subject, reply, errorText(body, this.#secrets), hint);
+      throw statusFailure(subject, reply, errorText(body, asking.secrets), hint);
     }
     const parsed = answer.safeParse(jsonOf(body));
     const token = parsed.data?.token ?? parsed.data?.access_token;

@@ -31,6 +31,11 @@ export class Secrets {
     if (secret !== "") this.#known.add(secret);
   }
 
+  /** The value of an authorization header: what stands behind its scheme. */
+  addAuthorization(value: string): void {
+    this.add(value.replace(/^\S+ /, ""));
+  }
+
   redact(text: string): string {
     let redacted = text;
     for (const secret of this.#known) redacted = redacted.replaceAll(secret, "[redacted]");

@@ -48,13 +48,14 @@ export class Repository {
    */
   async ask(host: RegistryHost, question: Question): Promise<HttpReply> {
     const subject: Subject = { host: host.name, repository: this.options.repository, what: question.what };
-    const { authorization, signal, patience } = this.options;
+    const { authorization, secrets, signal, patience } = this.options;
     const known = authorization.known(host, subject.repository);
+    if (known !== undefined) secrets.addAuthorization(known);
     const reply = await this.#send(host, subject, question, known);
     if (reply.status === 200 || reply.status === 206) return reply;
     if (reply.status !== 401) throw await this.#failure(subject, reply);
     const challenge = preferred(parseChallenges(reply.headers.get("www-authenticate")));
-    const asking = { host, subject, idleMs: patience.idleMs, signal };
+    const asking = { host, subject, secrets, idleMs: patience.idleMs, signal };
     if (challenge === undefined) throw await this.#failure(subject, reply);
     const refusal = await this.#failure(subject, reply, "; no credentials for it were found");
     const shown = await authorization.answer(asking, challenge);

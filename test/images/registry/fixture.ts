@@ -41,14 +41,12 @@ export interface RepositorySettings {
 /** A repository of a registry over HTTP, unless a hosts.toml of `certsDirs` says otherwise. */
 export async function repositoryOf(settings: RepositorySettings): Promise<Repository> {
   const { registry, repository, certsDirs = [], credentials, patience, signal } = settings;
-  const secrets = new Secrets();
   const sources: CredentialSources = { authFile: undefined, inline: undefined, files: [], ...credentials };
-  const find = (host: string, name: string, cancelled?: AbortSignal) => findCredential(sources, host, name, cancelled);
   return new Repository({
     hosts: settings.hosts ?? (await hostsOf(registry, { certsDirs, plainHttp: true })),
     repository,
-    authorization: new Authorization({ secrets, find }),
-    secrets,
+    authorization: new Authorization((...asked) => findCredential(sources, ...asked)),
+    secrets: new Secrets(),
     patience: { ...impatient, ...patience },
     signal,
   });

@@ -1,0 +1,83 @@
+// Room: images. Owns this host's way to registries: its settings, what one request adds to them, what is kept in between.
+import type { RemoteBlob } from "../image.ts";
+import type { FoundImage } from "../layout.ts";
+import type { Platform } from "../platform.ts";
+import { Authorization } from "./authorization.ts";
+import { type CredentialSources, findCredential } from "./credentials.ts";
+import { Secrets } from "./failures.ts";
+import { hostsOf } from "./hosts.ts";
+import { resolveRegistryImage } from "./image.ts";
+import type { RegistryName } from "./name.ts";
+import { Bandwidth } from "./rate.ts";
+import { Repository } from "./repository.ts";
+import { defaultPatience, type Patience } from "./retry.ts";
+import { takeSlot } from "./slots.ts";
+
+export interface RegistrySettings {
+  /** Directories as containerd's `config_path` names them. */
+  readonly certsDirs: readonly string[];
+  readonly credentials: Omit<CredentialSources, "authFile">;
+  /** Downloads at the same time from one registry, among all who share `slotsDir`. */
+  readonly connections: number;
+  readonly slotsDir: string;
+  readonly patience?: Patience | undefined;
+}
+
+/** What may be asked for with each image. No secret: it travels through the queue. */
+export interface RegistryOptions {
+  /** The name of a file on this host. */
+  readonly authFile?: string | undefined;
+  readonly plainHttp?: boolean | undefined;
+  readonly minBytesPerSecond?: number | undefined;
+  /** All layers of the image together. */
+  readonly maxBytesPerSecond?: number | undefined;
+}
+
+/** Auth files for which tokens are kept, at most. */
+const maxAuthFiles = 16;
+
+/** For the life of a process: tokens are kept until they expire. */
+export class Registries {
+  readonly #settings: RegistrySettings;
+  readonly #authorizations = new Map<string | undefined, Authorization>();
+
+  constructor(settings: RegistrySettings) {
+    this.#settings = settings;
+  }
+
+  /**
+   * The image that `name` names for `wanted`. Its layers are good as long as `signal` is not aborted. Errors: not_found,
+   * failed_precondition, deadline_exceeded (the registry failed again and again), and the signal's reason.
+   */
+  async resolve(
+    name: RegistryName,
+    wanted: Platform,
+    options: RegistryOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<FoundImage<RemoteBlob>> {
+    const { certsDirs, connections, slotsDir, patience = defaultPatience } = this.#settings;
+    const repository = new Repository({
+      hosts: await hostsOf(name.registry, { certsDirs, plainHttp: options.plainHttp === true }),
+      repository: name.repository,
+      authorization: this.#authorizationFor(options.authFile),
+      secrets: new Secrets(),
+      patience,
+      signal,
+    });
+    return resolveRegistryImage(repository, name, wanted, {
+      slot: (host) => takeSlot(slotsDir, host.name, connections, signal),
+      bandwidth: new Bandwidth(options.maxBytesPerSecond, signal),
+      minBytesPerSecond: options.minBytesPerSecond,
+    });
+  }
+
+  #authorizationFor(authFile: string | undefined): Authorization {
+    const known = this.#authorizations.get(authFile);
+    if (known !== undefined) return known;
+    if (this.#authorizations.size >= maxAuthFiles) this.#authorizations.clear();
+    const sources = { ...this.#settings.credentials, authFile };
+    const authorization = new Authorization((...asked) => findCredential(sources, ...asked));
+    this.#authorizations.set(authFile, authorization);
+    return authorization;
+  }
+}
