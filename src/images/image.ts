@@ -15,9 +15,9 @@ export interface RemoteBlob {
   readonly lengthBytes: number;
   /**
    * Its bytes from `offsetBytes` on, as fast as they are taken; verified against its digest when read from the start. Left
-   * early, it lets go of all that it holds.
+   * early, it lets go of all that it holds. Throws the reason of `signal`.
    */
-  open(offsetBytes: number): AsyncGenerator<Uint8Array>;
+  open(offsetBytes: number, signal?: AbortSignal): AsyncGenerator<Uint8Array>;
 }
 
 export type LayerBlob = BlobRange | RemoteBlob;

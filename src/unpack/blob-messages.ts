@@ -3,9 +3,16 @@ import type { Digest } from "../domain/identifiers.ts";
 import { chunkBytes } from "../images/decompress.ts";
 import type { BlobRange, Compression } from "../images/image.ts";
 
+/** A blob that comes through a pipe while it is fetched: once. */
+export interface BlobPipe {
+  /** Of the pipe's reading end. */
+  readonly pipe: string;
+  readonly lengthBytes: number;
+}
+
 /** A blob, and how it becomes a tar. */
 export interface BlobSource {
-  readonly blob: BlobRange;
+  readonly blob: BlobRange | BlobPipe;
   readonly compression: Compression;
 }
 

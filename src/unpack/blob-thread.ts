@@ -131,6 +131,8 @@ export class BlobThread implements Disposable {
 }
 
 const isSame = (one: BlobSource, other: BlobSource): boolean =>
+  // What comes through a pipe comes once.
+  !("pipe" in one.blob || "pipe" in other.blob) &&
   one.compression === other.compression &&
   one.blob.path === other.blob.path &&
   one.blob.within === other.blob.within &&

@@ -5,9 +5,10 @@ import { abortReason } from "../domain/cancellation.ts";
 import type { FsType } from "../domain/devices.ts";
 import { asSnapmillError, SnapmillError } from "../domain/errors.ts";
 import { type ChainId, childChainId, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
-import type { ImageLayer, ResolvedImage } from "../images/image.ts";
+import { type ImageLayer, isRemote, type LayerBlob, type ResolvedImage } from "../images/image.ts";
 import { reach } from "../system/faults.ts";
 import { acquireLock } from "../system/locks.ts";
+import { feedBlob } from "./blob-feed.ts";
 import type { AppliedLayer } from "./layer.ts";
 import type { PhasesMs } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
@@ -43,7 +44,7 @@ export interface LayerWriter {
 }
 
 export interface ChainedLayer {
-  readonly layer: ImageLayer;
+  readonly layer: ImageLayer<LayerBlob>;
   readonly chainId: ChainId;
   readonly bytes: number;
   readonly cached: boolean;
@@ -78,7 +79,7 @@ export function chainIdsOf(layers: readonly Pick<ImageLayer, "diffId">[]): Chain
  * Unpacks what the pool does not hold yet of `image`, bottom first, and returns its layers with their chain IDs.
  * A failure names image and layer, and leaves nothing of the layer that failed; layers below it stay, committed.
  */
-export async function unpackChain(image: ResolvedImage, options: ChainOptions): Promise<ChainedLayer[]> {
+export async function unpackChain(image: ResolvedImage<LayerBlob>, options: ChainOptions): Promise<ChainedLayer[]> {
   const chained: ChainedLayer[] = [];
   const chainIds = chainIdsOf(image.layers);
   for (const [index, layer] of image.layers.entries()) {
@@ -97,7 +98,7 @@ export async function unpackChain(image: ResolvedImage, options: ChainOptions): 
 }
 
 interface LayerInChain {
-  readonly layer: ImageLayer;
+  readonly layer: ImageLayer<LayerBlob>;
   readonly chainId: ChainId;
   readonly parent: ChainId | undefined;
   readonly index: number;
@@ -105,11 +106,11 @@ interface LayerInChain {
 }
 
 interface Above {
-  readonly layer: ImageLayer;
+  readonly layer: ImageLayer<LayerBlob>;
   readonly chainId: ChainId;
 }
 
-function aboveOf({ layers }: ResolvedImage, chainIds: readonly ChainId[], index: number): Above | undefined {
+function aboveOf({ layers }: ResolvedImage<LayerBlob>, chainIds: readonly ChainId[], index: number): Above | undefined {
   const [layer, chainId] = [layers[index + 1], chainIds[index + 1]];
   return layer === undefined || chainId === undefined ? undefined : { layer, chainId };
 }
@@ -143,8 +144,8 @@ async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<
 type Unpacked = Required<Pick<ChainedLayer, "bytes" | "spentMs">>;
 
 async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Promise<Unpacked> {
-  const { layer, chainId, parent, index } = place;
-  const { store, writer, signal, spaceGuards } = options;
+  const { chainId, parent, index } = place;
+  const { store, signal } = options;
   signal.throwIfAborted();
   const key = attemptKey(chainId);
   let isApplied = false;
@@ -154,18 +155,7 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
     const preparedAt = performance.now();
     reach("unpack.prepared");
     options.onProgress(index, "unpacking", 0);
-    const { bytes, spentMs } = await writer.apply(
-      {
-        ...prepared,
-        blob: layer.blob,
-        compression: layer.compression,
-        digest: layer.digest,
-        diffId: layer.diffId,
-        spaceGuards,
-        next: nextOf(place, store),
-      },
-      { signal, onProgress: (readBytes) => options.onProgress(index, "unpacking", readBytes) },
-    );
+    const { bytes, spentMs } = await applyLayer(place, prepared, options);
     isApplied = true;
     const appliedAt = performance.now();
     reach("unpack.applied");
@@ -179,11 +169,34 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
   }
 }
 
+/** A blob that has to be fetched is being fetched only while its chain ID is locked: so it is fetched once. */
+async function applyLayer(
+  place: LayerInChain,
+  prepared: PreparedLayer,
+  { store, writer, signal, spaceGuards, onProgress }: ChainOptions,
+): Promise<AppliedLayer> {
+  const { layer, index } = place;
+  await using feed = await feedBlob(layer);
+  const { digest, diffId } = layer;
+  const request = { ...prepared, ...feed.source, digest, diffId, spaceGuards, next: nextOf(place, store) };
+  try {
+    const applied = await writer.apply(request, {
+      signal,
+      onProgress: (readBytes) => onProgress(index, "unpacking", readBytes),
+    });
+    await feed.complete();
+    return applied;
+  } catch (error) {
+    throw await feed.explain(error);
+  }
+}
+
 /** What the writer can read ahead: the layer above, unless the pool has it. */
-const nextOf = ({ above }: LayerInChain, store: LayerStore): ApplyRequest["next"] =>
-  above === undefined || store.committedBytes(above.chainId) !== undefined
-    ? undefined
-    : { blob: above.layer.blob, compression: above.layer.compression };
+function nextOf({ above }: LayerInChain, store: LayerStore): ApplyRequest["next"] {
+  if (above === undefined || store.committedBytes(above.chainId) !== undefined) return undefined;
+  const { blob, compression } = above.layer;
+  return isRemote(blob) ? undefined : { blob, compression };
+}
 
 /** Unique to the attempt: a writer that outlives its attempt touches only a device that nobody will use. */
 const attemptKey = (chainId: ChainId): SnapshotKey => snapshotKey(`unpack/${chainId}/${randomUUID()}`);

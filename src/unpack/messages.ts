@@ -10,7 +10,10 @@ import type { ApplyRequest, WriterMessage } from "./protocol.ts";
 const bytes = z.number().int().nonnegative();
 
 const blobSource = z.object({
-  blob: z.object({ path: z.string(), within: z.string().optional(), offsetBytes: bytes, lengthBytes: bytes }),
+  blob: z.union([
+    z.object({ path: z.string(), within: z.string().optional(), offsetBytes: bytes, lengthBytes: bytes }),
+    z.object({ pipe: z.string(), lengthBytes: bytes }),
+  ]),
   compression: z.enum(compressions),
 });
 

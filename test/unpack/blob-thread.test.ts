@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import type { Compression } from "../../src/images/image.ts";
+import type { BlobRange, Compression } from "../../src/images/image.ts";
 import { type BlobSource, slotBytes, slotCount } from "../../src/unpack/blob-messages.ts";
 import type { BlobStream } from "../../src/unpack/blob-stream.ts";
 import { BlobThread } from "../../src/unpack/blob-thread.ts";
@@ -31,7 +31,10 @@ const small = Buffer.from("a tar, more or less");
 const large = Buffer.alloc(slotBytes * (slotCount + 12));
 for (let at = 0; at < large.length; at += 64) large.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
 
-async function source(bytes: Buffer, compression: Compression = "none"): Promise<BlobSource> {
+async function source(
+  bytes: Buffer,
+  compression: Compression = "none",
+): Promise<BlobSource & { readonly blob: BlobRange }> {
   const path = join(directory, crypto.randomUUID());
   await writeFile(path, bytes);
   return { blob: { path, offsetBytes: 0, lengthBytes: bytes.length }, compression };

@@ -82,10 +82,10 @@ test("a layer is applied with the one above it announced, unless the pool has th
     requests.push(request);
     return Promise.resolve(applied);
   });
-  expect(requests.map(({ blob, next }) => [blob.path, next?.blob.path])).toEqual([
-    ["/blobs/0", "/blobs/1"],
-    ["/blobs/1", "/blobs/2"],
-    ["/blobs/2", undefined],
+  expect(requests.map(({ blob, next }) => [blob, next?.blob])).toMatchObject([
+    [{ path: "/blobs/0" }, { path: "/blobs/1" }],
+    [{ path: "/blobs/1" }, { path: "/blobs/2" }],
+    [{ path: "/blobs/2" }, undefined],
   ]);
 });
 

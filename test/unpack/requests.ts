@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { diffId, digest } from "../../src/domain/identifiers.ts";
-import type { Compression } from "../../src/images/image.ts";
+import type { BlobRange, Compression } from "../../src/images/image.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { type BlobForm, compressed, sha256 } from "../support/images.ts";
 
@@ -18,7 +18,7 @@ export async function requestFor(
   tarBytes: Buffer,
   form: BlobForm = "none",
   around: { readonly before: number; readonly behind: number } = { before: 0, behind: 0 },
-): Promise<ApplyRequest> {
+): Promise<ApplyRequest & { readonly blob: BlobRange }> {
   const blob = compressed(tarBytes, form);
   const path = join(directory, crypto.randomUUID());
   await writeFile(path, Buffer.concat([Buffer.alloc(around.before, 1), blob, Buffer.alloc(around.behind, 2)]));

@@ -16,7 +16,7 @@ export interface RemoteBlobDescriptor {
 
 export interface BlobLimits {
   /** Waits until a download from `host` may begin; dispose of it at its end. */
-  readonly slot: (host: RegistryHost) => Promise<Disposable>;
+  readonly slot: (host: RegistryHost, signal: AbortSignal | undefined) => Promise<Disposable>;
   readonly bandwidth: Bandwidth;
   /** An attempt that is slower than this has failed; undefined: however slow. */
   readonly minBytesPerSecond: number | undefined;
@@ -45,19 +45,20 @@ class Download {
   /** All that is left, or as much as this attempt gets. Throws as `Repository.ask` does. */
   async *attempt(host: RegistryHost): AsyncGenerator<Uint8Array> {
     const { digest, sizeBytes } = this.#blob;
-    using _slot = await this.#limits.slot(host);
+    const { signal, patience } = this.#repository.options;
+    using _slot = await this.#limits.slot(host, signal);
     const headers = this.#atBytes === 0 ? {} : { range: `bytes=${this.#atBytes}-` };
     const reply = await this.#repository.ask(host, { path: `blobs/${digest}`, what: this.#what, headers });
     using _connection = { [Symbol.dispose]: () => reply.cancel() };
     let skipBytes = this.#skipBytes(host, reply);
-    const rate = new MinimumRate(this.#limits.minBytesPerSecond, this.#repository.options.patience.rateWindowMs);
+    const rate = new MinimumRate(this.#limits.minBytesPerSecond, patience.rateWindowMs);
     const chunks = reply.chunks();
     for (;;) {
       rate.waits();
       const { done, value } = await chunks.next();
       if (done === true) break;
       if (!rate.isEnough(value.length)) throw this.#failed(host, "sends less than the minimum rate");
-      await this.#limits.bandwidth.spend(value.length);
+      await this.#limits.bandwidth.spend(value.length, signal);
       const fresh = value.subarray(Math.min(skipBytes, value.length));
       skipBytes -= value.length - fresh.length;
       if (this.#atBytes + fresh.length > sizeBytes) {

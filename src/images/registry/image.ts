@@ -52,7 +52,8 @@ function layersOf({ image }: ChosenImage, repository: Repository, limits: BlobLi
     const layer = `layer ${index + 1} of ${diffIds.length} (${digest})`;
     const { compression, isForeign } = layerType(mediaType, layer);
     if (isForeign) throw failedPrecondition(`${layer} is a foreign layer, which is not fetched from where it lies`);
-    const open = (offsetBytes: number) => streamBlob(repository, { digest, sizeBytes }, limits, offsetBytes);
+    const open = (offsetBytes: number, signal?: AbortSignal) =>
+      streamBlob(repository.until(signal), { digest, sizeBytes }, limits, offsetBytes);
     const diffId = diffIds[index];
     return diffId === undefined ? [] : [{ digest, diffId, compression, blob: { lengthBytes: sizeBytes, open } }];
   });

@@ -4,25 +4,23 @@ import { setTimeout as delay } from "node:timers/promises";
 /** Shares a number of bytes a second between all who spend of it. */
 export class Bandwidth {
   readonly #bytesPerSecond: number | undefined;
-  readonly #signal: AbortSignal | undefined;
   /** When all that was spent so far has had its time. */
   #paidUntilMs = 0;
 
   /** `bytesPerSecond` undefined: no limit. */
-  constructor(bytesPerSecond: number | undefined, signal?: AbortSignal) {
+  constructor(bytesPerSecond: number | undefined) {
     this.#bytesPerSecond = bytesPerSecond;
-    this.#signal = signal;
   }
 
-  /** Waits until `bytes` more have had their time. Throws the signal's reason. */
-  async spend(bytes: number): Promise<void> {
+  /** Waits until `bytes` more have had their time. Throws the reason of `signal`. */
+  async spend(bytes: number, signal?: AbortSignal): Promise<void> {
     if (this.#bytesPerSecond === undefined) return;
     const nowMs = performance.now();
     this.#paidUntilMs = Math.max(nowMs, this.#paidUntilMs) + (bytes / this.#bytesPerSecond) * 1000;
     const waitMs = this.#paidUntilMs - nowMs;
     if (waitMs < 1) return;
-    await delay(waitMs, undefined, { signal: this.#signal }).catch(() => undefined);
-    this.#signal?.throwIfAborted();
+    await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    signal?.throwIfAborted();
   }
 }
 

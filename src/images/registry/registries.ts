@@ -65,8 +65,8 @@ export class Registries {
       signal,
     });
     return resolveRegistryImage(repository, name, wanted, {
-      slot: (host) => takeSlot(slotsDir, host.name, connections, signal),
-      bandwidth: new Bandwidth(options.maxBytesPerSecond, signal),
+      slot: (host, until) => takeSlot(slotsDir, host.name, connections, until),
+      bandwidth: new Bandwidth(options.maxBytesPerSecond),
       minBytesPerSecond: options.minBytesPerSecond,
     });
   }

@@ -34,6 +34,13 @@ export class Repository {
     for (const { headers } of options.hosts) for (const value of Object.values(headers)) options.secrets.add(value);
   }
 
+  /** The same, whose requests end with `signal` as well. */
+  until(signal: AbortSignal | undefined): Repository {
+    if (signal === undefined) return this;
+    const signals = this.options.signal === undefined ? [signal] : [this.options.signal, signal];
+    return new Repository({ ...this.options, signal: AbortSignal.any(signals) });
+  }
+
   /** The hosts that can do it, in the order in which they are asked. */
   hostsThat(capability: Capability): readonly RegistryHost[] {
     const hosts = this.options.hosts.filter(({ capabilities }) => capabilities.has(capability));
