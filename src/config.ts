@@ -1,5 +1,6 @@
 // Room: top. Owns all that is read from the environment: nothing else in the project looks at process.env.
 import { createHash } from "node:crypto";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { fsTypes } from "./domain/devices.ts";
@@ -61,6 +62,10 @@ const settings = z.object({
   /** Where containerd finds its snapshots service: a path, or "" for none. Default: in the state directory. */
   SNAPMILL_GRPC_ADDRESS: z.string().optional(),
   SNAPMILL_UNPACK_WORKERS: z.coerce.number().int().min(1).max(64).default(2),
+  /** Downloads from one registry at the same time, on this machine. */
+  SNAPMILL_REGISTRY_CONNECTIONS: z.coerce.number().int().min(1).max(64).default(4),
+  /** Directories of hosts.toml files and certificates, as containerd's config_path has them. */
+  SNAPMILL_REGISTRY_CERTS: z.string().default("/etc/containerd/certs.d:/etc/docker/certs.d"),
   SNAPMILL_HTTP_ADDRESS: z.string().default("127.0.0.1:7070"),
   /** Names by which browsers reach the dashboard, besides its address and loopback: separated by commas. */
   SNAPMILL_HTTP_NAMES: hostNames.default([]),
@@ -95,6 +100,10 @@ export interface Config {
   /** Path of a UNIX socket; undefined: containerd is not served. */
   readonly grpcAddress: string | undefined;
   readonly unpackWorkers: number;
+  readonly registryConnections: number;
+  readonly registryCertsDirs: readonly string[];
+  /** Shared with other state directories: what a registry is asked for at the same time is counted by machine. */
+  readonly registrySlotsDir: string;
   readonly httpAddress: string;
   readonly httpNames: readonly string[];
   readonly logLevel: string;
@@ -148,6 +157,9 @@ export function readConfig(
     removeAttempts: values.SNAPMILL_REMOVE_ATTEMPTS,
     grpcAddress: grpcAddress === "" ? undefined : resolve(grpcAddress),
     unpackWorkers: values.SNAPMILL_UNPACK_WORKERS,
+    registryConnections: values.SNAPMILL_REGISTRY_CONNECTIONS,
+    registryCertsDirs: values.SNAPMILL_REGISTRY_CERTS.split(":").filter((directory) => directory !== ""),
+    registrySlotsDir: join(values.SNAPMILL_RUN_DIR, `registries-${process.geteuid?.() ?? 0}`),
     httpAddress: values.SNAPMILL_HTTP_ADDRESS,
     httpNames: values.SNAPMILL_HTTP_NAMES,
     logLevel: values.SNAPMILL_LOG_LEVEL,
@@ -200,3 +212,28 @@ export const poolSettings = (config: Config) => ({
   minFreeShare: config.minFreeShare,
   discardBlocks: config.discardBlocks,
 });
+
+/** Where registries' credentials are looked for on this host, as docker and podman do; not part of `Config`, which is no secret. */
+export function registrySettings(
+  config: Config,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+) {
+  const set = (name: string) => environment[name] || undefined;
+  const home = set("HOME") ?? homedir();
+  const runtimeDir = set("XDG_RUNTIME_DIR") ?? `/run/containers/${process.geteuid?.() ?? 0}`;
+  const named = set("REGISTRY_AUTH_FILE");
+  return {
+    certsDirs: config.registryCertsDirs,
+    connections: config.registryConnections,
+    slotsDir: config.registrySlotsDir,
+    credentials: {
+      inline: set("DOCKER_AUTH_CONFIG"),
+      files: [
+        ...(named === undefined ? [] : [named]),
+        set("XDG_RUNTIME_DIR") === undefined ? join(runtimeDir, "auth.json") : join(runtimeDir, "containers/auth.json"),
+        join(set("XDG_CONFIG_HOME") ?? join(home, ".config"), "containers/auth.json"),
+        join(set("DOCKER_CONFIG") ?? join(home, ".docker"), "config.json"),
+      ],
+    },
+  };
+}

@@ -1,5 +1,5 @@
 // Room: workers. Owns a consumer of the pool's unpack queue: an image is a job, a writer process handles its bytes.
-import { childEnvironment, paths, readConfig, redisUrl } from "../src/config.ts";
+import { childEnvironment, paths, readConfig, redisUrl, registrySettings } from "../src/config.ts";
 import {
   asSnapmillError,
   failedPrecondition,
@@ -10,7 +10,8 @@ import {
 import { type OperationId, snapshotKey } from "../src/domain/identifiers.ts";
 import { formatSize } from "../src/domain/units.ts";
 import { chooseDriver, spaceSourcesOf } from "../src/drivers/open.ts";
-import type { ResolvedImage } from "../src/images/image.ts";
+import type { LayerBlob, ResolvedImage } from "../src/images/image.ts";
+import { Registries } from "../src/images/registry/registries.ts";
 import { openImage } from "../src/images/resolve.ts";
 import { isMisaddressed } from "../src/jobs/addressee.ts";
 import { type Arguments, JobClient } from "../src/jobs/client.ts";
@@ -46,6 +47,7 @@ const client = resources.use(
 const cancelWatch = resources.use(
   new CancelWatch({ databasePath: paths.database(config), graceMs: cancelGraceMs }, log),
 );
+const registries = new Registries(registrySettings(config));
 const writer = resources.use(startWriter({ environment: childEnvironment({}) }));
 
 /** Less than this free stops a layer: a sparse pool file on a full host would lose writes, and so would a full pool. */
@@ -82,14 +84,14 @@ async function settle(
 }
 
 async function unpackUnlessCancelled(
-  { operationId, reference, platform }: Payload<"unpack">,
+  { operationId, reference, platform, registry = {} }: Payload<"unpack">,
   job: JobContext,
 ): Promise<UnpackedImage> {
   using watched = await cancelWatch.watch(operationId);
   const signal = AbortSignal.any([job.stopping, watched.signal]);
   try {
     signal.throwIfAborted();
-    await using image = await openImage(reference, platform, { signal });
+    await using image = await openImage(reference, platform, { signal, registries, registry });
     reach("unpack.resolved");
     return await unpack(image, job, signal);
   } catch (error) {
@@ -101,7 +103,7 @@ async function unpackUnlessCancelled(
 const tellFailure = (operation: string, failure: SnapmillError): void =>
   log.warn({ code: failure.code }, `${operation} is asked for again: ${failure.message}`);
 
-async function unpack(image: ResolvedImage, job: JobContext, signal: AbortSignal): Promise<UnpackedImage> {
+async function unpack(image: ResolvedImage<LayerBlob>, job: JobContext, signal: AbortSignal): Promise<UnpackedImage> {
   const progress: UnpackProgress = {
     layers: image.layers.map(({ digest, blob }) => ({
       digest,
@@ -150,7 +152,7 @@ function accountOf({ bytes, ms, spentMs }: ChainedLayer, name: string): string {
   return `${name}: ${formatSize(bytes)} in ${ms} ms (${parts.join(", ")})`;
 }
 
-function describe(image: ResolvedImage, layers: readonly ChainedLayer[]): UnpackedImage {
+function describe(image: ResolvedImage<LayerBlob>, layers: readonly ChainedLayer[]): UnpackedImage {
   const top = layers.at(-1);
   if (top === undefined) throw failedPrecondition(`image ${image.reference} has no layers: there is nothing to unpack`);
   return {

@@ -1,14 +1,17 @@
 // Room: cli. Owns `snapmill unpack`.
+import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Config } from "../config.ts";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { freshOperationId, type OperationId } from "../domain/identifiers.ts";
+import type { RegistryOptions } from "../domain/registry-options.ts";
 import { startTimer, type Timer } from "../domain/timers.ts";
+import { parseSize } from "../domain/units.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../images/platform.ts";
 import { absoluteReference } from "../images/reference.ts";
 import type { JobClient } from "../jobs/client.ts";
-import type { UnpackedImage, UnpackProgress } from "../jobs/contract.ts";
+import type { UnpackedImage, UnpackProgress, UnpackRequest } from "../jobs/contract.ts";
 import { pendingOutbox } from "../metadata/outbox.ts";
 import { connectPatiently } from "../service/running-client.ts";
 import { openStore } from "../service/store.ts";
@@ -25,18 +28,35 @@ export function addUnpack(program: Command): void {
     .command("unpack")
     .description("unpack images into snapshots, a committed one for each chain of layers")
     .summary("unpack images into snapshots")
-    .argument("<ref...>", "oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]", parseReferences)
+    .argument(
+      "<ref...>",
+      "NAME[:TAG][@DIGEST] or docker://NAME in a registry, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG]",
+      parseReferences,
+    )
     .option(
       "--platform <os/arch>",
       "which image of a multi-platform index (default: this machine's)",
       parsePlatformText,
     )
     .option("--concurrency <n>", "images at the same time (default: SNAPMILL_UNPACK_WORKERS, or 2)", wholeNumber(1, 64))
+    .option(
+      "--authfile <file>",
+      "registries' credentials, on the pool's host (default: those of docker and podman)",
+      (path) => resolve(path),
+    )
+    .option("--plain-http", "reach registries over HTTP where no hosts.toml says otherwise")
+    .option(
+      "--bandwidth <size>",
+      "bytes a second from registries, at most, such as 20MB (default: no limit)",
+      parseRate,
+    )
+    .option("--min-rate <size>", "bytes a second below which a download is begun again (default: none)", parseRate)
     .addOption(jsonOption("one JSON object an image"))
     .addHelpText("after", howItRuns)
     .addHelpText(
       "after",
       examples(
+        ["unpack alpine ghcr.io/org/app:v1", "from registries, as docker reads these names"],
         ["unpack oci:./image:latest", "an OCI layout, as skopeo and buildah write it"],
         ["unpack docker-archive:busybox.tar", "what 'docker save' wrote"],
         ["unpack --platform linux/arm64 oci:./image", "for another architecture"],
@@ -69,6 +89,20 @@ An archive must be a file, not a pipe or standard input: another process reads i
 interface UnpackOptions extends JsonOption {
   readonly platform?: string;
   readonly concurrency?: number;
+  readonly authfile?: string;
+  readonly plainHttp?: true;
+  readonly bandwidth?: number;
+  readonly minRate?: number;
+}
+
+/** The bandwidth is the command's: it is shared by as many images as are unpacked at the same time. */
+function registryOptions({ authfile, plainHttp, bandwidth, minRate }: UnpackOptions, images: number): RegistryOptions {
+  return {
+    ...(authfile !== undefined && { authFile: authfile }),
+    ...(plainHttp === true && { plainHttp }),
+    ...(minRate !== undefined && { minBytesPerSecond: minRate }),
+    ...(bandwidth !== undefined && { maxBytesPerSecond: Math.max(1, Math.floor(bandwidth / images)) }),
+  };
 }
 
 /** Made absolute: the worker's directory is not the caller's. */
@@ -77,16 +111,19 @@ const parseReferences = (text: string, previous: readonly string[] | undefined):
   accept((reference: string) => absoluteReference(reference, process.cwd()))(text),
 ];
 
+const parseRate = accept(parseSize);
 const parsePlatformText = accept((text: string) => formatPlatform(parsePlatform(text)));
 
 /** Throws AlreadySaid when an image failed, and what `signal` was aborted with. */
 async function unpackAll(
   config: Config,
   references: readonly string[],
-  { platform = formatPlatform(hostPlatform()), json }: UnpackOptions,
+  options: UnpackOptions,
   whose: Whose,
   signal: AbortSignal,
 ): Promise<void> {
+  const { platform = formatPlatform(hostPlatform()), json } = options;
+  const registry = registryOptions(options, config.unpackWorkers);
   await using client = await connectPatiently(config, notice, signal);
   const { progressReporter } = await import("./progress.ts");
   using progress = progressReporter();
@@ -99,7 +136,7 @@ async function unpackAll(
   async function work(): Promise<void> {
     for (const reference of waiting) {
       if (ended.aborted) return;
-      const outcome = await unpackOne(client, { reference, platform }, progress, ended);
+      const outcome = await unpackOne(client, { reference, platform, registry }, progress, ended);
       if (ended.aborted) return;
       if (outcome.state === "failed") failures += 1;
       await progress
@@ -134,7 +171,7 @@ type Outcome =
 
 async function unpackOne(
   client: JobClient,
-  request: { readonly reference: string; readonly platform: string },
+  request: UnpackRequest,
   progress: ProgressReporter,
   signal: AbortSignal,
 ): Promise<Outcome> {

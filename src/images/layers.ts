@@ -112,7 +112,7 @@ export function checkCounts(layers: number, diffIds: number): void {
  * A file of holes is as large as one likes, and hours long to read. Registries take layers of some 50 GiB.
  * Throws failed_precondition.
  */
-export function checkStoredBytes(layers: readonly BlobRange[]): void {
+export function checkStoredBytes(layers: readonly { readonly lengthBytes: number }[]): void {
   const bytes = layers.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
   if (bytes > maxStoredBytes)
     throw failedPrecondition(

@@ -13,6 +13,7 @@ import {
   type Result,
   type UnpackedImage,
   type UnpackProgress,
+  type UnpackRequest,
   unpackProgress,
 } from "./contract.ts";
 import { Exchange } from "./exchange.ts";
@@ -168,7 +169,7 @@ export class JobClient implements AsyncDisposable {
    * is lost; asked again by the same operation ID, the answer is that of the first time.
    */
   async unpack(
-    request: { readonly reference: string; readonly platform: string },
+    request: UnpackRequest,
     { operationId = freshOperationId(), deadlineMs = unpackDeadlineMs, signal, onProgress }: UnpackOptions = {},
   ): Promise<UnpackedImage> {
     this.#requireOpen();

@@ -84,13 +84,31 @@ const maxPlatformCharacters = 256;
 /** That can be accepted at once. */
 const maxUnpacks = 1000;
 
-/** An image reference with its path made absolute: the worker's directory is not the caller's. */
+const bytesPerSecond = z.number().int().positive();
+const absolutePath = z
+  .string()
+  .max(4096)
+  .startsWith("/", "an absolute path is needed: the worker's directory is another");
+
+/** No credentials, but where the pool's host has them: see `RegistryOptions`. */
+const registryOptions = z.strictObject({
+  authFile: absolutePath.optional(),
+  plainHttp: z.boolean().optional(),
+  minBytesPerSecond: bytesPerSecond.optional(),
+  maxBytesPerSecond: bytesPerSecond.optional(),
+});
+
+/** An image reference in full, with its path made absolute: the worker's directory is not the caller's. */
 const unpackRequest = {
-  /** `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:TAG]`. */
+  /** `docker://HOST/REPOSITORY[:TAG][@DIGEST]`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`. */
   reference: z.string().min(1).max(maxReferenceCharacters),
   /** `os/architecture[/variant]`. */
   platform: z.string().min(1).max(maxPlatformCharacters),
+  /** For `docker://` alone. */
+  registry: registryOptions.optional(),
 };
+
+export type UnpackRequest = Readonly<z.output<z.ZodObject<typeof unpackRequest>>>;
 
 const unpackedLayer = z.object({
   digest: branded(digest),

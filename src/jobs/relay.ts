@@ -4,7 +4,7 @@ import type { SnapmillError } from "../domain/errors.ts";
 import type { OperationId, PoolName } from "../domain/identifiers.ts";
 import { isMisaddressed } from "./addressee.ts";
 import { answering, answerTimeoutMs, producerConnection } from "./connection.ts";
-import { parsePayload, parseResult, type UnpackedImage } from "./contract.ts";
+import { parsePayload, parseResult, type UnpackedImage, type UnpackRequest } from "./contract.ts";
 import { type JobQueue, openQueue } from "./queues.ts";
 import { asRedisFailure } from "./redis-failure.ts";
 import { RedisMemory } from "./redis-memory.ts";
@@ -12,10 +12,8 @@ import { standing } from "./standing.ts";
 import { Submissions, withoutJob } from "./submissions.ts";
 
 /** An unpack as the outbox holds it. */
-export interface OutboxEntry {
+export interface OutboxEntry extends UnpackRequest {
   readonly operationId: OperationId;
-  readonly reference: string;
-  readonly platform: string;
 }
 
 /** What the unpack queue has of an entry: `present` waits, runs, or is between attempts; an ended one is not run again. */
@@ -84,9 +82,9 @@ export class UnpackRelay implements AsyncDisposable {
     this.#connection.disconnect();
   }
 
-  async #add({ operationId, reference, platform }: OutboxEntry): Promise<void> {
+  async #add({ operationId, ...request }: OutboxEntry): Promise<void> {
     const { pool, database } = this.#options;
-    const payload = parsePayload("unpack", { pool, operationId, reference, platform });
+    const payload = parsePayload("unpack", { ...request, pool, operationId });
     await this.#submissions.add({ name: "unpack", operationId, payload, database, isFresh: true });
   }
 

@@ -1,5 +1,6 @@
 // Room: snapshotter. Owns accept-unpack: unpacks are written down before they are queued.
 import type { OperationId } from "../domain/identifiers.ts";
+import type { RegistryOptions } from "../domain/registry-options.ts";
 import { addToOutbox } from "../metadata/outbox.ts";
 import type { Context } from "./context.ts";
 import type { MetadataOperation } from "./operations.ts";
@@ -12,6 +13,7 @@ export interface UnpackRequest {
   readonly operationId: OperationId;
   readonly reference: string;
   readonly platform: string;
+  readonly registry?: RegistryOptions | undefined;
 }
 
 export function acceptUnpack(

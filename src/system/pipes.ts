@@ -56,7 +56,7 @@ export function openPipe(): Pipe {
     path: `/proc/${process.pid}/fd/${readEnd}`,
     write: (bytes) =>
       patiently(async () => {
-        sink.write(bytes);
+        await sink.write(bytes);
         await sink.flush();
       }),
     end,

@@ -1,6 +1,6 @@
 // Room: unpack. Owns how a layer's blob gets to the writer: where it lies, or through a pipe while it is fetched.
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
-import { isSnapmillError } from "../domain/errors.ts";
+import { asSnapmillError, isSnapmillError, type SnapmillError } from "../domain/errors.ts";
 import { contentOfStart, contentStartBytes } from "../images/content.ts";
 import { type Compression, type ImageLayer, isRemote, type LayerBlob, type RemoteBlob } from "../images/image.ts";
 import { compressionOfContent } from "../images/layers.ts";
@@ -74,7 +74,7 @@ class Pump implements AsyncDisposable {
   readonly #over: AbortSignal;
   #leftBytes: number;
   #pumping: Promise<void> = Promise.resolve();
-  #failure: unknown;
+  #failure: SnapmillError | undefined;
 
   constructor(pipe: Pipe, lengthBytes: number, over: AbortSignal) {
     this.#pipe = pipe;
@@ -113,7 +113,7 @@ class Pump implements AsyncDisposable {
       await this.#give(start);
       for await (const chunk of chunks) await this.#give(chunk);
     } catch (error) {
-      this.#failure = error;
+      this.#failure = asSnapmillError(error);
     } finally {
       await this.#pipe.end();
     }

@@ -67,7 +67,7 @@ describe("a wrong command line ends with status 2 and one line", () => {
     [["pool", "create", "--when-full", "panic"], "--when-full:"],
     [["pool", "grow", "--data-size", "more"], "--data-size: size"],
     [["up", "--unpack-workers", "0"], "--unpack-workers:"],
-    [["unpack", "docker://busybox"], "skopeo copy"],
+    [["unpack", "docker-daemon:busybox:latest"], "unknown transport"],
     [["unpack", "oci:a", "--platform", "pdp11"], "--platform: platform"],
     [["unpack", "oci:a", "--concurrency", "1.5"], "--concurrency:"],
   ])("%j", async (args, words) => {

@@ -99,7 +99,7 @@ describe("unpack", () => {
   });
 
   test("a reference that is none is a usage error that shows the forms", async () => {
-    expect(await stage.failure(2, "unpack", "registry.example/image")).toContain("oci:DIR");
+    expect(await stage.failure(2, "unpack", "docker-daemon:image:v1")).toContain("oci:DIR");
   });
 });
 

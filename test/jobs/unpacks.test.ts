@@ -154,15 +154,17 @@ describe("an unpack", () => {
 describe("the relay", () => {
   test("adds what Redis does not have, and tells how the rest stands", async () => {
     await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool, database: holder.database });
-    const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image }));
+    const registry = { authFile: "/auth.json", plainHttp: true, maxBytesPerSecond: 1 };
+    const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image, registry }));
     expect(await relay.enqueueUnpacks(entries.slice(0, 1))).toEqual([{ operationId: anId, state: "added" }]);
     expect(await relay.enqueueUnpacks(entries)).toEqual([
       { operationId: anId, state: "present" },
       { operationId: anotherId, state: "added" },
     ]);
     const finished = new Set<string>();
-    await using _unpacks = await consumeUnpacks(redis, async (_, { operationId }) => {
+    await using _unpacks = await consumeUnpacks(redis, async (payload, { operationId }) => {
       finished.add(operationId);
+      expect(payload.registry).toEqual(registry);
       if (operationId === anotherId) throw failedPrecondition("damaged");
       return unpacked;
     });

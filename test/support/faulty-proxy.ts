@@ -111,6 +111,7 @@ export class FaultyProxy implements AsyncDisposable {
     const [method = "", path = ""] = first.split(" ");
     const fields = lines.filter((line) => line.includes(": ")).map((line) => line.split(": ", 2));
     const headers = Object.fromEntries(fields.map(([name = "", value = ""]) => [name.toLowerCase(), value]));
+    if (!path.startsWith("/")) throw new Error(`this is no request: ${JSON.stringify(head)}`);
     const request = { method, path, headers };
     this.requests.push(request);
     const answer = await this.#ask(request);

@@ -64,7 +64,8 @@ export class RegistryDocuments {
   /** What the name stands for. Only a host that may resolve is asked what a tag means. */
   async named({ tag, digest }: RegistryName): Promise<FetchedDocument> {
     if (digest !== undefined) return this.#verified("manifests", digest, "the manifest");
-    const question = { path: `manifests/${tag}`, what: `the manifest ${tag}`, headers: { accept: accepted } };
+    const name = tag ?? "latest";
+    const question = { path: `manifests/${name}`, what: `the manifest ${name}`, headers: { accept: accepted } };
     const found = await orFetchFailure(this.#repository, () =>
       this.#repository.onHosts("resolve", (host) => fetchOnce(this.#repository, host, question)),
     );

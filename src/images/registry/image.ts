@@ -6,7 +6,7 @@ import type { ImageFiles } from "../files.ts";
 import type { ImageLayer, RemoteBlob } from "../image.ts";
 import { type IndexEntry, indexEntry, indexTypes } from "../index-entry.ts";
 import { parseJson } from "../json.ts";
-import { checkCounts, layerType } from "../layers.ts";
+import { checkCounts, checkStoredBytes, layerType } from "../layers.ts";
 import { type ChosenImage, chooseImage, type FoundImage } from "../layout.ts";
 import { formatPlatform, type Platform } from "../platform.ts";
 import { type BlobLimits, streamBlob } from "./blobs.ts";
@@ -48,6 +48,7 @@ async function entriesOf(reader: DocumentReader, top: FetchedDocument): Promise<
 function layersOf({ image }: ChosenImage, repository: Repository, limits: BlobLimits): ImageLayer<RemoteBlob>[] {
   const diffIds = image.config.rootfs.diff_ids;
   checkCounts(image.layers.length, diffIds.length);
+  checkStoredBytes(image.layers.map(({ size: lengthBytes }) => ({ lengthBytes })));
   return image.layers.flatMap(({ digest, size: sizeBytes, mediaType }, index) => {
     const layer = `layer ${index + 1} of ${diffIds.length} (${digest})`;
     const { compression, isForeign } = layerType(mediaType, layer);

@@ -1,4 +1,5 @@
 // Room: images. Owns this host's way to registries: its settings, what one request adds to them, what is kept in between.
+import type { RegistryOptions } from "../../domain/registry-options.ts";
 import type { RemoteBlob } from "../image.ts";
 import type { FoundImage } from "../layout.ts";
 import type { Platform } from "../platform.ts";
@@ -21,16 +22,6 @@ export interface RegistrySettings {
   readonly connections: number;
   readonly slotsDir: string;
   readonly patience?: Patience | undefined;
-}
-
-/** What may be asked for with each image. No secret: it travels through the queue. */
-export interface RegistryOptions {
-  /** The name of a file on this host. */
-  readonly authFile?: string | undefined;
-  readonly plainHttp?: boolean | undefined;
-  readonly minBytesPerSecond?: number | undefined;
-  /** All layers of the image together. */
-  readonly maxBytesPerSecond?: number | undefined;
 }
 
 /** Auth files for which tokens are kept, at most. */

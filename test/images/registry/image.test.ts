@@ -193,7 +193,7 @@ describeWith(registryPrograms, "an image in a registry", () => {
 
   test("is not another one when a part of it could not be fetched", async () => {
     proxy.plan(
-      new RegExp(`manifests/${layout.images[4]?.manifest.digest}`),
+      new RegExp(`manifests/${String(layout.images[4]?.manifest.digest)}`),
       answerWith({ status: 500, body: Buffer.of() }),
       99,
     );

@@ -1,0 +1,137 @@
+// An unpack from a registry: the same tree as from files, with nothing of its credentials anywhere.
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { paths } from "../../src/config.ts";
+import { type SnapshotKey, snapshotKey } from "../../src/domain/identifiers.ts";
+import { type TemporaryDirectory, temporaryDirectory } from "../support/directories.ts";
+import { answerWith, cutAt, FaultyProxy } from "../support/faulty-proxy.ts";
+import { eventually } from "../support/processes.ts";
+import { answers } from "../support/redis.ts";
+import { Registry, registryPrograms } from "../support/registry.ts";
+import { processesOf } from "../support/residue.ts";
+import { type SmallImage, writeSmallImage } from "../support/small-image.ts";
+import { Station } from "../support/station.ts";
+import { describeWith } from "../support/tools.ts";
+import { describeTree, diffTrees } from "../support/trees.ts";
+
+setDefaultTimeout(120_000);
+const planted = "planted-password-4711";
+
+describeWith(registryPrograms, "an image in a registry", () => {
+  const resources = new AsyncDisposableStack();
+  let directory: TemporaryDirectory;
+  let registry: Registry;
+  let proxy: FaultyProxy;
+  let small: SmallImage;
+  let authFile: string;
+
+  beforeAll(async () => {
+    directory = resources.use(await temporaryDirectory());
+    small = await writeSmallImage(join(directory.path, "small"));
+    const open = resources.use(await Registry.start(join(directory.path, "open")));
+    await open.push(small.reference, "org/small:v1");
+    const htpasswd = join(directory.path, "htpasswd");
+    await writeFile(htpasswd, `me:${await Bun.password.hash(planted, { algorithm: "bcrypt", cost: 4 })}\n`);
+    const closed = await Registry.start(join(directory.path, "closed"), {
+      storage: join(directory.path, "open"),
+      htpasswd,
+    });
+    registry = resources.use(closed);
+    proxy = resources.use(await FaultyProxy.start(`http://${registry.host}`));
+    authFile = join(directory.path, "auth.json");
+    const auth = { auth: btoa(`me:${planted}`) };
+    await writeFile(authFile, JSON.stringify({ auths: { [registry.host]: auth, [proxy.host]: auth } }));
+  });
+  beforeEach(() => proxy.reset());
+  afterAll(() => resources.disposeAsync());
+
+  test("is unpacked while it is fetched, also when it is cut on the way", async () => {
+    using station = new Station();
+    const isSame = async (snapshot: SnapshotKey) =>
+      await station.inspect(snapshot, (root) => diffTrees(small.expected, describeTree(root)));
+    proxy.plan(/\/blobs\//, cutAt(1000), 2);
+    const reference = `docker://${proxy.host}/org/small:v1`;
+    const args = ["unpack", "--json", "--plain-http", "--authfile", authFile, reference];
+    const { exitCode, stdout, stderr } = await station.run(args);
+    if (exitCode !== 0) throw new Error(stderr);
+    const image = JSON.parse(stdout);
+    expect(image.image).toBe(reference);
+    expect(image.layers.map(({ digest }: { digest: string }) => digest)).toEqual(
+      small.layers.map(({ digest }) => digest),
+    );
+    expect(await isSame(snapshotKey(image.snapshot))).toEqual([]);
+    // Once more, by its bare name: nothing but the manifest is fetched.
+    proxy.reset();
+    const again = await station.run(["unpack", "--json", "--plain-http", "--authfile", authFile, reference.slice(9)]);
+    expect(JSON.parse(again.stdout).layers.every(({ cached }: { cached: boolean }) => cached)).toBe(true);
+    expect(proxy.asked(/\/blobs\//).length).toBe(1);
+    expect(station.residue()).toEqual([]);
+  });
+
+  test("that cannot be had fails with the registry's own reason, and leaves nothing", async () => {
+    using station = new Station({ SNAPMILL_REGISTRY_CONNECTIONS: "1" });
+    const digest = String(small.layers[1]?.digest);
+    proxy.plan(new RegExp(`blobs/${digest}`), (socket, answer, request) => {
+      const body = Buffer.from(answer.body);
+      body.fill(0x55, 100, 200);
+      return answerWith({ body })(socket, answer, request);
+    });
+    const references = ["org/none:v1", "org/small:v1"].map((name) => `${proxy.host}/${name}`);
+    const { exitCode, stderr } = await station.run(["unpack", "--plain-http", "--authfile", authFile, ...references]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/answered 404 for the manifest v1 of org\/none: \w+/);
+    const what = `sent other bytes .* for the blob ${digest} of org/small`;
+    expect(stderr).toMatch(new RegExp(`layer 2 of 3 \\(${digest}\\): ${proxy.host} ${what}`));
+    expect(station.residue()).toEqual([]);
+  });
+
+  test("has its credentials looked up where it is unpacked: they are in no log, job, command line, key or file", async () => {
+    using station = new Station({ SNAPMILL_LOG_LEVEL: "trace", SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0" });
+    const up = station.start(["up"]);
+    expect(await eventually(() => answers(paths.redisSocket(station.config)), 60_000)).toBe(true);
+    const wrong = join(directory.path, "wrong.json");
+    await writeFile(
+      wrong,
+      JSON.stringify({ auths: { [proxy.host]: { username: "me", password: `${planted}-wrong` } } }),
+    );
+    const seen: string[] = [];
+    let isOver = false;
+    const watching = eventually(() => {
+      seen.push(...processesOf(station.directory));
+      return isOver;
+    }, 100_000);
+    for (const [file, status] of [
+      [wrong, 1],
+      [authFile, 0],
+    ] as const) {
+      const run = await station.run(["unpack", "--plain-http", "--authfile", file, `${proxy.host}/org/small:v1`]);
+      expect(run.exitCode).toBe(status);
+      seen.push(run.stdout, run.stderr);
+    }
+    isOver = true;
+    await watching;
+    up.kill("SIGTERM");
+    const { exitCode, stdout, stderr } = await up.finished;
+    expect(exitCode).toBe(0);
+    seen.push(stdout, stderr, ...filesBelow(station.directory));
+    const all = seen.join("\n");
+    expect(all).toContain("org/small:v1");
+    expect(all).toContain("answered 401");
+    // Redis' log of commands is among the files.
+    expect(all).toContain("accept-unpack");
+    for (const secret of [planted, btoa(`me:${planted}`), btoa(`me:${planted}-wrong`)])
+      expect(all.includes(secret)).toBe(false);
+    expect(proxy.requests.some(({ headers }) => headers["authorization"] === `Basic ${btoa(`me:${planted}`)}`)).toBe(
+      true,
+    );
+  });
+});
+
+/** All that is in the files below `directory` but the pool's own. */
+function filesBelow(directory: string): string[] {
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name)).filter((path) => !path.endsWith(".img"));
+  return paths.map((path) => readFileSync(path, "latin1"));
+}
