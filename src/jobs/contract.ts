@@ -162,7 +162,8 @@ export const poolJobs = {
     nothing,
   ),
   /**
-   * Ends an accepted unpack. Unpacked: the image is recorded and the outbox entry goes; failed for good: the entry goes.
+   * Ends an accepted unpack. Unpacked: the image is recorded and the outbox entry goes; failed for good: the entry goes,
+   * unless it is cancelled.
    * Cancelled by its caller: the entry stays, marked, for a bounded time, so that a worker that has the job, now or
    * after a restart, sees it and gives up; also when the cancellation comes before the acceptance.
    */

@@ -32,6 +32,14 @@ export function dropFromOutbox(database: Database, operationId: string): void {
     .run();
 }
 
+/** The same for an entry whose job has failed; a cancelled one stays, since its acceptance may come once more. */
+export function dropUnlessCancelled(database: Database, operationId: OperationId): void {
+  database.drizzle
+    .delete(outbox)
+    .where(and(eq(outbox.operationId, operationId), isNull(outbox.cancelledAtMs)))
+    .run();
+}
+
 /**
  * Marks an entry: the worker that has its job gives it up, and it is queued no more. Where there is none yet, one that
  * is cancelled is written down: its acceptance may still be under way, and finds it.

@@ -2,7 +2,7 @@
 import type { OperationId } from "../domain/identifiers.ts";
 import type { Database } from "../metadata/database.ts";
 import { type ImageRecord, recordImage } from "../metadata/images.ts";
-import { cancelInOutbox, dropFromOutbox } from "../metadata/outbox.ts";
+import { cancelInOutbox, dropFromOutbox, dropUnlessCancelled } from "../metadata/outbox.ts";
 import type { Context } from "./context.ts";
 import type { MetadataOperation } from "./operations.ts";
 
@@ -38,7 +38,7 @@ function settle(database: Database, { unpackOperationId, outcome }: SettleUnpack
       dropFromOutbox(database, unpackOperationId);
       break;
     case "failed":
-      dropFromOutbox(database, unpackOperationId);
+      dropUnlessCancelled(database, unpackOperationId);
       break;
     case "cancelled":
       cancelInOutbox(database, unpackOperationId);
