@@ -1,4 +1,5 @@
 // Room: domain. Owns what filters mean: which snapshots they let through, and which index can find those.
+import { RE2JS } from "re2js";
 import { invalidArgument } from "./errors.ts";
 import { parseFilter, type Selector } from "./filter-syntax.ts";
 import { quoted } from "./quoted.ts";
@@ -28,7 +29,9 @@ export interface SnapshotFilter {
 export function compileFilters(filters: readonly string[]): SnapshotFilter {
   if (filters.length === 0) return { matches: () => true, lookup: undefined };
   checkSizes(filters);
-  const alternatives = filters.map((filter) => parseFilter(filter).map(compileSelector));
+  const parsed = filters.map(parseFilter);
+  checkPatterns(parsed);
+  const alternatives = parsed.map((selectors) => selectors.map(compileSelector));
   const [only] = alternatives;
   return {
     matches: (snapshot) => alternatives.some((conditions) => conditions.every(({ matches }) => matches(snapshot))),
@@ -37,7 +40,7 @@ export function compileFilters(filters: readonly string[]): SnapshotFilter {
 }
 
 /** Of one walk. containerd's own walks have a filter or two, of some hundred characters. */
-const limits = { filters: 64, characters: 16_384, patternMs: 150 } as const;
+const limits = { filters: 64, characters: 16_384, patterns: 16, patternMs: 150 } as const;
 
 function checkSizes(filters: readonly string[]): void {
   if (filters.length > limits.filters) {
@@ -46,6 +49,13 @@ function checkSizes(filters: readonly string[]): void {
   const characters = filters.reduce((sum, filter) => sum + filter.length, 0);
   if (characters > limits.characters) {
     throw invalidArgument(`filters have at most ${limits.characters} characters in all, these ${characters}`);
+  }
+}
+
+function checkPatterns(parsed: readonly (readonly Selector[])[]): void {
+  const patterns = parsed.flat().filter(({ operator }) => operator === "~=").length;
+  if (patterns > limits.patterns) {
+    throw invalidArgument(`filters have at most ${limits.patterns} regular expressions in all, these ${patterns}`);
   }
 }
 
@@ -93,56 +103,38 @@ function mostSelective(conditions: readonly SnapshotFilter[]): Lookup | undefine
   return selectivity.map((by) => lookups.find((lookup) => lookup.by === by)).find((lookup) => lookup !== undefined);
 }
 
-/**
- * JavaScript backtracks, which RE2 never does: for nested repetition, JavaScriptCore gives up after about half a second
- * and says that nothing matches. A pattern that takes so long is refused instead, at the first text that shows it.
- */
-function matchesInTime(pattern: RegExp, text: string): boolean {
+/** The longest text is a label's value; a match then has some millions of steps at most. */
+function matchesInTime(pattern: RE2JS, text: string): boolean {
   // Twice, since once may have been a pause of the machine's.
   for (let attempt = 1; attempt <= 2; attempt += 1) {
     const sinceMs = performance.now();
     const isMatch = pattern.test(text);
-    if (isMatch || performance.now() - sinceMs < limits.patternMs) return isMatch;
+    if (performance.now() - sinceMs < limits.patternMs) return isMatch;
   }
   throw invalidArgument(
-    `regular expression ${quoted(pattern.source)} takes too long on ${quoted(text)}: write it without nested repetition`,
+    `regular expression ${quoted(pattern.pattern())} takes too long on ${quoted(text)}: write a simpler one`,
   );
 }
 
 const maxPatternLength = 1024;
-const leadingFlags = /^\(\?([imsU]+)\)/;
-/** What JavaScript has and Go's RE2 has not: look-around and references back, whose cost has no bound either. */
-const notInRe2 = /\(\?<?[=!]|\\[1-9]|\\k</;
-
-const posixClasses: Readonly<Record<string, string>> = {
-  alnum: "0-9A-Za-z",
-  alpha: "A-Za-z",
-  digit: "0-9",
-  lower: "a-z",
-  upper: "A-Z",
-  space: "\\t\\n\\v\\f\\r ",
-  word: "0-9A-Za-z_",
-  xdigit: "0-9A-Fa-f",
-};
+/** What it is compiled to: counted repetition is written out, `[0-9a-f]{64}` is 64. */
+const maxPatternSteps = 1024;
 
 /**
- * A regular expression as Go's RE2 writes it, run by JavaScript. Leading flags (`(?i)`), `(?P<name>`, `\A`, `\z` and the
- * POSIX classes are translated; `\Q...\E` is not known. Filters are matched by readers, never by the pool's worker.
+ * A regular expression of Go's RE2, whose cost is bounded by the lengths of pattern and text: JavaScript's own backtrack,
+ * for hours if need be, and nothing can interrupt them.
  */
-function compilePattern(pattern: string): RegExp {
+function compilePattern(pattern: string): RE2JS {
   const refuse = (reason: string) => invalidArgument(`regular expression ${quoted(pattern)}: ${reason}`);
   if (pattern.length > maxPatternLength) throw refuse(`longer than ${maxPatternLength} characters`);
-  if (notInRe2.test(pattern)) throw refuse("look-around and references back are not supported");
-  const flags = leadingFlags.exec(pattern)?.[1] ?? "";
-  if (flags.includes("U")) throw refuse("the flag U is not supported");
-  const translated = pattern
-    .replace(leadingFlags, "")
-    .replaceAll("(?P<", "(?<")
-    .replaceAll("\\A", "^")
-    .replaceAll("\\z", "$")
-    .replaceAll(/\[:([a-z]+):\]/g, (whole, name: string) => posixClasses[name] ?? whole);
+  const compiled = compiledOr(refuse, pattern);
+  if (compiled.programSize() > maxPatternSteps) throw refuse("its repetitions are too many: write a simpler one");
+  return compiled;
+}
+
+function compiledOr(refuse: (reason: string) => Error, pattern: string): RE2JS {
   try {
-    return new RegExp(translated, [...new Set(flags)].join(""));
+    return RE2JS.compile(pattern);
   } catch (error) {
     throw refuse(error instanceof Error ? error.message : String(error));
   }

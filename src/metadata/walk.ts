@@ -14,6 +14,8 @@ export interface Walk {
 }
 
 const pageRows = 256;
+/** Filters may be slow: after so long, those who wait for something else have their turn. */
+const turnMs = 20;
 
 /**
  * The snapshots of a scope that `filters` let through, by key. Read in pages, each of one moment and none left open: a
@@ -42,9 +44,23 @@ function* pages(
   let after: SnapshotKey | undefined;
   do {
     const rows = readPage(database, lookup, { scope, after: after ?? "" });
-    yield rows.map(toSnapshot).filter(matches);
+    yield* partsOf(rows.map(toSnapshot), matches);
     after = rows.length < pageRows ? undefined : rows.at(-1)?.key;
   } while (after !== undefined);
+}
+
+/** What matches of a page: all at once, or a part whenever that takes long. */
+function* partsOf(page: readonly Snapshot[], matches: (snapshot: Snapshot) => boolean) {
+  let part: Snapshot[] = [];
+  let sinceMs = performance.now();
+  for (const snapshot of page) {
+    if (matches(snapshot)) part.push(snapshot);
+    if (performance.now() - sinceMs < turnMs) continue;
+    yield part;
+    part = [];
+    sinceMs = performance.now();
+  }
+  yield part;
 }
 
 /**

@@ -1,6 +1,5 @@
 // Room: api. Owns how the calls are bound to grpc-js: encoded, answered, failed, and given up.
 import { once } from "node:events";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   create,
   type DescMessage,
@@ -25,10 +24,12 @@ import type { Callers } from "./callers.ts";
 import { breath, type Caller, type Calls } from "./context.ts";
 import { Snapshots } from "./generated/snapshots_pb.js";
 import { asCallFailure, type Status, statusOf } from "./status.ts";
+import type { Turns } from "./turns.ts";
 
 /** What stands around every call: who waits for it, and who hears of our own mistakes. */
 export interface Surroundings {
   readonly callers: Callers;
+  readonly turns: Turns;
   readonly log: Logger;
 }
 
@@ -95,17 +96,19 @@ function unary<Input extends DescMessage, Output extends DescMessage>(
 function streaming<Input extends DescMessage, Output extends DescMessage>(
   method: DescMethodServerStreaming<Input, Output>,
   answer: (request: MessageShape<Input>, caller: Caller) => Iterable<MessageInitShape<Output> | typeof breath>,
-  { callers, log }: Surroundings,
+  { callers, turns, log }: Surroundings,
 ): Bound {
   async function run(call: ServerWritableStream<MessageShape<Input>, MessageShape<Output>>): Promise<void> {
     try {
       using caller = callers.welcome(call);
       const { signal } = caller;
       await unlessGone(signal, async () => {
+        await turns.next();
         for (const message of answer(call.request, caller)) {
           const hasRoom = message === breath || call.write(create(method.output, message));
-          // Others want answers in between; and a client that reads slowly is waited for, not buffered for.
-          await (hasRoom ? nextTurn() : drained(call, caller));
+          // A client that reads slowly is waited for, not buffered for.
+          if (!hasRoom) await drained(call, caller);
+          await turns.next();
           signal.throwIfAborted();
         }
       });

@@ -6,6 +6,7 @@ import { bindCalls } from "./binding.ts";
 import { Callers } from "./callers.ts";
 import { callsOn } from "./calls.ts";
 import type { Context } from "./context.ts";
+import { Turns } from "./turns.ts";
 
 export interface GrpcOptions {
   /** Path of the socket, which must not exist yet. It is made with the process's umask. */
@@ -25,7 +26,7 @@ const maxRequestBytes = 4 * 2 ** 20;
 export async function serveSnapshots({ address, context, log }: GrpcOptions): Promise<AsyncDisposable> {
   const callers = new Callers();
   const server = new Server({ "grpc.max_receive_message_length": maxRequestBytes });
-  const { definition, implementation } = bindCalls(callsOn(context), { callers, log });
+  const { definition, implementation } = bindCalls(callsOn(context), { callers, turns: new Turns(), log });
   server.addService(definition, implementation);
   await listen(server, address);
   return {
