@@ -79,14 +79,14 @@ async function work(stopped: Promise<string>): Promise<void> {
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
   // Before anything is made for a pool whose name is another's. What was made before is put in order in any case.
   if (lastTakeOver(database) === undefined) await checkClaimable({ redisUrl: redisUrl(config), pool, takeOver });
+  using note = openNote(paths.poolNote(config));
+  const hands = new NotedHands({ database, note, left: readNote(paths.poolNote(config)) });
   const driver = createDriver({
     ...poolSettings(config),
     driver: driverFor(config, database),
     onNotice: (sentence) => log.info(sentence),
   });
   await driver.open({ mustExist: hasContent(database) });
-  using note = openNote(paths.poolNote(config));
-  const hands = new NotedHands({ database, note, left: readNote(paths.poolNote(config)) });
   let outbox: Outbox | undefined;
   let consumer: Consumer | undefined;
   const consume = async (snapshotter: Snapshotter, itsOutbox: Outbox) => {
@@ -120,8 +120,13 @@ async function work(stopped: Promise<string>): Promise<void> {
     const report = await snapshotter.recover();
     for (const line of report.lines) log.info(line);
     const cleanUp = async () => {
-      await snapshotter.sweep(freshOperationId());
-      sweepLocks(paths.chainLocks(config));
+      try {
+        await snapshotter.sweep(freshOperationId());
+        sweepLocks(paths.chainLocks(config));
+      } catch (error) {
+        // Neither a start nor a stop depends on it.
+        log.warn({ err: error }, "cleanup did not finish; it will be tried again");
+      }
     };
     await cleanUp();
     outbox = new Outbox({ database, snapshotter, config, log });
@@ -150,9 +155,7 @@ async function serve(
   if (displaced !== undefined) log.warn(`the pool name ${pool} was taken over from ${describeClaim(displaced)}`);
   for (const warning of consumer.warnings) log.warn(warning);
   outbox.start();
-  const tryToCleanUp = () =>
-    cleanUp().catch((error: unknown) => log.warn({ err: error }, "cleanup did not finish; it will be tried again"));
-  const cleaning = setInterval(() => void tryToCleanUp(), cleanupEveryMs);
+  const cleaning = setInterval(() => void cleanUp(), cleanupEveryMs);
   announceReady(() => {
     const trouble = writeTrouble(database);
     return trouble && `cannot write to its database ${database.path}: ${trouble}`;
@@ -164,7 +167,7 @@ async function serve(
   await outbox.stop();
   await consumer.close();
   // An unpack that was killed just before this worker came may have held its chain's lock when this worker looked.
-  await tryToCleanUp();
+  await cleanUp();
   await snapshotter.drain();
   if (isSnapmillError(ending)) throw ending;
 }

@@ -24,20 +24,25 @@ export function readNote(path: string): string | undefined {
   }
 }
 
-/** What stands there stays until the first write. */
+/** What stands there stays until the first write. Where there is no room for it, nothing is noted. */
 export function openNote(path: string): Note {
-  const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  const descriptor = tolerant(() => openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
   return {
-    write(line) {
-      try {
-        // One write, from the beginning: what a longer line before has left comes after the line's end.
-        writeSync(descriptor, `${line}\n`, 0, "utf8");
-      } catch (error) {
-        // Without room, nothing is told of this process; its work goes on.
-        if (!isErrno(error, "ENOSPC", "EDQUOT", "EIO")) throw error;
-      }
-    },
+    // One write, from the beginning: what a longer line before has left comes after the line's end.
+    write: (line) => void tolerant(() => descriptor && writeSync(descriptor, `${line}\n`, 0, "utf8")),
     remove: () => rmSync(path, { force: true }),
-    [Symbol.dispose]: () => closeSync(descriptor),
+    [Symbol.dispose]: () => {
+      if (descriptor !== undefined) closeSync(descriptor);
+    },
   };
+}
+
+/** Without room, nothing is told of this process; its work goes on. */
+function tolerant<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if (isErrno(error, "ENOSPC", "EDQUOT", "EIO", "EROFS")) return undefined;
+    throw error;
+  }
 }
