@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCommand } from "../../src/system/commands.ts";
-import { LayerApplier } from "../../src/unpack/apply/applier.ts";
+import { type ApplierOptions, LayerApplier } from "../../src/unpack/apply/applier.ts";
 import { TarReader } from "../../src/unpack/tar/reader.ts";
 
 export interface Scratch extends AsyncDisposable {
@@ -48,18 +48,26 @@ export async function makeScratch(sizeBytes = 2 ** 31): Promise<Scratch> {
   };
 }
 
-let maxOpenDirectories: number | undefined;
+let defaults: ApplierOptions = {};
 
 /** Has all that is applied from now on hold no more directories open than that. */
-export function limitOpenDirectories(count: number): void {
-  maxOpenDirectories = count;
+export function limitOpenDirectories(maxOpenDirectories: number): void {
+  defaults = { maxOpenDirectories };
 }
 
-/** Applies one layer, given to the reader in chunks of `chunkBytes`; after each of them `pushed` is called. */
-export function applyTar(root: string, bytes: Uint8Array, chunkBytes = 65_536, pushed?: () => void): void {
+export interface Limits extends ApplierOptions {
+  /** The size of the chunks that the reader is given. */
+  readonly chunkBytes?: number;
+  /** Called after each of them. */
+  readonly pushed?: () => void;
+}
+
+/** Applies one layer. */
+export function applyTar(root: string, bytes: Uint8Array, limits: Limits = {}): void {
+  const { chunkBytes = 65_536, pushed, ...options } = limits;
   const descriptor = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    using applier = new LayerApplier(descriptor, maxOpenDirectories === undefined ? {} : { maxOpenDirectories });
+    using applier = new LayerApplier(descriptor, { ...defaults, ...options });
     const reader = new TarReader(applier);
     for (let at = 0; at < bytes.length; at += chunkBytes) {
       reader.push(bytes.subarray(at, at + chunkBytes));

@@ -56,6 +56,8 @@ export class TarReader {
   readonly #partial = Buffer.alloc(blockBytes);
   #partialBytes = 0;
   #positionBytes = 0;
+  /** Of the block or extended header that is being read, what came in chunks before. */
+  #earlierBytes = 0;
   #state: State = { at: "header", afterZeroBlock: false };
   #preamble: Preamble = { local: nothing, global: new GlobalRecords(), longName: undefined, longLink: undefined };
   #current: ByteString | undefined;
@@ -75,6 +77,7 @@ export class TarReader {
       const taken = this.#step(chunk, at);
       at += taken;
       this.#positionBytes += taken;
+      this.#earlierBytes = 0;
     }
   }
 
@@ -102,6 +105,7 @@ export class TarReader {
       case "metadata": {
         const taken = Math.min(available, state.payload.length - state.filledBytes);
         state.payload.set(chunk.subarray(at, at + taken), state.filledBytes);
+        this.#earlierBytes = state.filledBytes;
         state.filledBytes += taken;
         if (state.filledBytes === state.payload.length)
           this.#parsing(() => this.#metadata(state.typeFlag, state.payload));
@@ -120,6 +124,7 @@ export class TarReader {
   }
 
   #gatherBlock(chunk: Uint8Array, at: number): number {
+    this.#earlierBytes = this.#partialBytes;
     if (this.#partialBytes === 0 && chunk.length - at >= blockBytes) {
       this.#block(chunk.subarray(at, at + blockBytes));
       return blockBytes;
@@ -259,6 +264,6 @@ export class TarReader {
 
   #fault(error: Error): Error {
     const entry = this.#current === undefined ? "" : `, entry ${display(this.#current)}`;
-    return invalidArgument(`tar at byte ${this.#positionBytes}${entry}: ${error.message}`, error);
+    return invalidArgument(`tar at byte ${this.#positionBytes - this.#earlierBytes}${entry}: ${error.message}`, error);
   }
 }

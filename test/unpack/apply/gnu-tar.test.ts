@@ -29,7 +29,7 @@ async function compare(pack: readonly string[], unpack: readonly string[] = xatt
   const [wanted, actual] = [await scratch.root(), await scratch.root()];
   await runCommand("tar", ["-C", wanted, "-xpf", archive, "--numeric-owner", "--same-owner", ...unpack]);
   const bytes = await readFile(archive);
-  applyTar(actual, bytes, 10_007);
+  applyTar(actual, bytes, { chunkBytes: 10_007 });
   expect(diffTrees(describeTree(wanted), describeTree(actual))).toEqual([]);
   expect(describeTree(actual).size).toBeGreaterThan(35);
   return actual;
@@ -107,7 +107,7 @@ describe("what other programs wrote", () => {
       await runCommand("python3", ["-c", program.join("\n"), archive, source]);
       const [wanted, actual] = [await scratch.root(), await scratch.root()];
       await runCommand("tar", ["-C", wanted, "-xpf", archive, "--numeric-owner", "--same-owner"]);
-      applyTar(actual, await readFile(archive), 4096);
+      applyTar(actual, await readFile(archive), { chunkBytes: 4096 });
       const [left, right] = [new Map(describeTree(wanted)), new Map(describeTree(actual))];
       // The archive has no entry for the root: GNU tar leaves the root's time to the system.
       for (const tree of [left, right]) tree.delete("");

@@ -132,11 +132,12 @@ describe("marks that come again", () => {
     const root = await scratch.root();
     applyTar(root, tar(lower));
     let isDone = false;
-    applyTar(root, tar([...first, file("now"), ...then]), 512, () => {
+    const pushed = () => {
       if (isDone || !existsSync(join(root, "now"))) return;
       isDone = true;
       between(root);
-    });
+    };
+    applyTar(root, tar([...first, file("now"), ...then]), { chunkBytes: 512, pushed });
     return pathsOf(describeTree(root)).filter((path) => path !== "now");
   }
   const lower = [directory("d"), file("d/old"), directory("d/sub"), file("d/sub/old")];

@@ -24,7 +24,7 @@ async function heldBytes(layer: readonly Entry[], lower: readonly Entry[] = []):
   };
   const bytes = tar(layer);
   const chunkBytes = Math.ceil(bytes.length / 10);
-  applyTar(root, bytes, chunkBytes, measure);
+  applyTar(root, bytes, { chunkBytes, pushed: measure });
   return (sizes.at(-1) ?? 0) - (sizes[0] ?? 0);
 }
 
