@@ -103,7 +103,7 @@ async function applyTo(
     }
     reader.push(chunk.subarray(half));
     checkPadding(reader.behindBytes);
-    collector.look(applier.entries);
+    collector.look(applier.entries + reader.extendedBytes / 1024);
     clock.ended("writing");
     guard.written(applier.writtenBytes);
     onProgress(readBytes);
@@ -126,15 +126,16 @@ function checkPadding(bytes: number): void {
   }
 }
 
-/** Each entry leaves a kilobyte or two: what is collected late would take this process beyond its bound. */
-const entriesPerCollection = 10_000;
+/** Each entry leaves a kibibyte or two, each kibibyte of extended headers as much: what is collected late would take this process beyond its bound. */
+const garbagePerCollection = 10_000;
 
 class GarbageCollector {
   #collectedAt = 0;
 
-  look(entries: number): void {
-    if (entries - this.#collectedAt < entriesPerCollection) return;
-    this.#collectedAt = entries;
+  /** `garbage`: entries, and kibibytes of extended headers, so far. */
+  look(garbage: number): void {
+    if (garbage - this.#collectedAt < garbagePerCollection) return;
+    this.#collectedAt = garbage;
     Bun.gc(true);
   }
 }

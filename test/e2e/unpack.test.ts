@@ -12,7 +12,7 @@ import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { Station } from "../support/station.ts";
-import { file } from "../support/tar-entries.ts";
+import { directory, file, hardLink, symlink, whiteout } from "../support/tar-entries.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
 
 setDefaultTimeout(120_000);
@@ -61,6 +61,14 @@ describe("bad images", () => {
     ]);
     await station.run(["unpack", hostile.reference]);
     expect(await Bun.file(outside).exists()).toBe(false);
+    const deep = Array.from({ length: 300 }, () => "d").join("/");
+    const links = await writeImage(join(images.path, "links"), [
+      { content: [file(`${deep}/t`, "target", { uid: -2 }), symlink("s", "d"), directory("p")] },
+      { content: [hardLink("p/h", `s${deep.slice(1)}/t`), whiteout(`s${deep.slice(1)}/t`)] },
+    ]);
+    const { snapshot } = await station.unpack(links.reference);
+    const found = await station.inspect(snapshot, (root) => [...describeTree(root)].filter(([, { size }]) => size));
+    expect(found).toMatchObject([["p/h", { size: "6", owner: "4294967294:0" }]]);
     expect(station.residue()).toEqual([]);
   });
 

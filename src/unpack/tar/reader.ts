@@ -17,7 +17,7 @@ export interface TarVisitor {
 }
 
 /** Long names and PAX records are held in memory: no file system takes a name or a target of 64 KiB. */
-const maxMetadataBytes: Readonly<Record<string, number>> = { x: 8 * 2 ** 20, g: 2 ** 20, L: 2 ** 16, K: 2 ** 16 };
+const maxMetadataBytes: Readonly<Record<string, number>> = { x: 4 * 2 ** 20, g: 2 ** 20, L: 2 ** 16, K: 2 ** 16 };
 
 type Sparse = Extract<Content, { kind: "sparse" }>;
 
@@ -62,9 +62,15 @@ export class TarReader {
   #preamble: Preamble = { local: nothing, global: new GlobalRecords(), longName: undefined, longLink: undefined };
   #current: ByteString | undefined;
   #behindBytes = 0;
+  #extendedBytes = 0;
 
   constructor(visitor: TarVisitor) {
     this.#visitor = visitor;
+  }
+
+  /** The length of all extended headers so far. */
+  get extendedBytes(): number {
+    return this.#extendedBytes;
   }
 
   /** How much has followed the end marker: padding, which is ignored whatever it is. */
@@ -165,6 +171,7 @@ export class TarReader {
     if (sizeBytes > maxBytes) {
       throw invalidArgument(`an extended header (${typeFlag}) of ${sizeBytes} bytes is longer than ${maxBytes}`);
     }
+    this.#extendedBytes += sizeBytes;
     if (sizeBytes === 0) this.#metadata(typeFlag, Buffer.alloc(0));
     else this.#state = { at: "metadata", typeFlag, payload: Buffer.allocUnsafeSlow(sizeBytes), filledBytes: 0 };
   }
