@@ -3,4 +3,4 @@ import { limitOpenDirectories } from "../scratch.ts";
 
 limitOpenDirectories(2);
 
-for (const suite of ["layers", "hostile", "damage", "gnu-tar"]) await import(`./${suite}.test.ts`);
+for (const suite of ["layers", "marks", "hostile", "damage", "gnu-tar"]) await import(`./${suite}.test.ts`);
