@@ -265,9 +265,15 @@ export class Keeper {
     });
     const usable = readiness.kind === "announced" ? announced.promise : readiness.probe(over.signal);
     for (const promise of [announced.promise, died, late, usable]) promise.catch(() => undefined);
+    const startMs = performance.now();
+    const patience = setInterval(() => {
+      const triedS = Math.round((performance.now() - startMs) / 1_000);
+      this.#log.warn(`${name} is not ready after ${triedS} s, and is waited for: ${this.#lastWords}`);
+    }, tellWaitingEveryMs);
     try {
       await Promise.race([usable, died, late]);
     } finally {
+      clearInterval(patience);
       over.cancel(new AbortReason("over", `${name} is waited for no longer`));
     }
   }
@@ -312,6 +318,9 @@ const silence = "it said nothing";
 const maxEarlyDeaths = 5;
 /** Nor one that dies twice in so long. */
 const bornWithinMs = 7_000;
+
+/** How often it is told that a child is not ready yet. */
+const tellWaitingEveryMs = 10_000;
 
 /** How long a child may take to get ready for tidying up. */
 const recoverWithinMs = 10_000;

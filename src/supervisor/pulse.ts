@@ -5,8 +5,11 @@ import { factsOf, type ProcessFacts, whyStillThere } from "../system/process-fac
 const silentAfterMs = 10_000;
 /** How often a supervisor looks, compared with how long a worker may be silent. */
 const looksInTime = 15;
-/** Who got less of the processor than this share while silent was not given any: the machine is overloaded. */
-const starvedShare = 0.2;
+/**
+ * A worker that is well shows it within a moment of the processor's time. With less than this share of the silence that is
+ * allowed (five seconds of thirty) it may not have got to it: the machine is overloaded.
+ */
+const starvedShare = 1 / 6;
 /** An overloaded machine is believed for so many times the silence that is allowed. */
 const starvedTimes = 5;
 
@@ -30,7 +33,7 @@ export function judge(
   if (facts.state === "D") return { kind: "in the kernel" };
   if (silentMs < hungAfterMs) return { kind: "well" };
   if (facts.state !== "R") return { kind: "hung", how: "is blocked" };
-  const isStarved = cpuMs < starvedShare * silentMs && silentMs < starvedTimes * hungAfterMs;
+  const isStarved = cpuMs < starvedShare * hungAfterMs && silentMs < starvedTimes * hungAfterMs;
   return isStarved ? { kind: "starved" } : { kind: "hung", how: "spins" };
 }
 

@@ -24,7 +24,7 @@ const runningShape = z.object({
 export type Running = z.output<typeof runningShape>;
 
 /** How long the holder of the lock may take to write its line, and a look at the lock may hold it. */
-const settleMs = 500;
+const settleMs = 5_000;
 const pollMs = 20;
 
 /**

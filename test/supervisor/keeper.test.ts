@@ -245,6 +245,7 @@ describe("a kept child that goes silent", () => {
     expect(verdict("R", 31_000, 30_000)).toEqual({ kind: "hung", how: "spins" });
     // The machine had no time for it; in the end it is not believed any more.
     expect(verdict("R", 31_000, 3_000)).toEqual({ kind: "starved" });
+    expect(verdict("R", 61_000, 6_000)).toEqual({ kind: "hung", how: "spins" });
     expect(verdict("R", 151_000, 3_000)).toEqual({ kind: "hung", how: "spins" });
     expect(verdict("T", 999_000, 0)).toEqual({ kind: "stopped" });
     expect(verdict("D", 999_000, 0)).toEqual({ kind: "in the kernel" });

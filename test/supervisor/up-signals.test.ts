@@ -12,7 +12,7 @@ test(
   async () => {
     using place = new Place();
     const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
-    for (const [index, delayMs] of [50, 250, 400, 550, 700, 900, 1_200, 1_600, 2_200].entries()) {
+    for (const [index, delayMs] of [50, 300, 500, 700, 1_000, 1_500].entries()) {
       const signal = signals[index % signals.length] ?? "SIGTERM";
       const up = place.up();
       await Bun.sleep(delayMs);

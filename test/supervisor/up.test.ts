@@ -289,17 +289,14 @@ test(
   async () => {
     await using redis = await startRedis(["--replicaof", "127.0.0.1", "1", "--port", "0"]);
     using place = new Place({ REDIS_URL: redis.url });
-    const up = place.up();
-    expect(await up.ended()).toBe(1);
+    using other = new Place({ REDIS_URL: "redis://:hidden-word@127.0.0.1:1" });
+    const [up, second] = [place.up(), other.up()];
+    expect([await up.ended(), await second.ended()]).toEqual([1, 1]);
     const lines = (await up.stderr).trim().split("\n");
     expect(lines.at(-1)).toMatch(
       /^snapmill: Redis at unix:\S+ is a read-only replica .*: set REDIS_URL to its primary$/,
     );
     expect(lines.length).toBeLessThan(8);
-
-    using other = new Place({ REDIS_URL: "redis://:hidden-word@127.0.0.1:1" });
-    const second = other.up();
-    expect(await second.ended()).toBe(1);
     const said = await second.stderr;
     expect(said.trim().split("\n").at(-1)).toContain("Redis at redis://127.0.0.1:1 is not there");
     expect(said).not.toContain("hidden-word");
