@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 export interface Certificates {
   readonly authority: string;
-  /** For 127.0.0.1 and localhost. */
+  /** For 127.0.0.1, localhost and registry.test. */
   readonly certificate: string;
   readonly key: string;
   /** Signed by the same authority, for a client. */
@@ -28,7 +28,7 @@ function openssl(directory: string, ...args: string[]): void {
 export function makeCertificates(directory: string): Certificates {
   mkdirSync(directory, { recursive: true });
   const extensions: Readonly<Record<string, string>> = {
-    server: "subjectAltName=IP:127.0.0.1,DNS:localhost\n",
+    server: "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test\n",
     client: "extendedKeyUsage=clientAuth\n",
   };
   const days = ["-days", "2"];

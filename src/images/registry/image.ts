@@ -11,6 +11,7 @@ import { type ChosenImage, chooseImage, type FoundImage } from "../layout.ts";
 import { formatPlatform, type Platform } from "../platform.ts";
 import { type BlobLimits, streamBlob } from "./blobs.ts";
 import { type FetchedDocument, RegistryDocuments } from "./documents.ts";
+import type { KeptBlobs } from "./kept-blobs.ts";
 import type { RegistryName } from "./name.ts";
 import type { Repository } from "./repository.ts";
 
@@ -45,7 +46,17 @@ async function entriesOf(reader: DocumentReader, top: FetchedDocument): Promise<
   return images;
 }
 
-function layersOf({ image }: ChosenImage, repository: Repository, limits: BlobLimits): ImageLayer<RemoteBlob>[] {
+/** What fetching the layers of an image takes besides its repository. */
+export interface LayerFetching {
+  readonly limits: BlobLimits;
+  readonly kept: KeptBlobs;
+}
+
+function layersOf(
+  { image }: ChosenImage,
+  repository: Repository,
+  { limits, kept }: LayerFetching,
+): ImageLayer<RemoteBlob>[] {
   const diffIds = image.config.rootfs.diff_ids;
   checkCounts(image.layers.length, diffIds.length);
   checkStoredBytes(image.layers.map(({ size: lengthBytes }) => ({ lengthBytes })));
@@ -53,8 +64,9 @@ function layersOf({ image }: ChosenImage, repository: Repository, limits: BlobLi
     const layer = `layer ${index + 1} of ${diffIds.length} (${digest})`;
     const { compression, isForeign } = layerType(mediaType, layer);
     if (isForeign) throw failedPrecondition(`${layer} is a foreign layer, which is not fetched from where it lies`);
+    const blob = { digest, sizeBytes };
     const open = (offsetBytes: number, signal?: AbortSignal) =>
-      streamBlob(repository.until(signal), { digest, sizeBytes }, limits, offsetBytes);
+      kept.read(blob, offsetBytes, () => streamBlob(repository.until(signal), blob, limits, offsetBytes));
     const diffId = diffIds[index];
     return diffId === undefined ? [] : [{ digest, diffId, compression, blob: { lengthBytes: sizeBytes, open } }];
   });
@@ -65,7 +77,7 @@ export async function resolveRegistryImage(
   repository: Repository,
   name: RegistryName,
   wanted: Platform,
-  limits: BlobLimits,
+  fetching: LayerFetching,
 ): Promise<FoundImage<RemoteBlob>> {
   const fetcher = new RegistryDocuments(repository);
   const top = await fetcher.named(name);
@@ -75,6 +87,6 @@ export async function resolveRegistryImage(
   return {
     platform: formatPlatform(chosen.platform),
     manifestDigest: chosen.image.descriptor.digest,
-    layers: layersOf(chosen, repository, limits),
+    layers: layersOf(chosen, repository, fetching),
   };
 }

@@ -6,8 +6,9 @@ import type { Platform } from "../platform.ts";
 import { Authorization } from "./authorization.ts";
 import { type CredentialSources, findCredential } from "./credentials.ts";
 import { Secrets } from "./failures.ts";
-import { hostsOf } from "./hosts.ts";
+import { hostsOf, type RegistryHost } from "./hosts.ts";
 import { resolveRegistryImage } from "./image.ts";
+import { KeptBlobs } from "./kept-blobs.ts";
 import type { RegistryName } from "./name.ts";
 import { Bandwidth } from "./rate.ts";
 import { Repository } from "./repository.ts";
@@ -30,6 +31,7 @@ const maxAuthFiles = 16;
 /** For the life of a process: tokens are kept until they expire. */
 export class Registries {
   readonly #settings: RegistrySettings;
+  readonly #kept = new KeptBlobs();
   readonly #authorizations = new Map<string | undefined, Authorization>();
 
   constructor(settings: RegistrySettings) {
@@ -55,11 +57,12 @@ export class Registries {
       patience,
       signal,
     });
-    return resolveRegistryImage(repository, name, wanted, {
-      slot: (host, until) => takeSlot(slotsDir, host.name, connections, until),
+    const limits = {
+      slot: (host: RegistryHost, until: AbortSignal | undefined) => takeSlot(slotsDir, host.name, connections, until),
       bandwidth: new Bandwidth(options.maxBytesPerSecond),
       minBytesPerSecond: options.minBytesPerSecond,
-    });
+    };
+    return resolveRegistryImage(repository, name, wanted, { limits, kept: this.#kept });
   }
 
   #authorizationFor(authFile: string | undefined): Authorization {

@@ -28,13 +28,6 @@ describeWith(registryPrograms, "an image in a registry", () => {
     directory = resources.use(await temporaryDirectory());
     registry = resources.use(await Registry.start(join(directory.path, "registry")));
     proxy = resources.use(await FaultyProxy.start(`http://${registry.host}`));
-    registries = new Registries({
-      certsDirs: [],
-      credentials: { inline: undefined, files: [] },
-      connections: 4,
-      slotsDir: join(directory.path, "slots"),
-      patience: impatient,
-    });
     layout = await writeLayout(join(directory.path, "layout"), [
       { tag: "one", image: { platform: "linux/amd64", layers: [layer("a"), { ...layer("b"), form: "zstd" }] } },
       { tag: "docker", image: { platform: "linux/amd64", layers: [layer("c")] } },
@@ -51,7 +44,17 @@ describeWith(registryPrograms, "an image in a registry", () => {
     await registry.push(`oci:${layout.directory}:docker`, "org/app:docker", ["--format", "v2s2"]);
     await registry.push(`oci:${layout.directory}:many`, "org/app:many", ["--preserve-digests", "--all"]);
   });
-  beforeEach(() => proxy.reset());
+  const settings = () => ({
+    certsDirs: [],
+    credentials: { inline: undefined, files: [] },
+    connections: 4,
+    slotsDir: join(directory.path, "slots"),
+    patience: impatient,
+  });
+  beforeEach(() => {
+    proxy.reset();
+    registries = new Registries(settings());
+  });
   afterAll(() => resources.disposeAsync());
 
   const open = (name: string, platform = "linux/amd64", signal?: AbortSignal) =>
@@ -118,6 +121,20 @@ describeWith(registryPrograms, "an image in a registry", () => {
     };
     proxy.plan(manifests, json({ schemaVersion: 2, mediaType: mediaTypes.oci.index, manifests: [attestation] }));
     expect((await message("org/app:many", "linux/amd64")).message).toContain("its index holds no container image");
+  });
+
+  test("with small layers that were fetched before has them fetched no more, whatever they lie on", async () => {
+    const fetchAll = async (name: string) => {
+      await using image = await open(name);
+      for (const { digest, blob } of image.layers) {
+        if (!isRemote(blob)) throw new Error("a layer lies in a file");
+        expect(sha256(Buffer.concat(await Array.fromAsync(blob.open(0))))).toBe(String(digest));
+      }
+      return image.layers.map(({ digest }) => digest);
+    };
+    const digests = await fetchAll("org/app:one");
+    expect(await fetchAll("org/app:one")).toEqual(digests);
+    for (const digest of digests) expect(proxy.asked(new RegExp(`blobs/${digest}`)).length).toBe(1);
   });
 
   describe("is refused with a reason,", () => {

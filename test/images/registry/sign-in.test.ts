@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
+import { childEnvironment } from "../../../src/config.ts";
 import { type Certificates, makeCertificates } from "../../support/certificates.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../support/directories.ts";
 import { answerWith, FaultyProxy } from "../../support/faulty-proxy.ts";
@@ -95,6 +97,45 @@ describeWith([...registryPrograms, "openssl"], "a registry", () => {
       expect(failure.message).toContain("does not speak TLS");
       expect((await failureOf(read({ registry: registry.host }))).message).toContain("answered 400");
     });
+  });
+
+  test("behind a proxy is reached through it, unless NO_PROXY says otherwise", async () => {
+    const registry = await start("proxied", { tls: certificates });
+    const asked: string[] = [];
+    const proxy = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", (head) => {
+        asked.push(head.toString().split("\r\n")[0] ?? "");
+        const target = connect(Number(registry.host.split(":")[1]), "127.0.0.1");
+        target.on("error", () => socket.destroy()).on("close", () => socket.destroy());
+        socket.on("close", () => target.destroy());
+        socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+        socket.pipe(target).pipe(socket);
+      });
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    resources.defer(() => void proxy.close());
+    const root = join(directory.path, "proxied-certs");
+    await mkdir(join(root, "registry.test"), { recursive: true });
+    const toml = `server = "https://registry.test"\nca = "${certificates.authority}"`;
+    await writeFile(join(root, "registry.test", "hosts.toml"), toml);
+    const script = `
+      const { readBlob, repositoryOf, messageOf } = await import(process.argv[1]);
+      const [certsDir, digest, size] = process.argv.slice(2);
+      const repository = await repositoryOf({ registry: "registry.test", repository: "org/app", certsDirs: [certsDir] });
+      console.log(await messageOf(readBlob(repository, { digest, sizeBytes: Number(size) })));
+    `;
+    const readWith = async (variables: Record<string, string>) => {
+      const { port } = proxy.address() as AddressInfo;
+      const args = [join(import.meta.dir, "fixture.ts"), root, layer.digest, String(layer.blobBytes)];
+      const env = { ...childEnvironment({}), HTTPS_PROXY: `http://127.0.0.1:${port}`, ...variables };
+      const child = Bun.spawn([process.execPath, "-e", script, ...args], { env, stderr: "inherit" });
+      return (await new Response(child.stdout).text()).trim();
+    };
+    expect(await readWith({})).toBe("nothing was thrown");
+    expect([...new Set(asked.splice(0))]).toEqual(["CONNECT registry.test:443 HTTP/1.1"]);
+    expect(await readWith({ NO_PROXY: ".test" })).toContain("registry.test gave no whole answer");
+    expect(asked).toEqual([]);
   });
 
   describe("with passwords", () => {
