@@ -83,13 +83,20 @@ export function tellOnce(repeats = processRepeats): NonNullable<LoggerOptions["h
           { times, ...withoutStack(fields) },
           summary(sentence, times),
         ] as unknown as Parameters<LogFn>);
-      if (repeats.isNew(`${level === warnLevel ? "warning" : "error"}: ${sentence}`, again)) method.apply(this, args);
+      const kind = level === warnLevel ? "warning" : "error";
+      if (repeats.isNew(`${kind}: ${sentence}${reasonIn(fields)}`, again)) method.apply(this, args);
     },
   };
 }
 
 const summary = (sentence: string, times: number): string =>
   `${sentence} (again ${times === 1 ? "once" : `${times} times`} in the last minute)`;
+
+/** The same sentence for another reason is news. */
+function reasonIn(fields: object): string {
+  const { err } = fields as { err?: unknown };
+  return err instanceof Error ? `: ${err.message}` : "";
+}
 
 /** The error itself was told with the first of them. */
 function withoutStack(fields: object): object {

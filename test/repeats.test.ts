@@ -39,6 +39,14 @@ describe("a warning that is said again and again", () => {
     ]);
   });
 
+  test("is told for each reason that it has", () => {
+    const lines: string[] = [];
+    const log = logInto(lines, new Repeats());
+    for (const reason of ["ENOSPC", "EIO", "ENOSPC"])
+      log.warn({ err: new Error(reason) }, "the outbox was not relayed");
+    expect(lines).toHaveLength(2);
+  });
+
   test("is not what is only information, or the end of a process", () => {
     const lines: string[] = [];
     const log = logInto(lines, new Repeats());
