@@ -1,9 +1,16 @@
-// Room: domain. Owns how a caller's text is shown in messages: in quotes, and never at its full length.
+// Room: domain. Owns how text of others is shown in messages: in quotes, without what a terminal acts on, never at full length.
 
 const shownCharacters = 128;
 
-/** `text` as a JSON string, cut after 128 characters. */
-export const quoted = (text: string): string =>
-  text.length <= shownCharacters
-    ? JSON.stringify(text)
-    : `${JSON.stringify(text.slice(0, shownCharacters))}... (${text.length} characters)`;
+/** With what a terminal would act on, or order differently, escaped: control and format characters. */
+export const visible = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16);
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
+  });
+
+/** `text` as a JSON string that is visible, cut after 128 characters. */
+export const quoted = (text: string): string => {
+  const shown = visible(JSON.stringify(text.slice(0, shownCharacters)));
+  return text.length <= shownCharacters ? shown : `${shown}... (${text.length} characters)`;
+};

@@ -1,6 +1,7 @@
 // Room: domain. Owns what a snapshot is, and the rules for its labels.
 import { invalidArgument } from "./errors.ts";
 import type { Scope, SnapshotKey } from "./identifiers.ts";
+import { quoted } from "./quoted.ts";
 
 export const snapshotKinds = ["view", "active", "committed"] as const;
 export type SnapshotKind = (typeof snapshotKinds)[number];
@@ -54,13 +55,13 @@ export function checkLabels(labels: Labels): Labels {
   for (const [name, value] of entries) {
     if (name === "") throw invalidArgument("a label's name must not be empty");
     if (name.includes("\0") || value.includes("\0")) {
-      throw invalidArgument(`label ${JSON.stringify(name.slice(0, 64))} must not contain a NUL character`);
+      throw invalidArgument(`label ${quoted(name)} must not contain a NUL character`);
     }
     const lengthBytes = Buffer.byteLength(name) + Buffer.byteLength(value);
     bytesInAll += lengthBytes;
     if (lengthBytes > maxLabelBytes) {
       throw invalidArgument(
-        `label ${JSON.stringify(name.slice(0, 64))} has ${lengthBytes} bytes with its value; the limit is ${maxLabelBytes}`,
+        `label ${quoted(name)} has ${lengthBytes} bytes with its value; the limit is ${maxLabelBytes}`,
       );
     }
   }

@@ -1,6 +1,7 @@
 // Room: images. Owns archives of `docker save`: from `manifest.json` by name and tag down to one image's layers.
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import { type DiffId, type Digest, digest } from "../domain/identifiers.ts";
+import { quoted } from "../domain/quoted.ts";
 import { type DocumentReader, sha256Of } from "./document-reader.ts";
 import { documents, fieldsOf, judge, textOf } from "./documents.ts";
 import { digestOf } from "./files.ts";
@@ -10,7 +11,7 @@ import { checkCounts, checkStoredBytes, compressionOf } from "./layers.ts";
 import { type FoundImage, noSuchPlatform, platformOfConfig } from "./layout.ts";
 import { formatPlatform, type Platform, platformDistance } from "./platform.ts";
 import { fullDockerName, type Selector } from "./reference.ts";
-import { quoted, shown } from "./shown.ts";
+import { shown } from "./shown.ts";
 
 /** What an image of the list says of itself before it is chosen: anything may stand there. */
 interface ArchivedImage {

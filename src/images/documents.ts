@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { failedPrecondition, isSnapmillError } from "../domain/errors.ts";
 import { diffId, digest } from "../domain/identifiers.ts";
-import { quoted, shown } from "./shown.ts";
+import { quoted } from "../domain/quoted.ts";
+import { shown } from "./shown.ts";
 
 const maxLayers = 512;
 

@@ -1,12 +1,12 @@
 // Room: images. Owns what a manifest says of its layers, checked against what is really stored.
 import { failedPrecondition } from "../domain/errors.ts";
 import type { DiffId } from "../domain/identifiers.ts";
+import { quoted } from "../domain/quoted.ts";
 import { formatSize } from "../domain/units.ts";
 import { type Content, contentOf } from "./content.ts";
 import { blobName, type DocumentReader } from "./document-reader.ts";
 import type { Descriptor } from "./documents.ts";
 import type { BlobRange, Compression, ImageLayer } from "./image.ts";
-import { quoted } from "./shown.ts";
 
 /** Of all layers of an image. */
 const maxStoredBytes = 2 ** 40;

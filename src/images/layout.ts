@@ -1,5 +1,6 @@
 // Room: images. Owns OCI layouts: from `index.json` by tag and platform down to one image's layers.
 import { failedPrecondition, notFound, SnapmillError } from "../domain/errors.ts";
+import { quoted } from "../domain/quoted.ts";
 import { type Candidates, collectCandidates, isSkippable } from "./candidates.ts";
 import type { DocumentReader } from "./document-reader.ts";
 import { type Descriptor, documents, type ImageConfig, judge } from "./documents.ts";
@@ -9,7 +10,6 @@ import { areLayers, checkLayers } from "./layers.ts";
 import { formatPlatform, normalizePlatform, type Platform, platformDistance } from "./platform.ts";
 import type { Selector } from "./reference.ts";
 import { selectEntries } from "./select-entry.ts";
-import { quoted } from "./shown.ts";
 
 /** A resolved image apart from what its reference and its files add. */
 export type FoundImage<Blob extends LayerBlob = BlobRange> = Pick<

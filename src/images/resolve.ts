@@ -1,5 +1,6 @@
 // Room: images. Owns the way from a reference and a platform to an image that is ready to be unpacked.
 import { failedPrecondition, invalidArgument, SnapmillError } from "../domain/errors.ts";
+import { visible } from "../domain/quoted.ts";
 import type { RegistryOptions } from "../domain/registry-options.ts";
 import { isErrno } from "../system/errno.ts";
 import { openArchive } from "./archive.ts";
@@ -11,7 +12,6 @@ import { type FoundImage, resolveLayout } from "./layout.ts";
 import { type Platform, parsePlatform } from "./platform.ts";
 import { type FileReference, formatReference, parseReference } from "./reference.ts";
 import type { Registries } from "./registry/registries.ts";
-import { visible } from "./shown.ts";
 
 export interface OpenFilesOptions {
   readonly signal?: AbortSignal | undefined;

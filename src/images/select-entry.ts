@@ -1,9 +1,10 @@
 // Room: images. Owns the choice of a layout's entries by tag or number: those of one image, or an error that lists them.
 import { failedPrecondition, notFound } from "../domain/errors.ts";
+import { quoted } from "../domain/quoted.ts";
 import { type IndexEntry, nameOfEntry } from "./index-entry.ts";
 import { formatPlatform } from "./platform.ts";
 import { fullDockerName, type Selector } from "./reference.ts";
-import { quoted, shown } from "./shown.ts";
+import { shown } from "./shown.ts";
 
 const maxListed = 20;
 

@@ -261,7 +261,7 @@ describe("a tag", () => {
     await expectRefusal(
       `oci:${directory.path}:x`,
       "not_found",
-      /use one of: "\\u001b\]0;title\\u0007\\u009blong.{50,150}\(4011 characters\)"$/,
+      /use one of: "\\u001b\]0;title\\u0007\\u009blong.{50,150}"\.\.\. \(4011 characters\)$/,
     );
   });
 });
