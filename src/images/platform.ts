@@ -86,17 +86,3 @@ export function platformDistance(wanted: Platform, offered: Platform): number | 
   const distance = (want[0] - have[0]) * 1000 + want[1] - have[1];
   return distance >= 0 ? distance : undefined;
 }
-
-/** The candidate whose platform is nearest to `wanted`; of equally near ones the first. */
-export function nearestPlatform<Candidate>(
-  wanted: Platform,
-  candidates: readonly Candidate[],
-  platformOf: (candidate: Candidate) => Platform,
-): Candidate | undefined {
-  let best: { readonly candidate: Candidate; readonly distance: number } | undefined;
-  for (const candidate of candidates) {
-    const distance = platformDistance(wanted, platformOf(candidate));
-    if (distance !== undefined && (best === undefined || distance < best.distance)) best = { candidate, distance };
-  }
-  return best?.candidate;
-}

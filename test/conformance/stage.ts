@@ -9,9 +9,10 @@ import type { Driver } from "../../src/drivers/port.ts";
 import { type Database, openDatabase } from "../../src/metadata/database.ts";
 import { findSnapshot, mountsOf } from "../../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../../src/metadata/walk.ts";
+import type { Service } from "../../src/service/service.ts";
+import { usage } from "../../src/service/snapshots.ts";
 import { hasContent } from "../../src/snapshotter/loss.ts";
 import { createSnapshotter, type Snapshotter, type SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
-import { usageOf } from "../../src/snapshotter/usage.ts";
 import { mountDetached } from "../../src/system/detached.ts";
 import { mountAt, unmount } from "../../src/system/mounts.ts";
 
@@ -70,6 +71,14 @@ export async function openStage(ground: Ground, options: StageOptions): Promise<
   };
 }
 
+/** The service as far as reading goes. */
+const serviceOf = ({ database, driver }: Stage): Service => ({
+  database: () => database,
+  devicePath: (name) => driver.devicePath(name),
+  usedBytes: (device) => driver.usedBytes(device),
+  change: () => Promise.reject(new Error("changes are the snapshotter's")),
+});
+
 let scopes = 0;
 
 /** One client of a stage, in a scope of its own: the verbs with fresh operation IDs, and plain strings for keys. */
@@ -104,7 +113,7 @@ export class Client {
     this.stage.snapshotter.update(freshOperationId(), { ...this.request(key), labels, fieldPaths });
 
   stat = (key: string) => findSnapshot(this.stage.database, this.scope, snapshotKey(key));
-  usage = (key: string) => usageOf(this.stage.database, this.stage.driver, this.scope, snapshotKey(key));
+  usage = (key: string) => usage(serviceOf(this.stage), { scope: this.scope, key: snapshotKey(key) });
   walk = (...filters: string[]) =>
     [...walkSnapshots(this.stage.database, { scope: this.scope, filters })].map(({ key }) => key as string);
   mounts = (key: string): Mount[] =>

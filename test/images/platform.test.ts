@@ -3,7 +3,6 @@ import { arch } from "node:os";
 import {
   formatPlatform,
   hostPlatform,
-  nearestPlatform,
   normalizePlatform,
   parsePlatform,
   platformDistance,
@@ -38,29 +37,19 @@ test("this machine's platform is linux on its own architecture", () => {
   expect(formatPlatform(hostPlatform())).toBe(names[arch()] ?? `linux/${arch()}`);
 });
 
-const nearest = (wanted: string, offered: readonly string[]): string | undefined =>
-  nearestPlatform(parsePlatform(wanted), offered, parsePlatform);
+const distances = (wanted: string, offered: readonly string[]): (number | undefined)[] =>
+  offered.map((platform) => platformDistance(parsePlatform(wanted), parsePlatform(platform)));
 
-test("of several images the nearest one that runs is chosen", () => {
-  expect(nearest("linux/arm/v7", ["linux/arm/v5", "linux/arm/v6", "linux/amd64"])).toBe("linux/arm/v6");
-  expect(nearest("linux/arm/v7", ["linux/arm/v6", "linux/arm/v7"])).toBe("linux/arm/v7");
-  expect(nearest("linux/arm/v6", ["linux/arm/v7"])).toBeUndefined();
-  expect(nearest("linux/amd64/v3", ["linux/amd64", "linux/amd64/v2", "linux/amd64/v4"])).toBe("linux/amd64/v2");
-  expect(nearest("linux/amd64", ["linux/amd64/v2"])).toBeUndefined();
-  expect(nearest("linux/arm64/v8.2", ["linux/arm64", "linux/arm64/v8.1"])).toBe("linux/arm64/v8.1");
+test("a machine runs its own variant and all lower ones, the nearest of them best", () => {
+  expect(distances("linux/arm/v7", ["linux/arm/v7", "linux/arm/v6", "linux/arm/v5"])).toEqual([0, 1000, 2000]);
+  expect(distances("linux/amd64/v3", ["linux/amd64/v2", "linux/amd64"])).toEqual([1000, 2000]);
+  expect(distances("linux/arm64/v8.2", ["linux/arm64/v8.1", "linux/arm64"])).toEqual([1, 2]);
 });
 
-test("another architecture or system is never chosen", () => {
-  expect(nearest("linux/amd64", ["linux/386", "windows/amd64", "linux/arm64"])).toBeUndefined();
-  expect(nearest("linux/arm64", ["linux/arm/v7"])).toBeUndefined();
-});
-
-test("of equally near images the first is chosen", () => {
-  const candidates = [
-    { name: "first", platform: parsePlatform("linux/amd64") },
-    { name: "second", platform: parsePlatform("linux/amd64/v1") },
-  ];
-  expect(nearestPlatform(parsePlatform("linux/amd64"), candidates, ({ platform }) => platform)?.name).toBe("first");
+test("no machine runs a higher variant, another architecture or another system", () => {
+  const none = [undefined, undefined, undefined];
+  expect(distances("linux/arm/v6", ["linux/arm/v7", "linux/arm64", "windows/arm/v6"])).toEqual(none);
+  expect(distances("linux/amd64", ["linux/amd64/v2", "linux/386", "windows/amd64"])).toEqual(none);
 });
 
 test("variants that are not numbered match only themselves", () => {
