@@ -38,7 +38,7 @@ export async function mount(
       break;
     case "active":
     case "view":
-      await mountItself(service, scope, key, place);
+      await mountItself(service, scope, key, place, signal);
       break;
   }
   return kind;
@@ -67,10 +67,16 @@ async function mountableDirectory(dir: string): Promise<string> {
   return target;
 }
 
-async function mountItself(service: LocalService, scope: Scope, key: SnapshotKey, place: Place): Promise<void> {
+async function mountItself(
+  service: LocalService,
+  scope: Scope,
+  key: SnapshotKey,
+  place: Place,
+  signal: AbortSignal,
+): Promise<void> {
   const found = mounts(service, { scope, key }).mounts;
   if (!found.every(({ source }) => existsSync(source))) await service.requireRunning();
-  for (const one of found) await mountOn(place, one);
+  for (const one of found) await mountOn(place, one, signal);
 }
 
 /** A committed snapshot is seen through a view of its own, whose label names the directory. */
@@ -94,7 +100,7 @@ async function mountByView(
   }
 }
 
-const mountOn = ({ target, trust }: Place, { type, source, options }: Mount, signal?: AbortSignal): Promise<void> =>
+const mountOn = ({ target, trust }: Place, { type, source, options }: Mount, signal: AbortSignal): Promise<void> =>
   mountAt(source, target, type, options, { trust, signal });
 
 /** Unmounts the snapshot that is mounted on `dir`, and removes the view that `mount` made for it. */

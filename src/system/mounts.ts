@@ -1,8 +1,8 @@
 // Room: system. Owns mounting at a directory, unmounting and freezing; by command, since each may wait for a disk.
-
 import { failedPrecondition, unavailable } from "../domain/errors.ts";
+import { deviceNumberOf } from "./block-devices.ts";
 import { CommandError, runCommand } from "./commands.ts";
-import { isMountPoint } from "./mountinfo.ts";
+import { isMountPoint, mountAtDir } from "./mountinfo.ts";
 
 export interface CallOptions {
   readonly timeoutMs?: number;
@@ -22,7 +22,10 @@ export interface MountCall extends CallOptions {
   readonly trust?: readonly Trust[];
 }
 
-/** Mounts `source` at the directory `dir`. `failed_precondition` when the source is busy. */
+/**
+ * Mounts `source` at the directory `dir`. `failed_precondition` when the source is busy. A mount that is cancelled or
+ * runs out of time is unmounted again, as far as it came.
+ */
 export async function mountAt(
   source: string,
   dir: string,
@@ -36,8 +39,15 @@ export async function mountAt(
     await runCommand("mount", ["-t", fsType, "-o", words.join(","), "--", source, dir], call);
   } catch (error) {
     if (saidBusy(error)) throw failedPrecondition(`${source} or ${dir} is already mounted or busy`, error);
+    if (!(error instanceof CommandError)) await undoMount(source, dir).catch(() => undefined);
     throw error;
   }
+}
+
+/** Of a mount whose effect is unknown: what else is mounted at `dir` stays. */
+async function undoMount(source: string, dir: string): Promise<void> {
+  const mounted = await mountAtDir(dir);
+  if (mounted !== undefined && mounted.deviceNumber === (await deviceNumberOf(source))) await unmount(dir);
 }
 
 /** Unmounts what is mounted at `dir`; nothing is a success. `failed_precondition` when it is in use. */

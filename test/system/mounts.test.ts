@@ -157,6 +157,42 @@ test("a process killed with a detached mount leaves the device free", async () =
   await rm(dir, { recursive: true });
 });
 
+test("a mount that is cancelled although it is done already is undone", async () => {
+  const dir = await realpath(await mkdtemp(join(tmpdir(), "snapmill-mounts-")));
+  const [image, point, programs] = ["image", "point", "programs"].map((name) => join(dir, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const made of [point, programs]) await mkdir(made);
+  await writeFile(image, "");
+  await truncate(image, 64 * mebibyte);
+  await using loop = await attachLoop(image);
+  await makeFileSystem({ devicePath: loop.path, fsType: "ext4", fresh: true });
+  // A mount(8) that takes its time to end.
+  const slow = `#!/bin/sh\n${String(Bun.which("mount"))} "$@"\nexec sleep 60\n`;
+  await writeFile(join(programs, "mount"), slow, { mode: 0o755 });
+  const source = (path: string) => JSON.stringify(join(import.meta.dir, "../../src", path));
+  const script = `
+    const { AbortReason, Canceller } = await import(${source("domain/cancellation.ts")});
+    const { isMountPoint } = await import(${source("system/mountinfo.ts")});
+    const { mountAt } = await import(${source("system/mounts.ts")});
+    const canceller = new Canceller();
+    const mounting = mountAt("${loop.path}", "${point}", "ext4", [], { signal: canceller.signal });
+    while (!(await isMountPoint("${point}"))) await Bun.sleep(10);
+    canceller.cancel(new AbortReason("interrupted", "enough"));
+    console.log(await mounting.catch((error) => error.code), await isMountPoint("${point}"));
+  `;
+  const inFront = 'PATH="$0:$PATH" exec "$1" -e "$2"';
+  const child = Bun.spawn(["sh", "-c", inFront, programs, process.execPath, script]);
+  try {
+    expect(await new Response(child.stdout).text()).toBe("aborted false\n");
+  } finally {
+    await unmount(point);
+    await rm(dir, { recursive: true });
+  }
+});
+
 test("an ext4 that lost data remembers it, and one in good order does not", async () => {
   const dir = await realpath(await mkdtemp(join(tmpdir(), "snapmill-mounts-")));
   // A tmpfs that is too small for what the device promises.
