@@ -188,8 +188,8 @@ function describeSpace(newClient: () => Client, stage: () => Stage): void {
     await client.prepare("second");
     expect((await stage().driver.list()).length).toBe(before + 1);
     // Known by all that mkfs was told: another version's arguments make another template.
-    const { sizeBytes } = deviceOf(stage().database, client.scope, snapshotKey("first"));
-    const key = `ext4, ${sizeBytes} bytes, ${makingOptions("ext4").join(" ")}`;
+    const { fsType, sizeBytes } = deviceOf(stage().database, client.scope, snapshotKey("first"));
+    const key = `${fsType}, ${sizeBytes} bytes, ${makingOptions(fsType).join(" ")}`;
     expect(findTemplate(stage().database, key)).toMatchObject({ role: "template" });
   });
 
