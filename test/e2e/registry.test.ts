@@ -70,6 +70,23 @@ describeWith(registryPrograms, "an image in a registry", () => {
     expect(station.residue()).toEqual([]);
   });
 
+  test("is unpacked whole when its worker is killed in the middle of a blob, and nothing is left", async () => {
+    using station = new Station();
+    const args = ["unpack", "--json", "--plain-http", "--authfile", authFile, "--bandwidth", "2MB"];
+    const run = station.start([...args, `${proxy.host}/org/small:v1`]);
+    // The first is the configuration.
+    expect(await eventually(() => proxy.asked(/\/blobs\//).length > 1, 60_000)).toBe(true);
+    const workers = station.pidsOf("workers/unpack.ts");
+    expect(workers.length).toBe(1);
+    for (const pid of workers) process.kill(pid, "SIGKILL");
+    const { exitCode, stdout, stderr } = await run.finished;
+    if (exitCode !== 0) throw new Error(stderr);
+    const snapshot = snapshotKey(JSON.parse(stdout).snapshot);
+    const differences = await station.inspect(snapshot, (root) => diffTrees(small.expected, describeTree(root)));
+    expect(differences).toEqual([]);
+    expect(station.residue()).toEqual([]);
+  });
+
   test("that cannot be had fails with the registry's own reason, and leaves nothing", async () => {
     using station = new Station({ SNAPMILL_REGISTRY_CONNECTIONS: "1" });
     const digest = String(small.layers[1]?.digest);
