@@ -18,8 +18,11 @@ export interface SocketPath extends Disposable {
  * could put something there.
  */
 export async function claimSocketPath(path: string): Promise<SocketPath> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  requireUnshared(dirname(path));
+  const directory = dirname(path);
+  requireUnshared(directory);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  // Once more: what was not there yet could be made by another user meanwhile.
+  requireUnshared(directory);
   // Two that start at the same time would both find a dead socket, and the second would delete the first one's.
   const lock = await tryLockAfterDeath(`${path}.lock`, JSON.stringify({ pid: process.pid }));
   if (!isLock(lock)) throw failedPrecondition(`another snapmill (${lock.heldBy}) listens at ${path}: use another path`);

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isSnapmillError } from "../../src/domain/errors.ts";
@@ -65,4 +65,13 @@ test("a path is one's at a time", async () => {
     expect(await refusal(path)).toContain(`listens at ${path}`);
   }
   expect(await refusal(path)).toBe("not refused");
+});
+
+test("nothing is made where another user's link leads", async () => {
+  const [theirs, elsewhere] = [join(directory, "theirs"), join(directory, "elsewhere")];
+  for (const made of [theirs, elsewhere]) mkdirSync(made);
+  symlinkSync(elsewhere, join(theirs, "link"));
+  chownSync(theirs, 65_534, 65_534);
+  expect(await refusal(join(theirs, "link/new/a.sock"))).toContain("belongs to user 65534");
+  expect(existsSync(join(elsewhere, "new"))).toBe(false);
 });
