@@ -31,7 +31,8 @@ export function compileFilters(filters: readonly string[]): SnapshotFilter {
   checkSizes(filters);
   const parsed = filters.map(parseFilter);
   checkPatterns(parsed);
-  const alternatives = parsed.map((selectors) => selectors.map(compileSelector));
+  const patterns = new Patterns();
+  const alternatives = parsed.map((selectors) => selectors.map((selector) => compileSelector(selector, patterns)));
   const [only] = alternatives;
   return {
     matches: (snapshot) => alternatives.some((conditions) => conditions.every(({ matches }) => matches(snapshot))),
@@ -40,7 +41,7 @@ export function compileFilters(filters: readonly string[]): SnapshotFilter {
 }
 
 /** Of one walk. containerd's own walks have a filter or two, of some hundred characters. */
-const limits = { filters: 64, characters: 16_384, patterns: 16, patternMs: 150 } as const;
+const limits = { filters: 64, characters: 16_384, patterns: 16, patternSteps: 1024, patternMs: 150 } as const;
 
 function checkSizes(filters: readonly string[]): void {
   if (filters.length > limits.filters) {
@@ -59,12 +60,12 @@ function checkPatterns(parsed: readonly (readonly Selector[])[]): void {
   }
 }
 
-const compileSelector = (selector: Selector): SnapshotFilter => ({
-  matches: condition(selector),
+const compileSelector = (selector: Selector, patterns: Patterns): SnapshotFilter => ({
+  matches: condition(selector, patterns),
   lookup: selector.operator === "==" ? equalityLookup(selector) : undefined,
 });
 
-function condition({ path, operator, value }: Selector): (snapshot: Snapshot) => boolean {
+function condition({ path, operator, value }: Selector, patterns: Patterns): (snapshot: Snapshot) => boolean {
   switch (operator) {
     case "present":
       return (snapshot) => fieldOf(snapshot, path) !== undefined;
@@ -73,7 +74,7 @@ function condition({ path, operator, value }: Selector): (snapshot: Snapshot) =>
     case "!=":
       return (snapshot) => (fieldOf(snapshot, path) ?? "") !== value;
     case "~=": {
-      const pattern = compilePattern(value);
+      const pattern = patterns.compile(value);
       return (snapshot) => matchesInTime(pattern, fieldOf(snapshot, path) ?? "");
     }
   }
@@ -117,19 +118,23 @@ function matchesInTime(pattern: RE2JS, text: string): boolean {
 }
 
 const maxPatternLength = 1024;
-/** What it is compiled to: counted repetition is written out, `[0-9a-f]{64}` is 64. */
-const maxPatternSteps = 1024;
 
 /**
- * A regular expression of Go's RE2, whose cost is bounded by the lengths of pattern and text: JavaScript's own backtrack,
- * for hours if need be, and nothing can interrupt them.
+ * The regular expressions of one walk, as Go's RE2 reads them: their cost is bounded by the lengths of pattern and text.
+ * JavaScript's own backtrack, for hours if need be, and nothing can interrupt them.
  */
-function compilePattern(pattern: string): RE2JS {
-  const refuse = (reason: string) => invalidArgument(`regular expression ${quoted(pattern)}: ${reason}`);
-  if (pattern.length > maxPatternLength) throw refuse(`longer than ${maxPatternLength} characters`);
-  const compiled = compiledOr(refuse, pattern);
-  if (compiled.programSize() > maxPatternSteps) throw refuse("its repetitions are too many: write a simpler one");
-  return compiled;
+class Patterns {
+  /** Of the program that a pattern becomes: counted repetition is written out, `[0-9a-f]{64}` is 64. Memory goes with it. */
+  #leftSteps: number = limits.patternSteps;
+
+  compile(pattern: string): RE2JS {
+    const refuse = (reason: string) => invalidArgument(`regular expression ${quoted(pattern)}: ${reason}`);
+    if (pattern.length > maxPatternLength) throw refuse(`longer than ${maxPatternLength} characters`);
+    const compiled = compiledOr(refuse, pattern);
+    this.#leftSteps -= compiled.programSize();
+    if (this.#leftSteps < 0) throw refuse("it is too much with its repetitions written out: write a simpler one");
+    return compiled;
+  }
 }
 
 function compiledOr(refuse: (reason: string) => Error, pattern: string): RE2JS {

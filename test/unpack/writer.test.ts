@@ -105,6 +105,17 @@ describe("a writer", () => {
     expect(seen.every((bytes) => bytes > 0 && bytes <= request.blob.lengthBytes)).toBe(true);
   });
 
+  test("stays below 200 MiB, though every header of the layer is as long as it may be", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment() });
+    const pax = { comment: "v".repeat(4 * 2 ** 20 - 30) };
+    const heavy = tar(Array.from({ length: 25 }, (_, index) => file(`f${index}`, "", { pax })));
+    await apply(writer, await requestFor(directory, loop.path, heavy, "gzip"));
+    const [pid = 0] = writerPids();
+    const [, peakKib] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "latin1")) ?? [];
+    expect(Number(peakKib)).toBeWithin(1, 200 * 1024);
+  });
+
   test("takes one request at a time", async () => {
     await using loop = await device();
     await using writer = startWriter({ environment: environment() });

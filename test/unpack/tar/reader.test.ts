@@ -134,6 +134,13 @@ describe("extended headers", () => {
     for (const typeflag of ["x", "g", "L", "K"]) {
       expect(() => read(block("x", typeflag, { sizeBytes: 2 ** 33 }))).toThrow("longer than");
     }
+    for (const [typeflag, limit] of [
+      ["x", 4 * 2 ** 20],
+      ["g", 2 ** 20],
+    ] as const) {
+      expect(() => read(block("x", typeflag, { sizeBytes: limit }))).toThrow("truncated");
+      expect(() => read(block("x", typeflag, { sizeBytes: limit + 1 }))).toThrow(`longer than ${limit}`);
+    }
   });
 
   test("one with no entry behind it is truncated", () => {
