@@ -3,7 +3,7 @@ import { Redis } from "ioredis";
 import { asSnapmillError, unavailable } from "../domain/errors.ts";
 import { startTimer } from "../domain/timers.ts";
 import { RedisAway } from "./redis-failure.ts";
-import { describeTrouble } from "./redis-trouble.ts";
+import { describeTrouble, isFinal } from "./redis-trouble.ts";
 import { type ConnectionOptions, redisLabel, redisOptions } from "./redis-url.ts";
 
 /** How long a producer waits for one answer of Redis, connecting included. */
@@ -43,7 +43,10 @@ function connection(url: string, waiting: ConnectionOptions): Redis {
   return made;
 }
 
-/** `made`, once Redis has answered on it; after `timeoutMs` without an answer it is closed, and `unavailable` thrown. */
+/**
+ * `made`, once Redis has answered on it; after `timeoutMs` without an answer it is closed, and `unavailable` thrown:
+ * RedisAway, unless it is the sign-in that is refused.
+ */
 export async function answering(made: Redis, url: string, timeoutMs: number): Promise<Redis> {
   const { promise: timedOut, reject } = Promise.withResolvers<never>();
   using _timer = startTimer(timeoutMs, () => reject(unavailable(`no answer within ${timeoutMs} ms`)));
@@ -53,7 +56,8 @@ export async function answering(made: Redis, url: string, timeoutMs: number): Pr
   } catch (error) {
     made.disconnect();
     const reason = lastErrors.get(made) ?? asSnapmillError(error);
-    throw new RedisAway(describeTrouble(redisLabel(url), reason.message), error);
+    const sentence = describeTrouble(redisLabel(url), reason.message);
+    throw isFinal(reason.message) ? unavailable(sentence, error) : new RedisAway(sentence, error);
   }
 }
 

@@ -6,7 +6,7 @@ import type { PoolName } from "../domain/identifiers.ts";
 import { startTimer } from "../domain/timers.ts";
 import { answerTimeoutMs, lastErrorOf, producerConnection } from "./connection.ts";
 import { keyPrefix, queueName } from "./queues.ts";
-import { describeTrouble } from "./redis-trouble.ts";
+import { describeTrouble, isFinal } from "./redis-trouble.ts";
 import { redisLabel, redisOptions } from "./redis-url.ts";
 
 /** A Redis that is just being started, or that fails over, is asked again for so long; then its reason is thrown. */
@@ -123,10 +123,6 @@ export class RedisCheck implements Disposable {
 
 /** Redis itself has said no. Otherwise the connection knows better what is wrong than the command. */
 const isReply = (error: unknown): boolean => error instanceof Error && /^[A-Z]{3,} /.test(error.message);
-
-/** What only a change of the settings helps against. */
-const isFinal = (said: string): boolean =>
-  /NOAUTH|WRONGPASS|NOPERM|can't run this command|without any password|Protocol error|Unknown RESP type/i.test(said);
 
 function troubleOf(url: string, said: string) {
   const sentence = describeTrouble(redisLabel(url), said);

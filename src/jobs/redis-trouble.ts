@@ -51,3 +51,7 @@ const brief = (said: string): string =>
     .replace(/\s+/g, " ")
     .trim()
     .slice(0, 120);
+
+/** What only a change of the settings helps against: waiting is in vain. */
+export const isFinal = (said: string): boolean =>
+  /NOAUTH|WRONGPASS|NOPERM|can't run this command|without any password|Protocol error|Unknown RESP type/i.test(said);

@@ -116,6 +116,19 @@ describe("a client that has patience", () => {
     expect((await failureOf(client.call("remove", removal))).code).toBe("unavailable");
     expect(await givenUp).toBe(reason);
   }, 20_000);
+
+  test(
+    "does not wait for a Redis that refuses its sign-in",
+    async () => {
+      await redis.command("CONFIG", "SET", "requirepass", "hidden-word");
+      const told: string[] = [];
+      const patience = { outageMs: 60_000, onOutage: ({ message }: SnapmillError) => void told.push(message) };
+      const failure = await failureOf(JobClient.connect({ redisUrl: redis.url, pool, patience }));
+      expect(failure.message).toMatch(/wants a password \(NOAUTH .*\): put it into REDIS_URL/);
+      expect(told).toEqual([]);
+    },
+    soonMs,
+  );
 });
 
 describe("a call that waits", () => {
