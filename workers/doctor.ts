@@ -1,6 +1,6 @@
 // Room: workers. Owns doctor's look at a pool on which nothing runs: under the pool's lock, and without a queue.
 import { type Config, paths, poolSettings, readConfig } from "../src/config.ts";
-import { aborted, asSnapmillError, encodeFailure, failedPrecondition } from "../src/domain/errors.ts";
+import { aborted, asSnapmillError, failedPrecondition } from "../src/domain/errors.ts";
 import { compareLooks, type Diagnosis, type Finding, unrepaired } from "../src/domain/findings.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { attachedParts } from "../src/drivers/attached.ts";
@@ -13,6 +13,7 @@ import { examine, heldFinding } from "../src/snapshotter/examine.ts";
 import { findLoss, hasContent } from "../src/snapshotter/loss.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
 import { untilTold } from "./life.ts";
+import { endWithOutcomeOf } from "./outcome.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
 
 interface Patient {
@@ -158,10 +159,4 @@ const unopened = ({ pool }: Config, error: unknown): Finding => ({
   wayOut: "what is said there comes first; then look again",
 });
 
-try {
-  const findings = await diagnose(readConfig(), process.argv.includes("--repair"));
-  await Bun.write(Bun.stdout, JSON.stringify({ findings }));
-} catch (error) {
-  await Bun.write(Bun.stdout, JSON.stringify({ failure: encodeFailure(error) }));
-}
-process.exit();
+await endWithOutcomeOf(async () => ({ findings: await diagnose(readConfig(), process.argv.includes("--repair")) }));

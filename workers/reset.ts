@@ -1,6 +1,6 @@
 // Room: workers. Owns the reset of a pool on which nothing runs, lost or not: under the pool's lock, and without a queue.
-import { type Config, type Overrides, paths, poolSettings, readConfig } from "../src/config.ts";
-import { encodeFailure, failedPrecondition } from "../src/domain/errors.ts";
+import { type Config, paths, poolSettings, readConfig } from "../src/config.ts";
+import { failedPrecondition } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { abandonPool } from "../src/drivers/abandon.ts";
 import { createDriver, recordedDriver } from "../src/drivers/open.ts";
@@ -11,6 +11,7 @@ import { hasContent } from "../src/snapshotter/loss.ts";
 import type { ResetResult } from "../src/snapshotter/reset-pool.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
 import { untilTold } from "./life.ts";
+import { endWithOutcomeOf } from "./outcome.ts";
 import { lockPool } from "./pool-locks.ts";
 
 /** A reset that has begun is finished: half of it would have to be done again. */
@@ -44,10 +45,4 @@ async function removeAll(config: Config, database: Database, driver: Driver): Pr
   return result;
 }
 
-try {
-  const settings = JSON.parse(await Bun.stdin.text()) as Overrides;
-  await Bun.write(Bun.stdout, JSON.stringify(await reset(readConfig(settings))));
-} catch (error) {
-  await Bun.write(Bun.stdout, JSON.stringify({ failure: encodeFailure(error) }));
-}
-process.exit();
+await endWithOutcomeOf(() => reset(readConfig()));

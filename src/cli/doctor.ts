@@ -1,21 +1,19 @@
 // Room: cli. Owns `snapmill doctor`.
 import type { Command } from "commander";
 import { type Config, paths } from "../config.ts";
-import { failedPrecondition } from "../domain/errors.ts";
 import type { Diagnosis } from "../domain/findings.ts";
 import { quoted } from "../domain/quoted.ts";
 import type { JobClient } from "../jobs/client.ts";
 import type { DamagedJob } from "../jobs/failed-jobs.ts";
 import type { FailedRemoval } from "../jobs/removals.ts";
 import { pendingRemovals } from "../metadata/removals.ts";
-import { connectPatiently } from "../service/running-client.ts";
+import { takePoolTurn } from "../service/pool-turn.ts";
 import { readStore } from "../service/store.ts";
-import { claim, describeRunning, findRunning } from "../supervisor/running.ts";
 import { AlreadySaid } from "./failures.ts";
 import { plural } from "./format.ts";
 import { catchInterruption } from "./interruption.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "./options.ts";
-import { bold, notice, printJson, printLines, say } from "./output.ts";
+import { bold, notice, printJson, printLines } from "./output.ts";
 
 export function addDoctor(program: Command): void {
   program
@@ -53,22 +51,15 @@ const howItLooks = `
 While a snapmill runs, its worker looks, between two operations. Where none runs, doctor has the pool to itself: it
 attaches it to look inside, as a start does, and without --repair leaves it as it was.`;
 
-async function diagnose(config: Config, repair: boolean): Promise<readonly Diagnosis[]> {
-  const running = await findRunning(config);
-  if (running?.pool === config.pool) {
-    await using client = await connectPatiently(config, notice);
-    return await askWorker(config, client, repair);
-  }
-  const { examineStopped } = await import("../supervisor/doctor.ts");
-  using interruption = catchInterruption();
-  if (running !== undefined) return await examineStopped(config, repair, interruption.signal);
-  const claimed = await claim(config, "command", (sentence) => say(`snapmill: ${sentence}`));
-  if (claimed.kind === "held") {
-    throw failedPrecondition(`${describeRunning(claimed.by)} has just come up: look again`);
-  }
-  using _ours = claimed.lock;
-  return await examineStopped(config, repair, interruption.signal);
-}
+const diagnose = (config: Config, repair: boolean): Promise<readonly Diagnosis[]> =>
+  takePoolTurn(config, notice, {
+    byWorker: (client) => askWorker(config, client, repair),
+    byProcess: async () => {
+      const { examineStopped } = await import("../supervisor/stopped-pool.ts");
+      using interruption = catchInterruption();
+      return await examineStopped(config, repair, interruption.signal);
+    },
+  });
 
 /** A look at thousands of devices, each of which may have to be removed. */
 const deadlineMs = 30 * 60_000;

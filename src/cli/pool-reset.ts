@@ -7,9 +7,8 @@ import type { Result } from "../jobs/contract.ts";
 import { countSnapshotsByKind } from "../metadata/counts.ts";
 import { listDevices } from "../metadata/devices.ts";
 import { listImages } from "../metadata/images.ts";
-import { withClient } from "../service/running-client.ts";
+import { takePoolTurn } from "../service/pool-turn.ts";
 import { readStore } from "../service/store.ts";
-import { claim, describeRunning, findRunning } from "../supervisor/running.ts";
 import { plural } from "./format.ts";
 import { catchInterruption } from "./interruption.ts";
 import { examples, type JsonOption, jsonOption } from "./options.ts";
@@ -61,19 +60,12 @@ function lossOf(database: Store): string {
 /** Each device that is taken down takes a moment, and there may be thousands. */
 const deadlineMs = 30 * 60_000;
 
-/** By the pool's worker when there is one; else by a process of its own, while nothing else starts. */
-async function reset(config: Config): Promise<Result<"reset-pool">> {
-  const running = await findRunning(config);
-  if (running?.pool === config.pool) {
-    return await withClient(config, notice, (client) => client.call("reset-pool", {}, { deadlineMs }));
-  }
-  const { resetStopped } = await import("../supervisor/reset.ts");
-  using interruption = catchInterruption();
-  if (running !== undefined) return await resetStopped(config, interruption.signal);
-  const claimed = await claim(config, "command", notice);
-  if (claimed.kind === "held") {
-    throw failedPrecondition(`${describeRunning(claimed.by)} has just come up: try again`);
-  }
-  using _ours = claimed.lock;
-  return await resetStopped(config, interruption.signal);
-}
+const reset = (config: Config): Promise<Result<"reset-pool">> =>
+  takePoolTurn(config, notice, {
+    byWorker: (client) => client.call("reset-pool", {}, { deadlineMs }),
+    byProcess: async () => {
+      const { resetStopped } = await import("../supervisor/stopped-pool.ts");
+      using interruption = catchInterruption();
+      return await resetStopped(config, interruption.signal);
+    },
+  });

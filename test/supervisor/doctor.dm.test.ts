@@ -8,7 +8,7 @@ import { createDmsetupControl } from "../../src/drivers/devicemapper/dmsetup.ts"
 import { createDriver } from "../../src/drivers/open.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
-import { examineStopped } from "../../src/supervisor/doctor.ts";
+import { examineStopped } from "../../src/supervisor/stopped-pool.ts";
 import { Station } from "../support/station.ts";
 import { markForCheck } from "../support/thin-metadata.ts";
 
