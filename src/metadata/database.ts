@@ -1,8 +1,10 @@
 // Room: metadata. Owns how a pool's database is opened, and what a transaction and a prepared statement on it are.
 import { Database as SqliteDatabase } from "bun:sqlite";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
+import { hasRoomFor } from "../system/space.ts";
 import { applyMigrations, checkMigrations } from "./migrations.ts";
 
 /** A pool's database. All calls are synchronous; one process at a time has it open for writing. */
@@ -19,16 +21,15 @@ const busyTimeoutMs = 5000;
  * Opens the database at `path`. `readwrite` (the pool's worker only) makes it when missing and brings its schema up to
  * date; `readonly` is for every other process, also while the worker writes.
  *
- * Throws not_found when there is none to read, failed_precondition when its schema is not this program's.
+ * Throws not_found when there is none to read, failed_precondition when its schema is not this program's, and where its
+ * file or its disk is at fault.
  */
 export function openDatabase(path: string, { mode }: { mode: "readwrite" | "readonly" }): Database {
   if (mode === "readonly" && !existsSync(path)) {
     throw notFound(`there is no pool here yet (${path} does not exist): start one with 'snapmill up'`);
   }
-  const client = new SqliteDatabase(
-    path,
-    mode === "readwrite" ? { readwrite: true, create: true } : { readonly: true },
-  );
+  requireRoomForIndex(path);
+  const client = openFile(path, mode);
   try {
     client.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     if (mode === "readwrite") configureWriter(client);
@@ -40,6 +41,30 @@ export function openDatabase(path: string, { mode }: { mode: "readwrite" | "read
   } catch (error) {
     client.close();
     throw openingFailure(path, error);
+  }
+}
+
+function openFile(path: string, mode: "readwrite" | "readonly"): SqliteDatabase {
+  try {
+    return new SqliteDatabase(path, mode === "readwrite" ? { readwrite: true, create: true } : { readonly: true });
+  } catch (error) {
+    throw openingFailure(path, error);
+  }
+}
+
+/** What SQLite's index of the -wal file takes up at first. */
+const indexBytes = 32_768;
+
+/**
+ * SQLite maps that index into memory. It allocates a byte in each of its pages before: where blocks are smaller than pages
+ * and the disk is full, the others cannot be had, and the process that touches one is killed (SIGBUS).
+ */
+function requireRoomForIndex(path: string): void {
+  const directory = dirname(path);
+  const allocatedBytes = (statSync(`${path}-shm`, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
+  if (allocatedBytes >= indexBytes || !existsSync(directory)) return;
+  if (!hasRoomFor(directory, indexBytes)) {
+    throw failedPrecondition(`${path} cannot be opened: its disk is full, make room there`);
   }
 }
 
@@ -55,6 +80,10 @@ function openingFailure(path: string, error: unknown): unknown {
   }
   if (trouble.code.startsWith("SQLITE_FULL")) {
     return failedPrecondition(`${path} cannot be written to (${trouble.message}): make room on its disk`, error);
+  }
+  if (/^SQLITE_(IOERR|CANTOPEN|READONLY)/.test(trouble.code)) {
+    const wayOut = "look whether its disk is full, read-only or faulty, and whose the file is";
+    return failedPrecondition(`${path} cannot be opened (${trouble.message}): ${wayOut}`, error);
   }
   return error;
 }

@@ -1,7 +1,10 @@
 // Room: system. Owns the question how much room a file system has, and whether that is enough for something new.
-import { statfsSync } from "node:fs";
+import { rmSync, statfsSync, writeFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
+import { join } from "node:path";
 import { resourceExhausted } from "../domain/errors.ts";
+import { formatSize } from "../domain/units.ts";
+import { isErrno } from "./errno.ts";
 
 export interface Space {
   /** What an unprivileged writer could still take: reserved blocks do not count as free. */
@@ -35,6 +38,25 @@ export function roomOf(descriptor: number): Room {
   return { freeBytes: bfree * bsize, freeInodes: ffree, inodes: files };
 }
 
+/**
+ * Whether this process can write `bytes` into a new file in `directory`. Near the end only a try tells: what statfs counts
+ * as free is partly root's, and partly nobody's.
+ */
+export function hasRoomFor(directory: string, bytes: number): boolean {
+  const { bsize, bavail } = statfsSync(directory);
+  if (bavail * bsize >= bytes) return true;
+  const path = join(directory, `.room-${crypto.randomUUID()}`);
+  try {
+    writeFileSync(path, new Uint8Array(bytes), { flag: "wx", mode: 0o600 });
+    return true;
+  } catch (error) {
+    // Another trouble than room is told by who writes there in earnest.
+    return !isErrno(error, "ENOSPC", "EDQUOT");
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
 const mebibyte = 2 ** 20;
 
 /**
@@ -50,5 +72,6 @@ export async function requireFree(what: string, dir: string, minFreeBytes: numbe
   const neededBytes = minFreeBytes ?? defaultMinFreeBytes(totalBytes);
   if (freeBytes >= neededBytes) return;
   const wayOut = "remove snapshots, or make room";
-  throw resourceExhausted(`${what} has ${freeBytes} bytes free at ${dir} and needs ${neededBytes}; ${wayOut}`);
+  const free = formatSize(freeBytes);
+  throw resourceExhausted(`${what} has ${free} free at ${dir} and needs ${formatSize(neededBytes)}: ${wayOut}`);
 }

@@ -1,7 +1,7 @@
 // Tests how a database is opened: by its writer, by readers of other processes, by programs of other versions.
 import { Database as SqliteDatabase } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failedPrecondition, isSnapmillError } from "../../src/domain/errors.ts";
@@ -9,6 +9,7 @@ import { poolName } from "../../src/domain/identifiers.ts";
 import { openDatabase, transact } from "../../src/metadata/database.ts";
 import { addToOutbox, pendingOutbox } from "../../src/metadata/outbox.ts";
 import { assertPoolOwned, lastTakeOver, poolNameOf, takePoolOver } from "../../src/metadata/pool.ts";
+import { runCommand } from "../../src/system/commands.ts";
 import { testWith } from "../support/tools.ts";
 import { anOperation, thrownBy } from "./support.ts";
 
@@ -48,6 +49,33 @@ describe("a database", () => {
     expect(isSnapmillError(error, "not_found")).toBe(true);
     expect(String(error)).toContain("no pool here yet");
     expect(Bun.file(path).size).toBe(0);
+  });
+
+  test("that is no file is refused by its name", () => {
+    const error = thrownBy(() => openDatabase(directory, { mode: "readonly" }));
+    expect(isSnapmillError(error, "failed_precondition")).toBe(true);
+    expect(String(error)).toContain(`${directory} cannot be opened (disk I/O error)`);
+  });
+
+  testWith(["mkfs.ext4", "mount"], "is refused on a full disk of small blocks, and kills nobody", async () => {
+    const image = join(directory, "disk.img");
+    const disk = join(directory, "disk");
+    mkdirSync(disk);
+    await runCommand("truncate", ["-s", "8M", image]);
+    await runCommand("mkfs.ext4", ["-q", "-b", "1024", image]);
+    await runCommand("mount", ["-o", "loop", image, disk]);
+    try {
+      const path = join(disk, "full.db");
+      await runCommand("touch", [path]);
+      await runCommand("dd", ["if=/dev/zero", `of=${join(disk, "filler")}`, "bs=1K"], { successCodes: [1] });
+      for (const mode of ["readonly", "readwrite"] as const) {
+        const error = thrownBy(() => openDatabase(path, { mode }));
+        expect(isSnapmillError(error, "failed_precondition")).toBe(true);
+        expect(String(error)).toContain(`${path} cannot be opened: its disk is full`);
+      }
+    } finally {
+      await runCommand("umount", [disk]);
+    }
   });
 
   test("shows a reader each commit of the writer, and lets it write nothing", () => {
