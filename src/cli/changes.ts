@@ -3,7 +3,8 @@ import type { Command } from "commander";
 import type { SnapshotKey } from "../domain/identifiers.ts";
 import type { Labels } from "../domain/snapshots.ts";
 import { LocalService } from "../service/local-service.ts";
-import { fullName } from "../service/names.ts";
+import { directoriesOf } from "../service/mount.ts";
+import { fullName, requireFullName } from "../service/names.ts";
 import { commit, label, prepare, remove, view } from "../service/snapshots.ts";
 import { AlreadySaid, sentenceOf } from "./failures.ts";
 import { formatLabels } from "./format.ts";
@@ -83,7 +84,15 @@ function addCommit(program: Command): void {
     .addHelpText("after", examples(["commit my-image build", "keep what was written into 'build' as 'my-image'"]))
     .action(async (name: SnapshotKey, key: SnapshotKey, options: ScopeOption & LabelOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
-      await commit(service, { scope: options.scope, name, key, labels: options.label ?? {} });
+      const { scope } = options;
+      await service.requireRunning();
+      const directories = await directoriesOf(service, scope, key);
+      await commit(service, { scope, name, key, labels: options.label ?? {} });
+      for (const dir of directories) {
+        notice(
+          `note: ${key} is still mounted on ${dir}: what is written there from now on is lost with 'snapmill umount'`,
+        );
+      }
     });
 }
 
@@ -100,10 +109,12 @@ function addRm(program: Command): void {
       await using service = new LocalService(configOf(command), notice);
       await service.requireRunning();
       for (const key of keys) {
-        await remove(service, { scope, key }).catch((error: unknown) => {
+        try {
+          await remove(service, { scope, key: requireFullName(service, scope, key) });
+        } catch (error) {
           failures += 1;
           say(sentenceOf(error) ?? "");
-        });
+        }
       }
       if (failures > 0) throw new AlreadySaid();
     });
@@ -121,7 +132,8 @@ function addLabel(program: Command): void {
     .addHelpText("after", examples(["label build team=edge", "set it"], ["label build team=", "take it away"]))
     .action(async (key: SnapshotKey, labels: Labels, options: ScopeOption & JsonOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
-      const snapshot = await label(service, { scope: options.scope, key, labels });
+      const full = requireFullName(service, options.scope, key);
+      const snapshot = await label(service, { scope: options.scope, key: full, labels });
       if (options.json) await printJson(snapshotJson(snapshot));
       else await printLines([formatLabels(snapshot.labels)].filter((line) => line !== ""));
     });

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import type { SnapshotKey } from "../domain/identifiers.ts";
 import { LocalService } from "../service/local-service.ts";
+import { fullName } from "../service/names.ts";
 import { mounts } from "../service/snapshots.ts";
 import { mountListing } from "./listings.ts";
 import { configOf, examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "./options.ts";
@@ -18,7 +19,7 @@ export function addMounts(program: Command): void {
     .addHelpText("after", examples(["mounts build", "type, device and options"]))
     .action(async (key: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
-      const found = mounts(service, { scope: options.scope, key }).mounts;
+      const found = mounts(service, { scope: options.scope, key: fullName(service, options.scope, key) }).mounts;
       await printList(found, mountListing, options);
       const missing = found.find(({ source }) => !existsSync(source));
       if (missing !== undefined) say(`snapmill: note: ${missing.source} is there only while 'snapmill up' runs`);

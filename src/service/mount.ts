@@ -6,10 +6,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition, isSnapmillError, notFound } from "../domain/errors.ts";
 import { type Scope, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
 import { labelNames, type Mount, type Snapshot, type SnapshotKind } from "../domain/snapshots.ts";
+import { listDevicesInState } from "../metadata/devices.ts";
 import { findSnapshot } from "../metadata/snapshots.ts";
 import { walkSnapshots } from "../metadata/walk.ts";
 import { deviceNumberOf } from "../system/block-devices.ts";
-import { isMountPoint, type MountEntry, mountAtDir } from "../system/mountinfo.ts";
+import { isMountPoint, type MountEntry, mountAtDir, mountInfo } from "../system/mountinfo.ts";
 import { mountAt, type Trust, unmount } from "../system/mounts.ts";
 import { requireUnshared } from "../system/shared-paths.ts";
 import type { LocalService } from "./local-service.ts";
@@ -125,14 +126,28 @@ function viewsFor({ database }: LocalService, scope: Scope, target: string): Sna
   return Array.from(views).filter(({ labels }) => labels[labelNames.mountedOn] === target);
 }
 
-/** Whether the mounted device is that of one of the scope's snapshots. */
+/** Whether the mounted device is that of one of the scope's snapshots, or one that goes when it is unmounted. */
 async function isSnapshot(service: LocalService, scope: Scope, mounted: MountEntry): Promise<boolean> {
-  for (const { key } of walkSnapshots(service.database(), { scope, filters: ["kind!=committed"] })) {
+  const database = service.database();
+  for (const { key } of walkSnapshots(database, { scope, filters: ["kind!=committed"] })) {
     for (const { source } of mounts(service, { scope, key }).mounts) {
       if ((await deviceNumberOf(source)) === mounted.deviceNumber) return true;
     }
   }
+  for (const { deviceName } of listDevicesInState(database, ["removing"], removingAtMost)) {
+    if ((await deviceNumberOf(service.devicePath(deviceName))) === mounted.deviceNumber) return true;
+  }
   return false;
+}
+
+const removingAtMost = 10_000;
+
+/** The directories of this host on which an active snapshot or a view is mounted. */
+export async function directoriesOf(service: LocalService, scope: Scope, key: SnapshotKey): Promise<string[]> {
+  const numbers = await Promise.all(mounts(service, { scope, key }).mounts.map(({ source }) => deviceNumberOf(source)));
+  return (await mountInfo())
+    .filter(({ deviceNumber }) => numbers.includes(deviceNumber))
+    .map(({ mountPoint }) => mountPoint);
 }
 
 const busyPatienceMs = 5_000;

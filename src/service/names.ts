@@ -18,3 +18,13 @@ export function fullName({ database }: Pick<Service, "database">, scope: Scope, 
   if (another === undefined) return only.key;
   throw invalidArgument(`${text} could be ${only.key} or ${another.key}: give more of its digits`);
 }
+
+/**
+ * The same text, for what is not undone so easily. Throws invalid_argument, with the name in full, for the beginning of a
+ * digest.
+ */
+export function requireFullName(service: Pick<Service, "database">, scope: Scope, text: SnapshotKey): SnapshotKey {
+  const full = fullName(service, scope, text);
+  if (full !== text) throw invalidArgument(`${text} is only the beginning of a name: give it in full, ${full}`);
+  return text;
+}

@@ -66,7 +66,7 @@ describe("unpack", () => {
 
   test("without a terminal, tells in words how far it is and what came of it", async () => {
     const { stdout, stderr } = await stage.run("unpack", reference);
-    expect(stdout).toStartWith(`${reference}\n  chain ID  ${image}\n  layers    3: all cached\n`);
+    expect(stdout).toStartWith(`${reference}\n  snapshot  ${image}\n  layers    3: all cached\n`);
     expect(stderr).toContain(`${reference}: queued\n`);
     expect(`${stdout}${stderr}`).not.toContain("\u001b");
   });
@@ -125,6 +125,8 @@ describe("ls, stat, usage, mounts, images", () => {
   test("the beginning of a digest names a snapshot, as long as it names only one", async () => {
     expect((await stage.json("stat", image.slice(0, 19)))[0]?.key).toBe(image);
     expect(await stage.failure(1, "stat", "sha256:0123456789ab")).toContain("sha256:0123456789ab");
+    expect(await stage.failure(1, "rm", image.slice(0, 19))).toContain(`give it in full, ${image}`);
+    expect(await stage.failure(1, "label", image.slice(0, 19), "a=b")).toContain(`give it in full, ${image}`);
   });
 
   test("stat shows labels; label sets one and takes it away, and leaves the others", async () => {
@@ -226,6 +228,18 @@ describe("mount and umount", () => {
     expect(readFileSync(join(dir, "new"), "utf8")).toBe("written");
     await stage.stdout("umount", dir);
     await stage.stdout("rm", "worked");
+  });
+
+  test("a snapshot that is committed while it is mounted says where, and can be unmounted", async () => {
+    const dir = directory("mnt");
+    await stage.stdout("prepare", "work", image);
+    await stage.stdout("mount", "work", dir);
+    const { exitCode, stderr } = await stage.run("commit", "worked", "work");
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain(`work is still mounted on ${dir}`);
+    await stage.stdout("umount", dir);
+    await stage.stdout("rm", "worked");
+    await stage.stdout("cleanup");
   });
 
   test("a setuid program of a snapshot gives its user nothing, unless --suid asks for it", async () => {
