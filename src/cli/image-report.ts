@@ -21,13 +21,17 @@ export const imageJson = ({ image, manifestDigest, chainId, snapshot, layers }: 
   })),
 });
 
+/** Of less than this, the rate says nothing: the time went elsewhere. */
+const tellingBytes = 1_000_000;
+
 /** What `unpack` tells of an image that took `ms`, waiting included. */
-export function imageLines({ image, chainId, layers }: UnpackedImage, ms: number): string[] {
+export function imageLines({ image, snapshot, layers }: UnpackedImage, ms: number): string[] {
   const unpacked = layers.filter(({ cached }) => !cached);
-  const rate = unpacked.length > 0 ? `, ${formatRate(sum(unpacked, "bytes"), ms)}` : "";
+  const unpackedBytes = sum(unpacked, "bytes");
+  const rate = unpackedBytes >= tellingBytes ? `, ${formatRate(unpackedBytes, ms)}` : "";
   const size = `${formatSize(sum(layers, "bytes"))} (${formatSize(sum(layers, "compressedBytes"))} as stored)`;
   const fields = formatFields([
-    ["chain ID", chainId],
+    ["snapshot", snapshot],
     ["layers", `${layers.length}: ${layerCounts(layers.length - unpacked.length, unpacked.length)}`],
     ["size", size],
     ["time", `${formatDuration(ms)}${rate}`],

@@ -25,5 +25,13 @@ export const poolConfig = (command: Command, name: PoolName | undefined): Config
 export function lockPool(config: Config): Lock {
   const outcome = tryLock(paths.poolLock(config), JSON.stringify({ pid: process.pid, pool: config.pool }));
   if (isLock(outcome)) return outcome;
-  throw failedPrecondition(`pool ${config.pool} is held by another process (${outcome.heldBy}): stop that one first`);
+  throw failedPrecondition(
+    `pool ${config.pool} is held by another process${holderOf(outcome.heldBy)}: stop that one first`,
+  );
+}
+
+/** The number of the process whose line the lock holds; nothing where it holds another. */
+function holderOf(line: string): string {
+  const pid = /"pid":(\d+)/.exec(line)?.[1];
+  return pid === undefined ? "" : ` (${pid})`;
 }

@@ -18,13 +18,17 @@ export interface Room {
   readonly rows: number;
 }
 
-const barWidth = 30;
+const widestBar = 30;
+/** What else may stand in the line of a layer, sizes like "1023.9 MiB" included. */
+const besideBar = 56;
+
+const barWidthIn = (columns: number): number => Math.min(widestBar, Math.max(0, columns - besideBar));
 
 /** At most `room.rows` lines of at most `room.columns`: each image with a bar per layer, as far as there is room. */
 export function progressLines(images: readonly ImageProgress[], room: Room): string[] {
   const rowsEach = Math.max(2, Math.floor(room.rows / Math.max(images.length, 1)));
   return images
-    .flatMap((image) => [heading(image), ...layerLines(image.layers, rowsEach - 1)])
+    .flatMap((image) => [heading(image), ...layerLines(image.layers, rowsEach - 1, barWidthIn(room.columns))])
     .slice(0, room.rows)
     .map((line) => cut(line, room.columns));
 }
@@ -37,38 +41,39 @@ function heading({ reference, layers }: ImageProgress): string {
 }
 
 /** One line a layer; where they are too many, what is finished and what has not begun is counted instead of shown. */
-function layerLines(layers: readonly LayerProgress[], rows: number): string[] {
-  if (layers.length <= rows) return layers.map(layerLine);
+function layerLines(layers: readonly LayerProgress[], rows: number, barWidth: number): string[] {
+  const lineOf = (layer: LayerProgress) => layerLine(layer, (share) => bar(share, barWidth));
+  if (layers.length <= rows) return layers.map(lineOf);
   const done = layers.filter(isDone).length;
   const waiting = layers.filter(({ state }) => state === "waiting").length;
   const running = layers.filter(({ state }) => state === "unpacking");
   const counted = [
     ...(done > 0 ? [`  ${plural(done, "layer")} done`] : []),
-    ...running.map(layerLine),
+    ...running.map(lineOf),
     ...(waiting > 0 ? [`  ${plural(waiting, "layer")} waiting`] : []),
   ];
   return counted.slice(0, Math.max(rows, 0));
 }
 
-function layerLine(layer: LayerProgress): string {
+function layerLine(layer: LayerProgress, barOf: (share: number) => string): string {
   const name = shortDigests(layer.digest);
   const total = formatSize(layer.compressedBytes);
   switch (layer.state) {
     case "waiting":
-      return `  ${name}  ${bar(0)}         ${total}`;
+      return `  ${name}  ${barOf(0)}         ${total}`;
     case "unpacking": {
       const share = layer.compressedBytes > 0 ? Math.min(1, layer.readBytes / layer.compressedBytes) : 0;
       const percent = pad(String(Math.floor(share * 100)), 3, "right");
-      return `  ${name}  ${bar(share)}  ${percent} %  ${formatSize(layer.readBytes)} of ${total}`;
+      return `  ${name}  ${barOf(share)}  ${percent} %  ${formatSize(layer.readBytes)} of ${total}`;
     }
     case "unpacked":
-      return `  ${name}  ${bar(1)}  done   ${total}`;
+      return `  ${name}  ${barOf(1)}  done   ${total}`;
     case "cached":
-      return `  ${name}  ${bar(1)}  cached ${total}`;
+      return `  ${name}  ${barOf(1)}  cached ${total}`;
   }
 }
 
-function bar(share: number): string {
+function bar(share: number, barWidth: number): string {
   const filled = Math.floor(share * barWidth);
   const head = share > 0 && share < 1 ? ">" : "";
   return `[${("=".repeat(Math.max(0, filled - head.length)) + head).padEnd(barWidth)}]`;

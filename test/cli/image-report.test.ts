@@ -24,10 +24,10 @@ const image = (...layers: readonly UnpackedLayer[]): UnpackedImage => ({
   layers: [...layers],
 });
 
-test("an unpacked image tells its chain ID, layers, sizes, time and rate", () => {
+test("an unpacked image tells its snapshot, layers, sizes, time and rate", () => {
   expect(imageLines(image(layer("1", false), layer("2", false)), 2000)).toEqual([
     "oci:/images/a:latest",
-    `  chain ID  ${name("b")}`,
+    `  snapshot  ${name("b")}`,
     "  layers    2: all unpacked",
     "  size      7.6 MiB (1.9 MiB as stored)",
     "  time      2.0 s, 4.0 MB/s",
@@ -44,6 +44,11 @@ test("an image that was there already has no rate", () => {
   const lines = imageLines(image(layer("1", true)), 12);
   expect(lines).toContain("  layers    1: all cached");
   expect(lines).toContain("  time      12 ms");
+});
+
+test("a layer of some bytes has no rate either", () => {
+  const lines = imageLines(image({ ...layer("1", false), bytes: 1539 }), 131);
+  expect(lines).toContain("  time      131 ms");
 });
 
 test("the JSON of an image has exactly the promised fields", () => {

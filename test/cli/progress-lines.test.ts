@@ -57,6 +57,12 @@ test.each([1, 2, 3, 5, 20])("with %d images, there are never more lines than row
   for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(40);
 });
 
+test("on 80 columns the sizes of a layer are shown in full", () => {
+  const large = { ...layer(1, "unpacking"), compressedBytes: 13 * 2 ** 20, readBytes: 11 * 2 ** 20 };
+  const [, line] = progressLines([{ reference: "oci:x", layers: [large] }], { columns: 79, rows: 20 });
+  expect(line).toEndWith("%  11.0 MiB of 13.0 MiB");
+});
+
 test("a long line is cut, also between wide characters", () => {
   const [line] = progressLines([{ reference: "層".repeat(40), layers: [] }], { columns: 20, rows: 5 });
   expect(line).toBe(`${"層".repeat(9)}…`);

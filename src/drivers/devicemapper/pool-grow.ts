@@ -1,6 +1,7 @@
 // Room: drivers. Owns the growth of a loaded thin-pool: files or devices first, then its table, its content untouched.
 import { stat, truncate } from "node:fs/promises";
 import { failedPrecondition, internal, invalidArgument } from "../../domain/errors.ts";
+import { formatSize } from "../../domain/units.ts";
 import { sizeOfBlockDevice } from "../../system/block-devices.ts";
 import { syncPath } from "../../system/durable.ts";
 import { reach } from "../../system/faults.ts";
@@ -80,7 +81,7 @@ async function requireNotSmaller(what: string, sizeBytes: number, file: string):
   const hasBytes = (await stat(file)).size;
   if (sizeBytes >= hasBytes) return;
   throw invalidArgument(
-    `the pool's ${what} has ${hasBytes} bytes already, and cannot become ${sizeBytes}: it only grows`,
+    `the pool's ${what} has ${formatSize(hasBytes)} already, and cannot become ${formatSize(sizeBytes)}: it only grows`,
   );
 }
 
