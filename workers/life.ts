@@ -20,7 +20,9 @@ export async function live(log: Logger, work: (stopped: Promise<string>) => Prom
     process.exit(0);
   } catch (error) {
     const failure = asSnapmillError(error);
-    log.fatal({ err: failure, code: failure.code }, failure.message);
+    const { code } = failure;
+    // Where it was thrown tells something only of what was not foreseen.
+    log.fatal(code === "internal" ? { err: failure, code } : { code }, failure.message);
     endWith(error);
   }
 }

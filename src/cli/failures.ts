@@ -27,13 +27,16 @@ export function sentenceOf(error: unknown): string | undefined {
 const invalidArgumentOf = /^command-argument value '.*' is invalid for argument '[^']*'\. /s;
 const invalidOption = /^option '(?:-\w, )?(--[\w-]+)[^']*' argument '.*' is invalid\. /s;
 
+const missingArgument = /^missing required argument '[^']*'/;
+
 /** What commander says of a wrong command line, as one of our lines. Our own parsers say well what is wrong. */
 export const usageSentence = (text: string): string =>
   `snapmill: ${oneLine(
     text
       .replace(/^error: /, "")
       .replace(invalidArgumentOf, "")
-      .replace(invalidOption, "$1: "),
+      .replace(invalidOption, "$1: ")
+      .replace(missingArgument, "$&: --help tells what is wanted"),
   )}`;
 
 const oneLine = (text: string): string => printable(text.trim().replace(/\s*\n\s*/g, " "));

@@ -2,13 +2,14 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { type Config, paths } from "../config.ts";
-import { notFound } from "../domain/errors.ts";
+import { failedPrecondition, notFound } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
 import type { PoolDefinition } from "../drivers/devicemapper/definition.ts";
 import { readDefinition } from "../drivers/devicemapper/definition-file.ts";
 import { lookAtPool, type PoolLook } from "../drivers/devicemapper/pool-look.ts";
 import { createDmControl } from "../drivers/open.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
+import { readPool } from "../metadata/pool.ts";
 import { readStore } from "../service/store.ts";
 import { formatFields, formatShare } from "./format.ts";
 import { examples, type JsonOption, jsonOption } from "./options.ts";
@@ -44,6 +45,11 @@ async function readStatus(config: Config): Promise<Status> {
   const poolDir = paths.poolDir(config);
   const definition = await readDefinition(poolDir);
   if (definition === undefined) {
+    if (isReflink(config)) {
+      throw failedPrecondition(
+        `pool ${config.pool} is one of the driver reflink: 'snapmill status' shows how full it is`,
+      );
+    }
     throw notFound(`there is no thin-pool ${config.pool} in ${config.stateDir}: make one with 'snapmill pool create'`);
   }
   await using control = createDmControl(config.dmControl);
@@ -53,6 +59,9 @@ async function readStatus(config: Config): Promise<Status> {
     devices: existsSync(paths.database(config)) ? readStore(config, countDevicesByState) : null,
   };
 }
+
+const isReflink = (config: Config): boolean =>
+  existsSync(paths.database(config)) && readStore(config, readPool)?.driver === "reflink";
 
 function fieldsOf({ definition, devices, ...look }: Status): (readonly [string, string | undefined])[] {
   const { owner } = look;

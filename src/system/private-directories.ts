@@ -70,6 +70,13 @@ function makeDirectory(path: string, mode: number): boolean {
     return true;
   } catch (error) {
     if (isErrno(error, "EEXIST")) return false;
+    if (isErrno(error, "EACCES", "EPERM")) {
+      const wayOut = "run this as root, or name a place of this user's own (--state-dir, SNAPMILL_RUN_DIR)";
+      throw failedPrecondition(
+        `${path} cannot be made by this user (${String(process.geteuid?.())}): ${wayOut}`,
+        error,
+      );
+    }
     throw error;
   }
 }

@@ -47,7 +47,9 @@ const get = (path: string, init: RequestInit = {}): Promise<Response> =>
 
 describe("before the dashboard is there", () => {
   test("/queues asks for patience, but only of those with the token", async () => {
-    expect((await get("/queues")).status).toBe(401);
+    const refusal = await get("/queues");
+    expect(refusal.status).toBe(401);
+    expect(await refusal.text()).toContain("the user is snapmill, the password the token");
     const answer = await get("/queues", { headers: authorized });
     expect(answer.status).toBe(503);
     expect(await answer.text()).toContain("starting");

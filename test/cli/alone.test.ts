@@ -52,7 +52,7 @@ describe("a wrong command line ends with status 2 and one line", () => {
   test.each([
     [["frob"], "unknown command 'frob'"],
     [["ls", "--jsn"], "unknown option '--jsn' (Did you mean --json?)"],
-    [["stat"], "missing required argument 'name'"],
+    [["stat"], "missing required argument 'name': --help tells"],
     [["stat", "a", "b"], "too many arguments"],
     [["ls", "--pool", "Not A Pool"], "--pool: pool name"],
     [["ls", "--scope", ""], "--scope: scope"],
@@ -107,6 +107,7 @@ describe("unpack", () => {
     expect((await stage.json("stat", snapshot))[0]?.kind).toBe("committed");
     expect((await stage.json("usage", snapshot))[0]?.sizeBytes).toBeGreaterThan(0);
     expect(await stage.json("status")).toMatchObject([{ running: null, metadata: { space: null } }]);
+    expect(await stage.failure(1, "pool", "status")).toContain("of the driver reflink: 'snapmill status' shows");
     expect(await stage.failure(1, "mount", snapshot, stage.station.directory)).toContain("snapmill up");
   });
 

@@ -116,6 +116,12 @@ describe("a private directory", () => {
     expect(() => makePrivateDirectory(join(shared, "elsewhere"), yes)).toThrow("can be written to");
   });
 
+  test("that this user may not make is refused by its name, with the way out", () => {
+    expect(() => makePrivateDirectory("/sys/snapmill", () => true)).toThrow(
+      /^\/sys\/snapmill cannot be made by this user \(\d+\): run this as root/,
+    );
+  });
+
   test("nothing is made where the way there is refused", () => {
     const shared = make(below("shared"), 0o777);
     expect(() => makePrivateDirectory(join(shared, "a/b/c"), yes)).toThrow("can be written to");

@@ -5,9 +5,11 @@ import { secureHeaders } from "hono/secure-headers";
 
 export const user = "snapmill";
 
+const whereTokenIs = `the user is ${user}, the password the token: 'snapmill up' says in which file it is\n`;
+
 /** HTTP basic authentication; user and token are compared in constant time. */
 export const onlyWithToken = (token: string): MiddlewareHandler =>
-  basicAuth({ username: user, password: token, realm: "snapmill" });
+  basicAuth({ username: user, password: token, realm: "snapmill", invalidUserMessage: whereTokenIs });
 
 /** Nothing that a page names leaves this server. Styles may stand in the page: bull-board's do. */
 export const onlyFromHere: MiddlewareHandler = secureHeaders({
