@@ -100,7 +100,7 @@ give_private_tool() {
 unpack_private_tools() {
   local pair
   mkdir -p "$tools/bin"
-  say "unpacking into .tools what is not to be installed: $* ..."
+  say "unpacking into .tools, without installing it: $* ..."
   with_apt unpack "$@" || fail "could not unpack $*: see above"
   for pair in "${private_tools[@]}"; do
     if [[ " $* " == *" ${pair#*:} "* ]]; then

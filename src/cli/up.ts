@@ -49,9 +49,9 @@ const grpcAddressHelp =
   'socket for containerd, "" for none (SNAPMILL_GRPC_ADDRESS; default containerd.sock in the state directory)';
 
 const whatRuns = `
+A worker that dies is started again; when 'up' dies, all of it does, and the next 'up' repairs what was interrupted.
 With REDIS_URL set, that Redis is used instead of a private one. There, a pool's name belongs to the first database that
-was started under it; 'up' on another host is refused, unless it is told to --take-over. A worker that dies is started again; when 'up' dies, all
-of it does, and the next 'up' repairs what was interrupted.`;
+was started under it; 'up' on another host is refused, unless it is told to --take-over.`;
 
 interface UpOptions {
   readonly driver?: string;

@@ -17,6 +17,10 @@ export function addUsage(program: Command): void {
     .argument("<name>", "its key or name, or the unambiguous beginning of a digest", parseKey)
     .addOption(jsonOption("one JSON object"))
     .addOption(scopeOption())
+    .addHelpText(
+      "after",
+      "\nIt is what the snapshot's device maps beyond its parent's: what was written over the parent's blocks is not counted.",
+    )
     .addHelpText("after", examples(["usage sha256:ab12cd34ef56", "the first digits of a digest will do"]))
     .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
