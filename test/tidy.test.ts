@@ -90,6 +90,40 @@ test("compose.yaml describes Redis and snapmill", async () => {
   }
 });
 
+/** The linter's rule for one room. */
+const roomRule = z.object({
+  includes: z.tuple([z.string().regex(/^src\/[a-z]+\/\*\*$/)]),
+  linter: z.object({
+    rules: z.object({
+      style: z.object({
+        noRestrictedImports: z.object({
+          options: z.object({ patterns: z.array(z.object({ group: z.array(z.string()) })) }),
+        }),
+      }),
+    }),
+  }),
+});
+
+/** "!**\/domain/**" lets domain in, "!**\/config.ts" one file; libraries and a room's own folders look otherwise. */
+const letIn = (pattern: string): string[] => /^!\*\*\/(.+?)(?:\/\*\*)?$/.exec(pattern)?.slice(1) ?? [];
+
+test("the table of rooms in docs/ARCHITECTURE.md lets each import what the linter does", async () => {
+  const { overrides } = z.object({ overrides: z.array(z.unknown()) }).parse(JSON.parse(await read("biome.json")));
+  const byLinter = overrides.flatMap((override) => {
+    const { data } = roomRule.safeParse(override);
+    if (data === undefined) return [];
+    const { patterns } = data.linter.rules.style.noRestrictedImports.options;
+    return [[data.includes[0].slice(0, -3), patterns.flatMap(({ group }) => group.flatMap(letIn)).toSorted()] as const];
+  });
+  const rows = (await read("docs/ARCHITECTURE.md")).matchAll(/^\| `(src\/[a-z]+)` \|[^|]*\| ([^|]*) \|$/gm);
+  const byTable = [...rows].map(([, room = "", cell = ""]) => [
+    room,
+    cell === "nothing" ? [] : cell.split(", ").toSorted(),
+  ]);
+  expect(byTable.length).toBeGreaterThan(10);
+  expect(Object.fromEntries(byTable)).toEqual(Object.fromEntries(byLinter));
+});
+
 describe("the linter refuses", () => {
   /** A file that breaks one rule: where it lies, its one telling line, the rule. */
   const imports = "lint/style/noRestrictedImports";
