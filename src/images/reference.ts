@@ -97,7 +97,13 @@ function parseRegistryReference(text: string): ImageReference {
       "an image reference holds no credentials: keep them in an auth file (docker login, --authfile)",
     );
   }
-  if (!isExplicit && /^[./]/.test(text)) throw refuse(text, "a path needs a transport in front of it");
+  if (!isExplicit && /^[./]/.test(text)) {
+    throw refuse(text, `a path needs a transport in front of it, such as oci:${text} for a directory`);
+  }
+  if (/^https?:/.test(text)) {
+    const option = text.startsWith("http:") ? ", and the option --plain-http" : "";
+    throw refuse(text, `a registry's image begins with docker://, not with the URL's scheme${option}`);
+  }
   if (!isExplicit && otherTransports.test(text)) throw refuse(text, "unknown transport");
   const name = parseRegistryName(isExplicit ? text.slice("docker://".length) : text);
   if (typeof name === "string") throw refuse(text, name);

@@ -36,10 +36,11 @@ describe("a reference", () => {
 
   const wrong: readonly (readonly [text: string, why: RegExp])[] = [
     ["/images/app", /a path needs a transport/],
-    ["./app", /a path needs a transport/],
+    ["./app", /a path needs a transport in front of it, such as oci:.\/app/],
     ["docker-daemon:app:v1", /unknown transport/],
     ["containers-storage:app", /unknown transport/],
-    ["https://registry.example/app", /unknown transport/],
+    ["https://registry.example/app", /begins with docker:\/\/, not with the URL's scheme;/],
+    ["http://registry.example/app", /begins with docker:\/\/, .*the option --plain-http;/],
     ["Alpine", /"library\/Alpine" is not a repository's name/],
     ["docker://registry.example/app:", /"" is not a tag/],
     ["dir:/images/app", /unknown transport/],
