@@ -6,8 +6,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, childEnvironment, type Overrides } from "../src/config.ts";
-import { linesOf } from "../src/system/lines.ts";
-import { startProcess } from "../src/system/processes.ts";
+import { linesOf } from "../src/system/process/lines.ts";
+import { startProcess } from "../src/system/process/processes.ts";
 import { SnapshotsClient } from "../test/api/grpc/client.ts";
 import { Containerd } from "../test/support/containerd.ts";
 import { type Extent, measurePeer } from "./grpc-calls.ts";

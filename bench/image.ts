@@ -1,7 +1,7 @@
 // Room: bench. Owns the image that unpacking is measured with: gzip layers of this machine's own files.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { runCommand } from "../src/system/commands.ts";
+import { runCommand } from "../src/system/process/commands.ts";
 import { mediaTypes, putBlob, putJson, sha256, writeEntryPoints } from "../test/support/images.ts";
 
 const roots = ["/usr/share", "/usr/lib", "/usr/bin"];

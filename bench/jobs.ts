@@ -5,10 +5,10 @@ import { mkdirSync } from "node:fs";
 import { type Config, paths, poolSettings, redisUrl } from "../src/config.ts";
 import { freshOperationId, ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
 import { createDriver } from "../src/drivers/open.ts";
-import { JobClient } from "../src/jobs/client.ts";
+import { JobClient } from "../src/jobs/requests/client.ts";
 import { openDatabase } from "../src/metadata/database.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
-import { withPieces } from "../src/supervisor/pieces.ts";
+import { withPieces } from "../src/supervisor/services.ts";
 import { benchConfig, freshDisk, median, ms, percentile, printTable, timeAll, timeEach } from "./measure.ts";
 
 const warmUp = 300;

@@ -3,9 +3,9 @@ import { mkdirSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { type Config, readConfig } from "../src/config.ts";
-import { runCommand } from "../src/system/commands.ts";
-import { attachLoop } from "../src/system/loop.ts";
-import { mountAt, unmount } from "../src/system/mounts.ts";
+import { attachLoop } from "../src/system/block/loop.ts";
+import { mountAt, unmount } from "../src/system/mount/mounts.ts";
+import { runCommand } from "../src/system/process/commands.ts";
 
 export function percentile(samples: readonly number[], share: number): number {
   const sorted = samples.toSorted((a, b) => a - b);

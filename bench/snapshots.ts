@@ -3,8 +3,8 @@
 //   node_modules/.bin/bun bench/snapshots.ts
 import { type Config, redisUrl } from "../src/config.ts";
 import { ownScope, snapshotKey } from "../src/domain/identifiers.ts";
-import { JobClient } from "../src/jobs/client.ts";
-import { withPieces } from "../src/supervisor/pieces.ts";
+import { JobClient } from "../src/jobs/requests/client.ts";
+import { withPieces } from "../src/supervisor/services.ts";
 import { benchConfig, freshDisk, ms, percentile, printTable, timeAll, timeEach } from "./measure.ts";
 
 const stored = [0, 1_000, 10_000];

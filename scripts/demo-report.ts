@@ -1,6 +1,6 @@
 // Room: scripts. Owns what the demo prints: its steps, the table of layers, what to try next.
-import { formatRate, formatTable, plural, shortDigests } from "../src/cli/format.ts";
-import { bold, printLines } from "../src/cli/output.ts";
+import { formatRate, formatTable, plural, shortDigests } from "../src/cli/output/format.ts";
+import { bold, printLines } from "../src/cli/output/output.ts";
 import { formatDuration, formatSize } from "../src/domain/units.ts";
 import type { UnpackedImage } from "../src/jobs/contract.ts";
 

@@ -8,8 +8,8 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { childEnvironment } from "../src/config.ts";
-import { type DmControlName, dmControlNames } from "../src/drivers/devicemapper/control.ts";
-import { describeExit, startProcess } from "../src/system/processes.ts";
+import { type DmControlName, dmControlNames } from "../src/drivers/devicemapper/control/control.ts";
+import { describeExit, startProcess } from "../src/system/process/processes.ts";
 import { cutPower, type PowerCut } from "../test/faults/power.ts";
 import { randomOf, seedOf } from "../test/faults/random.ts";
 import { frugalBun, inGuest, whyNoGuest } from "../test/guest/guest.ts";

@@ -2,7 +2,7 @@
 import { release } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
-import { runCommand } from "../src/system/commands.ts";
+import { runCommand } from "../src/system/process/commands.ts";
 import { guestRelease, inGuest, setUpTimeoutMs, whyNoGuest } from "../test/guest/guest.ts";
 import type { TestProcesses } from "./test-process.ts";
 

@@ -1,7 +1,7 @@
 // Room: scripts. Owns the question what a test left behind: processes, mounts, devices and files of its own.
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { runCommand } from "../src/system/commands.ts";
+import { runCommand } from "../src/system/process/commands.ts";
 import { loopsBackedBelow, mappedDevicesBelow, mountsBelow, processesOf } from "../test/support/residue.ts";
 
 /** How long what a test has ended may take to be gone. */

@@ -3,8 +3,8 @@
 import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
-import { linesOf } from "../src/system/lines.ts";
-import { startProcess } from "../src/system/processes.ts";
+import { linesOf } from "../src/system/process/lines.ts";
+import { startProcess } from "../src/system/process/processes.ts";
 
 const neededBytes = 2 * 2 ** 30;
 const redisTimeoutMs = 20_000;

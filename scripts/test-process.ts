@@ -1,5 +1,5 @@
 // Room: scripts. Owns the processes that tests run in: bounded in time, ended together when the run is interrupted.
-import { describeExit, type Exit, type RunningProcess, startProcess } from "../src/system/processes.ts";
+import { describeExit, type Exit, type RunningProcess, startProcess } from "../src/system/process/processes.ts";
 
 export interface Ended {
   /** Nothing when all went well, else how it went: "exited with status 1", "took longer than 12 minutes". */

@@ -1,9 +1,9 @@
 // Room: cli. Owns the command line: runs one command, and turns how it ended into a sentence and an exit status.
 import { version } from "../package.json";
-import { exitStatusOf, sentenceOf } from "./cli/failures.ts";
-import { flush, say, tolerateClosedPipes } from "./cli/output.ts";
+import { flush, say, tolerateClosedPipes } from "./cli/output/output.ts";
 import { buildProgram } from "./cli/program.ts";
-import { keepFilesPrivate } from "./system/private-directories.ts";
+import { exitStatusOf, sentenceOf } from "./cli/support/failures.ts";
+import { keepFilesPrivate } from "./system/file/private-directories.ts";
 
 keepFilesPrivate();
 tolerateClosedPipes();

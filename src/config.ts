@@ -7,7 +7,7 @@ import { fsTypes } from "./domain/devices.ts";
 import { invalidArgument } from "./domain/errors.ts";
 import { poolName } from "./domain/identifiers.ts";
 import { parseSize } from "./domain/units.ts";
-import { dmControlNames } from "./drivers/devicemapper/control.ts";
+import { dmControlNames } from "./drivers/devicemapper/control/control.ts";
 import { driverNames } from "./drivers/port.ts";
 
 const size = z.string().transform(parseSize);
@@ -49,7 +49,7 @@ const settings = z.object({
     .string()
     .transform((text) => text.split(/\s+/).filter((word) => word !== ""))
     .optional(),
-  /** How the devmapper driver speaks to the kernel: see drivers/devicemapper/control.ts. */
+  /** How the devmapper driver speaks to the kernel: see drivers/devicemapper/control/control.ts. */
   SNAPMILL_DM_CONTROL: z.enum(dmControlNames).default("dmsetup"),
   /** Share of a thin-pool's data, and of its metadata, that must be free for anything new to be made. */
   SNAPMILL_MIN_FREE: percentage.default(0.1),
@@ -72,7 +72,7 @@ const settings = z.object({
   SNAPMILL_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   /** `<point>@<marker file>`: see system/faults.ts. Tests only. */
   SNAPMILL_FAULT: z.string().optional(),
-  /** The claim on the pool's name that the pool's worker may move: see jobs/pool-claims.ts. Set by `up` alone. */
+  /** The claim on the pool's name that the pool's worker may move: see jobs/claims/pool-claims.ts. Set by `up` alone. */
   SNAPMILL_TAKE_OVER: z.string().optional(),
   REDIS_URL: z.string().min(1).optional(),
 });
@@ -108,7 +108,7 @@ export interface Config {
   readonly httpNames: readonly string[];
   readonly logLevel: string;
   readonly fault: string | undefined;
-  /** See jobs/pool-claims.ts; undefined: none. */
+  /** See jobs/claims/pool-claims.ts; undefined: none. */
   readonly takeOver: string | undefined;
   /** Undefined: the private redis-server of `up`, on a socket in the run directory. */
   readonly redisUrl: string | undefined;
@@ -182,7 +182,7 @@ export const paths = {
   poolDir: (config: Config) => join(config.stateDir, "pools", config.pool),
   database: (config: Config) => join(paths.poolDir(config), "metadata.db"),
   poolLock: (config: Config) => join(paths.poolDir(config), "owner.lock"),
-  /** What the pool's worker is executing: see system/note.ts. */
+  /** What the pool's worker is executing: see system/file/note.ts. */
   poolNote: (config: Config) => join(paths.poolDir(config), "in-hand"),
   chainLocks: (config: Config) => join(paths.poolDir(config), "locks"),
   redisDir: (config: Config) => join(config.stateDir, "redis"),

@@ -3,7 +3,7 @@ import { readConfig } from "./config.ts";
 import { AbortReason, Canceller } from "./domain/cancellation.ts";
 import { asSnapmillError } from "./domain/errors.ts";
 import { readyLine, runUp } from "./supervisor/up.ts";
-import { keepFilesPrivate } from "./system/private-directories.ts";
+import { keepFilesPrivate } from "./system/file/private-directories.ts";
 
 keepFilesPrivate();
 const stop = new Canceller();

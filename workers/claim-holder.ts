@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Config } from "../src/config.ts";
 import { unavailable } from "../src/domain/errors.ts";
-import type { ClaimHolder } from "../src/jobs/pool-claims.ts";
+import type { ClaimHolder } from "../src/jobs/claims/pool-claims.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { lastTakeOver } from "../src/metadata/pool.ts";
 

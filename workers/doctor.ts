@@ -9,12 +9,12 @@ import type { Driver, DriverName, LostPool } from "../src/drivers/port.ts";
 import { type Database, openDatabase } from "../src/metadata/database.ts";
 import { type DeviceRecord, listDevices } from "../src/metadata/devices.ts";
 import { readPool } from "../src/metadata/pool.ts";
-import { examine, heldFinding } from "../src/snapshotter/examine.ts";
-import { findLoss, hasContent } from "../src/snapshotter/loss.ts";
+import { examine, heldFinding } from "../src/snapshotter/inspect.ts";
+import { findLoss, hasContent } from "../src/snapshotter/lost-pool.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
-import { untilTold } from "./life.ts";
 import { endWithOutcomeOf } from "./outcome.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
+import { untilTold } from "./run-process.ts";
 
 interface Patient {
   readonly config: Config;

@@ -10,9 +10,9 @@ import { containerdScope } from "../src/domain/identifiers.ts";
 import { chooseDriver, devicePathOf, usedBytesOf } from "../src/drivers/open.ts";
 import { createLogger } from "../src/logger.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
-import { claimSocketPath } from "../src/system/socket-path.ts";
+import { claimSocketPath } from "../src/system/file/socket-path.ts";
 import { databaseNumber } from "./claim-holder.ts";
-import { live } from "./life.ts";
+import { live } from "./run-process.ts";
 
 /** Of the socket: its owner's alone, from the moment it exists. */
 const onlyOwner = 0o177;

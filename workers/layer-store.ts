@@ -9,12 +9,12 @@ import {
 } from "../src/domain/errors.ts";
 import { type ChainId, ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
 import { labelNames } from "../src/domain/snapshots.ts";
-import type { Arguments } from "../src/jobs/client.ts";
 import type { PoolJobName, Result } from "../src/jobs/contract.ts";
+import type { Arguments } from "../src/jobs/requests/client.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { deviceOf, lookUpSnapshot } from "../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../src/metadata/walk.ts";
-import { draftMountOptions } from "../src/system/filesystems.ts";
+import { draftMountOptions } from "../src/system/mount/filesystems.ts";
 import type { LayerStore } from "../src/unpack/chain.ts";
 import { callPatiently, type Patience, type PoolJobs } from "./pool-calls.ts";
 

@@ -4,15 +4,15 @@ import { redisUrl } from "../src/config.ts";
 import { isRetryable, isSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { parsePayload } from "../src/jobs/contract.ts";
-import { type OutboxEntry, type Relayed, UnpackRelay } from "../src/jobs/relay.ts";
+import { type OutboxEntry, type Relayed, UnpackRelay } from "../src/jobs/outbox/publisher.ts";
 import type { Logger } from "../src/logger.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
 import type { UnpackOutcome } from "../src/snapshotter/settle-unpack.ts";
 import type { Snapshotter } from "../src/snapshotter/snapshotter.ts";
 import { databaseNumber } from "./claim-holder.ts";
-import { RelayPace } from "./relay-pace.ts";
-import { Removals } from "./removals.ts";
+import { RelayPace } from "./outbox-pace.ts";
+import { Removals } from "./queue-removals.ts";
 
 /** How long an unpack that Redis has lost waits until it is queued again. */
 const relayEveryMs = 2_000;

@@ -2,8 +2,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { asSnapmillError, isRetryable, type SnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
-import type { Arguments, JobClient } from "../src/jobs/client.ts";
 import type { PoolJobName, Result } from "../src/jobs/contract.ts";
+import type { Arguments, JobClient } from "../src/jobs/requests/client.ts";
 
 /** What the calls need of a client. */
 export type PoolJobs = Pick<JobClient, "call">;

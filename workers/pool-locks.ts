@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { type Config, paths } from "../src/config.ts";
 import { failedPrecondition } from "../src/domain/errors.ts";
 import type { ChainId } from "../src/domain/identifiers.ts";
-import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../src/system/locks.ts";
+import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../src/system/file/locks.ts";
 import { lockPath } from "../src/unpack/chain.ts";
 
 /** Makes this process the one that has the pool. Throws failed_precondition, naming who has it. */

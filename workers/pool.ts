@@ -3,22 +3,22 @@ import { type Config, paths, poolSettings, readConfig, redisUrl } from "../src/c
 import { asSnapmillError, isSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { createDriver, recordedDriver } from "../src/drivers/open.ts";
-import { type Consumer, checkClaimable, consumePoolJobs } from "../src/jobs/consumer.ts";
-import type { PoolHandlers } from "../src/jobs/handlers.ts";
-import { describeClaim } from "../src/jobs/pool-claims.ts";
+import { describeClaim } from "../src/jobs/claims/pool-claims.ts";
+import { type Consumer, checkClaimable, consumePoolJobs } from "../src/jobs/worker/consumer.ts";
+import type { PoolHandlers } from "../src/jobs/worker/handlers.ts";
 import { createLogger } from "../src/logger.ts";
 import { type Database, openDatabase, writeTrouble } from "../src/metadata/database.ts";
 import { lastTakeOver, readPool } from "../src/metadata/pool.ts";
-import { NotedHands } from "../src/snapshotter/hands.ts";
-import { hasContent } from "../src/snapshotter/loss.ts";
+import { hasContent } from "../src/snapshotter/lost-pool.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
+import { NotedHands } from "../src/snapshotter/strikes.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
-import { openNote, readNote } from "../src/system/note.ts";
+import { openNote, readNote } from "../src/system/file/note.ts";
 import { claimHolder } from "./claim-holder.ts";
-import { live } from "./life.ts";
 import { Outbox } from "./outbox.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
+import { live } from "./run-process.ts";
 import { sweepLocks } from "./sweep-locks.ts";
 
 /** How many jobs BullMQ hands over ahead of time: they are executed one after the other all the same. */

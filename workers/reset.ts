@@ -7,12 +7,12 @@ import { createDriver, recordedDriver } from "../src/drivers/open.ts";
 import { type Driver, LostPool } from "../src/drivers/port.ts";
 import { type Database, openDatabase, transact } from "../src/metadata/database.ts";
 import { forgetContent, readPool } from "../src/metadata/pool.ts";
-import { hasContent } from "../src/snapshotter/loss.ts";
+import { hasContent } from "../src/snapshotter/lost-pool.ts";
 import type { ResetResult } from "../src/snapshotter/reset-pool.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
-import { untilTold } from "./life.ts";
 import { endWithOutcomeOf } from "./outcome.ts";
 import { lockPool } from "./pool-locks.ts";
+import { untilTold } from "./run-process.ts";
 
 /** A reset that has begun is finished: half of it would have to be done again. */
 void untilTold();

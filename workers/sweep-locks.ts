@@ -1,8 +1,8 @@
 // Room: workers. Owns the end of lock files whose holder was killed: the lock went with it, the file did not.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { isErrno } from "../src/system/errno.ts";
-import { isLock, tryLock } from "../src/system/locks.ts";
+import { isErrno } from "../src/system/ffi/errno.ts";
+import { isLock, tryLock } from "../src/system/file/locks.ts";
 
 /** Deletes the files in `directory` that nobody holds a lock on. */
 export function sweepLocks(directory: string): void {

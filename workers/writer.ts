@@ -2,7 +2,7 @@
 import { readConfig } from "../src/config.ts";
 import { asSnapmillError } from "../src/domain/errors.ts";
 import { armFault } from "../src/system/faults.ts";
-import { linesOf } from "../src/system/lines.ts";
+import { linesOf } from "../src/system/process/lines.ts";
 import { applyLayer } from "../src/unpack/layer.ts";
 import { encodeMessage, parseApplyRequest } from "../src/unpack/messages.ts";
 import type { WriterMessage } from "../src/unpack/protocol.ts";

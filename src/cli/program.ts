@@ -1,22 +1,22 @@
 // Room: cli. Owns the command tree: which commands there are, and how the command line is spoken to.
 import { Command } from "commander";
-import { addChanges } from "./changes.ts";
-import { addCleanup } from "./cleanup.ts";
-import { addDoctor } from "./doctor.ts";
-import { usageSentence } from "./failures.ts";
-import { addImages } from "./images.ts";
-import { addLs } from "./ls.ts";
-import { addMount } from "./mount.ts";
-import { addMounts } from "./mounts.ts";
-import { poolOption, stateDirOption } from "./options.ts";
-import { say } from "./output.ts";
-import { addPool } from "./pool.ts";
-import { addStat } from "./stat.ts";
-import { addStatus } from "./status.ts";
-import { addUmount } from "./umount.ts";
-import { addUnpack } from "./unpack.ts";
-import { addUp } from "./up.ts";
-import { addUsage } from "./usage.ts";
+import { addChanges } from "./commands/changes.ts";
+import { addCleanup } from "./commands/cleanup.ts";
+import { addDoctor } from "./commands/doctor.ts";
+import { addImages } from "./commands/images.ts";
+import { addLs } from "./commands/ls.ts";
+import { addMount } from "./commands/mount.ts";
+import { addMounts } from "./commands/mounts.ts";
+import { addPool } from "./commands/pool.ts";
+import { addStat } from "./commands/stat.ts";
+import { addStatus } from "./commands/status.ts";
+import { addUmount } from "./commands/umount.ts";
+import { addUnpack } from "./commands/unpack.ts";
+import { addUp } from "./commands/up.ts";
+import { addUsage } from "./commands/usage.ts";
+import { say } from "./output/output.ts";
+import { usageSentence } from "./support/failures.ts";
+import { poolOption, stateDirOption } from "./support/options.ts";
 
 const firstSteps = `
 Getting started:

@@ -1,8 +1,8 @@
 // Room: drivers. Owns what of a pool is attached to the host besides its devices, as seen without opening the pool.
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
-import { findLoops } from "../system/loops.ts";
-import { isMountPoint } from "../system/mountinfo.ts";
+import { findLoops } from "../system/block/loops.ts";
+import { isMountPoint } from "../system/mount/mountinfo.ts";
 import type { DriverName } from "./port.ts";
 import { filesDir, imagePath } from "./reflink/layout.ts";
 

@@ -3,8 +3,8 @@ import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { failedPrecondition, isSnapmillError, notFound, type SnapmillError } from "../domain/errors.ts";
 import { type Digest, digest } from "../domain/identifiers.ts";
-import { isErrno } from "../system/errno.ts";
-import { openRegularFile, type RegularFile, regularFileSize } from "../system/regular-file.ts";
+import { isErrno } from "../system/ffi/errno.ts";
+import { openRegularFile, type RegularFile, regularFileSize } from "../system/file/regular-file.ts";
 import type { BlobRange } from "./image.ts";
 
 /** The files of a layout or archive, by the name that they have in it. Dispose of it to close what it holds. */

@@ -2,7 +2,7 @@
 import { failedPrecondition, invalidArgument, SnapmillError } from "../domain/errors.ts";
 import { visible } from "../domain/quoted.ts";
 import type { RegistryOptions } from "../domain/registry-options.ts";
-import { isErrno } from "../system/errno.ts";
+import { isErrno } from "../system/ffi/errno.ts";
 import { openArchive } from "./archive.ts";
 import { resolveDockerArchive } from "./docker-archive.ts";
 import { DocumentReader } from "./document-reader.ts";

@@ -2,7 +2,7 @@
 import type { DefaultJobOptions, Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../domain/identifiers.ts";
-import { asRedisFailure } from "./redis-failure.ts";
+import { asRedisFailure } from "./redis/failure.ts";
 import { StoredJobQueue } from "./stored-job.ts";
 
 /** `pool`: executed one after the other by the pool's worker. `unpack`: executed in parallel by the unpack workers. */

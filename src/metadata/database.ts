@@ -4,7 +4,7 @@ import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
-import { hasRoomFor } from "../system/space.ts";
+import { hasRoomFor } from "../system/file/space.ts";
 import { applyMigrations, checkMigrations } from "./migrations.ts";
 
 /** A pool's database. All calls are synchronous; one process at a time has it open for writing. */

@@ -4,7 +4,7 @@ import { alias } from "drizzle-orm/sqlite-core";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import type { DeviceName, Scope, SnapshotKey } from "../domain/identifiers.ts";
 import type { Labels, Mount, Snapshot, Usage } from "../domain/snapshots.ts";
-import { mountOptions } from "../system/filesystems.ts";
+import { mountOptions } from "../system/mount/filesystems.ts";
 import { type Database, readConsistently, statements } from "./database.ts";
 import { type DeviceRecord, findDevice } from "./devices.ts";
 import { snapshots } from "./schema.ts";

@@ -4,7 +4,7 @@ import { type Config, paths } from "../config.ts";
 import type { DeviceName } from "../domain/identifiers.ts";
 import { devicePathOf, recordedDriver, usedBytesOf } from "../drivers/open.ts";
 import type { DriverName } from "../drivers/port.ts";
-import type { JobClient } from "../jobs/client.ts";
+import type { JobClient } from "../jobs/requests/client.ts";
 import type { Database } from "../metadata/database.ts";
 import { readPool } from "../metadata/pool.ts";
 import { connectPatiently, type Notice, requireRunning } from "./running-client.ts";

@@ -9,10 +9,10 @@ import { labelNames, type Mount, type Snapshot, type SnapshotKind } from "../dom
 import { listDevicesInState } from "../metadata/devices.ts";
 import { findSnapshot } from "../metadata/snapshots.ts";
 import { walkSnapshots } from "../metadata/walk.ts";
-import { deviceNumberOf } from "../system/block-devices.ts";
-import { isMountPoint, type MountEntry, mountAtDir, mountInfo } from "../system/mountinfo.ts";
-import { mountAt, type Trust, unmount } from "../system/mounts.ts";
-import { requireUnshared } from "../system/shared-paths.ts";
+import { deviceNumberOf } from "../system/block/block-devices.ts";
+import { requireUnshared } from "../system/file/shared-paths.ts";
+import { isMountPoint, type MountEntry, mountAtDir, mountInfo } from "../system/mount/mountinfo.ts";
+import { mountAt, type Trust, unmount } from "../system/mount/mounts.ts";
 import type { LocalService } from "./local-service.ts";
 import { mounts } from "./snapshots.ts";
 

@@ -1,7 +1,7 @@
 // Room: service. Owns what an operation is: a function on plain data, with a schema of what it takes and what it answers.
 import type { z } from "zod";
-import type { Arguments } from "../jobs/client.ts";
 import { type PoolJobName, poolJobs, type Result } from "../jobs/contract.ts";
+import type { Arguments } from "../jobs/requests/client.ts";
 import type { CallOptions, Service } from "./service.ts";
 
 interface Shapes<Given extends z.ZodType = z.ZodType, Answer extends z.ZodType = z.ZodType> {

@@ -1,7 +1,7 @@
 // Room: service. Owns who does a piece of work on a whole pool: its worker, or where none runs, a process of its own.
 import type { Config } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
-import type { JobClient } from "../jobs/client.ts";
+import type { JobClient } from "../jobs/requests/client.ts";
 import { claim, describeRunning, findRunning } from "../supervisor/running.ts";
 import { connectPatiently, type Notice } from "./running-client.ts";
 

@@ -1,8 +1,8 @@
 // Room: service. Owns the way to a running snapmill's queue, for commands that change something.
 import { type Config, redisUrl } from "../config.ts";
 import { unavailable } from "../domain/errors.ts";
-import type { JobClient } from "../jobs/client.ts";
-import { redisLabel } from "../jobs/redis-url.ts";
+import { redisLabel } from "../jobs/redis/url.ts";
+import type { JobClient } from "../jobs/requests/client.ts";
 import { lastTakeOver } from "../metadata/pool.ts";
 import { findRunning } from "../supervisor/running.ts";
 import { requirePool } from "../supervisor/served-pools.ts";
@@ -30,7 +30,7 @@ export async function connectPatiently(config: Config, notice: Notice, signal?: 
   const url = redisUrl(config);
   const onOutage = () =>
     notice(`Redis at ${redisLabel(url)} does not answer; waiting up to ${outageMs / 1000} s for it`);
-  const { JobClient } = await import("../jobs/client.ts");
+  const { JobClient } = await import("../jobs/requests/client.ts");
   const patience = { outageMs, onOutage };
   const database = databaseNumber(config);
   return await JobClient.connect({ redisUrl: url, pool: config.pool, database, patience }, signal);
@@ -38,7 +38,7 @@ export async function connectPatiently(config: Config, notice: Notice, signal?: 
 
 /** The queue's library is loaded only here: it takes longer than a read does in all. */
 export async function connect(config: Config): Promise<JobClient> {
-  const { JobClient } = await import("../jobs/client.ts");
+  const { JobClient } = await import("../jobs/requests/client.ts");
   return await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool, database: databaseNumber(config) });
 }
 

@@ -7,9 +7,9 @@ import { hasCancelledBefore, pruneCancelled } from "../metadata/outbox.ts";
 import { deviceOf } from "../metadata/snapshots.ts";
 import { hasStrikesBefore, pruneStrikes } from "../metadata/strikes.ts";
 import type { Context } from "./context.ts";
-import { deadUnpacks } from "./examine.ts";
+import { type Removal, removeDevices } from "./device-removal.ts";
+import { deadUnpacks } from "./inspect.ts";
 import { type EffectOperation, success } from "./operations.ts";
-import { type Removal, removeDevices } from "./take-down.ts";
 import { retireTemplates, staleTemplates } from "./template.ts";
 
 export interface CleanupResult {

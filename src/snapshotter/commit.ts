@@ -8,8 +8,8 @@ import { type DeviceRecord, insertDevice, setDeviceState } from "../metadata/dev
 import { commitSnapshot } from "../metadata/snapshot-changes.ts";
 import { deviceUnder, findSnapshot, lookUpSnapshot, type SnapshotRecord } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
+import { deactivateUnlessBusy, recordTakenBack, retire, takeBack } from "./device-removal.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
-import { deactivateUnlessBusy, recordTakenBack, retire, takeBack } from "./take-down.ts";
 
 export interface CommitRequest {
   readonly scope: Scope;

@@ -6,12 +6,12 @@ import { withoutEmpty } from "../domain/update-mask.ts";
 import { type DeviceRecord, insertDevice, setDeviceState, touchTemplate } from "../metadata/devices.ts";
 import { insertSnapshot } from "../metadata/snapshot-changes.ts";
 import { deviceUnder, findSnapshot, lookUpSnapshot, mountOf, type SnapshotRecord } from "../metadata/snapshots.ts";
-import { growFileSystem } from "../system/filesystems.ts";
-import { adoptLayer } from "./adopt.ts";
+import { growFileSystem } from "../system/mount/filesystems.ts";
 import type { Context } from "./context.ts";
+import { recordTakenBack, takeBack } from "./device-removal.ts";
 import { deviceSizeFor } from "./device-size.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
-import { recordTakenBack, takeBack } from "./take-down.ts";
+import { adoptLayer } from "./remote-snapshot.ts";
 import { ensureTemplate } from "./template.ts";
 
 export interface CreateRequest {

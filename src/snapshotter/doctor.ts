@@ -6,7 +6,7 @@ import { freeIdsInUse, takeFromFree } from "../metadata/inspection.ts";
 import { dropFromOutbox } from "../metadata/outbox.ts";
 import { finishRemovals, sweepDeadUnpacks } from "./cleanup.ts";
 import type { Context } from "./context.ts";
-import { damagedEntries, examine } from "./examine.ts";
+import { damagedEntries, examine } from "./inspect.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
 import { reconcile } from "./reconcile.ts";
 

@@ -4,7 +4,7 @@ import { transact } from "../metadata/database.ts";
 import { type DeviceRecord, dropDevice, setDeviceState } from "../metadata/devices.ts";
 import { type SnapshotRecord, snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
-import { deactivateUnlessBusy, leaveToJob, recordTakenBack, removeDevices, takeBack } from "./take-down.ts";
+import { deactivateUnlessBusy, leaveToJob, recordTakenBack, removeDevices, takeBack } from "./device-removal.ts";
 
 /** What was done, a sentence each. `found`: what the driver has of the device; undefined: nothing. */
 export async function finishInterrupted(

@@ -5,8 +5,8 @@ import { type DeviceRecord, findDevice } from "../metadata/devices.ts";
 import { dropFromOutbox } from "../metadata/outbox.ts";
 import { snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
+import { forget, goOn } from "./device-removal.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
-import { forget, goOn } from "./take-down.ts";
 
 export interface RemoveDeviceRequest {
   readonly device: DeviceName;

@@ -7,8 +7,8 @@ import { forgetImagesOf } from "../metadata/images.ts";
 import { dropSnapshot } from "../metadata/snapshot-changes.ts";
 import { childOf, deviceUnder, findSnapshot, type SnapshotRecord, sharesDevice } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
+import { forget, leaveToJob } from "./device-removal.ts";
 import { type Act, failure, type Operation, type Settlement, success } from "./operations.ts";
-import { forget, leaveToJob } from "./take-down.ts";
 
 export interface RemoveRequest {
   readonly scope: Scope;

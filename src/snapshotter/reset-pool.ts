@@ -4,8 +4,8 @@ import type { OperationId } from "../domain/identifiers.ts";
 import { listDevices } from "../metadata/devices.ts";
 import { forgetAllImages } from "../metadata/images.ts";
 import type { Context } from "./context.ts";
+import { removeDevices } from "./device-removal.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
-import { removeDevices } from "./take-down.ts";
 
 export interface ResetResult {
   readonly removedDevices: number;

@@ -13,15 +13,15 @@ import type { Context } from "./context.ts";
 import type { CreateRequest, Mounts } from "./create.ts";
 import { type DoctorRequest, type DoctorResult, doctor } from "./doctor.ts";
 import { type GrownPool, growPool } from "./grow-pool.ts";
-import { type Hands, noHands } from "./hands.ts";
-import { createLane } from "./lane.ts";
-import { lookForLoss } from "./loss.ts";
+import { lookForLoss } from "./lost-pool.ts";
+import { createLane } from "./operation-queue.ts";
 import { prepare } from "./prepare.ts";
 import { type RecoveryReport, reconcile } from "./reconcile.ts";
 import { type RemoveRequest, remove } from "./remove.ts";
 import { type RemoveDeviceRequest, removeDevice } from "./remove-device.ts";
 import { type ResetResult, resetPool } from "./reset-pool.ts";
 import { type SettleUnpackRequest, settleUnpack } from "./settle-unpack.ts";
+import { type Hands, noHands } from "./strikes.ts";
 import { type UpdateRequest, update } from "./update.ts";
 import { view } from "./view.ts";
 

@@ -10,9 +10,9 @@ import {
   setDeviceState,
   touchTemplate,
 } from "../metadata/devices.ts";
-import { makeFileSystem, makingOptions } from "../system/filesystems.ts";
+import { makeFileSystem, makingOptions } from "../system/mount/filesystems.ts";
 import type { Context } from "./context.ts";
-import { recordTakenBack, retire, takeBack } from "./take-down.ts";
+import { recordTakenBack, retire, takeBack } from "./device-removal.ts";
 
 export interface TemplateRequest {
   readonly fsType: FsType;

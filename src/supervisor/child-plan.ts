@@ -1,5 +1,5 @@
 // Room: supervisor. Owns what a supervisor must know of a child, and which states a child can be in.
-import type { Exit } from "../system/processes.ts";
+import type { Exit } from "../system/process/processes.ts";
 
 /** What a keeper must know of its child. */
 export interface ChildPlan {

@@ -5,12 +5,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Health } from "../api/http/health.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { formatSize } from "../domain/units.ts";
-import { RedisCheck } from "../jobs/diagnosis.ts";
+import { RedisCheck } from "../jobs/redis/diagnosis.ts";
 import type { Logger } from "../logger.ts";
-import { isReadOnly } from "../system/mountinfo.ts";
-import { defaultMinFreeBytes, spaceOf } from "../system/space.ts";
+import { defaultMinFreeBytes, spaceOf } from "../system/file/space.ts";
+import { isReadOnly } from "../system/mount/mountinfo.ts";
 import type { KeeperState } from "./child-plan.ts";
-import type { Pieces } from "./pieces.ts";
+import type { Pieces } from "./services.ts";
 
 /** However often it is asked, it looks no more often than this. */
 const lookEveryMs = 1_000;

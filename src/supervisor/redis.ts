@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path";
 import { type Config, childEnvironment, paths, redisUrl } from "../config.ts";
 import { invalidArgument } from "../domain/errors.ts";
-import { answering, consumerConnection } from "../jobs/connection.ts";
+import { answering, consumerConnection } from "../jobs/redis/connection.ts";
 import type { ChildPlan } from "./child-plan.ts";
 
 /** sizeof(sockaddr_un.sun_path) without the NUL: unix(7). */

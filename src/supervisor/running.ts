@@ -4,10 +4,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
-import { redisLabel } from "../jobs/redis-url.ts";
-import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../system/locks.ts";
-import { prepareStateDirectory } from "./place.ts";
-import { makeRoomToStart } from "./room.ts";
+import { redisLabel } from "../jobs/redis/url.ts";
+import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../system/file/locks.ts";
+import { prepareStateDirectory } from "./directories.ts";
+import { makeRoomToStart } from "./disk-reserve.ts";
 
 const runningShape = z.object({
   pid: z.number(),

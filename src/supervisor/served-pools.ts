@@ -2,8 +2,8 @@
 import { type Config, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
-import type { PoolClaim } from "../jobs/pool-claims.ts";
-import { redisLabel } from "../jobs/redis-url.ts";
+import type { PoolClaim } from "../jobs/claims/pool-claims.ts";
+import { redisLabel } from "../jobs/redis/url.ts";
 import type { Running } from "./running.ts";
 
 /** Throws failed_precondition when `running` has another pool than the configured one: a job for it would wait in vain. */
@@ -16,7 +16,7 @@ type Served = ReadonlyMap<PoolName, PoolClaim>;
 
 /** The queue's library is loaded only here: see cli/client.ts. */
 async function servedPoolsIfKnown(config: Config): Promise<Served> {
-  const { servedPools } = await import("../jobs/pool-claims.ts");
+  const { servedPools } = await import("../jobs/claims/pool-claims.ts");
   // What is known without Redis is answer enough.
   return await servedPools(redisUrl(config)).catch(() => new Map());
 }

@@ -5,7 +5,7 @@ import { type Config, childEnvironment } from "../config.ts";
 import { decodeFailure } from "../domain/errors.ts";
 import type { Diagnosis } from "../domain/findings.ts";
 import { parseResult, type Result } from "../jobs/contract.ts";
-import { runCommand } from "../system/commands.ts";
+import { runCommand } from "../system/process/commands.ts";
 import { workerSettings } from "./workers.ts";
 
 /** Each device that is taken down takes a moment, and there may be thousands. */

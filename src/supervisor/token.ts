@@ -1,7 +1,7 @@
 // Room: supervisor. Owns the token that opens the dashboard: made once, kept in a file that only its owner can read.
 import { failedPrecondition } from "../domain/errors.ts";
-import { isErrno } from "../system/errno.ts";
-import { readOwnFile, writeOwnFile } from "../system/own-files.ts";
+import { isErrno } from "../system/ffi/errno.ts";
+import { readOwnFile, writeOwnFile } from "../system/file/own-files.ts";
 
 const tokenBytes = 24;
 const minTokenCharacters = 16;

@@ -4,16 +4,16 @@ import { checkAddress } from "../api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "../api/http/server.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { failedPrecondition, unavailable } from "../domain/errors.ts";
-import { claimToken, lookUpClaim } from "../jobs/pool-claims.ts";
+import { claimToken, lookUpClaim } from "../jobs/claims/pool-claims.ts";
 import { createLogger, type Logger } from "../logger.ts";
-import type { Lock } from "../system/locks.ts";
-import type { Left } from "../system/processes.ts";
+import type { Lock } from "../system/file/locks.ts";
+import type { Left } from "../system/process/processes.ts";
+import { keepRoom } from "./disk-reserve.ts";
 import { HealthCheck, tellTroubles } from "./health.ts";
-import { Pieces, untilAborted } from "./pieces.ts";
 import { poolsIn } from "./pools.ts";
-import { proveJobsRun } from "./proof.ts";
-import { keepRoom } from "./room.ts";
+import { proveJobsRun } from "./probe.ts";
 import { claim, describeRunning } from "./running.ts";
+import { Pieces, untilAborted } from "./services.ts";
 import { readOrMakeToken } from "./token.ts";
 
 /** What `up` has to say once everything is usable. */

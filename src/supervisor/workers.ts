@@ -1,7 +1,7 @@
 // Room: supervisor. Owns how the project's own workers are started: their command lines and what they are given.
 import { join } from "node:path";
 import { type Config, childEnvironment, type Overrides, redisUrl } from "../config.ts";
-import { takeOverAny } from "../jobs/pool-claims.ts";
+import { takeOverAny } from "../jobs/claims/pool-claims.ts";
 import type { ChildPlan } from "./child-plan.ts";
 
 /** A busy or slow machine takes a while to load a worker: to kill it and begin anew would make it take longer. */

@@ -4,7 +4,7 @@ import { asSnapmillError, isSnapmillError, type SnapmillError } from "../domain/
 import { contentOfStart, contentStartBytes } from "../images/content.ts";
 import { type Compression, type ImageLayer, isRemote, type LayerBlob, type RemoteBlob } from "../images/image.ts";
 import { compressionOfContent } from "../images/layers.ts";
-import { openPipe, type Pipe } from "../system/pipes.ts";
+import { openPipe, type Pipe } from "../system/process/pipes.ts";
 import type { BlobSource } from "./blob-messages.ts";
 
 /** Dispose of it when the writer is done, however that ended. */

@@ -7,7 +7,7 @@ import { asSnapmillError, SnapmillError } from "../domain/errors.ts";
 import { type ChainId, childChainId, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
 import { type ImageLayer, isRemote, type LayerBlob, type ResolvedImage } from "../images/image.ts";
 import { reach } from "../system/faults.ts";
-import { acquireLock } from "../system/locks.ts";
+import { acquireLock } from "../system/file/locks.ts";
 import { feedBlob } from "./blob-feed.ts";
 import type { AppliedLayer } from "./layer.ts";
 import type { PhasesMs } from "./phases.ts";

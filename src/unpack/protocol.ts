@@ -2,7 +2,7 @@
 import type { FsType } from "../domain/devices.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { DiffId, Digest } from "../domain/identifiers.ts";
-import type { SpaceSource } from "../system/space.ts";
+import type { SpaceSource } from "../system/file/space.ts";
 import type { BlobSource } from "./blob-messages.ts";
 import type { PhasesMs } from "./phases.ts";
 

@@ -2,7 +2,7 @@
 import { statfsSync } from "node:fs";
 import { resourceExhausted } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
-import { metadataBlockBytes, readSuperblockSync } from "../system/thin-metadata.ts";
+import { metadataBlockBytes, readSuperblockSync } from "../system/block/thin-metadata.ts";
 import type { SpaceGuardRequest } from "./protocol.ts";
 
 /** Looking costs a system call or two; what is written between two looks is small against any sensible limit. */

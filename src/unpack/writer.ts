@@ -1,8 +1,8 @@
 // Room: unpack. Owns the parent's handle on a writer process: requests in, results out, a new process when one is gone.
 import { fileURLToPath } from "node:url";
 import { aborted, internal, SnapmillError } from "../domain/errors.ts";
-import { linesOf } from "../system/lines.ts";
-import { describeExit, type Exit, type RunningProcess, startProcess } from "../system/processes.ts";
+import { linesOf } from "../system/process/lines.ts";
+import { describeExit, type Exit, type RunningProcess, startProcess } from "../system/process/processes.ts";
 import type { AppliedLayer, OnProgress } from "./layer.ts";
 import { encodeMessage, parseWriterMessage } from "./messages.ts";
 import type { ApplyRequest } from "./protocol.ts";

@@ -4,8 +4,8 @@ import { removeForeignLinks } from "../../src/api/dashboard/foreign-links.ts";
 import type { Health } from "../../src/api/http/health.ts";
 import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
-import { producerConnection } from "../../src/jobs/connection.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
+import { producerConnection } from "../../src/jobs/redis/connection.ts";
 import { createLogger } from "../../src/logger.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 

@@ -7,8 +7,8 @@ import { hostOf, isOwnHost } from "../../src/api/http/hosts.ts";
 import { isOriginOf } from "../../src/api/http/protection.ts";
 import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
-import { producerConnection } from "../../src/jobs/connection.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
+import { producerConnection } from "../../src/jobs/redis/connection.ts";
 import { createLogger } from "../../src/logger.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 

@@ -3,7 +3,7 @@ import type { FoundDevice } from "../../src/drivers/port.ts";
 import type { Database } from "../../src/metadata/database.ts";
 import { type DeviceRecord, listDevices } from "../../src/metadata/devices.ts";
 import { interruptedOperations } from "../../src/metadata/journal.ts";
-import { pendingRemovals } from "../../src/metadata/removals.ts";
+import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { snapshotsOn } from "../../src/metadata/snapshots.ts";
 import type { Stage } from "./stage.ts";
 

@@ -10,8 +10,8 @@ import {
   type DmTable,
   isDmError,
   type ThinTable,
-} from "../../src/drivers/devicemapper/control.ts";
-import { devicePath } from "../../src/drivers/devicemapper/names.ts";
+} from "../../src/drivers/devicemapper/control/control.ts";
+import { devicePath } from "../../src/drivers/devicemapper/control/names.ts";
 import { makeThinPool, poolTable, type ThinPool } from "../support/thin-pool.ts";
 
 const mebibyte = 2 ** 20;

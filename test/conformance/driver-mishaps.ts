@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { closeSync, constants, fsyncSync, openSync, writeSync } from "node:fs";
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runCommand } from "../../src/system/commands.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { type DriverStage, mebibyte, rejects } from "./driver-stage.ts";
 
 /** Declares the tests of what comes after a driver: closed, rebooted or dead. */

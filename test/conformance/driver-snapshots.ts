@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fsTypes } from "../../src/domain/devices.ts";
-import { runCommand } from "../../src/system/commands.ts";
-import { growFileSystem } from "../../src/system/filesystems.ts";
-import { spaceOf } from "../../src/system/space.ts";
+import { spaceOf } from "../../src/system/file/space.ts";
+import { growFileSystem } from "../../src/system/mount/filesystems.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { type DriverStage, isZeroes, mebibyte, readDevice, rejects } from "./driver-stage.ts";
 
 /** Declares the tests of contents and sizes. */

@@ -7,9 +7,9 @@ import type { DeviceRef, FsType } from "../../src/domain/devices.ts";
 import type { ErrorCode } from "../../src/domain/errors.ts";
 import { type DeviceId, deviceName, type PoolName } from "../../src/domain/identifiers.ts";
 import type { Driver } from "../../src/drivers/port.ts";
-import { mountDetached } from "../../src/system/detached.ts";
-import { makeFileSystem, mountOptions } from "../../src/system/filesystems.ts";
-import { mountAt, unmount } from "../../src/system/mounts.ts";
+import { mountDetached } from "../../src/system/mount/detached.ts";
+import { makeFileSystem, mountOptions } from "../../src/system/mount/filesystems.ts";
+import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 
 export const mebibyte = 2 ** 20;
 

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { open, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runCommand } from "../../src/system/commands.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { type DriverStage, isZeroes, mebibyte, readDevice, rejects } from "./driver-stage.ts";
 
 /** Declares the tests of single verbs. */

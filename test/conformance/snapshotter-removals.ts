@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freshOperationId } from "../../src/domain/identifiers.ts";
 import { type DeviceRecord, findDevice, listDevices } from "../../src/metadata/devices.ts";
-import { pendingRemovals } from "../../src/metadata/removals.ts";
+import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import { inconsistencies } from "./consistency.ts";

@@ -11,10 +11,10 @@ import { findSnapshot, mountsOf } from "../../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../../src/metadata/walk.ts";
 import type { Service } from "../../src/service/service.ts";
 import { usage } from "../../src/service/snapshots.ts";
-import { hasContent } from "../../src/snapshotter/loss.ts";
+import { hasContent } from "../../src/snapshotter/lost-pool.ts";
 import { createSnapshotter, type Snapshotter, type SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
-import { mountDetached } from "../../src/system/detached.ts";
-import { mountAt, unmount } from "../../src/system/mounts.ts";
+import { mountDetached } from "../../src/system/mount/detached.ts";
+import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 
 const mebibyte = 2 ** 20;
 

@@ -2,11 +2,11 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
-import { metadataBlockBytes } from "../../src/drivers/devicemapper/control.ts";
-import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
-import { createThinPool } from "../../src/drivers/devicemapper/pool-create.ts";
+import { metadataBlockBytes } from "../../src/drivers/devicemapper/control/control.ts";
+import { createThinPool } from "../../src/drivers/devicemapper/pool/create.ts";
+import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.ts";
 import type { PoolUsage } from "../../src/drivers/port.ts";
-import { runCommand } from "../../src/system/commands.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { rejects } from "../conformance/driver-stage.ts";
 import { controls, mebibyte, thinPool } from "./devmapper-ground.ts";
 

@@ -3,11 +3,11 @@ import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poolName } from "../../src/domain/identifiers.ts";
-import type { DmControl } from "../../src/drivers/devicemapper/control.ts";
-import { createDmsetupControl } from "../../src/drivers/devicemapper/dmsetup.ts";
+import type { DmControl } from "../../src/drivers/devicemapper/control/control.ts";
+import { createDmsetupControl } from "../../src/drivers/devicemapper/control/dmsetup.ts";
+import { createLibdevmapperControl } from "../../src/drivers/devicemapper/control/libdevmapper/control.ts";
 import { createDevmapperDriver, type DevmapperOptions } from "../../src/drivers/devicemapper/driver.ts";
-import { createLibdevmapperControl } from "../../src/drivers/devicemapper/libdevmapper.ts";
-import { listLoops } from "../../src/system/loops.ts";
+import { listLoops } from "../../src/system/block/loops.ts";
 import type { DriverGround } from "../conformance/driver-stage.ts";
 
 export const mebibyte = 2 ** 20;

@@ -1,7 +1,7 @@
 // Two drivers on one thin-pool: who cannot claim it leaves what is another's, and takes off what it had loaded itself.
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
-import { dmControlNames } from "../../src/drivers/devicemapper/control.ts";
+import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
 import { rejects } from "../conformance/driver-stage.ts";
 import { mebibyte, thinPool } from "./devmapper-ground.ts";
 

@@ -5,12 +5,12 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { DeviceRef } from "../../src/domain/devices.ts";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
-import { type DmControl, DmError } from "../../src/drivers/devicemapper/control.ts";
-import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
-import { readDefinition } from "../../src/drivers/devicemapper/definition-file.ts";
-import { metadataDeviceOf, PoolContents } from "../../src/drivers/devicemapper/pool-contents.ts";
+import { type DmControl, DmError } from "../../src/drivers/devicemapper/control/control.ts";
+import { metadataDeviceOf, PoolContents } from "../../src/drivers/devicemapper/pool/contents.ts";
+import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.ts";
+import { readDefinition } from "../../src/drivers/devicemapper/pool/definition-file.ts";
 import type { Driver } from "../../src/drivers/port.ts";
-import { runCommand } from "../../src/system/commands.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { rejects } from "../conformance/driver-stage.ts";
 import { type ControlName, controls, type DevmapperGround, mebibyte, thinPool } from "./devmapper-ground.ts";
 

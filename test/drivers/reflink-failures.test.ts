@@ -6,11 +6,11 @@ import { join } from "node:path";
 import type { DeviceRef } from "../../src/domain/devices.ts";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { Activations } from "../../src/drivers/reflink/activations.ts";
-import { Quiet } from "../../src/drivers/reflink/quiet.ts";
-import { makeFileSystem } from "../../src/system/filesystems.ts";
-import { findLoops } from "../../src/system/loops.ts";
-import { isMountPoint } from "../../src/system/mountinfo.ts";
-import { freeze, mountAt, thaw, unmount } from "../../src/system/mounts.ts";
+import { Quiet } from "../../src/drivers/reflink/freezer.ts";
+import { findLoops } from "../../src/system/block/loops.ts";
+import { makeFileSystem } from "../../src/system/mount/filesystems.ts";
+import { isMountPoint } from "../../src/system/mount/mountinfo.ts";
+import { freeze, mountAt, thaw, unmount } from "../../src/system/mount/mounts.ts";
 import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-grounds.ts";
 
 setDefaultTimeout(60_000);

@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { createReflinkDriver, type ReflinkOptions } from "../../src/drivers/reflink/driver.ts";
-import { runCommand } from "../../src/system/commands.ts";
-import { attachLoop, detachLoop } from "../../src/system/loop.ts";
-import { listLoops } from "../../src/system/loops.ts";
-import { isMountPoint, mountInfo } from "../../src/system/mountinfo.ts";
-import { mountAt, unmount } from "../../src/system/mounts.ts";
+import { attachLoop, detachLoop } from "../../src/system/block/loop.ts";
+import { listLoops } from "../../src/system/block/loops.ts";
+import { isMountPoint, mountInfo } from "../../src/system/mount/mountinfo.ts";
+import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import type { DriverGround } from "../conformance/driver-stage.ts";
 
 export const mebibyte = 2 ** 20;

@@ -1,7 +1,7 @@
 // Room: test. Owns the whole of snapmill on a thin-pool: `up`, an image, one that does not fit, and what is there afterwards.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import type { DmControlName } from "../../src/drivers/devicemapper/control.ts";
+import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
 import { Stage } from "../cli/stage.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";

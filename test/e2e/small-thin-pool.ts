@@ -1,5 +1,5 @@
 // Owns the settings of a small snapmill on a thin-pool that nobody else has.
-import type { DmControlName } from "../../src/drivers/devicemapper/control.ts";
+import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
 
 export const smallThinPool = (control: DmControlName): Record<string, string> => ({
   SNAPMILL_DRIVER: "devmapper",

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { appendFile, chmod, lutimes, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runCommand } from "../../src/system/commands.ts";
-import { openLibc } from "../../src/system/libc.ts";
+import { openLibc } from "../../src/system/ffi/libc.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { anything, describeTree, type Facts, type Tree } from "../support/trees.ts";
 

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { paths, redisUrl } from "../../src/config.ts";
-import { JobClient } from "../../src/jobs/client.ts";
+import { JobClient } from "../../src/jobs/requests/client.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { pendingOutbox } from "../../src/metadata/outbox.ts";
 import { Stage } from "../cli/stage.ts";

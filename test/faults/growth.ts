@@ -1,9 +1,9 @@
 // Owns the growth of a pool under a running worker, as the command line asks for it.
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { withFaultPoints } from "../../src/drivers/devicemapper/control-faults.ts";
-import { readDefinition } from "../../src/drivers/devicemapper/definition-file.ts";
-import { loadThinPool } from "../../src/drivers/devicemapper/thin-pool.ts";
+import { withFaultPoints } from "../../src/drivers/devicemapper/control/fault-points.ts";
+import { readDefinition } from "../../src/drivers/devicemapper/pool/definition-file.ts";
+import { loadThinPool } from "../../src/drivers/devicemapper/pool/thin-pool.ts";
 import { connectControl, type PoolPlace, poolDirectory } from "./pool.ts";
 
 /** As large as its file is, which grows first. */

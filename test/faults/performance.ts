@@ -1,5 +1,5 @@
 // Owns the run of the cases: which there are, each on a sound pool, and what became of them.
-import type { DmControlName } from "../../src/drivers/devicemapper/control.ts";
+import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
 import { type Fault, type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Play } from "./plays.ts";

@@ -1,12 +1,12 @@
 // Owns the thin-pool that processes are killed on: how each of them connects to it, and how it is taken off by force.
 import { basename, join } from "node:path";
 import { poolName } from "../../src/domain/identifiers.ts";
-import { type DmControl, type DmControlName, isDmError } from "../../src/drivers/devicemapper/control.ts";
-import { withFaultPoints } from "../../src/drivers/devicemapper/control-faults.ts";
-import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
-import { createDmsetupControl } from "../../src/drivers/devicemapper/dmsetup.ts";
+import { type DmControl, type DmControlName, isDmError } from "../../src/drivers/devicemapper/control/control.ts";
+import { createDmsetupControl } from "../../src/drivers/devicemapper/control/dmsetup.ts";
+import { withFaultPoints } from "../../src/drivers/devicemapper/control/fault-points.ts";
+import { createLibdevmapperControl } from "../../src/drivers/devicemapper/control/libdevmapper/control.ts";
 import { createDevmapperDriver } from "../../src/drivers/devicemapper/driver.ts";
-import { createLibdevmapperControl } from "../../src/drivers/devicemapper/libdevmapper.ts";
+import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.ts";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
 import { type Ground, openStage, type Stage } from "../conformance/stage.ts";
 import { loopsBackedBelow } from "../support/residue.ts";

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
-import type { DmControlName } from "../../src/drivers/devicemapper/control.ts";
-import { linesOf } from "../../src/system/lines.ts";
-import { type RunningProcess, startProcess } from "../../src/system/processes.ts";
+import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
+import { linesOf } from "../../src/system/process/lines.ts";
+import { type RunningProcess, startProcess } from "../../src/system/process/processes.ts";
 import { frugalBun, inGuest } from "../guest/guest.ts";
 import { bundle } from "./bundle.ts";
 

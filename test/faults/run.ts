@@ -5,7 +5,7 @@
 // WORD: only operations whose titles contain one of the words; N: in each operation only so many of its points, chosen
 // by chance.
 import { parseArgs } from "node:util";
-import { dmControlNames } from "../../src/drivers/devicemapper/control.ts";
+import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
 import { type FaultPoint, faultText } from "../../src/system/faults.ts";
 import { faultsOf, pointsNeverReached, Season } from "./performance.ts";
 import { type Play, plays } from "./plays.ts";

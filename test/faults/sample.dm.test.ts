@@ -1,6 +1,6 @@
 // A few of the cases that `npm run test:faults` plays in full: other ones at every run, and every one that ever failed.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { dmControlNames } from "../../src/drivers/devicemapper/control.ts";
+import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
 import { type FaultPoint, faultText } from "../../src/system/faults.ts";
 import { faultsOf, Season } from "./performance.ts";
 import { type Play, plays } from "./plays.ts";

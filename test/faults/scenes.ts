@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { freshOperationId, snapshotKey } from "../../src/domain/identifiers.ts";
 import { labelNames } from "../../src/domain/snapshots.ts";
 import { listDevices } from "../../src/metadata/devices.ts";
-import { pendingRemovals } from "../../src/metadata/removals.ts";
+import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
 import { Client, mounted, type Stage } from "../conformance/stage.ts";
 import type { PoolPlace } from "./pool.ts";

@@ -1,6 +1,6 @@
 // Owns the setting of a scene: by this process, or by the one that is to die in it.
 import { mkdir } from "node:fs/promises";
-import { mountAt } from "../../src/system/mounts.ts";
+import { mountAt } from "../../src/system/mount/mounts.ts";
 import type { Client } from "../conformance/stage.ts";
 import { mountpointIn, type PoolPlace } from "./pool.ts";
 import { type Errand, type Scene, scenes } from "./scenes.ts";

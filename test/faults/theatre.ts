@@ -2,11 +2,11 @@
 import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DmControl, DmControlName } from "../../src/drivers/devicemapper/control.ts";
-import { createLibdevmapperControl } from "../../src/drivers/devicemapper/libdevmapper.ts";
+import type { DmControl, DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
+import { createLibdevmapperControl } from "../../src/drivers/devicemapper/control/libdevmapper/control.ts";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
 import type { Fault } from "../../src/system/faults.ts";
-import { unmount } from "../../src/system/mounts.ts";
+import { unmount } from "../../src/system/mount/mounts.ts";
 import type { Client, Stage } from "../conformance/stage.ts";
 import { mountsBelow } from "../support/residue.ts";
 import { checkMetadata, committedContents, complaintsOf } from "./audit.ts";

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
-import { runCommand } from "../../src/system/commands.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { eventually, isAlive, processesWith } from "../support/processes.ts";
 import {
   guestDied,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { failedPrecondition, isSnapmillError } from "../../src/domain/errors.ts";
 import { openImage } from "../../src/images/resolve.ts";
 import { isRoomFor } from "../../src/images/spool.ts";
-import { mountAt, unmount } from "../../src/system/mounts.ts";
+import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 import { packOciArchive } from "../support/archives.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { compressed, writeImage } from "../support/images.ts";

@@ -3,7 +3,7 @@ import { link, mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/p
 import { dirname, join } from "node:path";
 import { isSnapmillError } from "../../src/domain/errors.ts";
 import { openImage } from "../../src/images/resolve.ts";
-import { runCommand } from "../../src/system/commands.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { BlobReader } from "../../src/unpack/blob.ts";
 import { packDockerArchive } from "../support/archives.ts";
 import { temporaryDirectory } from "../support/directories.ts";

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatPlatform, hostPlatform } from "../../src/images/platform.ts";
 import { openImage } from "../../src/images/resolve.ts";
-import { runCommand } from "../../src/system/commands.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { packDockerArchive } from "../support/archives.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage, writeLayout } from "../support/images.ts";

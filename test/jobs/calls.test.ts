@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { errorCodes, isRetryable, SnapmillError, unavailable } from "../../src/domain/errors.ts";
 import { freshOperationId, poolName } from "../../src/domain/identifiers.ts";
-import { JobClient } from "../../src/jobs/client.ts";
+import { JobClient } from "../../src/jobs/requests/client.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { anId, anotherId, connect, consume, failureOf, pool, removal, until, withQueue } from "./support.ts";
 

@@ -1,7 +1,7 @@
 // A pool's consumer in a process of its own, for tests that kill or block it: consumer-process.ts REDIS_URL BEHAVIOUR
 import { Redis } from "ioredis";
 import { poolName } from "../../src/domain/identifiers.ts";
-import { consumePoolJobs } from "../../src/jobs/consumer.ts";
+import { consumePoolJobs } from "../../src/jobs/worker/consumer.ts";
 import { holder, poolHandlers } from "./support.ts";
 
 const [redisUrl = "", behaviour] = process.argv.slice(2);

@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { join } from "node:path";
 import { AbortReason, abortReason } from "../../src/domain/cancellation.ts";
 import { decodeFailure, failedPrecondition, unavailable } from "../../src/domain/errors.ts";
-import type { JobContext } from "../../src/jobs/job-context.ts";
 import { backoffMs } from "../../src/jobs/queues.ts";
 import { maxJobBytes } from "../../src/jobs/stored-job.ts";
+import type { JobContext } from "../../src/jobs/worker/job-context.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import {
   anId,
@@ -328,8 +328,8 @@ test("no job is given to BullMQ's processor files: they do not work in a compile
     if (/\bnew \w*Worker\(/.test(text)) makers.push(path);
     expect(text).not.toMatch(/useWorkerThreads|pathToFileURL|new URL\(/);
   }
-  expect(makers).toEqual(["consumer.ts"]);
-  expect(await Bun.file(join(source, "consumer.ts")).text()).toContain(
+  expect(makers).toEqual(["worker/consumer.ts"]);
+  expect(await Bun.file(join(source, "worker/consumer.ts")).text()).toContain(
     "new PatientWorker(queueName(pool, kind), process, {",
   );
 });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
 import { Redis } from "ioredis";
-import { producerConnection } from "../../src/jobs/connection.ts";
-import { EventReader } from "../../src/jobs/event-reader.ts";
 import { keyPrefix, queueName } from "../../src/jobs/queues.ts";
+import { producerConnection } from "../../src/jobs/redis/connection.ts";
+import { EventReader } from "../../src/jobs/requests/event-reader.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { anId, connect, consume, pool, removal, until } from "./support.ts";
 

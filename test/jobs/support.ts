@@ -5,12 +5,12 @@ import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { isSnapmillError, notFound, type SnapmillError } from "../../src/domain/errors.ts";
 import { operationId, poolName } from "../../src/domain/identifiers.ts";
-import { JobClient } from "../../src/jobs/client.ts";
-import { type Consumer, consumePoolJobs, consumeUnpackJobs } from "../../src/jobs/consumer.ts";
+import type { ClaimHolder } from "../../src/jobs/claims/pool-claims.ts";
 import type { UnpackedImage } from "../../src/jobs/contract.ts";
-import type { Handler, PoolHandlers } from "../../src/jobs/handlers.ts";
-import type { ClaimHolder } from "../../src/jobs/pool-claims.ts";
 import { keyPrefix, type QueueKind, queueName } from "../../src/jobs/queues.ts";
+import { JobClient } from "../../src/jobs/requests/client.ts";
+import { type Consumer, consumePoolJobs, consumeUnpackJobs } from "../../src/jobs/worker/consumer.ts";
+import type { Handler, PoolHandlers } from "../../src/jobs/worker/handlers.ts";
 import type { TestRedis } from "../support/redis.ts";
 
 export const pool = poolName("test.pool");

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { failedPrecondition, type SnapmillError, unavailable } from "../../src/domain/errors.ts";
-import { queuesFor, UnpackRelay } from "../../src/jobs/relay.ts";
+import { queuesFor, UnpackRelay } from "../../src/jobs/outbox/publisher.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import {
   anId,

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { getEventListeners } from "node:events";
 import type { UnpackProgress } from "../../src/jobs/contract.ts";
-import type { Submission } from "../../src/jobs/submissions.ts";
-import { Waiters } from "../../src/jobs/waiters.ts";
+import type { Submission } from "../../src/jobs/requests/submissions.ts";
+import { Waiters } from "../../src/jobs/requests/waiters.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { anId, connect, consume, consumeUnpacks, failureOf, image, removal, unpacked, until } from "./support.ts";
 

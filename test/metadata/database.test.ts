@@ -9,7 +9,7 @@ import { poolName } from "../../src/domain/identifiers.ts";
 import { openDatabase, transact } from "../../src/metadata/database.ts";
 import { addToOutbox, pendingOutbox } from "../../src/metadata/outbox.ts";
 import { assertPoolOwned, lastTakeOver, poolNameOf, takePoolOver } from "../../src/metadata/pool.ts";
-import { runCommand } from "../../src/system/commands.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { testWith } from "../support/tools.ts";
 import { anOperation, thrownBy } from "./support.ts";
 

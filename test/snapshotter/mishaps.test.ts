@@ -12,7 +12,7 @@ import type { Driver } from "../../src/drivers/port.ts";
 import { countDevicesByState, lastDeviceNumber, listTemplates } from "../../src/metadata/devices.ts";
 import { listImages } from "../../src/metadata/images.ts";
 import { pendingOutbox } from "../../src/metadata/outbox.ts";
-import { pendingRemovals } from "../../src/metadata/removals.ts";
+import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { devices } from "../../src/metadata/schema.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { inconsistencies } from "../conformance/consistency.ts";

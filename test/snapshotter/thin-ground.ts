@@ -1,7 +1,7 @@
 // Owns the thin-pools that snapshotters are tested on.
 import { join } from "node:path";
 import { poolName } from "../../src/domain/identifiers.ts";
-import type { DmControlName } from "../../src/drivers/devicemapper/control.ts";
+import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
 import { createDevmapperDriver, type DevmapperOptions } from "../../src/drivers/devicemapper/driver.ts";
 import { createDmControl } from "../../src/drivers/open.ts";
 import type { Ground } from "../conformance/stage.ts";

@@ -5,11 +5,11 @@ import { mkdir, mkdtemp, realpath, rm, truncate, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freshOperationId } from "../../src/domain/identifiers.ts";
-import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
-import { createThinPool } from "../../src/drivers/devicemapper/pool-create.ts";
+import { createThinPool } from "../../src/drivers/devicemapper/pool/create.ts";
+import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.ts";
 import { createDmControl } from "../../src/drivers/open.ts";
-import { runCommand } from "../../src/system/commands.ts";
-import { attachLoop } from "../../src/system/loop.ts";
+import { attachLoop } from "../../src/system/block/loop.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { write } from "../conformance/changes.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
 import { Client, codeOf, openStage, type Stage } from "../conformance/stage.ts";

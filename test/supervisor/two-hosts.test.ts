@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { paths } from "../../src/config.ts";
 import { type Scope, scope } from "../../src/domain/identifiers.ts";
-import { JobClient } from "../../src/jobs/client.ts";
+import { JobClient } from "../../src/jobs/requests/client.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { listDevices } from "../../src/metadata/devices.ts";
 import { walkSnapshots } from "../../src/metadata/walk.ts";

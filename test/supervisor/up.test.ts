@@ -3,11 +3,11 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync }
 import { dirname, join } from "node:path";
 import { childEnvironment, paths } from "../../src/config.ts";
 import { ownScope } from "../../src/domain/identifiers.ts";
-import { JobClient } from "../../src/jobs/client.ts";
-import { queuesFor } from "../../src/jobs/relay.ts";
+import { queuesFor } from "../../src/jobs/outbox/publisher.ts";
+import { JobClient } from "../../src/jobs/requests/client.ts";
 import { findRunning } from "../../src/supervisor/running.ts";
-import { runCommand } from "../../src/system/commands.ts";
-import { isLock, tryLock } from "../../src/system/locks.ts";
+import { isLock, tryLock } from "../../src/system/file/locks.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis } from "../support/redis.ts";
 import { healthOf, Place, urlIn } from "./running-up.ts";

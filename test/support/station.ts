@@ -11,9 +11,9 @@ import { listDevices } from "../../src/metadata/devices.ts";
 import { pendingOutbox } from "../../src/metadata/outbox.ts";
 import { deviceOf } from "../../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../../src/metadata/walk.ts";
-import { mountDetached } from "../../src/system/detached.ts";
 import type { FaultPoint } from "../../src/system/faults.ts";
-import { mountOptions } from "../../src/system/filesystems.ts";
+import { mountDetached } from "../../src/system/mount/detached.ts";
+import { mountOptions } from "../../src/system/mount/filesystems.ts";
 import { loopsBackedBelow, mountsBelow, processesOf, strayFiles } from "./residue.ts";
 
 const cli = join(import.meta.dir, "../../src/cli.ts");

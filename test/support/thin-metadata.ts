@@ -1,6 +1,6 @@
 // Room: test support. Owns damage to a thin-pool's metadata, as the kernel would leave it.
 import { readFile, writeFile } from "node:fs/promises";
-import { crc32c } from "../../src/system/crc32c.ts";
+import { crc32c } from "../../src/system/block/crc32c.ts";
 
 /** In the metadata file of a pool that is not loaded, what the kernel writes when a commit failed: flag and checksum. */
 export async function markForCheck(metadata: string): Promise<void> {

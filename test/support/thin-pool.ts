@@ -2,10 +2,15 @@
 import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type DmControl, isDmError, type PoolTable, sectorBytes } from "../../src/drivers/devicemapper/control.ts";
-import { createDmsetupControl } from "../../src/drivers/devicemapper/dmsetup.ts";
-import { devicePath } from "../../src/drivers/devicemapper/names.ts";
-import { attachLoop, type LoopDevice, updateLoopCapacity } from "../../src/system/loop.ts";
+import {
+  type DmControl,
+  isDmError,
+  type PoolTable,
+  sectorBytes,
+} from "../../src/drivers/devicemapper/control/control.ts";
+import { createDmsetupControl } from "../../src/drivers/devicemapper/control/dmsetup.ts";
+import { devicePath } from "../../src/drivers/devicemapper/control/names.ts";
+import { attachLoop, type LoopDevice, updateLoopCapacity } from "../../src/system/block/loop.ts";
 
 const mebibyte = 2 ** 20;
 

@@ -1,7 +1,7 @@
 // Room: test. Owns the comparison of directory trees: all that a file system says of them, and how two of them differ.
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { openLibc } from "../../src/system/libc.ts";
+import { openLibc } from "../../src/system/ffi/libc.ts";
 
 /** What is said of one file, in words: `type`, `mode`, `owner`, `mtimeNs`, and what else that type has. */
 export type Facts = Readonly<Record<string, string>>;

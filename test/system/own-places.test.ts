@@ -16,10 +16,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readOwnFile } from "../../src/system/own-files.ts";
-import type * as privateDirectories from "../../src/system/private-directories.ts";
-import { makePrivateDirectory } from "../../src/system/private-directories.ts";
-import { requireUnshared } from "../../src/system/shared-paths.ts";
+import { readOwnFile } from "../../src/system/file/own-files.ts";
+import type * as privateDirectories from "../../src/system/file/private-directories.ts";
+import { makePrivateDirectory } from "../../src/system/file/private-directories.ts";
+import { requireUnshared } from "../../src/system/file/shared-paths.ts";
 
 const another = 65_534;
 let top = "";
@@ -107,7 +107,7 @@ describe("a private directory", () => {
       cpSync(join(import.meta.dir, "../../src", room), join(shared, "checkout/src", room), { recursive: true });
     }
     const copy = (await import(
-      join(shared, "checkout/src/system/private-directories.ts")
+      join(shared, "checkout/src/system/file/private-directories.ts")
     )) as typeof privateDirectories;
     expect(copy.makePrivateDirectory(join(shared, "checkout/state"), yes)).toBe("private");
     expect(copy.makePrivateDirectory(join(shared, "state"), yes)).toBe("private");

@@ -2,12 +2,12 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
-import { poolDeviceName } from "../../src/drivers/devicemapper/definition.ts";
-import { createThinPool } from "../../src/drivers/devicemapper/pool-create.ts";
+import { createThinPool } from "../../src/drivers/devicemapper/pool/create.ts";
+import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.ts";
 import { spaceSourcesOf } from "../../src/drivers/open.ts";
 import type { Driver } from "../../src/drivers/port.ts";
-import { makeFileSystem } from "../../src/system/filesystems.ts";
-import { readSuperblockSync } from "../../src/system/thin-metadata.ts";
+import { readSuperblockSync } from "../../src/system/block/thin-metadata.ts";
+import { makeFileSystem } from "../../src/system/mount/filesystems.ts";
 import { applyLayer } from "../../src/unpack/layer.ts";
 import { rejects } from "../conformance/driver-stage.ts";
 import { controls, mebibyte, thinPool } from "../drivers/devmapper-ground.ts";

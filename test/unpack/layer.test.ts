@@ -4,9 +4,9 @@ import { mkdir, mkdtemp, open as openFile, rm, stat, writeFile } from "node:fs/p
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isSnapmillError, type SnapmillError } from "../../src/domain/errors.ts";
-import { runCommand } from "../../src/system/commands.ts";
-import { attachLoop, type LoopDevice } from "../../src/system/loop.ts";
-import { mountAt, unmount } from "../../src/system/mounts.ts";
+import { attachLoop, type LoopDevice } from "../../src/system/block/loop.ts";
+import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { applyLayer } from "../../src/unpack/layer.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { blobForms } from "../support/images.ts";

@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readdirSync, readlinkSync } from "node:
 import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runCommand } from "../../src/system/commands.ts";
+import { runCommand } from "../../src/system/process/commands.ts";
 import { type ApplierOptions, LayerApplier } from "../../src/unpack/apply/applier.ts";
 import { TarReader } from "../../src/unpack/tar/reader.ts";
 

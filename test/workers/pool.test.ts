@@ -4,7 +4,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { paths } from "../../src/config.ts";
 import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
-import { JobClient } from "../../src/jobs/client.ts";
+import { JobClient } from "../../src/jobs/requests/client.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { SlowMkfs } from "../support/slow-mkfs.ts";

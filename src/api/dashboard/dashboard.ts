@@ -5,8 +5,8 @@ import { HonoAdapter } from "@bull-board/hono";
 import { Hono } from "hono";
 import { serveStatic } from "hono/bun";
 import type { PoolName } from "../../domain/identifiers.ts";
+import { queuesFor } from "../../jobs/outbox/publisher.ts";
 import type { JobQueue } from "../../jobs/queues.ts";
-import { queuesFor } from "../../jobs/relay.ts";
 import { withoutForeignLinks } from "./foreign-links.ts";
 
 /** Where it lies on the server; its page names everything relative to this. */

@@ -10,8 +10,8 @@ import {
   SnapmillError,
 } from "../../domain/errors.ts";
 import type { DeviceId, DeviceName, PoolName } from "../../domain/identifiers.ts";
-import { runCommand } from "../../system/commands.ts";
-import { DirectReader } from "../../system/direct.ts";
+import { DirectReader } from "../../system/block/direct-reads.ts";
+import { runCommand } from "../../system/process/commands.ts";
 import {
   type CloseReport,
   type Driver,
@@ -23,20 +23,20 @@ import {
   type Ownership,
   type PoolUsage,
 } from "../port.ts";
-import { Activations } from "./activations.ts";
-import { type DmControl, DmError, isDmError, type PoolMessage } from "./control.ts";
-import { definitionPath, readDefinition } from "./definition-file.ts";
-import { eraseDevice } from "./erase.ts";
-import { flushDevice } from "./flush.ts";
-import { matchDevices } from "./found.ts";
-import { devicePath } from "./names.ts";
-import { metadataDeviceOf, PoolContents } from "./pool-contents.ts";
-import { createThinPool } from "./pool-create.ts";
-import { spaceInPool } from "./pool-geometry.ts";
-import { stateOf } from "./pool-health.ts";
-import { dataDeviceOf, requireFiles } from "./pool-storage.ts";
-import { requireRoom, requireWritable } from "./room.ts";
-import { loadThinPool, type ThinPool } from "./thin-pool.ts";
+import { type DmControl, DmError, isDmError, type PoolMessage } from "./control/control.ts";
+import { devicePath } from "./control/names.ts";
+import { Activations } from "./device/activations.ts";
+import { eraseDevice } from "./device/delete.ts";
+import { flushDevice } from "./device/flush.ts";
+import { matchDevices } from "./device/match-devices.ts";
+import { metadataDeviceOf, PoolContents } from "./pool/contents.ts";
+import { createThinPool } from "./pool/create.ts";
+import { definitionPath, readDefinition } from "./pool/definition-file.ts";
+import { requireRoom, requireWritable } from "./pool/free-space.ts";
+import { spaceInPool } from "./pool/geometry.ts";
+import { stateOf } from "./pool/health.ts";
+import { dataDeviceOf, requireFiles } from "./pool/storage.ts";
+import { loadThinPool, type ThinPool } from "./pool/thin-pool.ts";
 
 export interface DevmapperOptions {
   readonly pool: PoolName;

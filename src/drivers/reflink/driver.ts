@@ -8,13 +8,13 @@ import {
   resourceExhausted,
 } from "../../domain/errors.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
-import { readBeginning } from "../../system/block-devices.ts";
-import { removeEmptyDirectories } from "../../system/directories.ts";
-import { syncPath } from "../../system/durable.ts";
-import { isErrno } from "../../system/errno.ts";
-import { hasRecordedErrors } from "../../system/filesystems.ts";
-import { isInUse } from "../../system/openers.ts";
-import { spaceOf } from "../../system/space.ts";
+import { readBeginning } from "../../system/block/block-devices.ts";
+import { isInUse } from "../../system/block/openers.ts";
+import { isErrno } from "../../system/ffi/errno.ts";
+import { removeEmptyDirectories } from "../../system/file/directories.ts";
+import { syncPath } from "../../system/file/durable.ts";
+import { spaceOf } from "../../system/file/space.ts";
+import { hasRecordedErrors } from "../../system/mount/filesystems.ts";
 import {
   type CloseReport,
   type Driver,
@@ -35,10 +35,10 @@ import {
   requireFitting,
   statFile,
 } from "./files.ts";
+import { isFull, requireRoom } from "./free-space.ts";
+import { Quiet } from "./freezer.ts";
 import { deviceFile, devicePath } from "./layout.ts";
 import { type OpenPool, openPool } from "./pool.ts";
-import { Quiet } from "./quiet.ts";
-import { isFull, requireRoom } from "./room.ts";
 
 export interface ReflinkOptions {
   readonly pool: PoolName;

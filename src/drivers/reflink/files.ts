@@ -5,8 +5,8 @@ import { join } from "node:path";
 import type { DeviceRef } from "../../domain/devices.ts";
 import { invalidArgument, notFound } from "../../domain/errors.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
-import { settleFile, syncPath } from "../../system/durable.ts";
-import { isErrno } from "../../system/errno.ts";
+import { isErrno } from "../../system/ffi/errno.ts";
+import { settleFile, syncPath } from "../../system/file/durable.ts";
 import { blockBytes, deviceFile, deviceOfFile, halfMade, isHalfMade } from "./layout.ts";
 
 export async function makeFile(dir: string, device: DeviceRef): Promise<void> {

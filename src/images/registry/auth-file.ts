@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { failedPrecondition } from "../../domain/errors.ts";
-import { isErrno } from "../../system/errno.ts";
+import { isErrno } from "../../system/ffi/errno.ts";
 import { dockerHub } from "./name.ts";
 
 /** What a registry, or its token service, is shown. */

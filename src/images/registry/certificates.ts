@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { rootCertificates } from "node:tls";
 import { failedPrecondition } from "../../domain/errors.ts";
-import { isErrno } from "../../system/errno.ts";
+import { isErrno } from "../../system/ffi/errno.ts";
 
 /** What `fetch` takes as `tls`. Empty: the public authorities, and no certificate of our own. */
 export interface HostTls {

@@ -1,7 +1,7 @@
 // Room: images. Owns the search for a registry's credentials on this host, in the usual places.
 import { z } from "zod";
 import { failedPrecondition, isSnapmillError } from "../../domain/errors.ts";
-import { CommandError, runCommand } from "../../system/commands.ts";
+import { CommandError, runCommand } from "../../system/process/commands.ts";
 import { type AuthFile, type Credential, longestMatch, parseAuthFile, readAuthFile, withSecrets } from "./auth-file.ts";
 import { dockerHub } from "./name.ts";
 

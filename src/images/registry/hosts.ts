@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { failedPrecondition } from "../../domain/errors.ts";
-import { isErrno } from "../../system/errno.ts";
+import { isErrno } from "../../system/ffi/errno.ts";
 import { clientPairs, type HostTls, loadTls, tlsOfDirectory } from "./certificates.ts";
 import { dockerHub } from "./name.ts";
 

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { isLock, tryLock } from "../../system/locks.ts";
+import { isLock, tryLock } from "../../system/file/locks.ts";
 
 const pollMs = 100;
 

@@ -1,12 +1,12 @@
 // Room: unpack. Owns the application of a layer's entries to the tree below a root, by the rules of the OCI image format.
 import { constants } from "node:fs";
 import { invalidArgument, type SnapmillError } from "../../domain/errors.ts";
-import { roomOf } from "../../system/space.ts";
-import { closeDescriptor, createFile, deviceNumber, makeLink, makeNode, makeSymlink } from "../../system/tree.ts";
-import { type ByteString, display, joinBytes, maxPathBytes } from "../../system/tree-bytes.ts";
-import { errnos, must } from "../../system/tree-calls.ts";
-import { setSize, writeAt } from "../../system/tree-data.ts";
-import { changeTimes } from "../../system/tree-metadata.ts";
+import { roomOf } from "../../system/file/space.ts";
+import { type ByteString, display, joinBytes, maxPathBytes } from "../../system/tree/bytes.ts";
+import { errnos, must } from "../../system/tree/calls.ts";
+import { setSize, writeAt } from "../../system/tree/data.ts";
+import { changeTimes } from "../../system/tree/metadata.ts";
+import { closeDescriptor, createFile, deviceNumber, makeLink, makeNode, makeSymlink } from "../../system/tree/tree.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import type { TarVisitor } from "../tar/reader.ts";
 import { Directories } from "./directories.ts";

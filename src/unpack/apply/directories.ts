@@ -1,8 +1,9 @@
 // Room: unpack. Owns the way to a directory of the tree while a layer is applied: finding it, through links or not, making it.
-import { makeDirectory, openDirectoryBelow, openDirectoryIn, readLink } from "../../system/tree.ts";
-import { type ByteString, joinBytes, maxPathBytes } from "../../system/tree-bytes.ts";
-import { errnos, must } from "../../system/tree-calls.ts";
-import { changeMode } from "../../system/tree-metadata.ts";
+
+import { type ByteString, joinBytes, maxPathBytes } from "../../system/tree/bytes.ts";
+import { errnos, must } from "../../system/tree/calls.ts";
+import { changeMode } from "../../system/tree/metadata.ts";
+import { makeDirectory, openDirectoryBelow, openDirectoryIn, readLink } from "../../system/tree/tree.ts";
 import { Directory } from "./directory.ts";
 import { DirectoryCache } from "./directory-cache.ts";
 import type { LayerPaths } from "./layer-paths.ts";

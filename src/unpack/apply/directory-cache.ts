@@ -1,5 +1,5 @@
 // Room: unpack. Owns the directories that are held open: a bounded number, and always those that an entry uses.
-import type { ByteString } from "../../system/tree-bytes.ts";
+import type { ByteString } from "../../system/tree/bytes.ts";
 import { Directory } from "./directory.ts";
 
 /** Most images touch fewer directories at a time; each costs one of the process's descriptors. */

@@ -1,10 +1,10 @@
 // Room: unpack. Owns one open directory of the tree: its descriptor, which cannot be used once it is closed, and its times.
 import { internal } from "../../domain/errors.ts";
-import { closeDescriptor } from "../../system/tree.ts";
-import { type ByteString, display } from "../../system/tree-bytes.ts";
-import { must } from "../../system/tree-calls.ts";
-import { changeTimes, type FileTime, statusOf } from "../../system/tree-metadata.ts";
-import { hasXattr } from "../../system/tree-xattrs.ts";
+import { type ByteString, display } from "../../system/tree/bytes.ts";
+import { must } from "../../system/tree/calls.ts";
+import { changeTimes, type FileTime, statusOf } from "../../system/tree/metadata.ts";
+import { closeDescriptor } from "../../system/tree/tree.ts";
+import { hasXattr } from "../../system/tree/xattrs.ts";
 
 export interface Times {
   readonly atime: FileTime;

@@ -8,9 +8,9 @@ import {
   type SnapmillError,
 } from "../../domain/errors.ts";
 import { formatSize } from "../../domain/units.ts";
-import { SystemCallError } from "../../system/libc.ts";
-import type { Room } from "../../system/space.ts";
-import { type ByteString, display } from "../../system/tree-bytes.ts";
+import { SystemCallError } from "../../system/ffi/libc.ts";
+import type { Room } from "../../system/file/space.ts";
+import { type ByteString, display } from "../../system/tree/bytes.ts";
 
 /** What the kernel answers to names, links and attributes that no file system would take. */
 const layersFault: Readonly<Record<string, string>> = {

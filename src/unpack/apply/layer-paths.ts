@@ -1,6 +1,6 @@
 // Room: unpack. Owns the memory of what the layer itself has brought: that no whiteout of the same layer removes.
 import { invalidArgument } from "../../domain/errors.ts";
-import type { ByteString } from "../../system/tree-bytes.ts";
+import type { ByteString } from "../../system/tree/bytes.ts";
 import type { Directory } from "./directory.ts";
 import { PathSet } from "./path-set.ts";
 

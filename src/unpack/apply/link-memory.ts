@@ -1,5 +1,5 @@
 // Room: unpack. Owns the memory of where symbolic links led, for as long as all of them are as they were.
-import { type ByteString, joinBytes } from "../../system/tree-bytes.ts";
+import { type ByteString, joinBytes } from "../../system/tree/bytes.ts";
 
 /** Of paths that are remembered; a new memory is begun when there are more. */
 const maxBytes = 4 * 2 ** 20;

@@ -1,8 +1,8 @@
 // Room: unpack. Owns owner, extended attributes, mode and times of what an entry made, in the order that keeps them all.
 import { failedPrecondition } from "../../domain/errors.ts";
-import { roomOf } from "../../system/space.ts";
-import { type ByteString, display } from "../../system/tree-bytes.ts";
-import { errnos, must } from "../../system/tree-calls.ts";
+import { roomOf } from "../../system/file/space.ts";
+import { type ByteString, display } from "../../system/tree/bytes.ts";
+import { errnos, must } from "../../system/tree/calls.ts";
 import {
   changeMode,
   changeModeIn,
@@ -10,8 +10,8 @@ import {
   changeOwnerIn,
   changeTimes,
   changeTimesIn,
-} from "../../system/tree-metadata.ts";
-import { listXattrs, removeXattr, setXattr, type XattrSubject } from "../../system/tree-xattrs.ts";
+} from "../../system/tree/metadata.ts";
+import { listXattrs, removeXattr, setXattr, type XattrSubject } from "../../system/tree/xattrs.ts";
 import type { TarEntry } from "../tar/entry.ts";
 import type { Directory } from "./directory.ts";
 

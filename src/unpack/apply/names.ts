@@ -1,6 +1,6 @@
 // Room: unpack. Owns what an entry's name means: a place in the tree, or a mark that removes what lower layers brought.
 import { invalidArgument } from "../../domain/errors.ts";
-import { type ByteString, maxPathBytes, sliceBytes } from "../../system/tree-bytes.ts";
+import { type ByteString, maxPathBytes, sliceBytes } from "../../system/tree/bytes.ts";
 
 /** A name in a directory, both relative to the root; `directory` may lead through symbolic links. "" is the root. */
 export interface Place {

@@ -1,5 +1,5 @@
 // Room: unpack. Owns a set of paths that takes eight bytes a path, however long they are.
-import type { ByteString } from "../../system/tree-bytes.ts";
+import type { ByteString } from "../../system/tree/bytes.ts";
 
 /** Two million paths just fit into segments of 8192 slots. */
 const segmentCount = 340;

@@ -1,9 +1,10 @@
 // Room: unpack. Owns the removal of files and whole directories from the tree.
-import { closeDescriptor, openDirectoryBelow, removeDirectory, removeFile } from "../../system/tree.ts";
-import { type ByteString, joinBytes } from "../../system/tree-bytes.ts";
-import { errnos, must } from "../../system/tree-calls.ts";
-import { type ListedPage, listPage, seekPage } from "../../system/tree-listing.ts";
-import { type FileStatus, statusOf } from "../../system/tree-metadata.ts";
+
+import { type ByteString, joinBytes } from "../../system/tree/bytes.ts";
+import { errnos, must } from "../../system/tree/calls.ts";
+import { type ListedPage, listPage, seekPage } from "../../system/tree/listing.ts";
+import { type FileStatus, statusOf } from "../../system/tree/metadata.ts";
+import { closeDescriptor, openDirectoryBelow, removeDirectory, removeFile } from "../../system/tree/tree.ts";
 
 /** What a removal leaves: nothing, or what the layer itself has brought. */
 export interface Spared {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Info } from "../../../src/api/grpc/generated/snapshots_pb.js";
 import { redisUrl } from "../../../src/config.ts";
 import { ownScope } from "../../../src/domain/identifiers.ts";
-import { JobClient } from "../../../src/jobs/client.ts";
+import { JobClient } from "../../../src/jobs/requests/client.ts";
 import { Place, type Up } from "../../supervisor/running-up.ts";
 import { type Failure, failureOf, SnapshotsClient } from "./client.ts";
 import { expectWholeWay } from "./whole-way.ts";

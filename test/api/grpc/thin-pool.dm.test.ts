@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { DmControlName } from "../../../src/drivers/devicemapper/control.ts";
+import type { DmControlName } from "../../../src/drivers/devicemapper/control/control.ts";
 import { mounted } from "../../conformance/stage.ts";
 import { thinGround } from "../../snapshotter/thin-ground.ts";
 import { failureOf } from "./client.ts";

@@ -7,7 +7,7 @@ import type { FsType } from "../../../src/domain/devices.ts";
 import { internal } from "../../../src/domain/errors.ts";
 import { containerdScope, freshOperationId } from "../../../src/domain/identifiers.ts";
 import { parsePayload, parseResult } from "../../../src/jobs/contract.ts";
-import { type Runner, runnerOf } from "../../../src/jobs/handlers.ts";
+import { type Runner, runnerOf } from "../../../src/jobs/worker/handlers.ts";
 import { createLogger } from "../../../src/logger.ts";
 import { type Ground, openStage, type Stage } from "../../conformance/stage.ts";
 import { SnapshotsClient } from "./client.ts";

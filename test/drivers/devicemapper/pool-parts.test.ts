@@ -2,10 +2,13 @@
 import { describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { poolName } from "../../../src/domain/identifiers.ts";
-import type { PoolStatus } from "../../../src/drivers/devicemapper/control.ts";
-import type { PoolDefinition } from "../../../src/drivers/devicemapper/definition.ts";
-import { definitionPath, readDefinition, writeDefinition } from "../../../src/drivers/devicemapper/definition-file.ts";
-import { claimRefusal, ownershipOf, transactionIdOf } from "../../../src/drivers/devicemapper/pool-claim.ts";
+import type { PoolStatus } from "../../../src/drivers/devicemapper/control/control.ts";
+import type { PoolDefinition } from "../../../src/drivers/devicemapper/pool/definition.ts";
+import {
+  definitionPath,
+  readDefinition,
+  writeDefinition,
+} from "../../../src/drivers/devicemapper/pool/definition-file.ts";
 import {
   blockSectorsOf,
   defaultLowWaterBlocks,
@@ -13,10 +16,11 @@ import {
   neededMetadataBytes,
   poolTable,
   roomyMetadataBytes,
-} from "../../../src/drivers/devicemapper/pool-geometry.ts";
-import { poolTrouble } from "../../../src/drivers/devicemapper/pool-health.ts";
-import { parseMetadataContent } from "../../../src/drivers/devicemapper/pool-superblock.ts";
-import { deviceNumberText } from "../../../src/system/block-devices.ts";
+} from "../../../src/drivers/devicemapper/pool/geometry.ts";
+import { poolTrouble } from "../../../src/drivers/devicemapper/pool/health.ts";
+import { claimRefusal, ownershipOf, transactionIdOf } from "../../../src/drivers/devicemapper/pool/ownership.ts";
+import { parseMetadataContent } from "../../../src/drivers/devicemapper/pool/superblock.ts";
+import { deviceNumberText } from "../../../src/system/block/block-devices.ts";
 import { temporaryDirectory } from "../../support/directories.ts";
 
 const kibibyte = 2 ** 10;

@@ -4,15 +4,15 @@ import { mkdtemp, readdir, realpath, rm, truncate, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deviceId, type PoolName, poolName } from "../../../src/domain/identifiers.ts";
-import { type DmControl, isDmError, sectorBytes } from "../../../src/drivers/devicemapper/control.ts";
-import { poolDeviceName } from "../../../src/drivers/devicemapper/definition.ts";
-import { readDefinition } from "../../../src/drivers/devicemapper/definition-file.ts";
-import { devicePath } from "../../../src/drivers/devicemapper/names.ts";
-import { createThinPool } from "../../../src/drivers/devicemapper/pool-create.ts";
-import type { PoolPlan } from "../../../src/drivers/devicemapper/pool-plan.ts";
-import { waitForLoops } from "../../../src/drivers/devicemapper/pool-storage.ts";
-import { loadThinPool, type ThinPool } from "../../../src/drivers/devicemapper/thin-pool.ts";
-import { attachLoop, type LoopDevice } from "../../../src/system/loop.ts";
+import { type DmControl, isDmError, sectorBytes } from "../../../src/drivers/devicemapper/control/control.ts";
+import { devicePath } from "../../../src/drivers/devicemapper/control/names.ts";
+import { createThinPool } from "../../../src/drivers/devicemapper/pool/create.ts";
+import { poolDeviceName } from "../../../src/drivers/devicemapper/pool/definition.ts";
+import { readDefinition } from "../../../src/drivers/devicemapper/pool/definition-file.ts";
+import type { PoolPlan } from "../../../src/drivers/devicemapper/pool/plan.ts";
+import { waitForLoops } from "../../../src/drivers/devicemapper/pool/storage.ts";
+import { loadThinPool, type ThinPool } from "../../../src/drivers/devicemapper/pool/thin-pool.ts";
+import { attachLoop, type LoopDevice } from "../../../src/system/block/loop.ts";
 import { loopsBackedBelow } from "../../support/residue.ts";
 
 export const mebibyte = 2 ** 20;

@@ -4,12 +4,12 @@ import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { deviceId } from "../../../src/domain/identifiers.ts";
-import { definitionPath } from "../../../src/drivers/devicemapper/definition-file.ts";
-import { createDmsetupControl } from "../../../src/drivers/devicemapper/dmsetup.ts";
-import { createLibdevmapperControl } from "../../../src/drivers/devicemapper/libdevmapper.ts";
-import { transactionIdOf } from "../../../src/drivers/devicemapper/pool-claim.ts";
-import { lookAtBlockDevice } from "../../../src/system/block-devices.ts";
-import { runCommand } from "../../../src/system/commands.ts";
+import { createDmsetupControl } from "../../../src/drivers/devicemapper/control/dmsetup.ts";
+import { createLibdevmapperControl } from "../../../src/drivers/devicemapper/control/libdevmapper/control.ts";
+import { definitionPath } from "../../../src/drivers/devicemapper/pool/definition-file.ts";
+import { transactionIdOf } from "../../../src/drivers/devicemapper/pool/ownership.ts";
+import { lookAtBlockDevice } from "../../../src/system/block/block-devices.ts";
+import { runCommand } from "../../../src/system/process/commands.ts";
 import { fails, mebibyte, type PoolStage, poolStage } from "./pool-stage.ts";
 
 setDefaultTimeout(120_000);

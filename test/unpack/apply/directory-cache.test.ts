@@ -4,9 +4,9 @@ import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from "nod
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openDirectoryBelow, openDirectoryIn } from "../../../src/system/tree.ts";
-import { type ByteString, bytesOfText } from "../../../src/system/tree-bytes.ts";
-import { must } from "../../../src/system/tree-calls.ts";
+import { type ByteString, bytesOfText } from "../../../src/system/tree/bytes.ts";
+import { must } from "../../../src/system/tree/calls.ts";
+import { openDirectoryBelow, openDirectoryIn } from "../../../src/system/tree/tree.ts";
 import { DirectoryCache } from "../../../src/unpack/apply/directory-cache.ts";
 
 let directory: string;

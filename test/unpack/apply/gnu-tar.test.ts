@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { lstatSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runCommand } from "../../../src/system/commands.ts";
+import { runCommand } from "../../../src/system/process/commands.ts";
 import { tar } from "../../support/tar.ts";
 import { file } from "../../support/tar-entries.ts";
 import { describeTree, diffTrees } from "../../support/trees.ts";

@@ -1,6 +1,6 @@
 // Room: test. Owns the memory of what a layer has brought: paths exactly, in little room, up to a bound.
 import { expect, test } from "bun:test";
-import { type ByteString, bytesOfText, joinBytes } from "../../../src/system/tree-bytes.ts";
+import { type ByteString, bytesOfText, joinBytes } from "../../../src/system/tree/bytes.ts";
 import type { Directory } from "../../../src/unpack/apply/directory.ts";
 import { LayerPaths } from "../../../src/unpack/apply/layer-paths.ts";
 import { PathSet } from "../../../src/unpack/apply/path-set.ts";

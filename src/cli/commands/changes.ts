@@ -1,0 +1,140 @@
+// Room: cli. Owns the commands that change snapshots: prepare, view, commit, rm, label.
+import type { Command } from "commander";
+import type { SnapshotKey } from "../../domain/identifiers.ts";
+import type { Labels } from "../../domain/snapshots.ts";
+import { LocalService } from "../../service/local-service.ts";
+import { directoriesOf } from "../../service/mount.ts";
+import { fullName, requireFullName } from "../../service/names.ts";
+import { commit, label, prepare, remove, view } from "../../service/snapshots.ts";
+import { formatLabels } from "../output/format.ts";
+import { mountListing, snapshotJson } from "../output/listings.ts";
+import { notice, printJson, printLines, printList, say } from "../output/output.ts";
+import { AlreadySaid, sentenceOf } from "../support/failures.ts";
+import {
+  configOf,
+  examples,
+  type JsonOption,
+  jsonOption,
+  type LabelOption,
+  labelOption,
+  parseKey,
+  parseKeys,
+  parseLabels,
+  type ScopeOption,
+  scopeOption,
+} from "../support/options.ts";
+
+export function addChanges(program: Command): void {
+  addPrepareOrView(program, "prepare", "make an active snapshot, to be written to");
+  addPrepareOrView(program, "view", "make a read-only snapshot");
+  addCommit(program);
+  addRm(program);
+  addLabel(program);
+}
+
+function addPrepareOrView(program: Command, verb: "prepare" | "view", description: string): void {
+  program
+    .command(verb)
+    .description(`${description}; prints how to mount it`)
+    .summary(description)
+    .argument("<key>", "the new snapshot's key", parseKey)
+    .argument(
+      "[parent]",
+      "the committed snapshot to start from (none: empty): its name, or the unambiguous beginning of a digest",
+      parseKey,
+    )
+    .addOption(labelOption())
+    .addOption(jsonOption("one JSON object a mount"))
+    .addOption(scopeOption())
+    .addHelpText("after", verb === "prepare" ? prepareExamples : viewExamples)
+    .action(async (key: SnapshotKey, parent: SnapshotKey | undefined, options: ChangeOptions, command: Command) => {
+      await using service = new LocalService(configOf(command), notice);
+      await service.requireRunning();
+      const { mounts } = await { prepare, view }[verb](service, {
+        scope: options.scope,
+        key,
+        parent: parent && fullName(service, options.scope, parent),
+        labels: options.label ?? {},
+      });
+      await printList(mounts, mountListing, options);
+    });
+}
+
+type ChangeOptions = ScopeOption & LabelOption & JsonOption;
+
+const prepareExamples = examples(
+  ["prepare build", "an empty file system, to be written to"],
+  ["prepare build sha256:ab12cd34ef56", "a writable copy of an unpacked image"],
+  ["prepare big --label containerd.io/snapshot/max-size=20GiB", "with room for 20 GiB"],
+);
+const viewExamples = examples(
+  ["view look sha256:ab12cd34ef56", "read-only, of an unpacked image"],
+  ["view look my-image --json", "its mount as JSON"],
+);
+
+function addCommit(program: Command): void {
+  program
+    .command("commit")
+    .description("turn an active snapshot into a committed one, which never changes again")
+    .summary("turn an active snapshot into a committed one")
+    .argument("<name>", "the committed snapshot's name", parseKey)
+    .argument("<key>", "the active snapshot's key, which goes away", parseKey)
+    .addOption(labelOption())
+    .addOption(scopeOption())
+    .addHelpText("after", examples(["commit my-image build", "keep what was written into 'build' as 'my-image'"]))
+    .action(async (name: SnapshotKey, key: SnapshotKey, options: ScopeOption & LabelOption, command: Command) => {
+      await using service = new LocalService(configOf(command), notice);
+      const { scope } = options;
+      await service.requireRunning();
+      const directories = await directoriesOf(service, scope, key);
+      await commit(service, { scope, name, key, labels: options.label ?? {} });
+      for (const dir of directories) {
+        notice(
+          `note: ${key} is still mounted on ${dir}: what is written there from now on is lost with 'snapmill umount'`,
+        );
+      }
+    });
+}
+
+function addRm(program: Command): void {
+  program
+    .command("rm")
+    .description("remove snapshots, in the order given; one that fails does not stop the others")
+    .summary("remove snapshots")
+    .argument("<key...>", "keys of active and view snapshots, names of committed ones, in full", parseKeys)
+    .addOption(scopeOption())
+    .addHelpText("after", examples(["rm build", "remove one"], ["rm child parent", "a parent goes after its children"]))
+    .action(async (keys: readonly SnapshotKey[], { scope }: ScopeOption, command: Command) => {
+      let failures = 0;
+      await using service = new LocalService(configOf(command), notice);
+      await service.requireRunning();
+      for (const key of keys) {
+        try {
+          await remove(service, { scope, key: requireFullName(service, scope, key) });
+        } catch (error) {
+          failures += 1;
+          say(sentenceOf(error) ?? "");
+        }
+      }
+      if (failures > 0) throw new AlreadySaid();
+    });
+}
+
+function addLabel(program: Command): void {
+  program
+    .command("label")
+    .description("set labels of a snapshot; an empty value takes the label away")
+    .summary("set labels of a snapshot")
+    .argument("<name>", "the snapshot's key or name, in full", parseKey)
+    .argument("<label...>", "NAME=VALUE", parseLabels)
+    .addOption(jsonOption("the snapshot as one JSON object"))
+    .addOption(scopeOption())
+    .addHelpText("after", examples(["label build team=edge", "set it"], ["label build team=", "take it away"]))
+    .action(async (key: SnapshotKey, labels: Labels, options: ScopeOption & JsonOption, command: Command) => {
+      await using service = new LocalService(configOf(command), notice);
+      const full = requireFullName(service, options.scope, key);
+      const snapshot = await label(service, { scope: options.scope, key: full, labels });
+      if (options.json) await printJson(snapshotJson(snapshot));
+      else await printLines([formatLabels(snapshot.labels)].filter((line) => line !== ""));
+    });
+}

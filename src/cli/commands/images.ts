@@ -1,0 +1,45 @@
+// Room: cli. Owns `snapmill images`.
+import type { Command } from "commander";
+import { formatSize } from "../../domain/units.ts";
+import { listImages } from "../../metadata/images.ts";
+import { readStore } from "../../service/store.ts";
+import { formatTime, shortDigests } from "../output/format.ts";
+import { type Listing, printList } from "../output/output.ts";
+import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
+
+export function addImages(program: Command): void {
+  program
+    .command("images")
+    .description("list the images that were unpacked, and the snapshots that show them")
+    .summary("list the images that were unpacked")
+    .option("--full", "digests in full length")
+    .addOption(jsonOption("one JSON object an image"))
+    .addHelpText(
+      "after",
+      examples(["images", "what was unpacked"], ["images --json | jq -r .snapshot", "snapshots only"]),
+    )
+    .action(async (options: JsonOption & { readonly full?: true }, command: Command) => {
+      const images = readStore(configOf(command), listImages);
+      await printList(images, imageListing(options.full ? (text) => text : shortDigests), options);
+    });
+}
+
+const imageListing = (name: (text: string) => string): Listing<ReturnType<typeof listImages>[number]> => ({
+  columns: [
+    { title: "IMAGE" },
+    { title: "PLATFORM" },
+    { title: "SNAPSHOT" },
+    { title: "LAYERS", align: "right" },
+    { title: "SIZE", align: "right" },
+    { title: "UNPACKED" },
+  ],
+  row: (image) => [
+    image.image,
+    image.platform,
+    name(image.snapshot),
+    String(image.layers.length),
+    formatSize(image.layers.reduce((sum, { bytes }) => sum + bytes, 0)),
+    formatTime(image.unpackedAtMs),
+  ],
+  json: (image) => image,
+});

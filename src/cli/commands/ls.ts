@@ -1,0 +1,58 @@
+// Room: cli. Owns `snapmill ls`.
+import type { Command } from "commander";
+import { compileFilters } from "../../domain/filters.ts";
+import { LocalService } from "../../service/local-service.ts";
+import { list } from "../../service/snapshots.ts";
+import { snapshotListing } from "../output/listings.ts";
+import { notice, printList } from "../output/output.ts";
+import {
+  accept,
+  configOf,
+  examples,
+  type JsonOption,
+  jsonOption,
+  type ScopeOption,
+  scopeOption,
+} from "../support/options.ts";
+
+const syntax = `
+A filter is FIELD, FIELD==VALUE, FIELD!=VALUE or FIELD~=REGULAR-EXPRESSION, several joined by commas (all must hold);
+fields are name, parent, kind and labels.NAME. Of several filters, one must hold.`;
+
+export function addLs(program: Command): void {
+  program
+    .command("ls")
+    .description("list snapshots")
+    .argument("[filter...]", "which ones; all without", parseFilters)
+    .option("--full", "digests in full length")
+    .option("-l, --labels", "with their labels")
+    .addOption(jsonOption("one JSON object a snapshot"))
+    .addOption(scopeOption())
+    .addHelpText("after", syntax)
+    .addHelpText(
+      "after",
+      examples(
+        ["ls", "all snapshots"],
+        ["ls kind==active", "those that can be written to"],
+        ["ls 'kind==committed,labels.team==edge'", "both must hold"],
+        ["ls --json | jq -r .key", "names only"],
+      ),
+    )
+    .action(async (filters: readonly string[], options: LsOptions, command: Command) => {
+      await using service = new LocalService(configOf(command), notice);
+      const snapshots = each(list(service, { scope: options.scope, filters }));
+      await printList(snapshots, snapshotListing(options), options);
+    });
+}
+
+function* each<Item>(pages: Iterable<readonly Item[]>): Generator<Item> {
+  for (const page of pages) yield* page;
+}
+
+type LsOptions = ScopeOption & JsonOption & { readonly full?: true; readonly labels?: true };
+
+/** Checked here, so that a filter which cannot be understood is a usage error. */
+function parseFilters(text: string, previous: readonly string[] | undefined): readonly string[] {
+  accept((filter: string) => compileFilters([filter]))(text);
+  return [...(previous ?? []), text];
+}

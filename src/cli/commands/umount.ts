@@ -1,0 +1,20 @@
+// Room: cli. Owns `snapmill umount`.
+import type { Command } from "commander";
+import { LocalService } from "../../service/local-service.ts";
+import { umount } from "../../service/mount.ts";
+import { notice } from "../output/output.ts";
+import { configOf, examples, type ScopeOption, scopeOption } from "../support/options.ts";
+
+export function addUmount(program: Command): void {
+  program
+    .command("umount")
+    .description("unmount a snapshot; a view that 'mount' made goes too")
+    .summary("unmount a snapshot")
+    .argument("<dir>", "where it is mounted")
+    .addOption(scopeOption())
+    .addHelpText("after", examples(["umount /mnt", "undo 'snapmill mount'"]))
+    .action(async (dir: string, { scope }: ScopeOption, command: Command) => {
+      await using service = new LocalService(configOf(command), notice);
+      await umount(service, scope, dir);
+    });
+}

@@ -1,0 +1,74 @@
+// Room: cli. Owns `snapmill up`.
+import { type Command, InvalidArgumentError } from "commander";
+import { parseSize } from "../../domain/units.ts";
+import { write } from "../output/output.ts";
+import { catchInterruption } from "../support/interruption.ts";
+import { accept, configOf, examples, wholeNumber } from "../support/options.ts";
+
+export function addUp(program: Command): void {
+  program
+    .command("up")
+    .description("run everything on this machine: Redis, the pool, its workers, the dashboard; until Ctrl-C or SIGTERM")
+    .summary("run everything on this machine")
+    .option("--driver <name>", "auto, reflink or devmapper (SNAPMILL_DRIVER; default auto)", parseDriver)
+    .option("--size <size>", "of a new pool, an upper bound (SNAPMILL_POOL_SIZE; default 20GiB)", parseSizeText)
+    .option("--unpack-workers <n>", "images at the same time (SNAPMILL_UNPACK_WORKERS; default 2)", wholeNumber(1, 64))
+    .option("--http-address <host:port>", "of the dashboard (SNAPMILL_HTTP_ADDRESS; default 127.0.0.1:7070)")
+    .option("--grpc-address <path>", grpcAddressHelp)
+    .option("--take-over", "move the pool's name in Redis here, from the database of another host that has it")
+    .addHelpText("after", whatRuns)
+    .addHelpText(
+      "after",
+      examples(
+        ["up", "with the defaults: all state is in /var/lib/snapmill"],
+        ["up --state-dir ~/snapmill --size 4GiB", "somewhere else, and small"],
+        ["up --pool fast --unpack-workers 8", "another pool, more images at the same time"],
+      ),
+    )
+    .action(async (options: UpOptions, command: Command) => {
+      const config = configOf(command, {
+        SNAPMILL_DRIVER: options.driver,
+        SNAPMILL_POOL_SIZE: options.size,
+        SNAPMILL_UNPACK_WORKERS: options.unpackWorkers?.toString(),
+        SNAPMILL_HTTP_ADDRESS: options.httpAddress,
+        SNAPMILL_GRPC_ADDRESS: options.grpcAddress,
+      });
+      // Loaded only here: the dashboard alone takes longer to load than most commands to run.
+      const { readyLine, runUp } = await import("../../supervisor/up.ts");
+      using interruption = catchInterruption();
+      const { signal } = interruption;
+      await runUp(config, {
+        signal,
+        takeOver: options.takeOver === true,
+        onReady: (ready) => void write(`${readyLine(ready)}\n`).catch(() => undefined),
+      });
+    });
+}
+
+const grpcAddressHelp =
+  'socket for containerd, "" for none (SNAPMILL_GRPC_ADDRESS; default containerd.sock in the state directory)';
+
+const whatRuns = `
+A worker that dies is started again; when 'up' dies, all of it does, and the next 'up' repairs what was interrupted.
+With REDIS_URL set, that Redis is used instead of a private one. There, a pool's name belongs to the first database that
+was started under it; 'up' on another host is refused, unless it is told to --take-over.`;
+
+interface UpOptions {
+  readonly driver?: string;
+  readonly size?: string;
+  readonly unpackWorkers?: number;
+  readonly httpAddress?: string;
+  readonly grpcAddress?: string;
+  readonly takeOver?: true;
+}
+
+function parseDriver(text: string): string {
+  if (["auto", "reflink", "devmapper"].includes(text)) return text;
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is none of auto, reflink and devmapper`);
+}
+
+/** Checked here for a clear usage error; the configuration parses it. */
+const parseSizeText = accept((text: string) => {
+  parseSize(text);
+  return text;
+});

@@ -1,0 +1,40 @@
+// Room: cli. Owns `snapmill usage`.
+import type { Command } from "commander";
+import type { SnapshotKey } from "../../domain/identifiers.ts";
+import { formatSize } from "../../domain/units.ts";
+import { LocalService } from "../../service/local-service.ts";
+import { fullName } from "../../service/names.ts";
+import { usage } from "../../service/snapshots.ts";
+import { formatFields } from "../output/format.ts";
+import { notice, printJson, printLines } from "../output/output.ts";
+import {
+  configOf,
+  examples,
+  type JsonOption,
+  jsonOption,
+  parseKey,
+  type ScopeOption,
+  scopeOption,
+} from "../support/options.ts";
+
+export function addUsage(program: Command): void {
+  program
+    .command("usage")
+    .description("show how much of the pool a snapshot holds of its own, its parent's share not counted")
+    .summary("show how much of the pool a snapshot holds")
+    .argument("<name>", "its key or name, or the unambiguous beginning of a digest", parseKey)
+    .addOption(jsonOption("one JSON object"))
+    .addOption(scopeOption())
+    .addHelpText(
+      "after",
+      "\nIt is what the snapshot's device maps beyond its parent's: what was written over the parent's blocks is not counted.",
+    )
+    .addHelpText("after", examples(["usage sha256:ab12cd34ef56", "the first digits of a digest will do"]))
+    .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
+      await using service = new LocalService(configOf(command), notice);
+      const held = await usage(service, { scope: options.scope, key: fullName(service, options.scope, name) });
+      if (options.json) await printJson(held);
+      // Block devices do not count inodes: a line that always says 0 would mislead.
+      else await printLines(formatFields([["Size", formatSize(held.sizeBytes)]]));
+    });
+}

@@ -1,0 +1,74 @@
+// Room: cli. Owns how data is laid out for people: columns, times, names; pure functions.
+import type { Labels } from "../../domain/snapshots.ts";
+import { formatSize } from "../../domain/units.ts";
+
+export interface Column {
+  readonly title: string;
+  /** Numbers line up at the right, everything else at the left. */
+  readonly align?: "right";
+}
+
+/** Rows under titles, in columns two spaces apart; a line each, without trailing spaces. */
+export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
+  const lines = [columns.map(({ title }) => title), ...rows.map((row) => row.map(printable))];
+  const widths = columns.map((_, index) => Math.max(...lines.map((line) => Bun.stringWidth(line[index] ?? ""))));
+  return lines.map((line) => {
+    const cells = columns.map(({ align }, index) => pad(line[index] ?? "", widths[index] ?? 0, align));
+    return cells.join("  ").trimEnd();
+  });
+}
+
+/** `title  value` lines with the values below each other; a value that is undefined is left out. */
+export function formatFields(fields: readonly (readonly [title: string, value: string | undefined])[]): string[] {
+  const width = Math.max(...fields.map(([title]) => title.length));
+  return fields.flatMap(([title, value]) =>
+    value === undefined ? [] : [`${title.padEnd(width)}  ${printable(value)}`.trimEnd()],
+  );
+}
+
+export function pad(text: string, width: number, align?: "right"): string {
+  const space = " ".repeat(Math.max(0, width - Bun.stringWidth(text)));
+  return align === "right" ? space + text : text + space;
+}
+
+/** Text with its control characters written out: a snapshot's key may hold what would upset a terminal. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+const longDigest = /\bsha256:([0-9a-f]{12})[0-9a-f]{52}\b/g;
+
+/** Full digests in `text` cut to twelve digits: enough to tell them apart, and accepted as a name by every read. */
+export const shortDigests = (text: string): string => text.replace(longDigest, "sha256:$1");
+
+/** Local time, "2026-11-24 07:05:30". */
+export function formatTime(ms: number): string {
+  const time = new Date(ms);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = [String(time.getFullYear()).padStart(4, "0"), two(time.getMonth() + 1), two(time.getDate())].join("-");
+  return `${day} ${[time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(":")}`;
+}
+
+/** `name=value` of each label, sorted. */
+export const labelTexts = (labels: Labels): string[] =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .sort();
+
+export const formatLabels = (labels: Labels): string => labelTexts(labels).join(", ");
+
+/** Megabytes (10^6) a second, "118 MB/s". */
+export function formatRate(bytes: number, ms: number): string {
+  const rate = bytes / 1000 / Math.max(ms, 1);
+  return `${rate.toFixed(rate < 10 ? 1 : 0)} MB/s`;
+}
+
+/** "1.5 GiB of 20 GiB (8 %)". */
+export const formatShare = (used: number, total: number): string =>
+  `${formatSize(used)} of ${formatSize(total)} (${total > 0 ? Math.round((used / total) * 100) : 0} %)`;
+
+/** "1 layer", "12 layers". */
+export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;

@@ -1,0 +1,48 @@
+// Room: cli. Owns what is told of an unpacked image, to people and to programs; pure functions.
+
+import { formatDuration, formatSize } from "../../domain/units.ts";
+import type { UnpackedImage, UnpackedLayer } from "../../jobs/contract.ts";
+import { formatFields, formatRate, printable } from "./format.ts";
+
+/** What `unpack --json` prints of an image. */
+export const imageJson = ({ image, manifestDigest, chainId, snapshot, layers }: UnpackedImage) => ({
+  image,
+  manifestDigest,
+  chainId,
+  snapshot,
+  layers: layers.map(({ digest, diffId, chainId: chain, compressedBytes, bytes, cached, ms }) => ({
+    digest,
+    diffId,
+    chainId: chain,
+    compressedBytes,
+    bytes,
+    cached,
+    ms,
+  })),
+});
+
+/** Of less than this, the rate says nothing: the time went elsewhere. */
+const tellingBytes = 1_000_000;
+
+/** What `unpack` tells of an image that took `ms`, waiting included. */
+export function imageLines({ image, snapshot, layers }: UnpackedImage, ms: number): string[] {
+  const unpacked = layers.filter(({ cached }) => !cached);
+  const unpackedBytes = sum(unpacked, "bytes");
+  const rate = unpackedBytes >= tellingBytes ? `, ${formatRate(unpackedBytes, ms)}` : "";
+  const size = `${formatSize(sum(layers, "bytes"))} (${formatSize(sum(layers, "compressedBytes"))} as stored)`;
+  const fields = formatFields([
+    ["snapshot", snapshot],
+    ["layers", `${layers.length}: ${layerCounts(layers.length - unpacked.length, unpacked.length)}`],
+    ["size", size],
+    ["time", `${formatDuration(ms)}${rate}`],
+  ]);
+  return [printable(image), ...fields.map((line) => `  ${line}`)];
+}
+
+function layerCounts(cached: number, unpacked: number): string {
+  if (cached === 0) return "all unpacked";
+  return unpacked === 0 ? "all cached" : `${unpacked} unpacked, ${cached} cached`;
+}
+
+const sum = (layers: readonly UnpackedLayer[], field: "bytes" | "compressedBytes"): number =>
+  layers.reduce((total, layer) => total + layer[field], 0);

@@ -1,0 +1,94 @@
+// Room: cli. Owns the progress of unpacks on stderr: bars on a terminal, a line an event elsewhere.
+import { MultiBar, type SingleBar } from "cli-progress";
+import { formatSize } from "../../domain/units.ts";
+import { plural, shortDigests } from "./format.ts";
+import { say } from "./output.ts";
+import { type ImageProgress, type LayerProgress, progressLines } from "./progress-lines.ts";
+
+export interface ProgressReporter extends Disposable {
+  begin(reference: string): void;
+  update(reference: string, layers: readonly LayerProgress[]): void;
+  /** The image is no longer in progress, and `report` writes how it ended, undisturbed by bars. */
+  end(reference: string, report: () => Promise<void>): Promise<void>;
+}
+
+export const progressReporter = (): ProgressReporter => (process.stderr.isTTY ? new Bars() : new PlainLines());
+
+/** All running images below each other. The bars' own layout is not used: a slot is a line of `progressLines`. */
+class Bars implements ProgressReporter {
+  readonly #images = new Map<string, ImageProgress>();
+  #display: MultiBar | undefined;
+  #slots: SingleBar[] = [];
+
+  begin(reference: string): void {
+    this.#images.set(reference, { reference, layers: [] });
+    this.#show();
+  }
+
+  update(reference: string, layers: readonly LayerProgress[]): void {
+    // Not one whose end was told already: news can come late.
+    if (!this.#images.has(reference)) return;
+    this.#images.set(reference, { reference, layers });
+    this.#show();
+  }
+
+  async end(reference: string, report: () => Promise<void>): Promise<void> {
+    this.#images.delete(reference);
+    this[Symbol.dispose]();
+    await report();
+    if (this.#images.size > 0) this.#show();
+  }
+
+  [Symbol.dispose](): void {
+    this.#display?.stop();
+    this.#display = undefined;
+    this.#slots = [];
+  }
+
+  #show(): void {
+    // A terminal that does not know its size says 0.
+    const columns = process.stderr.columns || 80;
+    const rows = process.stderr.rows || 24;
+    const lines = progressLines([...this.#images.values()], { columns: columns - 1, rows: rows - 2 });
+    this.#display ??= new MultiBar({
+      format: (_options, _state, payload: { line: string }) => payload.line,
+      stream: process.stderr,
+      hideCursor: true,
+      clearOnComplete: true,
+      forceRedraw: true,
+      gracefulExit: false,
+    });
+    while (this.#slots.length < lines.length) this.#slots.push(this.#display.create(1, 0, { line: "" }));
+    for (const [index, slot] of this.#slots.entries()) slot.update({ line: lines[index] ?? "" });
+  }
+}
+
+class PlainLines implements ProgressReporter {
+  readonly #seen = new Map<string, readonly LayerProgress[]>();
+
+  begin(reference: string): void {
+    say(`${reference}: queued`);
+  }
+
+  update(reference: string, layers: readonly LayerProgress[]): void {
+    const before = this.#seen.get(reference) ?? [];
+    if (before.length === 0 && layers.length > 0) {
+      const bytes = layers.reduce((sum, { compressedBytes }) => sum + compressedBytes, 0);
+      say(`${reference}: ${plural(layers.length, "layer")}, ${formatSize(bytes)} compressed`);
+    }
+    for (const [index, { digest, state }] of layers.entries()) {
+      if (state === before[index]?.state || state === "waiting") continue;
+      say(`${reference}: layer ${index + 1} of ${layers.length} ${shortDigests(digest)} ${state}`);
+    }
+    this.#seen.set(reference, layers);
+  }
+
+  async end(reference: string, report: () => Promise<void>): Promise<void> {
+    this.#seen.delete(reference);
+    await report();
+  }
+
+  [Symbol.dispose](): void {
+    this.#seen.clear();
+  }
+}

@@ -1,0 +1,88 @@
+// Room: cli. Owns the options and argument parsers that commands share.
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Config, type Overrides, readConfig } from "../../config.ts";
+import { isSnapmillError } from "../../domain/errors.ts";
+import { ownScope, poolName, type Scope, scope, snapshotKey } from "../../domain/identifiers.ts";
+import { checkLabels, type Labels, labelsOf } from "../../domain/snapshots.ts";
+import { requireOwnPlace } from "../../supervisor/directories.ts";
+
+/** A parsing function of the domain as commander wants it: what it refuses is a usage error. */
+export function accept<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (isSnapmillError(error, "invalid_argument")) throw new InvalidArgumentError(error.message);
+      throw error;
+    }
+  };
+}
+
+/** The same for what can be given several times. */
+const acceptEach =
+  <T>(parse: (text: string) => T) =>
+  (text: string, previous: readonly T[] | undefined): readonly T[] => [...(previous ?? []), accept(parse)(text)];
+
+export const parseKey = accept(snapshotKey);
+export const parseKeys = acceptEach(snapshotKey);
+
+/** `name=value` as a label; the value may be empty and may contain `=`. */
+export function label(text: string): Labels {
+  const equals = text.indexOf("=");
+  if (equals < 1) throw new InvalidArgumentError(`label ${JSON.stringify(text)} is not valid: write it as NAME=VALUE`);
+  return checkLabels(labelsOf([[text.slice(0, equals), text.slice(equals + 1)]]));
+}
+
+export const parseLabels = (text: string, previous: Labels | undefined): Labels =>
+  labelsOf([...Object.entries(previous ?? {}), ...Object.entries(accept(label)(text))]);
+
+export function wholeNumber(from: number, to: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < from || value > to) {
+      throw new InvalidArgumentError(`${JSON.stringify(text)} is not a whole number from ${from} to ${to}`);
+    }
+    return value;
+  };
+}
+
+export interface JsonOption {
+  readonly json?: true;
+}
+export interface ScopeOption {
+  readonly scope: Scope;
+}
+export interface LabelOption {
+  readonly label?: Labels;
+}
+
+export const jsonOption = (what: string) => new Option("--json", `print ${what}`);
+export const scopeOption = () =>
+  new Option("--scope <name>", "whose snapshots").argParser(accept(scope)).default(ownScope);
+export const labelOption = () =>
+  new Option("-l, --label <name=value>", "a label for the new snapshot; may be repeated").argParser(parseLabels);
+export const stateDirOption = () =>
+  new Option("--state-dir <dir>", "where snapmill keeps everything (SNAPMILL_STATE_DIR; default /var/lib/snapmill)");
+export const poolOption = () =>
+  new Option("--pool <name>", "which pool (SNAPMILL_POOL; default default)").argParser(accept(poolName));
+
+/**
+ * The configuration for `command`: its options over the environment over the defaults. Throws `failed_precondition` when
+ * another user of the host could have put something into its directories.
+ */
+export function configOf(command: Command, overrides: Overrides = {}): Config {
+  const { stateDir, pool } = command.optsWithGlobals<{ stateDir?: string; pool?: string }>();
+  const config = readConfig({ SNAPMILL_STATE_DIR: stateDir, SNAPMILL_POOL: pool, ...overrides });
+  requireOwnPlace(config);
+  return config;
+}
+
+/** Examples below a command's help: what to type, and what it does. */
+export function examples(...lines: readonly (readonly [command: string, meaning: string])[]): string {
+  const width = Math.max(...lines.map(([command]) => command.length));
+  return [
+    "",
+    "Examples:",
+    ...lines.map(([command, meaning]) => `  $ snapmill ${command.padEnd(width)}  # ${meaning}`),
+  ].join("\n");
+}

@@ -1,0 +1,52 @@
+// Room: drivers. Owns the flush of a thin device, by the cheapest way that is right, and the proof that nothing was lost.
+import { resourceExhausted } from "../../../domain/errors.ts";
+import type { DeviceName } from "../../../domain/identifiers.ts";
+import { isErrno } from "../../../system/ffi/errno.ts";
+import { syncUnlessHeld } from "../../../system/file/durable.ts";
+import { hasRecordedErrors } from "../../../system/mount/filesystems.ts";
+import type { DmControl } from "../control/control.ts";
+import { devicePath } from "../control/names.ts";
+import { requireWritable } from "../pool/free-space.ts";
+import type { ThinPool } from "../pool/thin-pool.ts";
+import type { Activations } from "./activations.ts";
+
+export interface FlushParts {
+  readonly control: DmControl;
+  readonly pool: ThinPool;
+  readonly activations: Activations;
+}
+
+/** See `Driver.flush`. */
+export async function flushDevice(parts: FlushParts, device: DeviceName): Promise<void> {
+  const { control, pool, activations } = parts;
+  if (!activations.isActive(device) || activations.isSuspended(device)) {
+    // All of it is in the pool; what the pool has not committed yet it commits with this look.
+    await control.status(pool.deviceName, { flush: true });
+    return requireWritable(pool.definition, await pool.status(), `device ${device}`);
+  }
+  const [written] = await Promise.allSettled([writeOut(activations, device)]);
+  // What a full pool refused may have been told to its writer already, and never again: so its mode is asked, too.
+  requireWritable(pool.definition, await pool.status(), `device ${device}`);
+  if (written.status === "rejected") throw written.reason;
+  if (await hasRecordedErrors(devicePath(device))) throw writesFailed(device);
+}
+
+function writesFailed(device: DeviceName, cause?: unknown) {
+  const wayOut = "remove its snapshot and make it anew";
+  return resourceExhausted(
+    `device ${device}: writes failed, since the pool was full or its disk faulty; ${wayOut}`,
+    cause,
+  );
+}
+
+/** A mounted device must be suspended, which freezes its file system; one that nobody holds needs no more than fsync. */
+async function writeOut(activations: Activations, device: DeviceName): Promise<void> {
+  let isSynced: boolean;
+  try {
+    isSynced = await syncUnlessHeld(devicePath(device));
+  } catch (error) {
+    // Also of writes that failed earlier: there may be room again by now.
+    throw isErrno(error, "EIO", "ENOSPC") ? writesFailed(device, error) : error;
+  }
+  if (!isSynced) await activations.whileStill(device, () => Promise.resolve());
+}

@@ -1,0 +1,93 @@
+// Room: drivers. Owns the file that a pool's definition lies in: `<poolDir>/thin-pool.json`, for people to read too.
+import { rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { failedPrecondition } from "../../../domain/errors.ts";
+import { poolName } from "../../../domain/identifiers.ts";
+import { isErrno } from "../../../system/ffi/errno.ts";
+import { settleFile, syncPath } from "../../../system/file/durable.ts";
+import { readOwnFile } from "../../../system/file/own-files.ts";
+import type { PoolDefinition } from "./definition.ts";
+
+const absolutePath = z.string().startsWith("/");
+const bytes = z.number().int().positive();
+
+const storage = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("devices"), dataDevice: absolutePath, metadataDevice: absolutePath }),
+  z.strictObject({ kind: z.literal("loopback"), directory: absolutePath, dataBytes: bytes, metadataBytes: bytes }),
+]);
+
+const pool = z.string().transform((text, context) => {
+  try {
+    return poolName(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+    return z.NEVER;
+  }
+});
+
+const definition = z.strictObject({
+  pool,
+  storage,
+  blockSectors: z.number().int().min(128).max(2_097_152).multipleOf(128),
+  lowWaterBlocks: z.number().int().nonnegative(),
+  whenFull: z.enum(["error", "queue"]),
+});
+
+/**
+ * What is being made: written before the first effect of a creation, gone after its last. Whoever finds one without a
+ * definition beside it knows what to take down.
+ */
+const beginning = z.strictObject({
+  definition,
+  /** Whether the metadata was empty, or wiped: undoing makes it empty again. */
+  formats: z.boolean(),
+  /** The uppermost directory that was made for the files. */
+  madeDirectory: absolutePath.optional(),
+});
+export type Beginning = z.output<typeof beginning>;
+
+export const definitionPath = (poolDir: string): string => join(poolDir, "thin-pool.json");
+export const beginningPath = (poolDir: string): string => join(poolDir, ".new-thin-pool.json");
+
+/** Undefined when there is none. Throws `failed_precondition` when the file is damaged. */
+export const readDefinition = (poolDir: string): Promise<PoolDefinition | undefined> =>
+  readJson(definitionPath(poolDir), definition);
+
+export const readBeginning = (poolDir: string): Promise<Beginning | undefined> =>
+  readJson(beginningPath(poolDir), beginning);
+
+export const writeDefinition = (poolDir: string, given: PoolDefinition): Promise<void> =>
+  writeJson(definitionPath(poolDir), given);
+
+export const writeBeginning = (poolDir: string, given: Beginning): Promise<void> =>
+  writeJson(beginningPath(poolDir), given);
+
+export async function removeBeginning(poolDir: string): Promise<void> {
+  await rm(beginningPath(poolDir), { force: true });
+  await syncPath(poolDir);
+}
+
+async function readJson<T>(path: string, shape: z.ZodType<T>): Promise<T | undefined> {
+  let text: string;
+  try {
+    text = readOwnFile(path, { readableByOthers: "allowed" });
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+  try {
+    return shape.parse(JSON.parse(text));
+  } catch (error) {
+    const faults = error instanceof z.ZodError ? error.issues.map(faultText).join("; ") : "it is not JSON";
+    throw failedPrecondition(`${path} is damaged (${faults}): put it right, or back from a backup`, error);
+  }
+}
+
+const faultText = ({ path, message }: z.core.$ZodIssue): string => [path.join("."), message].filter(Boolean).join(": ");
+
+async function writeJson(path: string, given: unknown): Promise<void> {
+  const unfinished = join(dirname(path), ".unfinished-thin-pool.json");
+  await writeFile(unfinished, `${JSON.stringify(given, undefined, 2)}\n`, { mode: 0o600 });
+  await settleFile(unfinished, path);
+}

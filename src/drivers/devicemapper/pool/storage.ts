@@ -1,0 +1,128 @@
+// Room: drivers. Owns the two block devices under a thin-pool: found, or made of files by loop devices.
+import { existsSync } from "node:fs";
+import { readlink, realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { failedPrecondition, notFound } from "../../../domain/errors.ts";
+import { type BlockDevice, lookAtBlockDevice } from "../../../system/block/block-devices.ts";
+import { attachLoop, type LoopDevice } from "../../../system/block/loop.ts";
+import { findLoops, loopAt } from "../../../system/block/loops.ts";
+import { isErrno } from "../../../system/ffi/errno.ts";
+import { requireUnshared } from "../../../system/file/shared-paths.ts";
+import { LostPool } from "../../port.ts";
+import type { PoolDefinition, PoolStorage } from "./definition.ts";
+
+export interface PoolFiles {
+  readonly data: string;
+  readonly metadata: string;
+}
+
+export const filesIn = (directory: string): PoolFiles => ({
+  data: join(directory, "data.img"),
+  metadata: join(directory, "metadata.img"),
+});
+
+/** What thin_check and its like are given while the pool is not loaded. */
+export const metadataPathOf = (storage: PoolStorage): string =>
+  storage.kind === "devices" ? storage.metadataDevice : filesIn(storage.directory).metadata;
+
+/**
+ * Logical block size of the loop devices, and so of the pool's devices: what direct I/O takes on every host, also on
+ * disks of 4 KiB sectors. File systems that were made on it work on devices of 512 bytes too, not the reverse.
+ */
+const loopBlockBytes = 4096;
+
+/** A pool's devices while nobody but us has them. Disposing of them takes loop devices off that no pool has taken. */
+export interface AttachedStorage extends AsyncDisposable {
+  readonly data: BlockDevice;
+  readonly metadata: BlockDevice;
+}
+
+/**
+ * The devices of a pool that is not loaded. Loop devices are told to go with their last user: from the moment a pool is
+ * made of them they are there for exactly as long as it is, however this process ends.
+ * Errors: `not_found`, `failed_precondition` when a file is attached already, or other users could have put another there.
+ */
+export async function attachStorage(storage: PoolStorage): Promise<AttachedStorage> {
+  if (storage.kind === "devices") {
+    const [data, metadata] = await Promise.all([storage.dataDevice, storage.metadataDevice].map(lookAtBlockDevice));
+    if (data === undefined || metadata === undefined) throw notFound("a pool needs two devices");
+    return { data, metadata, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  await using borrowed = new AsyncDisposableStack();
+  const files = filesIn(storage.directory);
+  const data = borrowed.use(await attachFile(files.data));
+  const metadata = borrowed.use(await attachFile(files.metadata));
+  const devices = { data: await lookAtBlockDevice(data.path), metadata: await lookAtBlockDevice(metadata.path) };
+  const kept = borrowed.move();
+  return { ...devices, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+async function attachFile(file: string): Promise<LoopDevice> {
+  const path = await realFile(file);
+  requireUnshared(path);
+  const other = await patientlyGone(path);
+  if (other !== undefined) {
+    throw failedPrecondition(`${path} is attached to ${other} already, which is not this pool's: losetup -d ${other}`);
+  }
+  return await attachLoop(path, { directIo: true, autoClear: true, blockSizeBytes: loopBlockBytes });
+}
+
+async function realFile(file: string): Promise<string> {
+  try {
+    return await realpath(file);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) throw notFound(`the pool's file ${file} is not there`, error);
+    throw error;
+  }
+}
+
+/** Throws LostPool when a file of the pool is not there. */
+export async function requireFiles({ pool, storage }: PoolDefinition): Promise<void> {
+  if (storage.kind === "devices") return;
+  for (const file of Object.values(filesIn(storage.directory))) {
+    if (existsSync(file)) continue;
+    throw new LostPool(pool, `${file} is not there`, "put it back, from a backup or from where it was moved to");
+  }
+}
+
+/** The block device of the data of a pool that is loaded. */
+export async function dataDeviceOf({ storage }: PoolDefinition): Promise<string> {
+  if (storage.kind === "devices") return storage.dataDevice;
+  const file = await realFile(filesIn(storage.directory).data);
+  const [loop] = await findLoops(file);
+  if (loop === undefined) throw notFound(`the pool's file ${file} is not attached`);
+  return loop.path;
+}
+
+const goneAttempts = 40;
+const gonePauseMs = 50;
+
+/** A loop device that still has `file`. One whose last user has just gone is taken off by the kernel a moment later. */
+async function patientlyGone(file: string): Promise<string | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const [loop] = await findLoops(file);
+    if (loop === undefined || attempt === goneAttempts) return loop?.path;
+    await delay(gonePauseMs);
+  }
+}
+
+/** After the pool's device has gone: waits until its loop devices have, too. What is left of them, if they stay. */
+export async function waitForLoops(storage: PoolStorage): Promise<readonly string[]> {
+  if (storage.kind === "devices") return [];
+  const { data, metadata } = filesIn(storage.directory);
+  const left = await Promise.all([data, metadata].map((file) => patientlyGone(file)));
+  return left.filter((path) => path !== undefined);
+}
+
+/** Whether the device `number` (`major:minor`, or a path) of a loaded pool's table is the one that `storage` says. */
+export async function isStorageDevice(storage: PoolStorage, which: "data" | "metadata", number: string) {
+  const given = number.startsWith("/") ? (await lookAtBlockDevice(number)).number : number;
+  if (storage.kind === "loopback") {
+    const file = await realFile(filesIn(storage.directory)[which]);
+    const loop = await loopAt(`/dev/${basename(await readlink(`/sys/dev/block/${given}`))}`);
+    return loop !== undefined && loop.backingFile === file && !loop.deleted;
+  }
+  const path = which === "data" ? storage.dataDevice : storage.metadataDevice;
+  return (await lookAtBlockDevice(path)).number === given;
+}

@@ -1,0 +1,26 @@
+// Room: drivers. Owns the guard against a full pool and a full host: refused before anything is made.
+import { requireFree, spaceOf } from "../../system/file/space.ts";
+import type { OpenPool } from "./pool.ts";
+
+const mebibyte = 2 ** 20;
+
+/** Below this XFS has refused a write, or will with the next. */
+const fullBelowBytes = 4 * mebibyte;
+
+export interface RoomLimits {
+  readonly minFreeBytes: number | undefined;
+  readonly minHostFreeBytes: number | undefined;
+}
+
+/** Throws `resource_exhausted` when there is too little room for anything new. */
+export async function requireRoom(pool: OpenPool, limits: RoomLimits): Promise<void> {
+  await requireFree("the pool", pool.filesDir, limits.minFreeBytes);
+  if (pool.hostDir !== undefined) await requireFree("the host under the pool", pool.hostDir, limits.minHostFreeBytes);
+}
+
+/** Whether writes can have failed for want of room, in the pool or on the host under it. */
+export async function isFull(pool: OpenPool): Promise<boolean> {
+  const dirs = pool.hostDir === undefined ? [pool.filesDir] : [pool.filesDir, pool.hostDir];
+  const spaces = await Promise.all(dirs.map((dir) => spaceOf(dir)));
+  return spaces.some((space) => space.freeBytes < fullBelowBytes);
+}

@@ -1,0 +1,118 @@
+// Room: drivers. Owns holding a device still: everything written is on its file, and nothing more comes meanwhile.
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { failedPrecondition } from "../../domain/errors.ts";
+import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
+import { isHeldExclusively } from "../../system/block/loop.ts";
+import { loopDeviceNumber } from "../../system/block/loops.ts";
+import { syncPath } from "../../system/file/durable.ts";
+import { mountInfo } from "../../system/mount/mountinfo.ts";
+import { freeze, thaw } from "../../system/mount/mounts.ts";
+import type { Activations } from "./activations.ts";
+import { deviceOfMark, frozenMark } from "./layout.ts";
+
+/**
+ * Freezes mounted devices. A mark in the directory of stable paths (which, like a freeze, does not survive a reboot)
+ * tells the next process what one that was killed left frozen.
+ */
+export class Quiet {
+  readonly #pool: PoolName;
+  readonly #activations: Activations;
+  readonly #linksDir: string;
+  readonly #sync: (path: string) => Promise<void>;
+  /** Held still by `suspend` until `resume`. */
+  readonly #suspended = new Set<DeviceName>();
+
+  /** `sync` is fsync's place for tests: no disk fails on command. */
+  constructor(pool: PoolName, activations: Activations, linksDir: string, sync = syncPath) {
+    this.#pool = pool;
+    this.#activations = activations;
+    this.#linksDir = linksDir;
+    this.#sync = sync;
+  }
+
+  /** Thaws what a dead process left frozen. */
+  async reconcile(): Promise<void> {
+    this.#suspended.clear();
+    for (const name of await readdir(this.#linksDir)) {
+      const device = deviceOfMark(this.#pool, name);
+      if (device !== undefined) await this.#thaw(device);
+    }
+  }
+
+  /** Throws `failed_precondition` for a file system that another program has frozen: it may thaw at any moment. */
+  async suspend(device: DeviceName): Promise<void> {
+    if (this.#suspended.has(device)) return;
+    if ((await this.#still(device)) === "frozen by another") {
+      throw failedPrecondition(
+        `device ${device} has been frozen by another program: thaw it first (fsfreeze --unfreeze)`,
+      );
+    }
+    this.#suspended.add(device);
+  }
+
+  async resume(device: DeviceName): Promise<void> {
+    this.#suspended.delete(device);
+    await this.#thaw(device);
+  }
+
+  /**
+   * Holds the device still until the result is disposed of; a device that is suspended stays so. One that another program
+   * has frozen is still already, and stays frozen: all that was written before is on the device.
+   */
+  async hold(device: DeviceName): Promise<AsyncDisposable> {
+    const isOurs = !this.#suspended.has(device) && (await this.#still(device)) === "frozen";
+    return { [Symbol.asyncDispose]: () => (isOurs ? this.#thaw(device) : Promise.resolve()) };
+  }
+
+  /** Has everything written, and nothing more written where a file system is mounted. */
+  async #still(device: DeviceName): Promise<Stillness> {
+    const loop = await this.#activations.loopOf(device);
+    if (loop === undefined) return "not mounted";
+    const stillness = (await isHeldExclusively(loop)) ? await this.#freeze(device, loop) : "not mounted";
+    try {
+      await this.#sync(loop);
+      return stillness;
+    } catch (error) {
+      if (stillness === "frozen") await this.#thaw(device);
+      throw error;
+    }
+  }
+
+  async #freeze(device: DeviceName, loop: string): Promise<Stillness> {
+    const dir = await mountPointOf(loop);
+    if (dir === undefined) {
+      const wayOut = "unmount it there first";
+      throw failedPrecondition(`device ${device} (${loop}) is in use where it cannot be frozen from here; ${wayOut}`);
+    }
+    const mark = frozenMark(this.#linksDir, device);
+    await writeFile(mark, "");
+    let isOurs = false;
+    try {
+      isOurs = await freeze(dir);
+    } finally {
+      // What is not ours to thaw must not be thawed by the next process either.
+      if (!isOurs) await rm(mark, { force: true });
+    }
+    return isOurs ? "frozen" : "frozen by another";
+  }
+
+  /** Also after an unmount, which ends a freeze. */
+  async #thaw(device: DeviceName): Promise<void> {
+    const loop = await this.#activations.loopOf(device);
+    const dir = loop === undefined ? undefined : await mountPointOf(loop);
+    if (dir !== undefined) await thaw(dir);
+    await rm(frozenMark(this.#linksDir, device), { force: true });
+  }
+}
+
+type Stillness = "not mounted" | "frozen" | "frozen by another";
+
+/** A directory where the device's file system is seen; undefined when none is in this mount namespace. */
+async function mountPointOf(loop: string): Promise<string | undefined> {
+  const number = await loopDeviceNumber(loop);
+  const mounts = await mountInfo();
+  // What another mount covers cannot be reached by its path.
+  const uppermost = new Map(mounts.map((entry) => [entry.mountPoint, entry]));
+  const ours = [...uppermost.values()].filter((entry) => entry.deviceNumber === number);
+  return (ours.find((entry) => entry.root === "/") ?? ours[0])?.mountPoint;
+}

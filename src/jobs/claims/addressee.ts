@@ -1,0 +1,63 @@
+// Room: jobs. Owns the database that a job is meant for: its number rides in the job's data, beside the payload.
+import type { Redis } from "ioredis";
+import { failedPrecondition, isSnapmillError, type SnapmillError } from "../../domain/errors.ts";
+import type { PoolName } from "../../domain/identifiers.ts";
+import { type ClaimHolder, readClaim } from "./pool-claims.ts";
+
+/** `payload` as a job's data. Undefined: for whichever database has the pool's name when the job is executed. */
+export const addressed = (payload: object, database: number | undefined): object =>
+  database === undefined ? payload : { ...payload, database };
+
+/** A job's data, taken apart again. */
+export function unaddressed(data: unknown): { readonly payload: unknown; readonly database: number | undefined } {
+  if (typeof data !== "object" || data === null || !("database" in data)) return { payload: data, database: undefined };
+  const { database, ...payload } = data;
+  return { payload, database: typeof database === "number" ? database : undefined };
+}
+
+/** Whether a job of one addressee may stand for one of the other. */
+export const isSameDatabase = (one: number | undefined, other: number | undefined): boolean =>
+  one === undefined || other === undefined || one === other;
+
+/** The database that a client's calls are meant for: known from the start, or that of the claim it first finds. */
+export class Addressee {
+  readonly #connection: Redis;
+  readonly #pool: PoolName;
+  #known: number | undefined;
+
+  constructor(connection: Redis, pool: PoolName, known: number | undefined) {
+    this.#connection = connection;
+    this.#pool = pool;
+    this.#known = known;
+  }
+
+  get known(): number | undefined {
+    return this.#known;
+  }
+
+  /** Asks Redis while it is not known. Throws what Redis throws. */
+  async find(): Promise<number | undefined> {
+    this.#known ??= (await readClaim(this.#connection, this.#pool))?.database;
+    return this.#known;
+  }
+}
+
+const refusalStart = "this job was meant for database";
+
+/** Why the holder of the pool's name does not execute a job. `wasBegun`: another worker has had it before. */
+export function misaddressed(
+  pool: PoolName,
+  database: number,
+  { host, stateDir, database: ours }: ClaimHolder,
+  wasBegun: boolean,
+): SnapmillError {
+  const elsewhere = wasBegun ? "nothing was done here, but it may have been done there" : "nothing was done";
+  return failedPrecondition(
+    `${refusalStart} ${database} of pool ${pool}, and that name now belongs to database ${ours} on host ${host} ` +
+      `(${stateDir}): ${elsewhere}; ask again under a new operation ID to have it done by the one that has the name`,
+  );
+}
+
+/** Whether a failure is such a refusal: of the database that was meant, it says nothing. */
+export const isMisaddressed = (error: unknown): boolean =>
+  isSnapmillError(error, "failed_precondition") && error.message.startsWith(refusalStart);

@@ -1,0 +1,43 @@
+// Room: jobs. Owns what becomes of a job that nobody waits for any more: taken back, or followed to its end.
+import { setTimeout as delay } from "node:timers/promises";
+import type { Redis } from "ioredis";
+import type { OperationId } from "../../domain/identifiers.ts";
+import type { JobQueue } from "../queues.ts";
+import { standing } from "./job-state.ts";
+
+/** How often a job that was left is looked at: ever more rarely, since many may be left at once. */
+const firstLookMs = 100;
+const longestPauseMs = 1_000;
+
+/**
+ * Takes a job back unless it is being executed or has ended; whether nothing will happen. Idempotent. Throws what Redis
+ * throws.
+ */
+export async function recall(connection: Redis, queue: JobQueue, operationId: OperationId): Promise<boolean> {
+  // Out of the lists first, each by one atomic command: `remove` alone would also forget a finished one. A delayed one
+  // was tried, and nothing came of it. One in no list never arrived, or was taken out by a command whose answer was late.
+  const isOut =
+    (await connection.lrem(queue.toKey("wait"), 0, operationId)) > 0 ||
+    (await connection.zrem(queue.toKey("delayed"), operationId)) > 0 ||
+    (await queue.getJobState(operationId)) === "unknown";
+  if (isOut) await queue.remove(operationId);
+  return isOut;
+}
+
+/** Resolves when a job has ended, or could be taken back after all, or `isOver`. Never rejects. */
+export async function followToItsEnd(
+  connection: Redis,
+  queue: JobQueue,
+  operationId: OperationId,
+  isOver: () => boolean,
+): Promise<void> {
+  for (let looks = 0; !isOver(); looks += 1) {
+    try {
+      if (await recall(connection, queue, operationId)) return;
+      if ((await standing(queue, operationId)).state !== "pending") return;
+    } catch {
+      // Redis is away: what is in it happens, or not, when it is back.
+    }
+    await delay(Math.min(firstLookMs * 2 ** looks, longestPauseMs), undefined, { ref: false });
+  }
+}

@@ -1,0 +1,317 @@
+// Room: jobs. Owns the client: what the project's other programs, and other people's, call operations through.
+import type { Redis } from "ioredis";
+import type { z } from "zod";
+import { failedPrecondition, isRetryable } from "../../domain/errors.ts";
+import { freshOperationId, type OperationId, type PoolName } from "../../domain/identifiers.ts";
+import { Addressee } from "../claims/addressee.ts";
+import { type PoolClaim, readClaim } from "../claims/pool-claims.ts";
+import {
+  type Jobs,
+  type PoolJobName,
+  parsePayload,
+  parseResult,
+  type Result,
+  type UnpackedImage,
+  type UnpackProgress,
+  type UnpackRequest,
+  unpackProgress,
+} from "../contract.ts";
+import { type FailedRemoval, failedRemovals } from "../outbox/device-removals.ts";
+import type { JobQueue } from "../queues.ts";
+import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
+import { asRedisFailure } from "../redis/failure.ts";
+import { type OutagePatience, Outages } from "../redis/outages.ts";
+import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
+import { standing } from "./job-state.ts";
+import { Exchange } from "./request-client.ts";
+import type { Submission } from "./submissions.ts";
+
+export interface ClientOptions {
+  readonly redisUrl: string;
+  readonly pool: PoolName;
+  /**
+   * The number of the database that the calls are meant for (`lastTakeOver` in metadata/pool.ts), for a caller on its
+   * host. Default: that of the first claim on the pool's name that is found. Once that name is another database's, calls
+   * fail with failed_precondition.
+   */
+  readonly database?: number | undefined;
+  /** How every method bears with a Redis that is away. Default: not at all. */
+  readonly patience?: OutagePatience | undefined;
+}
+
+interface BothQueues {
+  readonly pool: JobQueue;
+  readonly unpack: JobQueue;
+}
+
+export interface CallOptions {
+  /** Makes the call repeatable: with the same ID and payload it has one effect, and one answer. Default: a fresh one. */
+  readonly operationId?: OperationId | undefined;
+  /** How long to wait; the job itself knows no deadline. Default: a minute for a call, a day for an unpack. */
+  readonly deadlineMs?: number | undefined;
+  /** Ends the waiting with `aborted`. A pool's job that has not begun is taken back; an accepted unpack goes on. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PoolCallOptions extends CallOptions {
+  /**
+   * Ends the waiting with `unavailable` when for about a second no worker has been there (ten, when it only hangs); a job
+   * that has not begun is taken back. Default: the job waits for a worker until the deadline.
+   */
+  readonly needsWorker?: boolean | undefined;
+  /**
+   * Called when the waiting ends and the job perhaps not yet: before the call rejects, with a promise that resolves once
+   * the job has ended one way or the other, or was taken back. Until then it may still happen.
+   */
+  readonly onLeft?: ((ended: Promise<void>) => void) | undefined;
+  /** Goes before all jobs that wait. Default: false. */
+  readonly isUrgent?: boolean | undefined;
+}
+
+export interface UnpackOptions extends CallOptions {
+  readonly onProgress?: ((progress: UnpackProgress) => void) | undefined;
+}
+
+export interface JobCounts {
+  readonly waiting: number;
+  readonly active: number;
+  /** Failed and waiting for their next attempt. */
+  readonly delayed: number;
+  readonly completed: number;
+  readonly failed: number;
+}
+
+/** A payload as callers give it. */
+export type Arguments<Name extends PoolJobName> = Omit<z.input<Jobs[Name]["payload"]>, "pool" | "operationId">;
+
+const callDeadlineMs = 60_000;
+const unpackDeadlineMs = 24 * 3600 * 1000;
+
+/**
+ * Operations on one pool, through its queues. Every method throws SnapmillErrors: those of the operation as its worker
+ * threw them; invalid_argument for a payload that is none; and those of `Exchange.run` for the way there and back.
+ */
+export class JobClient implements AsyncDisposable {
+  readonly #connection: Redis;
+  readonly #redisUrl: string;
+  readonly #pool: PoolName;
+  readonly #calls: Exchange;
+  readonly #outages: Outages;
+  readonly #addressee: Addressee;
+  #unpacks: Promise<Exchange> | undefined;
+  #isClosed = false;
+
+  private constructor(
+    connection: Redis,
+    { redisUrl, pool, database }: ClientOptions,
+    calls: Exchange,
+    outages: Outages,
+  ) {
+    this.#connection = connection;
+    this.#redisUrl = redisUrl;
+    this.#pool = pool;
+    this.#calls = calls;
+    this.#outages = outages;
+    this.#addressee = new Addressee(connection, pool, database);
+  }
+
+  /** `unavailable` within about a second when Redis is away, or when patience ends. */
+  static async connect(options: ClientOptions, signal?: AbortSignal): Promise<JobClient> {
+    const { redisUrl, pool } = options;
+    const outages = new Outages(options.patience);
+    return await outages.ride(async () => {
+      const connection = await answering(producerConnection(redisUrl), redisUrl, 1.5 * answerTimeoutMs);
+      try {
+        return new JobClient(connection, options, await Exchange.open(connection, redisUrl, pool, "pool"), outages);
+      } catch (error) {
+        connection.disconnect();
+        throw asRedisFailure(error);
+      }
+    }, signal);
+  }
+
+  /** Has one of the pool's jobs executed. */
+  async call<Name extends PoolJobName>(
+    name: Name,
+    given: Arguments<Name>,
+    options: PoolCallOptions = {},
+  ): Promise<Result<Name>> {
+    this.#requireOpen();
+    const { deadlineMs = callDeadlineMs, signal } = options;
+    const operationId = options.operationId ?? freshOperationId();
+    const untilMs = performance.now() + deadlineMs;
+    return await this.#outages.ride((attempt) => {
+      // What was sent before Redis went away may have arrived.
+      const isFresh = options.operationId === undefined && attempt === 1;
+      return this.#callOnce(name, given, {
+        ...options,
+        operationId,
+        isFresh,
+        deadlineMs: attempt === 1 ? deadlineMs : leftMs(untilMs),
+      });
+    }, signal);
+  }
+
+  async #callOnce<Name extends PoolJobName>(
+    name: Name,
+    given: Arguments<Name>,
+    options: PoolCallOptions & { readonly operationId: OperationId; readonly isFresh: boolean; deadlineMs: number },
+  ): Promise<Result<Name>> {
+    const { operationId, isFresh, isUrgent, ...waiting } = options;
+    const payload = parsePayload(name, { ...given, pool: this.#pool, operationId });
+    const database = await this.#database();
+    const submission: Submission = { name, operationId, payload, database, isFresh, isUrgent };
+    return parseResult(name, await this.#calls.run(submission, waiting, "take back"));
+  }
+
+  /**
+   * Unpacks an image. Once accepted it is written down on the pool's host and happens even if this client, or Redis,
+   * is lost; asked again by the same operation ID, the answer is that of the first time.
+   */
+  async unpack(
+    request: UnpackRequest,
+    { operationId = freshOperationId(), deadlineMs = unpackDeadlineMs, signal, onProgress }: UnpackOptions = {},
+  ): Promise<UnpackedImage> {
+    this.#requireOpen();
+    const untilMs = performance.now() + deadlineMs;
+    const payload = parsePayload("unpack", { ...request, pool: this.#pool, operationId });
+    const acceptance = { requests: [{ operationId, ...request }] };
+    return await this.#outages.ride(async () => {
+      const database = await this.#database();
+      const submission: Submission = { name: "unpack", operationId, payload, database, isFresh: false };
+      const unpacks = await this.#unpackExchange();
+      if (await needsAcceptance(unpacks, submission)) {
+        const accepting = { operationId: freshOperationId(), isFresh: true, deadlineMs: leftMs(untilMs), signal };
+        await this.#callOnce("accept-unpack", acceptance, accepting);
+      }
+      const waiting = { deadlineMs: leftMs(untilMs), signal, onProgress: parsing(onProgress) };
+      return parseResult("unpack", await unpacks.run(submission, waiting, "leave"));
+    }, signal);
+  }
+
+  /**
+   * Whether any of these accepted unpacks, not settled yet, will be settled without anybody's doing. One whose failure a
+   * retry could help stays until somebody asks for it.
+   */
+  async willBeSettled(accepted: readonly OperationId[]): Promise<boolean> {
+    return await this.#look(async ({ unpack }) => {
+      const standings = await Promise.all(accepted.map((operationId) => standing(unpack, operationId)));
+      return standings.some((found) => found.state !== "failed" || !isRetryable(found.failure.code));
+    });
+  }
+
+  /** How many jobs the pool's two queues hold. */
+  counts(): Promise<{ readonly pool: JobCounts; readonly unpack: JobCounts }> {
+    return this.#look((queues) => ofBoth(queues, countJobs));
+  }
+
+  /** How many workers are connected to each of the pool's two queues. */
+  workers(): Promise<{ readonly pool: number; readonly unpack: number }> {
+    return this.#look((queues) => ofBoth(queues, (queue) => queue.getWorkersCount()));
+  }
+
+  /** Which of the pool's two queues an operator has paused: jobs are kept and not executed. */
+  paused(): Promise<{ readonly pool: boolean; readonly unpack: boolean }> {
+    return this.#look((queues) => ofBoth(queues, (queue) => queue.isPaused()));
+  }
+
+  /** Removals of devices that were given up: a `cleanup` has them tried again, and so has the next start. */
+  failedRemovals(): Promise<FailedRemoval[]> {
+    return this.#look(async ({ pool }) => failedRemovals(this.#connection, pool, await this.#database()));
+  }
+
+  /** Failed jobs of both queues that no snapmill can have written. */
+  damagedJobs(): Promise<DamagedJob[]> {
+    return this.#look(async (queues) => {
+      const { pool, unpack } = await ofBoth(queues, (queue) => failedJobs(this.#connection, queue));
+      return [...pool, ...unpack].filter((job) => job.kind === "damaged");
+    });
+  }
+
+  /** The claim on the pool's name; undefined: it is free. */
+  claim(): Promise<PoolClaim | undefined> {
+    return this.#look(() => readClaim(this.#connection, this.#pool));
+  }
+
+  /** Ends every call that still waits with `aborted`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    const unpacks = await this.#unpacks?.catch(() => undefined);
+    await Promise.all([this.#calls[Symbol.asyncDispose](), unpacks?.[Symbol.asyncDispose]()]);
+    this.#connection.disconnect();
+  }
+
+  /** Looks at the queues, and throws what Redis throws as what it means. */
+  async #look<T>(look: (queues: BothQueues) => Promise<T>): Promise<T> {
+    this.#requireOpen();
+    return await this.#outages.ride(async () => {
+      const unpacks = await this.#unpackExchange();
+      try {
+        return await look({ pool: this.#calls.queue, unpack: unpacks.queue });
+      } catch (error) {
+        throw asRedisFailure(error);
+      }
+    });
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw failedPrecondition("this client is closed: connect a new one");
+  }
+
+  async #database(): Promise<number | undefined> {
+    try {
+      return this.#addressee.known ?? (await this.#addressee.find());
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
+  }
+
+  async #unpackExchange(): Promise<Exchange> {
+    this.#unpacks ??= Exchange.open(this.#connection, this.#redisUrl, this.#pool, "unpack");
+    try {
+      return await this.#unpacks;
+    } catch (error) {
+      this.#unpacks = undefined;
+      throw asRedisFailure(error);
+    }
+  }
+}
+
+/** Whether the unpack must (again) be written down on the pool's host: not if it is under way, or has its answer. */
+async function needsAcceptance(unpacks: Exchange, submission: Submission): Promise<boolean> {
+  const kept = await unpacks.standing(submission);
+  switch (kept.state) {
+    case "lost":
+      return true;
+    case "failed":
+      if (!isRetryable(kept.failure.code)) return false;
+      // Out of the way of the acceptance, which would take the kept failure for the answer.
+      await unpacks.queue.remove(submission.operationId);
+      return true;
+    case "pending":
+    case "completed":
+      return false;
+  }
+}
+
+function parsing(onProgress: UnpackOptions["onProgress"]) {
+  if (onProgress === undefined) return undefined;
+  return (given: unknown): void => {
+    const parsed = unpackProgress.safeParse(given);
+    if (parsed.success) onProgress(parsed.data);
+  };
+}
+
+async function countJobs(queue: JobQueue): Promise<JobCounts> {
+  const counts = await queue.getJobCounts("waiting", "active", "delayed", "completed", "failed");
+  const of = (state: string): number => counts[state] ?? 0;
+  const [waiting, active, delayed] = [of("waiting"), of("active"), of("delayed")];
+  return { waiting, active, delayed, completed: of("completed"), failed: of("failed") };
+}
+
+async function ofBoth<T>(queues: BothQueues, ask: (queue: JobQueue) => Promise<T>): Promise<{ pool: T; unpack: T }> {
+  const [pool, unpack] = await Promise.all([ask(queues.pool), ask(queues.unpack)]);
+  return { pool, unpack };
+}
+
+const leftMs = (untilMs: number): number => Math.max(0, Math.ceil(untilMs - performance.now()));

@@ -1,0 +1,236 @@
+// Room: jobs. Owns the asking end of one queue: a job goes in and its end comes back, whatever happens in between.
+import type { Redis } from "ioredis";
+import { aborted, invalidArgument, isRetryable, type SnapmillError, unavailable } from "../../domain/errors.ts";
+import type { PoolName } from "../../domain/identifiers.ts";
+import { isSameDatabase, unaddressed } from "../claims/addressee.ts";
+import { type JobQueue, openQueue, type QueueKind } from "../queues.ts";
+import { asRedisFailure, RedisAway } from "../redis/failure.ts";
+import { excess } from "../stored-job.ts";
+import { followToItsEnd, recall } from "./cancel-job.ts";
+import { EventReader } from "./event-reader.ts";
+import { Watch } from "./job-poller.ts";
+import { type Standing, standing } from "./job-state.ts";
+import { type StoredJob, type Submission, Submissions } from "./submissions.ts";
+import { askAgain, type Waiter, Waiters, type Waiting } from "./waiters.ts";
+import { Attendance } from "./worker-liveness.ts";
+
+/** What becomes of a job that has not begun when its caller walks away. */
+export type WhenGivenUp = "take back" | "leave";
+
+/** How long a wait must have lasted for anybody to ask whether a worker is there: most are over long before. */
+const unattendedAfterMs = 400;
+/** How often taking a job back is tried while Redis does not answer: a second each. */
+const recallAttempts = 3;
+
+export class Exchange implements AsyncDisposable {
+  readonly queue: JobQueue;
+  readonly #connection: Redis;
+  readonly #submissions: Submissions;
+  readonly #waiters = new Waiters();
+  readonly #events: EventReader;
+  readonly #watch: Watch;
+  readonly #attendance: Attendance;
+  #isClosed = false;
+
+  private constructor(connection: Redis, queue: JobQueue, redisUrl: string, pool: PoolName, kind: QueueKind) {
+    this.queue = queue;
+    this.#connection = connection;
+    this.#submissions = new Submissions(connection, queue);
+    this.#attendance = new Attendance(queue, connection);
+    this.#watch = new Watch({
+      waiters: this.#waiters,
+      ping: () => this.#ping(),
+      look: (waiter) => this.#look(waiter),
+      callTheRoll: () => this.#callTheRoll(),
+      outage: () =>
+        this.#waiters.leaveAll((job) => new RedisAway(`Redis went away while ${job} was waited for; ${askAgain}`)),
+    });
+    const isNeeded = () => !this.#waiters.areNone;
+    this.#events = new EventReader(
+      redisUrl,
+      { pool, kind, isNeeded },
+      {
+        completed: (jobId, result) => this.#onEnd(jobId, (waiter) => waiter.resolve(result)),
+        failed: (jobId) => this.#onEnd(jobId, (waiter) => void this.#look(waiter)),
+        progress: (jobId, progress) => {
+          for (const waiter of this.#waiters.of(jobId)) waiter.onProgress?.(progress);
+        },
+      },
+    );
+  }
+
+  static async open(connection: Redis, redisUrl: string, pool: PoolName, kind: QueueKind): Promise<Exchange> {
+    return new Exchange(connection, await openQueue(connection, pool, kind), redisUrl, pool, kind);
+  }
+
+  /**
+   * Has a job executed and returns its result, unparsed. A job of that ID that Redis still keeps is not executed again:
+   * its result is returned, its failure thrown, unless a retry may help; then it is tried again. Of another name or
+   * payload, or too large: invalid_argument. `unavailable` when Redis or (if it is needed) the worker is away, `deadline_exceeded`, and
+   * `aborted` by the caller.
+   */
+  async run(submission: Submission, waiting: Waiting, whenGivenUp: WhenGivenUp): Promise<unknown> {
+    requireFit(submission);
+    using waiter = this.#waiters.open(submission, waiting);
+    this.#events.wake();
+    const submitted = waiter.leaving === undefined ? this.#submit(waiter) : Promise.resolve();
+    try {
+      return await waiter.outcome;
+    } catch (error) {
+      const { leaving } = waiter;
+      if (leaving === undefined || error !== leaving) throw error;
+      if (waiter.isGivenUp && whenGivenUp === "take back") {
+        await submitted;
+        if (await this.#takeBack(waiter)) throw takenBack(submission, leaving);
+      }
+      const isOver = () => this.#isClosed;
+      waiting.onLeft?.(followToItsEnd(this.#connection, this.queue, submission.operationId, isOver));
+      throw leaving;
+    }
+  }
+
+  /** How the job stands; invalid_argument if one of its ID is another. */
+  async standing(submission: Submission): Promise<Standing> {
+    try {
+      const job = await this.queue.getJob(submission.operationId);
+      if (job === undefined) return { state: "lost" };
+      const stored = { name: job.name, ...unaddressed(job.data) };
+      if (!isSame(submission, stored)) throw usedOtherwise(submission, stored);
+      return await standing(this.queue, submission.operationId);
+    } catch (error) {
+      throw asRedisFailure(error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    this.#watch[Symbol.dispose]();
+    this.#waiters.leaveAll((job) => aborted(`the client was closed while ${job} was waited for; ${askAgain}`));
+    this.#events[Symbol.dispose]();
+    await this.queue.close().catch(() => undefined);
+  }
+
+  async #submit(waiter: Waiter): Promise<void> {
+    const { submission } = waiter;
+    try {
+      const stored = await this.#submissions.add(submission);
+      this.#watch.heard();
+      if (stored !== undefined) {
+        if (!isSame(submission, stored)) return waiter.fail(usedOtherwise(submission, stored));
+        await this.#retryIfUseful(submission);
+      }
+      this.#watch.begin(waiter);
+      waiter.isQueued = true;
+      if (stored !== undefined || waiter.wasTouched) await this.#look(waiter);
+    } catch (error) {
+      waiter.leave(asRedisFailure(error));
+    }
+  }
+
+  async #retryIfUseful(submission: Submission): Promise<void> {
+    const kept = await standing(this.queue, submission.operationId);
+    if (kept.state !== "failed" || !isRetryable(kept.failure.code)) return;
+    const job = await this.queue.getJob(submission.operationId);
+    try {
+      await job?.retry("failed", { resetAttemptsMade: true, resetAttemptsStarted: true });
+    } catch (error) {
+      // Another caller was faster, and the job has left the failed ones: it is on its way.
+      if (asRedisFailure(error).code === "unavailable") throw error;
+    }
+  }
+
+  #onEnd(jobId: string, end: (waiter: Waiter) => void): void {
+    this.#watch.heard();
+    for (const waiter of this.#waiters.of(jobId)) {
+      if (waiter.isQueued) end(waiter);
+      else waiter.wasTouched = true;
+    }
+  }
+
+  async #look(waiter: Waiter): Promise<void> {
+    const { submission } = waiter;
+    try {
+      const found = await standing(this.queue, submission.operationId);
+      this.#watch.heard();
+      switch (found.state) {
+        case "completed":
+          waiter.resolve(found.result);
+          break;
+        case "failed":
+          waiter.fail(found.failure);
+          break;
+        case "lost":
+          // Redis lost it, or kept it no longer: whoever executes it knows by its ID whether it was done already.
+          // One that was left may just have been taken back.
+          if (waiter.leaving === undefined) await this.#submissions.add(submission);
+          break;
+        case "pending":
+          break;
+      }
+    } catch {
+      // The watch looks again, and knows when to give up.
+    }
+  }
+
+  /** Ends the waits that nobody is there to end, except those that have only begun. */
+  async #callTheRoll(): Promise<void> {
+    const nowMs = performance.now();
+    const needy = [...this.#waiters.all()].filter((w) => w.needsWorker && nowMs - w.sinceMs > unattendedAfterMs);
+    if (needy.length === 0) return;
+    try {
+      const reason = await this.#attendance.absence();
+      if (reason === undefined) return;
+      for (const waiter of needy) waiter.giveUp(unavailable(`${reason}; ${askAgain}`));
+    } catch {
+      // Whether Redis is there is for the watch to say.
+    }
+  }
+
+  async #ping(): Promise<void> {
+    try {
+      await this.#connection.ping();
+      this.#watch.heard();
+    } catch {
+      // Silence is what the watch measures.
+    }
+  }
+
+  /** Removes the job if it is not being executed and nobody else here waits for it; a client elsewhere adds it again. */
+  async #takeBack(waiter: Waiter): Promise<boolean> {
+    const { operationId } = waiter.submission;
+    for (const other of this.#waiters.of(operationId)) if (other !== waiter) return false;
+    for (let attempt = 1; attempt <= recallAttempts; attempt += 1) {
+      try {
+        return await recall(this.#connection, this.queue, operationId);
+      } catch {
+        // A Redis that is only slow answers the next time.
+      }
+    }
+    return false;
+  }
+}
+
+/** The end of a wait that is the end of the job, too. */
+function takenBack({ name, operationId }: Submission, { code, message }: SnapmillError): SnapmillError {
+  if (code !== "unavailable") return aborted(`${name} ${operationId} was given up and taken back before it began`);
+  return unavailable(message.replace(askAgain, `${name} was taken back and will not happen: try again`));
+}
+
+function requireFit({ name, payload }: Submission): void {
+  const tooMuch = excess(Buffer.byteLength(JSON.stringify(payload)));
+  if (tooMuch !== undefined) throw invalidArgument(`${name} is too large: ${tooMuch}`);
+}
+
+const isSame = ({ name, payload, database }: Submission, stored: StoredJob): boolean =>
+  stored.name === name &&
+  isSameDatabase(database, stored.database) &&
+  Bun.deepEquals(stored.payload, JSON.parse(JSON.stringify(payload)));
+
+function usedOtherwise({ operationId, database }: Submission, stored: StoredJob): SnapmillError {
+  const other = isSameDatabase(database, stored.database)
+    ? "with other arguments"
+    : `on another host's database (${String(stored.database)}, this is ${String(database)})`;
+  return invalidArgument(
+    `operation ID ${operationId} was used for a ${stored.name} ${other}: use a new one for another operation`,
+  );
+}

@@ -1,0 +1,138 @@
+// Room: jobs. Owns how jobs get into a queue: few round trips however many callers, and never two jobs of one ID.
+import type { Redis } from "ioredis";
+import type { OperationId } from "../../domain/identifiers.ts";
+import { addressed, unaddressed } from "../claims/addressee.ts";
+import type { JobName } from "../contract.ts";
+import type { JobQueue } from "../queues.ts";
+
+/** One job to be. Its ID is the operation's. */
+export interface Submission {
+  readonly name: JobName;
+  readonly operationId: OperationId;
+  readonly payload: object;
+  /** The number of the database that is meant: see addressee.ts. */
+  readonly database: number | undefined;
+  /** Whether the ID was made for this call, so that no job can have it already. */
+  readonly isFresh: boolean;
+  /** How often it is tried in all. Default: the queue's. */
+  readonly attempts?: number | undefined;
+  /** Goes before all that waits. */
+  readonly isUrgent?: boolean | undefined;
+}
+
+/** What the queue has under a job's ID already. */
+export interface StoredJob {
+  readonly name: string;
+  readonly payload: unknown;
+  readonly database: number | undefined;
+}
+
+interface Pending {
+  readonly submission: Submission;
+  readonly resolve: (stored: StoredJob | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type BulkJob = Parameters<JobQueue["addBulk"]>[0][number];
+
+/** Round trips under way at once: one alone would idle while its answer travels. */
+const maxFlights = 2;
+const maxBatchSize = 128;
+/** Of one kind at once: their answers must come within the time that one may take. */
+const maxLooks = 500;
+
+/**
+ * Adds jobs in batches: whoever comes while a batch is on its way goes with the next one. So a single caller pays one
+ * round trip, and a thousand at once keep the answer time of each far from its limit.
+ */
+export class Submissions {
+  readonly #connection: Redis;
+  readonly #queue: JobQueue;
+  #pending: Pending[] = [];
+  #flights = 0;
+
+  constructor(connection: Redis, queue: JobQueue) {
+    this.#connection = connection;
+    this.#queue = queue;
+  }
+
+  /** Adds a job, unless Redis has one of that ID, in whatever state: then it changes nothing and tells what that is. */
+  add(submission: Submission): Promise<StoredJob | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<StoredJob | undefined>();
+    this.#pending.push({ submission, resolve, reject });
+    this.#depart();
+    return promise;
+  }
+
+  #depart(): void {
+    while (this.#flights < maxFlights && this.#pending.length > 0) {
+      const batch = this.#pending.splice(0, maxBatchSize);
+      this.#flights += 1;
+      void this.#fly(batch).finally(() => {
+        this.#flights -= 1;
+        this.#depart();
+      });
+    }
+  }
+
+  async #fly(batch: readonly Pending[]): Promise<void> {
+    try {
+      // In this order on one connection: BullMQ ignores an ID that it has already, and says nothing of it.
+      const looks = batch.map(({ submission }) => this.#stored(submission));
+      const added = this.#add(batch.map(({ submission }) => asJob(submission)));
+      const [stored] = await Promise.all([Promise.all(looks), added]);
+      batch.forEach(({ resolve }, index) => {
+        resolve(stored[index]);
+      });
+    } catch (error) {
+      // Nor would it go better for those behind: they need not wait for Redis one batch after the other.
+      for (const { reject } of [...batch, ...this.#pending.splice(0)]) reject(error);
+    }
+  }
+
+  /** Several go in one transaction of Redis; a single one is spared that. */
+  #add(jobs: readonly BulkJob[]): Promise<unknown> {
+    const [first, ...others] = jobs;
+    if (first === undefined || others.length > 0) return this.#queue.addBulk([...jobs]);
+    return this.#queue.add(first.name, first.data, first.opts);
+  }
+
+  async #stored({ operationId, isFresh }: Submission): Promise<StoredJob | undefined> {
+    if (isFresh) return undefined;
+    const [name, data] = await this.#connection.hmget(this.#queue.toKey(operationId), "name", "data");
+    return typeof name === "string" && typeof data === "string" ? { name, ...unaddressed(parsed(data)) } : undefined;
+  }
+}
+
+/** What is no JSON is no payload of any job, and differs from all. */
+function parsed(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Those of `entries` that Redis has no job of, looked up in batches. To be asked before adding what is probably there:
+ * BullMQ tells every client of a job that was added twice.
+ */
+export async function withoutJob<E extends { readonly operationId: OperationId }>(
+  connection: Redis,
+  queue: JobQueue,
+  entries: readonly E[],
+): Promise<E[]> {
+  const missing: E[] = [];
+  for (let at = 0; at < entries.length; at += maxLooks) {
+    const batch = entries.slice(at, at + maxLooks);
+    const known = await Promise.all(batch.map(({ operationId }) => connection.exists(queue.toKey(operationId))));
+    missing.push(...batch.filter((_entry, index) => known[index] === 0));
+  }
+  return missing;
+}
+
+const asJob = ({ name, operationId, payload, database, attempts, isUrgent }: Submission): BulkJob => ({
+  name,
+  data: addressed(payload, database),
+  opts: { jobId: operationId, ...(attempts !== undefined && { attempts }), ...(isUrgent === true && { lifo: true }) },
+});

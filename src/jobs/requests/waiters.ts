@@ -1,0 +1,133 @@
+// Room: jobs. Owns those who wait for a job's end: by its ID, each with a deadline and a caller who may walk away.
+import { aborted, deadlineExceeded, type SnapmillError } from "../../domain/errors.ts";
+import { startTimer, type Timer } from "../../domain/timers.ts";
+import type { Submission } from "./submissions.ts";
+
+export interface Waiting {
+  /** How long to wait, from now. */
+  readonly deadlineMs: number;
+  /** The caller's way out. */
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of the job's progress, not yet parsed. */
+  readonly onProgress?: ((progress: unknown) => void) | undefined;
+  /** Ends the wait with `unavailable` when nobody has been there for about a second to execute the job. */
+  readonly needsWorker?: boolean | undefined;
+  /** Hears that the wait has ended, and the job perhaps not yet: see CallOptions in client.ts. */
+  readonly onLeft?: ((ended: Promise<void>) => void) | undefined;
+}
+
+/** What every message about a wait that ended early says of the job. */
+export const askAgain = "it may still happen: ask again with the same operation ID";
+
+const describe = ({ name, operationId }: Submission): string => `${name} ${operationId}`;
+
+export class Waiter implements Disposable {
+  readonly submission: Submission;
+  readonly onProgress: ((progress: unknown) => void) | undefined;
+  readonly needsWorker: boolean;
+  /** The job's result, not yet parsed; rejects with a SnapmillError. */
+  readonly outcome: Promise<unknown>;
+  /** Set when the wait ended before the job, as far as is known: what `outcome` rejected with. */
+  leaving: SnapmillError | undefined;
+  /** Whether it ended because the caller walked away, or nobody is there to execute the job. */
+  isGivenUp = false;
+  readonly sinceMs = performance.now();
+  /** Whether the job is known to be in the queue: before that, its events may be those of an earlier run. */
+  isQueued = false;
+  /** Whether an event came before that. */
+  wasTouched = false;
+  /** When to look at the job's state next, for the case that its event was lost. Milliseconds of `performance.now()`. */
+  nextLookMs = 0;
+  looks = 0;
+  readonly #waiters: Waiters;
+  readonly #settle: PromiseWithResolvers<unknown>;
+  readonly #deadline: Timer;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(waiters: Waiters, submission: Submission, { deadlineMs, signal, onProgress, needsWorker }: Waiting) {
+    this.submission = submission;
+    this.onProgress = onProgress;
+    this.needsWorker = needsWorker === true;
+    this.#waiters = waiters;
+    this.#settle = Promise.withResolvers();
+    this.outcome = this.#settle.promise;
+    // It may be rejected before anybody looks; whoever opened this waiter awaits it in the end.
+    this.outcome.catch(() => undefined);
+    this.#deadline = startTimer(deadlineMs, () => this.#expire(deadlineMs));
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#cancel);
+    if (signal?.aborted) this.#cancel();
+  }
+
+  /** The job has ended well. */
+  resolve(value: unknown): void {
+    this.#settle.resolve(value);
+  }
+
+  /** The job has failed. */
+  fail(failure: SnapmillError): void {
+    this.#settle.reject(failure);
+  }
+
+  /** The wait ends; of the job nothing is known. */
+  leave(error: SnapmillError): void {
+    this.leaving ??= error;
+    this.#settle.reject(error);
+  }
+
+  /** The wait ends because there is nothing to wait for: the job is to be taken back if that is possible. */
+  giveUp(error: SnapmillError): void {
+    this.isGivenUp = this.leaving === undefined;
+    this.leave(error);
+  }
+
+  [Symbol.dispose](): void {
+    this.#deadline[Symbol.dispose]();
+    this.#signal?.removeEventListener("abort", this.#cancel);
+    this.#waiters.forget(this);
+  }
+
+  #expire(deadlineMs: number): void {
+    this.leave(deadlineExceeded(`${describe(this.submission)} did not end within ${deadlineMs} ms; ${askAgain}`));
+  }
+
+  readonly #cancel = (): void => {
+    this.giveUp(aborted(`waiting for ${describe(this.submission)} was given up; ${askAgain}`));
+  };
+}
+
+/** All waiters on one queue. */
+export class Waiters {
+  readonly #byJob = new Map<string, Set<Waiter>>();
+
+  get areNone(): boolean {
+    return this.#byJob.size === 0;
+  }
+
+  open(submission: Submission, waiting: Waiting): Waiter {
+    const waiter = new Waiter(this, submission, waiting);
+    const others = this.#byJob.get(submission.operationId);
+    if (others === undefined) this.#byJob.set(submission.operationId, new Set([waiter]));
+    else others.add(waiter);
+    return waiter;
+  }
+
+  of(jobId: string): Iterable<Waiter> {
+    return this.#byJob.get(jobId) ?? [];
+  }
+
+  *all(): Generator<Waiter> {
+    for (const waiters of this.#byJob.values()) yield* waiters;
+  }
+
+  forget(waiter: Waiter): void {
+    const waiters = this.#byJob.get(waiter.submission.operationId);
+    waiters?.delete(waiter);
+    if (waiters?.size === 0) this.#byJob.delete(waiter.submission.operationId);
+  }
+
+  /** Ends every wait with the error that `errorFor` makes of it. */
+  leaveAll(errorFor: (job: string) => SnapmillError): void {
+    for (const waiter of this.all()) waiter.leave(errorFor(describe(waiter.submission)));
+  }
+}

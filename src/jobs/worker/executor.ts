@@ -1,0 +1,126 @@
+// Room: jobs. Owns the execution of the jobs that a worker was given: one run per operation, and how its failure is told.
+import { UnrecoverableError, WaitingError } from "bullmq";
+import { AbortReason, Canceller } from "../../domain/cancellation.ts";
+import { asSnapmillError, encodeFailure, invalidArgument, isRetryable } from "../../domain/errors.ts";
+import { type ClaimGuard, NotMine } from "../claims/claim-guard.ts";
+import type { QueuedJob } from "../queues.ts";
+import type { Runners } from "./handlers.ts";
+import { type JobSignals, jobContext, Reports } from "./job-context.ts";
+
+interface Run {
+  readonly outcome: Promise<unknown>;
+  readonly stopping: Canceller;
+  readonly lockLost: Canceller;
+}
+
+const isStopped = new AbortReason("stopping", "this worker is being stopped");
+const lostItsLock = new AbortReason("lock_lost", "this worker's lock on the job is lost");
+
+export class Executor {
+  readonly #runners: Runners;
+  readonly #guard: Pick<ClaimGuard, "doubt">;
+  readonly #onError: (error: Error) => void;
+  readonly #runs = new Map<string, Run>();
+  /** Runs that began before BullMQ called for them, and have to be kept until it does. */
+  readonly #begun = new Map<string, Run>();
+  #isStopping = false;
+
+  constructor(runners: Runners, guard: Pick<ClaimGuard, "doubt">, onError: (error: Error) => void) {
+    this.#runners = runners;
+    this.#guard = guard;
+    this.#onError = onError;
+  }
+
+  get isIdle(): boolean {
+    return this.#runs.size === 0 && this.#begun.size === 0;
+  }
+
+  /**
+   * Begins with a job that BullMQ has just fetched: it calls for its execution only after it has looked for another job,
+   * a round trip later.
+   */
+  begin(job: QueuedJob): void {
+    // Such a job is to fail without being executed.
+    const isCondemned = job.deferredFailure !== undefined && job.deferredFailure !== "";
+    if (this.#isStopping || isCondemned) return;
+    const run = this.#run(job);
+    this.#begun.set(job.id ?? "", run);
+    // Whoever executes the job hears of it.
+    run.outcome.catch(() => undefined);
+  }
+
+  /** Aborts all runs. What fails from now on goes back into the queue, and what is still handed out, too. */
+  stop(): void {
+    this.#isStopping = true;
+    for (const { stopping } of this.#runs.values()) stopping.cancel(isStopped);
+  }
+
+  /** Tells a job's run that the queue may have given the job to another worker. */
+  lockLost(jobId: string): void {
+    this.#runs.get(jobId)?.lockLost.cancel(lostItsLock);
+  }
+
+  /** Executes a job that the queue handed out, and returns its result; throws its failure as BullMQ wants it. */
+  async execute(job: QueuedJob, token: string | undefined): Promise<unknown> {
+    if (this.#isStopping) return await giveBack(job, token);
+    const run = this.#taken(job);
+    try {
+      return await run.outcome;
+    } catch (error) {
+      if (this.#isStopping || run.lockLost.isCancelled || error instanceof NotMine) return await giveBack(job, token);
+      throw this.#asJobFailure(error);
+    }
+  }
+
+  #taken(job: QueuedJob): Run {
+    const run = this.#begun.get(job.id ?? "") ?? this.#run(job);
+    this.#begun.delete(job.id ?? "");
+    return run;
+  }
+
+  /** The job's run. A Redis that lost the job may hand it out again while it still runs here: that joins the run. */
+  #run(job: QueuedJob): Run {
+    const jobId = job.id ?? "";
+    const running = this.#runs.get(jobId);
+    if (running !== undefined) return running;
+    const [stopping, lockLost] = [new Canceller(), new Canceller()];
+    const signals = { stopping: stopping.signal, lockLost: lockLost.signal };
+    const outcome = this.#handle(job, signals).finally(() => this.#runs.delete(jobId));
+    const run = { outcome, stopping, lockLost };
+    this.#runs.set(jobId, run);
+    return run;
+  }
+
+  async #handle(job: QueuedJob, signals: JobSignals): Promise<unknown> {
+    const reports = new Reports(job);
+    try {
+      const doubt = this.#guard.doubt(job);
+      if (doubt !== undefined) await doubt;
+      const runner = this.#runners.get(job.name);
+      if (runner === undefined)
+        throw invalidArgument(`there is no job named ${JSON.stringify(job.name)} on this queue`);
+      return await runner(job.data, jobContext(job, reports, signals));
+    } finally {
+      await reports.flush();
+    }
+  }
+
+  /** All that crosses the queue of an error is its message; an unrecoverable one is not tried again. */
+  #asJobFailure(error: unknown): Error {
+    const failure = asSnapmillError(error);
+    if (failure.code === "internal") this.#onError(failure);
+    const text = encodeFailure(failure);
+    const thrown = isRetryable(failure.code) ? new Error(text) : new UnrecoverableError(text);
+    thrown.stack = failure.stack ?? text;
+    return thrown;
+  }
+}
+
+/**
+ * A run that was stopped, or that lost its lock, says nothing about the job: it goes back to its place in the queue, and
+ * no attempt is counted. Where that is impossible (Redis is away, another worker has it) the queue finds it by itself.
+ */
+async function giveBack(job: QueuedJob, token: string | undefined): Promise<never> {
+  await job.moveToWait(token).catch(() => undefined);
+  throw new WaitingError();
+}

@@ -1,0 +1,93 @@
+// Room: jobs. Owns what a handler gets besides its payload, and keeps its progress reports from holding up its work.
+import { AbortReason } from "../../domain/cancellation.ts";
+import { type OperationId, operationId } from "../../domain/identifiers.ts";
+import type { UnpackProgress } from "../contract.ts";
+import { lockDurationMs, type QueuedJob } from "../queues.ts";
+import { asRedisFailure } from "../redis/failure.ts";
+
+export interface JobSignals {
+  /** Aborts on `closeNow`. */
+  readonly stopping: AbortSignal;
+  /** Aborts when the queue may have given the job to another worker: for work that is better handed over than thrown away. */
+  readonly lockLost: AbortSignal;
+}
+
+export interface JobContext extends JobSignals {
+  readonly operationId: OperationId;
+  /** 1 the first time; runs whose worker died are not counted. */
+  readonly attempt: number;
+  /** Aborts with either of the two, with an AbortReason. */
+  readonly signal: AbortSignal;
+  /**
+   * Throws unless the job is this worker's at this moment: asked before a failure is made final elsewhere than in the
+   * queue. An AbortReason when it is being stopped or its lock is lost; `unavailable` when Redis does not answer.
+   */
+  requireOwn(): Promise<void>;
+  /** Shows how far the job is. Never fails, never waits: of several reports in quick succession, the last one counts. */
+  progress(progress: UnpackProgress): Promise<void>;
+  /** Writes a line into the job's log, which the dashboard shows. Never fails, never waits. */
+  log(line: string): Promise<void>;
+}
+
+/** How long a finished job waits for its last report to arrive. */
+const flushTimeoutMs = 1_000;
+
+/** The reports of one job. They are for people: if Redis does not take them, the work goes on all the same. */
+export class Reports {
+  readonly #job: QueuedJob;
+  #latest: UnpackProgress | undefined;
+  #sending: Promise<void> | undefined;
+  #logged: Promise<unknown> = Promise.resolve();
+
+  constructor(job: QueuedJob) {
+    this.#job = job;
+  }
+
+  progress(progress: UnpackProgress): void {
+    this.#latest = progress;
+    this.#sending ??= this.#send();
+  }
+
+  log(line: string): void {
+    this.#logged = this.#logged.then(() => this.#job.log(line)).catch(() => undefined);
+  }
+
+  /** Resolves when all reports have arrived, so that none comes after the job's end; bounded. */
+  async flush(): Promise<void> {
+    if (this.#sending === undefined && this.#latest === undefined) await this.#logged;
+    else await Promise.race([Promise.all([this.#sending, this.#logged]), Bun.sleep(flushTimeoutMs)]);
+  }
+
+  async #send(): Promise<void> {
+    try {
+      while (this.#latest !== undefined) {
+        const progress = this.#latest;
+        this.#latest = undefined;
+        await this.#job.updateProgress(progress);
+      }
+    } catch {
+      // The next report may get through.
+    } finally {
+      this.#sending = undefined;
+    }
+  }
+}
+
+export const jobContext = (job: QueuedJob, reports: Reports, signals: JobSignals): JobContext => ({
+  ...signals,
+  operationId: operationId(job.id ?? ""),
+  attempt: job.attemptsMade + 1,
+  signal: AbortSignal.any([signals.stopping, signals.lockLost]),
+  requireOwn: () => requireOwn(job, signals),
+  progress: async (progress) => reports.progress(progress),
+  log: async (line) => reports.log(line),
+});
+
+async function requireOwn(job: QueuedJob, { stopping, lockLost }: JobSignals): Promise<void> {
+  stopping.throwIfAborted();
+  lockLost.throwIfAborted();
+  const extended = await job.extendLock(job.token ?? "", lockDurationMs).catch((error: unknown) => {
+    throw asRedisFailure(error);
+  });
+  if (extended !== 1) throw new AbortReason("lock_lost", "this worker's lock on the job has run out");
+}

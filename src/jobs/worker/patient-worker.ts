@@ -1,0 +1,43 @@
+// Room: jobs. Owns a BullMQ worker that does not run in circles while Redis refuses what it asks.
+import { setTimeout as delay } from "node:timers/promises";
+import { AbortReason, Canceller } from "../../domain/cancellation.ts";
+import { StoredJobWorker } from "../stored-job.ts";
+
+const firstMs = 100;
+const capMs = 2_000;
+
+/** What ioredis says of a connection that is gone: it waits for the next one by itself. */
+const isConnectionLost = (error: unknown): boolean =>
+  error instanceof Error && ("syscall" in error || /Connection is closed|ECONNREFUSED|ENOENT/.test(error.message));
+
+/**
+ * BullMQ asks for the next job at once when Redis has refused to give one (a read-only replica, a full memory or disk):
+ * thousands of times a second, each time an error. Here each refusal in a row is followed by a longer pause, up to two
+ * seconds.
+ */
+export class PatientWorker extends StoredJobWorker {
+  readonly #closing = new Canceller();
+  #refusals = 0;
+
+  override close(force?: boolean): Promise<void> {
+    this.#closing.cancel(new AbortReason("stopping", "this worker is being stopped"));
+    return super.close(force);
+  }
+
+  protected override async moveToActive(token: string, name?: string) {
+    try {
+      const job = await super.moveToActive(token, name);
+      this.#refusals = 0;
+      return job;
+    } catch (error) {
+      if (!isConnectionLost(error)) await this.#pause();
+      throw error;
+    }
+  }
+
+  async #pause(): Promise<void> {
+    const pauseMs = Math.min(firstMs * 2 ** this.#refusals, capMs);
+    this.#refusals += 1;
+    await delay(pauseMs, undefined, { signal: this.#closing.signal, ref: false }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,144 @@
+// Room: snapshotter. Owns one round of the lane: what happens in its transaction, and who is answered after the commit.
+import { asSnapmillError, isRetryable, isSnapmillError, SnapmillError, unavailable } from "../domain/errors.ts";
+import { type Database, makeDurable, transact, transactSoon } from "../metadata/database.ts";
+import { forgetOperation, recordAnswer, recordedAnswer, recordIntent } from "../metadata/journal.ts";
+import type { Act, EffectOperation, MetadataOperation, Operation, Outcome, Settlement } from "./operations.ts";
+import type { Hands } from "./strikes.ts";
+
+export interface RoundOptions {
+  readonly database: Database;
+  /** Called in each transaction: throws when this process must no longer write. */
+  readonly assertOwned: () => void;
+  /** What this process has in hand, and what it must not take in hand. */
+  readonly hands: Hands;
+  /** Called when a transaction that settled effects is on disk and not yet answered. */
+  readonly settled: () => void;
+}
+
+/** An operation whose caller waits for the answer. */
+export interface Waiting {
+  readonly operation: Operation<unknown>;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** An operation whose effects have ended. */
+export interface Settling {
+  readonly waiting: Waiting;
+  readonly settlement: Settlement<unknown>;
+}
+
+/** An operation whose intent is recorded: its effects come next. */
+export interface Acting {
+  readonly waiting: Waiting;
+  readonly act: Act<unknown>;
+}
+
+export interface Round {
+  readonly settling: Settling | undefined;
+  readonly batch: readonly Waiting[];
+  /** An operation with effects. */
+  readonly next: Waiting | undefined;
+}
+
+/** Answers somebody, after the commit. */
+type Reply = () => void;
+
+/** Runs the round's transaction and answers. Throws when it was not committed, after telling everybody in it. */
+export function commitRound(options: RoundOptions, round: Round): Acting | undefined {
+  const { database } = options;
+  const replies: Reply[] = [];
+  let acting: Acting | undefined;
+  try {
+    const isLight = round.settling === undefined && round.batch.length === 0 && mayBeLost(round.next);
+    (isLight ? transactSoon : transact)(database, () => {
+      options.assertOwned();
+      if (round.settling !== undefined) replies.push(settle(database, round.settling));
+      for (const waiting of round.batch) replies.push(applyMetadata(options, waiting));
+      if (round.next !== undefined) acting = begin(options, round.next, replies);
+    });
+    if (isLight && replies.length > 0) makeDurable(database);
+  } catch (error) {
+    rejectAll(round, error);
+    throw error;
+  }
+  if (round.settling !== undefined) options.settled();
+  for (const reply of replies) reply();
+  return acting;
+}
+
+const mayBeLost = (waiting: Waiting | undefined): boolean =>
+  waiting?.operation.kind === "effect" && waiting.operation.intentMayBeLost === true;
+
+const settle = (database: Database, { waiting, settlement }: Settling): Reply =>
+  conclude(database, waiting, settlement.record(), settlement.intentStands);
+
+function applyMetadata({ database, hands }: RoundOptions, waiting: Waiting): Reply {
+  const operation = waiting.operation as MetadataOperation<unknown>;
+  return (
+    alreadyAnswered(database, waiting) ??
+    setAside(hands, waiting) ??
+    conclude(database, waiting, attempt(database, operation.apply))
+  );
+}
+
+/** Not written down as its answer: once it is forgiven, it is executed. */
+function setAside(hands: Hands, waiting: Waiting): Reply | undefined {
+  const refusal = hands.refusal(waiting.operation.request.operationId);
+  return refusal && (() => waiting.reject(refusal));
+}
+
+function begin({ database, hands }: RoundOptions, waiting: Waiting, replies: Reply[]): Acting | undefined {
+  const operation = waiting.operation as EffectOperation<unknown>;
+  const answered = alreadyAnswered(database, waiting) ?? setAside(hands, waiting);
+  if (answered !== undefined) {
+    replies.push(answered);
+    return undefined;
+  }
+  const intent = attempt(database, operation.intend);
+  if (intent.outcome === "failure") {
+    replies.push(conclude(database, waiting, intent));
+    return undefined;
+  }
+  recordIntent(database, operation.request);
+  return { waiting, act: intent.result };
+}
+
+/** The answer from the journal, when the same operation was settled before. */
+function alreadyAnswered(database: Database, waiting: Waiting): Reply | undefined {
+  const recorded = attempt(database, () => recordedAnswer(database, waiting.operation.request));
+  if (recorded.outcome === "failure") return () => waiting.reject(recorded.failure);
+  return recorded.result === undefined ? undefined : replyWith(waiting, recorded.result);
+}
+
+/** Runs a step in a savepoint. What is not a failure of ours (a full disk, a bug) ends the whole round. */
+function attempt<Result>(database: Database, step: () => Result): Outcome<Result> {
+  try {
+    return transact(database, () => ({ outcome: "result" as const, result: step() }));
+  } catch (error) {
+    if (error instanceof SnapmillError) return { outcome: "failure", failure: error };
+    throw error;
+  }
+}
+
+/** Writes an answer down. A failure that may pass is none: the same operation can be asked for again. */
+function conclude(database: Database, waiting: Waiting, outcome: Outcome<unknown>, intentStands = false): Reply {
+  const { request } = waiting.operation;
+  const mayPass = outcome.outcome === "failure" && isRetryable(outcome.failure.code);
+  if (!mayPass) recordAnswer(database, request, outcome);
+  else if (!intentStands) forgetOperation(database, request.operationId);
+  return replyWith(waiting, outcome);
+}
+
+function replyWith(waiting: Waiting, outcome: Outcome<unknown>): Reply {
+  if (outcome.outcome === "failure") return () => waiting.reject(outcome.failure);
+  return () => waiting.resolve(outcome.result);
+}
+
+/** Nothing of the round has happened: whoever was in it may try again. */
+function rejectAll({ settling, batch, next }: Round, error: unknown): void {
+  const reason = isSnapmillError(error, "aborted")
+    ? error
+    : unavailable(`the pool's database: ${asSnapmillError(error).message}`, error);
+  for (const waiting of [settling?.waiting, ...batch, next]) waiting?.reject(reason);
+}

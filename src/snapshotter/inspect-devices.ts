@@ -1,0 +1,169 @@
+// Room: snapshotter. Owns the look at devices: each record against what is there of it, and what is there besides.
+import type { Finding } from "../domain/findings.ts";
+import { type DeviceName, deviceNumber } from "../domain/identifiers.ts";
+import type { FoundDevice } from "../drivers/port.ts";
+import { type DeviceRecord, isForeign, lastDeviceNumber, wasGivenBack } from "../metadata/devices.ts";
+import { type PendingRemoval, pendingRemovals } from "../metadata/pending-removals.ts";
+import { type SnapshotRecord, snapshotsOn } from "../metadata/snapshots.ts";
+import type { Scene } from "./inspect.ts";
+
+/** About what a removal's attempts take in all. */
+const removalPatienceMs = 3600 * 1000;
+
+export function examineDevices(
+  scene: Scene,
+  records: readonly DeviceRecord[],
+  found: readonly FoundDevice[],
+): Finding[] {
+  const removals = new Map(pendingRemovals(scene.database).map((removal) => [removal.device, removal]));
+  const named = new Map(found.map((device) => [device.deviceName, device]));
+  const known = new Set<DeviceName | undefined>(records.map(({ deviceName }) => deviceName));
+  return [
+    ...records.flatMap((device) =>
+      examineRecord(device, {
+        inService: scene.inService,
+        owners: snapshotsOn(scene.database, device.number),
+        there: named.get(device.deviceName),
+        removal: removals.get(device.deviceName),
+      }),
+    ),
+    ...found.filter(({ deviceName }) => !known.has(deviceName)).map((stranger) => strangerFinding(scene, stranger)),
+  ];
+}
+
+interface Circumstances {
+  readonly inService: boolean;
+  readonly owners: readonly SnapshotRecord[];
+  /** What there is of it. */
+  readonly there: FoundDevice | undefined;
+  readonly removal: PendingRemoval | undefined;
+}
+
+function examineRecord(device: DeviceRecord, circumstances: Circumstances): Finding[] {
+  switch (device.state) {
+    case "removing":
+    case "removed":
+      return removalFindings(device, circumstances);
+    case "creating":
+    case "created":
+    case "activating":
+    case "suspending":
+    case "suspended":
+    case "resuming":
+    case "resumed":
+    case "deactivating":
+      return [stuck(device, "and nobody is at work on it")];
+    case "faulty":
+      return circumstances.there?.inPool === true ? [faulty(device)] : [contentLost(device, circumstances.owners)];
+    case "activated":
+    case "deactivated":
+      return atRest(device, circumstances);
+  }
+}
+
+function removalFindings(device: DeviceRecord, { removal }: Circumstances): Finding[] {
+  if (removal === undefined) return [stuck(device, "and nothing is queued to remove it")];
+  if (Date.now() - removal.createdAtMs < removalPatienceMs) return [];
+  return [
+    {
+      kind: "removal-pending",
+      subject: device.deviceName,
+      sentence: `device ${device.deviceName} is to be removed since ${new Date(removal.createdAtMs).toISOString()}`,
+      wayOut: "unmount or close it, if something uses it; 'snapmill cleanup' tries at once",
+    },
+  ];
+}
+
+function atRest(device: DeviceRecord, { inService, owners, there }: Circumstances): Finding[] {
+  if (there?.inPool !== true) return [contentLost(device, owners)];
+  if (device.role === "snapshot" && owners.length === 0) return [withoutSnapshot(device)];
+  const expected = owners.some(({ kind }) => kind !== "committed") ? "activated" : "deactivated";
+  if (!inService && there.active) return [leftActive(device)];
+  if (inService && there.active !== (expected === "activated")) return [wrongActivation(device, owners, there.active)];
+  if (device.state !== expected) return [stuck(device, `and should be ${expected}`)];
+  return device.operationId === undefined ? [] : [stuck(device, `in the hands of operation ${device.operationId}`)];
+}
+
+const stuck = ({ deviceName, state }: DeviceRecord, why: string): Finding => ({
+  kind: "stuck-state",
+  subject: deviceName,
+  sentence: `device ${deviceName} is recorded as ${state}, ${why}`,
+  wayOut: "repair, or the next start, finishes or undoes what was half-way; if that fails, the log says why",
+});
+
+const faulty = ({ deviceName }: DeviceRecord): Finding => ({
+  kind: "faulty-device",
+  subject: deviceName,
+  sentence: `device ${deviceName} is recorded as faulty, but its content is in the pool`,
+  wayOut: "repair takes it into use again",
+});
+
+function contentLost({ deviceName }: DeviceRecord, owners: readonly SnapshotRecord[]): Finding {
+  const about = { kind: "content-lost", subject: deviceName } as const;
+  const gone = `device ${deviceName} is not in the pool any more`;
+  if (owners.length === 0) return { ...about, sentence: `${gone}; no snapshot is on it`, wayOut: "repair forgets it" };
+  return {
+    ...about,
+    sentence: `${gone}: ${namesOf(owners)} is lost`,
+    wayOut: `put the pool back from a backup, or remove what is lost, children first: ${removals(owners)}`,
+  };
+}
+
+const withoutSnapshot = ({ deviceName }: DeviceRecord): Finding => ({
+  kind: "record-without-snapshot",
+  subject: deviceName,
+  sentence: `device ${deviceName} is in the pool and in the records, but no snapshot is on it`,
+  wayOut: "repair removes it; if that fails, it is in use: unmount it",
+});
+
+const wrongActivation = (
+  { deviceName }: DeviceRecord,
+  owners: readonly SnapshotRecord[],
+  active: boolean,
+): Finding => ({
+  kind: "wrong-activation",
+  subject: deviceName,
+  ...(active
+    ? {
+        sentence: `device ${deviceName} is active, but ${owners.length > 0 ? `${namesOf(owners)} is committed` : "is a template"}`,
+        wayOut: "repair deactivates it; if that fails, something uses it: unmount or close it",
+      }
+    : {
+        sentence: `device ${deviceName} is not active, so that ${namesOf(owners)} cannot be mounted`,
+        wayOut: "repair, or the next start, activates it; if that fails, the log says why",
+      }),
+});
+
+const leftActive = ({ deviceName }: DeviceRecord): Finding => ({
+  kind: "left-attached",
+  subject: deviceName,
+  sentence: `device ${deviceName} is active, and no snapmill runs`,
+  wayOut: "repair, or the end of the next 'snapmill up', deactivates it; if that fails, something uses it: unmount it",
+});
+
+const namesOf = (owners: readonly SnapshotRecord[]): string =>
+  owners.map(({ key, scope }) => `${JSON.stringify(key)} (scope ${scope})`).join(", ");
+
+const removals = (owners: readonly SnapshotRecord[]): string =>
+  owners.map(({ key, scope }) => `'snapmill rm --scope ${scope} ${key}'`).join(", ");
+
+/** As reconcile decides what to do with it. */
+function strangerFinding({ database, pool }: Scene, { deviceName, deviceId, inPool, active }: FoundDevice): Finding {
+  const subject = deviceName ?? `ID ${deviceId ?? "unknown"}`;
+  const number = deviceName === undefined ? undefined : deviceNumber(pool, deviceName);
+  const isOurs =
+    deviceName === undefined
+      ? deviceId !== undefined && wasGivenBack(database, deviceId)
+      : number !== undefined && number <= lastDeviceNumber(database) && !isForeign(database, deviceName);
+  const what = inPool ? `device ${subject} is in the pool` : `something of device ${subject} is ${leftOver(active)}`;
+  return {
+    kind: inPool ? "device-without-record" : "activation-without-device",
+    subject,
+    sentence: `${what}, and in no record${isOurs ? ": it was removed before" : ""}`,
+    wayOut: isOurs
+      ? "repair deletes it; if that fails, it is in use: unmount or close it"
+      : "repair leaves it alone, since it may be somebody's: this database never had it, and may be older than the pool; delete it by hand when you know that nobody needs it",
+  };
+}
+
+const leftOver = (active: boolean): string => (active ? "active" : "left on the host");

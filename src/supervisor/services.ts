@@ -1,0 +1,163 @@
+// Room: supervisor. Owns the pieces of a snapmill on one machine: in which order they come up and go down.
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { Health } from "../api/http/health.ts";
+import { type Config, redisUrl } from "../config.ts";
+import { aborted } from "../domain/errors.ts";
+import { answering, consumerConnection } from "../jobs/redis/connection.ts";
+import { requireUsable } from "../jobs/redis/diagnosis.ts";
+import { createLogger, sayWhatWasCounted } from "../logger.ts";
+import { removeEmptyDirectories } from "../system/file/directories.ts";
+import type { Left } from "../system/process/processes.ts";
+import type { KeeperState } from "./child-plan.ts";
+import { Keeper } from "./child-supervisor.ts";
+import { prepareRunDirectory } from "./directories.ts";
+import { proveJobsRun } from "./probe.ts";
+import { redisPlan } from "./redis.ts";
+import { type Claim, claim } from "./running.ts";
+import { requirePool } from "./served-pools.ts";
+import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
+
+/** How each piece is; `redis` is undefined where it is not ours (REDIS_URL), `grpc` where containerd is not served. */
+export interface PieceStates {
+  readonly redis: KeeperState | undefined;
+  readonly pool: KeeperState;
+  readonly unpackers: readonly KeeperState[];
+  readonly grpc: KeeperState | undefined;
+}
+
+/** Disposing of it takes everything down again: whoever uses a piece goes before that piece. */
+export class Pieces implements AsyncDisposable {
+  readonly #redis: Keeper | undefined;
+  readonly #pool: Keeper;
+  readonly #unpackers: readonly Keeper[];
+  readonly #grpc: Keeper | undefined;
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #left: Left[] = [];
+
+  constructor(config: Config, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+    this.#redis = config.redisUrl === undefined ? new Keeper(redisPlan(config), log) : undefined;
+    this.#pool = new Keeper(poolWorkerPlan(config), log);
+    const serials = Array.from({ length: config.unpackWorkers }, (_, index) => index + 1);
+    this.#unpackers = serials.map((serial) => new Keeper(unpackWorkerPlan(config, serial), log));
+    this.#grpc = config.grpcAddress === undefined ? undefined : new Keeper(grpcWorkerPlan(config), log);
+  }
+
+  get states(): PieceStates {
+    const unpackers = this.#unpackers.map((keeper) => keeper.state);
+    return { redis: this.#redis?.state, pool: this.#pool.state, unpackers, grpc: this.#grpc?.state };
+  }
+
+  /** What is not well with pieces that are there, a sentence each. */
+  get troubles(): readonly string[] {
+    return this.#all.flatMap(({ trouble }) => trouble ?? []);
+  }
+
+  /** How long ago each worker last showed that its event loop turns; null: it is not up. */
+  get beats(): Health["heartbeatAgesMs"] {
+    const ageOf = (keeper: Keeper) => (keeper.silentMs === undefined ? null : Math.round(keeper.silentMs));
+    return {
+      pool: ageOf(this.#pool),
+      unpack: this.#unpackers.map(ageOf),
+      grpc: this.#grpc === undefined ? null : ageOf(this.#grpc),
+    };
+  }
+
+  /** After its disposal: the processes that did not end, not even by SIGKILL. */
+  get left(): readonly Left[] {
+    return this.#left;
+  }
+
+  /** Rejects as soon as a piece cannot go on; never resolves. */
+  get failed(): Promise<never> {
+    return Promise.race(this.#all.map((keeper) => keeper.refused));
+  }
+
+  /** Brings everything up; throws why a piece, or Redis, cannot work. That jobs run is for `proveJobsRun` to show. */
+  async start(): Promise<void> {
+    prepareRunDirectory(this.#config, (sentence) => this.#log.warn(sentence));
+    await this.#redis?.start();
+    await requireUsable(redisUrl(this.#config));
+    await this.#pool.start();
+    await Promise.all(this.#users.map((keeper) => keeper.start()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const stop = async (keeper: Keeper | undefined) => void this.#left.push(...((await keeper?.stop()) ?? []));
+    await Promise.all(this.#users.map(stop));
+    await stop(this.#pool);
+    await stop(this.#redis);
+    const { runDir } = this.#config;
+    sayWhatWasCounted();
+    if (this.#left.length === 0) await removeEmptyDirectories(runDir, runDir);
+  }
+
+  /** Whoever uses the pool's worker: up after it, down before it. */
+  get #users(): readonly Keeper[] {
+    return this.#grpc === undefined ? this.#unpackers : [this.#grpc, ...this.#unpackers];
+  }
+
+  get #all(): readonly Keeper[] {
+    const redis = this.#redis === undefined ? [] : [this.#redis];
+    return [...redis, this.#pool, ...this.#users];
+  }
+}
+
+/** How long a command waits for the Redis of an `up` that is just coming up. */
+const comingUpMs = 15_000;
+const turnPollMs = 200;
+
+/** Whether the pieces go with the action that is running. */
+export type Whose = "ours" | "another's";
+
+/**
+ * Runs `action` with a snapmill there for the state directory: the `up` that runs, or pieces brought up for the
+ * occasion and taken down after it, also when it fails. Commands that bring pieces up take turns. `signal` ends the
+ * waiting and the coming up with its reason; the action must listen to it by itself.
+ */
+export async function withPieces<T>(
+  config: Config,
+  action: (whose: Whose) => Promise<T>,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<T> {
+  // People asked for an image, not for a log: only what goes wrong is told.
+  const level = config.logLevel === "info" ? "warn" : config.logLevel;
+  const log = createLogger({ name: "pieces", level });
+  const turn = await takeTurn(config, log, signal);
+  if (turn.kind === "held") {
+    await requirePool(config, turn.by);
+    (await answering(consumerConnection(redisUrl(config)), redisUrl(config), comingUpMs)).disconnect();
+    return await action("another's");
+  }
+  using _turn = turn.lock;
+  const quiet = { ...config, logLevel: level, grpcAddress: undefined, takeOver: undefined };
+  await using pieces = new Pieces(quiet, log);
+  const comeUp = async () => {
+    await pieces.start();
+    await proveJobsRun(quiet, { signal, onPaused: "refuse" });
+  };
+  await Promise.race([comeUp(), pieces.failed, untilAborted(signal)]);
+  return await Promise.race([action("ours"), pieces.failed]);
+}
+
+/** The lock of the one that runs for the state directory, or the `up` that has it. */
+async function takeTurn(config: Config, log: Logger, signal: AbortSignal): Promise<Claim> {
+  for (;;) {
+    const claimed = await claim(config, "command", (sentence) => log.warn(sentence));
+    if (claimed.kind === "ours" || claimed.by.kind === "up") return claimed;
+    await delay(turnPollMs);
+    signal.throwIfAborted();
+  }
+}
+
+/** Rejects with the reason of `signal` as soon as it is aborted; never resolves. */
+export async function untilAborted(signal: AbortSignal): Promise<never> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  if (!signal.aborted) await promise;
+  signal.throwIfAborted();
+  throw aborted("interrupted");
+}

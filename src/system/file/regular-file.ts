@@ -1,0 +1,93 @@
+// Room: system. Owns the opening of files that others may have put there: nothing but a regular file is ever opened.
+import type { Stats } from "node:fs";
+import { constants, type FileHandle, lstat, open, readlink } from "node:fs/promises";
+import { failedPrecondition } from "../../domain/errors.ts";
+import { isErrno } from "../ffi/errno.ts";
+
+/** Linux's O_PATH and O_CLOEXEC, which node does not name: the former finds a file without opening it. */
+const findOnly = 0o10000000;
+const closeOnExec = 0o2000000;
+
+export interface FilePlace {
+  readonly path: string;
+  /**
+   * A directory, by a path without links, that `path` must not lead out of. For a directory of unknown origin: links in
+   * it must not make a privileged process read, and talk about, the rest of the host.
+   */
+  readonly within?: string | undefined;
+}
+
+/** A regular file that is open for reading. */
+export interface RegularFile extends AsyncDisposable {
+  readonly handle: FileHandle;
+  /** At the time when it was opened. */
+  readonly sizeBytes: number;
+}
+
+/**
+ * Opens the regular file at `place`. It is found first (O_PATH: no pipe wakes up, no device notices), judged by what the
+ * descriptor says, and opened through that descriptor, so that nothing can be put in its place in between.
+ * Errors: failed_precondition for anything but a regular file, and for a link that leads out of `within`; what open(2)
+ * says otherwise (ENOENT).
+ */
+export async function openRegularFile(place: FilePlace): Promise<RegularFile> {
+  await using found = await findRegularFile(place);
+  const path = `/proc/self/fd/${found.handle.fd}`;
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | closeOnExec);
+  return { handle, sizeBytes: found.sizeBytes, [Symbol.asyncDispose]: () => handle.close() };
+}
+
+/** The size of the regular file at `place`; undefined when nothing is there. Errors: those of `openRegularFile`. */
+export async function regularFileSize(place: FilePlace): Promise<number | undefined> {
+  try {
+    await using found = await findRegularFile(place);
+    return found.sizeBytes;
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/** The file, found and not opened: its handle is good for nothing but questions. */
+async function findRegularFile(place: FilePlace): Promise<RegularFile> {
+  await using cleanup = new AsyncDisposableStack();
+  const handle = await findFile(place);
+  cleanup.defer(() => handle.close());
+  if (place.within !== undefined) {
+    const actual = await readlink(`/proc/self/fd/${handle.fd}`);
+    if (!actual.startsWith(`${place.within.replace(/\/$/, "")}/`)) throw leadsElsewhere(place.path, place.within);
+  }
+  const stats = await handle.stat();
+  if (!stats.isFile()) throw failedPrecondition(`${place.path} is not a regular file: it is ${kindOf(stats)}`);
+  const held = cleanup.move();
+  return { handle, sizeBytes: stats.size, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+async function findFile({ path, within }: FilePlace): Promise<FileHandle> {
+  try {
+    return await open(path, findOnly | closeOnExec);
+  } catch (error) {
+    // The same words as for a link to something: whether there is something is not for the maker of the link to know.
+    if (within !== undefined && (await isLink(path))) throw leadsElsewhere(path, within);
+    throw error;
+  }
+}
+
+const isLink = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (stats) => stats.isSymbolicLink(),
+    () => false,
+  );
+
+const leadsElsewhere = (path: string, within: string) =>
+  failedPrecondition(
+    `${path} is not a regular file of ${within} but a link that leads elsewhere; ` +
+      "put the file itself there (cp -rL copies a directory so)",
+  );
+
+function kindOf(stats: Stats): string {
+  if (stats.isDirectory()) return "a directory";
+  if (stats.isFIFO()) return "a pipe";
+  if (stats.isSocket()) return "a socket";
+  return "a device";
+}

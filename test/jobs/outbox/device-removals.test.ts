@@ -1,0 +1,129 @@
+// How removals of devices get into the queue, from an outbox that outlives Redis.
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { unavailable } from "../../../src/domain/errors.ts";
+import { deviceName, operationId } from "../../../src/domain/identifiers.ts";
+import { RemovalRelay } from "../../../src/jobs/outbox/device-removals.ts";
+import { backoffMs } from "../../../src/jobs/queues.ts";
+import { startRedis, type TestRedis } from "../../support/redis.ts";
+import { anId, anotherId, connect, consume, holder, pool, until, withQueue } from "../support.ts";
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterEach(() => redis.flush());
+afterAll(() => redis[Symbol.asyncDispose]());
+
+const entries = [
+  { operationId: anId, device: deviceName(pool, 1) },
+  { operationId: anotherId, device: deviceName(pool, 2) },
+];
+const connectRelay = () => RemovalRelay.connect({ redisUrl: redis.url, pool, database: holder.database, attempts: 1 });
+
+test("the pauses between the attempts of a removal add up to about an hour, and other jobs' do not", () => {
+  const minutes = (job: string) =>
+    Array.from({ length: 129 }, (_, index) => backoffMs("pool", index + 1, job)).reduce((sum, ms) => sum + ms, 0) /
+    60_000;
+  expect(minutes("remove-device")).toBeWithin(50, 70);
+  expect(minutes("remove")).toBeLessThan(15);
+});
+
+test("a removal is queued once, and again when Redis has lost it", async () => {
+  const ran: string[] = [];
+  await using _consumer = await consume(redis, {
+    "remove-device": async ({ device }, { operationId }) => {
+      ran.push(`${operationId} ${device}`);
+      return {};
+    },
+  });
+  await using relay = await connectRelay();
+  await relay.enqueue(entries);
+  await relay.enqueue(entries);
+  await until("both ran", () => ran.length === 2);
+  expect(ran.toSorted()).toEqual([`${anId} test.pool-snap-1`, `${anotherId} test.pool-snap-2`]);
+  await redis.flush();
+  await relay.enqueue(entries.slice(1));
+  await until("one ran again", () => ran.length === 3);
+});
+
+test("given up, it stays failed until all start over; one that Redis takes for done runs again then, too", async () => {
+  let isBusy = true;
+  const ran: string[] = [];
+  await using _consumer = await consume(redis, {
+    "remove-device": async ({ device }) => {
+      if (isBusy && device === deviceName(pool, 1)) throw unavailable("it is in use");
+      ran.push(device);
+      return {};
+    },
+  });
+  await using client = await connect(redis);
+  await using relay = await connectRelay();
+  await relay.enqueue(entries);
+  await until("one is done and one given up", async () => {
+    const { pool: counts } = await client.counts();
+    return counts.failed === 1 && counts.completed === 1;
+  });
+  expect(await client.failedRemovals()).toMatchObject([{ ...entries[0], reason: "it is in use" }]);
+  await relay.enqueue(entries);
+  expect(await client.failedRemovals()).toHaveLength(1);
+  isBusy = false;
+  expect(await relay.startOver(entries)).toBe(1);
+  await relay.enqueue(entries);
+  await until("both ran", () => ran.length === 3);
+  await withQueue(redis, "pool", async (queue) => {
+    await until("both are done", async () => (await queue.getCompletedCount()) === 2);
+  });
+  expect(ran.toSorted()).toEqual(["test.pool-snap-1", "test.pool-snap-2", "test.pool-snap-2"]);
+});
+
+test("the list of what was given up can be read while that is tried again", async () => {
+  const many = Array.from({ length: 40 }, (_, index) => ({
+    operationId: operationId(`op-many-${index}`),
+    device: deviceName(pool, index + 1),
+  }));
+  await using _consumer = await consume(redis, {
+    "remove-device": async () => {
+      throw unavailable("it is in use");
+    },
+  });
+  await using client = await connect(redis);
+  await using relay = await connectRelay();
+  await relay.enqueue(many);
+  const allAreGivenUp = async () => (await client.counts()).pool.failed === many.length;
+  for (let round = 0; round < 10; round += 1) {
+    await until("all are given up", allAreGivenUp);
+    const startedOver = relay.startOver([]);
+    const lists = await Promise.all(Array.from({ length: 5 }, () => client.failedRemovals()));
+    await startedOver;
+    for (const { reason } of lists.flat()) expect(reason).toBe("it is in use");
+  }
+  await until("all are given up again", allAreGivenUp);
+  expect(await client.failedRemovals()).toHaveLength(many.length);
+});
+
+test("failed jobs that are none hide no removal: each is told as what it is", async () => {
+  await using _consumer = await consume(redis, { "remove-device": () => Promise.reject(unavailable("it is in use")) });
+  await using client = await connect(redis);
+  await using relay = await connectRelay();
+  await relay.enqueue(entries.slice(0, 1));
+  const key = (jobId: string) => `{snapmill:${pool}}:${pool}.pool:${jobId}`;
+  const damaged: readonly (readonly [jobId: string, fields: readonly string[]])[] = [
+    ["op-unknown-name", ["name", "remove-\u0000everything", "data", "{}"]],
+    ["op-no-data", ["name", "remove-device"]],
+    ["op-bad-data", ["name", "remove-device", "data", "{ no JSON"]],
+    ["op-bad-payload", ["name", "remove-device", "data", '{"device":5}']],
+    ["bad id", ["name", "remove-device", "data", JSON.stringify({ pool, ...entries[0] })]],
+    ["op-no-name", ["data", "{}"]],
+  ];
+  for (const [jobId, fields] of damaged) {
+    await redis.command("HSET", key(jobId), "failedReason", "why", "timestamp", "5", ...fields);
+    await redis.command("ZADD", `{snapmill:${pool}}:${pool}.pool:failed`, "5", jobId);
+  }
+  await until("the removal is given up", async () => (await client.counts()).pool.failed === damaged.length + 1);
+  expect(await client.failedRemovals()).toMatchObject([{ ...entries[0], reason: "it is in use" }]);
+  const found = await client.damagedJobs();
+  expect(found.map(({ jobId }) => jobId).toSorted()).toEqual(damaged.map(([jobId]) => jobId).toSorted());
+  expect(found.find(({ jobId }) => jobId === "op-unknown-name")?.damage).toContain("no job is called");
+  expect(await relay.startOver([])).toBe(1);
+  await until("the removal is given up again", async () => (await client.failedRemovals()).length === 1);
+});

@@ -1,0 +1,122 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { startRedis, type TestRedis } from "../../support/redis.ts";
+import { connect, consume, failureOf, removal, startConsumerProcess, until, withQueue } from "../support.ts";
+
+/** On two slow cores. */
+const timeoutMs = 60_000;
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterEach(() => redis.flush());
+afterAll(() => redis[Symbol.asyncDispose]());
+
+test(
+  "who needs a worker is told that none is there, and the job will not happen",
+  async () => {
+    await using client = await connect(redis);
+    const failure = await failureOf(client.call("remove", removal, { needsWorker: true }));
+    expect(failure.code).toBe("unavailable");
+    expect(failure.message).toContain("the pool's worker is not there");
+    expect(failure.message).toEndWith("remove was taken back and will not happen: try again");
+    expect((await client.counts()).pool.waiting).toBe(0);
+  },
+  timeoutMs,
+);
+
+test(
+  "who does not need one waits for it",
+  async () => {
+    await using client = await connect(redis);
+    const patient = client.call("remove", removal);
+    await failureOf(client.call("cleanup", {}, { needsWorker: true }));
+    await using _consumer = await consume(redis, { remove: () => Promise.resolve({}) });
+    expect(await patient).toEqual({});
+  },
+  timeoutMs,
+);
+
+test(
+  "a worker that is there is waited for, however long it takes; and missed as soon as it is killed",
+  async () => {
+    await using worker = await startConsumerProcess(redis, "hangs");
+    await using client = await connect(redis);
+    let isOver = false;
+    const call = failureOf(client.call("remove", removal, { needsWorker: true })).finally(() => {
+      isOver = true;
+    });
+    await Bun.sleep(3_000);
+    expect(isOver).toBe(false);
+    await worker.kill();
+    const failure = await call;
+    expect(failure.code).toBe("unavailable");
+    expect(failure.message).toContain("it may still happen");
+  },
+  timeoutMs,
+);
+
+test(
+  "a worker is found again after a restart of Redis",
+  async () => {
+    const { promise: release, resolve } = Promise.withResolvers<void>();
+    await using _consumer = await consume(redis, { remove: () => release.then(() => ({})) });
+    await using client = await connect(redis);
+    await redis.restart();
+    await until("the worker is back", async () => (await client.workers().catch(() => ({ pool: 0 }))).pool === 1);
+    const call = client.call("remove", removal, { needsWorker: true });
+    await Bun.sleep(3_000);
+    resolve();
+    expect(await call).toEqual({});
+  },
+  timeoutMs,
+);
+
+test(
+  "a paused queue is one that nobody works off",
+  async () => {
+    await using _consumer = await consume(redis, { remove: () => Promise.resolve({}) });
+    await using client = await connect(redis);
+    await withQueue(redis, "pool", (queue) => queue.pause());
+    const failure = await failureOf(client.call("remove", removal, { needsWorker: true }));
+    expect(failure.code).toBe("unavailable");
+    expect(failure.message).toContain("is paused");
+    await withQueue(redis, "pool", (queue) => queue.resume());
+  },
+  timeoutMs,
+);
+
+test(
+  "whoever leaves a running job can hear of its end",
+  async () => {
+    const { promise: release, resolve } = Promise.withResolvers<void>();
+    let runs = 0;
+    await using _consumer = await consume(redis, {
+      remove: async () => {
+        runs += 1;
+        await release;
+        return {};
+      },
+    });
+    await using client = await connect(redis);
+    const controller = new AbortController();
+    let ended: Promise<void> | undefined;
+    let hasEnded = false;
+    const onLeft = (promise: Promise<void>) => {
+      ended = promise.then(() => {
+        hasEnded = true;
+      });
+    };
+    const call = failureOf(client.call("remove", removal, { signal: controller.signal, onLeft }));
+    await until("the job runs", () => runs === 1);
+    controller.abort();
+    await call;
+    await Bun.sleep(500);
+    expect(hasEnded).toBe(false);
+    resolve();
+    await ended;
+    expect(hasEnded).toBe(true);
+    expect(runs).toBe(1);
+  },
+  timeoutMs,
+);

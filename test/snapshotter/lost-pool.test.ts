@@ -1,0 +1,106 @@
+// Tests that a pool that is lost is not made anew in silence, and that one that is put back is as it was.
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { readdir, rename, rm, stat, truncate } from "node:fs/promises";
+import { join } from "node:path";
+import { LostPool } from "../../src/drivers/port.ts";
+import { findLoops } from "../../src/system/block/loops.ts";
+import type { Ground } from "../conformance/stage.ts";
+import { Client, openStage } from "../conformance/stage.ts";
+import { poolInDirectory, poolInFile, type ReflinkGround } from "../drivers/reflink-grounds.ts";
+
+setDefaultTimeout(60_000);
+
+let place: ReflinkGround;
+let ground: Ground;
+let files: string;
+const image = () => join(place.options.poolDir, "pool.img");
+
+async function use(given: ReflinkGround): Promise<void> {
+  place = given;
+  files = join(place.options.poolDir, "devices");
+  ground = { pool: place.pool, connectDriver: () => place.connect() };
+  await using stage = await openStage(ground, { directory: place.dir });
+  await new Client(stage, "loss").layer("kept", undefined);
+}
+
+afterEach(() => place[Symbol.asyncDispose]());
+
+async function expectLost(saying: string): Promise<void> {
+  const failure: unknown = await openStage(ground, { directory: place.dir }).then(
+    () => "it was opened",
+    (error: unknown) => error,
+  );
+  expect(failure).toBeInstanceOf(LostPool);
+  const { code, message } = failure as LostPool;
+  expect(code).toBe("failed_precondition");
+  expect(message).toContain(saying);
+  expect(message).toContain("'snapmill pool reset test --yes'");
+  expect(await place.leftOnHost()).toEqual([]);
+}
+
+async function expectKept(): Promise<void> {
+  await using stage = await openStage(ground, { directory: place.dir });
+  expect(stage.recovered).toEqual([]);
+  expect(await new Client(stage, "loss").seen("kept", () => "seen")).toBe("seen");
+}
+
+/** Opens the pool without asking what its database has in it. */
+async function withPool(change: () => Promise<void>): Promise<void> {
+  const driver = place.connect();
+  await driver.open();
+  await change();
+  await driver.close();
+}
+
+describe("a pool in a file", () => {
+  beforeEach(async () => use(await poolInFile()));
+
+  test("that is not there is not made anew, and goes on when it is put back", async () => {
+    await rename(image(), `${image()}.away`);
+    await expectLost("pool.img is not there");
+    expect(existsSync(image())).toBe(false);
+    await rename(`${image()}.away`, image());
+    await expectKept();
+  });
+
+  test("in whose place a new one lies is not taken for it, nor taken over", async () => {
+    await rename(image(), `${image()}.away`);
+    await withPool(async () => undefined);
+    await expectLost("does not hold any of the 2 devices");
+    await rename(`${image()}.away`, image());
+    await expectKept();
+  });
+
+  test("whose devices were emptied is not taken for what it was", async () => {
+    await withPool(async () => {
+      for (const name of await readdir(files)) {
+        const { size } = await stat(join(files, name));
+        await truncate(join(files, name), 0);
+        await truncate(join(files, name), size);
+      }
+    });
+    await expectLost("nothing of what was written to its devices is there (test-snap-2");
+  });
+
+  test("that was deleted while it was attached can be had back from its loop device", async () => {
+    const driver = place.connect();
+    await driver.open();
+    await rm(image());
+    const [loop] = await findLoops(image());
+    await expect(place.connect().open({ mustExist: true })).rejects.toThrow(`cp --sparse=always ${loop?.path ?? ""}`);
+    await driver.close();
+  });
+});
+
+describe("a pool in a directory", () => {
+  beforeEach(async () => use(await poolInDirectory()));
+
+  test("that was emptied, or is gone, is not made anew", async () => {
+    for (const name of await readdir(files)) await rename(join(files, name), join(place.dir, "host", name));
+    await expectLost("does not hold any of the 2 devices");
+    await rm(files, { recursive: true });
+    await expectLost("is not there");
+    expect(existsSync(files)).toBe(false);
+  });
+});

@@ -1,0 +1,32 @@
+// Room: test. Owns how often entries of the outbox are looked up in Redis: new ones at once, known ones ever more rarely.
+import { expect, test } from "bun:test";
+import { freshOperationId } from "../../src/domain/identifiers.ts";
+import { RelayPace } from "../../workers/outbox-pace.ts";
+
+const entry = () => ({ operationId: freshOperationId() });
+
+test("new entries are due at once, known ones only after a loss", () => {
+  const pace = new RelayPace();
+  const [first, second] = [entry(), entry()];
+  /** A round in which nothing had changed in Redis. */
+  const round = (all: { operationId: ReturnType<typeof freshOperationId> }[], mayHaveLost = false) => {
+    const { entries, looked } = pace.choose(all, mayHaveLost);
+    looked(false);
+    return entries;
+  };
+  expect(round([first])).toEqual([first]);
+  expect(round([first])).toEqual([]);
+  expect(round([first, second])).toEqual([second]);
+  expect(round([first, second], true)).toEqual([first, second]);
+  expect(round([first, second])).toEqual([]);
+  // One that was settled, and is accepted again, is new.
+  expect(round([first])).toEqual([]);
+  expect(round([first, second])).toEqual([second]);
+});
+
+test("a look that failed is due again", () => {
+  const pace = new RelayPace();
+  const first = entry();
+  expect(pace.choose([first], false).entries).toEqual([first]);
+  expect(pace.choose([first], false).entries).toEqual([first]);
+});

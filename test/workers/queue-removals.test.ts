@@ -1,0 +1,146 @@
+// Removals of devices as the pool's worker has them done: through everything that can go away meanwhile.
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { paths } from "../../src/config.ts";
+import { ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { JobClient } from "../../src/jobs/requests/client.ts";
+import { openDatabase } from "../../src/metadata/database.ts";
+import { findDevice, listDevices } from "../../src/metadata/devices.ts";
+import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
+import { deviceOf } from "../../src/metadata/snapshots.ts";
+import { mounted } from "../conformance/stage.ts";
+import { eventually } from "../support/processes.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { Station } from "../support/station.ts";
+import { startWorker } from "./start-worker.ts";
+
+setDefaultTimeout(90_000);
+
+let redis: TestRedis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis[Symbol.asyncDispose]());
+
+const busy = { scope: ownScope, key: snapshotKey("busy") };
+
+/** A pool whose removals answer at once, with a worker on it. */
+class Yard implements AsyncDisposable {
+  readonly station: Station;
+  readonly client: JobClient;
+  #worker: ReturnType<typeof startWorker> | undefined;
+
+  private constructor(station: Station, client: JobClient) {
+    this.station = station;
+    this.client = client;
+  }
+
+  static async open(pool: string, settings: Record<string, string> = {}): Promise<Yard> {
+    const removal = { SNAPMILL_ASYNC_REMOVE: "true", ...settings };
+    const station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: pool, ...removal });
+    const yard = new Yard(station, await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool }));
+    await yard.start();
+    return yard;
+  }
+
+  async start(): Promise<void> {
+    this.#worker = startWorker(this.station);
+    expect((await this.#worker.announced).kind).toBe("ready");
+  }
+
+  async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    this.#worker?.child.kill(signal);
+    await this.#worker?.child.exited;
+  }
+
+  read<T>(look: (database: ReturnType<typeof openDatabase>) => T): T {
+    using database = openDatabase(paths.database(this.station.config), { mode: "readonly" });
+    return look(database);
+  }
+
+  /** Has the snapshot "busy" made and removed while it is mounted; `meanwhile` gets its device. */
+  async whileBusy(meanwhile: (isGone: () => boolean) => Promise<void>): Promise<void> {
+    const { mounts } = await this.client.call("prepare", { ...busy, labels: {} });
+    const { number } = this.read((database) => deviceOf(database, busy.scope, busy.key));
+    const isGone = () => this.read((database) => findDevice(database, number)) === undefined;
+    await mounted(mounts, async () => {
+      await this.client.call("remove", busy);
+      expect(this.station.snapshots()).toEqual([]);
+      await meanwhile(isGone);
+      expect(isGone()).toBe(false);
+    });
+    expect(await eventually(isGone, 30_000)).toBe(true);
+    expect(this.read(pendingRemovals)).toEqual([]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client[Symbol.asyncDispose]();
+    await this.end("SIGTERM");
+    expect(this.station.residue()).toEqual([]);
+    this.station[Symbol.dispose]();
+  }
+}
+
+const hasFailed = async ({ client }: Yard) => (await client.counts()).pool.failed === 1;
+
+test("a device that is in use is tried again until it is not; others go meanwhile, and work goes on", async () => {
+  await using yard = await Yard.open("patient");
+  await yard.whileBusy(async (isGone) => {
+    expect(await eventually(async () => (await yard.client.counts()).pool.delayed === 1)).toBe(true);
+    const other = { scope: ownScope, key: snapshotKey("other") };
+    await yard.client.call("prepare", { ...other, labels: {} });
+    await yard.client.call("remove", other);
+    expect(await eventually(() => yard.read(pendingRemovals).length === 1)).toBe(true);
+    expect(isGone()).toBe(false);
+  });
+});
+
+test("a worker that is killed and a Redis that is emptied lose no removal", async () => {
+  await using yard = await Yard.open("robust");
+  await yard.whileBusy(async () => {
+    await yard.end("SIGKILL");
+    await redis.flush();
+    await yard.start();
+    expect(await eventually(async () => (await yard.client.counts()).pool.delayed === 1)).toBe(true);
+    await redis.flush();
+    expect(await eventually(async () => (await yard.client.counts()).pool.delayed === 1)).toBe(true);
+  });
+});
+
+test("given up, a removal is shown as failed; cleanup has it tried again, and so has the next start", async () => {
+  await using yard = await Yard.open("stubborn", { SNAPMILL_REMOVE_ATTEMPTS: "2" });
+  const { mounts } = await yard.client.call("prepare", { ...busy, labels: {} });
+  await mounted(mounts, async () => {
+    await yard.client.call("remove", busy);
+    expect(await eventually(() => hasFailed(yard))).toBe(true);
+    const failed = await yard.client.failedRemovals();
+    expect(failed).toMatchObject(
+      yard.read(pendingRemovals).map(({ operationId, device }) => ({ operationId, device })),
+    );
+    expect(failed[0]?.reason).toContain("is mounted or open");
+    // It stays so: no round of the outbox tries it again.
+    await Bun.sleep(2_500);
+    expect(await yard.client.failedRemovals()).toEqual(failed);
+    await yard.client.call("cleanup", {});
+    const failedAgain = async () => {
+      const [again] = await yard.client.failedRemovals();
+      return again !== undefined && again.failedAtMs !== failed[0]?.failedAtMs;
+    };
+    expect(await eventually(failedAgain)).toBe(true);
+  });
+  await yard.end("SIGTERM");
+  await yard.start();
+  expect(await eventually(() => yard.read(pendingRemovals).length === 0)).toBe(true);
+  expect(await eventually(async () => !(await hasFailed(yard)))).toBe(true);
+});
+
+test("cleanup removes at once what was given up, and nothing is shown as failed any more", async () => {
+  await using yard = await Yard.open("cleaned", { SNAPMILL_REMOVE_ATTEMPTS: "1" });
+  const { mounts } = await yard.client.call("prepare", { ...busy, labels: {} });
+  await mounted(mounts, async () => {
+    await yard.client.call("remove", busy);
+    expect(await eventually(() => hasFailed(yard))).toBe(true);
+  });
+  expect(await yard.client.call("cleanup", {})).toEqual({ removedDevices: 1, removedSnapshots: 0 });
+  expect(yard.read(listDevices).filter(({ role }) => role === "snapshot")).toEqual([]);
+  expect(await eventually(async () => !(await hasFailed(yard)))).toBe(true);
+});
