@@ -24,12 +24,17 @@ export function readNote(path: string): string | undefined {
   }
 }
 
-/** What stands there stays until the first write. Where there is no room for it, nothing is noted. */
+/** What stands there stays until the first write, which makes the file. Where there is no room for it, nothing is noted. */
 export function openNote(path: string): Note {
-  const descriptor = tolerant(() => openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+  let descriptor: number | undefined;
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   return {
-    // One write, from the beginning: what a longer line before has left comes after the line's end.
-    write: (line) => void tolerant(() => descriptor && writeSync(descriptor, `${line}\n`, 0, "utf8")),
+    write: (line) =>
+      tolerant(() => {
+        descriptor ??= openSync(path, flags, 0o600);
+        // One write, from the beginning: what a longer line before has left comes after the line's end.
+        writeSync(descriptor, `${line}\n`, 0, "utf8");
+      }),
     remove: () => rmSync(path, { force: true }),
     [Symbol.dispose]: () => {
       if (descriptor !== undefined) closeSync(descriptor);
@@ -38,11 +43,10 @@ export function openNote(path: string): Note {
 }
 
 /** Without room, nothing is told of this process; its work goes on. */
-function tolerant<T>(action: () => T): T | undefined {
+function tolerant(action: () => void): void {
   try {
-    return action();
+    action();
   } catch (error) {
-    if (isErrno(error, "ENOSPC", "EDQUOT", "EIO", "EROFS")) return undefined;
-    throw error;
+    if (!isErrno(error, "ENOSPC", "EDQUOT", "EIO", "EROFS")) throw error;
   }
 }
