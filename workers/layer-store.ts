@@ -1,5 +1,4 @@
 // Room: workers. Owns what unpacking knows of the pool: reads from its metadata, changes through its queue.
-import { setTimeout as delay } from "node:timers/promises";
 import {
   asSnapmillError,
   failedPrecondition,
@@ -14,6 +13,7 @@ import type { Arguments } from "../src/jobs/requests/client.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { deviceOf, lookUpSnapshot } from "../src/metadata/snapshots.ts";
 import { walkSnapshots } from "../src/metadata/walk.ts";
+import { onceIdle } from "../src/service/once-idle.ts";
 import { draftMountOptions } from "../src/system/mount/filesystems.ts";
 import type { LayerStore } from "../src/unpack/chain.ts";
 import { callPatiently, type Patience, type PoolJobs } from "./pool-calls.ts";
@@ -66,7 +66,8 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
     },
     discard: async (key) => {
       try {
-        await removeOnceIdle(() => client.call("remove", { scope: ownScope, key }, { deadlineMs: discardMs }));
+        const untilMs = performance.now() + busyMs;
+        await onceIdle(untilMs, () => client.call("remove", { scope: ownScope, key }, { deadlineMs: discardMs }));
       } catch (error) {
         if (!isSnapmillError(error, "not_found")) onLeftBehind(key, error);
       }
@@ -92,18 +93,5 @@ function reading<T>(read: () => T): T {
   } catch (error) {
     if (isSnapmillError(error)) throw error;
     throw unavailable(`the pool's database cannot be read: ${asSnapmillError(error).message}`, error);
-  }
-}
-
-async function removeOnceIdle(remove: () => Promise<unknown>): Promise<void> {
-  const giveUpAt = performance.now() + busyMs;
-  for (;;) {
-    try {
-      await remove();
-      return;
-    } catch (error) {
-      if (!isSnapmillError(error, "failed_precondition") || performance.now() > giveUpAt) throw error;
-      await delay(50);
-    }
   }
 }

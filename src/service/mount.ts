@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition, isSnapmillError, notFound } from "../domain/errors.ts";
 import { type Scope, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
 import { labelNames, type Mount, type Snapshot, type SnapshotKind } from "../domain/snapshots.ts";
@@ -14,6 +13,7 @@ import { requireUnshared } from "../system/file/shared-paths.ts";
 import { isMountPoint, type MountEntry, mountAtDir, mountInfo } from "../system/mount/mountinfo.ts";
 import { mountAt, type Trust, unmount } from "../system/mount/mounts.ts";
 import type { LocalService } from "./local-service.ts";
+import { onceIdle } from "./once-idle.ts";
 import { mounts } from "./snapshots.ts";
 
 export interface MountRequest {
@@ -151,29 +151,15 @@ export async function directoriesOf(service: LocalService, scope: Scope, key: Sn
 }
 
 const busyPatienceMs = 5_000;
-const busyPauseMs = 200;
 
 async function removeViews(service: LocalService, views: readonly Snapshot[], dir: string): Promise<void> {
   try {
     const untilMs = performance.now() + busyPatienceMs;
-    for (const view of views) await removeWhenIdle(service, view, untilMs);
+    for (const { scope, key } of views) await onceIdle(untilMs, () => service.change("remove", { scope, key }));
   } catch (error) {
     if (!isSnapmillError(error, "unavailable")) throw error;
     throw failedPrecondition(
       `${dir} is unmounted, but its view is still there until you repeat this: ${error.message}`,
     );
-  }
-}
-
-/** A program that looks at new block devices (udev, say) may have the device open for a moment. */
-async function removeWhenIdle(service: LocalService, { scope, key }: Snapshot, untilMs: number): Promise<void> {
-  for (;;) {
-    try {
-      await service.change("remove", { scope, key });
-      return;
-    } catch (error) {
-      if (!isSnapmillError(error, "failed_precondition") || performance.now() > untilMs) throw error;
-      await delay(busyPauseMs);
-    }
   }
 }

@@ -1,0 +1,18 @@
+// Room: service. Owns the patience with a device that is busy for a moment: its last mount is ending, or udev looks at it.
+import { setTimeout as delay } from "node:timers/promises";
+import { isSnapmillError } from "../domain/errors.ts";
+
+const pauseMs = 100;
+
+/** Repeats `action`, a removal, while it fails with failed_precondition; after `untilMs` (performance.now) it throws that. */
+export async function onceIdle(untilMs: number, action: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await action();
+      return;
+    } catch (error) {
+      if (!isSnapmillError(error, "failed_precondition") || performance.now() > untilMs) throw error;
+    }
+    await delay(pauseMs);
+  }
+}
