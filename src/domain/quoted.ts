@@ -1,4 +1,4 @@
-// Room: domain. Owns how text of others is shown in messages: in quotes, without what a terminal acts on, never at full length.
+// Room: domain. Owns how text of others is shown in messages: in quotes, cut, and without what a terminal acts on.
 
 const shownCharacters = 128;
 

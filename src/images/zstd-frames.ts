@@ -30,8 +30,8 @@ const rleBlock = 1;
 const reservedBlock = 3;
 
 /**
- * RFC 8878, section 3.1. Follows the blocks of the frames without decompressing them. node:zlib on Bun ends a truncated stream without an
- * error, and ignores what follows the last frame: `push` every chunk here too, then `end`.
+ * RFC 8878, section 3.1. Follows the blocks of the frames without decompressing them. node:zlib on Bun ends a truncated
+ * stream without an error, and ignores what follows the last frame: `push` every chunk here too, then `end`.
  * Errors: invalid_argument.
  */
 export class ZstdFrames {

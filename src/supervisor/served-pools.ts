@@ -14,7 +14,7 @@ export async function requirePool(config: Config, running: Running): Promise<voi
 
 type Served = ReadonlyMap<PoolName, PoolClaim>;
 
-/** The queue's library is loaded only here: see cli/client.ts. */
+/** The queue's library is loaded only here: see service/running-client.ts. */
 async function servedPoolsIfKnown(config: Config): Promise<Served> {
   const { servedPools } = await import("../jobs/claims/pool-claims.ts");
   // What is known without Redis is answer enough.

@@ -66,8 +66,8 @@ export class Exchange implements AsyncDisposable {
   /**
    * Has a job executed and returns its result, unparsed. A job of that ID that Redis still keeps is not executed again:
    * its result is returned, its failure thrown, unless a retry may help; then it is tried again. Of another name or
-   * payload, or too large: invalid_argument. `unavailable` when Redis or (if it is needed) the worker is away, `deadline_exceeded`, and
-   * `aborted` by the caller.
+   * payload, or too large: invalid_argument. `unavailable` when Redis or (if it is needed) the worker is away,
+   * `deadline_exceeded`, and `aborted` by the caller.
    */
   async run(submission: Submission, waiting: Waiting, whenGivenUp: WhenGivenUp): Promise<unknown> {
     requireFit(submission);

@@ -46,7 +46,8 @@ export interface DetachedMount extends Disposable {
 }
 
 /**
- * Mounts without a mount point, always with nosuid, nodev and noexec. Blocks its thread while the file system is mounted: for processes of their own.
+ * Mounts without a mount point, always with nosuid, nodev and noexec. Blocks its thread while the file system is
+ * mounted: for processes of their own.
  * Errors: SystemCallError with what the kernel's file system had to say; `failed_precondition` for a busy source.
  */
 export function mountDetached(request: DetachedMountRequest): DetachedMount {

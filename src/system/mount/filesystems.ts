@@ -125,9 +125,8 @@ export async function growFileSystem(devicePath: string, fsType: FsType, signal?
 const growXfs = 'mount -t xfs -o nouuid,nosuid,nodev,noexec -- "$1" /tmp && xfs_growfs /tmp && umount /tmp';
 
 /**
- * Options for mount(8): `ro` for views, and `rw` for all else, so that a line that is made of them has always an option
- * (`ctr snapshots mounts` prints a bare `-o` where there is none); `nouuid` because XFS refuses to mount two devices with one UUID, and
- * snapshots share theirs.
+ * Options for mount(8): `ro` for views, and `rw` for all else, so that there is always one (`ctr snapshots mounts` prints
+ * a bare `-o` otherwise); `nouuid` because XFS refuses to mount two devices with one UUID, and snapshots share theirs.
  */
 export function mountOptions(fsType: FsType, readOnly: boolean): string[] {
   const access = readOnly ? "ro" : "rw";
