@@ -8,7 +8,7 @@ import { createDriver } from "../src/drivers/open.ts";
 import { JobClient } from "../src/jobs/requests/client.ts";
 import { openDatabase } from "../src/metadata/database.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
-import { withPieces } from "../src/supervisor/services.ts";
+import { withServices } from "../src/supervisor/services.ts";
 import { benchConfig, freshDisk, median, ms, percentile, printTable, timeAll, timeEach } from "./measure.ts";
 
 const warmUp = 300;
@@ -39,7 +39,7 @@ async function inProcess<T>(config: Config, action: (update: Update) => Promise<
 
 /** The same through the queue of another pool, whose worker is another process. */
 const throughQueue = <T>(config: Config, action: (update: Update) => Promise<T>): Promise<T> =>
-  withPieces(
+  withServices(
     config,
     async () => {
       await using client = await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });

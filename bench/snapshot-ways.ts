@@ -10,7 +10,7 @@ import { JobClient } from "../src/jobs/requests/client.ts";
 import { createLogger } from "../src/logger.ts";
 import { LocalService } from "../src/service/local-service.ts";
 import { stat, usage } from "../src/service/snapshots.ts";
-import { Keeper } from "../src/supervisor/child-supervisor.ts";
+import { ChildSupervisor } from "../src/supervisor/child-supervisor.ts";
 import { redisPlan } from "../src/supervisor/redis.ts";
 import { poolWorkerPlan } from "../src/supervisor/workers.ts";
 import { ContainerdPeer } from "./containerd-peer.ts";
@@ -83,9 +83,9 @@ export async function snapmillWay(directory: string, dmControl: DmControlName): 
   const log = createLogger({ name: dmControl, level: "warn" });
   await using taken = new AsyncDisposableStack();
   for (const plan of [redisPlan(config), poolWorkerPlan(config)]) {
-    const keeper = new Keeper(plan, log);
-    taken.defer(async () => void (await keeper.stop()));
-    await keeper.start();
+    const supervisor = new ChildSupervisor(plan, log);
+    taken.defer(async () => void (await supervisor.stop()));
+    await supervisor.start();
   }
   const client = taken.use(await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool }));
   mkdirSync(paths.poolDir(config), { recursive: true });

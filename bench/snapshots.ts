@@ -4,7 +4,7 @@
 import { type Config, redisUrl } from "../src/config.ts";
 import { ownScope, snapshotKey } from "../src/domain/identifiers.ts";
 import { JobClient } from "../src/jobs/requests/client.ts";
-import { withPieces } from "../src/supervisor/services.ts";
+import { withServices } from "../src/supervisor/services.ts";
 import { benchConfig, freshDisk, ms, percentile, printTable, timeAll, timeEach } from "./measure.ts";
 
 const stored = [0, 1_000, 10_000];
@@ -54,4 +54,4 @@ async function run(config: Config): Promise<void> {
 
 await using disk = await freshDisk(12);
 const config = benchConfig(disk);
-await withPieces(config, () => run(config), { signal: new AbortController().signal });
+await withServices(config, () => run(config), { signal: new AbortController().signal });

@@ -8,7 +8,7 @@ import { redisUrl } from "../src/config.ts";
 import { formatSize } from "../src/domain/units.ts";
 import { queuesFor } from "../src/jobs/outbox/publisher.ts";
 import { JobClient } from "../src/jobs/requests/client.ts";
-import { withPieces } from "../src/supervisor/services.ts";
+import { withServices } from "../src/supervisor/services.ts";
 import { attachLoop } from "../src/system/block/loop.ts";
 import { mountAt, unmount } from "../src/system/mount/mounts.ts";
 import { runCommand } from "../src/system/process/commands.ts";
@@ -62,7 +62,7 @@ async function bySnapmill(image: BenchImage, small: string, disk: Disk): Promise
     const ms = performance.now() - startedAt;
     return { ms, account: await lastLog(redisUrl(config), config.pool), peaks: peaksOf(config.stateDir) };
   };
-  return await withPieces(config, action, { signal: new AbortController().signal });
+  return await withServices(config, action, { signal: new AbortController().signal });
 }
 
 async function lastLog(url: string, pool: Parameters<typeof queuesFor>[1]): Promise<string[]> {

@@ -9,12 +9,12 @@ import type { Driver, DriverName, LostPool } from "../src/drivers/port.ts";
 import { type Database, openDatabase } from "../src/metadata/database.ts";
 import { type DeviceRecord, listDevices } from "../src/metadata/devices.ts";
 import { readPool } from "../src/metadata/pool.ts";
-import { examine, heldFinding } from "../src/snapshotter/inspect.ts";
+import { heldFinding, inspect } from "../src/snapshotter/inspect.ts";
 import { findLoss, hasContent } from "../src/snapshotter/lost-pool.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
 import { endWithOutcomeOf } from "./outcome.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
-import { untilTold } from "./run-process.ts";
+import { untilSignalled } from "./run-process.ts";
 
 interface Patient {
   readonly config: Config;
@@ -24,7 +24,7 @@ interface Patient {
 
 /** A step that has begun is finished: what it holds is taken down again. */
 let isToldToStop = false;
-void untilTold().then(() => {
+void untilSignalled().then(() => {
   isToldToStop = true;
 });
 
@@ -84,7 +84,7 @@ function withDatabase<T>(config: Config, read: (database: Database) => T): T {
 
 async function lookInside({ config, driver }: Patient): Promise<Finding[]> {
   using database = openDatabase(paths.database(config), { mode: "readonly" });
-  return await examine({
+  return await inspect({
     database,
     driver,
     pool: config.pool,

@@ -12,7 +12,7 @@ import { createLogger } from "../src/logger.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { claimSocketPath } from "../src/system/file/socket-path.ts";
 import { databaseNumber } from "./claim-holder.ts";
-import { live } from "./run-process.ts";
+import { runProcess } from "./run-process.ts";
 
 /** Of the socket: its owner's alone, from the moment it exists. */
 const onlyOwner = 0o177;
@@ -45,4 +45,4 @@ async function work(stopped: Promise<string>): Promise<void> {
   log.info({ signal: await stopped }, "stopping: the calls that are under way are answered first");
 }
 
-await live(log, work);
+await runProcess(log, work);

@@ -4,7 +4,7 @@ import { redisUrl } from "../src/config.ts";
 import { isRetryable, isSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { parsePayload } from "../src/jobs/contract.ts";
-import { type OutboxEntry, type Relayed, UnpackRelay } from "../src/jobs/outbox/publisher.ts";
+import { type OutboxEntry, type Relayed, UnpackPublisher } from "../src/jobs/outbox/publisher.ts";
 import type { Logger } from "../src/logger.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
@@ -34,7 +34,7 @@ export class Outbox {
   readonly #options: OutboxOptions;
   readonly #removals: Removals;
   readonly #pace = new RelayPace();
-  #relay: UnpackRelay | undefined;
+  #relay: UnpackPublisher | undefined;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
   #isWanted = false;
@@ -102,7 +102,7 @@ export class Outbox {
     const { database, config } = this.#options;
     const all = this.#pendingUnpacks();
     if (all.length === 0) return;
-    this.#relay ??= await UnpackRelay.connect({
+    this.#relay ??= await UnpackPublisher.connect({
       redisUrl: redisUrl(config),
       pool: config.pool,
       database: databaseNumber(database),

@@ -18,7 +18,7 @@ import { openNote, readNote } from "../src/system/file/note.ts";
 import { claimHolder } from "./claim-holder.ts";
 import { Outbox } from "./outbox.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
-import { live } from "./run-process.ts";
+import { runProcess } from "./run-process.ts";
 import { sweepLocks } from "./sweep-locks.ts";
 
 /** How many jobs BullMQ hands over ahead of time: they are executed one after the other all the same. */
@@ -172,4 +172,4 @@ async function serve(
   if (isSnapmillError(ending)) throw ending;
 }
 
-await live(log, work);
+await runProcess(log, work);

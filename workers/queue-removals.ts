@@ -1,7 +1,7 @@
 // Room: workers. Owns the way of device removals from SQLite into the pool's queue, again and again until each is done.
 import type { Config } from "../src/config.ts";
 import { redisUrl } from "../src/config.ts";
-import { RemovalRelay } from "../src/jobs/outbox/device-removals.ts";
+import { RemovalPublisher } from "../src/jobs/outbox/device-removals.ts";
 import type { Logger } from "../src/logger.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { pendingRemovals } from "../src/metadata/pending-removals.ts";
@@ -17,7 +17,7 @@ export interface RemovalsOptions {
 export class Removals implements AsyncDisposable {
   readonly #options: RemovalsOptions;
   readonly #pace = new RelayPace();
-  #relay: RemovalRelay | undefined;
+  #relay: RemovalPublisher | undefined;
   /** Also at start: whatever held a device may be gone since then. */
   #startsOver = true;
 
@@ -35,7 +35,7 @@ export class Removals implements AsyncDisposable {
     const { database, config, log } = this.#options;
     const all = pendingRemovals(database);
     if (all.length === 0 && !this.#startsOver) return;
-    this.#relay ??= await RemovalRelay.connect({
+    this.#relay ??= await RemovalPublisher.connect({
       redisUrl: redisUrl(config),
       pool: config.pool,
       database: databaseNumber(database),

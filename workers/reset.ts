@@ -12,10 +12,10 @@ import type { ResetResult } from "../src/snapshotter/reset-pool.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
 import { endWithOutcomeOf } from "./outcome.ts";
 import { lockPool } from "./pool-locks.ts";
-import { untilTold } from "./run-process.ts";
+import { untilSignalled } from "./run-process.ts";
 
 /** A reset that has begun is finished: half of it would have to be done again. */
-void untilTold();
+void untilSignalled();
 
 async function reset(config: Config): Promise<ResetResult> {
   using _lock = await lockPool(config);

@@ -7,16 +7,16 @@ import { announceFailure, announceRefusal, hasAnnouncedReady } from "../src/supe
  * Resolves with the name of the first signal that tells this process to stop. The listeners stay: while a command runs,
  * execa's signal-exit listens, too, and would end this process on the spot when it found nobody else who does.
  */
-export function untilTold(): Promise<string> {
+export function untilSignalled(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => resolve(name));
   return promise;
 }
 
 /** Ends the process when `work` has: with 0, or with 1 when it failed. `stopped`: the signal's name, once there is one. */
-export async function live(log: Logger, work: (stopped: Promise<string>) => Promise<void>): Promise<never> {
+export async function runProcess(log: Logger, work: (stopped: Promise<string>) => Promise<void>): Promise<never> {
   try {
-    await work(untilTold());
+    await work(untilSignalled());
     process.exit(0);
   } catch (error) {
     const failure = asSnapmillError(error);

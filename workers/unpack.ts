@@ -29,7 +29,7 @@ import { CancelWatch } from "./cancel-watch.ts";
 import { claimHolder } from "./claim-holder.ts";
 import { createLayerStore } from "./layer-store.ts";
 import { callPatiently } from "./pool-calls.ts";
-import { untilTold } from "./run-process.ts";
+import { untilSignalled } from "./run-process.ts";
 
 const config = readConfig();
 armFault(config.fault);
@@ -187,7 +187,7 @@ const consumer = await consumeUnpackJobs({
 for (const warning of consumer.warnings) log.warn(warning);
 announceReady();
 
-const ending = await Promise.race([untilTold(), consumer.lost]);
+const ending = await Promise.race([untilSignalled(), consumer.lost]);
 log.info({ reason: String(ending) }, "stopping");
 await consumer.closeNow();
 await resources.disposeAsync();

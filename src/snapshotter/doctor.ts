@@ -6,7 +6,7 @@ import { freeIdsInUse, takeFromFree } from "../metadata/inspection.ts";
 import { dropFromOutbox } from "../metadata/outbox.ts";
 import { finishRemovals, sweepDeadUnpacks } from "./cleanup.ts";
 import type { Context } from "./context.ts";
-import { damagedEntries, examine } from "./inspect.ts";
+import { damagedEntries, inspect } from "./inspect.ts";
 import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
 import { reconcile } from "./reconcile.ts";
 
@@ -36,7 +36,7 @@ async function look(
 ): Promise<Settlement<DoctorResult>> {
   try {
     const scene = { ...context, inService: true };
-    const before = await examine(scene, operationId);
+    const before = await inspect(scene, operationId);
     if (!repair) return success(() => ({ findings: unrepaired(before) }));
     try {
       await mend(context);
@@ -44,7 +44,7 @@ async function look(
       // A pool that takes no changes was found to be such, and stays as it is.
       if (!before.some(({ kind }) => kind === "pool-state")) throw error;
     }
-    const after = await examine(scene, operationId);
+    const after = await inspect(scene, operationId);
     return success(() => ({ findings: compareLooks(before, after) }));
   } catch (error) {
     return failure(error);

@@ -5,7 +5,7 @@ import { forgetOperation, recordAnswer, recordedAnswer, recordIntent } from "../
 import type { Act, EffectOperation, MetadataOperation, Operation, Outcome, Settlement } from "./operations.ts";
 import type { Hands } from "./strikes.ts";
 
-export interface RoundOptions {
+export interface GroupCommitOptions {
   readonly database: Database;
   /** Called in each transaction: throws when this process must no longer write. */
   readonly assertOwned: () => void;
@@ -34,7 +34,7 @@ export interface Acting {
   readonly act: Act<unknown>;
 }
 
-export interface Round {
+export interface GroupCommit {
   readonly settling: Settling | undefined;
   readonly batch: readonly Waiting[];
   /** An operation with effects. */
@@ -45,7 +45,7 @@ export interface Round {
 type Reply = () => void;
 
 /** Runs the round's transaction and answers. Throws when it was not committed, after telling everybody in it. */
-export function commitRound(options: RoundOptions, round: Round): Acting | undefined {
+export function commitGroup(options: GroupCommitOptions, round: GroupCommit): Acting | undefined {
   const { database } = options;
   const replies: Reply[] = [];
   let acting: Acting | undefined;
@@ -73,7 +73,7 @@ const mayBeLost = (waiting: Waiting | undefined): boolean =>
 const settle = (database: Database, { waiting, settlement }: Settling): Reply =>
   conclude(database, waiting, settlement.record(), settlement.intentStands);
 
-function applyMetadata({ database, hands }: RoundOptions, waiting: Waiting): Reply {
+function applyMetadata({ database, hands }: GroupCommitOptions, waiting: Waiting): Reply {
   const operation = waiting.operation as MetadataOperation<unknown>;
   return (
     alreadyAnswered(database, waiting) ??
@@ -88,7 +88,7 @@ function setAside(hands: Hands, waiting: Waiting): Reply | undefined {
   return refusal && (() => waiting.reject(refusal));
 }
 
-function begin({ database, hands }: RoundOptions, waiting: Waiting, replies: Reply[]): Acting | undefined {
+function begin({ database, hands }: GroupCommitOptions, waiting: Waiting, replies: Reply[]): Acting | undefined {
   const operation = waiting.operation as EffectOperation<unknown>;
   const answered = alreadyAnswered(database, waiting) ?? setAside(hands, waiting);
   if (answered !== undefined) {
@@ -136,7 +136,7 @@ function replyWith(waiting: Waiting, outcome: Outcome<unknown>): Reply {
 }
 
 /** Nothing of the round has happened: whoever was in it may try again. */
-function rejectAll({ settling, batch, next }: Round, error: unknown): void {
+function rejectAll({ settling, batch, next }: GroupCommit, error: unknown): void {
   const reason = isSnapmillError(error, "aborted")
     ? error
     : unavailable(`the pool's database: ${asSnapmillError(error).message}`, error);

@@ -5,13 +5,13 @@ import type { FoundDevice } from "../drivers/port.ts";
 import { type DeviceRecord, isForeign, lastDeviceNumber, wasGivenBack } from "../metadata/devices.ts";
 import { type PendingRemoval, pendingRemovals } from "../metadata/pending-removals.ts";
 import { type SnapshotRecord, snapshotsOn } from "../metadata/snapshots.ts";
-import type { Scene } from "./inspect.ts";
+import type { Inspection } from "./inspect.ts";
 
 /** About what a removal's attempts take in all. */
 const removalPatienceMs = 3600 * 1000;
 
-export function examineDevices(
-  scene: Scene,
+export function inspectDevices(
+  scene: Inspection,
   records: readonly DeviceRecord[],
   found: readonly FoundDevice[],
 ): Finding[] {
@@ -148,7 +148,10 @@ const removals = (owners: readonly SnapshotRecord[]): string =>
   owners.map(({ key, scope }) => `'snapmill rm --scope ${scope} ${key}'`).join(", ");
 
 /** As reconcile decides what to do with it. */
-function strangerFinding({ database, pool }: Scene, { deviceName, deviceId, inPool, active }: FoundDevice): Finding {
+function strangerFinding(
+  { database, pool }: Inspection,
+  { deviceName, deviceId, inPool, active }: FoundDevice,
+): Finding {
   const subject = deviceName ?? `ID ${deviceId ?? "unknown"}`;
   const number = deviceName === undefined ? undefined : deviceNumber(pool, deviceName);
   const isOurs =

@@ -12,10 +12,10 @@ import { damagedRemovals } from "../metadata/pending-removals.ts";
 import { listSetAside, type Strike } from "../metadata/strikes.ts";
 import { walkSnapshots } from "../metadata/walk.ts";
 import type { Context } from "./context.ts";
-import { examineDevices } from "./inspect-devices.ts";
+import { inspectDevices } from "./inspect-devices.ts";
 
 /** What is looked at. The database may be open for reading only. */
-export interface Scene extends Pick<Context, "database" | "driver" | "pool" | "isChainAbandoned"> {
+export interface Inspection extends Pick<Context, "database" | "driver" | "pool" | "isChainAbandoned"> {
   /** Whether the pool is in service, so that active snapshots are to be active: not where no worker runs. */
   readonly inService: boolean;
 }
@@ -27,7 +27,7 @@ const unpackPatienceMs = 24 * 3600 * 1000;
  * Everything that is not in order. No operation is under way meanwhile, but for `ownOperation`. Throws what the driver
  * throws when it cannot say what is there, and the pool does not say why.
  */
-export async function examine(scene: Scene, ownOperation?: OperationId): Promise<Finding[]> {
+export async function inspect(scene: Inspection, ownOperation?: OperationId): Promise<Finding[]> {
   const ofPool = await examinePool(scene);
   return [
     ...ofPool,
@@ -42,17 +42,17 @@ export async function examine(scene: Scene, ownOperation?: OperationId): Promise
 }
 
 /** Nothing is said of the devices in a pool that cannot be read (a failed one), but of the pool. */
-async function ofDevices(scene: Scene, ofPool: readonly Finding[]): Promise<Finding[]> {
+async function ofDevices(scene: Inspection, ofPool: readonly Finding[]): Promise<Finding[]> {
   const records = listDevices(scene.database);
   try {
-    return examineDevices(scene, records, await scene.driver.list(records));
+    return inspectDevices(scene, records, await scene.driver.list(records));
   } catch (error) {
     if (ofPool.some(({ kind }) => kind === "pool-state")) return [];
     throw error;
   }
 }
 
-async function examinePool({ driver, pool }: Scene): Promise<Finding[]> {
+async function examinePool({ driver, pool }: Inspection): Promise<Finding[]> {
   const about = { kind: "pool-state", subject: pool } as const;
   try {
     const { state = "rw", isMetadataHeld = false } = await driver.poolUsage();
@@ -89,7 +89,7 @@ export const heldFinding = (pool: string): Finding => ({
   wayOut: "end the program that reads the pool (thin_dump, thin_ls); the next start of snapmill lets go of it",
 });
 
-const freeIds = ({ database }: Scene): Finding[] =>
+const freeIds = ({ database }: Inspection): Finding[] =>
   freeIdsInUse(database).map((deviceId) => ({
     kind: "free-id-in-use",
     subject: `ID ${deviceId}`,
@@ -97,7 +97,7 @@ const freeIds = ({ database }: Scene): Finding[] =>
     wayOut: "repair takes it from the free ones",
   }));
 
-const interrupted = ({ database }: Scene, ownOperation: OperationId | undefined): Finding[] =>
+const interrupted = ({ database }: Inspection, ownOperation: OperationId | undefined): Finding[] =>
   interruptedOperations(database)
     .filter(({ operationId }) => operationId !== ownOperation && !hasDevice(database, operationId))
     .map(({ operationId, job }) => ({
@@ -108,7 +108,10 @@ const interrupted = ({ database }: Scene, ownOperation: OperationId | undefined)
     }));
 
 /** Listed before their chain is looked at: an attempt holds its chain's lock from before its snapshot exists. */
-export function deadUnpacks({ database, isChainAbandoned }: Pick<Scene, "database" | "isChainAbandoned">): Snapshot[] {
+export function deadUnpacks({
+  database,
+  isChainAbandoned,
+}: Pick<Inspection, "database" | "isChainAbandoned">): Snapshot[] {
   const filters = [`kind==active,labels."${labelNames.unpackChain}"`];
   const attempts = [...walkSnapshots(database, { scope: ownScope, filters })];
   return attempts.filter(({ labels }) => {
@@ -153,7 +156,7 @@ const setAsideFinding = ({ operationId, job, deaths, lastAtMs }: Strike): Findin
   wayOut: "the log and the kernel's messages (dmesg) say what they died of; 'snapmill cleanup' has it tried again",
 });
 
-function oldUnpacks({ database }: Scene): Finding[] {
+function oldUnpacks({ database }: Inspection): Finding[] {
   const beforeMs = Date.now() - unpackPatienceMs;
   return pendingOutbox(database, "unpack")
     .filter(({ createdAtMs }) => createdAtMs < beforeMs)

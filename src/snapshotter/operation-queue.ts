@@ -2,9 +2,9 @@
 import { asSnapmillError, isSnapmillError, unavailable } from "../domain/errors.ts";
 import {
   type Acting,
-  commitRound,
-  type Round,
-  type RoundOptions,
+  commitGroup,
+  type GroupCommit,
+  type GroupCommitOptions,
   type Settling,
   type Waiting,
 } from "./group-commit.ts";
@@ -12,7 +12,7 @@ import { failure, type Operation } from "./operations.ts";
 import type { RecoveryReport } from "./reconcile.ts";
 import type { Hands } from "./strikes.ts";
 
-export interface Lane {
+export interface OperationQueue {
   /** Queues an operation; answers once its last transaction is on disk. */
   submit<Result>(operation: Operation<Result>): Promise<Result>;
   /** Puts the pool in order between two operations. */
@@ -21,7 +21,7 @@ export interface Lane {
   drain(): Promise<void>;
 }
 
-export interface LaneOptions extends RoundOptions {
+export interface OperationQueueOptions extends GroupCommitOptions {
   /** Puts the pool in order: before the first operation, and whenever an effect is unknown. */
   readonly reconcile: () => Promise<RecoveryReport>;
   /** Told of what was put in order without anybody having asked for it. */
@@ -46,7 +46,7 @@ interface Recovering {
  * order of submission is kept, an operation with effects costs two commits alone and one under load, and 64 metadata
  * operations cost one.
  */
-export function createLane(options: LaneOptions): Lane {
+export function createOperationQueue(options: OperationQueueOptions): OperationQueue {
   const queue: Waiting[] = [];
   const recoveries: Recovering[] = [];
   let running: Promise<void> | undefined;
@@ -74,7 +74,7 @@ export function createLane(options: LaneOptions): Lane {
     hold([settling?.waiting, ...batch, next]);
     let acting: Acting | undefined;
     try {
-      acting = commitRound(options, { settling, batch, next });
+      acting = commitGroup(options, { settling, batch, next });
     } catch {
       // Everybody in the round has been told. Effects that could not be settled are found when the pool is put in order.
       inOrder = false;
@@ -133,7 +133,7 @@ async function perform({ waiting, act }: Acting): Promise<Settling> {
   }
 }
 
-type Next = Pick<Round, "batch" | "next">;
+type Next = Pick<GroupCommit, "batch" | "next">;
 const nothing: Next = { batch: [], next: undefined };
 
 /** What a worker may have died of has a round to itself. */

@@ -14,7 +14,7 @@ import type { CreateRequest, Mounts } from "./create.ts";
 import { type DoctorRequest, type DoctorResult, doctor } from "./doctor.ts";
 import { type GrownPool, growPool } from "./grow-pool.ts";
 import { lookForLoss } from "./lost-pool.ts";
-import { createLane } from "./operation-queue.ts";
+import { createOperationQueue } from "./operation-queue.ts";
 import { prepare } from "./prepare.ts";
 import { type RecoveryReport, reconcile } from "./reconcile.ts";
 import { type RemoveRequest, remove } from "./remove.ts";
@@ -109,7 +109,7 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
   let ours: TakeOver | undefined;
   /** Once: what puts the pool in order again later asks whether it is still ours. */
   const takeOver = () => (ours ??= takePoolOver(database, record));
-  const lane = createLane({
+  const lane = createOperationQueue({
     database,
     reconcile: async () => {
       const look = options.acceptLoss === true ? undefined : await lookForLoss(context);

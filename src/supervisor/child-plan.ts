@@ -1,7 +1,7 @@
 // Room: supervisor. Owns what a supervisor must know of a child, and which states a child can be in.
 import type { Exit } from "../system/process/processes.ts";
 
-/** What a keeper must know of its child. */
+/** What a supervisor must know of its child. */
 export interface ChildPlan {
   /** For logs and errors: "the pool worker". */
   readonly name: string;

@@ -20,7 +20,7 @@ import { parseAnnouncement } from "./ready.ts";
 export type Child = RunningProcess<"ignore", "pipe", "inherit">;
 
 /** Keeps one child running from `start` to `stop`. */
-export class Keeper {
+export class ChildSupervisor {
   readonly #plan: ChildPlan;
   readonly #log: Logger;
   readonly #stopping = new Canceller();

@@ -10,25 +10,25 @@ import type { Logger } from "../logger.ts";
 import { defaultMinFreeBytes, spaceOf } from "../system/file/space.ts";
 import { isReadOnly } from "../system/mount/mountinfo.ts";
 import type { KeeperState } from "./child-plan.ts";
-import type { Pieces } from "./services.ts";
+import type { Services } from "./services.ts";
 
 /** However often it is asked, it looks no more often than this. */
 const lookEveryMs = 1_000;
 
-/** What it needs to know of the pieces. */
-export type Watched = Pick<Pieces, "states" | "troubles" | "beats">;
+/** What it needs to know of the services. */
+export type Watched = Pick<Services, "states" | "troubles" | "beats">;
 
 /** Looks when it is asked, once for all that ask at the same time, and on one connection. */
 export class HealthCheck implements AsyncDisposable {
   readonly #config: Config;
-  readonly #pieces: Watched;
+  readonly #services: Watched;
   #redis: RedisCheck | undefined;
   #look: Promise<Health> | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(config: Config, pieces: Watched) {
+  constructor(config: Config, services: Watched) {
     this.#config = config;
-    this.#pieces = pieces;
+    this.#services = services;
   }
 
   current(): Promise<Health> {
@@ -48,7 +48,7 @@ export class HealthCheck implements AsyncDisposable {
   async #now(): Promise<Health> {
     this.#redis ??= new RedisCheck(redisUrl(this.#config), this.#config.pool);
     const [redis, disk] = await Promise.all([this.#redis.state(), diskState(this.#config)]);
-    const { states, troubles, beats } = this.#pieces;
+    const { states, troubles, beats } = this.#services;
     const reasons = [
       ...(redis.trouble === undefined ? [] : [redis.trouble]),
       ...(redis.isPaused ? ["the pool's queue is paused: resume it in the dashboard"] : []),
@@ -92,7 +92,7 @@ export function tellTroubles(health: HealthCheck, log: Logger): Disposable {
 const isReady = (state: KeeperState): boolean => state.kind === "ready";
 
 /** One unpack worker is enough to have jobs worked off; that others are not there shows in their number. */
-function absences({ pool, unpackers, grpc }: Pieces["states"]): string[] {
+function absences({ pool, unpackers, grpc }: Services["states"]): string[] {
   const missing = (name: string, state: KeeperState | undefined) =>
     state === undefined || isReady(state) ? [] : [`${name} is not there (${state.kind})`];
   return [

@@ -11,7 +11,7 @@ import { makeRoomToStart } from "./disk-reserve.ts";
 
 const runningShape = z.object({
   pid: z.number(),
-  /** `up` runs until it is stopped; a `command` brought the pieces up for its own duration. */
+  /** `up` runs until it is stopped; a `command` brought the services up for its own duration. */
   kind: z.enum(["up", "command"]),
   pool: z.string(),
   /** Without user and password. */

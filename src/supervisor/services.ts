@@ -1,4 +1,4 @@
-// Room: supervisor. Owns the pieces of a snapmill on one machine: in which order they come up and go down.
+// Room: supervisor. Owns the services of a snapmill on one machine: in which order they come up and go down.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Health } from "../api/http/health.ts";
@@ -10,7 +10,7 @@ import { createLogger, sayWhatWasCounted } from "../logger.ts";
 import { removeEmptyDirectories } from "../system/file/directories.ts";
 import type { Left } from "../system/process/processes.ts";
 import type { KeeperState } from "./child-plan.ts";
-import { Keeper } from "./child-supervisor.ts";
+import { ChildSupervisor } from "./child-supervisor.ts";
 import { prepareRunDirectory } from "./directories.ts";
 import { proveJobsRun } from "./probe.ts";
 import { redisPlan } from "./redis.ts";
@@ -19,7 +19,7 @@ import { requirePool } from "./served-pools.ts";
 import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
 
 /** How each piece is; `redis` is undefined where it is not ours (REDIS_URL), `grpc` where containerd is not served. */
-export interface PieceStates {
+export interface ServiceStates {
   readonly redis: KeeperState | undefined;
   readonly pool: KeeperState;
   readonly unpackers: readonly KeeperState[];
@@ -27,11 +27,11 @@ export interface PieceStates {
 }
 
 /** Disposing of it takes everything down again: whoever uses a piece goes before that piece. */
-export class Pieces implements AsyncDisposable {
-  readonly #redis: Keeper | undefined;
-  readonly #pool: Keeper;
-  readonly #unpackers: readonly Keeper[];
-  readonly #grpc: Keeper | undefined;
+export class Services implements AsyncDisposable {
+  readonly #redis: ChildSupervisor | undefined;
+  readonly #pool: ChildSupervisor;
+  readonly #unpackers: readonly ChildSupervisor[];
+  readonly #grpc: ChildSupervisor | undefined;
   readonly #config: Config;
   readonly #log: Logger;
   readonly #left: Left[] = [];
@@ -39,26 +39,27 @@ export class Pieces implements AsyncDisposable {
   constructor(config: Config, log: Logger) {
     this.#config = config;
     this.#log = log;
-    this.#redis = config.redisUrl === undefined ? new Keeper(redisPlan(config), log) : undefined;
-    this.#pool = new Keeper(poolWorkerPlan(config), log);
+    this.#redis = config.redisUrl === undefined ? new ChildSupervisor(redisPlan(config), log) : undefined;
+    this.#pool = new ChildSupervisor(poolWorkerPlan(config), log);
     const serials = Array.from({ length: config.unpackWorkers }, (_, index) => index + 1);
-    this.#unpackers = serials.map((serial) => new Keeper(unpackWorkerPlan(config, serial), log));
-    this.#grpc = config.grpcAddress === undefined ? undefined : new Keeper(grpcWorkerPlan(config), log);
+    this.#unpackers = serials.map((serial) => new ChildSupervisor(unpackWorkerPlan(config, serial), log));
+    this.#grpc = config.grpcAddress === undefined ? undefined : new ChildSupervisor(grpcWorkerPlan(config), log);
   }
 
-  get states(): PieceStates {
-    const unpackers = this.#unpackers.map((keeper) => keeper.state);
+  get states(): ServiceStates {
+    const unpackers = this.#unpackers.map((supervisor) => supervisor.state);
     return { redis: this.#redis?.state, pool: this.#pool.state, unpackers, grpc: this.#grpc?.state };
   }
 
-  /** What is not well with pieces that are there, a sentence each. */
+  /** What is not well with services that are there, a sentence each. */
   get troubles(): readonly string[] {
     return this.#all.flatMap(({ trouble }) => trouble ?? []);
   }
 
   /** How long ago each worker last showed that its event loop turns; null: it is not up. */
   get beats(): Health["heartbeatAgesMs"] {
-    const ageOf = (keeper: Keeper) => (keeper.silentMs === undefined ? null : Math.round(keeper.silentMs));
+    const ageOf = (supervisor: ChildSupervisor) =>
+      supervisor.silentMs === undefined ? null : Math.round(supervisor.silentMs);
     return {
       pool: ageOf(this.#pool),
       unpack: this.#unpackers.map(ageOf),
@@ -73,7 +74,7 @@ export class Pieces implements AsyncDisposable {
 
   /** Rejects as soon as a piece cannot go on; never resolves. */
   get failed(): Promise<never> {
-    return Promise.race(this.#all.map((keeper) => keeper.refused));
+    return Promise.race(this.#all.map((supervisor) => supervisor.refused));
   }
 
   /** Brings everything up; throws why a piece, or Redis, cannot work. That jobs run is for `proveJobsRun` to show. */
@@ -82,11 +83,12 @@ export class Pieces implements AsyncDisposable {
     await this.#redis?.start();
     await requireUsable(redisUrl(this.#config));
     await this.#pool.start();
-    await Promise.all(this.#users.map((keeper) => keeper.start()));
+    await Promise.all(this.#users.map((supervisor) => supervisor.start()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const stop = async (keeper: Keeper | undefined) => void this.#left.push(...((await keeper?.stop()) ?? []));
+    const stop = async (supervisor: ChildSupervisor | undefined) =>
+      void this.#left.push(...((await supervisor?.stop()) ?? []));
     await Promise.all(this.#users.map(stop));
     await stop(this.#pool);
     await stop(this.#redis);
@@ -96,11 +98,11 @@ export class Pieces implements AsyncDisposable {
   }
 
   /** Whoever uses the pool's worker: up after it, down before it. */
-  get #users(): readonly Keeper[] {
+  get #users(): readonly ChildSupervisor[] {
     return this.#grpc === undefined ? this.#unpackers : [this.#grpc, ...this.#unpackers];
   }
 
-  get #all(): readonly Keeper[] {
+  get #all(): readonly ChildSupervisor[] {
     const redis = this.#redis === undefined ? [] : [this.#redis];
     return [...redis, this.#pool, ...this.#users];
   }
@@ -110,22 +112,22 @@ export class Pieces implements AsyncDisposable {
 const comingUpMs = 15_000;
 const turnPollMs = 200;
 
-/** Whether the pieces go with the action that is running. */
+/** Whether the services go with the action that is running. */
 export type Whose = "ours" | "another's";
 
 /**
- * Runs `action` with a snapmill there for the state directory: the `up` that runs, or pieces brought up for the
- * occasion and taken down after it, also when it fails. Commands that bring pieces up take turns. `signal` ends the
+ * Runs `action` with a snapmill there for the state directory: the `up` that runs, or services brought up for the
+ * occasion and taken down after it, also when it fails. Commands that bring services up take turns. `signal` ends the
  * waiting and the coming up with its reason; the action must listen to it by itself.
  */
-export async function withPieces<T>(
+export async function withServices<T>(
   config: Config,
   action: (whose: Whose) => Promise<T>,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<T> {
   // People asked for an image, not for a log: only what goes wrong is told.
   const level = config.logLevel === "info" ? "warn" : config.logLevel;
-  const log = createLogger({ name: "pieces", level });
+  const log = createLogger({ name: "services", level });
   const turn = await takeTurn(config, log, signal);
   if (turn.kind === "held") {
     await requirePool(config, turn.by);
@@ -134,13 +136,13 @@ export async function withPieces<T>(
   }
   using _turn = turn.lock;
   const quiet = { ...config, logLevel: level, grpcAddress: undefined, takeOver: undefined };
-  await using pieces = new Pieces(quiet, log);
+  await using services = new Services(quiet, log);
   const comeUp = async () => {
-    await pieces.start();
+    await services.start();
     await proveJobsRun(quiet, { signal, onPaused: "refuse" });
   };
-  await Promise.race([comeUp(), pieces.failed, untilAborted(signal)]);
-  return await Promise.race([action("ours"), pieces.failed]);
+  await Promise.race([comeUp(), services.failed, untilAborted(signal)]);
+  return await Promise.race([action("ours"), services.failed]);
 }
 
 /** The lock of the one that runs for the state directory, or the `up` that has it. */

@@ -13,7 +13,7 @@ import { HealthCheck, tellTroubles } from "./health.ts";
 import { poolsIn } from "./pools.ts";
 import { proveJobsRun } from "./probe.ts";
 import { claim, describeRunning } from "./running.ts";
-import { Pieces, untilAborted } from "./services.ts";
+import { Services, untilAborted } from "./services.ts";
 import { readOrMakeToken } from "./token.ts";
 
 /** What `up` has to say once everything is usable. */
@@ -48,13 +48,13 @@ export async function runUp(given: Config, { signal, takeOver = false, onReady }
   using lock = await becomeTheOne(config, log);
   using _impatience = obeyASecondSignal(signal);
 
-  const pieces = new Pieces(config, log);
+  const services = new Services(config, log);
   try {
-    await runPieces(config, pieces, log, { signal, onReady });
-    if (pieces.left.length > 0) throw unavailable(describeLeft(pieces.left));
+    await runPieces(config, services, log, { signal, onReady });
+    if (services.left.length > 0) throw unavailable(describeLeft(services.left));
   } finally {
     // They wait for a disk, perhaps for this very one: deleting the file could take as long.
-    if (pieces.left.length > 0) lock.leaveFile();
+    if (services.left.length > 0) lock.leaveFile();
   }
 }
 
@@ -63,10 +63,10 @@ const describeLeft = (left: readonly Left[]): string =>
   "no signal ends it until the kernel has what it waits for; look at the disks";
 
 /** Everything between the first child's start and the last one's end. */
-async function runPieces(config: Config, given: Pieces, log: Logger, { signal, onReady }: UpOptions): Promise<void> {
+async function runPieces(config: Config, given: Services, log: Logger, { signal, onReady }: UpOptions): Promise<void> {
   const { grpcAddress } = config;
-  await using pieces = given;
-  await using health = new HealthCheck(config, pieces);
+  await using services = given;
+  await using health = new HealthCheck(config, services);
   const token = readOrMakeToken(paths.httpToken(config));
   await using http = serveHttp({
     address: config.httpAddress,
@@ -78,16 +78,16 @@ async function runPieces(config: Config, given: Pieces, log: Logger, { signal, o
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));
   try {
-    await Promise.race([pieces.start(), ended]);
+    await Promise.race([services.start(), ended]);
     await using _dashboard = await showDashboard(config, http);
     // After the dashboard: a queue that is paused is resumed there.
     const onPaused = (reason: string) => log.warn(`not ready: ${reason}, at ${http.url}/queues`);
-    await Promise.race([proveJobsRun(config, { signal, onPaused }), pieces.failed, ended]);
+    await Promise.race([proveJobsRun(config, { signal, onPaused }), services.failed, ended]);
     const tokenPath = paths.httpToken(config);
     using _room = keepRoom(config, log);
     using _troubles = tellTroubles(health, log);
     onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddress });
-    await Promise.race([pieces.failed, ended]);
+    await Promise.race([services.failed, ended]);
   } catch (error) {
     if (!signal.aborted) throw error;
   }

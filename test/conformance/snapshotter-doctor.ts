@@ -22,7 +22,7 @@ import { addToOutbox, countPending } from "../../src/metadata/outbox.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { freeDeviceIds, outbox, snapshots } from "../../src/metadata/schema.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
-import { examine } from "../../src/snapshotter/inspect.ts";
+import { inspect } from "../../src/snapshotter/inspect.ts";
 import { inconsistencies } from "./consistency.ts";
 import { runErrand } from "./run-operation.ts";
 import { Client, type Ground, mounted, openStage, type Stage } from "./stage.ts";
@@ -265,7 +265,7 @@ async function lookTwice(ground: Ground, directory: string): Promise<Finding[][]
   try {
     using database = openDatabase(join(directory, "metadata.db"), { mode: "readonly" });
     const scene = { database, driver, pool: ground.pool, isChainAbandoned: () => false, inService: false };
-    return [await examine(scene), await examine(scene)];
+    return [await inspect(scene), await inspect(scene)];
   } finally {
     await driver.close();
   }

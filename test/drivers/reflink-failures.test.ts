@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { DeviceRef } from "../../src/domain/devices.ts";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { Activations } from "../../src/drivers/reflink/activations.ts";
-import { Quiet } from "../../src/drivers/reflink/freezer.ts";
+import { Freezer } from "../../src/drivers/reflink/freezer.ts";
 import { findLoops } from "../../src/system/block/loops.ts";
 import { makeFileSystem } from "../../src/system/mount/filesystems.ts";
 import { isMountPoint } from "../../src/system/mount/mountinfo.ts";
@@ -62,7 +62,7 @@ test("a device whose file system was frozen, and could not be synced then, is th
     const activations = new Activations(ground.pool, files, devicesDir);
     await activations.reconcile();
     const failing = () => Promise.reject(new Error("EIO: the disk says no"));
-    const quiet = new Quiet(ground.pool, activations, devicesDir, failing);
+    const quiet = new Freezer(ground.pool, activations, devicesDir, failing);
     await expect(quiet.hold(device(1).deviceName)).rejects.toThrow("the disk says no");
     await expect(quiet.suspend(device(1).deviceName)).rejects.toThrow("the disk says no");
     expect(existsSync(join(devicesDir, `.frozen-${device(1).deviceName}`))).toBe(false);

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { failedPrecondition, type SnapmillError, unavailable } from "../../src/domain/errors.ts";
-import { queuesFor, UnpackRelay } from "../../src/jobs/outbox/publisher.ts";
+import { queuesFor, UnpackPublisher } from "../../src/jobs/outbox/publisher.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import {
   anId,
@@ -153,7 +153,7 @@ describe("an unpack", () => {
 
 describe("the relay", () => {
   test("adds what Redis does not have, and tells how the rest stands", async () => {
-    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     const registry = { authFile: "/auth.json", plainHttp: true, maxBytesPerSecond: 1 };
     const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image, registry }));
     expect(await relay.enqueueUnpacks(entries.slice(0, 1))).toEqual([{ operationId: anId, state: "added" }]);
@@ -180,7 +180,7 @@ describe("the relay", () => {
   });
 
   test("leaves alone what Redis has: no reader of the queue hears of it", async () => {
-    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image }));
     await relay.enqueueUnpacks(entries);
     const events = `{snapmill:${pool}}:${pool}.unpack:events`;
@@ -190,7 +190,7 @@ describe("the relay", () => {
   });
 
   test("knows when Redis may have lost something: at first, when it was emptied, and when it was restarted", async () => {
-    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     expect([await relay.mayHaveLost(), await relay.mayHaveLost()]).toEqual([true, false]);
     await redis.flush();
     expect([await relay.mayHaveLost(), await relay.mayHaveLost()]).toEqual([true, false]);
@@ -200,7 +200,7 @@ describe("the relay", () => {
   }, 20_000);
 
   test("runs a job again whose result is none, and the entries beside it are told of all the same", async () => {
-    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image }));
     await relay.enqueueUnpacks(entries);
     const key = `{snapmill:${pool}}:${pool}.unpack:${anId}`;
@@ -217,7 +217,7 @@ describe("the relay", () => {
   });
 
   test("adds again what Redis lost, and says unavailable while Redis is away", async () => {
-    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     const entries = [{ operationId: anId, ...image }];
     await relay.enqueueUnpacks(entries);
     await redis.flush();

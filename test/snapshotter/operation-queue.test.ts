@@ -4,7 +4,7 @@ import { aborted, failedPrecondition, unavailable } from "../../src/domain/error
 import { freshOperationId } from "../../src/domain/identifiers.ts";
 import type { Request } from "../../src/metadata/journal.ts";
 import { listSetAside } from "../../src/metadata/strikes.ts";
-import { createLane, type LaneOptions } from "../../src/snapshotter/operation-queue.ts";
+import { createOperationQueue, type OperationQueueOptions } from "../../src/snapshotter/operation-queue.ts";
 import { failure, type Operation, success } from "../../src/snapshotter/operations.ts";
 import { NotedHands, noHands } from "../../src/snapshotter/strikes.ts";
 import { temporaryDatabase } from "../metadata/support.ts";
@@ -18,10 +18,10 @@ const metadataNamed = (name: string): Operation<string> => ({
 });
 
 /** A lane that counts its commits and reconciliations, and a diary of what ran. */
-function laneOn(database: LaneOptions["database"], overrides: Partial<LaneOptions> = {}) {
+function laneOn(database: OperationQueueOptions["database"], overrides: Partial<OperationQueueOptions> = {}) {
   const counted = { rounds: 0, reconciled: 0 };
   const diary: string[] = [];
-  const lane = createLane({
+  const lane = createOperationQueue({
     database,
     reconcile: async () => {
       counted.reconciled += 1;

@@ -6,14 +6,14 @@ import { childEnvironment } from "../../src/config.ts";
 import { encodeFailure, failedPrecondition, unavailable } from "../../src/domain/errors.ts";
 import { createLogger } from "../../src/logger.ts";
 import type { ChildPlan } from "../../src/supervisor/child-plan.ts";
-import { Keeper } from "../../src/supervisor/child-supervisor.ts";
+import { ChildSupervisor } from "../../src/supervisor/child-supervisor.ts";
 import { judge } from "../../src/supervisor/hang-detection.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { eventually, isAlive, processesWith } from "../support/processes.ts";
 
 let directory = "";
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "snapmill-keeper-"));
+  directory = mkdtempSync(join(tmpdir(), "snapmill-supervisor-"));
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -24,9 +24,9 @@ function keep(
   script: string,
   readiness: "announced" | (() => Promise<void>) = "announced",
   plan: Partial<Pick<ChildPlan, "graceMs" | "endsInOrder" | "hungAfterMs" | "clearTheWay">> = {},
-): Keeper {
+): ChildSupervisor {
   const argv = ["bash", "-c", `echo $$ >> ${directory}/lives; ${script}`];
-  return new Keeper(
+  return new ChildSupervisor(
     {
       name: "the script",
       argv,
@@ -44,74 +44,77 @@ const lives = (): number[] => readFileSync(join(directory, "lives"), "utf8").tri
 
 describe("a kept child", () => {
   test("is ready when it says so, and gone after stop", async () => {
-    const keeper = keep("echo ready; sleep 600");
-    await keeper.start();
+    const supervisor = keep("echo ready; sleep 600");
+    await supervisor.start();
     const [pid = 0] = lives();
-    expect(keeper.state).toEqual({ kind: "ready", pid });
+    expect(supervisor.state).toEqual({ kind: "ready", pid });
     expect(isAlive(pid)).toBe(true);
-    await keeper.stop();
+    await supervisor.stop();
     expect(isAlive(pid)).toBe(false);
-    expect(keeper.state).toEqual({ kind: "stopped" });
+    expect(supervisor.state).toEqual({ kind: "stopped" });
     expect(lives()).toHaveLength(1);
   });
 
   test("is ready when it answers a probe", async () => {
-    const keeper = keep("exec sleep 600", async () => {
+    const supervisor = keep("exec sleep 600", async () => {
       await eventually(() => Bun.file(join(directory, "lives")).size > 0);
     });
-    await keeper.start();
-    expect(keeper.state.kind).toBe("ready");
-    await keeper.stop();
+    await supervisor.start();
+    expect(supervisor.state.kind).toBe("ready");
+    await supervisor.stop();
   });
 
   test("is started again when it dies, each time", async () => {
-    const keeper = keep("echo ready; exec sleep 600");
-    await keeper.start();
+    const supervisor = keep("echo ready; exec sleep 600");
+    await supervisor.start();
     for (const times of [1, 2]) {
       process.kill(lives().at(-1) ?? 0, "SIGKILL");
-      expect(await eventually(() => lives().length === times + 1 && keeper.state.kind === "ready")).toBe(true);
+      expect(await eventually(() => lives().length === times + 1 && supervisor.state.kind === "ready")).toBe(true);
     }
     expect(lives().filter(isAlive)).toEqual([lives()[2] ?? 0]);
-    await keeper.stop();
+    await supervisor.stop();
     expect(lives().filter(isAlive)).toEqual([]);
   });
 
   test("that refuses to work is not started again, and its reason is passed on", async () => {
     const refusal = encodeFailure(failedPrecondition("the database is newer than this program"));
     writeFileSync(join(directory, "refusal"), `refused ${refusal}\n`);
-    const keeper = keep(`cat ${directory}/refusal; exit 1`);
-    await expect(keeper.start()).rejects.toMatchObject({
+    const supervisor = keep(`cat ${directory}/refusal; exit 1`);
+    await expect(supervisor.start()).rejects.toMatchObject({
       code: "failed_precondition",
       message: "the database is newer than this program",
     });
-    await expect(keeper.refused).rejects.toMatchObject({ code: "failed_precondition" });
+    await expect(supervisor.refused).rejects.toMatchObject({ code: "failed_precondition" });
     expect(lives()).toHaveLength(1);
-    await keeper.stop();
+    await supervisor.stop();
   });
 
   test("that refuses while it works is not started again, and its reason is passed on", async () => {
     writeFileSync(join(directory, "refusal"), `refused ${encodeFailure(failedPrecondition("the name was lost"))}\n`);
-    const keeper = keep(`echo ready; sleep 0.2; cat ${directory}/refusal; exit 1`);
-    await keeper.start();
-    await expect(keeper.refused).rejects.toMatchObject({ code: "failed_precondition", message: "the name was lost" });
-    expect(keeper.state).toEqual({ kind: "stopped" });
-    await keeper.stop();
+    const supervisor = keep(`echo ready; sleep 0.2; cat ${directory}/refusal; exit 1`);
+    await supervisor.start();
+    await expect(supervisor.refused).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: "the name was lost",
+    });
+    expect(supervisor.state).toEqual({ kind: "stopped" });
+    await supervisor.stop();
     expect(lives()).toHaveLength(1);
   });
 
   test("that refuses after it had worked ends the keeping", async () => {
     writeFileSync(join(directory, "refusal"), `refused ${encodeFailure(failedPrecondition("another owner"))}\n`);
-    const keeper = keep(`if [ -e ${directory}/again ]; then cat ${directory}/refusal; exit 1; fi
+    const supervisor = keep(`if [ -e ${directory}/again ]; then cat ${directory}/refusal; exit 1; fi
       touch ${directory}/again; echo ready; exit 0`);
-    await keeper.start();
-    await expect(keeper.refused).rejects.toThrow("another owner");
+    await supervisor.start();
+    await expect(supervisor.refused).rejects.toThrow("another owner");
     expect(lives()).toHaveLength(2);
-    await keeper.stop();
+    await supervisor.stop();
   });
 
   test("that never gets ready is given up after a few starts", async () => {
-    const keeper = keep("echo some chatter; exit 3");
-    await expect(keeper.start()).rejects.toMatchObject({
+    const supervisor = keep("echo some chatter; exit 3");
+    await expect(supervisor.start()).rejects.toMatchObject({
       code: "unavailable",
       message: "the script exited with status 3 5 times before it was ready: some chatter",
     });
@@ -119,15 +122,15 @@ describe("a kept child", () => {
   });
 
   test("whose program does not exist is not tried again", async () => {
-    const keeper = keep("exec /no/such/program");
-    await expect(keeper.start()).rejects.toMatchObject({ code: "failed_precondition" });
+    const supervisor = keep("exec /no/such/program");
+    await expect(supervisor.start()).rejects.toMatchObject({ code: "failed_precondition" });
     expect(lives()).toHaveLength(1);
   });
 
   test("that is deaf to SIGTERM is killed when its grace is over", async () => {
-    const keeper = keep("trap '' TERM; echo ready; while :; do sleep 0.1; done", "announced", { graceMs: 200 });
-    await keeper.start();
-    await keeper.stop();
+    const supervisor = keep("trap '' TERM; echo ready; while :; do sleep 0.1; done", "announced", { graceMs: 200 });
+    await supervisor.start();
+    await supervisor.stop();
     expect(lives().filter(isAlive)).toEqual([]);
   });
 
@@ -150,37 +153,39 @@ describe("a kept child", () => {
 
   test("that must end in order gets one more life when it was killed just before the stop", async () => {
     const script = `trap 'touch ${directory}/tidied; exit 0' TERM; echo ready; while :; do sleep 0.05; done`;
-    const keeper = keep(script, "announced", { endsInOrder: true });
-    await keeper.start();
+    const supervisor = keep(script, "announced", { endsInOrder: true });
+    await supervisor.start();
     process.kill(lives()[0] ?? 0, "SIGKILL");
-    await keeper.stop();
+    await supervisor.stop();
     expect(existsSync(join(directory, "tidied"))).toBe(true);
     expect(lives()).toHaveLength(2);
     expect(lives().filter(isAlive)).toEqual([]);
   });
 
   test("that ends in order gets no other life", async () => {
-    const keeper = keep("trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done", "announced", {
+    const supervisor = keep("trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done", "announced", {
       endsInOrder: true,
     });
-    await keeper.start();
-    await keeper.stop();
+    await supervisor.start();
+    await supervisor.stop();
     expect(lives()).toHaveLength(1);
   });
 
   test("may say more than a pipe holds", async () => {
-    const keeper = keep(
+    const supervisor = keep(
       `echo ready; head -c 1000000 /dev/zero | tr '\\0' x | fold; touch ${directory}/said; exec sleep 600`,
     );
-    await keeper.start();
+    await supervisor.start();
     expect(await eventually(() => existsSync(join(directory, "said")))).toBe(true);
-    await keeper.stop();
+    await supervisor.stop();
   });
 
   test("that says why it ends has its reason told, and is not tried for ever", async () => {
     writeFileSync(join(directory, "reason"), `failed ${encodeFailure(unavailable("its disk is away"))}\n`);
-    const keeper = keep(`cat ${directory}/reason; exit 1`);
-    await expect(keeper.start()).rejects.toThrow("exited with status 1 5 times before it was ready: its disk is away");
+    const supervisor = keep(`cat ${directory}/reason; exit 1`);
+    await expect(supervisor.start()).rejects.toThrow(
+      "exited with status 1 5 times before it was ready: its disk is away",
+    );
   });
 
   test("whose way can be cleared is started once more, and is ready", async () => {
@@ -192,18 +197,18 @@ describe("a kept child", () => {
       return "it is out of the way";
     };
     const script = `[ -e ${directory}/cleared ] && { echo ready; exec sleep 600; }; echo something is in the way; exit 1`;
-    const keeper = keep(script, "announced", { clearTheWay });
-    await keeper.start();
+    const supervisor = keep(script, "announced", { clearTheWay });
+    await supervisor.start();
     expect([cleared, lives().length]).toEqual([1, 2]);
-    await keeper.stop();
+    await supervisor.stop();
   });
 
   test("whose descendants outlive it leaves none of them to its next life", async () => {
-    const keeper = keep(`sleep 600 & echo $! >> ${directory}/grandchildren; echo ready; wait`);
-    await keeper.start();
+    const supervisor = keep(`sleep 600 & echo $! >> ${directory}/grandchildren; echo ready; wait`);
+    await supervisor.start();
     process.kill(lives()[0] ?? 0, "SIGKILL");
-    expect(await eventually(() => lives().length === 2 && keeper.state.kind === "ready")).toBe(true);
-    await keeper.stop();
+    expect(await eventually(() => lives().length === 2 && supervisor.state.kind === "ready")).toBe(true);
+    await supervisor.stop();
     const grandchildren = readFileSync(join(directory, "grandchildren"), "utf8").trim().split("\n").map(Number);
     expect(grandchildren.filter(isAlive)).toEqual([]);
   });
@@ -216,25 +221,29 @@ describe("a kept child that goes silent", () => {
     const script = `echo ready; echo 'beat ""'; [ -e ${directory}/spun ] && { [ -e ${directory}/slept ] && {
       while :; do echo 'beat ""'; sleep 0.05; done; }; touch ${directory}/slept; exec sleep 600; }
       touch ${directory}/spun; while :; do :; done`;
-    const keeper = keep(script, "announced", { hungAfterMs });
-    await keeper.start();
-    expect(await eventually(() => lives().length === 3 && keeper.state.kind === "ready")).toBe(true);
+    const supervisor = keep(script, "announced", { hungAfterMs });
+    await supervisor.start();
+    expect(await eventually(() => lives().length === 3 && supervisor.state.kind === "ready")).toBe(true);
     expect(lives().slice(0, 2).filter(isAlive)).toEqual([]);
-    await keeper.stop();
+    await supervisor.stop();
   });
 
   test("since it was stopped by an operator is told, left alone, and well again once continued", async () => {
-    const keeper = keep(`echo ready; while :; do echo 'beat ""'; sleep 0.05; done`, "announced", { hungAfterMs });
-    await keeper.start();
+    const supervisor = keep(`echo ready; while :; do echo 'beat ""'; sleep 0.05; done`, "announced", { hungAfterMs });
+    await supervisor.start();
     const [pid = 0] = lives();
     process.kill(pid, "SIGSTOP");
-    await eventually(() => (keeper.silentMs ?? 0) > 2 * hungAfterMs);
-    expect(keeper.trouble).toBe(`the script is stopped by a signal or a debugger: continue it by 'kill -CONT ${pid}'`);
+    await eventually(() => (supervisor.silentMs ?? 0) > 2 * hungAfterMs);
+    expect(supervisor.trouble).toBe(
+      `the script is stopped by a signal or a debugger: continue it by 'kill -CONT ${pid}'`,
+    );
     process.kill(pid, "SIGCONT");
-    expect(await eventually(() => keeper.trouble === undefined && (keeper.silentMs ?? 0) < hungAfterMs)).toBe(true);
+    expect(await eventually(() => supervisor.trouble === undefined && (supervisor.silentMs ?? 0) < hungAfterMs)).toBe(
+      true,
+    );
     expect(lives()).toEqual([pid]);
     process.kill(pid, "SIGSTOP");
-    await keeper.stop();
+    await supervisor.stop();
     expect(isAlive(pid)).toBe(false);
   });
 
@@ -252,10 +261,12 @@ describe("a kept child that goes silent", () => {
   });
 
   test("says what is wrong with it while it still beats", async () => {
-    const keeper = keep(`echo ready; echo 'beat "cannot write"'; exec sleep 600`, "announced", { hungAfterMs: 60_000 });
-    await keeper.start();
-    expect(await eventually(() => keeper.trouble === "the script cannot write")).toBe(true);
-    await keeper.stop();
+    const supervisor = keep(`echo ready; echo 'beat "cannot write"'; exec sleep 600`, "announced", {
+      hungAfterMs: 60_000,
+    });
+    await supervisor.start();
+    expect(await eventually(() => supervisor.trouble === "the script cannot write")).toBe(true);
+    await supervisor.stop();
   });
 });
 
@@ -267,12 +278,12 @@ test("a child that no signal ends is given up, told, and ends when its disk is b
   mkdirSync(disk);
   await runCommand("mount", ["-o", "loop", image, disk]);
   try {
-    const keeper = keep(`echo ready; fsfreeze -f ${disk}; touch ${disk}/file`, "announced", { graceMs: 200 });
-    await keeper.start();
+    const supervisor = keep(`echo ready; fsfreeze -f ${disk}; touch ${disk}/file`, "announced", { graceMs: 200 });
+    await supervisor.start();
     const inKernel = (pid: number) => /\) D /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
     expect(await eventually(() => processesWith(`touch ${disk}`).some(inKernel))).toBe(true);
     const [pid = 0] = processesWith(`touch ${disk}`);
-    const left = await keeper.stop();
+    const left = await supervisor.stop();
     expect(left).toMatchObject([{ kind: "left", pid }]);
     expect(left[0]?.reason).toContain("it waits in the kernel");
     await runCommand("fsfreeze", ["-u", disk]);

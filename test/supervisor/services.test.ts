@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { paths } from "../../src/config.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { claim, findRunning } from "../../src/supervisor/running.ts";
-import { withPieces } from "../../src/supervisor/services.ts";
+import { withServices } from "../../src/supervisor/services.ts";
 import { loopsBackedBelow, mountsBelow, processesOf } from "../support/residue.ts";
 import { Place } from "./running-up.ts";
 
@@ -25,7 +25,7 @@ test(
   "a command brings up what it needs and takes it down again",
   async () => {
     using place = new Place({ SNAPMILL_LOG_LEVEL: "warn" });
-    const answer = await withPieces(
+    const answer = await withServices(
       place.config,
       async () => {
         expect(await findRunning(place.config)).toMatchObject({ pid: process.pid, kind: "command" });
@@ -45,12 +45,12 @@ test(
   "what was brought up is taken down also when the command fails, or is interrupted on its way",
   async () => {
     using place = new Place({ SNAPMILL_LOG_LEVEL: "warn" });
-    const failing = withPieces(place.config, () => Promise.reject(new Error("no such image")), { signal: never });
+    const failing = withServices(place.config, () => Promise.reject(new Error("no such image")), { signal: never });
     await expect(failing).rejects.toThrow("no such image");
     expect(residueOf(place)).toEqual([]);
 
     const interrupted = new AbortController();
-    const waiting = withPieces(place.config, () => Promise.resolve("too late"), { signal: interrupted.signal });
+    const waiting = withServices(place.config, () => Promise.resolve("too late"), { signal: interrupted.signal });
     await Bun.sleep(300);
     interrupted.abort(new Error("Ctrl-C"));
     await expect(waiting).rejects.toThrow("Ctrl-C");
@@ -65,7 +65,7 @@ test(
     using place = new Place({ SNAPMILL_LOG_LEVEL: "warn" });
     const events: string[] = [];
     const command = (name: string) =>
-      withPieces(
+      withServices(
         place.config,
         async () => {
           events.push(`${name} begins`);
@@ -90,7 +90,7 @@ test(
     const up = place.up();
     await up.ready();
     const before = place.processes().length;
-    const during = await withPieces(
+    const during = await withServices(
       place.config,
       async () => {
         await using client = await connect(place);

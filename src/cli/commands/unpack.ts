@@ -70,8 +70,8 @@ export function addUnpack(program: Command): void {
       const config = { ...given, unpackWorkers: Math.min(given.unpackWorkers, wanted.length) };
       using interruption = catchInterruption();
       const { signal } = interruption;
-      const { withPieces } = await import("../../supervisor/services.ts");
-      await withPieces(config, (whose) => unpackAll(config, wanted, options, whose, signal), { signal });
+      const { withServices } = await import("../../supervisor/services.ts");
+      await withServices(config, (whose) => unpackAll(config, wanted, options, whose, signal), { signal });
     });
 }
 

@@ -32,7 +32,7 @@ import { matchDevices } from "./device/match-devices.ts";
 import { metadataDeviceOf, PoolContents } from "./pool/contents.ts";
 import { createThinPool } from "./pool/create.ts";
 import { definitionPath, readDefinition } from "./pool/definition-file.ts";
-import { requireRoom, requireWritable } from "./pool/free-space.ts";
+import { requireFreeSpace, requireWritable } from "./pool/free-space.ts";
 import { spaceInPool } from "./pool/geometry.ts";
 import { stateOf } from "./pool/health.ts";
 import { dataDeviceOf, requireFiles } from "./pool/storage.ts";
@@ -154,7 +154,7 @@ class DevmapperDriver implements Driver {
   create(device: DeviceRef): Promise<void> {
     return this.#act("create", device, async (parts) => {
       requireBlocks(device);
-      await this.#requireRoom(parts);
+      await this.#requireFreeSpace(parts);
       await parts.activations.deactivate(device.deviceName);
       await this.#make(parts, { kind: "create_thin", deviceId: device.deviceId });
     });
@@ -164,7 +164,7 @@ class DevmapperDriver implements Driver {
     return this.#act("snapshot to", device, async (parts) => {
       requireBlocks(device);
       requireFitting(origin, device);
-      await this.#requireRoom(parts);
+      await this.#requireFreeSpace(parts);
       await parts.activations.deactivate(device.deviceName);
       const message = { kind: "create_snap", deviceId: device.deviceId, originId: origin.deviceId } as const;
       try {
@@ -175,8 +175,8 @@ class DevmapperDriver implements Driver {
     });
   }
 
-  async #requireRoom({ pool, contents }: Parts): Promise<void> {
-    await requireRoom(pool.definition, contents.superblock(), this.#options.minFreeShare);
+  async #requireFreeSpace({ pool, contents }: Parts): Promise<void> {
+    await requireFreeSpace(pool.definition, contents.superblock(), this.#options.minFreeShare);
   }
 
   async #make(parts: Parts, message: Extract<PoolMessage, { kind: "create_thin" | "create_snap" }>): Promise<void> {

@@ -35,8 +35,8 @@ import {
   requireFitting,
   statFile,
 } from "./files.ts";
-import { isFull, requireRoom } from "./free-space.ts";
-import { Quiet } from "./freezer.ts";
+import { isFull, requireFreeSpace } from "./free-space.ts";
+import { Freezer } from "./freezer.ts";
 import { deviceFile, devicePath } from "./layout.ts";
 import { type OpenPool, openPool } from "./pool.ts";
 
@@ -62,7 +62,7 @@ export const createReflinkDriver = (options: ReflinkOptions): Driver => new Refl
 interface Parts {
   readonly pool: OpenPool;
   readonly activations: Activations;
-  readonly quiet: Quiet;
+  readonly freezer: Freezer;
 }
 
 class ReflinkDriver implements Driver {
@@ -88,11 +88,11 @@ class ReflinkDriver implements Driver {
   async #assemble(pool: OpenPool): Promise<Parts> {
     const { pool: name, devicesDir } = this.#options;
     const activations = new Activations(name, pool.filesDir, devicesDir);
-    const quiet = new Quiet(name, activations, devicesDir);
+    const freezer = new Freezer(name, activations, devicesDir);
     await removeHalfMade(pool.filesDir);
     await activations.reconcile();
-    await quiet.reconcile();
-    return { pool, activations, quiet };
+    await freezer.reconcile();
+    return { pool, activations, freezer };
   }
 
   /** A directory is fenced by the lock of its worker alone. */
@@ -124,18 +124,18 @@ class ReflinkDriver implements Driver {
 
   create(device: DeviceRef): Promise<void> {
     return this.#act("create", device, async ({ pool, activations }) => {
-      await requireRoom(pool, this.#limits());
+      await requireFreeSpace(pool, this.#limits());
       await activations.deactivate(device.deviceName);
       await makeFile(pool.filesDir, device);
     });
   }
 
   snapshot(origin: DeviceRef, device: DeviceRef): Promise<void> {
-    return this.#act("snapshot to", device, async ({ pool, activations, quiet }) => {
+    return this.#act("snapshot to", device, async ({ pool, activations, freezer }) => {
       await requireFitting(pool.filesDir, origin, device);
-      await requireRoom(pool, this.#limits());
+      await requireFreeSpace(pool, this.#limits());
       await activations.deactivate(device.deviceName);
-      await using _still = await quiet.hold(origin.deviceName);
+      await using _still = await freezer.hold(origin.deviceName);
       await cloneFile(pool.filesDir, origin, device);
     });
   }
@@ -160,20 +160,20 @@ class ReflinkDriver implements Driver {
 
   /** A device that is active but not mounted has no file system to freeze: what is written is made durable, no more. */
   suspend(device: DeviceRef): Promise<void> {
-    return this.#act("suspend", device, async ({ pool, quiet }) => {
+    return this.#act("suspend", device, async ({ pool, freezer }) => {
       await statFile(pool.filesDir, device.deviceName);
-      await quiet.suspend(device.deviceName);
+      await freezer.suspend(device.deviceName);
     });
   }
 
   resume(device: DeviceRef): Promise<void> {
-    return this.#act("resume", device, ({ quiet }) => quiet.resume(device.deviceName));
+    return this.#act("resume", device, ({ freezer }) => freezer.resume(device.deviceName));
   }
 
   flush(device: DeviceRef): Promise<void> {
-    return this.#act("flush", device, async ({ pool, activations, quiet }) => {
+    return this.#act("flush", device, async ({ pool, activations, freezer }) => {
       await statFile(pool.filesDir, device.deviceName);
-      await using _still = await quiet.hold(device.deviceName);
+      await using _still = await freezer.hold(device.deviceName);
       await syncPath(deviceFile(pool.filesDir, device.deviceName));
       await this.#requireNothingLost(pool, device.deviceName, await activations.loopOf(device.deviceName));
     });

@@ -7,13 +7,13 @@ const mebibyte = 2 ** 20;
 /** Below this XFS has refused a write, or will with the next. */
 const fullBelowBytes = 4 * mebibyte;
 
-export interface RoomLimits {
+export interface FreeSpaceLimits {
   readonly minFreeBytes: number | undefined;
   readonly minHostFreeBytes: number | undefined;
 }
 
 /** Throws `resource_exhausted` when there is too little room for anything new. */
-export async function requireRoom(pool: OpenPool, limits: RoomLimits): Promise<void> {
+export async function requireFreeSpace(pool: OpenPool, limits: FreeSpaceLimits): Promise<void> {
   await requireFree("the pool", pool.filesDir, limits.minFreeBytes);
   if (pool.hostDir !== undefined) await requireFree("the host under the pool", pool.hostDir, limits.minHostFreeBytes);
 }

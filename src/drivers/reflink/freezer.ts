@@ -14,7 +14,7 @@ import { deviceOfMark, frozenMark } from "./layout.ts";
  * Freezes mounted devices. A mark in the directory of stable paths (which, like a freeze, does not survive a reboot)
  * tells the next process what one that was killed left frozen.
  */
-export class Quiet {
+export class Freezer {
   readonly #pool: PoolName;
   readonly #activations: Activations;
   readonly #linksDir: string;

@@ -8,7 +8,7 @@ import { answering, answerTimeoutMs, producerConnection } from "../redis/connect
 import { asRedisFailure } from "../redis/failure.ts";
 import { RedisMemory } from "../redis/memory.ts";
 import { failedJobs } from "../requests/failed-jobs.ts";
-import { standing } from "../requests/job-state.ts";
+import { jobState } from "../requests/job-state.ts";
 import { Submissions, withoutJob } from "../requests/submissions.ts";
 
 /** A removal as the outbox holds it. */
@@ -24,7 +24,7 @@ export interface FailedRemoval extends RemovalEntry {
   readonly failedAtMs: number;
 }
 
-export interface RemovalRelayOptions {
+export interface RemovalPublisherOptions {
   readonly redisUrl: string;
   readonly pool: PoolName;
   /** The number of the database whose outbox it is. */
@@ -34,14 +34,14 @@ export interface RemovalRelayOptions {
 }
 
 /** Puts removals into a pool's queue. Its methods throw `unavailable` within about a second when Redis is away. */
-export class RemovalRelay implements AsyncDisposable {
+export class RemovalPublisher implements AsyncDisposable {
   readonly #connection: Redis;
   readonly #queue: JobQueue;
   readonly #submissions: Submissions;
   readonly #memory: RedisMemory;
-  readonly #options: RemovalRelayOptions;
+  readonly #options: RemovalPublisherOptions;
 
-  private constructor(connection: Redis, queue: JobQueue, options: RemovalRelayOptions) {
+  private constructor(connection: Redis, queue: JobQueue, options: RemovalPublisherOptions) {
     this.#connection = connection;
     this.#queue = queue;
     this.#submissions = new Submissions(connection, queue);
@@ -49,11 +49,11 @@ export class RemovalRelay implements AsyncDisposable {
     this.#options = options;
   }
 
-  static async connect(options: RemovalRelayOptions): Promise<RemovalRelay> {
+  static async connect(options: RemovalPublisherOptions): Promise<RemovalPublisher> {
     const { redisUrl, pool } = options;
     const connection = await answering(producerConnection(redisUrl), redisUrl, 1.5 * answerTimeoutMs);
     try {
-      return new RemovalRelay(connection, await openQueue(connection, pool, "pool"), options);
+      return new RemovalPublisher(connection, await openQueue(connection, pool, "pool"), options);
     } catch (error) {
       connection.disconnect();
       throw asRedisFailure(error);
@@ -89,7 +89,7 @@ export class RemovalRelay implements AsyncDisposable {
    */
   async startOver(entries: readonly RemovalEntry[]): Promise<number> {
     try {
-      const standings = await Promise.all(entries.map(({ operationId }) => standing(this.#queue, operationId)));
+      const standings = await Promise.all(entries.map(({ operationId }) => jobState(this.#queue, operationId)));
       const done = entries.filter((_entry, index) => standings[index]?.state === "completed");
       await Promise.all(done.map(({ operationId }) => this.#queue.remove(operationId)));
       const failed = await failedRemovals(this.#connection, this.#queue, this.#options.database);

@@ -8,7 +8,7 @@ import { type JobQueue, openQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
 import { asRedisFailure } from "../redis/failure.ts";
 import { RedisMemory } from "../redis/memory.ts";
-import { standing } from "../requests/job-state.ts";
+import { jobState } from "../requests/job-state.ts";
 import { Submissions, withoutJob } from "../requests/submissions.ts";
 
 /** An unpack as the outbox holds it. */
@@ -23,7 +23,7 @@ export type Relayed = { readonly operationId: OperationId } & (
   | { readonly state: "failed"; readonly failure: SnapmillError }
 );
 
-export interface RelayOptions {
+export interface PublisherOptions {
   readonly redisUrl: string;
   readonly pool: PoolName;
   /** The number of the database whose outbox it is. */
@@ -31,14 +31,14 @@ export interface RelayOptions {
 }
 
 /** Puts unpacks into a pool's unpack queue. Its methods throw `unavailable` within about a second when Redis is away. */
-export class UnpackRelay implements AsyncDisposable {
+export class UnpackPublisher implements AsyncDisposable {
   readonly #connection: Redis;
-  readonly #options: RelayOptions;
+  readonly #options: PublisherOptions;
   readonly #queue: JobQueue;
   readonly #submissions: Submissions;
   readonly #memory: RedisMemory;
 
-  private constructor(connection: Redis, options: RelayOptions, queue: JobQueue) {
+  private constructor(connection: Redis, options: PublisherOptions, queue: JobQueue) {
     this.#connection = connection;
     this.#options = options;
     this.#queue = queue;
@@ -46,9 +46,9 @@ export class UnpackRelay implements AsyncDisposable {
     this.#memory = new RedisMemory(connection, queue);
   }
 
-  static async connect(options: RelayOptions): Promise<UnpackRelay> {
+  static async connect(options: PublisherOptions): Promise<UnpackPublisher> {
     const { connection, queues } = await openQueues(options.redisUrl, options.pool);
-    return new UnpackRelay(connection, options, queues.unpack);
+    return new UnpackPublisher(connection, options, queues.unpack);
   }
 
   /** Whether Redis may have lost jobs since this was asked last. */
@@ -90,7 +90,7 @@ export class UnpackRelay implements AsyncDisposable {
 
   async #stand(entry: OutboxEntry): Promise<Relayed> {
     const { operationId } = entry;
-    const kept = await standing(this.#queue, operationId);
+    const kept = await jobState(this.#queue, operationId);
     if (kept.state === "failed" && isMisaddressed(kept.failure)) {
       // It came to a database that had the pool's name for a while: nothing is known of it yet.
       await this.#queue.remove(operationId);

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { OperationId } from "../../domain/identifiers.ts";
 import type { JobQueue } from "../queues.ts";
-import { standing } from "./job-state.ts";
+import { jobState } from "./job-state.ts";
 
 /** How often a job that was left is looked at: ever more rarely, since many may be left at once. */
 const firstLookMs = 100;
@@ -13,7 +13,7 @@ const longestPauseMs = 1_000;
  * Takes a job back unless it is being executed or has ended; whether nothing will happen. Idempotent. Throws what Redis
  * throws.
  */
-export async function recall(connection: Redis, queue: JobQueue, operationId: OperationId): Promise<boolean> {
+export async function cancelJob(connection: Redis, queue: JobQueue, operationId: OperationId): Promise<boolean> {
   // Out of the lists first, each by one atomic command: `remove` alone would also forget a finished one. A delayed one
   // was tried, and nothing came of it. One in no list never arrived, or was taken out by a command whose answer was late.
   const isOut =
@@ -33,8 +33,8 @@ export async function followToItsEnd(
 ): Promise<void> {
   for (let looks = 0; !isOver(); looks += 1) {
     try {
-      if (await recall(connection, queue, operationId)) return;
-      if ((await standing(queue, operationId)).state !== "pending") return;
+      if (await cancelJob(connection, queue, operationId)) return;
+      if ((await jobState(queue, operationId)).state !== "pending") return;
     } catch {
       // Redis is away: what is in it happens, or not, when it is back.
     }

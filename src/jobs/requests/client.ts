@@ -22,8 +22,8 @@ import { answering, answerTimeoutMs, producerConnection } from "../redis/connect
 import { asRedisFailure } from "../redis/failure.ts";
 import { type OutagePatience, Outages } from "../redis/outages.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
-import { standing } from "./job-state.ts";
-import { Exchange } from "./request-client.ts";
+import { jobState } from "./job-state.ts";
+import { RequestClient } from "./request-client.ts";
 import type { Submission } from "./submissions.ts";
 
 export interface ClientOptions {
@@ -89,22 +89,22 @@ const unpackDeadlineMs = 24 * 3600 * 1000;
 
 /**
  * Operations on one pool, through its queues. Every method throws SnapmillErrors: those of the operation as its worker
- * threw them; invalid_argument for a payload that is none; and those of `Exchange.run` for the way there and back.
+ * threw them; invalid_argument for a payload that is none; and those of `RequestClient.run` for the way there and back.
  */
 export class JobClient implements AsyncDisposable {
   readonly #connection: Redis;
   readonly #redisUrl: string;
   readonly #pool: PoolName;
-  readonly #calls: Exchange;
+  readonly #calls: RequestClient;
   readonly #outages: Outages;
   readonly #addressee: Addressee;
-  #unpacks: Promise<Exchange> | undefined;
+  #unpacks: Promise<RequestClient> | undefined;
   #isClosed = false;
 
   private constructor(
     connection: Redis,
     { redisUrl, pool, database }: ClientOptions,
-    calls: Exchange,
+    calls: RequestClient,
     outages: Outages,
   ) {
     this.#connection = connection;
@@ -122,7 +122,12 @@ export class JobClient implements AsyncDisposable {
     return await outages.ride(async () => {
       const connection = await answering(producerConnection(redisUrl), redisUrl, 1.5 * answerTimeoutMs);
       try {
-        return new JobClient(connection, options, await Exchange.open(connection, redisUrl, pool, "pool"), outages);
+        return new JobClient(
+          connection,
+          options,
+          await RequestClient.open(connection, redisUrl, pool, "pool"),
+          outages,
+        );
       } catch (error) {
         connection.disconnect();
         throw asRedisFailure(error);
@@ -179,7 +184,7 @@ export class JobClient implements AsyncDisposable {
     return await this.#outages.ride(async () => {
       const database = await this.#database();
       const submission: Submission = { name: "unpack", operationId, payload, database, isFresh: false };
-      const unpacks = await this.#unpackExchange();
+      const unpacks = await this.#unpackRequests();
       if (await needsAcceptance(unpacks, submission)) {
         const accepting = { operationId: freshOperationId(), isFresh: true, deadlineMs: leftMs(untilMs), signal };
         await this.#callOnce("accept-unpack", acceptance, accepting);
@@ -195,7 +200,7 @@ export class JobClient implements AsyncDisposable {
    */
   async willBeSettled(accepted: readonly OperationId[]): Promise<boolean> {
     return await this.#look(async ({ unpack }) => {
-      const standings = await Promise.all(accepted.map((operationId) => standing(unpack, operationId)));
+      const standings = await Promise.all(accepted.map((operationId) => jobState(unpack, operationId)));
       return standings.some((found) => found.state !== "failed" || !isRetryable(found.failure.code));
     });
   }
@@ -245,7 +250,7 @@ export class JobClient implements AsyncDisposable {
   async #look<T>(look: (queues: BothQueues) => Promise<T>): Promise<T> {
     this.#requireOpen();
     return await this.#outages.ride(async () => {
-      const unpacks = await this.#unpackExchange();
+      const unpacks = await this.#unpackRequests();
       try {
         return await look({ pool: this.#calls.queue, unpack: unpacks.queue });
       } catch (error) {
@@ -266,8 +271,8 @@ export class JobClient implements AsyncDisposable {
     }
   }
 
-  async #unpackExchange(): Promise<Exchange> {
-    this.#unpacks ??= Exchange.open(this.#connection, this.#redisUrl, this.#pool, "unpack");
+  async #unpackRequests(): Promise<RequestClient> {
+    this.#unpacks ??= RequestClient.open(this.#connection, this.#redisUrl, this.#pool, "unpack");
     try {
       return await this.#unpacks;
     } catch (error) {
@@ -278,8 +283,8 @@ export class JobClient implements AsyncDisposable {
 }
 
 /** Whether the unpack must (again) be written down on the pool's host: not if it is under way, or has its answer. */
-async function needsAcceptance(unpacks: Exchange, submission: Submission): Promise<boolean> {
-  const kept = await unpacks.standing(submission);
+async function needsAcceptance(unpacks: RequestClient, submission: Submission): Promise<boolean> {
+  const kept = await unpacks.jobState(submission);
   switch (kept.state) {
     case "lost":
       return true;

@@ -28,7 +28,7 @@ export interface Watched {
  * Events can be lost, jobs too, and Redis can go away without a word: so every waiter's job is looked at from time to
  * time. The price does not depend on how many wait: a bounded number of looks a tick.
  */
-export class Watch implements Disposable {
+export class JobPoller implements Disposable {
   readonly #watched: Watched;
   readonly #timer: Timer;
   #heardMs = performance.now();

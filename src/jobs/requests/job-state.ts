@@ -4,12 +4,12 @@ import type { OperationId } from "../../domain/identifiers.ts";
 import { type JobQueue, maxStalls } from "../queues.ts";
 
 /** How a job stands: `lost` is one that Redis does not know, or no longer. */
-export type Standing =
+export type JobState =
   | { readonly state: "pending" | "lost" }
   | { readonly state: "completed"; readonly result: unknown }
   | { readonly state: "failed"; readonly failure: SnapmillError };
 
-export async function standing(queue: JobQueue, operationId: OperationId): Promise<Standing> {
+export async function jobState(queue: JobQueue, operationId: OperationId): Promise<JobState> {
   // BullMQ's answer: 0 not finished, 1 completed, 2 failed, -1 unknown; and the result or the failure's text.
   const answer = await queue.getBackend().isFinished(operationId, true);
   const [status, text] = Array.isArray(answer) ? answer : [answer, ""];

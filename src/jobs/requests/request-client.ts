@@ -6,13 +6,13 @@ import { isSameDatabase, unaddressed } from "../claims/addressee.ts";
 import { type JobQueue, openQueue, type QueueKind } from "../queues.ts";
 import { asRedisFailure, RedisAway } from "../redis/failure.ts";
 import { excess } from "../stored-job.ts";
-import { followToItsEnd, recall } from "./cancel-job.ts";
+import { cancelJob, followToItsEnd } from "./cancel-job.ts";
 import { EventReader } from "./event-reader.ts";
-import { Watch } from "./job-poller.ts";
-import { type Standing, standing } from "./job-state.ts";
+import { JobPoller } from "./job-poller.ts";
+import { type JobState, jobState } from "./job-state.ts";
 import { type StoredJob, type Submission, Submissions } from "./submissions.ts";
 import { askAgain, type Waiter, Waiters, type Waiting } from "./waiters.ts";
-import { Attendance } from "./worker-liveness.ts";
+import { WorkerLiveness } from "./worker-liveness.ts";
 
 /** What becomes of a job that has not begun when its caller walks away. */
 export type WhenGivenUp = "take back" | "leave";
@@ -22,22 +22,22 @@ const unattendedAfterMs = 400;
 /** How often taking a job back is tried while Redis does not answer: a second each. */
 const recallAttempts = 3;
 
-export class Exchange implements AsyncDisposable {
+export class RequestClient implements AsyncDisposable {
   readonly queue: JobQueue;
   readonly #connection: Redis;
   readonly #submissions: Submissions;
   readonly #waiters = new Waiters();
   readonly #events: EventReader;
-  readonly #watch: Watch;
-  readonly #attendance: Attendance;
+  readonly #watch: JobPoller;
+  readonly #attendance: WorkerLiveness;
   #isClosed = false;
 
   private constructor(connection: Redis, queue: JobQueue, redisUrl: string, pool: PoolName, kind: QueueKind) {
     this.queue = queue;
     this.#connection = connection;
     this.#submissions = new Submissions(connection, queue);
-    this.#attendance = new Attendance(queue, connection);
-    this.#watch = new Watch({
+    this.#attendance = new WorkerLiveness(queue, connection);
+    this.#watch = new JobPoller({
       waiters: this.#waiters,
       ping: () => this.#ping(),
       look: (waiter) => this.#look(waiter),
@@ -59,8 +59,8 @@ export class Exchange implements AsyncDisposable {
     );
   }
 
-  static async open(connection: Redis, redisUrl: string, pool: PoolName, kind: QueueKind): Promise<Exchange> {
-    return new Exchange(connection, await openQueue(connection, pool, kind), redisUrl, pool, kind);
+  static async open(connection: Redis, redisUrl: string, pool: PoolName, kind: QueueKind): Promise<RequestClient> {
+    return new RequestClient(connection, await openQueue(connection, pool, kind), redisUrl, pool, kind);
   }
 
   /**
@@ -90,13 +90,13 @@ export class Exchange implements AsyncDisposable {
   }
 
   /** How the job stands; invalid_argument if one of its ID is another. */
-  async standing(submission: Submission): Promise<Standing> {
+  async jobState(submission: Submission): Promise<JobState> {
     try {
       const job = await this.queue.getJob(submission.operationId);
       if (job === undefined) return { state: "lost" };
       const stored = { name: job.name, ...unaddressed(job.data) };
       if (!isSame(submission, stored)) throw usedOtherwise(submission, stored);
-      return await standing(this.queue, submission.operationId);
+      return await jobState(this.queue, submission.operationId);
     } catch (error) {
       throw asRedisFailure(error);
     }
@@ -128,7 +128,7 @@ export class Exchange implements AsyncDisposable {
   }
 
   async #retryIfUseful(submission: Submission): Promise<void> {
-    const kept = await standing(this.queue, submission.operationId);
+    const kept = await jobState(this.queue, submission.operationId);
     if (kept.state !== "failed" || !isRetryable(kept.failure.code)) return;
     const job = await this.queue.getJob(submission.operationId);
     try {
@@ -150,7 +150,7 @@ export class Exchange implements AsyncDisposable {
   async #look(waiter: Waiter): Promise<void> {
     const { submission } = waiter;
     try {
-      const found = await standing(this.queue, submission.operationId);
+      const found = await jobState(this.queue, submission.operationId);
       this.#watch.heard();
       switch (found.state) {
         case "completed":
@@ -201,7 +201,7 @@ export class Exchange implements AsyncDisposable {
     for (const other of this.#waiters.of(operationId)) if (other !== waiter) return false;
     for (let attempt = 1; attempt <= recallAttempts; attempt += 1) {
       try {
-        return await recall(this.#connection, this.queue, operationId);
+        return await cancelJob(this.#connection, this.queue, operationId);
       } catch {
         // A Redis that is only slow answers the next time.
       }

@@ -35,7 +35,7 @@ interface Pending {
 
 type BulkJob = Parameters<JobQueue["addBulk"]>[0][number];
 
-/** Round trips under way at once: one alone would idle while its answer travels. */
+/** GroupCommit trips under way at once: one alone would idle while its answer travels. */
 const maxFlights = 2;
 const maxBatchSize = 128;
 /** Of one kind at once: their answers must come within the time that one may take. */

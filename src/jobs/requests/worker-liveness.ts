@@ -17,7 +17,7 @@ export const beatKey = (queue: JobQueue): string => queue.toKey("beat");
  * last beat has faded. Looked at once only, a worker that has just lost its own connection would be missed, too: so
  * nobody is absent who was there the last time.
  */
-export class Attendance {
+export class WorkerLiveness {
   readonly #queue: JobQueue;
   readonly #connection: Redis;
   #missedMs = Number.NEGATIVE_INFINITY;

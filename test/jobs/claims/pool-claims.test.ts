@@ -10,8 +10,8 @@ import {
   takeClaim,
   takeOverAny,
 } from "../../../src/jobs/claims/pool-claims.ts";
-import { RemovalRelay } from "../../../src/jobs/outbox/device-removals.ts";
-import { UnpackRelay } from "../../../src/jobs/outbox/publisher.ts";
+import { RemovalPublisher } from "../../../src/jobs/outbox/device-removals.ts";
+import { UnpackPublisher } from "../../../src/jobs/outbox/publisher.ts";
 import { producerConnection } from "../../../src/jobs/redis/connection.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
@@ -260,8 +260,8 @@ test(
   "what is in one database's outbox is no failure of it when it came to another's",
   async () => {
     const entry = { operationId: anId, ...image };
-    await using relay = await UnpackRelay.connect({ redisUrl: redis.url, pool, database: holder.database });
-    await using removals = await RemovalRelay.connect({
+    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using removals = await RemovalPublisher.connect({
       redisUrl: redis.url,
       pool,
       database: holder.database,

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { unavailable } from "../../../src/domain/errors.ts";
 import { deviceName, operationId } from "../../../src/domain/identifiers.ts";
-import { RemovalRelay } from "../../../src/jobs/outbox/device-removals.ts";
+import { RemovalPublisher } from "../../../src/jobs/outbox/device-removals.ts";
 import { backoffMs } from "../../../src/jobs/queues.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 import { anId, anotherId, connect, consume, holder, pool, until, withQueue } from "../support.ts";
@@ -18,7 +18,8 @@ const entries = [
   { operationId: anId, device: deviceName(pool, 1) },
   { operationId: anotherId, device: deviceName(pool, 2) },
 ];
-const connectRelay = () => RemovalRelay.connect({ redisUrl: redis.url, pool, database: holder.database, attempts: 1 });
+const connectRelay = () =>
+  RemovalPublisher.connect({ redisUrl: redis.url, pool, database: holder.database, attempts: 1 });
 
 test("the pauses between the attempts of a removal add up to about an hour, and other jobs' do not", () => {
   const minutes = (job: string) =>

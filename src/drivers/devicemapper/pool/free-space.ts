@@ -8,7 +8,7 @@ import type { PoolDefinition } from "./definition.ts";
 import { poolTrouble, repairCommands } from "./health.ts";
 
 /** Throws `resource_exhausted` when too little of the pool's data, its metadata or the host under it is free. */
-export async function requireRoom(
+export async function requireFreeSpace(
   definition: PoolDefinition,
   superblock: ThinSuperblock,
   minFreeShare: number,
