@@ -6,7 +6,7 @@ const root = join(import.meta.dir, "../..");
 
 /** What a worker with this program announces before it ends. */
 async function lastAnnouncement(program: string) {
-  const imports = `import "${root}/workers/life.ts";
+  const imports = `import "${root}/workers/run-process.ts";
     import { announceReady } from "${root}/src/supervisor/ready.ts";
     import { failedPrecondition } from "${root}/src/domain/errors.ts";`;
   const child = Bun.spawn([process.execPath, "-e", imports + program], { stdout: "pipe", stderr: "ignore" });
