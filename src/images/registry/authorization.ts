@@ -118,6 +118,8 @@ export class Authorization {
     const url = realmOf(asking, challenge, credential !== undefined);
     const subject: Subject = { ...asking.subject, host: `the token service ${url.host}` };
     const request = tokenRequest(url, challenge, credential, asking);
+    // The service could say back what it is sent, as it is sent.
+    for (const value of Object.values(request.secretHeaders)) asking.secrets.addAuthorization(value);
     const reply = await sendRequest({ ...request, subject });
     const body = (await readWhole(reply, maxAnswerBytes))?.toString("utf8") ?? "";
     if (reply.status !== 200) {

@@ -27,8 +27,11 @@ export class AttemptFailure extends Error {
 export class Secrets {
   readonly #known = new Set<string>();
 
+  /** As it is, and as it stands in a form or a query. */
   add(secret: string): void {
-    if (secret !== "") this.#known.add(secret);
+    if (secret === "") return;
+    const inForm = new URLSearchParams({ s: secret }).toString().slice("s=".length);
+    for (const spelling of [secret, inForm, encodeURIComponent(secret)]) this.#known.add(spelling);
   }
 
   /** The value of an authorization header: what stands behind its scheme. */

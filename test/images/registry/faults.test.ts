@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { join } from "node:path";
 import type { Digest } from "../../../src/domain/identifiers.ts";
 import { type BlobLimits, streamBlob } from "../../../src/images/registry/blobs.ts";
+import { Secrets } from "../../../src/images/registry/failures.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../support/directories.ts";
 import { answerWith, cutAt, type Fault, FaultyProxy, writeHead } from "../../support/faulty-proxy.ts";
 import { type BuiltLayer, writeLayout } from "../../support/images.ts";
@@ -260,6 +261,22 @@ describeWith(registryPrograms, "a blob of a registry that stands behind a faulty
     proxy.plan(blobs, refusal, 99);
     const { message } = await failureOf(readBlob(await withPassword(), wanted()));
     expect(message).toContain("you sent Basic [redacted] ([redacted])");
+  });
+
+  test("fails without the secrets that its token service says back", async () => {
+    const challenge = { "www-authenticate": `Bearer realm="http://${proxy.host}/token"` };
+    const sayBack: Fault = (socket, _answer, { headers }) => {
+      const body = listed("DENIED", `you sent ${headers["authorization"] ?? ""}`);
+      writeHead(socket, 403, { "content-length": body.length });
+      socket.write(body);
+    };
+    proxy.plan(blobs, answerWith({ status: 401, headers: challenge, body: Buffer.of() })).plan(/^\/token/, sayBack);
+    const { message } = await failureOf(readBlob(await withPassword(), wanted()));
+    expect(message).toContain("you sent Basic [redacted]");
+    const secrets = new Secrets();
+    secrets.add("refresh +token/");
+    const form = new URLSearchParams({ refresh_token: "refresh +token/" }).toString();
+    expect(secrets.redact(`you sent ${form}`)).toBe("you sent refresh_token=[redacted]");
   });
 
   test.each([
