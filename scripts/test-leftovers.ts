@@ -42,7 +42,11 @@ export async function clearAway(directory: string): Promise<void> {
 async function takeDown(directory: string): Promise<void> {
   for (const line of processesOf(directory)) end(Number(wordsIn(line)[1]?.replace(":", "")));
   // Mounted later, and so perhaps on top: unmounted first.
-  for (const line of mountsBelow(directory).toReversed()) await attempt("umount", wordsIn(line)[5]);
+  for (const line of mountsBelow(directory).toReversed()) {
+    // A frozen file system keeps the processes that write to it, and so its mount.
+    await attempt("fsfreeze", "--unfreeze", wordsIn(line)[5]);
+    await attempt("umount", wordsIn(line)[5]);
+  }
   for (const line of mappedDevicesBelow(directory)) await attempt("dmsetup", "remove", wordsIn(line)[2]);
   for (const line of loopsBackedBelow(directory))
     await attempt("losetup", "--detach", `/dev/${wordsIn(line)[2] ?? ""}`);

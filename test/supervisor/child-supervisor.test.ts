@@ -289,6 +289,7 @@ test("a child that no signal ends is given up, told, and ends when its disk is b
     await runCommand("fsfreeze", ["-u", disk]);
     expect(await eventually(() => !isAlive(pid))).toBe(true);
   } finally {
+    await runCommand("fsfreeze", ["-u", disk]).catch(() => undefined);
     await runCommand("umount", [disk]);
   }
 });
