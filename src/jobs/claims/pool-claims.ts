@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { failedPrecondition, type SnapmillError } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
+import { visible } from "../../domain/quoted.ts";
 import { keyPrefix } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
 import { asRedisFailure } from "../redis/failure.ts";
@@ -234,14 +235,21 @@ function parseClaim(fields: Readonly<Record<string, string>>, nowMs: number): Po
   if (database === undefined) return undefined;
   return {
     database: numberIn(database),
-    host: host ?? "",
-    stateDir: stateDir ?? "",
+    host: shown(host),
+    stateDir: shown(stateDir),
     place: place ?? "",
     claimedAtMs: numberIn(claimedAtMs),
     seenAtMs: numberIn(seenAtMs),
     unseenMs: Math.max(0, nowMs - numberIn(seenAtMs)),
   };
 }
+
+/** The longest path that Linux opens; a host's name is shorter. */
+const maxShown = 4_096;
+
+/** What stands in a damaged claim must not upset a terminal, nor fill a log. */
+const shown = (text = ""): string =>
+  visible(text.length > maxShown ? `${text.slice(0, maxShown)}... (${text.length} characters)` : text);
 
 /** A claim that was damaged in Redis is still a claim, which a take-over can move. */
 function numberIn(text: string | undefined): number {

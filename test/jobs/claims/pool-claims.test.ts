@@ -97,8 +97,12 @@ test("a take-over moves the claim that its operator saw, and no other", async ()
 
 test("a claim that was damaged in Redis is told as far as it can be read, and can be moved", async () => {
   await redis.command("HSET", claimKey(pool), "database", "7", "claimedAtMs", "9e99", "seenAtMs", "soon");
+  await redis.command("HSET", claimKey(pool), "host", "evil\u001b[2J\n", "stateDir", "x".repeat(300_000));
   const failure = await failureOf(take(holder));
   expect(failure.message).toContain("database 7, claimed 1970-01-01T00:00:00.000Z");
+  expect(failure.message).toContain("by host evil\\u001b[2J\\u000a (xxx");
+  expect(failure.message).toContain("xxx... (300000 characters), database 7");
+  expect(failure.message.length).toBeLessThan(5_000);
   expect(await take(holder, await token())).toMatchObject({ database: 7 });
   expect(await claim()).toMatchObject({ database: holder.database, host: "host-a" });
 });
