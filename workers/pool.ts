@@ -15,6 +15,7 @@ import { NotedHands } from "../src/snapshotter/strikes.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
 import { openNote, readNote } from "../src/system/file/note.ts";
+import { identityOf } from "../src/system/process/process-facts.ts";
 import { claimHolder } from "./claim-holder.ts";
 import { Outbox } from "./outbox.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
@@ -80,7 +81,12 @@ async function work(stopped: Promise<string>): Promise<void> {
   // Before anything is made for a pool whose name is another's. What was made before is put in order in any case.
   if (lastTakeOver(database) === undefined) await checkClaimable({ redisUrl: redisUrl(config), pool, takeOver });
   using note = openNote(paths.poolNote(config));
-  const hands = new NotedHands({ database, note, left: readNote(paths.poolNote(config)) });
+  const hands = new NotedHands({
+    database,
+    parent: identityOf(process.ppid),
+    note,
+    left: readNote(paths.poolNote(config)),
+  });
   const driver = createDriver({
     ...poolSettings(config),
     driver: driverFor(config, database),

@@ -27,6 +27,8 @@ export interface NotePad {
 
 export interface HandsOptions {
   readonly database: Database;
+  /** Names the process that started this worker, among all that ever ran. */
+  readonly parent: string;
   readonly note: NotePad;
   /** What the note held when this worker began. */
   readonly left: string | undefined;
@@ -36,6 +38,7 @@ export interface HandsOptions {
 interface InHand {
   /** Of one worker's life. */
   readonly run: string;
+  readonly parent: string;
   readonly operations: readonly Struck[];
 }
 
@@ -43,14 +46,18 @@ export class NotedHands implements Hands {
   readonly #database: Database;
   readonly #note: NotePad;
   readonly #run = crypto.randomUUID();
+  readonly #parent: string;
   #left: InHand | undefined;
   #deaths: ReadonlyMap<OperationId, number> | undefined;
   #isEmpty = false;
 
-  constructor({ database, note, left }: HandsOptions) {
+  constructor({ database, parent, note, left }: HandsOptions) {
     this.#database = database;
+    this.#parent = parent;
     this.#note = note;
-    this.#left = parse(left);
+    // A worker that died with the process that had started it tells nothing of what it was executing.
+    const found = parse(left);
+    this.#left = found?.parent === parent ? found : undefined;
   }
 
   /** Counts the last worker's death, once; what is to be said of it, a sentence each. Writes: the pool must be owned. */
@@ -73,7 +80,7 @@ export class NotedHands implements Hands {
   hold(requests: readonly Request[]): void {
     if (requests.length === 0 && this.#isEmpty) return;
     const operations = requests.map(({ operationId, job }): Struck => ({ operationId, job }));
-    this.#note.write(JSON.stringify({ run: this.#run, operations } satisfies InHand));
+    this.#note.write(JSON.stringify({ run: this.#run, parent: this.#parent, operations } satisfies InHand));
     this.#isEmpty = requests.length === 0;
   }
 
@@ -108,9 +115,9 @@ export const noHands: Hands = {
 
 function parse(line: string | undefined): InHand | undefined {
   try {
-    const { run, operations } = JSON.parse(line ?? "") as Partial<InHand>;
-    if (typeof run !== "string" || !Array.isArray(operations) || operations.length === 0) return undefined;
-    return { run, operations };
+    const { run, parent, operations } = JSON.parse(line ?? "") as Partial<InHand>;
+    if (typeof run !== "string" || typeof parent !== "string") return undefined;
+    return Array.isArray(operations) && operations.length > 0 ? { run, parent, operations } : undefined;
   } catch {
     return undefined;
   }

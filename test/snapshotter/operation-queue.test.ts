@@ -161,8 +161,8 @@ describe("the lane", () => {
         line = text;
       },
     };
-    const life = () => {
-      const hands = new NotedHands({ database, note, left: line });
+    const life = (parent = "one up") => {
+      const hands = new NotedHands({ database, parent, note, left: line });
       return { ...laneOn(database, { hands }), hands, said: hands.settle() };
     };
     // As if the process had ended there: what it noted last is what the next one finds.
@@ -170,6 +170,12 @@ describe("the lane", () => {
     const [poison, bystander] = [metadataNamed("poison"), metadataNamed("bystander")];
 
     expect(life().said).toEqual([]);
+    dies(poison.request, bystander.request);
+    // With what had started it: the operation is not to blame.
+    const next = life("the next up");
+    expect(next.said).toEqual([]);
+    next.hands.hold([]);
+    expect(listSetAside(database)).toEqual([]);
     dies(poison.request, bystander.request);
     const second = life();
     expect(second.said).toHaveLength(2);

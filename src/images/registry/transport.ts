@@ -1,6 +1,6 @@
 // Room: images. Owns single HTTP requests: time limits, redirects, and what a connection that fails is called.
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
-import { failedPrecondition } from "../../domain/errors.ts";
+import { deadlineExceeded, failedPrecondition } from "../../domain/errors.ts";
 import { startTimer } from "../../domain/timers.ts";
 import type { HostTls } from "./certificates.ts";
 import { AttemptFailure, type Subject, sentence } from "./failures.ts";
@@ -25,6 +25,7 @@ export interface HttpReply {
   /** The body's bytes; an attempt fails when none comes for `idleMs`. Ends the connection when it is left early. */
   chunks(): AsyncGenerator<Uint8Array>;
   cancel(): void;
+  readonly request: Pick<HttpRequest, "subject" | "idleMs">;
 }
 
 const maxRedirects = 10;
@@ -129,6 +130,7 @@ async function once(request: HttpRequest): Promise<HttpReply> {
       headers: response.headers,
       chunks: () => bodyOf(response, limits),
       cancel: () => limits[Symbol.dispose](),
+      request,
     };
   } catch (error) {
     limits[Symbol.dispose]();
@@ -163,11 +165,19 @@ export async function sendRequest(request: HttpRequest): Promise<HttpReply> {
   throw failedPrecondition(`${sentence(request.subject, `redirects more than ${maxRedirects} times`)}`);
 }
 
-/** The body when it has at most `maxBytes`; undefined, and the connection ended, when it has more. */
+/**
+ * The body when it has at most `maxBytes`; undefined, and the connection ended, when it has more. A body that trickles
+ * would hold an unpack worker for hours: after twice the time that silence may last, it is deadline_exceeded, for good.
+ */
 export async function readWhole(reply: HttpReply, maxBytes: number): Promise<Buffer | undefined> {
+  const { subject, idleMs } = reply.request;
+  const untilMs = performance.now() + 2 * idleMs;
   const chunks: Uint8Array[] = [];
   let lengthBytes = 0;
   for await (const chunk of reply.chunks()) {
+    if (performance.now() > untilMs) {
+      throw deadlineExceeded(sentence(subject, `took more than ${(2 * idleMs) / 1000} s for ${lengthBytes} bytes`));
+    }
     lengthBytes += chunk.length;
     if (lengthBytes > maxBytes) return undefined;
     chunks.push(chunk);

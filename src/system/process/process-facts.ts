@@ -42,6 +42,13 @@ function parseStat(text: string | undefined): ProcessFacts | undefined {
   return { state, session: Number(session), cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick };
 }
 
+/** Names the process among all that ran since the machine was started: its number, and when it began (proc(5)). */
+export function identityOf(pid: number): string {
+  const text = readIfThere(`/proc/${pid}/stat`) ?? "";
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return `${pid}@${fields[19] ?? "gone"}`;
+}
+
 const killBit = 1n << 8n;
 
 /** Whether there is no such process any more, or SIGKILL is on its way to it. */
