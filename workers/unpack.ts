@@ -1,4 +1,4 @@
-// Room: workers. Owns a consumer of the pool's unpack queue: an image is a job, a writer process handles its bytes.
+// Room: workers. Owns the unpack worker: it takes jobs of the pool's unpack queue, one image each; a writer process writes.
 import { childEnvironment, paths, readConfig, redisUrl, registrySettings } from "../src/config.ts";
 import {
   asSnapmillError,
@@ -35,7 +35,7 @@ const config = readConfig();
 armFault(config.fault);
 const log = createLogger({ name: "unpack", level: config.logLevel });
 
-/** How long a cancelled job may take to end: its writer is killed, its snapshot removed. Then this worker is replaced. */
+/** How long a cancelled job may take to end (kill its writer, remove its snapshot) before this worker is replaced. */
 const cancelGraceMs = 20_000;
 
 const resources = new AsyncDisposableStack();
@@ -50,7 +50,7 @@ const cancelWatch = resources.use(
 const registries = new Registries(registrySettings(config));
 const writer = resources.use(startWriter({ environment: childEnvironment({}) }));
 
-/** Less than this free stops a layer: a sparse pool file on a full host would lose writes, and so would a full pool. */
+/** A layer stops when less than this is free: on a full host a sparse pool file loses writes, and so does a full pool. */
 const minFreeBytes = { host: 256 * 2 ** 20, pool: 64 * 2 ** 20 } as const;
 
 async function handle(payload: Payload<"unpack">, job: JobContext): Promise<UnpackedImage> {
@@ -62,7 +62,7 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
     const failure = asSnapmillError(error);
     log.warn({ operationId, reference, code: failure.code }, failure.message);
     if (isRetryable(failure.code) || isMisaddressed(failure)) throw failure;
-    // What fails while this worker is stopped, or after another one may have got the job, is that one's to judge.
+    // While this worker stops, or when another one may have the job, that worker's outcome counts.
     await job.requireOwn();
     await settle(operationId, { kind: "failed", reason: failure.message }, job.stopping);
     throw failure;
@@ -72,7 +72,7 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
   return unpacked;
 }
 
-/** For as long as it takes: an image that is unpacked is not unpacked again because the pool was away. */
+/** Retries without end: an image must not be unpacked twice because the pool's worker was away. */
 async function settle(
   unpackOperationId: OperationId,
   outcome: Arguments<"settle-unpack">["outcome"],
@@ -101,7 +101,7 @@ async function unpackUnlessCancelled(
 }
 
 const tellFailure = (operation: string, failure: SnapmillError): void =>
-  log.warn({ code: failure.code }, `${operation} is asked for again: ${failure.message}`);
+  log.warn({ code: failure.code }, `${operation} is retried: ${failure.message}`);
 
 async function unpack(image: ResolvedImage<LayerBlob>, job: JobContext, signal: AbortSignal): Promise<UnpackedImage> {
   const progress: UnpackProgress = {
@@ -118,14 +118,14 @@ async function unpack(image: ResolvedImage<LayerBlob>, job: JobContext, signal: 
       client,
       image: image.reference,
       onLeftBehind: (key, error) =>
-        log.warn({ key, err: error }, "an attempt could not be removed; the pool's sweep will"),
+        log.warn({ key, err: error }, "an unfinished layer could not be removed; the pool's sweep will remove it"),
       onFailure: tellFailure,
     }),
     writer,
     lockDir: paths.chainLocks(config),
     spaceGuards: await spaceGuards(),
     signal,
-    // What is written of a layer is not thrown away because the lock was lost: the layer is finished, the rest left.
+    // A lost lock does not discard a layer that is half written: it is finished, and the next one is not begun.
     handOver: job.signal,
     onProgress: (index, state, readBytes) => {
       const layer = progress.layers[index];
@@ -145,7 +145,7 @@ async function spaceGuards(): Promise<SpaceGuardRequest[]> {
   return sources.map(({ source, owner }) => ({ source, owner, minFreeBytes: minFreeBytes[owner] }));
 }
 
-/** A line for the job's log: where the layer's time went. */
+/** A line for the job's log: how long each phase of the layer took. */
 function accountOf({ bytes, ms, spentMs }: ChainedLayer, name: string): string {
   if (spentMs === undefined) return `${name}: the pool has it (${formatSize(bytes)})`;
   const parts = Object.entries(spentMs).map(([phase, partMs]) => `${phase} ${Math.round(partMs)}`);
@@ -173,7 +173,7 @@ function describe(image: ResolvedImage<LayerBlob>, layers: readonly ChainedLayer
   };
 }
 
-/** Final: nobody waits for the image any more. */
+/** Final: the job is not retried. */
 const cancelled = (reference: string) => failedPrecondition(`image ${reference}: cancelled by its caller`);
 
 const consumer = await consumeUnpackJobs({
@@ -193,5 +193,5 @@ await consumer.closeNow();
 await resources.disposeAsync();
 const isLost = isSnapmillError(ending);
 if (isLost) announceRefusal(ending);
-// Not by itself: a timer that a library still has would hold the end up for half a second.
+// Explicitly: a library's timer would delay the end by half a second.
 process.exit(isLost ? 1 : 0);

@@ -1,4 +1,5 @@
 // Room: domain. Owns what a snapshot is, and the rules for its labels.
+import type { FsType } from "./devices.ts";
 import { invalidArgument } from "./errors.ts";
 import type { Scope, SnapshotKey } from "./identifiers.ts";
 import { quoted } from "./quoted.ts";
@@ -27,7 +28,7 @@ export interface Usage {
 
 /** What a caller hands to mount(2) to see a snapshot. */
 export interface Mount {
-  readonly type: string;
+  readonly type: FsType;
   readonly source: string;
   readonly options: readonly string[];
 }

@@ -1,5 +1,6 @@
 // Room: jobs. Owns the contract: every job's name, payload and result, declared once and parsed on both sides.
 import { z } from "zod";
+import { fsTypes } from "../domain/devices.ts";
 import { internal, invalidArgument } from "../domain/errors.ts";
 import { findingKinds } from "../domain/findings.ts";
 import {
@@ -44,7 +45,7 @@ const labels = z.custom<Labels>(isRecordOfText, "give labels as texts by name").
 });
 
 const key = branded(snapshotKey);
-const mount = z.object({ type: z.string(), source: z.string(), options: z.array(z.string()).readonly() });
+const mount = z.object({ type: z.enum(fsTypes), source: z.string(), options: z.array(z.string()).readonly() });
 const mounts = z.object({ mounts: z.array(mount).readonly() });
 const snapshot = z.object({
   scope: branded(scope),

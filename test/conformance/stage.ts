@@ -138,8 +138,11 @@ export class Client {
   }
 }
 
+/** A mount as snapmill or containerd's client answers it. */
+type Mountable = Omit<Mount, "type"> & { readonly type: string };
+
 /** Runs `body` on the root of what `mounts` mount: seen in this process alone, and gone with it. */
-export async function mounted<T>(mounts: readonly Mount[], body: (root: string) => T | Promise<T>): Promise<T> {
+export async function mounted<T>(mounts: readonly Mountable[], body: (root: string) => T | Promise<T>): Promise<T> {
   const [mount] = mounts;
   if (mount === undefined || mounts.length !== 1) throw new Error(`expected one mount, not ${mounts.length}`);
   const { source, type, options } = mount;
@@ -148,7 +151,10 @@ export async function mounted<T>(mounts: readonly Mount[], body: (root: string) 
 }
 
 /** The same at a directory, as a container runtime mounts it: where every driver can freeze it. */
-export async function mountedInTree<T>(mounts: readonly Mount[], body: (root: string) => T | Promise<T>): Promise<T> {
+export async function mountedInTree<T>(
+  mounts: readonly Mountable[],
+  body: (root: string) => T | Promise<T>,
+): Promise<T> {
   const [mount] = mounts;
   if (mount === undefined || mounts.length !== 1) throw new Error(`expected one mount, not ${mounts.length}`);
   const root = await mkdtemp(join(tmpdir(), "snapmill-mount-"));

@@ -220,13 +220,13 @@ describe("an operation ID", () => {
 test("many results at once all come back, and stay for a while (none is removed before it was seen)", async () => {
   await using _consumer = await consume(
     redis,
-    { prepare: async ({ key }) => ({ mounts: [{ type: key, source: "", options: [] }] }) },
+    { prepare: async ({ key }) => ({ mounts: [{ type: "ext4", source: key, options: [] }] }) },
     { concurrency: 32 },
   );
   await using client = await connect(redis);
   const keys = Array.from({ length: 2_000 }, (_, index) => `key ${index}`);
   const results = await Promise.all(keys.map((key) => client.call("prepare", { scope: "s", key, labels: {} })));
-  expect(results.map(({ mounts }) => mounts[0]?.type)).toEqual(keys);
+  expect(results.map(({ mounts }) => String(mounts[0]?.source))).toEqual(keys);
   expect((await client.counts()).pool.completed).toBe(2_000);
 }, 60_000);
 
