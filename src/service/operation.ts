@@ -4,23 +4,54 @@ import { type PoolJobName, poolJobs, type Result } from "../jobs/contract.ts";
 import type { Arguments } from "../jobs/requests/client.ts";
 import type { CallOptions, Service } from "./service.ts";
 
-interface Shapes<Given extends z.ZodType = z.ZodType, Answer extends z.ZodType = z.ZodType> {
+interface Shapes<Given extends z.ZodType, Answer extends z.ZodType> {
+  /** What an adapter parses a request with, and describes it by. */
   readonly input: Given;
+  /** What `run` answers, as JSON has it. */
   readonly output: Answer;
 }
 
+/** What JSON says of a schema's values: identifiers are texts. */
+type Plain<Schema extends z.ZodType> = Kept<z.input<Schema>>;
+type Kept<T> = T extends readonly (infer Item)[]
+  ? readonly Kept<Item>[]
+  : T extends object
+    ? { readonly [Field in keyof T]: Kept<T[Field]> }
+    : T;
+
 /**
- * An operation as `run` does it. Called with parsed arguments; its schemas are there for adapters that parse and
- * describe. Throws SnapmillErrors.
+ * An operation as `run` does it, with its schemas as properties. The compiler holds `run` to both. It is called with
+ * parsed arguments and throws SnapmillErrors; what it has to tell meanwhile goes through callbacks among its options.
  */
-export const operation = <Given extends z.ZodType, Answer extends z.ZodType, Returned>(
+export const operation = <
+  Given extends z.ZodType,
+  Answer extends z.ZodType,
+  Returned extends Plain<Answer> | Promise<Plain<Answer>>,
+  On = Service,
+  Options = CallOptions,
+>(
   shapes: Shapes<Given, Answer>,
-  run: (service: Service, given: z.output<Given>, options?: CallOptions) => Returned,
+  run: (service: On, given: z.output<Given>, options?: Options) => Returned,
 ) => Object.assign(run, shapes);
 
-/** An operation that the pool's worker does; what it takes and answers is declared by the contract of jobs. */
+/** An operation that answers with a list, in pages: `output` is one item's. What else waits has its turn between pages. */
+export const listOperation = <
+  Given extends z.ZodType,
+  Item extends z.ZodType,
+  Returned extends Iterable<readonly Plain<Item>[]>,
+>(
+  shapes: Shapes<Given, Item>,
+  run: (service: Service, given: z.output<Given>) => Returned,
+) => Object.assign(run, shapes);
+
+/** What every payload carries besides an operation's arguments. */
+const envelope = { pool: true, operationId: true } as const;
+
+/** An operation that the pool's worker does; the registry of jobs declares what it takes and answers. */
 export function workerOperation<Name extends PoolJobName>(name: Name) {
   const run = (service: Service, given: Arguments<Name>, options?: CallOptions): Promise<Result<Name>> =>
     service.change(name, given, options);
-  return Object.assign(run, { job: name, output: poolJobs[name].result });
+  const payload: z.ZodObject = poolJobs[name].payload;
+  const input: z.ZodType = payload.omit(envelope);
+  return Object.assign(run, { input: input as z.ZodType<unknown, Arguments<Name>>, output: poolJobs[name].result });
 }

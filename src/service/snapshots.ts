@@ -7,7 +7,7 @@ import { poolJobs } from "../jobs/contract.ts";
 import { readConsistently } from "../metadata/database.ts";
 import { deviceUnder, findSnapshot, mountsOf, ownUsage, storedUsage } from "../metadata/snapshots.ts";
 import { walkPages } from "../metadata/walk.ts";
-import { operation, workerOperation } from "./operation.ts";
+import { listOperation, operation, workerOperation } from "./operation.ts";
 import type { Service } from "./service.ts";
 
 const named = poolJobs.remove.payload.pick({ scope: true, key: true });
@@ -17,15 +17,9 @@ export const stat = operation({ input: named, output: snapshot }, ({ database },
   findSnapshot(database(), scope, key),
 );
 
-/**
- * By key, in pages, of which any may be empty: what else waits has its turn between two of them. `filters` as in
- * domain/filters.ts: of several one must hold, and none lets every snapshot through.
- */
-export const list = operation(
-  {
-    input: named.pick({ scope: true }).extend({ filters: z.array(z.string()).readonly() }),
-    output: z.array(snapshot),
-  },
+/** By key; a page may be empty. `filters` as in domain/filters.ts: of several one must hold, none lets all through. */
+export const list = listOperation(
+  { input: named.pick({ scope: true }).extend({ filters: z.array(z.string()).readonly() }), output: snapshot },
   ({ database }, { scope, filters }): Iterable<readonly Snapshot[]> => walkPages(database(), { scope, filters }),
 );
 

@@ -1,10 +1,10 @@
 // Room: cli. Owns `snapmill images`.
 import type { Command } from "commander";
 import { formatSize } from "../../domain/units.ts";
-import { listImages } from "../../metadata/images.ts";
-import { readStore } from "../../service/store.ts";
+import { images } from "../../service/images.ts";
+import { LocalService } from "../../service/local-service.ts";
 import { formatTime, shortDigests } from "../output/format.ts";
-import { type Listing, printList } from "../output/output.ts";
+import { type Listing, notice, printList } from "../output/output.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
 
 export function addImages(program: Command): void {
@@ -19,12 +19,12 @@ export function addImages(program: Command): void {
       examples(["images", "what was unpacked"], ["images --json | jq -r .snapshot", "snapshots only"]),
     )
     .action(async (options: JsonOption & { readonly full?: true }, command: Command) => {
-      const images = readStore(configOf(command), listImages);
-      await printList(images, imageListing(options.full ? (text) => text : shortDigests), options);
+      await using service = new LocalService(configOf(command), notice);
+      await printList(images(service, {}), imageListing(options.full ? (text) => text : shortDigests), options);
     });
 }
 
-const imageListing = (name: (text: string) => string): Listing<ReturnType<typeof listImages>[number]> => ({
+const imageListing = (name: (text: string) => string): Listing<ReturnType<typeof images>[number]> => ({
   columns: [
     { title: "IMAGE" },
     { title: "PLATFORM" },
