@@ -13,7 +13,7 @@ import { childEnvironment } from "../src/config.ts";
 import { frugalBun, guestTroubleVariable } from "../test/guest/guest.ts";
 import { mountsBelow } from "../test/support/residue.ts";
 import { type Result, runFile, runInGuest } from "./test-files.ts";
-import { findGround, type Ground } from "./test-grounds.ts";
+import { findGround, type Ground } from "./test-machine.ts";
 import { whyNoDisk, whyNoRedis } from "./test-needs.ts";
 import { TestProcesses } from "./test-process.ts";
 import { nothing, slowestTests, sum, summaryLine, type TimedTest } from "./test-report.ts";

@@ -8,7 +8,7 @@ import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { file } from "../support/tar-entries.ts";
 import { describeTree, diffTrees, type Tree } from "../support/trees.ts";
-import { Stage } from "./stage.ts";
+import { Stage } from "./cli-fixture.ts";
 
 setDefaultTimeout(60_000);
 

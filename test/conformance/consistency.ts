@@ -5,7 +5,7 @@ import { type DeviceRecord, listDevices } from "../../src/metadata/devices.ts";
 import { interruptedOperations } from "../../src/metadata/journal.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { snapshotsOn } from "../../src/metadata/snapshots.ts";
-import type { Stage } from "./stage.ts";
+import type { Stage } from "./snapshotter-fixture.ts";
 
 /** Everything that does not fit together, a sentence each. */
 export async function inconsistencies({ database, driver }: Stage): Promise<string[]> {

@@ -4,7 +4,7 @@ import { closeSync, constants, fsyncSync, openSync, writeSync } from "node:fs";
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { type DriverStage, mebibyte, rejects } from "./driver-stage.ts";
+import { type DriverStage, mebibyte, rejects } from "./driver-fixture.ts";
 
 /** Declares the tests of what comes after a driver: closed, rebooted or dead. */
 export function describeEnds(stage: DriverStage): void {

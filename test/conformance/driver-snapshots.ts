@@ -6,7 +6,7 @@ import { fsTypes } from "../../src/domain/devices.ts";
 import { spaceOf } from "../../src/system/file/space.ts";
 import { growFileSystem } from "../../src/system/mount/filesystems.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { type DriverStage, isZeroes, mebibyte, readDevice, rejects } from "./driver-stage.ts";
+import { type DriverStage, isZeroes, mebibyte, readDevice, rejects } from "./driver-fixture.ts";
 
 /** Declares the tests of contents and sizes. */
 export function describeSnapshots(stage: DriverStage): void {

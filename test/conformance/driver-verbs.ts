@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { open, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { type DriverStage, isZeroes, mebibyte, readDevice, rejects } from "./driver-stage.ts";
+import { type DriverStage, isZeroes, mebibyte, readDevice, rejects } from "./driver-fixture.ts";
 
 /** Declares the tests of single verbs. */
 export function describeVerbs(stage: DriverStage): void {

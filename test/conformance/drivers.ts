@@ -1,8 +1,8 @@
 // Owns what every driver must do: one suite that any implementation of the port runs, over real devices and mounts.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { type DriverGround, DriverStage } from "./driver-fixture.ts";
 import { describeEnds, describeFullPool } from "./driver-mishaps.ts";
 import { describeSnapshots } from "./driver-snapshots.ts";
-import { type DriverGround, DriverStage } from "./driver-stage.ts";
 import { describeVerbs } from "./driver-verbs.ts";
 
 /** Runs the suite on a pool that `makeGround` makes: with room for 250 MiB of content, and not for 450. */

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { anything, describeTree, diffTrees, type Tree } from "../support/trees.ts";
 import { all, type Change, directory, removeAll, write } from "./changes.ts";
-import type { Client } from "./stage.ts";
+import type { Client } from "./snapshotter-fixture.ts";
 
 /** Declares the tests of contents. */
 export function describeContents(newClient: () => Client, layers: number): void {

@@ -10,8 +10,8 @@ import { openDatabase } from "../../src/metadata/database.ts";
 import { deviceOf, deviceUnder } from "../../src/metadata/snapshots.ts";
 import { type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import { inconsistencies } from "./consistency.ts";
-import { runErrand } from "./run-operation.ts";
-import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./stage.ts";
+import { runErrand } from "./killed-operation.ts";
+import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./snapshotter-fixture.ts";
 
 const mebibyte = 2 ** 20;
 

@@ -24,8 +24,8 @@ import { freeDeviceIds, outbox, snapshots } from "../../src/metadata/schema.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { inspect } from "../../src/snapshotter/inspect.ts";
 import { inconsistencies } from "./consistency.ts";
-import { runErrand } from "./run-operation.ts";
-import { Client, type Ground, mounted, openStage, type Stage } from "./stage.ts";
+import { runErrand } from "./killed-operation.ts";
+import { Client, type Ground, mounted, openStage, type Stage } from "./snapshotter-fixture.ts";
 
 const dead = `sha256:${"d".repeat(64)}`;
 const dayMs = 24 * 3600 * 1000;

@@ -10,8 +10,8 @@ import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import { inconsistencies } from "./consistency.ts";
-import { runErrand } from "./run-operation.ts";
-import { Client, codeOf, type Ground, mounted, mountedInTree, openStage, type Stage } from "./stage.ts";
+import { runErrand } from "./killed-operation.ts";
+import { Client, codeOf, type Ground, mounted, mountedInTree, openStage, type Stage } from "./snapshotter-fixture.ts";
 
 const deaths: readonly FaultPoint[] = [
   ...faultPoints.filter((point) => point.startsWith("remove-device.")),

@@ -1,7 +1,7 @@
 // Owns the rules of names, labels, times and filters that every snapshotter must keep.
 import { expect, test } from "bun:test";
 import { labelNames } from "../../src/domain/snapshots.ts";
-import { type Client, codeOf } from "./stage.ts";
+import { type Client, codeOf } from "./snapshotter-fixture.ts";
 
 /** Declares the tests of rules. */
 export function describeRules(newClient: () => Client): void {

@@ -8,7 +8,7 @@ import { setDeviceState } from "../../src/metadata/devices.ts";
 import { type ImageRecord, listImages } from "../../src/metadata/images.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { sha256 } from "../support/images.ts";
-import { Client, codeOf, mounted, type Stage } from "./stage.ts";
+import { Client, codeOf, mounted, type Stage } from "./snapshotter-fixture.ts";
 
 /** Two layers that snapmill has unpacked, and the image that they are. */
 interface Layers extends AsyncDisposable {

@@ -15,9 +15,9 @@ import { describeTree } from "../support/trees.ts";
 import { all, type Change, directory, removeAll, write } from "./changes.ts";
 import { inconsistencies } from "./consistency.ts";
 import { describeContents } from "./snapshotter-contents.ts";
+import { Client, codeOf, type Ground, mounted, mountedInTree, openStage, type Stage } from "./snapshotter-fixture.ts";
 import { describeRules } from "./snapshotter-rules.ts";
 import { describeScopes } from "./snapshotter-scopes.ts";
-import { Client, codeOf, type Ground, mounted, mountedInTree, openStage, type Stage } from "./stage.ts";
 
 export interface SuiteOptions {
   readonly fsType?: FsType;

@@ -7,8 +7,8 @@ import { createThinPool } from "../../src/drivers/devicemapper/pool/create.ts";
 import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.ts";
 import type { PoolUsage } from "../../src/drivers/port.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { rejects } from "../conformance/driver-stage.ts";
-import { controls, mebibyte, thinPool } from "./devmapper-ground.ts";
+import { rejects } from "../conformance/driver-fixture.ts";
+import { controls, mebibyte, thinPool } from "./thin-test-pool.ts";
 
 setDefaultTimeout(300_000);
 

@@ -2,8 +2,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
-import { rejects } from "../conformance/driver-stage.ts";
-import { mebibyte, thinPool } from "./devmapper-ground.ts";
+import { rejects } from "../conformance/driver-fixture.ts";
+import { mebibyte, thinPool } from "./thin-test-pool.ts";
 
 setDefaultTimeout(60_000);
 

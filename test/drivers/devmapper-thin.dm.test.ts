@@ -11,8 +11,8 @@ import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.t
 import { readDefinition } from "../../src/drivers/devicemapper/pool/definition-file.ts";
 import type { Driver } from "../../src/drivers/port.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { rejects } from "../conformance/driver-stage.ts";
-import { type ControlName, controls, type DevmapperGround, mebibyte, thinPool } from "./devmapper-ground.ts";
+import { rejects } from "../conformance/driver-fixture.ts";
+import { type ControlName, controls, type DevmapperGround, mebibyte, thinPool } from "./thin-test-pool.ts";
 
 setDefaultTimeout(300_000);
 

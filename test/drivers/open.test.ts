@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { chooseDriver, createDriver, devicePathOf, usedBytesOf } from "../../src/drivers/open.ts";
 import { temporaryDirectory } from "../support/directories.ts";
-import { mebibyte, poolInFile } from "./reflink-grounds.ts";
+import { mebibyte, poolInFile } from "./reflink-test-pools.ts";
 
 setDefaultTimeout(60_000);
 

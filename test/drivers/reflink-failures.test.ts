@@ -11,7 +11,7 @@ import { findLoops } from "../../src/system/block/loops.ts";
 import { makeFileSystem } from "../../src/system/mount/filesystems.ts";
 import { isMountPoint } from "../../src/system/mount/mountinfo.ts";
 import { freeze, mountAt, thaw, unmount } from "../../src/system/mount/mounts.ts";
-import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-grounds.ts";
+import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-test-pools.ts";
 
 setDefaultTimeout(60_000);
 

@@ -11,7 +11,7 @@ import { mountInfo } from "../../src/system/mount/mountinfo.ts";
 import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 import { letGoOfOthers } from "../support/namespaces.ts";
 import { eventually } from "../support/processes.ts";
-import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-grounds.ts";
+import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-test-pools.ts";
 
 setDefaultTimeout(60_000);
 

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeBoxImage } from "../support/box-image.ts";
-import type { ContainerdStage } from "../support/containerd-stage.ts";
+import type { ContainerdStage } from "../support/containerd-fixture.ts";
 import { eventually } from "../support/processes.ts";
 import { archiveOf, collectGarbage, lookInto, removeImages } from "./containerd-core.ts";
 

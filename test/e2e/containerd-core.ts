@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { type ChainId, childChainId, diffId } from "../../src/domain/identifiers.ts";
 import { containerdPrograms } from "../support/containerd.ts";
-import { ContainerdStage } from "../support/containerd-stage.ts";
+import { ContainerdStage } from "../support/containerd-fixture.ts";
 import { type SmallImage, writeSmallImage } from "../support/small-image.ts";
 import { describeWith } from "../support/tools.ts";
 import { anything, describeTree, diffTrees, type Facts, type Tree } from "../support/trees.ts";

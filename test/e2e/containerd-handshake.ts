@@ -1,7 +1,7 @@
 // Owns the proof that layers which snapmill has unpacked are containerd's for nothing, and that nobody takes them away.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import type { ContainerdStage } from "../support/containerd-stage.ts";
+import type { ContainerdStage } from "../support/containerd-fixture.ts";
 import { ImageService } from "../support/image-service.ts";
 import { Registry } from "../support/registry.ts";
 import { writeSmallImage } from "../support/small-image.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ContainerdStage } from "../support/containerd-stage.ts";
+import type { ContainerdStage } from "../support/containerd-fixture.ts";
 import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { directory, type Entry, file } from "../support/tar-entries.ts";

@@ -1,7 +1,7 @@
 // Runs a real containerd on the reflink driver.
 import { registryPrograms } from "../support/registry.ts";
+import { describeCrowd } from "./containerd-concurrent.ts";
 import { describeContainerd, describeImages, describeSnapshots } from "./containerd-core.ts";
-import { describeCrowd } from "./containerd-crowd.ts";
 import { describeHandshake } from "./containerd-handshake.ts";
 import { describeRestarts } from "./containerd-restarts.ts";
 

@@ -6,8 +6,8 @@ import { faultPoints } from "../../src/system/faults.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
 import { writeSmallImage } from "../support/small-image.ts";
-import { Station } from "../support/station.ts";
 import { file } from "../support/tar-entries.ts";
+import { Station } from "../support/test-snapmill.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
 
 setDefaultTimeout(120_000);

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
-import { Stage } from "../cli/stage.ts";
+import { Stage } from "../cli/cli-fixture.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
 import { writeSmallImage } from "../support/small-image.ts";

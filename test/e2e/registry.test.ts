@@ -12,7 +12,7 @@ import { answers } from "../support/redis.ts";
 import { Registry, registryPrograms } from "../support/registry.ts";
 import { processesOf } from "../support/residue.ts";
 import { type SmallImage, writeSmallImage } from "../support/small-image.ts";
-import { Station } from "../support/station.ts";
+import { Station } from "../support/test-snapmill.ts";
 import { describeWith } from "../support/tools.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
 

@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { join } from "node:path";
 import { buildDemoImage } from "../../scripts/demo-image.ts";
 import { temporaryDirectory } from "../support/directories.ts";
-import { Station } from "../support/station.ts";
+import { Station } from "../support/test-snapmill.ts";
 import { testWith } from "../support/tools.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
 import { debianImage, umociTree } from "./umoci-oracle.ts";

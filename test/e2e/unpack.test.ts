@@ -6,13 +6,13 @@ import { paths, redisUrl } from "../../src/config.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { pendingOutbox } from "../../src/metadata/outbox.ts";
-import { Stage } from "../cli/stage.ts";
+import { Stage } from "../cli/cli-fixture.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
-import { Station } from "../support/station.ts";
 import { directory, file, hardLink, symlink, whiteout } from "../support/tar-entries.ts";
+import { Station } from "../support/test-snapmill.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
 
 setDefaultTimeout(120_000);

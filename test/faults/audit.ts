@@ -12,7 +12,7 @@ import { attachLoop } from "../../src/system/block/loop.ts";
 import { findLoops } from "../../src/system/block/loops.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
-import type { Stage } from "../conformance/stage.ts";
+import type { Stage } from "../conformance/snapshotter-fixture.ts";
 import { metadataFile, type PoolPlace, poolIn } from "./pool.ts";
 
 /** Everything that does not fit together in a pool that is open, a sentence each. */

@@ -8,7 +8,7 @@ import { createLibdevmapperControl } from "../../src/drivers/devicemapper/contro
 import { createDevmapperDriver } from "../../src/drivers/devicemapper/driver.ts";
 import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.ts";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
-import { type Ground, openStage, type Stage } from "../conformance/stage.ts";
+import { type Ground, openStage, type Stage } from "../conformance/snapshotter-fixture.ts";
 import { loopsBackedBelow } from "../support/residue.ts";
 
 const mebibyte = 2 ** 20;

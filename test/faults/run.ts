@@ -7,9 +7,9 @@
 import { parseArgs } from "node:util";
 import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
 import { type FaultPoint, faultText } from "../../src/system/faults.ts";
-import { faultsOf, pointsNeverReached, Season } from "./performance.ts";
-import { type Play, plays } from "./plays.ts";
+import { type Play, plays } from "./fault-tests.ts";
 import { chooseSome, randomOf, seedOf } from "./random.ts";
+import { faultsOf, pointsNeverReached, Season } from "./runner.ts";
 
 const { values, positionals: words } = parseArgs({
   allowPositionals: true,

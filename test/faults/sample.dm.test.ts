@@ -2,9 +2,9 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
 import { type FaultPoint, faultText } from "../../src/system/faults.ts";
-import { faultsOf, Season } from "./performance.ts";
-import { type Play, plays } from "./plays.ts";
+import { type Play, plays } from "./fault-tests.ts";
 import { chooseSome, randomOf, seedOf } from "./random.ts";
+import { faultsOf, Season } from "./runner.ts";
 
 setDefaultTimeout(170_000);
 

@@ -3,8 +3,8 @@
 import { writeFileSync } from "node:fs";
 import { operationId, snapshotKey } from "../../src/domain/identifiers.ts";
 import { lookUpSnapshot } from "../../src/metadata/snapshots.ts";
-import { type Client, mounted } from "../conformance/stage.ts";
-import { type Errand, perform, type Verb } from "./scenes.ts";
+import { type Client, mounted } from "../conformance/snapshotter-fixture.ts";
+import { type Errand, perform, type Verb } from "./scenarios.ts";
 
 /** One operation, as it is planned. */
 interface Step {

@@ -6,7 +6,7 @@ import { version } from "../../package.json";
 import { childEnvironment } from "../../src/config.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { processesOf } from "../support/residue.ts";
-import { Station } from "../support/station.ts";
+import { Station } from "../support/test-snapmill.ts";
 
 const root = join(import.meta.dir, "../..");
 const launcher = join(root, "snapmill");

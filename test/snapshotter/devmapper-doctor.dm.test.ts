@@ -2,9 +2,9 @@
 import { join } from "node:path";
 import { describeDoctor } from "../conformance/snapshotter-doctor.ts";
 import { describeRemovals } from "../conformance/snapshotter-removals.ts";
-import { ground } from "./devmapper-ground.ts";
+import { ground } from "./libdevmapper-test-pool.ts";
 
-const groundModule = join(import.meta.dir, "devmapper-ground.ts");
+const groundModule = join(import.meta.dir, "libdevmapper-test-pool.ts");
 
 // Processes are killed on thin-pools in test/faults.
 describeRemovals("a snapshotter on thin devices that removes later", ground, groundModule, { points: [] });

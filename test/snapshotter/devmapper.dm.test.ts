@@ -2,7 +2,7 @@
 // devmapper-dmsetup.slow.dm.test.ts. Kills are the fault tests' (test/faults).
 import { describeMisfortunes } from "../conformance/snapshotter-crashes.ts";
 import { describeSnapshotter } from "../conformance/snapshotters.ts";
-import { thinGround } from "./thin-ground.ts";
+import { thinGround } from "./thin-test-pool.ts";
 
 const library = thinGround("libdevmapper");
 

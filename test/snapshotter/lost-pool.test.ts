@@ -5,9 +5,9 @@ import { readdir, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { LostPool } from "../../src/drivers/port.ts";
 import { findLoops } from "../../src/system/block/loops.ts";
-import type { Ground } from "../conformance/stage.ts";
-import { Client, openStage } from "../conformance/stage.ts";
-import { poolInDirectory, poolInFile, type ReflinkGround } from "../drivers/reflink-grounds.ts";
+import type { Ground } from "../conformance/snapshotter-fixture.ts";
+import { Client, openStage } from "../conformance/snapshotter-fixture.ts";
+import { poolInDirectory, poolInFile, type ReflinkGround } from "../drivers/reflink-test-pools.ts";
 
 setDefaultTimeout(60_000);
 

@@ -16,8 +16,8 @@ import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { devices } from "../../src/metadata/schema.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
-import { Client, codeOf, mounted, openStage, type Stage } from "../conformance/stage.ts";
-import { ground } from "./reflink-ground.ts";
+import { Client, codeOf, mounted, openStage, type Stage } from "../conformance/snapshotter-fixture.ts";
+import { ground } from "./reflink-test-pool.ts";
 
 setDefaultTimeout(60_000);
 

@@ -4,9 +4,9 @@ import { describeCrashes, describeMisfortunes } from "../conformance/snapshotter
 import { describeDoctor } from "../conformance/snapshotter-doctor.ts";
 import { describeRemovals } from "../conformance/snapshotter-removals.ts";
 import { describeSnapshotter } from "../conformance/snapshotters.ts";
-import { ground } from "./reflink-ground.ts";
+import { ground } from "./reflink-test-pool.ts";
 
-const groundModule = join(import.meta.dir, "reflink-ground.ts");
+const groundModule = join(import.meta.dir, "reflink-test-pool.ts");
 
 describeSnapshotter("a snapshotter on the reflink driver with ext4", ground);
 describeCrashes("a snapshotter on the reflink driver that is killed", ground, groundModule);

@@ -14,9 +14,9 @@ import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { all, write } from "../conformance/changes.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
-import { rejects } from "../conformance/driver-stage.ts";
-import { Client, codeOf, openStage, type Stage } from "../conformance/stage.ts";
-import { thinGround } from "./thin-ground.ts";
+import { rejects } from "../conformance/driver-fixture.ts";
+import { Client, codeOf, openStage, type Stage } from "../conformance/snapshotter-fixture.ts";
+import { thinGround } from "./thin-test-pool.ts";
 
 setDefaultTimeout(300_000);
 

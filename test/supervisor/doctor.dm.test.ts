@@ -9,7 +9,7 @@ import { createDriver } from "../../src/drivers/open.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { examineStopped } from "../../src/supervisor/stopped-pool.ts";
-import { Station } from "../support/station.ts";
+import { Station } from "../support/test-snapmill.ts";
 import { markForCheck } from "../support/thin-metadata.ts";
 
 const never = new AbortController().signal;

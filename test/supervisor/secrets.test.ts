@@ -9,7 +9,7 @@ import { findRunning } from "../../src/supervisor/running.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { writeSmallImage } from "../support/small-image.ts";
-import { type Finished, Station } from "../support/station.ts";
+import { type Finished, Station } from "../support/test-snapmill.ts";
 
 setDefaultTimeout(120_000);
 

@@ -5,9 +5,9 @@ import { paths } from "../../src/config.ts";
 import { ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { definitionPath } from "../../src/drivers/devicemapper/pool/definition-file.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
-import { mounted } from "../conformance/stage.ts";
+import { mounted } from "../conformance/snapshotter-fixture.ts";
 import { startRedis } from "../support/redis.ts";
-import { Station } from "../support/station.ts";
+import { Station } from "../support/test-snapmill.ts";
 import { startWorker } from "./start-worker.ts";
 
 /** Starts a worker that must refuse; returns its words once it has exited. */

@@ -8,7 +8,7 @@ import { JobClient } from "../../src/jobs/requests/client.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { SlowMkfs } from "../support/slow-mkfs.ts";
-import { Station } from "../support/station.ts";
+import { Station } from "../support/test-snapmill.ts";
 import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(60_000);

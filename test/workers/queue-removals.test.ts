@@ -7,10 +7,10 @@ import { openDatabase } from "../../src/metadata/database.ts";
 import { findDevice, listDevices } from "../../src/metadata/devices.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { deviceOf } from "../../src/metadata/snapshots.ts";
-import { mounted } from "../conformance/stage.ts";
+import { mounted } from "../conformance/snapshotter-fixture.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { Station } from "../support/station.ts";
+import { Station } from "../support/test-snapmill.ts";
 import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(90_000);

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { childEnvironment, type Overrides } from "../../src/config.ts";
 import { parseAnnouncement } from "../../src/supervisor/ready.ts";
-import type { Station } from "../support/station.ts";
+import type { Station } from "../support/test-snapmill.ts";
 
 /** A worker on the station's pool; `announced` is the first thing that it has to say. */
 export function startWorker(station: Station, kind: "pool" | "unpack" = "pool", settings: Overrides = {}) {

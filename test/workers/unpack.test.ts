@@ -13,8 +13,8 @@ import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { Station } from "../support/station.ts";
 import { file } from "../support/tar-entries.ts";
+import { Station } from "../support/test-snapmill.ts";
 import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(120_000);

@@ -5,7 +5,7 @@ import { ownScope } from "../../../src/domain/identifiers.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
 import { Place, type Up } from "../../supervisor/running-up.ts";
 import { type Failure, failureOf, SnapshotsClient } from "./client.ts";
-import { expectWholeWay } from "./whole-way.ts";
+import { expectWholeWay } from "./every-call.ts";
 
 const timeoutMs = 120_000;
 const place = new Place();

@@ -2,11 +2,11 @@ import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DmControlName } from "../../../src/drivers/devicemapper/control/control.ts";
-import { mounted } from "../../conformance/stage.ts";
-import { thinGround } from "../../snapshotter/thin-ground.ts";
+import { mounted } from "../../conformance/snapshotter-fixture.ts";
+import { thinGround } from "../../snapshotter/thin-test-pool.ts";
 import { failureOf } from "./client.ts";
-import { ThinStage } from "./thin-stage.ts";
-import { expectWholeWay } from "./whole-way.ts";
+import { expectWholeWay } from "./every-call.ts";
+import { ThinStage } from "./thin-pool-service.ts";
 
 const mebibyte = 2 ** 20;
 const timeoutMs = 300_000;

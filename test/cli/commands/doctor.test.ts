@@ -11,8 +11,8 @@ import { openDatabase } from "../../../src/metadata/database.ts";
 import { deviceOf } from "../../../src/metadata/snapshots.ts";
 import { eventually } from "../../support/processes.ts";
 import { loopsBackedBelow, mountsBelow } from "../../support/residue.ts";
-import type { Started, Station } from "../../support/station.ts";
-import { Stage } from "../stage.ts";
+import type { Started, Station } from "../../support/test-snapmill.ts";
+import { Stage } from "../cli-fixture.ts";
 
 setDefaultTimeout(120_000);
 

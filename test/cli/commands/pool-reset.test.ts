@@ -3,7 +3,7 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { paths } from "../../../src/config.ts";
-import { Stage } from "../stage.ts";
+import { Stage } from "../cli-fixture.ts";
 
 setDefaultTimeout(120_000);
 

@@ -7,7 +7,7 @@ import { redisUrl } from "../../../src/config.ts";
 import { ownScope, snapshotKey } from "../../../src/domain/identifiers.ts";
 import { createDmsetupControl } from "../../../src/drivers/devicemapper/control/dmsetup.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
-import { Stage } from "../stage.ts";
+import { Stage } from "../cli-fixture.ts";
 
 setDefaultTimeout(300_000);
 const mebibyte = 2 ** 20;

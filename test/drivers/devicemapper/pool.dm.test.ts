@@ -10,7 +10,7 @@ import { definitionPath } from "../../../src/drivers/devicemapper/pool/definitio
 import { transactionIdOf } from "../../../src/drivers/devicemapper/pool/ownership.ts";
 import { lookAtBlockDevice } from "../../../src/system/block/block-devices.ts";
 import { runCommand } from "../../../src/system/process/commands.ts";
-import { fails, mebibyte, type PoolStage, poolStage } from "./pool-stage.ts";
+import { fails, mebibyte, type PoolStage, poolStage } from "./pool-fixture.ts";
 
 setDefaultTimeout(120_000);
 /** Patient: many tests may share the machine. */

@@ -11,7 +11,7 @@ import { attachStorage } from "../../../../src/drivers/devicemapper/pool/storage
 import { attachLoop, updateLoopCapacity } from "../../../../src/system/block/loop.ts";
 import { runCommand } from "../../../../src/system/process/commands.ts";
 import { markForCheck } from "../../../support/thin-metadata.ts";
-import { fails, mebibyte, type PoolStage, poolStage } from "../pool-stage.ts";
+import { fails, mebibyte, type PoolStage, poolStage } from "../pool-fixture.ts";
 
 setDefaultTimeout(300_000);
 /** Patient: many tests may share the machine. */

@@ -8,7 +8,7 @@ import { createDmsetupControl } from "../../src/drivers/devicemapper/control/dms
 import { createLibdevmapperControl } from "../../src/drivers/devicemapper/control/libdevmapper/control.ts";
 import { createDevmapperDriver, type DevmapperOptions } from "../../src/drivers/devicemapper/driver.ts";
 import { listLoops } from "../../src/system/block/loops.ts";
-import type { DriverGround } from "../conformance/driver-stage.ts";
+import type { DriverGround } from "../conformance/driver-fixture.ts";
 
 export const mebibyte = 2 ** 20;
 

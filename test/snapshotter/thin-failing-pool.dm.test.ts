@@ -12,8 +12,8 @@ import { attachLoop } from "../../src/system/block/loop.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { write } from "../conformance/changes.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
-import { Client, codeOf, openStage, type Stage } from "../conformance/stage.ts";
-import { thinGround } from "./thin-ground.ts";
+import { Client, codeOf, openStage, type Stage } from "../conformance/snapshotter-fixture.ts";
+import { thinGround } from "./thin-test-pool.ts";
 
 setDefaultTimeout(120_000);
 const mebibyte = 2 ** 20;

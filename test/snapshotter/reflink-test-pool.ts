@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { createReflinkDriver } from "../../src/drivers/reflink/driver.ts";
-import type { Ground } from "../conformance/stage.ts";
+import type { Ground } from "../conformance/snapshotter-fixture.ts";
 
 const pool = poolName("test");
 

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { armFault, type FaultPoint } from "../../src/system/faults.ts";
-import { type Ground, openStage } from "./stage.ts";
+import { type Ground, openStage } from "./snapshotter-fixture.ts";
 
 export interface Errand {
   /** Of the pool. */

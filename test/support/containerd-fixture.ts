@@ -9,7 +9,7 @@ import { snapshotsOn } from "../../src/metadata/snapshots.ts";
 import { Containerd } from "./containerd.ts";
 import { eventually } from "./processes.ts";
 import { mountsBelow } from "./residue.ts";
-import { type Started, Station } from "./station.ts";
+import { type Started, Station } from "./test-snapmill.ts";
 
 const guide = readFileSync(join(import.meta.dir, "../../docs/CONTAINERD.md"), "utf8");
 const guidesAddress = "/var/lib/snapmill/containerd.sock";

@@ -3,9 +3,9 @@ import { isDeepStrictEqual } from "node:util";
 import { isSnapmillError } from "../../src/domain/errors.ts";
 import { type Fault, type FaultPoint, observeFaultPoints } from "../../src/system/faults.ts";
 import { dataBytesOf, growTo } from "./growth.ts";
-import { type Errand, furnish, newClient, perform, type Scene, scenes } from "./scenes.ts";
-import { sceneOf } from "./set-scene.ts";
-import type { Theatre } from "./theatre.ts";
+import type { Theatre } from "./harness.ts";
+import { type Errand, furnish, newClient, perform, type Scene, scenes } from "./scenarios.ts";
+import { sceneOf } from "./set-up-scenario.ts";
 
 export interface Play {
   readonly title: string;

@@ -4,7 +4,7 @@ import { poolName } from "../../src/domain/identifiers.ts";
 import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
 import { createDevmapperDriver, type DevmapperOptions } from "../../src/drivers/devicemapper/driver.ts";
 import { createDmControl } from "../../src/drivers/open.ts";
-import type { Ground } from "../conformance/stage.ts";
+import type { Ground } from "../conformance/snapshotter-fixture.ts";
 
 /** A pool's name belongs to the whole kernel: one ground has one open pool at a time. */
 export function thinGround(control: DmControlName, overrides: Partial<DevmapperOptions> = {}): Ground {

@@ -10,7 +10,7 @@ import { listLoops } from "../../src/system/block/loops.ts";
 import { isMountPoint, mountInfo } from "../../src/system/mount/mountinfo.ts";
 import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
-import type { DriverGround } from "../conformance/driver-stage.ts";
+import type { DriverGround } from "../conformance/driver-fixture.ts";
 
 export const mebibyte = 2 ** 20;
 const poolBytes = 512 * mebibyte;

@@ -2,9 +2,9 @@
 import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
 import { type Fault, type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import type { Bundle } from "./bundle.ts";
-import type { Play } from "./plays.ts";
-import { Theatre } from "./theatre.ts";
-import { bundleVictim } from "./victim.ts";
+import type { Play } from "./fault-tests.ts";
+import { Theatre } from "./harness.ts";
+import { bundleVictim } from "./killed-worker.ts";
 
 /** A play at every point that it passes, each as often as it passes it. */
 export function faultsOf(passed: readonly FaultPoint[]): Fault[] {

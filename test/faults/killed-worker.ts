@@ -7,8 +7,8 @@ import { armFault, type Fault, faultText } from "../../src/system/faults.ts";
 import { type Bundle, bundle } from "./bundle.ts";
 import { growTo } from "./growth.ts";
 import { type PoolPlace, startWorker } from "./pool.ts";
-import { newClient, perform } from "./scenes.ts";
-import { sceneOf, setScene } from "./set-scene.ts";
+import { newClient, perform } from "./scenarios.ts";
+import { sceneOf, setScene } from "./set-up-scenario.ts";
 
 /** What is under way when it dies: its start, a scene's operation, its stop on that scene, or a growth of the data. */
 export type Doing =

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { paths } from "../../src/config.ts";
 import { eventually } from "../support/processes.ts";
 import { answers } from "../support/redis.ts";
-import { Station } from "../support/station.ts";
+import { Station } from "../support/test-snapmill.ts";
 
 /** What a command may print of a thing, whatever the thing. */
 const printed = z

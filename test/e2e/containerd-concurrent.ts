@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ContainerdStage } from "../support/containerd-stage.ts";
+import type { ContainerdStage } from "../support/containerd-fixture.ts";
 import { writeImage } from "../support/images.ts";
 import { directory, file } from "../support/tar-entries.ts";
 import { type Archive, archiveOf, collectGarbage, lookInto, rows, type Snapshots } from "./containerd-core.ts";

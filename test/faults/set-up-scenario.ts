@@ -1,9 +1,9 @@
 // Owns the setting of a scene: by this process, or by the one that is to die in it.
 import { mkdir } from "node:fs/promises";
 import { mountAt } from "../../src/system/mount/mounts.ts";
-import type { Client } from "../conformance/stage.ts";
+import type { Client } from "../conformance/snapshotter-fixture.ts";
 import { mountpointIn, type PoolPlace } from "./pool.ts";
-import { type Errand, type Scene, scenes } from "./scenes.ts";
+import { type Errand, type Scene, scenes } from "./scenarios.ts";
 
 export function sceneOf(title: string): Scene {
   const scene = scenes.find((candidate) => candidate.title === title);

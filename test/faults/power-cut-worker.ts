@@ -1,13 +1,13 @@
 // A worker in the guest whose power is cut: it recovers the pool, checks that all is there that was acknowledged, and goes
 // on with the batch until it is gone. What it has done it says on standard output, line by line.
 //
-//   bun powered.ts '{"place": ..., "acknowledged": 17}'
+//   bun power-cut-worker.ts '{"place": ..., "acknowledged": 17}'
 import { existsSync, readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import type { Client } from "../conformance/stage.ts";
+import type { Client } from "../conformance/snapshotter-fixture.ts";
 import { checkMetadata, complaintsOf } from "./audit.ts";
 import { connectControl, lent, metadataFile, type PoolPlace, startWorker } from "./pool.ts";
-import { newClient } from "./scenes.ts";
+import { newClient } from "./scenarios.ts";
 import { carryOut, expectedAfter, textOf } from "./sequence.ts";
 
 interface Orders {

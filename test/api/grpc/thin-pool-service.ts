@@ -9,7 +9,7 @@ import { containerdScope, freshOperationId } from "../../../src/domain/identifie
 import { parsePayload, parseResult } from "../../../src/jobs/contract.ts";
 import { type Runner, runnerOf } from "../../../src/jobs/worker/handlers.ts";
 import { createLogger } from "../../../src/logger.ts";
-import { type Ground, openStage, type Stage } from "../../conformance/stage.ts";
+import { type Ground, openStage, type Stage } from "../../conformance/snapshotter-fixture.ts";
 import { SnapshotsClient } from "./client.ts";
 
 /** Disposing of it leaves nothing of the pool. */

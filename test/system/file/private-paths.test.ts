@@ -16,10 +16,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readOwnFile } from "../../src/system/file/own-files.ts";
-import type * as privateDirectories from "../../src/system/file/private-directories.ts";
-import { makePrivateDirectory } from "../../src/system/file/private-directories.ts";
-import { requireUnshared } from "../../src/system/file/shared-paths.ts";
+import { readOwnFile } from "../../../src/system/file/own-files.ts";
+import type * as privateDirectories from "../../../src/system/file/private-directories.ts";
+import { makePrivateDirectory } from "../../../src/system/file/private-directories.ts";
+import { requireUnshared } from "../../../src/system/file/shared-paths.ts";
 
 const another = 65_534;
 let top = "";
@@ -104,7 +104,7 @@ describe("a private directory", () => {
   test("may lie beside the program, wherever that lies: who can change one can change the other", async () => {
     const shared = make(below("builds"), 0o777);
     for (const room of ["system", "domain"]) {
-      cpSync(join(import.meta.dir, "../../src", room), join(shared, "checkout/src", room), { recursive: true });
+      cpSync(join(import.meta.dir, "../../../src", room), join(shared, "checkout/src", room), { recursive: true });
     }
     const copy = (await import(
       join(shared, "checkout/src/system/file/private-directories.ts")

@@ -5,9 +5,9 @@ import { mkdtemp, realpath, rename, rm, stat, truncate, writeFile } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LostPool } from "../../src/drivers/port.ts";
-import { Client, openStage } from "../conformance/stage.ts";
+import { Client, openStage } from "../conformance/snapshotter-fixture.ts";
 import { loopsBackedBelow } from "../support/residue.ts";
-import { thinGround } from "./thin-ground.ts";
+import { thinGround } from "./thin-test-pool.ts";
 
 setDefaultTimeout(120_000);
 const ground = thinGround("libdevmapper");

@@ -7,14 +7,14 @@ import { createLibdevmapperControl } from "../../src/drivers/devicemapper/contro
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
 import type { Fault } from "../../src/system/faults.ts";
 import { unmount } from "../../src/system/mount/mounts.ts";
-import type { Client, Stage } from "../conformance/stage.ts";
+import type { Client, Stage } from "../conformance/snapshotter-fixture.ts";
 import { mountsBelow } from "../support/residue.ts";
 import { checkMetadata, committedContents, complaintsOf } from "./audit.ts";
 import type { Bundle } from "./bundle.ts";
+import { type Doing, killAt } from "./killed-worker.ts";
 import { connectControl, leftOnHost, lent, mountpointIn, type PoolPlace, startWorker, takeOff } from "./pool.ts";
-import { type Errand, furnish, newClient, type Scene } from "./scenes.ts";
-import { setScene } from "./set-scene.ts";
-import { type Doing, killAt } from "./victim.ts";
+import { type Errand, furnish, newClient, type Scene } from "./scenarios.ts";
+import { setScene } from "./set-up-scenario.ts";
 
 const plain: Partial<SnapshotterOptions> = {};
 

@@ -9,7 +9,7 @@ import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { file } from "../support/tar-entries.ts";
-import { Stage } from "./stage.ts";
+import { Stage } from "./cli-fixture.ts";
 
 setDefaultTimeout(120_000);
 

@@ -44,7 +44,7 @@ export async function cutPower(request: PowerRequest): Promise<PowerCut[]> {
   const scratch = await mkdtemp(join(tmpdir(), "powered-"));
   const cuts: PowerCut[] = [];
   try {
-    await using program = await bundle(join(import.meta.dir, "powered.ts"));
+    await using program = await bundle(join(import.meta.dir, "power-cut-worker.ts"));
     let acknowledged = 0;
     for (let number = 1; number <= request.cuts + 1; number++) {
       const isLast = number > request.cuts;
@@ -127,7 +127,7 @@ async function follow(guest: RunningProcess<"ignore", "pipe", "inherit">, plan: 
 const isDue = ({ inRecovery, remaining }: Plan, heard: Heard): boolean =>
   inRecovery ? heard.hasStarted : heard.hasRecovered && heard.answers >= remaining;
 
-/** What powered.ts has said so far. */
+/** What power-cut-worker.ts has said so far. */
 class Heard {
   acknowledged: number;
   answers = 0;

@@ -8,11 +8,11 @@ import { chainIdsOf, unpackChain } from "../../src/unpack/chain.ts";
 import { applyLayer } from "../../src/unpack/layer.ts";
 import { createLayerStore } from "../../workers/layer-store.ts";
 import type { PoolJobs } from "../../workers/pool-calls.ts";
-import { Client, type Stage } from "../conformance/stage.ts";
+import { Client, type Stage } from "../conformance/snapshotter-fixture.ts";
 import { sha256 } from "../support/images.ts";
 import { tar } from "../support/tar.ts";
 import { file } from "../support/tar-entries.ts";
-import type { Errand, Scene } from "./scenes.ts";
+import type { Errand, Scene } from "./scenarios.ts";
 
 const layerTexts = ["of the lower layer", "of the upper layer"] as const;
 const fillingBytes = 600_000;

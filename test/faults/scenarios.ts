@@ -5,9 +5,9 @@ import { labelNames } from "../../src/domain/snapshots.ts";
 import { listDevices } from "../../src/metadata/devices.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
-import { Client, mounted, type Stage } from "../conformance/stage.ts";
+import { Client, mounted, type Stage } from "../conformance/snapshotter-fixture.ts";
 import type { PoolPlace } from "./pool.ts";
-import { type UnpackRequest, unpackLayers, unpackScene } from "./unpack-scene.ts";
+import { type UnpackRequest, unpackLayers, unpackScene } from "./unpack-scenario.ts";
 
 export type Verb = "prepare" | "view" | "commit" | "remove" | "removeDevice" | "cleanup" | "resetPool" | "unpack";
 

@@ -1,4 +1,4 @@
 // The devmapper driver through dmsetup, for the suites of snapshotters to run on.
-import { thinGround } from "./thin-ground.ts";
+import { thinGround } from "./thin-test-pool.ts";
 
 export const ground = thinGround("dmsetup");
