@@ -33,10 +33,10 @@ export async function timeAll(
 ): Promise<number> {
   let next = 0;
   const startedAt = performance.now();
-  const lane = async () => {
+  const worker = async () => {
     while (next < count) await body(next++);
   };
-  await Promise.all(Array.from({ length: width }, lane));
+  await Promise.all(Array.from({ length: width }, worker));
   return performance.now() - startedAt;
 }
 

@@ -13,7 +13,7 @@ import { describeExit, startProcess } from "../src/system/process/processes.ts";
 import { cutPower, type PowerCut } from "../test/faults/power-cuts.ts";
 import { randomOf, seedOf } from "../test/faults/random.ts";
 import { frugalBun, inGuest, whyNoGuest } from "../test/guest/guest.ts";
-import { findGround, type Ground } from "./test-machine.ts";
+import { findTestMachine, type TestMachine } from "./test-machine.ts";
 import { TestProcesses } from "./test-process.ts";
 
 const root = join(import.meta.dir, "..");
@@ -32,10 +32,10 @@ const { values, positionals: words } = parseArgs({
 const controls = dmControlNames.filter((name) => values.control === undefined || values.control === name);
 
 /** Runs the kills with one control, their output passed on; a sentence about what went wrong. */
-async function runKills(ground: Ground, control: DmControlName): Promise<string | undefined> {
+async function runKills(machine: TestMachine, control: DmControlName): Promise<string | undefined> {
   const command = [process.execPath, join(root, "test/faults/run.ts"), "--control", control, ...words];
   const options = { timeoutSeconds: killsTimeoutSeconds, environment: frugalBun };
-  const running = startProcess(ground.kind === "guest" ? inGuest(command, options) : command, {
+  const running = startProcess(machine.kind === "guest" ? inGuest(command, options) : command, {
     environment: childEnvironment({}),
     stdin: "ignore",
     stdout: "inherit",
@@ -66,9 +66,9 @@ function tellOf(control: DmControlName, cuts: readonly PowerCut[]): void {
   );
 }
 
-async function runAll(ground: Ground): Promise<string[]> {
+async function runAll(machine: TestMachine): Promise<string[]> {
   const failures: (string | undefined)[] = [];
-  if (values.only !== "power") for (const control of controls) failures.push(await runKills(ground, control));
+  if (values.only !== "power") for (const control of controls) failures.push(await runKills(machine, control));
   if (values.only !== "kills") failures.push(...(await runAllPowerCuts()));
   return failures.filter((failure) => failure !== undefined);
 }
@@ -87,13 +87,13 @@ async function runAllPowerCuts(): Promise<(string | undefined)[]> {
 }
 
 async function main(): Promise<number> {
-  const ground = await findGround(new TestProcesses());
-  if (ground.kind === "nowhere" || ground.kind === "broken") {
-    console.log(`fault tests: skipped: ${ground.kind === "nowhere" ? ground.reason : ground.text}`);
-    return ground.kind === "nowhere" ? 0 : 1;
+  const machine = await findTestMachine(new TestProcesses());
+  if (machine.kind === "nowhere" || machine.kind === "broken") {
+    console.log(`fault tests: skipped: ${machine.kind === "nowhere" ? machine.reason : machine.text}`);
+    return machine.kind === "nowhere" ? 0 : 1;
   }
-  console.log(`fault tests: ${ground.text}`);
-  const failures = await runAll(ground);
+  console.log(`fault tests: ${machine.text}`);
+  const failures = await runAll(machine);
   for (const failure of failures) console.log(`FAIL ${failure}`);
   console.log(failures.length === 0 ? "all recovered" : `${failures.length} failed`);
   return failures.length === 0 ? 0 : 1;

@@ -6,7 +6,7 @@ import { runCommand } from "../src/system/process/commands.ts";
 import { guestRelease, inGuest, setUpTimeoutMs, whyNoGuest } from "../test/guest/guest.ts";
 import type { TestProcesses } from "./test-process.ts";
 
-export type Ground =
+export type TestMachine =
   | { readonly kind: "here"; readonly text: string }
   | { readonly kind: "guest"; readonly text: string }
   | { readonly kind: "nowhere"; readonly reason: string }
@@ -18,7 +18,7 @@ const root = join(import.meta.dir, "..");
 const bootSeconds = 25;
 
 /** Asks the kernel, and where it has no thin-pools, fetches the guest and boots it once. */
-export async function findGround(processes: TestProcesses): Promise<Ground> {
+export async function findTestMachine(processes: TestProcesses): Promise<TestMachine> {
   if (await kernelHasThinPools()) return { kind: "here", text: `on this kernel, ${release()}, which has thin-pools` };
   const reason = whyNoGuest();
   if (reason !== undefined) return { kind: "nowhere", reason: `this kernel has no thin-pools, and ${reason}` };

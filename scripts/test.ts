@@ -13,7 +13,7 @@ import { childEnvironment } from "../src/config.ts";
 import { frugalBun, guestTroubleVariable } from "../test/guest/guest.ts";
 import { mountsBelow } from "../test/support/residue.ts";
 import { type Result, runFile, runInGuest } from "./test-files.ts";
-import { findGround, type Ground } from "./test-machine.ts";
+import { findTestMachine, type TestMachine } from "./test-machine.ts";
 import { whyNoDisk, whyNoRedis } from "./test-needs.ts";
 import { TestProcesses } from "./test-process.ts";
 import { nothing, slowestTests, sum, summaryLine, type TimedTest } from "./test-report.ts";
@@ -86,17 +86,17 @@ async function planRun(files: readonly string[], areAskedFor: boolean, directory
   const others = files.filter((file) => !isSuite(file));
   const lanes = [others.filter((file) => file !== longest), others.filter((file) => file === longest)];
   console.log(`${others.length} test files on this machine, ${suites.length} device-mapper suites`);
-  if (!files.some(needsGround)) return { lanes, batches: [], next, environment: {} };
-  const ground = await findGround(processes);
+  if (!files.some(needsDeviceMapper)) return { lanes, batches: [], next, environment: {} };
+  const machine = await findTestMachine(processes);
   if (processes.isInterrupted) return { lanes: [], batches: [], next, environment: {} };
-  const environment: Record<string, string> = ground.kind === "broken" ? { [guestTroubleVariable]: ground.text } : {};
-  return { lanes, batches: planSuites(ground, suites, areAskedFor, next), next, environment };
+  const environment: Record<string, string> = machine.kind === "broken" ? { [guestTroubleVariable]: machine.text } : {};
+  return { lanes, batches: planSuites(machine, suites, areAskedFor, next), next, environment };
 }
 
 const isSuite = (file: string): boolean => file.endsWith(".dm.test.ts");
 
 /** The suites, and the tests of the guest itself. */
-const needsGround = (file: string): boolean =>
+const needsDeviceMapper = (file: string): boolean =>
   isSuite(file) || file.startsWith("test/guest/") || file === "test/scripts/test-files.test.ts";
 
 async function runAll({ lanes, batches, next, environment }: Plan): Promise<void> {
@@ -126,15 +126,15 @@ async function runQueue(
 }
 
 /** The device-mapper suites in batches, to be run where they can be; says where that is. */
-function planSuites(ground: Ground, files: readonly string[], areAskedFor: boolean, next: () => string): Batch[] {
-  if (files.length === 0 && ground.kind !== "broken") return [];
+function planSuites(machine: TestMachine, files: readonly string[], areAskedFor: boolean, next: () => string): Batch[] {
+  if (files.length === 0 && machine.kind !== "broken") return [];
   const say = (text: string) => console.log(`device-mapper suites: ${text}`);
-  switch (ground.kind) {
+  switch (machine.kind) {
     case "here":
-      say(ground.text);
+      say(machine.text);
       return files.map((file) => () => runQueue([file], next, {}));
     case "guest": {
-      say(ground.text);
+      say(machine.text);
       const quick = areAskedFor ? files : files.filter((file) => !file.endsWith(".slow.dm.test.ts"));
       if (quick.length < files.length) {
         say(`${files.length - quick.length} slow ones are left out here; to run them: npm test -- slow.dm`);
@@ -142,12 +142,12 @@ function planSuites(ground: Ground, files: readonly string[], areAskedFor: boole
       return guestBatches(quick, next);
     }
     case "nowhere":
-      say(`skipped: ${ground.reason}`);
-      outcome = sum(outcome, { ...nothing, skipped: files.map((title) => ({ title, reason: ground.reason })) });
+      say(`skipped: ${machine.reason}`);
+      outcome = sum(outcome, { ...nothing, skipped: files.map((title) => ({ title, reason: machine.reason })) });
       return [];
     case "broken":
       outcome = sum(outcome, { ...nothing, failed: files.length });
-      say(`FAIL, all ${files.length} of them: ${ground.text}`);
+      say(`FAIL, all ${files.length} of them: ${machine.text}`);
       return [];
   }
 }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { paths } from "../../src/config.ts";
 import { eventually } from "../support/processes.ts";
 import { answers } from "../support/redis.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 
 /** What a command may print of a thing, whatever the thing. */
 const printed = z
@@ -26,12 +26,12 @@ const printed = z
   .partial();
 type Printed = z.infer<typeof printed>;
 
-export class Stage implements AsyncDisposable {
-  readonly station: Station;
+export class CliFixture implements AsyncDisposable {
+  readonly snapmill: TestSnapmill;
   #stopUp: () => Promise<void> = () => Promise.resolve();
 
   constructor(settings: Record<string, string> = {}) {
-    this.station = new Station({
+    this.snapmill = new TestSnapmill({
       SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
       SNAPMILL_LOG_LEVEL: "error",
       ...settings,
@@ -40,19 +40,19 @@ export class Stage implements AsyncDisposable {
 
   /** Starts `up`, and waits until its Redis answers: jobs wait for the workers by themselves. */
   async up(): Promise<void> {
-    const up = this.station.start(["up"]);
+    const up = this.snapmill.start(["up"]);
     this.#stopUp = async () => {
       up.kill("SIGTERM");
       const { exitCode, stderr } = await up.finished;
       expect(stderr).toBe("");
       expect(exitCode).toBe(0);
     };
-    const isUp = await eventually(() => answers(paths.redisSocket(this.station.config)), 60_000);
+    const isUp = await eventually(() => answers(paths.redisSocket(this.snapmill.config)), 60_000);
     expect(isUp).toBe(true);
   }
 
   run(...args: readonly string[]) {
-    return this.station.run(args);
+    return this.snapmill.run(args);
   }
 
   /** What a command prints that must succeed. */
@@ -87,7 +87,7 @@ export class Stage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.down();
-    expect(this.station.residue()).toEqual([]);
-    this.station[Symbol.dispose]();
+    expect(this.snapmill.residue()).toEqual([]);
+    this.snapmill[Symbol.dispose]();
   }
 }

@@ -9,7 +9,7 @@ import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { file } from "../support/tar-entries.ts";
-import { Stage } from "./cli-fixture.ts";
+import { CliFixture } from "./cli-fixture.ts";
 
 setDefaultTimeout(120_000);
 
@@ -19,8 +19,8 @@ const commands =
 
 describe("help", () => {
   test.each(commands)("of %s has examples", async (command) => {
-    await using stage = new Stage();
-    const help = await stage.stdout(command, "--help");
+    await using fixture = new CliFixture();
+    const help = await fixture.stdout(command, "--help");
     expect(help).toContain(`Usage: snapmill ${command} `);
     expect(help).toContain(`\nExamples:\n  $ snapmill ${command}`);
     expect(help).toContain("--state-dir");
@@ -28,21 +28,21 @@ describe("help", () => {
   });
 
   test.each(["create", "grow", "reset", "status"])("of pool %s has examples", async (command) => {
-    await using stage = new Stage();
-    const help = await stage.stdout("pool", command, "--help");
+    await using fixture = new CliFixture();
+    const help = await fixture.stdout("pool", command, "--help");
     expect(help).toContain(`\nExamples:\n  $ snapmill pool ${command}`);
     expect(help).toContain("--state-dir");
   });
 
   test("of snapmill itself lists every command", async () => {
-    await using stage = new Stage();
-    const help = await stage.stdout("--help");
+    await using fixture = new CliFixture();
+    const help = await fixture.stdout("--help");
     for (const command of [...commands, "pool"]) expect(help).toMatch(new RegExp(`^  ${command} `, "m"));
   });
 
   test("without a command, help is on stderr and it is a usage error", async () => {
-    await using stage = new Stage();
-    const { exitCode, stdout, stderr } = await stage.run();
+    await using fixture = new CliFixture();
+    const { exitCode, stdout, stderr } = await fixture.run();
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
     expect(stderr).toContain("Usage: snapmill");
   });
@@ -71,69 +71,69 @@ describe("a wrong command line ends with status 2 and one line", () => {
     [["unpack", "oci:a", "--platform", "pdp11"], "--platform: platform"],
     [["unpack", "oci:a", "--concurrency", "1.5"], "--concurrency:"],
   ])("%j", async (args, words) => {
-    await using stage = new Stage();
-    expect(await stage.failure(2, ...args)).toContain(words);
+    await using fixture = new CliFixture();
+    expect(await fixture.failure(2, ...args)).toContain(words);
   });
 });
 
 describe("where nothing was ever started", () => {
   test.each(["ls", "images", "stat x", "usage x", "mounts x"])("%s says that there is no pool yet", async (line) => {
-    await using stage = new Stage();
-    expect(await stage.failure(1, ...line.split(" "))).toContain("snapmill up");
+    await using fixture = new CliFixture();
+    expect(await fixture.failure(1, ...line.split(" "))).toContain("snapmill up");
   });
 
   test.each(["prepare a", "view a b", "commit a b", "rm a", "label a b=c"])(
     "%s says how to start one",
     async (line) => {
-      await using stage = new Stage();
-      const { stateDir } = stage.station.config;
-      expect(await stage.failure(1, ...line.split(" "))).toContain(`snapmill up --state-dir ${stateDir}`);
+      await using fixture = new CliFixture();
+      const { stateDir } = fixture.snapmill.config;
+      expect(await fixture.failure(1, ...line.split(" "))).toContain(`snapmill up --state-dir ${stateDir}`);
     },
   );
 
   test("status says so", async () => {
-    await using stage = new Stage();
-    expect(await stage.json("status")).toMatchObject([{ running: null, redis: null, queues: null, metadata: null }]);
-    expect(await stage.stdout("status")).toMatch(/^Running +no$/m);
+    await using fixture = new CliFixture();
+    expect(await fixture.json("status")).toMatchObject([{ running: null, redis: null, queues: null, metadata: null }]);
+    expect(await fixture.stdout("status")).toMatch(/^Running +no$/m);
   });
 });
 
 describe("unpack", () => {
   test("brings up what it needs and takes it down; reads work afterwards, changes ask for up", async () => {
-    await using stage = new Stage();
-    const { reference } = await writeSmallImage(join(stage.station.directory, "image"));
-    const snapshot = (await stage.json("unpack", reference))[0]?.snapshot ?? "";
-    expect(stage.station.residue()).toEqual([]);
-    expect((await stage.json("stat", snapshot))[0]?.kind).toBe("committed");
-    expect((await stage.json("usage", snapshot))[0]?.sizeBytes).toBeGreaterThan(0);
-    expect(await stage.json("status")).toMatchObject([{ running: null, metadata: { space: null } }]);
-    expect(await stage.failure(1, "pool", "status")).toContain("of the driver reflink: 'snapmill status' shows");
-    expect(await stage.failure(1, "mount", snapshot, stage.station.directory)).toContain("snapmill up");
+    await using fixture = new CliFixture();
+    const { reference } = await writeSmallImage(join(fixture.snapmill.directory, "image"));
+    const snapshot = (await fixture.json("unpack", reference))[0]?.snapshot ?? "";
+    expect(fixture.snapmill.residue()).toEqual([]);
+    expect((await fixture.json("stat", snapshot))[0]?.kind).toBe("committed");
+    expect((await fixture.json("usage", snapshot))[0]?.sizeBytes).toBeGreaterThan(0);
+    expect(await fixture.json("status")).toMatchObject([{ running: null, metadata: { space: null } }]);
+    expect(await fixture.failure(1, "pool", "status")).toContain("of the driver reflink: 'snapmill status' shows");
+    expect(await fixture.failure(1, "mount", snapshot, fixture.snapmill.directory)).toContain("snapmill up");
   });
 
   test.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const)("ended by %s exits with %d and leaves nothing", async (signal, status) => {
-    await using stage = new Stage();
-    const layout = join(stage.station.directory, "image");
+    await using fixture = new CliFixture();
+    const layout = join(fixture.snapmill.directory, "image");
     const bytes = randomFillSync(Buffer.alloc(96 << 20));
     const { reference } = await writeImage(layout, [{ content: [file("big", bytes)], form: "none" }]);
-    const unpack = stage.station.start(["unpack", reference]);
-    expect(await eventually(() => hasActiveSnapshot(stage.station.config), 60_000)).toBe(true);
+    const unpack = fixture.snapmill.start(["unpack", reference]);
+    expect(await eventually(() => hasActiveSnapshot(fixture.snapmill.config), 60_000)).toBe(true);
     unpack.kill(signal);
     const { exitCode, stdout, stderr } = await unpack.finished;
     expect({ exitCode, stdout }).toEqual({ exitCode: status, stdout: "" });
     expect(stderr).toEndWith(`snapmill: interrupted by ${signal}\n`);
-    expect(stage.station.residue()).toEqual([]);
+    expect(fixture.snapmill.residue()).toEqual([]);
     // What was cancelled is not taken up again by the next one; a layer that was committed just before may be there.
-    const before = await stage.json("ls");
-    await stage.up();
+    const before = await fixture.json("ls");
+    await fixture.up();
     // Answered once the pool's worker has done all that it does at its start.
-    await stage.stdout("prepare", "one");
-    await stage.stdout("rm", "one");
-    expect(await stage.json("ls")).toEqual(before);
-    expect(await stage.json("status")).toMatchObject([{ queues: { unpack: { waiting: 0, active: 0, delayed: 0 } } }]);
+    await fixture.stdout("prepare", "one");
+    await fixture.stdout("rm", "one");
+    expect(await fixture.json("ls")).toEqual(before);
+    expect(await fixture.json("status")).toMatchObject([{ queues: { unpack: { waiting: 0, active: 0, delayed: 0 } } }]);
   });
 });
 
@@ -144,11 +144,11 @@ function hasActiveSnapshot(config: Config): boolean {
 }
 
 test("a reader that goes away ends a listing without a word", async () => {
-  await using stage = new Stage();
-  const { reference } = await writeSmallImage(join(stage.station.directory, "image"));
-  await stage.stdout("unpack", reference);
+  await using fixture = new CliFixture();
+  const { reference } = await writeSmallImage(join(fixture.snapmill.directory, "image"));
+  await fixture.stdout("unpack", reference);
   const listing = `"$0" "$1" ls --json --state-dir "$2" | true; echo "\${PIPESTATUS[0]}"`;
-  const shell = Bun.spawnSync(["bash", "-c", listing, process.execPath, cli, stage.station.config.stateDir]);
+  const shell = Bun.spawnSync(["bash", "-c", listing, process.execPath, cli, fixture.snapmill.config.stateDir]);
   expect(shell.stderr.toString()).toBe("");
   expect(["0", "141"]).toContain(shell.stdout.toString().trim());
 });

@@ -1,14 +1,14 @@
-// Owns the question whether a stage is consistent: database, pool and host say the same, and nothing is half-way.
+// Owns the question whether a fixture is consistent: database, pool and host say the same, and nothing is half-way.
 import type { FoundDevice } from "../../src/drivers/port.ts";
 import type { Database } from "../../src/metadata/database.ts";
 import { type DeviceRecord, listDevices } from "../../src/metadata/devices.ts";
 import { interruptedOperations } from "../../src/metadata/journal.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { snapshotsOn } from "../../src/metadata/snapshots.ts";
-import type { Stage } from "./snapshotter-fixture.ts";
+import type { SnapshotterFixture } from "./snapshotter-fixture.ts";
 
 /** Everything that does not fit together, a sentence each. */
-export async function inconsistencies({ database, driver }: Stage): Promise<string[]> {
+export async function inconsistencies({ database, driver }: SnapshotterFixture): Promise<string[]> {
   const complaints = interruptedOperations(database).map(({ job }) => `a ${job} was never settled`);
   const records = listDevices(database);
   const found = new Map((await driver.list(records)).map((device) => [nameOf(device), device]));

@@ -1,4 +1,4 @@
-// Owns what the suite for drivers plays on: a pool with its driver, and devices that are made, mounted and read.
+// Owns the fixture of the suite for drivers: a pool with its driver, and devices that are made, mounted and read.
 import { expect } from "bun:test";
 import { mkdir, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 export const mebibyte = 2 ** 20;
 
 /** A pool to run the suite on. Disposing of it removes the pool and whatever it stood on. */
-export interface DriverGround extends AsyncDisposable {
+export interface DriverTestPool extends AsyncDisposable {
   readonly pool: PoolName;
   /** A driver of this pool, as a process that starts now would make it. Not opened. */
   connect(): Driver;
@@ -24,23 +24,23 @@ export interface DriverGround extends AsyncDisposable {
   reboot(): Promise<void>;
 }
 
-/** What an open stage stands on. */
-interface Footing {
+/** The parts of an open fixture. */
+interface Opened {
   readonly scratch: string;
-  readonly ground: DriverGround;
+  readonly testPool: DriverTestPool;
   readonly driver: Driver;
 }
 
 /** One pool for all cases of a suite. Its functions may be taken from it by name. */
-export class DriverStage {
-  #footing: Footing | undefined;
+export class DriverFixture {
+  #opened: Opened | undefined;
   #takeOvers = 0;
   readonly #devices: DeviceRef[] = [];
 
-  async open(makeGround: () => Promise<DriverGround>): Promise<void> {
+  async open(makeTestPool: () => Promise<DriverTestPool>): Promise<void> {
     const scratch = await mkdtemp(join(tmpdir(), "snapmill-drivers-"));
-    const ground = await makeGround();
-    this.#footing = { scratch, ground, driver: ground.connect() };
+    const testPool = await makeTestPool();
+    this.#opened = { scratch, testPool, driver: testPool.connect() };
     await this.#takeOver();
   }
 
@@ -55,19 +55,19 @@ export class DriverStage {
   }
 
   async close(): Promise<void> {
-    const { scratch, ground, driver } = this.#open;
+    const { scratch, testPool, driver } = this.#open;
     await driver.close();
-    await ground[Symbol.asyncDispose]();
+    await testPool[Symbol.asyncDispose]();
     await rm(scratch, { recursive: true, force: true });
   }
 
-  get #open(): Footing {
-    if (this.#footing === undefined) throw new Error("the stage is not open: no pool was made");
-    return this.#footing;
+  get #open(): Opened {
+    if (this.#opened === undefined) throw new Error("the fixture is not open: no pool was made");
+    return this.#opened;
   }
 
-  get ground(): DriverGround {
-    return this.#open.ground;
+  get testPool(): DriverTestPool {
+    return this.#open.testPool;
   }
 
   /** The driver of now: `reconnect` puts another in its place. */
@@ -77,13 +77,13 @@ export class DriverStage {
 
   /** Opens the pool as the next process would, whatever became of the driver until now. */
   async reconnect(): Promise<void> {
-    this.#footing = { ...this.#open, driver: this.ground.connect() };
+    this.#opened = { ...this.#open, driver: this.testPool.connect() };
     await this.#takeOver();
   }
 
   nextDevice = (sizeBytes = 64 * mebibyte): DeviceRef => {
     const serial = this.#devices.length + 1;
-    const name = deviceName(this.ground.pool, serial);
+    const name = deviceName(this.testPool.pool, serial);
     const device = { deviceId: serial as DeviceId, deviceName: name, sizeBytes };
     this.#devices.push(device);
     return device;

@@ -4,23 +4,23 @@ import { closeSync, constants, fsyncSync, openSync, writeSync } from "node:fs";
 import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { type DriverStage, mebibyte, rejects } from "./driver-fixture.ts";
+import { type DriverFixture, mebibyte, rejects } from "./driver-fixture.ts";
 
 /** Declares the tests of what comes after a driver: closed, rebooted or dead. */
-export function describeEnds(stage: DriverStage): void {
-  const { pathOf, formatted, put, get, whileMountedAt, remove, found } = stage;
+export function describeEnds(fixture: DriverFixture): void {
+  const { pathOf, formatted, put, get, whileMountedAt, remove, found } = fixture;
 
   test("a pool that was closed has nothing on the host, and has its content when it is opened again", async () => {
     const device = await formatted();
     await put(device, "file", "content");
-    await stage.driver.flush(device);
-    expect(await stage.driver.close()).toEqual({ stillInUse: [] });
-    expect(await stage.driver.close()).toEqual({ stillInUse: [] });
-    expect(await stage.ground.leftOnHost()).toEqual([]);
-    await stage.reconnect();
-    await stage.driver.open();
+    await fixture.driver.flush(device);
+    expect(await fixture.driver.close()).toEqual({ stillInUse: [] });
+    expect(await fixture.driver.close()).toEqual({ stillInUse: [] });
+    expect(await fixture.testPool.leftOnHost()).toEqual([]);
+    await fixture.reconnect();
+    await fixture.driver.open();
     expect(await found(device)).toMatchObject({ deviceName: device.deviceName, inPool: true, active: false });
-    await stage.driver.activate(device);
+    await fixture.driver.activate(device);
     expect(await get(device, "file")).toBe("content");
     await remove(device);
   });
@@ -28,12 +28,12 @@ export function describeEnds(stage: DriverStage): void {
   test("after a reboot the pool opens with its content, and the active device can be activated again", async () => {
     const device = await formatted();
     await put(device, "file", "content");
-    await stage.driver.flush(device);
-    await stage.ground.reboot();
-    expect(await stage.ground.leftOnHost()).toEqual([]);
-    await stage.reconnect();
+    await fixture.driver.flush(device);
+    await fixture.testPool.reboot();
+    expect(await fixture.testPool.leftOnHost()).toEqual([]);
+    await fixture.reconnect();
     expect(await found(device)).toMatchObject({ deviceName: device.deviceName, inPool: true, active: false });
-    await stage.driver.activate(device);
+    await fixture.driver.activate(device);
     expect(await get(device, "file")).toBe("content");
     await remove(device);
   });
@@ -41,11 +41,11 @@ export function describeEnds(stage: DriverStage): void {
   test("closing leaves a device that is in use and says so; the next opening takes it up again", async () => {
     const device = await formatted();
     await whileMountedAt(device, async (dir) => {
-      const { stillInUse } = await stage.driver.close();
+      const { stillInUse } = await fixture.driver.close();
       expect(stillInUse.join()).toContain(device.deviceName);
       await writeFile(join(dir, "meanwhile"), "works", { flush: true });
-      await stage.reconnect();
-      expect(await stage.driver.isBusy(device)).toBe(true);
+      await fixture.reconnect();
+      expect(await fixture.driver.isBusy(device)).toBe(true);
     });
     expect(await get(device, "meanwhile")).toBe("works");
     await remove(device);
@@ -55,7 +55,7 @@ export function describeEnds(stage: DriverStage): void {
     const device = await formatted();
     const path = pathOf(device);
     // All that a driver holds in its process is memory: to forget it is to die.
-    await stage.reconnect();
+    await fixture.reconnect();
     expect(await found(device)).toMatchObject({ deviceName: device.deviceName, inPool: true, active: true });
     expect(pathOf(device)).toBe(path);
     await put(device, "file", "content");
@@ -66,8 +66,8 @@ export function describeEnds(stage: DriverStage): void {
   test("the next process resumes what one that died left suspended", async () => {
     const device = await formatted();
     await whileMountedAt(device, async (dir) => {
-      await stage.driver.suspend(device);
-      await stage.reconnect();
+      await fixture.driver.suspend(device);
+      await fixture.reconnect();
       await runCommand("touch", [join(dir, "written")], { timeoutMs: 10_000 });
       expect((await stat(join(dir, "written"))).size).toBe(0);
     });
@@ -76,19 +76,19 @@ export function describeEnds(stage: DriverStage): void {
 }
 
 /** Declares the tests that fill the pool. */
-export function describeFullPool(stage: DriverStage): void {
-  const { nextDevice, pathOf, formatted, snapshotOf, onMounted, put, get, remove } = stage;
+export function describeFullPool(fixture: DriverFixture): void {
+  const { nextDevice, pathOf, formatted, snapshotOf, onMounted, put, get, remove } = fixture;
 
   test("in a full pool nothing is made, nothing is lost unsaid, and room made again is used again", async () => {
     const device = await formatted(1024 * mebibyte);
     const keeper = await formatted();
     await put(keeper, "kept", "kept");
-    await stage.driver.flush(keeper);
+    await fixture.driver.flush(keeper);
     const { failed } = await onMounted(device, (root) => fillUp(join(root, "big")));
     expect(failed).toBe(true);
-    await rejects(stage.driver.flush(device), "resource_exhausted", device.deviceName);
-    await rejects(stage.driver.create(nextDevice()), "resource_exhausted", "");
-    await rejects(stage.driver.snapshot(keeper, nextDevice()), "resource_exhausted", "");
+    await rejects(fixture.driver.flush(device), "resource_exhausted", device.deviceName);
+    await rejects(fixture.driver.create(nextDevice()), "resource_exhausted", "");
+    await rejects(fixture.driver.snapshot(keeper, nextDevice()), "resource_exhausted", "");
     await remove(device);
     expect(await get(keeper, "kept")).toBe("kept");
     await runCommand("e2fsck", ["-f", "-n", pathOf(keeper)]);
@@ -100,21 +100,21 @@ export function describeFullPool(stage: DriverStage): void {
   test("writes that were lost to a full pool are remembered when there is room again", async () => {
     const device = await formatted(1024 * mebibyte);
     const ballast = nextDevice(200 * mebibyte);
-    await stage.driver.create(ballast);
-    await stage.driver.activate(ballast);
+    await fixture.driver.create(ballast);
+    await fixture.driver.activate(ballast);
     await runCommand("dd", ["if=/dev/zero", `of=${pathOf(ballast)}`, "bs=1M", "count=200", "conv=fsync"]);
     await onMounted(device, (root) => fillUp(join(root, "big")));
     await remove(ballast);
-    await rejects(stage.driver.flush(device), "resource_exhausted", device.deviceName);
+    await rejects(fixture.driver.flush(device), "resource_exhausted", device.deviceName);
     await remove(device);
   });
 
   test("a raw write that did not fit is told by flush", async () => {
     const device = nextDevice(1024 * mebibyte);
-    await stage.driver.create(device);
-    await stage.driver.activate(device);
+    await fixture.driver.create(device);
+    await fixture.driver.activate(device);
     await runCommand("dd", ["if=/dev/zero", `of=${pathOf(device)}`, "bs=1M", "count=470"], { successCodes: [0, 1] });
-    await rejects(stage.driver.flush(device), "resource_exhausted", device.deviceName);
+    await rejects(fixture.driver.flush(device), "resource_exhausted", device.deviceName);
     await remove(device);
   });
 }

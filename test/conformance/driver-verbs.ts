@@ -4,23 +4,23 @@ import { existsSync } from "node:fs";
 import { open, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { type DriverStage, isZeroes, mebibyte, readDevice, rejects } from "./driver-fixture.ts";
+import { type DriverFixture, isZeroes, mebibyte, readDevice, rejects } from "./driver-fixture.ts";
 
 /** Declares the tests of single verbs. */
-export function describeVerbs(stage: DriverStage): void {
-  const { nextDevice, pathOf, formatted, snapshotOf, onMounted, put, get, whileMountedAt, remove, found } = stage;
+export function describeVerbs(fixture: DriverFixture): void {
+  const { nextDevice, pathOf, formatted, snapshotOf, onMounted, put, get, whileMountedAt, remove, found } = fixture;
 
   test("a suspended device holds writers back until it is resumed", async () => {
     const device = await formatted();
     await whileMountedAt(device, async (dir) => {
-      await stage.driver.suspend(device);
-      await stage.driver.suspend(device);
+      await fixture.driver.suspend(device);
+      await fixture.driver.suspend(device);
       const writer = runCommand("touch", [join(dir, "waits")]);
       // Long enough for a process to start and write, many times over.
       const first = await Promise.race([writer.then(() => "written"), Bun.sleep(200).then(() => "waiting")]);
-      await stage.driver.flush(device);
-      await stage.driver.resume(device);
-      await stage.driver.resume(device);
+      await fixture.driver.flush(device);
+      await fixture.driver.resume(device);
+      await fixture.driver.resume(device);
       await writer;
       expect(first).toBe("waiting");
       expect((await stat(join(dir, "waits"))).size).toBe(0);
@@ -30,25 +30,25 @@ export function describeVerbs(stage: DriverStage): void {
 
   test("a device that is merely active is not busy; mounted or open it is", async () => {
     const device = await formatted();
-    expect(await stage.driver.isBusy(device)).toBe(false);
-    expect(await onMounted(device, () => stage.driver.isBusy(device))).toBe(true);
-    expect(await stage.driver.isBusy(device)).toBe(false);
+    expect(await fixture.driver.isBusy(device)).toBe(false);
+    expect(await onMounted(device, () => fixture.driver.isBusy(device))).toBe(true);
+    expect(await fixture.driver.isBusy(device)).toBe(false);
     {
       await using _opened = await open(pathOf(device), "r");
-      expect(await stage.driver.isBusy(device)).toBe(true);
+      expect(await fixture.driver.isBusy(device)).toBe(true);
     }
-    expect(await stage.driver.isBusy(device)).toBe(false);
-    await stage.driver.deactivate(device);
-    expect(await stage.driver.isBusy(device)).toBe(false);
+    expect(await fixture.driver.isBusy(device)).toBe(false);
+    await fixture.driver.deactivate(device);
+    expect(await fixture.driver.isBusy(device)).toBe(false);
     await remove(device);
   });
 
   test("deactivate and delete refuse a mounted device and leave it as it is", async () => {
     const device = await formatted();
     await whileMountedAt(device, async (dir) => {
-      await rejects(stage.driver.deactivate(device), "failed_precondition", device.deviceName);
-      await rejects(stage.driver.delete(device), "failed_precondition", device.deviceName);
-      await rejects(stage.driver.create(device), "failed_precondition", device.deviceName);
+      await rejects(fixture.driver.deactivate(device), "failed_precondition", device.deviceName);
+      await rejects(fixture.driver.delete(device), "failed_precondition", device.deviceName);
+      await rejects(fixture.driver.create(device), "failed_precondition", device.deviceName);
       await writeFile(join(dir, "alive"), "yes", { flush: true });
       expect(await found(device)).toMatchObject({ deviceName: device.deviceName, inPool: true, active: true });
     });
@@ -61,10 +61,10 @@ export function describeVerbs(stage: DriverStage): void {
     await put(device, "kept", "kept");
     {
       await using _opened = await open(pathOf(device), "r");
-      await rejects(stage.driver.deactivate(device), "failed_precondition", device.deviceName);
+      await rejects(fixture.driver.deactivate(device), "failed_precondition", device.deviceName);
     }
     expect(await get(device, "kept")).toBe("kept");
-    await stage.driver.deactivate(device);
+    await fixture.driver.deactivate(device);
     expect(existsSync(pathOf(device))).toBe(false);
     await remove(device);
   });
@@ -72,24 +72,24 @@ export function describeVerbs(stage: DriverStage): void {
   test("every verb is idempotent towards its goal", async () => {
     const device = await formatted();
     await put(device, "file", "content");
-    await stage.driver.activate(device);
+    await fixture.driver.activate(device);
     expect(await get(device, "file")).toBe("content");
-    await stage.driver.flush(device);
-    await stage.driver.flush(device);
-    await stage.driver.deactivate(device);
-    await stage.driver.deactivate(device);
-    await stage.driver.flush(device);
-    await stage.driver.activate(device);
+    await fixture.driver.flush(device);
+    await fixture.driver.flush(device);
+    await fixture.driver.deactivate(device);
+    await fixture.driver.deactivate(device);
+    await fixture.driver.flush(device);
+    await fixture.driver.activate(device);
     expect(await get(device, "file")).toBe("content");
 
     const child = await snapshotOf(device);
     await put(child, "file", "changed");
-    await stage.driver.snapshot(device, child);
-    await stage.driver.activate(child);
+    await fixture.driver.snapshot(device, child);
+    await fixture.driver.activate(child);
     expect(await get(child, "file")).toBe("content");
 
-    await stage.driver.create(child);
-    await stage.driver.activate(child);
+    await fixture.driver.create(child);
+    await fixture.driver.activate(child);
     expect(isZeroes(await readDevice(pathOf(child), child.sizeBytes))).toBe(true);
     await remove(child, child, device, device);
     expect(await found(device)).toBeUndefined();
@@ -97,20 +97,20 @@ export function describeVerbs(stage: DriverStage): void {
 
   test("a device that does not exist is not_found, and deactivating or deleting it succeeds", async () => {
     const missing = nextDevice();
-    await rejects(stage.driver.activate(missing), "not_found", missing.deviceName);
-    await rejects(stage.driver.flush(missing), "not_found", missing.deviceName);
-    await rejects(stage.driver.usedBytes(missing), "not_found", missing.deviceName);
-    await rejects(stage.driver.snapshot(missing, nextDevice()), "not_found", missing.deviceName);
-    await stage.driver.deactivate(missing);
-    await stage.driver.delete(missing);
+    await rejects(fixture.driver.activate(missing), "not_found", missing.deviceName);
+    await rejects(fixture.driver.flush(missing), "not_found", missing.deviceName);
+    await rejects(fixture.driver.usedBytes(missing), "not_found", missing.deviceName);
+    await rejects(fixture.driver.snapshot(missing, nextDevice()), "not_found", missing.deviceName);
+    await fixture.driver.deactivate(missing);
+    await fixture.driver.delete(missing);
   });
 
   test("list shows what is in the pool and what is active", async () => {
     const idle = nextDevice(mebibyte);
     const active = nextDevice(mebibyte);
-    await stage.driver.create(idle);
-    await stage.driver.create(active);
-    await stage.driver.activate(active);
+    await fixture.driver.create(idle);
+    await fixture.driver.create(active);
+    await fixture.driver.activate(active);
     expect(await found(idle)).toMatchObject({ deviceName: idle.deviceName, inPool: true, active: false });
     expect(await found(active)).toMatchObject({ deviceName: active.deviceName, inPool: true, active: true });
     await remove(idle, active);

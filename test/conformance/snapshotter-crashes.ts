@@ -10,8 +10,8 @@ import { openDatabase } from "../../src/metadata/database.ts";
 import { deviceOf, deviceUnder } from "../../src/metadata/snapshots.ts";
 import { type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import { inconsistencies } from "./consistency.ts";
-import { runErrand } from "./killed-operation.ts";
-import { Client, codeOf, type Ground, mounted, openStage, type Stage } from "./snapshotter-fixture.ts";
+import { runUntilKilled } from "./killed-operation.ts";
+import { Client, codeOf, mounted, openFixture, type SnapshotterFixture, type TestPool } from "./snapshotter-fixture.ts";
 
 const mebibyte = 2 ** 20;
 
@@ -29,44 +29,48 @@ const deaths = verbs.flatMap((verb) =>
     .map((point): [Verb, FaultPoint] => [verb, point]),
 );
 
-/** Runs the suite; `groundModule` is the path of a module that exports `ground`, for a child process to import. */
-export function describeCrashes(title: string, ground: Ground, groundModule: string): void {
+/** Runs the suite; `testPoolModule` is the path of a module that exports `testPool`, for a child process to import. */
+export function describeCrashes(title: string, testPool: TestPool, testPoolModule: string): void {
   describe(title, () => {
     setDefaultTimeout(300_000);
     let directory: string;
     beforeAll(async () => {
       directory = await mkdtemp(join(tmpdir(), "snapmill-crashes-"));
-      await using stage = await openStage(ground, { directory });
-      await new Client(stage, "crashes").layer("base", undefined, (root) => writeFileSync(join(root, "file"), "kept"));
+      await using fixture = await openFixture(testPool, { directory });
+      await new Client(fixture, "crashes").layer("base", undefined, (root) =>
+        writeFileSync(join(root, "file"), "kept"),
+      );
     });
     afterAll(() => rm(directory, { recursive: true, force: true }));
 
     test.each(deaths)(
       "killed in %s at %s, it recovers, and the same operation has its effect once",
       async (verb, point) => {
-        const scene = { directory, groundModule, point, verb, operationId: freshOperationId() };
-        const request = await withStage(ground, directory, (stage) => setScene(new Client(stage, "crashes"), verb));
-        expect(await runErrand({ ...scene, request })).toBe("SIGKILL");
-        await withStage(ground, directory, async (stage) => {
-          expect(await inconsistencies(stage)).toEqual([]);
-          await perform(stage, verb, scene.operationId, request);
-          await expectDone(new Client(stage, "crashes"), verb);
-          expect(await inconsistencies(stage)).toEqual([]);
-          await perform(stage, verb, scene.operationId, request);
-          await strikeScene(new Client(stage, "crashes"), verb);
-          expect(await inconsistencies(stage)).toEqual([]);
+        const killed = { directory, testPoolModule, point, verb, operationId: freshOperationId() };
+        const request = await withFixture(testPool, directory, (fixture) =>
+          setUp(new Client(fixture, "crashes"), verb),
+        );
+        expect(await runUntilKilled({ ...killed, request })).toBe("SIGKILL");
+        await withFixture(testPool, directory, async (fixture) => {
+          expect(await inconsistencies(fixture)).toEqual([]);
+          await perform(fixture, verb, killed.operationId, request);
+          await expectDone(new Client(fixture, "crashes"), verb);
+          expect(await inconsistencies(fixture)).toEqual([]);
+          await perform(fixture, verb, killed.operationId, request);
+          await tearDown(new Client(fixture, "crashes"), verb);
+          expect(await inconsistencies(fixture)).toEqual([]);
         });
       },
     );
 
     test("killed while it removes something that is then mounted, it keeps what is in use", async () => {
-      await keepsWhatIsInUse(ground, groundModule, directory);
+      await keepsWhatIsInUse(testPool, testPoolModule, directory);
     });
   });
 }
 
 /** Runs the suite for what happens without a process being killed. */
-export function describeMisfortunes(title: string, ground: Ground): void {
+export function describeMisfortunes(title: string, testPool: TestPool): void {
   describe(title, () => {
     setDefaultTimeout(300_000);
     let directory: string;
@@ -76,27 +80,27 @@ export function describeMisfortunes(title: string, ground: Ground): void {
     afterAll(() => rm(directory, { recursive: true, force: true }));
 
     test("after a reboot, active snapshots are active again", async () => {
-      await withStage(ground, directory, async (stage) => {
-        await new Client(stage, "reboot").prepare("active");
+      await withFixture(testPool, directory, async (fixture) => {
+        await new Client(fixture, "reboot").prepare("active");
       });
       // Closing the pool took down everything active, as a reboot does; the database does not know of it.
-      await withStage(ground, directory, async (stage) => {
-        const client = new Client(stage, "reboot");
-        expect(stage.recovered.join()).toContain("activated again");
+      await withFixture(testPool, directory, async (fixture) => {
+        const client = new Client(fixture, "reboot");
+        expect(fixture.recovered.join()).toContain("activated again");
         await mounted(client.mounts("active"), (root) => writeFileSync(join(root, "x"), "x"));
         await client.remove("active");
-        expect(await inconsistencies(stage)).toEqual([]);
+        expect(await inconsistencies(fixture)).toEqual([]);
       });
     });
 
     test("content that vanished from the pool makes its snapshot faulty, until it is removed", async () => {
-      await losesContent(ground, directory);
+      await losesContent(testPool, directory);
     });
 
     test("a full pool fails commit and prepare with resource_exhausted, and works again with room made", async () => {
       const small = await mkdtemp(join(tmpdir(), "snapmill-full-"));
       try {
-        await fillsUp(ground, small);
+        await fillsUp(testPool, small);
       } finally {
         await rm(small, { recursive: true, force: true });
       }
@@ -104,13 +108,17 @@ export function describeMisfortunes(title: string, ground: Ground): void {
   });
 }
 
-async function withStage<T>(ground: Ground, directory: string, body: (stage: Stage) => Promise<T>): Promise<T> {
-  await using stage = await openStage(ground, { directory });
-  return await body(stage);
+async function withFixture<T>(
+  testPool: TestPool,
+  directory: string,
+  body: (fixture: SnapshotterFixture) => Promise<T>,
+): Promise<T> {
+  await using fixture = await openFixture(testPool, { directory });
+  return await body(fixture);
 }
 
 /** What the verb needs; returns its request. */
-async function setScene(client: Client, verb: Verb): Promise<object> {
+async function setUp(client: Client, verb: Verb): Promise<object> {
   switch (verb) {
     case "prepare":
       return client.request("made", "base", { of: "crashes" });
@@ -143,65 +151,70 @@ async function expectDone(client: Client, verb: Verb): Promise<void> {
   expect(await client.seen("base", readAll)).toBe("kept");
 }
 
-async function strikeScene(client: Client, verb: Verb): Promise<void> {
+async function tearDown(client: Client, verb: Verb): Promise<void> {
   if (verb !== "remove") await client.remove("made");
 }
 
-function perform({ snapshotter }: Stage, verb: Verb, operationId: string, request: object): Promise<unknown> {
+function perform(
+  { snapshotter }: SnapshotterFixture,
+  verb: Verb,
+  operationId: string,
+  request: object,
+): Promise<unknown> {
   const call = snapshotter[verb] as (operationId: string, request: object) => Promise<unknown>;
   return call(operationId, request);
 }
 
-async function keepsWhatIsInUse(ground: Ground, groundModule: string, directory: string): Promise<void> {
-  const scene = {
+async function keepsWhatIsInUse(testPool: TestPool, testPoolModule: string, directory: string): Promise<void> {
+  const killed = {
     directory,
-    groundModule,
+    testPoolModule,
     point: "remove.intended",
     verb: "remove",
     operationId: freshOperationId(),
   } as const;
-  const request = await withStage(ground, directory, (stage) => setScene(new Client(stage, "crashes"), "remove"));
-  expect(await runErrand({ ...scene, request })).toBe("SIGKILL");
+  const request = await withFixture(testPool, directory, (fixture) => setUp(new Client(fixture, "crashes"), "remove"));
+  expect(await runUntilKilled({ ...killed, request })).toBe("SIGKILL");
   // The process is gone, what it had activated is not: the device can be mounted before the next one starts.
-  const path = withoutRecovery(ground, directory);
+  const path = withoutRecovery(testPool, directory);
   await mounted([{ type: "ext4", source: path, options: [] }], async () => {
-    await using stage = await openStage(ground, { directory });
-    const client = new Client(stage, "crashes");
+    await using fixture = await openFixture(testPool, { directory });
+    const client = new Client(fixture, "crashes");
     expect(client.stat("doomed").kind).toBe("active");
     expect(client.mounts("doomed")[0]?.source).toBe(path);
-    expect(await inconsistencies(stage)).toEqual([]);
-    expect(await codeOf(perform(stage, "remove", scene.operationId, request))).toBe("failed_precondition");
+    expect(await inconsistencies(fixture)).toEqual([]);
+    expect(await codeOf(perform(fixture, "remove", killed.operationId, request))).toBe("failed_precondition");
   });
-  await withStage(ground, directory, (stage) => new Client(stage, "crashes").remove("doomed"));
+  await withFixture(testPool, directory, (fixture) => new Client(fixture, "crashes").remove("doomed"));
 }
 
 /** The path of the device of "doomed", as the killed process left it. */
-function withoutRecovery(ground: Ground, directory: string): string {
+function withoutRecovery(testPool: TestPool, directory: string): string {
   using database = openDatabase(join(directory, "metadata.db"), { mode: "readonly" });
   const device = deviceOf(database, scope("crashes"), snapshotKey("doomed"));
-  return ground.connectDriver(directory, 768 * mebibyte).devicePath(device.deviceName);
+  return testPool.connectDriver(directory, 768 * mebibyte).devicePath(device.deviceName);
 }
 
-async function losesContent(ground: Ground, directory: string): Promise<void> {
-  await withStage(ground, directory, async (stage) => {
-    const client = new Client(stage, "loss");
+async function losesContent(testPool: TestPool, directory: string): Promise<void> {
+  await withFixture(testPool, directory, async (fixture) => {
+    const client = new Client(fixture, "loss");
     await client.layer("lost", undefined);
-    const { driver, database } = stage;
+    const { driver, database } = fixture;
     await driver.delete(deviceUnder(database, client.stat("lost")));
   });
-  await withStage(ground, directory, async (stage) => {
-    const client = new Client(stage, "loss");
-    expect(stage.recovered.join()).toContain('"lost" (scope loss) is lost');
+  await withFixture(testPool, directory, async (fixture) => {
+    const client = new Client(fixture, "loss");
+    expect(fixture.recovered.join()).toContain('"lost" (scope loss) is lost');
     expect(client.stat("lost").kind).toBe("committed");
     expect(await codeOf(client.prepare("child", "lost"))).toBe("failed_precondition");
     await client.remove("lost");
-    expect(await inconsistencies(stage)).toEqual([]);
+    expect(await inconsistencies(fixture)).toEqual([]);
   });
 }
 
-async function fillsUp(ground: Ground, directory: string): Promise<void> {
-  await using stage = await openStage(ground, { directory, poolSizeBytes: 384 * mebibyte });
-  const client = new Client(stage);
+async function fillsUp(testPool: TestPool, directory: string): Promise<void> {
+  await using fixture = await openFixture(testPool, { directory, poolSizeBytes: 384 * mebibyte });
+  const client = new Client(fixture);
   await client.layer("kept", undefined, (root) => writeFileSync(join(root, "file"), "kept"));
   await client.prepare("greedy", undefined, { [labelNames.maxSize]: "2GiB" });
   const written = await mounted(client.mounts("greedy"), (root) => writeUntilFull(join(root, "file")));
@@ -209,7 +222,7 @@ async function fillsUp(ground: Ground, directory: string): Promise<void> {
   expect(await codeOf(client.commit("corrupt", "greedy"))).toBe("resource_exhausted");
   expect(await codeOf(client.prepare("another", "kept"))).toBe("resource_exhausted");
   expect(client.walk()).toEqual(["greedy", "kept"]);
-  expect(await inconsistencies(stage)).toEqual([]);
+  expect(await inconsistencies(fixture)).toEqual([]);
   await client.remove("greedy");
   await client.layer("next", "kept");
   expect(await client.seen("next", (root) => readFileSync(join(root, "file"), "utf8"))).toBe("kept");

@@ -24,23 +24,23 @@ import { freeDeviceIds, outbox, snapshots } from "../../src/metadata/schema.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { inspect } from "../../src/snapshotter/inspect.ts";
 import { inconsistencies } from "./consistency.ts";
-import { runErrand } from "./killed-operation.ts";
-import { Client, type Ground, mounted, openStage, type Stage } from "./snapshotter-fixture.ts";
+import { runUntilKilled } from "./killed-operation.ts";
+import { Client, mounted, openFixture, type SnapshotterFixture, type TestPool } from "./snapshotter-fixture.ts";
 
 const dead = `sha256:${"d".repeat(64)}`;
 const dayMs = 24 * 3600 * 1000;
 
-/** Runs the suite; `groundModule` is the path of a module that exports `ground`, for a child process to import. */
-export function describeDoctor(title: string, ground: Ground, groundModule: string): void {
+/** Runs the suite; `testPoolModule` is the path of a module that exports `testPool`, for a child process to import. */
+export function describeDoctor(title: string, testPool: TestPool, testPoolModule: string): void {
   describe(title, () => {
     setDefaultTimeout(180_000);
     let directory: string;
-    let stage: Stage;
+    let fixture: SnapshotterFixture;
     let client: Client;
     const openAgain = async () => {
       const snapshotter = { asyncRemove: true, isChainAbandoned: (chain: string) => chain === dead };
-      stage = await openStage(ground, { directory, snapshotter });
-      client = new Client(stage, ownScope);
+      fixture = await openFixture(testPool, { directory, snapshotter });
+      client = new Client(fixture, ownScope);
     };
     beforeAll(async () => {
       directory = await mkdtemp(join(tmpdir(), "snapmill-doctor-"));
@@ -50,18 +50,18 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
     });
     afterEach(async () => {
       expect(await doctor({ repair: false })).toEqual([]);
-      expect(await inconsistencies(stage)).toEqual([]);
+      expect(await inconsistencies(fixture)).toEqual([]);
     });
     afterAll(async () => {
-      await stage[Symbol.asyncDispose]();
+      await fixture[Symbol.asyncDispose]();
       await rm(directory, { recursive: true, force: true });
     });
 
     const doctor = async (request: { repair: boolean }) =>
-      (await stage.snapshotter.doctor(freshOperationId(), request)).findings;
-    const deviceOf = (key: string) => deviceUnder(stage.database, client.stat(key));
-    const driver = () => stage.driver;
-    const state = (key: string, to: DeviceState) => setDeviceState(stage.database, deviceOf(key).number, to);
+      (await fixture.snapshotter.doctor(freshOperationId(), request)).findings;
+    const deviceOf = (key: string) => deviceUnder(fixture.database, client.stat(key));
+    const driver = () => fixture.driver;
+    const state = (key: string, to: DeviceState) => setDeviceState(fixture.database, deviceOf(key).number, to);
     /** Looking changes nothing: what is found twice is then mended, and found no more. */
     const expectMended = async (kind: FindingKind, subject: string) => {
       const found = await doctor({ repair: false });
@@ -77,7 +77,7 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
     };
     const strange = (number: number): DeviceRef => ({
       deviceId: deviceId(9_000 + number),
-      deviceName: deviceName(ground.pool, number),
+      deviceName: deviceName(testPool.pool, number),
       sizeBytes: 2 ** 26,
     });
 
@@ -127,13 +127,13 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
         { operationId: operationId("op-not-unpack"), job: "unpack", payload: "null" },
       ];
       for (const entry of broken) {
-        stage.database.drizzle
+        fixture.database.drizzle
           .insert(outbox)
           .values({ ...entry, createdAtMs: 1 })
           .run();
       }
-      expect(pendingRemovals(stage.database)).toEqual([]);
-      expect(countPending(stage.database, "unpack")).toBe(2);
+      expect(pendingRemovals(fixture.database)).toEqual([]);
+      expect(countPending(fixture.database, "unpack")).toBe(2);
       const found = await doctor({ repair: false });
       const told = broken.map((entry) => ({ kind: "damaged-record", subject: entry.operationId, repaired: false }));
       const ofKind = found.filter(({ kind }) => kind === "damaged-record");
@@ -146,7 +146,7 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
     test("a device without a snapshot goes", async () => {
       await client.prepare("forgotten", "base");
       const { deviceName: name } = deviceOf("forgotten");
-      stage.database.drizzle
+      fixture.database.drizzle
         .delete(snapshots)
         .where(eq(snapshots.key, client.stat("forgotten").key))
         .run();
@@ -160,19 +160,19 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
       await expectLeft("content-lost", device.deviceName, "'snapmill rm --scope snapmill lost'");
       await expectLeft("content-lost", device.deviceName, "backup");
       await client.remove("lost");
-      await stage.snapshotter.cleanup(freshOperationId());
+      await fixture.snapshotter.cleanup(freshOperationId());
     });
 
     test("a device in no record goes if it was this database's, and stays if it may be somebody's", async () => {
       await client.prepare("gone", "base");
       const ours = deviceOf("gone");
       await client.remove("gone");
-      await stage.snapshotter.cleanup(freshOperationId());
+      await fixture.snapshotter.cleanup(freshOperationId());
       await driver().create(ours);
       await driver().activate(ours);
       await expectMended("device-without-record", ours.deviceName);
 
-      const somebodys = strange(lastDeviceNumber(stage.database) + 3);
+      const somebodys = strange(lastDeviceNumber(fixture.database) + 3);
       await driver().create(somebodys);
       await driver().activate(somebodys);
       for (const _look of [1, 2]) {
@@ -183,13 +183,13 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
 
     test("an ID that is down as free and is not is taken from the free ones", async () => {
       const { deviceId: used } = deviceOf("active");
-      stage.database.drizzle.insert(freeDeviceIds).values({ deviceId: used }).run();
+      fixture.database.drizzle.insert(freeDeviceIds).values({ deviceId: used }).run();
       await expectMended("free-id-in-use", `ID ${used}`);
     });
 
     test("an operation without an end is undone", async () => {
       const operationId = freshOperationId();
-      recordIntent(stage.database, { operationId, job: "prepare", payload: {} });
+      recordIntent(fixture.database, { operationId, job: "prepare", payload: {} });
       await expectMended("interrupted-operation", operationId);
     });
 
@@ -200,15 +200,15 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
 
     test("an unpack that does not end is named, and left to be decided", async () => {
       const operationId = freshOperationId();
-      addToOutbox(stage.database, {
+      addToOutbox(fixture.database, {
         operationId,
         job: "unpack",
         payload: { reference: "oci:/images/a", platform: "linux/amd64" },
       });
       const createdAtMs = Date.now() - 2 * dayMs;
-      stage.database.drizzle.update(outbox).set({ createdAtMs }).where(eq(outbox.operationId, operationId)).run();
+      fixture.database.drizzle.update(outbox).set({ createdAtMs }).where(eq(outbox.operationId, operationId)).run();
       await expectLeft("unpack-pending", operationId, "dashboard");
-      stage.database.drizzle.delete(outbox).where(eq(outbox.operationId, operationId)).run();
+      fixture.database.drizzle.delete(outbox).where(eq(outbox.operationId, operationId)).run();
     });
 
     test("a removal that does not succeed for an hour is named until it does", async () => {
@@ -217,7 +217,7 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
       await mounted(client.mounts("stubborn"), async () => {
         await client.remove("stubborn");
         expect(await doctor({ repair: false })).toEqual([]);
-        stage.database.drizzle
+        fixture.database.drizzle
           .update(outbox)
           .set({ createdAtMs: Date.now() - dayMs })
           .run();
@@ -231,18 +231,18 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
       const { deviceName: name } = deviceOf("stranded");
       await mounted(client.mounts("stranded"), async () => {
         await client.remove("stranded");
-        stage.database.drizzle.delete(outbox).run();
+        fixture.database.drizzle.delete(outbox).run();
         expect(await doctor({ repair: true })).toMatchObject([{ kind: "stuck-state", subject: name, repaired: true }]);
       });
-      await stage.snapshotter.cleanup(freshOperationId());
+      await fixture.snapshotter.cleanup(freshOperationId());
     });
 
     test("what a killed process left is seen before anything puts it in order, and by looking stays as it is", async () => {
-      await stage[Symbol.asyncDispose]();
+      await fixture[Symbol.asyncDispose]();
       const request = client.request("half", "base");
-      const errand = { directory, groundModule, point: "prepare.created", verb: "prepare", request } as const;
-      expect(await runErrand({ ...errand, operationId: freshOperationId() })).toBe("SIGKILL");
-      const [first, second] = await lookTwice(ground, directory);
+      const operation = { directory, testPoolModule, point: "prepare.created", verb: "prepare", request } as const;
+      expect(await runUntilKilled({ ...operation, operationId: freshOperationId() })).toBe("SIGKILL");
+      const [first, second] = await lookTwice(testPool, directory);
       expect(first?.map(({ kind }) => kind).toSorted()).toEqual(["left-attached", "stuck-state"]);
       expect(second).toEqual(first);
       await openAgain();
@@ -251,21 +251,21 @@ export function describeDoctor(title: string, ground: Ground, groundModule: stri
     test("a look is an operation like others: the same one gets the same answer", async () => {
       const operationId = freshOperationId();
       state("active", "suspending");
-      const first = await stage.snapshotter.doctor(operationId, { repair: true });
+      const first = await fixture.snapshotter.doctor(operationId, { repair: true });
       expect(first.findings).toHaveLength(1);
-      expect(await stage.snapshotter.doctor(operationId, { repair: true })).toEqual(first);
+      expect(await fixture.snapshotter.doctor(operationId, { repair: true })).toEqual(first);
     });
   });
 }
 
 /** As doctor looks where nothing runs: with a database that it cannot write to. */
-async function lookTwice(ground: Ground, directory: string): Promise<Finding[][]> {
-  const driver = ground.connectDriver(directory, 768 * 2 ** 20);
+async function lookTwice(testPool: TestPool, directory: string): Promise<Finding[][]> {
+  const driver = testPool.connectDriver(directory, 768 * 2 ** 20);
   await driver.open();
   try {
     using database = openDatabase(join(directory, "metadata.db"), { mode: "readonly" });
-    const scene = { database, driver, pool: ground.pool, isChainAbandoned: () => false, inService: false };
-    return [await inspect(scene), await inspect(scene)];
+    const inspection = { database, driver, pool: testPool.pool, isChainAbandoned: () => false, inService: false };
+    return [await inspect(inspection), await inspect(inspection)];
   } finally {
     await driver.close();
   }

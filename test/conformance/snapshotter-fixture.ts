@@ -1,4 +1,4 @@
-// Owns what the suites for snapshotters play on: a pool with its database and snapshotter, and a client of one scope.
+// Owns the fixture of the suites for snapshotters: a pool with its database and snapshotter, and a client of one scope.
 import { mkdtemp, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,8 +18,8 @@ import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 
 const mebibyte = 2 ** 20;
 
-/** What a module exports that lets the suites run on a kind of pool. */
-export interface Ground {
+/** A kind of pool that the suites can run on. */
+export interface TestPool {
   readonly pool: PoolName;
   /**
    * A driver of the pool in `directory`, which is made when it is opened first; as a process that starts now would make
@@ -28,26 +28,26 @@ export interface Ground {
   connectDriver(directory: string, sizeBytes: number): Driver;
 }
 
-export interface StageOptions {
+export interface FixtureOptions {
   readonly directory: string;
   readonly poolSizeBytes?: number;
   readonly fsType?: FsType;
-  /** Puts something between the snapshotter and the real driver. */
+  /** Wraps the real driver. */
   readonly around?: (driver: Driver) => Driver;
   readonly snapshotter?: Partial<SnapshotterOptions>;
 }
 
-export interface Stage extends AsyncDisposable {
+export interface SnapshotterFixture extends AsyncDisposable {
   readonly database: Database;
   readonly driver: Driver;
   readonly snapshotter: Snapshotter;
-  /** What recovery said. */
+  /** The lines that recovery returned. */
   readonly recovered: readonly string[];
 }
 
 /** A pool with a snapshotter that has recovered. Disposing of it closes the pool; its content stays. */
-export async function openStage(ground: Ground, options: StageOptions): Promise<Stage> {
-  const real = ground.connectDriver(options.directory, options.poolSizeBytes ?? 768 * mebibyte);
+export async function openFixture(testPool: TestPool, options: FixtureOptions): Promise<SnapshotterFixture> {
+  const real = testPool.connectDriver(options.directory, options.poolSizeBytes ?? 768 * mebibyte);
   await using scope = new AsyncDisposableStack();
   const database = scope.use(openDatabase(join(options.directory, "metadata.db"), { mode: "readwrite" }));
   await real.open({ mustExist: hasContent(database) });
@@ -55,7 +55,7 @@ export async function openStage(ground: Ground, options: StageOptions): Promise<
   const driver = options.around?.(real) ?? real;
   const fsType = options.fsType ?? "ext4";
   const deviceSizeBytes = fsType === "ext4" ? 64 * mebibyte : 320 * mebibyte;
-  const shape = { pool: ground.pool, fsType, deviceSizeBytes };
+  const shape = { pool: testPool.pool, fsType, deviceSizeBytes };
   const snapshotter = createSnapshotter({ database, driver, ...shape, ...options.snapshotter });
   const { lines } = await snapshotter.recover();
   const opened = scope.move();
@@ -72,7 +72,7 @@ export async function openStage(ground: Ground, options: StageOptions): Promise<
 }
 
 /** The service as far as reading goes. */
-const serviceOf = ({ database, driver }: Stage): Service => ({
+const serviceOf = ({ database, driver }: SnapshotterFixture): Service => ({
   database: () => database,
   devicePath: (name) => driver.devicePath(name),
   usedBytes: (device) => driver.usedBytes(device),
@@ -81,14 +81,14 @@ const serviceOf = ({ database, driver }: Stage): Service => ({
 
 let scopes = 0;
 
-/** One client of a stage, in a scope of its own: the verbs with fresh operation IDs, and plain strings for keys. */
+/** One client of a fixture, in a scope of its own: the verbs with fresh operation IDs, and plain strings for keys. */
 export class Client {
-  readonly stage: Stage;
+  readonly fixture: SnapshotterFixture;
   readonly scope: Scope;
 
-  constructor(stage: Stage, name?: string) {
+  constructor(fixture: SnapshotterFixture, name?: string) {
     scopes += 1;
-    this.stage = stage;
+    this.fixture = fixture;
     this.scope = scope(name ?? `client-${scopes}`);
   }
 
@@ -98,26 +98,26 @@ export class Client {
   }
 
   prepare = (key: string, parent?: string, labels?: Labels) =>
-    this.stage.snapshotter.prepare(freshOperationId(), this.request(key, parent, labels));
+    this.fixture.snapshotter.prepare(freshOperationId(), this.request(key, parent, labels));
 
   view = (key: string, parent?: string, labels?: Labels) =>
-    this.stage.snapshotter.view(freshOperationId(), this.request(key, parent, labels));
+    this.fixture.snapshotter.view(freshOperationId(), this.request(key, parent, labels));
 
   commit = (name: string, key: string, labels: Labels = {}) =>
-    this.stage.snapshotter.commit(freshOperationId(), { ...this.request(key), name: snapshotKey(name), labels });
+    this.fixture.snapshotter.commit(freshOperationId(), { ...this.request(key), name: snapshotKey(name), labels });
 
   remove = (key: string) =>
-    this.stage.snapshotter.remove(freshOperationId(), { scope: this.scope, key: snapshotKey(key) });
+    this.fixture.snapshotter.remove(freshOperationId(), { scope: this.scope, key: snapshotKey(key) });
 
   update = (key: string, labels: Labels, ...fieldPaths: string[]) =>
-    this.stage.snapshotter.update(freshOperationId(), { ...this.request(key), labels, fieldPaths });
+    this.fixture.snapshotter.update(freshOperationId(), { ...this.request(key), labels, fieldPaths });
 
-  stat = (key: string) => findSnapshot(this.stage.database, this.scope, snapshotKey(key));
-  usage = (key: string) => usage(serviceOf(this.stage), { scope: this.scope, key: snapshotKey(key) });
+  stat = (key: string) => findSnapshot(this.fixture.database, this.scope, snapshotKey(key));
+  usage = (key: string) => usage(serviceOf(this.fixture), { scope: this.scope, key: snapshotKey(key) });
   walk = (...filters: string[]) =>
-    [...walkSnapshots(this.stage.database, { scope: this.scope, filters })].map(({ key }) => key as string);
+    [...walkSnapshots(this.fixture.database, { scope: this.scope, filters })].map(({ key }) => key as string);
   mounts = (key: string): Mount[] =>
-    mountsOf(this.stage.database, this.scope, snapshotKey(key), (name) => this.stage.driver.devicePath(name));
+    mountsOf(this.fixture.database, this.scope, snapshotKey(key), (name) => this.fixture.driver.devicePath(name));
 
   /** A committed snapshot `name` on `parent`, with what `change` does to it while it is mounted. */
   async layer(name: string, parent: string | undefined, change?: (root: string) => unknown): Promise<void> {

@@ -10,8 +10,16 @@ import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import { inconsistencies } from "./consistency.ts";
-import { runErrand } from "./killed-operation.ts";
-import { Client, codeOf, type Ground, mounted, mountedInTree, openStage, type Stage } from "./snapshotter-fixture.ts";
+import { runUntilKilled } from "./killed-operation.ts";
+import {
+  Client,
+  codeOf,
+  mounted,
+  mountedInTree,
+  openFixture,
+  type SnapshotterFixture,
+  type TestPool,
+} from "./snapshotter-fixture.ts";
 
 const deaths: readonly FaultPoint[] = [
   ...faultPoints.filter((point) => point.startsWith("remove-device.")),
@@ -23,39 +31,39 @@ export interface RemovalOptions {
   readonly points?: readonly FaultPoint[];
 }
 
-/** Runs the suite; `groundModule` is the path of a module that exports `ground`, for a child process to import. */
+/** Runs the suite; `testPoolModule` is the path of a module that exports `testPool`, for a child process to import. */
 export function describeRemovals(
   title: string,
-  ground: Ground,
-  groundModule: string,
+  testPool: TestPool,
+  testPoolModule: string,
   { points = deaths }: RemovalOptions = {},
 ): void {
   describe(title, () => {
     setDefaultTimeout(180_000);
     let directory: string;
-    let stage: Stage;
+    let fixture: SnapshotterFixture;
     let queued = 0;
     const openAgain = async () => {
       const onRemovalQueued = () => {
         queued += 1;
       };
-      stage = await openStage(ground, { directory, snapshotter: { asyncRemove: true, onRemovalQueued } });
+      fixture = await openFixture(testPool, { directory, snapshotter: { asyncRemove: true, onRemovalQueued } });
     };
     beforeAll(async () => {
       directory = await mkdtemp(join(tmpdir(), "snapmill-removals-"));
-      stage = await openStage(ground, { directory });
-      await new Client(stage, "removals").layer("base", undefined);
+      fixture = await openFixture(testPool, { directory });
+      await new Client(fixture, "removals").layer("base", undefined);
     });
     afterEach(async () => {
-      expect(await inconsistencies(stage)).toEqual([]);
-      expect(pendingRemovals(stage.database)).toEqual([]);
+      expect(await inconsistencies(fixture)).toEqual([]);
+      expect(pendingRemovals(fixture.database)).toEqual([]);
     });
     afterAll(async () => {
-      await stage[Symbol.asyncDispose]();
+      await fixture[Symbol.asyncDispose]();
       await rm(directory, { recursive: true, force: true });
     });
-    const newClient = () => new Client(stage, "removals");
-    const deviceOf = (client: Client, key: string) => deviceUnder(stage.database, client.stat(key));
+    const newClient = () => new Client(fixture, "removals");
+    const deviceOf = (client: Client, key: string) => deviceUnder(fixture.database, client.stat(key));
 
     test("synchronously, a device that is open fails the removal, and the snapshot is as it was", async () => {
       const client = newClient();
@@ -64,7 +72,7 @@ export function describeRemovals(
         await using _held = await open(mounts[0]?.source ?? "");
         expect(await codeOf(client.remove("held"))).toBe("failed_precondition");
         expect(client.stat("held").kind).toBe("active");
-        expect(await inconsistencies(stage)).toEqual([]);
+        expect(await inconsistencies(fixture)).toEqual([]);
       }
       await mounted(client.mounts("held"), (root) => writeFileSync(join(root, "still"), "writable"));
       await client.remove("held");
@@ -72,7 +80,7 @@ export function describeRemovals(
 
     describe("when that is asynchronous", () => {
       beforeAll(async () => {
-        await stage[Symbol.asyncDispose]();
+        await fixture[Symbol.asyncDispose]();
         await openAgain();
       });
 
@@ -85,18 +93,18 @@ export function describeRemovals(
           await client.remove("busy");
           expect(client.walk()).toEqual(["base"]);
           expect(queued).toBe(queuedBefore + 1);
-          expect(findDevice(stage.database, device.number)?.state).toBe("removed");
-          expect(await codeOf(workOff(stage))).toBe("unavailable");
+          expect(findDevice(fixture.database, device.number)?.state).toBe("removed");
+          expect(await codeOf(workOff(fixture))).toBe("unavailable");
           writeFileSync(join(root, "file"), "whoever has it mounted can go on");
           // Its key is free. Its ID is not: what is still in the pool under it is not what the next one is made on.
           await client.prepare("busy", "base");
           expect(deviceOf(client, "busy").deviceId).not.toBe(device.deviceId);
-          expect(await inconsistencies(stage)).toEqual([]);
+          expect(await inconsistencies(fixture)).toEqual([]);
         });
-        await workOff(stage);
-        expect(findDevice(stage.database, device.number)).toBeUndefined();
+        await workOff(fixture);
+        expect(findDevice(fixture.database, device.number)).toBeUndefined();
         await client.remove("busy");
-        await workOff(stage);
+        await workOff(fixture);
       });
 
       test("an open descriptor holds a device, and no other", async () => {
@@ -106,12 +114,12 @@ export function describeRemovals(
         {
           await using _held = await open(path);
           for (const key of ["free-1", "held", "free-2"]) await client.remove(key);
-          const removals = pendingRemovals(stage.database);
-          const codes = await Promise.all(removals.map((removal) => codeOf(removeDevice(stage, removal))));
+          const removals = pendingRemovals(fixture.database);
+          const codes = await Promise.all(removals.map((removal) => codeOf(removeDevice(fixture, removal))));
           expect(codes.toSorted()).toEqual(["no error", "no error", "unavailable"]);
-          expect(pendingRemovals(stage.database)).toHaveLength(1);
+          expect(pendingRemovals(fixture.database)).toHaveLength(1);
         }
-        await workOff(stage);
+        await workOff(fixture);
       });
 
       test("what a commit copied away from under a mount goes when that is gone", async () => {
@@ -119,11 +127,11 @@ export function describeRemovals(
         const { mounts } = await client.prepare("mounted", "base");
         await mountedInTree(mounts, async () => {
           await client.commit("kept", "mounted");
-          expect(await codeOf(workOff(stage))).toBe("unavailable");
+          expect(await codeOf(workOff(fixture))).toBe("unavailable");
         });
-        await workOff(stage);
+        await workOff(fixture);
         await client.remove("kept");
-        await workOff(stage);
+        await workOff(fixture);
       });
 
       test("a removal whose device is gone meanwhile is done, also when it is asked for again", async () => {
@@ -131,20 +139,20 @@ export function describeRemovals(
         await client.prepare("gone", "base");
         const device = deviceOf(client, "gone");
         await client.remove("gone");
-        await stage.driver.delete(device);
-        const [removal] = pendingRemovals(stage.database);
+        await fixture.driver.delete(device);
+        const [removal] = pendingRemovals(fixture.database);
         if (removal === undefined) throw new Error("no removal is pending");
-        expect(await removeDevice(stage, removal)).toEqual({});
-        expect(await removeDevice(stage, removal)).toEqual({});
-        expect(await stage.snapshotter.removeDevice(freshOperationId(), removal)).toEqual({});
+        expect(await removeDevice(fixture, removal)).toEqual({});
+        expect(await removeDevice(fixture, removal)).toEqual({});
+        expect(await fixture.snapshotter.removeDevice(freshOperationId(), removal)).toEqual({});
       });
 
       test("remove-device touches no device that is not to be removed", async () => {
         const client = newClient();
         const base = deviceOf(client, "base");
-        await stage.snapshotter.removeDevice(freshOperationId(), { device: base.deviceName });
+        await fixture.snapshotter.removeDevice(freshOperationId(), { device: base.deviceName });
         expect(await client.seen("base", () => "there")).toBe("there");
-        await workOff(stage);
+        await workOff(fixture);
       });
 
       test("cleanup works off all that is not in use, and goes on with one that is the next time", async () => {
@@ -153,53 +161,53 @@ export function describeRemovals(
         for (const key of keys) await client.prepare(key, "base");
         await mounted(client.mounts("b"), async () => {
           for (const key of keys) await client.remove(key);
-          const cleaned = await stage.snapshotter.cleanup(freshOperationId());
+          const cleaned = await fixture.snapshotter.cleanup(freshOperationId());
           expect(cleaned).toEqual({ removedDevices: 3, removedSnapshots: 0 });
-          expect(pendingRemovals(stage.database)).toHaveLength(1);
+          expect(pendingRemovals(fixture.database)).toHaveLength(1);
         });
-        expect((await stage.snapshotter.cleanup(freshOperationId())).removedDevices).toBe(1);
+        expect((await fixture.snapshotter.cleanup(freshOperationId())).removedDevices).toBe(1);
       });
 
       test("what is still to be removed is so after a restart, and is not in the way of it", async () => {
         const client = newClient();
         await client.prepare("later", "base");
         await client.remove("later");
-        const before = pendingRemovals(stage.database);
-        await stage[Symbol.asyncDispose]();
+        const before = pendingRemovals(fixture.database);
+        await fixture[Symbol.asyncDispose]();
         await openAgain();
-        expect(stage.recovered).toEqual([]);
-        expect(pendingRemovals(stage.database)).toEqual(before);
-        await workOff(stage);
+        expect(fixture.recovered).toEqual([]);
+        expect(pendingRemovals(fixture.database)).toEqual(before);
+        await workOff(fixture);
       });
 
       const endAt = async (point: FaultPoint) => {
         const client = newClient();
         await client.prepare("doomed", "base");
         await client.remove("doomed");
-        const [removal] = pendingRemovals(stage.database);
+        const [removal] = pendingRemovals(fixture.database);
         if (removal === undefined) throw new Error("no removal is pending");
         const { operationId, device } = removal;
-        await stage[Symbol.asyncDispose]();
-        const errand = {
+        await fixture[Symbol.asyncDispose]();
+        const operation = {
           directory,
-          groundModule,
+          testPoolModule,
           point,
           verb: "removeDevice",
           operationId,
           request: { device },
         } as const;
-        expect(await runErrand(errand)).toBe("SIGKILL");
+        expect(await runUntilKilled(operation)).toBe("SIGKILL");
         await openAgain();
-        expect(await inconsistencies(stage)).toEqual([]);
-        expect(await removeDevice(stage, removal)).toEqual({});
-        expect(devicesNamed(stage, device)).toEqual([]);
+        expect(await inconsistencies(fixture)).toEqual([]);
+        expect(await removeDevice(fixture, removal)).toEqual({});
+        expect(devicesNamed(fixture, device)).toEqual([]);
         // The same key again, and the same operation: what is there now is not touched.
         const again = newClient();
         await again.prepare("doomed", "base");
-        expect(await removeDevice(stage, removal)).toEqual({});
+        expect(await removeDevice(fixture, removal)).toEqual({});
         expect(again.stat("doomed").kind).toBe("active");
         await again.remove("doomed");
-        await workOff(stage);
+        await workOff(fixture);
       };
       for (const point of points) {
         test(`killed in remove-device at ${point}, the same operation has its effect once`, () => endAt(point));
@@ -213,13 +221,13 @@ interface Removal {
   readonly device: DeviceRecord["deviceName"];
 }
 
-const removeDevice = ({ snapshotter }: Stage, { operationId, device }: Removal): Promise<object> =>
+const removeDevice = ({ snapshotter }: SnapshotterFixture, { operationId, device }: Removal): Promise<object> =>
   snapshotter.removeDevice(operationId, { device });
 
 /** What the queue does with the outbox, once. */
-async function workOff(stage: Stage): Promise<void> {
-  for (const removal of pendingRemovals(stage.database)) await removeDevice(stage, removal);
+async function workOff(fixture: SnapshotterFixture): Promise<void> {
+  for (const removal of pendingRemovals(fixture.database)) await removeDevice(fixture, removal);
 }
 
-const devicesNamed = ({ database }: Stage, name: string) =>
+const devicesNamed = ({ database }: SnapshotterFixture, name: string) =>
   listDevices(database).filter(({ deviceName }) => deviceName === name);

@@ -8,7 +8,7 @@ import { setDeviceState } from "../../src/metadata/devices.ts";
 import { type ImageRecord, listImages } from "../../src/metadata/images.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { sha256 } from "../support/images.ts";
-import { Client, codeOf, mounted, type Stage } from "./snapshotter-fixture.ts";
+import { Client, codeOf, mounted, type SnapshotterFixture } from "./snapshotter-fixture.ts";
 
 /** Two layers that snapmill has unpacked, and the image that they are. */
 interface Layers extends AsyncDisposable {
@@ -18,7 +18,7 @@ interface Layers extends AsyncDisposable {
 }
 
 /** Declares the tests of scopes. */
-export function describeScopes(newClient: () => Client, stage: () => Stage): void {
+export function describeScopes(newClient: () => Client, fixture: () => SnapshotterFixture): void {
   test("a client sees, finds, changes and removes only what is in its scope", async () => {
     const [one, other] = [newClient(), newClient()];
     await one.layer("layer", undefined, (root) => writeFileSync(join(root, "of"), "one"));
@@ -36,9 +36,9 @@ export function describeScopes(newClient: () => Client, stage: () => Stage): voi
   });
 
   test("a layer that snapmill has is shown to a client that is about to unpack it, on the same device", async () => {
-    await using layers = await unpacked(stage());
+    await using layers = await unpacked(fixture());
     const client = newClient();
-    const before = (await stage().driver.list()).length;
+    const before = (await fixture().driver.list()).length;
     expect(await extract(client, layers.lower)).toBe("already_exists");
     expect(found(client, layers.lower)).toEqual([layers.lower]);
     expect(await extract(client, layers.upper, layers.lower, { "containerd.io/snapshot/cri.x": "1", own: "2" })).toBe(
@@ -46,7 +46,7 @@ export function describeScopes(newClient: () => Client, stage: () => Stage): voi
     );
     expect(found(client, layers.upper, layers.lower)).toEqual([layers.upper]);
     expect(client.walk()).toEqual([layers.lower, layers.upper].sort());
-    expect((await stage().driver.list()).length).toBe(before);
+    expect((await fixture().driver.list()).length).toBe(before);
     expect(client.stat(layers.upper)).toMatchObject({
       kind: "committed",
       parent: layers.lower,
@@ -66,18 +66,18 @@ export function describeScopes(newClient: () => Client, stage: () => Stage): voi
   });
 
   test("it is shown once, however often it is asked for, and an operation that is repeated does nothing more", async () => {
-    await using layers = await unpacked(stage());
+    await using layers = await unpacked(fixture());
     const client = newClient();
     const operationId = freshOperationId();
     const request = client.request("extract-1", undefined, { [labelNames.snapshotRef]: layers.lower });
-    expect(await codeOf(stage().snapshotter.prepare(operationId, request))).toBe("already_exists");
+    expect(await codeOf(fixture().snapshotter.prepare(operationId, request))).toBe("already_exists");
     const first = client.stat(layers.lower);
     expect(await extract(client, layers.lower)).toBe("already_exists");
-    expect(await codeOf(stage().snapshotter.prepare(operationId, request))).toBe("already_exists");
+    expect(await codeOf(fixture().snapshotter.prepare(operationId, request))).toBe("already_exists");
     expect(client.walk()).toEqual([layers.lower]);
     expect(client.stat(layers.lower)).toEqual(first);
     await client.remove(layers.lower);
-    expect(await codeOf(stage().snapshotter.prepare(operationId, request))).toBe("already_exists");
+    expect(await codeOf(fixture().snapshotter.prepare(operationId, request))).toBe("already_exists");
     expect(client.walk()).toEqual([]);
     const both = await Promise.all(Array.from({ length: 16 }, () => extract(client, layers.lower)));
     expect(new Set(both)).toEqual(new Set(["already_exists"]));
@@ -85,7 +85,7 @@ export function describeScopes(newClient: () => Client, stage: () => Stage): voi
   });
 
   test("where it does not fit, the client unpacks it as any other", async () => {
-    await using layers = await unpacked(stage());
+    await using layers = await unpacked(fixture());
     const client = newClient();
     await client.layer("alike", undefined);
     expect(await extract(client, layers.upper)).toBe("no error");
@@ -105,37 +105,37 @@ export function describeScopes(newClient: () => Client, stage: () => Stage): voi
   });
 
   test("nor is it shown in the place of something else, or from a device that is lost", async () => {
-    await using layers = await unpacked(stage());
+    await using layers = await unpacked(fixture());
     const client = newClient();
     await client.layer(layers.lower, undefined, (root) => writeFileSync(join(root, "file"), "its own"));
     expect(await extract(client, layers.lower)).toBe("no error");
     expect(await client.seen(layers.lower, (root) => readFileSync(join(root, "file"), "utf8"))).toBe("its own");
     const third = newClient();
-    const { number } = deviceUnder(stage().database, layers.own.stat(layers.lower));
-    setDeviceState(stage().database, number, "faulty");
+    const { number } = deviceUnder(fixture().database, layers.own.stat(layers.lower));
+    setDeviceState(fixture().database, number, "faulty");
     expect(await extract(third, layers.lower)).toBe("no error");
     expect(third.walk("kind==committed")).toEqual([]);
-    setDeviceState(stage().database, number, "deactivated");
+    setDeviceState(fixture().database, number, "deactivated");
     expect(await extract(third, layers.lower)).toBe("already_exists");
   });
 
   test("a shown layer that is removed stays snapmill's; removed there, it stays with who uses it; then it goes", async () => {
-    await using layers = await unpacked(stage());
+    await using layers = await unpacked(fixture());
     const [client, other] = [newClient(), newClient()];
     for (const user of [client, other]) {
       await extract(user, layers.lower);
       await extract(user, layers.upper, layers.lower);
     }
-    const devices = async () => (await stage().driver.list()).length;
+    const devices = async () => (await fixture().driver.list()).length;
     const before = await devices();
     expect(await codeOf(other.remove(layers.lower))).toBe("failed_precondition");
     for (const name of [layers.upper, layers.lower]) await other.remove(name);
     expect(layers.own.walk()).toContain(layers.upper);
     await client.prepare("container", layers.upper);
     expect(await codeOf(client.remove(layers.upper))).toBe("failed_precondition");
-    expect(listImages(stage().database).map(({ image }) => image)).toContain(layers.upper);
+    expect(listImages(fixture().database).map(({ image }) => image)).toContain(layers.upper);
     for (const name of [layers.upper, layers.lower]) await layers.own.remove(name);
-    expect(listImages(stage().database).map(({ image }) => image)).not.toContain(layers.upper);
+    expect(listImages(fixture().database).map(({ image }) => image)).not.toContain(layers.upper);
     expect(await devices()).toBe(before + 1);
     expect(await client.seen(layers.upper, (root) => readFileSync(join(root, "file"), "utf8"))).toBe("lower, upper");
     expect(await extract(client, layers.lower)).toBe("already_exists");
@@ -149,14 +149,14 @@ export function describeScopes(newClient: () => Client, stage: () => Stage): voi
 let unpackedImages = 0;
 
 /** Layers as an unpack leaves them, under chain IDs that no other test has. Disposing of them removes what is left. */
-async function unpacked(stage: Stage): Promise<Layers> {
+async function unpacked(fixture: SnapshotterFixture): Promise<Layers> {
   unpackedImages += 1;
   const [lowerDiff, upperDiff] = ["lower", "upper"].map((name) =>
     diffId(sha256(Buffer.from(`${name} ${unpackedImages}`))),
   ) as [ReturnType<typeof diffId>, ReturnType<typeof diffId>];
   const lower = childChainId(undefined, lowerDiff);
   const upper = childChainId(lower, upperDiff);
-  const own = new Client(stage, ownScope);
+  const own = new Client(fixture, ownScope);
   await own.layer(lower, undefined, (root) => writeFileSync(join(root, "file"), "lower"));
   await own.layer(upper, lower, (root) => appendFileSync(join(root, "file"), ", upper"));
   const { key } = own.stat(upper);
@@ -169,7 +169,7 @@ async function unpacked(stage: Stage): Promise<Layers> {
     snapshot: key,
     layers: [],
   };
-  await stage.snapshotter.settleUnpack(freshOperationId(), {
+  await fixture.snapshotter.settleUnpack(freshOperationId(), {
     unpackOperationId: freshOperationId(),
     outcome: { kind: "unpacked", image },
   });

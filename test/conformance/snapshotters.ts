@@ -15,7 +15,15 @@ import { describeTree } from "../support/trees.ts";
 import { all, type Change, directory, removeAll, write } from "./changes.ts";
 import { inconsistencies } from "./consistency.ts";
 import { describeContents } from "./snapshotter-contents.ts";
-import { Client, codeOf, type Ground, mounted, mountedInTree, openStage, type Stage } from "./snapshotter-fixture.ts";
+import {
+  Client,
+  codeOf,
+  mounted,
+  mountedInTree,
+  openFixture,
+  type SnapshotterFixture,
+  type TestPool,
+} from "./snapshotter-fixture.ts";
 import { describeRules } from "./snapshotter-rules.ts";
 import { describeScopes } from "./snapshotter-scopes.ts";
 
@@ -26,31 +34,31 @@ export interface SuiteOptions {
 }
 
 /** Runs the suite. One pool serves all tests: each has a scope of its own, and leaves the pool consistent. */
-export function describeSnapshotter(title: string, ground: Ground, options: SuiteOptions = {}): void {
+export function describeSnapshotter(title: string, testPool: TestPool, options: SuiteOptions = {}): void {
   const { fsType = "ext4", layers = 128 } = options;
   describe(title, () => {
     setDefaultTimeout(300_000);
     let home: string;
-    let stage: Stage;
+    let fixture: SnapshotterFixture;
     beforeAll(async () => {
       home = await mkdtemp(join(tmpdir(), "snapmill-snapshotter-"));
-      stage = await openStage(ground, { directory: home, fsType });
+      fixture = await openFixture(testPool, { directory: home, fsType });
     });
     afterEach(async () => {
-      await stage.snapshotter.cleanup(freshOperationId());
-      expect(await inconsistencies(stage)).toEqual([]);
+      await fixture.snapshotter.cleanup(freshOperationId());
+      expect(await inconsistencies(fixture)).toEqual([]);
     });
     afterAll(async () => {
-      await stage[Symbol.asyncDispose]();
+      await fixture[Symbol.asyncDispose]();
       await rm(home, { recursive: true, force: true });
     });
-    const newClient = () => new Client(stage);
+    const newClient = () => new Client(fixture);
     describeLifeCycle(newClient);
     describeRules(newClient);
     describeContents(newClient, layers);
-    describeScopes(newClient, () => stage);
-    describeSpace(newClient, () => stage);
-    describeRepetition(newClient, () => stage);
+    describeScopes(newClient, () => fixture);
+    describeSpace(newClient, () => fixture);
+    describeRepetition(newClient, () => fixture);
   });
 }
 
@@ -145,7 +153,7 @@ const fill = (path: string, bytes: number): Change => {
     );
 };
 
-function describeSpace(newClient: () => Client, stage: () => Stage): void {
+function describeSpace(newClient: () => Client, fixture: () => SnapshotterFixture): void {
   test("usage is a snapshot's own, whatever its kind, and never negative", async () => {
     const client = newClient();
     await client.layer("base", undefined, fill("four", 4 << 20));
@@ -184,13 +192,13 @@ function describeSpace(newClient: () => Client, stage: () => Stage): void {
   test("a base is a snapshot of a template that is formatted once", async () => {
     const client = newClient();
     await client.prepare("first");
-    const before = (await stage().driver.list()).length;
+    const before = (await fixture().driver.list()).length;
     await client.prepare("second");
-    expect((await stage().driver.list()).length).toBe(before + 1);
+    expect((await fixture().driver.list()).length).toBe(before + 1);
     // Known by all that mkfs was told: another version's arguments make another template.
-    const { fsType, sizeBytes } = deviceOf(stage().database, client.scope, snapshotKey("first"));
+    const { fsType, sizeBytes } = deviceOf(fixture().database, client.scope, snapshotKey("first"));
     const key = `${fsType}, ${sizeBytes} bytes, ${makingOptions(fsType).join(" ")}`;
-    expect(findTemplate(stage().database, key)).toMatchObject({ role: "template" });
+    expect(findTemplate(fixture().database, key)).toMatchObject({ role: "template" });
   });
 
   test("a mounted snapshot is not removed, and goes on; unmounted it is", async () => {
@@ -211,27 +219,27 @@ function describeSpace(newClient: () => Client, stage: () => Stage): void {
     await client.layer("committed", undefined);
     const { mounts } = await client.prepare("active", "committed");
     await mounted(mounts, async () => {
-      expect(await codeOf(stage().snapshotter.resetPool(freshOperationId()))).toBe("failed_precondition");
+      expect(await codeOf(fixture().snapshotter.resetPool(freshOperationId()))).toBe("failed_precondition");
     });
     expect(client.walk()).toEqual(["active", "committed"]);
-    const { removedDevices } = await stage().snapshotter.resetPool(freshOperationId());
+    const { removedDevices } = await fixture().snapshotter.resetPool(freshOperationId());
     expect(removedDevices).toBeGreaterThanOrEqual(3);
     expect(client.walk()).toEqual([]);
-    expect(await stage().driver.list()).toEqual([]);
+    expect(await fixture().driver.list()).toEqual([]);
     await client.layer("again", undefined);
   });
 }
 
-function describeRepetition(newClient: () => Client, stage: () => Stage): void {
+function describeRepetition(newClient: () => Client, fixture: () => SnapshotterFixture): void {
   test("the same operation has its effect once and gets the same answer, failure too", async () => {
     const client = newClient();
-    const { snapshotter } = stage();
+    const { snapshotter } = fixture();
     const operationId = freshOperationId();
     const request = client.request("key");
     const first = await snapshotter.prepare(operationId, request);
-    const devices = (await stage().driver.list()).length;
+    const devices = (await fixture().driver.list()).length;
     expect(await snapshotter.prepare(operationId, request)).toEqual(first);
-    expect((await stage().driver.list()).length).toBe(devices);
+    expect((await fixture().driver.list()).length).toBe(devices);
     expect(await codeOf(snapshotter.prepare(operationId, client.request("other")))).toBe("invalid_argument");
     expect(await codeOf(snapshotter.view(operationId, request))).toBe("invalid_argument");
     const removal = freshOperationId();
@@ -270,8 +278,8 @@ function describeRepetition(newClient: () => Client, stage: () => Stage): void {
   test("can be drained twice", async () => {
     const client = newClient();
     const prepared = client.prepare("drained");
-    await stage().snapshotter.drain();
-    await stage().snapshotter.drain();
+    await fixture().snapshotter.drain();
+    await fixture().snapshotter.drain();
     expect(client.walk()).toEqual(["drained"]);
     await prepared;
   });

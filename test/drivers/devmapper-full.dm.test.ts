@@ -14,12 +14,12 @@ setDefaultTimeout(300_000);
 
 describe("a pool that is nearly full", () => {
   test("refuses anything new below the share that must be free, before it is made", async () => {
-    await using ground = await thinPool("libdevmapper", { minFreeShare: 0.85 });
-    const driver = ground.connect();
+    await using testPool = await thinPool("libdevmapper", { minFreeShare: 0.85 });
+    const driver = testPool.connect();
     await driver.open();
     const device = (serial: number) => ({
       deviceId: serial as DeviceId,
-      deviceName: deviceName(ground.pool, serial),
+      deviceName: deviceName(testPool.pool, serial),
       sizeBytes: 64 * mebibyte,
     });
     await driver.create(device(1));
@@ -41,11 +41,15 @@ describe("a pool that is nearly full", () => {
   });
 
   test("that runs out of metadata tells it at flush, and gives back what is deleted", async () => {
-    await using ground = await thinPool("libdevmapper");
-    const { pool, poolDir } = ground.options;
+    await using testPool = await thinPool("libdevmapper");
+    const { pool, poolDir } = testPool.options;
     const files = { directory: poolDir, dataBytes: 320 * mebibyte, metadataBytes: 2 * mebibyte };
-    await createThinPool({ control: ground.control, poolDir, plan: { pool, storage: { kind: "loopback", ...files } } });
-    const driver = ground.connect();
+    await createThinPool({
+      control: testPool.control,
+      poolDir,
+      plan: { pool, storage: { kind: "loopback", ...files } },
+    });
+    const driver = testPool.connect();
     await driver.open();
     const device = (serial: number) => ({
       deviceId: serial as DeviceId,

@@ -10,9 +10,9 @@ setDefaultTimeout(60_000);
 test.each(dmControlNames)(
   "through %s, a driver whose claim is refused leaves the pool as it found it",
   async (name) => {
-    await using ground = await thinPool(name);
-    const [owner, intruder] = [ground.connect(), ground.connect()];
-    const device = { deviceId: 1 as DeviceId, deviceName: deviceName(ground.pool, 1), sizeBytes: 64 * mebibyte };
+    await using testPool = await thinPool(name);
+    const [owner, intruder] = [testPool.connect(), testPool.connect()];
+    const device = { deviceId: 1 as DeviceId, deviceName: deviceName(testPool.pool, 1), sizeBytes: 64 * mebibyte };
     const intrude = async () => {
       await intruder.open();
       const takeOver = () => expect.unreachable("a pool that is refused is not taken over");
@@ -32,6 +32,6 @@ test.each(dmControlNames)(
     await owner.delete(device);
     await owner.close();
     await intrude();
-    expect(await ground.leftOnHost()).toEqual([]);
+    expect(await testPool.leftOnHost()).toEqual([]);
   },
 );

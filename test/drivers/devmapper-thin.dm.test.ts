@@ -12,7 +12,7 @@ import { readDefinition } from "../../src/drivers/devicemapper/pool/definition-f
 import type { Driver } from "../../src/drivers/port.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { rejects } from "../conformance/driver-fixture.ts";
-import { type ControlName, controls, type DevmapperGround, mebibyte, thinPool } from "./thin-test-pool.ts";
+import { type ControlName, controls, mebibyte, type ThinTestPool, thinPool } from "./thin-test-pool.ts";
 
 setDefaultTimeout(300_000);
 
@@ -47,21 +47,21 @@ const describeEach = describe.each<[ControlName]>([["libdevmapper"], ["dmsetup"]
 
 describeEach("thin devices through %s", (name) => {
   const tap = tapped(name);
-  let ground: DevmapperGround;
+  let testPool: ThinTestPool;
   let driver: Driver;
   beforeAll(async () => {
-    ground = await thinPool(name, { connect: tap.connect, discardBlocks: true });
-    driver = ground.connect();
+    testPool = await thinPool(name, { connect: tap.connect, discardBlocks: true });
+    driver = testPool.connect();
     await driver.open();
   });
   afterAll(async () => {
     await driver.close();
-    await ground[Symbol.asyncDispose]();
+    await testPool[Symbol.asyncDispose]();
   });
 
   const device = (serial: number): DeviceRef => ({
     deviceId: serial as DeviceId,
-    deviceName: deviceName(ground.pool, serial),
+    deviceName: deviceName(testPool.pool, serial),
     sizeBytes: 64 * mebibyte,
   });
   const pathOf = (one: DeviceRef) => driver.devicePath(one.deviceName);
@@ -72,7 +72,7 @@ describeEach("thin devices through %s", (name) => {
     await action();
     return [...tap.calls];
   };
-  const isSuspended = async (one: DeviceRef) => (await ground.control.info(one.deviceName))?.isSuspended;
+  const isSuspended = async (one: DeviceRef) => (await testPool.control.info(one.deviceName))?.isSuspended;
 
   test("each verb makes as few calls as can be", async () => {
     const [origin, child] = [device(1), device(2)];
@@ -116,13 +116,13 @@ describeEach("thin devices through %s", (name) => {
     await driver.create(left);
     await driver.create(begun);
     await driver.activate(left);
-    await ground.control.suspend(left.deviceName);
+    await testPool.control.suspend(left.deviceName);
     await runCommand("dmsetup", ["create", begun.deviceName, "--notable"]);
-    await ground.control.message(poolDeviceName(ground.pool), { kind: "reserve_metadata_snap" });
-    driver = ground.connect();
+    await testPool.control.message(poolDeviceName(testPool.pool), { kind: "reserve_metadata_snap" });
+    driver = testPool.connect();
     await driver.open();
     expect(await isSuspended(left)).toBe(false);
-    expect(await ground.control.info(begun.deviceName)).toBeUndefined();
+    expect(await testPool.control.info(begun.deviceName)).toBeUndefined();
     expect(await driver.list([left, begun])).toMatchObject([
       { deviceName: left.deviceName, inPool: true, active: true },
       { deviceName: begun.deviceName, inPool: true, active: false },
@@ -134,16 +134,16 @@ describeEach("thin devices through %s", (name) => {
   test("a command that came through late is met: the name or the ID is taken, and the goal is reached", async () => {
     const late = device(8);
     await driver.create(late);
-    const table = { target: "thin", sectors: 131072, poolDevice: `/dev/mapper/${ground.pool}-pool` } as const;
-    await ground.control.create(late.deviceName, { ...table, deviceId: late.deviceId });
+    const table = { target: "thin", sectors: 131072, poolDevice: `/dev/mapper/${testPool.pool}-pool` } as const;
+    await testPool.control.create(late.deviceName, { ...table, deviceId: late.deviceId });
     await driver.activate(late);
     await fill(late, 1);
     // The next process of the name, with another's ID behind it.
     await driver.deactivate(late);
-    await ground.control.message(`${ground.pool}-pool`, { kind: "create_thin", deviceId: 80 as DeviceId });
-    await ground.control.create(late.deviceName, { ...table, deviceId: 80 as DeviceId });
+    await testPool.control.message(`${testPool.pool}-pool`, { kind: "create_thin", deviceId: 80 as DeviceId });
+    await testPool.control.create(late.deviceName, { ...table, deviceId: 80 as DeviceId });
     await driver.activate(late);
-    expect((await ground.control.table(late.deviceName)) as object).toMatchObject({ deviceId: late.deviceId });
+    expect((await testPool.control.table(late.deviceName)) as object).toMatchObject({ deviceId: late.deviceId });
     await driver.delete(late);
     await driver.delete(device(80));
   });
@@ -152,9 +152,9 @@ describeEach("thin devices through %s", (name) => {
     const [known, nameless] = [device(10), device(11)];
     await driver.create(known);
     await driver.create(nameless);
-    const table = { target: "thin", sectors: 131072, poolDevice: `/dev/mapper/${ground.pool}-pool` } as const;
-    const stray = deviceName(ground.pool, 77);
-    await ground.control.create(stray, { ...table, deviceId: known.deviceId });
+    const table = { target: "thin", sectors: 131072, poolDevice: `/dev/mapper/${testPool.pool}-pool` } as const;
+    const stray = deviceName(testPool.pool, 77);
+    await testPool.control.create(stray, { ...table, deviceId: known.deviceId });
     const found = await driver.list([known]);
     expect(found).toEqual([
       { deviceName: known.deviceName, deviceId: known.deviceId, inPool: true, active: false },
@@ -168,7 +168,7 @@ describeEach("thin devices through %s", (name) => {
 
   test("a device that is open is not discarded; once it is closed its blocks go back to the pool's file", async () => {
     const one = device(12);
-    const file = join(ground.options.poolDir, "data.img");
+    const file = join(testPool.options.poolDir, "data.img");
     await driver.create(one);
     await driver.activate(one);
     const before = statSync(file).blocks;
@@ -188,14 +188,14 @@ describeEach("thin devices through %s", (name) => {
 
 describe("the contents of a pool", () => {
   test("are read as thin_ls reads them, in a tree of several levels, and while it changes all the time", async () => {
-    await using ground = await thinPool("libdevmapper");
-    const driver = ground.connect();
+    await using testPool = await thinPool("libdevmapper");
+    const driver = testPool.connect();
     await driver.open();
     await using control = controls.libdevmapper();
-    const pool = poolDeviceName(ground.pool);
+    const pool = poolDeviceName(testPool.pool);
     for (let id = 0; id < 400; id++)
       await control.message(pool, { kind: "create_thin", deviceId: (id * 7) as DeviceId });
-    const written = { deviceId: 21 as DeviceId, deviceName: deviceName(ground.pool, 21), sizeBytes: 64 * mebibyte };
+    const written = { deviceId: 21 as DeviceId, deviceName: deviceName(testPool.pool, 21), sizeBytes: 64 * mebibyte };
     await driver.activate(written);
     await runCommand("dd", [
       "if=/dev/zero",
@@ -205,7 +205,7 @@ describe("the contents of a pool", () => {
       "conv=fsync",
     ]);
 
-    const path = (await metadataDeviceOf((await readDefinition(ground.options.poolDir)) ?? fail())) ?? fail();
+    const path = (await metadataDeviceOf((await readDefinition(testPool.options.poolDir)) ?? fail())) ?? fail();
     const contents = new PoolContents(path, { control, poolDevice: pool });
     await control.message(pool, { kind: "reserve_metadata_snap" });
     const { stdout } = await runCommand("thin_ls", ["-m", "--no-headers", "-o", "DEV,MAPPED_BYTES", path]);

@@ -31,12 +31,12 @@ describe("the choice of a driver", () => {
   });
 
   test("path and usage of a device are the same with and without an open pool", async () => {
-    await using ground = await poolInFile();
-    const { options } = ground;
+    await using testPool = await poolInFile();
+    const { options } = testPool;
     const thin = { dmControl: "dmsetup", minFreeShare: 0.1, discardBlocks: false } as const;
     const driver = createDriver({ ...options, ...thin, driver: "auto" });
     await driver.open();
-    const device = { deviceId: 1 as DeviceId, deviceName: deviceName(ground.pool, 1), sizeBytes: 16 * mebibyte };
+    const device = { deviceId: 1 as DeviceId, deviceName: deviceName(testPool.pool, 1), sizeBytes: 16 * mebibyte };
     await driver.create(device);
     await driver.activate(device);
     const path = devicePathOf("reflink", options.devicesDir, device.deviceName);

@@ -11,28 +11,28 @@ import { findLoops } from "../../src/system/block/loops.ts";
 import { makeFileSystem } from "../../src/system/mount/filesystems.ts";
 import { isMountPoint } from "../../src/system/mount/mountinfo.ts";
 import { freeze, mountAt, thaw, unmount } from "../../src/system/mount/mounts.ts";
-import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-test-pools.ts";
+import { mebibyte, poolInFile, type ReflinkTestPool } from "./reflink-test-pools.ts";
 
 setDefaultTimeout(60_000);
 
-let ground: ReflinkGround;
+let testPool: ReflinkTestPool;
 let files: string;
 
 beforeEach(async () => {
-  ground = await poolInFile();
-  files = join(ground.options.poolDir, "devices");
+  testPool = await poolInFile();
+  files = join(testPool.options.poolDir, "devices");
 });
 
-afterEach(() => ground[Symbol.asyncDispose]());
+afterEach(() => testPool[Symbol.asyncDispose]());
 
 const device = (serial: number): DeviceRef => ({
   deviceId: serial as DeviceId,
-  deviceName: deviceName(ground.pool, serial),
+  deviceName: deviceName(testPool.pool, serial),
   sizeBytes: 16 * mebibyte,
 });
 
 async function opened() {
-  const driver = ground.connect();
+  const driver = testPool.connect();
   await driver.open();
   return driver;
 }
@@ -44,7 +44,7 @@ async function whileMounted(body: (dir: string, driver: Awaited<ReturnType<typeo
   await driver.activate(device(1));
   const devicePath = driver.devicePath(device(1).deviceName);
   await makeFileSystem({ devicePath, fsType: "ext4", fresh: true });
-  const dir = join(ground.dir, "mnt");
+  const dir = join(testPool.dir, "mnt");
   await mkdir(dir);
   await mountAt(devicePath, dir, "ext4");
   try {
@@ -58,11 +58,11 @@ async function whileMounted(body: (dir: string, driver: Awaited<ReturnType<typeo
 
 test("a device whose file system was frozen, and could not be synced then, is thawed again", async () => {
   await whileMounted(async (dir) => {
-    const { devicesDir } = ground.options;
-    const activations = new Activations(ground.pool, files, devicesDir);
+    const { devicesDir } = testPool.options;
+    const activations = new Activations(testPool.pool, files, devicesDir);
     await activations.reconcile();
     const failing = () => Promise.reject(new Error("EIO: the disk says no"));
-    const quiet = new Freezer(ground.pool, activations, devicesDir, failing);
+    const quiet = new Freezer(testPool.pool, activations, devicesDir, failing);
     await expect(quiet.hold(device(1).deviceName)).rejects.toThrow("the disk says no");
     await expect(quiet.suspend(device(1).deviceName)).rejects.toThrow("the disk says no");
     expect(existsSync(join(devicesDir, `.frozen-${device(1).deviceName}`))).toBe(false);
@@ -85,7 +85,7 @@ test("what another program has frozen is flushed and snapshotted, and stays froz
 
 test("a pool that cannot be mounted leaves no loop device", async () => {
   await (await opened()).close();
-  const image = join(ground.options.poolDir, "pool.img");
+  const image = join(testPool.options.poolDir, "pool.img");
   await using handle = await open(image, "r+");
   await handle.write(Buffer.alloc(65_536), 0, 65_536, 0);
   await expect(opened()).rejects.toThrow("mount");
@@ -94,20 +94,20 @@ test("a pool that cannot be mounted leaves no loop device", async () => {
 
 test("a pool that is mounted, and cannot be used then, is taken off the host again", async () => {
   await (await opened()).close();
-  await rm(ground.options.devicesDir, { recursive: true, force: true });
-  await mkdir(join(ground.options.devicesDir, ".."), { recursive: true });
-  await writeFile(ground.options.devicesDir, "a file, where a directory belongs");
+  await rm(testPool.options.devicesDir, { recursive: true, force: true });
+  await mkdir(join(testPool.options.devicesDir, ".."), { recursive: true });
+  await writeFile(testPool.options.devicesDir, "a file, where a directory belongs");
   await expect(opened()).rejects.toThrow("EEXIST");
-  await rm(ground.options.devicesDir);
+  await rm(testPool.options.devicesDir);
   expect(await isMountPoint(files)).toBe(false);
-  expect(await findLoops(join(ground.options.poolDir, "pool.img"))).toEqual([]);
+  expect(await findLoops(join(testPool.options.poolDir, "pool.img"))).toEqual([]);
 });
 
 test("the record of a thin-pool that is half-made is not taken for one of its own", async () => {
-  await mkdir(ground.options.poolDir, { recursive: true });
-  const record = join(ground.options.poolDir, ".new-thin-pool.json");
+  await mkdir(testPool.options.poolDir, { recursive: true });
+  const record = join(testPool.options.poolDir, ".new-thin-pool.json");
   await writeFile(record, "{}");
-  const leftovers = [".new-pool.img", ".new-probe-abc123"].map((name) => join(ground.options.poolDir, name));
+  const leftovers = [".new-pool.img", ".new-probe-abc123"].map((name) => join(testPool.options.poolDir, name));
   for (const path of leftovers) await writeFile(path, "");
   await opened();
   expect([record, ...leftovers].map((path) => existsSync(path))).toEqual([true, false, false]);

@@ -11,37 +11,37 @@ import { mountInfo } from "../../src/system/mount/mountinfo.ts";
 import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 import { letGoOfOthers } from "../support/namespaces.ts";
 import { eventually } from "../support/processes.ts";
-import { mebibyte, poolInFile, type ReflinkGround } from "./reflink-test-pools.ts";
+import { mebibyte, poolInFile, type ReflinkTestPool } from "./reflink-test-pools.ts";
 
 setDefaultTimeout(60_000);
 
 describe("the reflink driver and what it finds on the host", () => {
-  let ground: ReflinkGround;
+  let testPool: ReflinkTestPool;
   let links: string;
   let files: string;
 
   beforeEach(async () => {
-    ground = await poolInFile();
-    links = ground.options.devicesDir;
-    files = join(ground.options.poolDir, "devices");
+    testPool = await poolInFile();
+    links = testPool.options.devicesDir;
+    files = join(testPool.options.poolDir, "devices");
   });
 
-  afterEach(() => ground[Symbol.asyncDispose]());
+  afterEach(() => testPool[Symbol.asyncDispose]());
 
   const device = (serial: number): DeviceRef => ({
     deviceId: serial as DeviceId,
-    deviceName: deviceName(ground.pool, serial),
+    deviceName: deviceName(testPool.pool, serial),
     sizeBytes: 16 * mebibyte,
   });
 
   async function opened() {
-    const driver = ground.connect();
+    const driver = testPool.connect();
     await driver.open();
     return driver;
   }
 
   async function foreignLoop() {
-    const file = join(ground.dir, "foreign.img");
+    const file = join(testPool.dir, "foreign.img");
     await writeFile(file, "foreign");
     await truncate(file, mebibyte);
     return { file, loop: await attachLoop(file) };
@@ -52,13 +52,13 @@ describe("the reflink driver and what it finds on the host", () => {
     await before.create(device(1));
     await writeFile(join(files, ".new-test-snap-2.img"), "half");
     await writeFile(join(files, "notes.txt"), "the operator's");
-    await writeFile(join(ground.options.poolDir, ".new-pool.img"), "half");
+    await writeFile(join(testPool.options.poolDir, ".new-pool.img"), "half");
     await symlink("/dev/null", join(links, ".new-test-snap-1"));
     const driver = await opened();
     expect(await driver.list()).toEqual([{ deviceName: device(1).deviceName, inPool: true, active: false }]);
     expect((await readdir(files)).toSorted()).toEqual(["notes.txt", "test-snap-1.img"]);
     expect(await readdir(links)).toEqual([]);
-    expect(existsSync(join(ground.options.poolDir, ".new-pool.img"))).toBe(false);
+    expect(existsSync(join(testPool.options.poolDir, ".new-pool.img"))).toBe(false);
   });
 
   test("a stable path that leads to somebody else's loop device is taken away at opening", async () => {
@@ -115,14 +115,14 @@ describe("the reflink driver and what it finds on the host", () => {
     await opened();
     await opened();
     await opened();
-    expect(await findLoops(join(ground.options.poolDir, "pool.img"))).toHaveLength(1);
+    expect(await findLoops(join(testPool.options.poolDir, "pool.img"))).toHaveLength(1);
     expect((await mountInfo()).filter((entry) => entry.mountPoint === files)).toHaveLength(1);
   });
 
   test("a copy of the pool's mount in another namespace does not keep its loop device for ever", async () => {
-    const image = join(ground.options.poolDir, "pool.img");
+    const image = join(testPool.options.poolDir, "pool.img");
     const driver = await opened();
-    const script = `${letGoOfOthers(ground.options.poolDir)} echo; exec sleep 60`;
+    const script = `${letGoOfOthers(testPool.options.poolDir)} echo; exec sleep 60`;
     const copy = Bun.spawn(["unshare", "--mount", "--propagation", "private", "sh", "-c", script], { stdout: "pipe" });
     try {
       await copy.stdout.getReader().read();
@@ -141,8 +141,8 @@ describe("the reflink driver and what it finds on the host", () => {
 
   test("a pool file that is attached twice is not mounted", async () => {
     await opened();
-    await ground.reboot();
-    const image = join(ground.options.poolDir, "pool.img");
+    await testPool.reboot();
+    const image = join(testPool.options.poolDir, "pool.img");
     await using _one = await attachLoop(image);
     await using _other = await attachLoop(image);
     await expect(opened()).rejects.toMatchObject({ code: "failed_precondition" });
@@ -150,7 +150,7 @@ describe("the reflink driver and what it finds on the host", () => {
 
   test("what is mounted in the place of the pool's file system is named", async () => {
     await opened();
-    await ground.reboot();
+    await testPool.reboot();
     await mountAt("nothing", files, "tmpfs");
     try {
       await expect(opened()).rejects.toMatchObject({ code: "failed_precondition" });
@@ -163,23 +163,23 @@ describe("the reflink driver and what it finds on the host", () => {
     await (await opened()).close();
     const notices: string[] = [];
     const onNotice = (sentence: string) => notices.push(sentence);
-    const driver = createReflinkDriver({ ...ground.options, sizeBytes: 1024 * mebibyte, onNotice });
+    const driver = createReflinkDriver({ ...testPool.options, sizeBytes: 1024 * mebibyte, onNotice });
     await driver.open();
     expect(notices).toHaveLength(1);
     expect(notices[0]).toContain(String(512 * mebibyte));
-    expect((await stat(join(ground.options.poolDir, "pool.img"))).size).toBe(512 * mebibyte);
+    expect((await stat(join(testPool.options.poolDir, "pool.img"))).size).toBe(512 * mebibyte);
   });
 
   test("a pool that is too small to be one is refused, and nothing is made", async () => {
-    const driver = createReflinkDriver({ ...ground.options, sizeBytes: 100 * mebibyte });
+    const driver = createReflinkDriver({ ...testPool.options, sizeBytes: 100 * mebibyte });
     await expect(driver.open()).rejects.toMatchObject({ code: "invalid_argument" });
-    expect(await readdir(ground.options.poolDir)).toEqual([]);
+    expect(await readdir(testPool.options.poolDir)).toEqual([]);
   });
 
   test("with too little room in the pool, or on the host under it, nothing new is made", async () => {
     await (await opened()).create(device(1));
     for (const limit of ["minFreeBytes", "minHostFreeBytes"] as const) {
-      const driver = createReflinkDriver({ ...ground.options, [limit]: 2 ** 50 });
+      const driver = createReflinkDriver({ ...testPool.options, [limit]: 2 ** 50 });
       await driver.open();
       await expect(driver.create(device(2))).rejects.toMatchObject({ code: "resource_exhausted" });
       await expect(driver.snapshot(device(1), device(2))).rejects.toMatchObject({ code: "resource_exhausted" });
@@ -188,18 +188,22 @@ describe("the reflink driver and what it finds on the host", () => {
   });
 
   test("a pool is not made on a host with too little room", async () => {
-    const driver = createReflinkDriver({ ...ground.options, minHostFreeBytes: 2 ** 50 });
+    const driver = createReflinkDriver({ ...testPool.options, minHostFreeBytes: 2 ** 50 });
     await expect(driver.open()).rejects.toMatchObject({ code: "resource_exhausted" });
-    expect(await readdir(ground.options.poolDir)).toEqual([]);
+    expect(await readdir(testPool.options.poolDir)).toEqual([]);
   });
 
   test("when the host under the pool's file is full, flush says so, and after making room there all goes on", async () => {
-    const small = join(ground.dir, "small");
+    const small = join(testPool.dir, "small");
     await mkdir(small);
     await mountAt("none", small, "tmpfs", ["size=200m"]);
     const ballast = join(small, "ballast");
     await writeFile(ballast, Buffer.alloc(40 * mebibyte, 1));
-    const driver = createReflinkDriver({ ...ground.options, poolDir: join(small, "pool"), minHostFreeBytes: mebibyte });
+    const driver = createReflinkDriver({
+      ...testPool.options,
+      poolDir: join(small, "pool"),
+      minHostFreeBytes: mebibyte,
+    });
     try {
       await driver.open();
       const kept = { ...device(1), sizeBytes: 8 * mebibyte };
@@ -229,7 +233,7 @@ describe("the reflink driver and what it finds on the host", () => {
     const churn = join(import.meta.dir, "churn.ts");
     for (let round = 0; round < 6; round++) {
       const first = String(round * 10_000);
-      const child = Bun.spawn([process.execPath, churn, ground.options.poolDir, links, first]);
+      const child = Bun.spawn([process.execPath, churn, testPool.options.poolDir, links, first]);
       const delayMs = 150 + Math.floor(Math.random() * 700);
       await Bun.sleep(delayMs);
       child.kill("SIGKILL");
@@ -244,7 +248,7 @@ describe("the reflink driver and what it finds on the host", () => {
       expect(await readdir(files)).toEqual([]);
       expect(await readdir(links)).toEqual([]);
       expect(await driver.close()).toEqual({ stillInUse: [] });
-      expect(await ground.leftOnHost()).toEqual([]);
+      expect(await testPool.leftOnHost()).toEqual([]);
     }
   });
 });

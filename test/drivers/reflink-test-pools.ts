@@ -10,17 +10,17 @@ import { listLoops } from "../../src/system/block/loops.ts";
 import { isMountPoint, mountInfo } from "../../src/system/mount/mountinfo.ts";
 import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
-import type { DriverGround } from "../conformance/driver-fixture.ts";
+import type { DriverTestPool } from "../conformance/driver-fixture.ts";
 
 export const mebibyte = 2 ** 20;
 const poolBytes = 512 * mebibyte;
 
-export interface ReflinkGround extends DriverGround {
+export interface ReflinkTestPool extends DriverTestPool {
   readonly dir: string;
   readonly options: ReflinkOptions;
 }
 
-function makeGround(dir: string, poolDir: string, takeDown: () => Promise<void>): ReflinkGround {
+function makeTestPool(dir: string, poolDir: string, takeDown: () => Promise<void>): ReflinkTestPool {
   const pool = poolName("test");
   const runDir = join(dir, "run");
   const options = { pool, poolDir, devicesDir: join(runDir, "test/dev"), runDir, sizeBytes: poolBytes };
@@ -54,12 +54,12 @@ function makeGround(dir: string, poolDir: string, takeDown: () => Promise<void>)
 
 const makeDir = async () => realpath(await mkdtemp(join(tmpdir(), "snapmill-pool-")));
 
-export async function poolInFile(): Promise<ReflinkGround> {
+export async function poolInFile(): Promise<ReflinkTestPool> {
   const dir = await makeDir();
-  return makeGround(dir, join(dir, "pool"), () => Promise.resolve());
+  return makeTestPool(dir, join(dir, "pool"), () => Promise.resolve());
 }
 
-export async function poolInDirectory(): Promise<ReflinkGround> {
+export async function poolInDirectory(): Promise<ReflinkTestPool> {
   const dir = await makeDir();
   const image = join(dir, "host.img");
   const host = join(dir, "host");
@@ -69,7 +69,7 @@ export async function poolInDirectory(): Promise<ReflinkGround> {
   await runCommand("mkfs.xfs", ["-q", "-m", "reflink=1", image]);
   const loop = await attachLoop(image, { directIo: true });
   await mountAt(loop.path, host, "xfs");
-  return makeGround(dir, join(host, "pool"), async () => {
+  return makeTestPool(dir, join(host, "pool"), async () => {
     await unmount(host);
     await loop[Symbol.asyncDispose]();
   });

@@ -8,14 +8,14 @@ import { createDmsetupControl } from "../../src/drivers/devicemapper/control/dms
 import { createLibdevmapperControl } from "../../src/drivers/devicemapper/control/libdevmapper/control.ts";
 import { createDevmapperDriver, type DevmapperOptions } from "../../src/drivers/devicemapper/driver.ts";
 import { listLoops } from "../../src/system/block/loops.ts";
-import type { DriverGround } from "../conformance/driver-fixture.ts";
+import type { DriverTestPool } from "../conformance/driver-fixture.ts";
 
 export const mebibyte = 2 ** 20;
 
 export const controls = { dmsetup: () => createDmsetupControl(), libdevmapper: () => createLibdevmapperControl() };
 export type ControlName = keyof typeof controls;
 
-export interface DevmapperGround extends DriverGround {
+export interface ThinTestPool extends DriverTestPool {
   readonly options: DevmapperOptions;
   /** For looks past the driver. */
   readonly control: DmControl;
@@ -24,7 +24,7 @@ export interface DevmapperGround extends DriverGround {
 let serial = 0;
 
 /** A pool of 320 MiB, where what the options say is not otherwise. */
-export async function thinPool(name: ControlName, overrides: Partial<DevmapperOptions> = {}): Promise<DevmapperGround> {
+export async function thinPool(name: ControlName, overrides: Partial<DevmapperOptions> = {}): Promise<ThinTestPool> {
   const poolDir = await realpath(await mkdtemp(join(tmpdir(), "snapmill-dm-")));
   serial += 1;
   const pool = poolName(`dm-${process.pid}-${serial}`);

@@ -2,16 +2,16 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ContainerdStage } from "../support/containerd-fixture.ts";
+import type { ContainerdFixture } from "../support/containerd-fixture.ts";
 import { writeImage } from "../support/images.ts";
 import { directory, file } from "../support/tar-entries.ts";
 import { type Archive, archiveOf, collectGarbage, lookInto, rows, type Snapshots } from "./containerd-core.ts";
 
 /** Declares the tests. */
-export function describeCrowd(stage: () => ContainerdStage): void {
+export function describeCrowd(fixture: () => ContainerdFixture): void {
   test("32 images of eight namespaces are imported at once: those of one share a layer, each has its own content", async () => {
-    const { station } = stage();
-    const groups = await Promise.all(Array.from({ length: 8 }, (_, index) => crowdOf(stage(), `crowd-${index}`)));
+    const { snapmill } = fixture();
+    const groups = await Promise.all(Array.from({ length: 8 }, (_, index) => crowdOf(fixture(), `crowd-${index}`)));
     // Not all in one namespace: of several imports, containerd writes a file of one name for one after the other.
     const imports = groups.flatMap(({ ctr, images }) =>
       images.map(({ name, archive }) =>
@@ -26,11 +26,11 @@ export function describeCrowd(stage: () => ContainerdStage): void {
       expect(rows(await snapshots("ls"))).toHaveLength(1 + images.length);
       for (const { name, archive } of images.slice(-1)) {
         const read = (root: string) => readFileSync(join(root, "name"), "utf8");
-        expect(await lookInto(station.directory, snapshots, archive.top, read)).toBe(name);
+        expect(await lookInto(snapmill.directory, snapshots, archive.top, read)).toBe(name);
       }
       await ctr("images", "rm", "--sync", ...images.map(({ name }) => `${name}:test`));
     }
-    await collectGarbage(stage());
+    await collectGarbage(fixture());
   });
 }
 
@@ -40,15 +40,15 @@ interface Crowd {
   readonly images: readonly { readonly name: string; readonly archive: Archive }[];
 }
 
-async function crowdOf(stage: ContainerdStage, namespace: string): Promise<Crowd> {
+async function crowdOf(fixture: ContainerdFixture, namespace: string): Promise<Crowd> {
   const names = Array.from({ length: 4 }, (_, number) => `${namespace}-${number}`);
-  const images = await Promise.all(names.map((name) => crowdImage(stage, name)));
-  return { ctr: (...args) => stage.containerd.ctr("--namespace", namespace, ...args), images };
+  const images = await Promise.all(names.map((name) => crowdImage(fixture, name)));
+  return { ctr: (...args) => fixture.containerd.ctr("--namespace", namespace, ...args), images };
 }
 
 /** An image of a layer that all of them share, and one of its own. */
-async function crowdImage({ station }: ContainerdStage, name: string) {
-  const layout = join(station.directory, name);
+async function crowdImage({ snapmill }: ContainerdFixture, name: string) {
+  const layout = join(snapmill.directory, name);
   const shared = [directory("shared"), file("shared/file", "the same in all")];
   const { layers } = await writeImage(layout, [{ content: shared }, { content: [file("name", name)] }]);
   return { name, archive: await archiveOf(layout, layers) };

@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { type ChainId, childChainId, diffId } from "../../src/domain/identifiers.ts";
 import { containerdPrograms } from "../support/containerd.ts";
-import { ContainerdStage } from "../support/containerd-fixture.ts";
+import { ContainerdFixture } from "../support/containerd-fixture.ts";
 import { type SmallImage, writeSmallImage } from "../support/small-image.ts";
 import { describeWith } from "../support/tools.ts";
 import { anything, describeTree, diffTrees, type Facts, type Tree } from "../support/trees.ts";
@@ -13,19 +13,19 @@ import { anything, describeTree, diffTrees, type Facts, type Tree } from "../sup
 export function describeContainerd(
   title: string,
   { settings, programs }: { readonly settings: Record<string, string>; readonly programs: readonly string[] },
-  declare: (stage: () => ContainerdStage) => void,
+  declare: (fixture: () => ContainerdFixture) => void,
 ): void {
   describeWith([...containerdPrograms, ...programs], title, () => {
     setDefaultTimeout(10 * 60_000);
-    let stage: ContainerdStage;
+    let fixture: ContainerdFixture;
     beforeAll(async () => {
-      stage = await ContainerdStage.open(settings);
+      fixture = await ContainerdFixture.open(settings);
     });
     afterEach(() => {
-      expect(stage.poolContents()).toEqual({});
+      expect(fixture.poolContents()).toEqual({});
     });
-    afterAll(() => stage[Symbol.asyncDispose]());
-    declare(() => stage);
+    afterAll(() => fixture[Symbol.asyncDispose]());
+    declare(() => fixture);
   });
 }
 
@@ -78,7 +78,7 @@ async function mounted<T>(command: string, target: string, body: (root: string) 
   }
 }
 
-export const removeImages = ({ containerd }: ContainerdStage, ...images: string[]): Promise<string> =>
+export const removeImages = ({ containerd }: ContainerdFixture, ...images: string[]): Promise<string> =>
   containerd.ctr("images", "rm", "--sync", ...images);
 
 /** The tree with the times of directories left open: native gives those that a layer does not list the time of now. */
@@ -98,34 +98,34 @@ function asNativeKeeps(native: Tree, tree: Tree): Tree {
 
 /** Declares the test of an image that `write` writes. */
 export function describeImages(
-  stage: () => ContainerdStage,
+  fixture: () => ContainerdFixture,
   write: (layout: string) => Promise<SmallImage> = writeSmallImage,
 ): void {
   test("an image that is imported has what it has on containerd's native snapshotter, and leaves nothing when it goes", async () => {
-    const { containerd, station } = stage();
-    const layout = join(station.directory, "small");
+    const { containerd, snapmill } = fixture();
+    const layout = join(snapmill.directory, "small");
     const { layers, expected: model } = await write(layout);
     const { path, top } = await archiveOf(layout, layers);
     for (const snapshotter of ["native", "snapmill"]) {
       await containerd.ctr("images", "import", "--snapshotter", snapshotter, "--base-name", "small", path);
     }
     const native: Snapshots = (...args) => containerd.ctr("snapshots", "--snapshotter", "native", ...args);
-    const expected = await lookInto(station.directory, native, top, describeTree);
-    const differences = await lookInto(station.directory, stage().snapshots, top, (root) =>
+    const expected = await lookInto(snapmill.directory, native, top, describeTree);
+    const differences = await lookInto(snapmill.directory, fixture().snapshots, top, (root) =>
       diffTrees(withoutDirectoryTimes(expected), asNativeKeeps(expected, describeTree(root))),
     );
     expect(differences).toEqual([]);
     expect(expected.size).toBe(model.size);
-    await removeImages(stage(), "small:test");
-    await collectGarbage(stage());
+    await removeImages(fixture(), "small:test");
+    await collectGarbage(fixture());
   });
 }
 
 /** Declares the test of what ctr does with snapshots. */
-export function describeSnapshots(stage: () => ContainerdStage): void {
+export function describeSnapshots(fixture: () => ContainerdFixture): void {
   test("ctr prepares, mounts, commits, views, measures, labels, shows and removes snapshots", async () => {
-    const { station, snapshots } = stage();
-    const target = join(station.directory, "target");
+    const { snapmill, snapshots } = fixture();
+    const target = join(snapmill.directory, "target");
     await mounted(await snapshots("prepare", "--target", target, "first"), target, () =>
       writeFileSync(join(target, "file"), crypto.getRandomValues(Buffer.alloc(65536)).toString("hex").repeat(16)),
     );
@@ -164,7 +164,7 @@ export function describeSnapshots(stage: () => ContainerdStage): void {
     await expect(snapshots("rm", "base")).rejects.toThrow("cannot remove snapshot with child");
     for (const key of ["looking", "top", "base"]) await snapshots("rm", key);
     expect(await snapshots("ls")).not.toContain("base");
-    await collectGarbage(stage());
+    await collectGarbage(fixture());
   });
 }
 
@@ -180,7 +180,7 @@ export const rows = (table: string): string[][] =>
  * Has containerd collect its garbage now, and waits for it: ctr does so with the end of a lease. The leases of commands
  * that were killed go as well: they would hold what those were about for a day.
  */
-export async function collectGarbage({ containerd }: ContainerdStage): Promise<void> {
+export async function collectGarbage({ containerd }: ContainerdFixture): Promise<void> {
   await containerd.ctr("leases", "create", "--id", "garbage");
   const leases = (await containerd.ctr("leases", "ls", "--quiet")).trim().split("\n");
   await containerd.ctr("leases", "delete", "--sync", ...leases);

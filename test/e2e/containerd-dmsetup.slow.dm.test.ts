@@ -10,10 +10,10 @@ import { smallThinPool } from "./small-thin-pool.ts";
 
 const requirements = { settings: smallThinPool("dmsetup"), programs: [...containerPrograms, ...registryPrograms] };
 
-describeContainerd("containerd on the devmapper driver, through dmsetup", requirements, (stage) => {
-  describeImages(stage, writeBoxImage);
-  describeContainers(stage);
-  describeSnapshots(stage);
-  describeHandshake(stage);
-  describeRestarts(stage);
+describeContainerd("containerd on the devmapper driver, through dmsetup", requirements, (fixture) => {
+  describeImages(fixture, writeBoxImage);
+  describeContainers(fixture);
+  describeSnapshots(fixture);
+  describeHandshake(fixture);
+  describeRestarts(fixture);
 });

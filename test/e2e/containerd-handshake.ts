@@ -1,7 +1,7 @@
 // Owns the proof that layers which snapmill has unpacked are containerd's for nothing, and that nobody takes them away.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import type { ContainerdStage } from "../support/containerd-fixture.ts";
+import type { ContainerdFixture } from "../support/containerd-fixture.ts";
 import { ImageService } from "../support/image-service.ts";
 import { Registry } from "../support/registry.ts";
 import { writeSmallImage } from "../support/small-image.ts";
@@ -9,16 +9,16 @@ import { describeTree, diffTrees } from "../support/trees.ts";
 import { archiveOf, collectGarbage, lookInto, type Snapshots } from "./containerd-core.ts";
 
 /** Declares the tests. */
-export function describeHandshake(stage: () => ContainerdStage): void {
+export function describeHandshake(fixture: () => ContainerdFixture): void {
   test("of an image that snapmill has unpacked, a pull through CRI fetches no layer; who removes it there or here spoils nothing", async () => {
-    const { station, containerd } = stage();
-    const layout = join(station.directory, "pulled");
+    const { snapmill, containerd } = fixture();
+    const layout = join(snapmill.directory, "pulled");
     const { reference, expected, layers } = await writeSmallImage(layout);
     const { top } = await archiveOf(layout, layers);
-    await using registry = await Registry.start(join(station.directory, "registry"));
+    await using registry = await Registry.start(join(snapmill.directory, "registry"));
     const name = await registry.push(reference, "small:test");
-    const { layers: chain } = await station.unpack(reference);
-    const unpacked = stage().poolContents();
+    const { layers: chain } = await snapmill.unpack(reference);
+    const unpacked = fixture().poolContents();
     expect(Object.keys(unpacked)).toHaveLength(layers.length);
 
     using images = new ImageService(containerd.address);
@@ -29,30 +29,32 @@ export function describeHandshake(stage: () => ContainerdStage): void {
       await images.pull(name);
       const fetched = from.fetchedBlobs().slice(before);
       expect(layers.filter(({ digest }) => fetched.includes(digest))).toEqual([]);
-      const seen = await lookInto(station.directory, snapshots, top, (root) => diffTrees(expected, describeTree(root)));
+      const seen = await lookInto(snapmill.directory, snapshots, top, (root) =>
+        diffTrees(expected, describeTree(root)),
+      );
       expect(seen).toEqual([]);
     };
 
     await pullForNothing(registry);
-    await collectGarbage(stage());
-    const shared = stage().poolContents();
+    await collectGarbage(fixture());
+    const shared = fixture().poolContents();
     expect(Object.keys(shared)).toEqual(Object.keys(unpacked));
     for (const on of Object.values(shared)) expect(on).toHaveLength(2);
 
     await images.remove(name);
-    await collectGarbage(stage());
-    expect(stage().poolContents()).toEqual(unpacked);
+    await collectGarbage(fixture());
+    expect(fixture().poolContents()).toEqual(unpacked);
 
     await pullForNothing(registry);
-    const removal = await station.run(["rm", ...chain.map(({ chainId }) => chainId).reverse()]);
+    const removal = await snapmill.run(["rm", ...chain.map(({ chainId }) => chainId).reverse()]);
     expect(removal).toMatchObject({ exitCode: 0 });
-    await collectGarbage(stage());
-    const containerds = Object.values(stage().poolContents()).flat();
+    await collectGarbage(fixture());
+    const containerds = Object.values(fixture().poolContents()).flat();
     expect(containerds.sort()).toEqual(chain.map(({ chainId }) => `containerd ${chainId}`).sort());
-    const kept = await lookInto(station.directory, snapshots, top, (root) => diffTrees(expected, describeTree(root)));
+    const kept = await lookInto(snapmill.directory, snapshots, top, (root) => diffTrees(expected, describeTree(root)));
     expect(kept).toEqual([]);
 
     await images.remove(name);
-    await collectGarbage(stage());
+    await collectGarbage(fixture());
   });
 }

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ContainerdStage } from "../support/containerd-fixture.ts";
+import type { ContainerdFixture } from "../support/containerd-fixture.ts";
 import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { directory, type Entry, file } from "../support/tar-entries.ts";
@@ -14,8 +14,8 @@ const manyFiles: readonly Entry[] = [
   ...Array.from({ length: 4000 }, (_, number) => file(`many/${number}`, `content of ${number}\n`.repeat(100))),
 ];
 
-async function slowArchive({ station }: ContainerdStage): Promise<Archive> {
-  const layout = join(station.directory, "slow");
+async function slowArchive({ snapmill }: ContainerdFixture): Promise<Archive> {
+  const layout = join(snapmill.directory, "slow");
   const contents = [[file("first", "of all")], manyFiles, [file("last", "")]];
   const { layers } = await writeImage(
     layout,
@@ -25,16 +25,16 @@ async function slowArchive({ station }: ContainerdStage): Promise<Archive> {
 }
 
 /** Waits until containerd is applying the layer that takes long. */
-async function untilUnpacking(stage: ContainerdStage): Promise<void> {
+async function untilUnpacking(fixture: ContainerdFixture): Promise<void> {
   const extracting = () => {
-    const keys = Object.values(stage.poolContents()).flat();
+    const keys = Object.values(fixture.poolContents()).flat();
     return keys.length === 2 && keys.some((key) => key.includes("/extract-"));
   };
   if (!(await eventually(extracting))) throw new Error("the import never began to unpack");
 }
 
-async function expectWhole(stage: ContainerdStage, { top }: Archive): Promise<void> {
-  const seen = await lookInto(stage.station.directory, stage.snapshots, top, (root) => [
+async function expectWhole(fixture: ContainerdFixture, { top }: Archive): Promise<void> {
+  const seen = await lookInto(fixture.snapmill.directory, fixture.snapshots, top, (root) => [
     readFileSync(join(root, "first"), "utf8"),
     readFileSync(join(root, "many/3999"), "utf8"),
   ]);
@@ -49,33 +49,33 @@ const fateOf = (command: Promise<unknown>): Promise<"done" | "failed"> =>
   );
 
 /** Declares the tests. */
-export function describeRestarts(stage: () => ContainerdStage): void {
+export function describeRestarts(fixture: () => ContainerdFixture): void {
   test("containerd that is killed while it unpacks does so when it is back, and nothing of the first time stays", async () => {
-    const { containerd, importImage } = stage();
-    const archive = await slowArchive(stage());
+    const { containerd, importImage } = fixture();
+    const archive = await slowArchive(fixture());
     const broken = fateOf(importImage(archive.path, "slow"));
-    await untilUnpacking(stage());
+    await untilUnpacking(fixture());
     await containerd.stop("SIGKILL");
     expect(await broken).toBe("failed");
     await containerd.start();
     await importImage(archive.path, "slow");
-    await expectWhole(stage(), archive);
-    await removeImages(stage(), "slow:test");
-    await collectGarbage(stage());
+    await expectWhole(fixture(), archive);
+    await removeImages(fixture(), "slow:test");
+    await collectGarbage(fixture());
   });
 
   test("snapmill can be killed while containerd unpacks: containerd need not be started again", async () => {
-    const { importImage } = stage();
-    const archive = await slowArchive(stage());
+    const { importImage } = fixture();
+    const archive = await slowArchive(fixture());
     const broken = fateOf(importImage(archive.path, "slow"));
-    await untilUnpacking(stage());
-    await stage().stopSnapmill("SIGKILL");
+    await untilUnpacking(fixture());
+    await fixture().stopSnapmill("SIGKILL");
     expect(await broken).toBe("failed");
-    await stage().startSnapmill();
+    await fixture().startSnapmill();
     const imported = async () => (await fateOf(importImage(archive.path, "slow"))) === "done";
     expect(await eventually(imported, 60_000)).toBe(true);
-    await expectWhole(stage(), archive);
-    await removeImages(stage(), "slow:test");
-    await collectGarbage(stage());
+    await expectWhole(fixture(), archive);
+    await removeImages(fixture(), "slow:test");
+    await collectGarbage(fixture());
   });
 }

@@ -9,7 +9,7 @@ const requirements = {
   programs: containerPrograms,
 };
 
-describeContainerd("containerd on the devmapper driver, through libdevmapper", requirements, (stage) => {
-  describeImages(stage, writeBoxImage);
-  describeContainers(stage);
+describeContainerd("containerd on the devmapper driver, through libdevmapper", requirements, (fixture) => {
+  describeImages(fixture, writeBoxImage);
+  describeContainers(fixture);
 });

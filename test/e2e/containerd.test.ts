@@ -7,10 +7,10 @@ import { describeRestarts } from "./containerd-restarts.ts";
 
 const requirements = { settings: {}, programs: registryPrograms };
 
-describeContainerd("containerd on the reflink driver", requirements, (stage) => {
-  describeImages(stage);
-  describeSnapshots(stage);
-  describeHandshake(stage);
-  describeRestarts(stage);
-  describeCrowd(stage);
+describeContainerd("containerd on the reflink driver", requirements, (fixture) => {
+  describeImages(fixture);
+  describeSnapshots(fixture);
+  describeHandshake(fixture);
+  describeRestarts(fixture);
+  describeCrowd(fixture);
 });

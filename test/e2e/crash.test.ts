@@ -7,7 +7,7 @@ import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { file } from "../support/tar-entries.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
 
 setDefaultTimeout(120_000);
@@ -34,42 +34,42 @@ const unpackPoints = faultPoints
   .filter((point) => !otherPoints.includes(point));
 
 /** The image is unpacked again, is what it should be, and nothing else is left. */
-async function expectVerifiedResult(station: Station): Promise<void> {
-  const image = await station.unpack(small.reference);
-  const differences = await station.inspect(image.snapshot, (root) => diffTrees(small.expected, describeTree(root)));
+async function expectVerifiedResult(snapmill: TestSnapmill): Promise<void> {
+  const image = await snapmill.unpack(small.reference);
+  const differences = await snapmill.inspect(image.snapshot, (root) => diffTrees(small.expected, describeTree(root)));
   expect(differences).toEqual([]);
-  expect(station.residue()).toEqual([]);
+  expect(snapmill.residue()).toEqual([]);
 }
 
 test("an undisturbed unpack gives the expected content and leaves nothing", async () => {
-  using station = new Station();
-  await expectVerifiedResult(station);
+  using snapmill = new TestSnapmill();
+  await expectVerifiedResult(snapmill);
 });
 
 describe("a process killed at a fault point: the unpack ends, and run again gives the verified result", () => {
   test.concurrent.each(unpackPoints)("%s", async (point) => {
-    using station = new Station();
-    await station.run(["unpack", small.reference], point);
-    expect(station.faultHappened).toBe(true);
-    await expectVerifiedResult(station);
+    using snapmill = new TestSnapmill();
+    await snapmill.run(["unpack", small.reference], point);
+    expect(snapmill.faultHappened).toBe(true);
+    await expectVerifiedResult(snapmill);
   });
 
   test.concurrent.each([...removalPoints])("%s, while a damaged layer is taken back", async (point) => {
-    using station = new Station();
-    await station.run(["unpack", damaged.reference], point);
-    expect(station.faultHappened).toBe(true);
-    const again = await station.run(["unpack", damaged.reference]);
+    using snapmill = new TestSnapmill();
+    await snapmill.run(["unpack", damaged.reference], point);
+    expect(snapmill.faultHappened).toBe(true);
+    const again = await snapmill.run(["unpack", damaged.reference]);
     expect(again.exitCode).toBe(1);
     expect(again.stderr).toContain("layer 2 of 2");
-    await expectVerifiedResult(station);
+    await expectVerifiedResult(snapmill);
   });
 });
 
 const kinds = ["src/cli.ts", "redis-server", "workers/pool.ts", "workers/unpack.ts", "workers/writer.ts"] as const;
 
-/** A process of the station whose command line names `kind`; undefined when there is none just now. */
-function findProcess(station: Station, kind: (typeof kinds)[number]): number | undefined {
-  return station.pidsOf(kind)[0];
+/** A process of snapmill whose command line names `kind`; undefined when there is none just now. */
+function findProcess(snapmill: TestSnapmill, kind: (typeof kinds)[number]): number | undefined {
+  return snapmill.pidsOf(kind)[0];
 }
 
 function kill(pid: number | undefined): void {
@@ -104,14 +104,14 @@ describe("processes killed at random times: the unpack ends, and run again gives
   test.concurrent.each(cases.map((kills, index) => [index + 1, ...kills] as const))(
     `unpack %i of 25, killed twice (seed ${seed}): %j, then %j`,
     async (_index, first, second) => {
-      using station = new Station();
-      const started = station.start(["unpack", small.reference]);
+      using snapmill = new TestSnapmill();
+      const started = snapmill.start(["unpack", small.reference]);
       for (const { kind, afterMs } of [first, second]) {
         await Bun.sleep(afterMs);
-        kill(findProcess(station, kind));
+        kill(findProcess(snapmill, kind));
       }
       await started.finished;
-      await expectVerifiedResult(station);
+      await expectVerifiedResult(snapmill);
     },
   );
 });

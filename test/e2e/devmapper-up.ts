@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
-import { Stage } from "../cli/cli-fixture.ts";
+import { CliFixture } from "../cli/cli-fixture.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
 import { writeSmallImage } from "../support/small-image.ts";
@@ -25,7 +25,7 @@ export function describeUp(control: DmControlName): void {
     const huge = await writeImage(join(images.path, "huge"), [
       { content: [sparse("huge", extents.length * 65_536, extents)], form: "zstd" },
     ]);
-    await using stage = new Stage({
+    await using fixture = new CliFixture({
       SNAPMILL_DRIVER: "devmapper",
       SNAPMILL_DM_CONTROL: control,
       SNAPMILL_POOL: `e2e-${control}`,
@@ -33,21 +33,21 @@ export function describeUp(control: DmControlName): void {
       SNAPMILL_UNPACK_WORKERS: "1",
       SNAPMILL_GRPC_ADDRESS: "",
     });
-    await stage.up();
-    const [image] = await stage.json("unpack", small.reference);
+    await fixture.up();
+    const [image] = await fixture.json("unpack", small.reference);
     expect(image?.layers?.map(({ cached }) => cached)).toEqual([false, false, false]);
-    const [before] = await stage.json("status");
+    const [before] = await fixture.json("status");
     expect(before?.metadata).toMatchObject({ driver: "devmapper", poolState: "rw" });
     expect(before?.metadata?.space?.totalBytes).toBe(128 * mebibyte);
-    const { exitCode, stderr } = await stage.run("unpack", huge.reference);
+    const { exitCode, stderr } = await fixture.run("unpack", huge.reference);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/^snapmill: .*layer 1 of 1 .*the data of the pool has/m);
-    const [after] = await stage.json("status");
+    const [after] = await fixture.json("status");
     expect(after?.metadata?.space).toEqual(before?.metadata?.space ?? null);
-    await stage.down();
-    const name = stage.station.snapshots().find(({ key }) => key === image?.snapshot)?.key;
+    await fixture.down();
+    const name = fixture.snapmill.snapshots().find(({ key }) => key === image?.snapshot)?.key;
     if (name === undefined) throw new Error("the image's snapshot is gone");
-    const differences = await stage.station.inspect(name, (root) => diffTrees(small.expected, describeTree(root)));
+    const differences = await fixture.snapmill.inspect(name, (root) => diffTrees(small.expected, describeTree(root)));
     expect(differences).toEqual([]);
   }, 300_000);
 }

@@ -12,7 +12,7 @@ import { answers } from "../support/redis.ts";
 import { Registry, registryPrograms } from "../support/registry.ts";
 import { processesOf } from "../support/residue.ts";
 import { type SmallImage, writeSmallImage } from "../support/small-image.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 import { describeWith } from "../support/tools.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
 
@@ -48,13 +48,13 @@ describeWith(registryPrograms, "an image in a registry", () => {
   afterAll(() => resources.disposeAsync());
 
   test("is unpacked while it is fetched, also when it is cut on the way", async () => {
-    using station = new Station();
+    using snapmill = new TestSnapmill();
     const isSame = async (snapshot: SnapshotKey) =>
-      await station.inspect(snapshot, (root) => diffTrees(small.expected, describeTree(root)));
+      await snapmill.inspect(snapshot, (root) => diffTrees(small.expected, describeTree(root)));
     proxy.plan(/\/blobs\//, cutAt(1000), 2);
     const reference = `docker://${proxy.host}/org/small:v1`;
     const args = ["unpack", "--json", "--plain-http", "--authfile", authFile, reference];
-    const { exitCode, stdout, stderr } = await station.run(args);
+    const { exitCode, stdout, stderr } = await snapmill.run(args);
     if (exitCode !== 0) throw new Error(stderr);
     const image = JSON.parse(stdout);
     expect(image.image).toBe(reference);
@@ -64,31 +64,31 @@ describeWith(registryPrograms, "an image in a registry", () => {
     expect(await isSame(snapshotKey(image.snapshot))).toEqual([]);
     // Once more, by its bare name: nothing but the manifest is fetched.
     proxy.reset();
-    const again = await station.run(["unpack", "--json", "--plain-http", "--authfile", authFile, reference.slice(9)]);
+    const again = await snapmill.run(["unpack", "--json", "--plain-http", "--authfile", authFile, reference.slice(9)]);
     expect(JSON.parse(again.stdout).layers.every(({ cached }: { cached: boolean }) => cached)).toBe(true);
     expect(proxy.asked(/\/blobs\//).length).toBe(1);
-    expect(station.residue()).toEqual([]);
+    expect(snapmill.residue()).toEqual([]);
   });
 
   test("is unpacked whole when its worker is killed in the middle of a blob, and nothing is left", async () => {
-    using station = new Station();
+    using snapmill = new TestSnapmill();
     const args = ["unpack", "--json", "--plain-http", "--authfile", authFile, "--bandwidth", "2MB"];
-    const run = station.start([...args, `${proxy.host}/org/small:v1`]);
+    const run = snapmill.start([...args, `${proxy.host}/org/small:v1`]);
     // The first is the configuration.
     expect(await eventually(() => proxy.asked(/\/blobs\//).length > 1, 60_000)).toBe(true);
-    const workers = station.pidsOf("workers/unpack.ts");
+    const workers = snapmill.pidsOf("workers/unpack.ts");
     expect(workers.length).toBe(1);
     for (const pid of workers) process.kill(pid, "SIGKILL");
     const { exitCode, stdout, stderr } = await run.finished;
     if (exitCode !== 0) throw new Error(stderr);
     const snapshot = snapshotKey(JSON.parse(stdout).snapshot);
-    const differences = await station.inspect(snapshot, (root) => diffTrees(small.expected, describeTree(root)));
+    const differences = await snapmill.inspect(snapshot, (root) => diffTrees(small.expected, describeTree(root)));
     expect(differences).toEqual([]);
-    expect(station.residue()).toEqual([]);
+    expect(snapmill.residue()).toEqual([]);
   });
 
   test("that cannot be had fails with the registry's own reason, and leaves nothing", async () => {
-    using station = new Station({ SNAPMILL_REGISTRY_CONNECTIONS: "1" });
+    using snapmill = new TestSnapmill({ SNAPMILL_REGISTRY_CONNECTIONS: "1" });
     const digest = String(small.layers[1]?.digest);
     proxy.plan(new RegExp(`blobs/${digest}`), (socket, answer, request) => {
       const body = Buffer.from(answer.body);
@@ -96,18 +96,18 @@ describeWith(registryPrograms, "an image in a registry", () => {
       return answerWith({ body })(socket, answer, request);
     });
     const references = ["org/none:v1", "org/small:v1"].map((name) => `${proxy.host}/${name}`);
-    const { exitCode, stderr } = await station.run(["unpack", "--plain-http", "--authfile", authFile, ...references]);
+    const { exitCode, stderr } = await snapmill.run(["unpack", "--plain-http", "--authfile", authFile, ...references]);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/answered 404 for the manifest v1 of org\/none: \w+/);
     const what = `sent other bytes .* for the blob ${digest} of org/small`;
     expect(stderr).toMatch(new RegExp(`layer 2 of 3 \\(${digest}\\): ${proxy.host} ${what}`));
-    expect(station.residue()).toEqual([]);
+    expect(snapmill.residue()).toEqual([]);
   });
 
   test("has its credentials looked up where it is unpacked: they are in no log, job, command line, key or file", async () => {
-    using station = new Station({ SNAPMILL_LOG_LEVEL: "trace", SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0" });
-    const up = station.start(["up"]);
-    expect(await eventually(() => answers(paths.redisSocket(station.config)), 60_000)).toBe(true);
+    using snapmill = new TestSnapmill({ SNAPMILL_LOG_LEVEL: "trace", SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0" });
+    const up = snapmill.start(["up"]);
+    expect(await eventually(() => answers(paths.redisSocket(snapmill.config)), 60_000)).toBe(true);
     const wrong = join(directory.path, "wrong.json");
     await writeFile(
       wrong,
@@ -116,14 +116,14 @@ describeWith(registryPrograms, "an image in a registry", () => {
     const seen: string[] = [];
     let isOver = false;
     const watching = eventually(() => {
-      seen.push(...processesOf(station.directory));
+      seen.push(...processesOf(snapmill.directory));
       return isOver;
     }, 100_000);
     for (const [file, status] of [
       [wrong, 1],
       [authFile, 0],
     ] as const) {
-      const run = await station.run(["unpack", "--plain-http", "--authfile", file, `${proxy.host}/org/small:v1`]);
+      const run = await snapmill.run(["unpack", "--plain-http", "--authfile", file, `${proxy.host}/org/small:v1`]);
       expect(run.exitCode).toBe(status);
       seen.push(run.stdout, run.stderr);
     }
@@ -132,7 +132,7 @@ describeWith(registryPrograms, "an image in a registry", () => {
     up.kill("SIGTERM");
     const { exitCode, stdout, stderr } = await up.finished;
     expect(exitCode).toBe(0);
-    seen.push(stdout, stderr, ...filesBelow(station.directory));
+    seen.push(stdout, stderr, ...filesBelow(snapmill.directory));
     const all = seen.join("\n");
     expect(all).toContain("org/small:v1");
     expect(all).toContain("answered 401");

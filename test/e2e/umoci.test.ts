@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { join } from "node:path";
 import { buildDemoImage } from "../../scripts/demo-image.ts";
 import { temporaryDirectory } from "../support/directories.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 import { testWith } from "../support/tools.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
 import { debianImage, umociTree } from "./umoci-oracle.ts";
@@ -13,13 +13,13 @@ const cache = join(import.meta.dir, "../../.tools/cache/debian-image");
 const timeoutMs = 10 * 60_000;
 
 async function expectSameAsUmoci(layout: string, tag: string): Promise<void> {
-  using station = new Station({ SNAPMILL_POOL_SIZE: "3GiB", SNAPMILL_DEVICE_SIZE: "2GiB" });
-  const image = await station.unpack(`oci:${layout}:${tag}`);
+  using snapmill = new TestSnapmill({ SNAPMILL_POOL_SIZE: "3GiB", SNAPMILL_DEVICE_SIZE: "2GiB" });
+  const image = await snapmill.unpack(`oci:${layout}:${tag}`);
   const expected = await umociTree(layout, tag);
-  const differences = await station.inspect(image.snapshot, (root) => diffTrees(expected, describeTree(root)));
+  const differences = await snapmill.inspect(image.snapshot, (root) => diffTrees(expected, describeTree(root)));
   expect(differences).toEqual([]);
   expect(expected.size).toBeGreaterThan(1_000);
-  expect(station.residue()).toEqual([]);
+  expect(snapmill.residue()).toEqual([]);
 }
 
 testWith(

@@ -6,13 +6,13 @@ import { paths, redisUrl } from "../../src/config.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { pendingOutbox } from "../../src/metadata/outbox.ts";
-import { Stage } from "../cli/cli-fixture.ts";
+import { CliFixture } from "../cli/cli-fixture.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { directory, file, hardLink, symlink, whiteout } from "../support/tar-entries.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
 
 setDefaultTimeout(120_000);
@@ -30,7 +30,7 @@ const slow = await writeImage(
 
 describe("bad images", () => {
   test("a damaged layer fails its image, by name, and the others go on; nothing of it is left", async () => {
-    using station = new Station();
+    using snapmill = new TestSnapmill();
     const bad = await writeImage(join(images.path, "flipped"), [
       { content: layerOf("below", 10_000) },
       {
@@ -39,7 +39,7 @@ describe("bad images", () => {
         damage: (blob) => Buffer.from(blob).fill(0, 200_000, 200_001),
       },
     ]);
-    const { exitCode, stdout, stderr } = await station.run(["unpack", "--json", bad.reference, small.reference]);
+    const { exitCode, stdout, stderr } = await snapmill.run(["unpack", "--json", bad.reference, small.reference]);
     expect(exitCode).toBe(1);
     expect(
       stdout
@@ -50,62 +50,62 @@ describe("bad images", () => {
     expect(stderr).toContain(bad.reference);
     expect(stderr).toContain(`layer 2 of 2 (${bad.layers[1]?.digest ?? "there is none"})`);
     expect(stderr).toContain("digest");
-    expect(station.residue()).toEqual([]);
+    expect(snapmill.residue()).toEqual([]);
   });
 
   test("a layer that leads out of the root stays inside or fails, and touches nothing outside", async () => {
-    using station = new Station();
-    const outside = join(station.directory, "outside");
+    using snapmill = new TestSnapmill();
+    const outside = join(snapmill.directory, "outside");
     const hostile = await writeImage(join(images.path, "hostile"), [
       { content: [file(`../../../../../../..${outside}`, "escaped"), file("kept", "inside")] },
     ]);
-    await station.run(["unpack", hostile.reference]);
+    await snapmill.run(["unpack", hostile.reference]);
     expect(await Bun.file(outside).exists()).toBe(false);
     const deep = Array.from({ length: 300 }, () => "d").join("/");
     const links = await writeImage(join(images.path, "links"), [
       { content: [file(`${deep}/t`, "target", { uid: -2 }), symlink("s", "d"), directory("p")] },
       { content: [hardLink("p/h", `s${deep.slice(1)}/t`), whiteout(`s${deep.slice(1)}/t`)] },
     ]);
-    const { snapshot } = await station.unpack(links.reference);
-    const found = await station.inspect(snapshot, (root) => [...describeTree(root)].filter(([, { size }]) => size));
+    const { snapshot } = await snapmill.unpack(links.reference);
+    const found = await snapmill.inspect(snapshot, (root) => [...describeTree(root)].filter(([, { size }]) => size));
     expect(found).toMatchObject([["p/h", { size: "6", owner: "4294967294:0" }]]);
-    expect(station.residue()).toEqual([]);
+    expect(snapmill.residue()).toEqual([]);
   });
 
   test("a layer that does not fit its device is refused as resource_exhausted, and leaves nothing", async () => {
-    using station = new Station({ SNAPMILL_DEVICE_SIZE: "32MiB" });
+    using snapmill = new TestSnapmill({ SNAPMILL_DEVICE_SIZE: "32MiB" });
     const big = await writeImage(join(images.path, "big"), [{ content: layerOf("big", 64 << 20), form: "zstd" }]);
-    const { exitCode, stderr } = await station.run(["unpack", big.reference]);
+    const { exitCode, stderr } = await snapmill.run(["unpack", big.reference]);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/layer 1 of 1 .*does not fit on its device, which is full/);
     const files = Array.from({ length: 9000 }, (_, index) => file(`d${index % 50}/f${index}`));
     const many = await writeImage(join(images.path, "many"), [{ content: files }]);
-    const refused = await station.run(["unpack", many.reference]);
+    const refused = await snapmill.run(["unpack", many.reference]);
     expect(refused.exitCode).toBe(1);
     expect(refused.stderr).toMatch(/layer 1 of 1 .*all 8192 inodes of its file system are used/);
     expect(refused.stderr).toContain("SNAPMILL_DEVICE_SIZE");
-    expect(station.residue()).toEqual([]);
+    expect(snapmill.residue()).toEqual([]);
   });
 
   test("a layer that does not fit the pool is never committed, and gives back what it used", async () => {
-    using station = new Station({ SNAPMILL_POOL_SIZE: "400MiB", SNAPMILL_DEVICE_SIZE: "1GiB" });
+    using snapmill = new TestSnapmill({ SNAPMILL_POOL_SIZE: "400MiB", SNAPMILL_DEVICE_SIZE: "1GiB" });
     const huge = await writeImage(join(images.path, "huge"), [{ content: layerOf("huge", 420 << 20), form: "zstd" }]);
-    const { exitCode, stderr } = await station.run(["unpack", huge.reference]);
+    const { exitCode, stderr } = await snapmill.run(["unpack", huge.reference]);
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/layer 1 of 1 .*the pool .* free, less than .* must stay: make room/);
-    expect(station.residue()).toEqual([]);
+    expect(snapmill.residue()).toEqual([]);
     // There is room again for an image that fits.
-    const image = await station.unpack(small.reference);
-    const differences = await station.inspect(image.snapshot, (root) => diffTrees(small.expected, describeTree(root)));
+    const image = await snapmill.unpack(small.reference);
+    const differences = await snapmill.inspect(image.snapshot, (root) => diffTrees(small.expected, describeTree(root)));
     expect(differences).toEqual([]);
   });
 });
 
 describe("many at once", () => {
   test("each layer is unpacked once however many ask for it", async () => {
-    await using stage = new Stage({ SNAPMILL_UNPACK_WORKERS: "3" });
-    await stage.up();
-    const { config } = stage.station;
+    await using fixture = new CliFixture({ SNAPMILL_UNPACK_WORKERS: "3" });
+    await fixture.up();
+    const { config } = fixture.snapmill;
     await using client = await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
     const request = { reference: small.reference, platform: "linux/amd64" };
     const asked = await Promise.all(Array.from({ length: 12 }, () => client.unpack(request)));
@@ -117,9 +117,9 @@ describe("many at once", () => {
 
   test("Redis emptied in the middle loses no accepted unpack", async () => {
     // The workers say what Redis has lost, job by job.
-    await using stage = new Stage({ SNAPMILL_LOG_LEVEL: "silent" });
-    await stage.up();
-    const { config } = stage.station;
+    await using fixture = new CliFixture({ SNAPMILL_LOG_LEVEL: "silent" });
+    await fixture.up();
+    const { config } = fixture.snapmill;
     await using client = await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
     const references = [slow.reference, small.reference];
     // The pool's worker answers: from here on there is a database.
@@ -142,24 +142,24 @@ describe("interrupted", () => {
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const)("%s ends an unpack on pieces of its own, and leaves nothing", async (signal, status) => {
-    using station = new Station();
-    const started = station.start(["unpack", slow.reference]);
+    using snapmill = new TestSnapmill();
+    const started = snapmill.start(["unpack", slow.reference]);
     expect(await eventually(() => started.said().includes("layer 2 of 12"))).toBe(true);
     started.kill(signal);
     const { exitCode } = await started.finished;
     expect(exitCode).toBe(status);
-    expect(station.residue()).toEqual([]);
+    expect(snapmill.residue()).toEqual([]);
   });
 });
 
 test("what a killed unpack had been promised is finished by the next command", async () => {
-  using station = new Station();
-  const started = station.start(["unpack", slow.reference]);
+  using snapmill = new TestSnapmill();
+  const started = snapmill.start(["unpack", slow.reference]);
   expect(await eventually(() => started.said().includes("layer 2 of 12"))).toBe(true);
   started.kill("SIGKILL");
   await started.finished;
-  await station.unpack(small.reference);
-  const { stdout } = await station.run(["images", "--json"]);
+  await snapmill.unpack(small.reference);
+  const { stdout } = await snapmill.run(["images", "--json"]);
   expect(stdout).toContain(slow.reference);
-  expect(station.residue()).toEqual([]);
+  expect(snapmill.residue()).toEqual([]);
 });

@@ -1,4 +1,4 @@
-// Owns the question whether a pool is sound, asked of others than the driver: thin_ls, thin_check, the kernel, checksums.
+// Owns the check that a pool is sound, without the driver: by thin_ls, thin_check, the kernel and checksums.
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import type { DeviceName } from "../../src/domain/identifiers.ts";
@@ -12,21 +12,21 @@ import { attachLoop } from "../../src/system/block/loop.ts";
 import { findLoops } from "../../src/system/block/loops.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
-import type { Stage } from "../conformance/snapshotter-fixture.ts";
+import type { SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";
 import { metadataFile, type PoolPlace, poolIn } from "./pool.ts";
 
-/** Everything that does not fit together in a pool that is open, a sentence each. */
-export async function complaintsOf(place: PoolPlace, stage: Stage, control: DmControl): Promise<string[]> {
-  // What a job is still to remove may be there or not, active or not.
-  const pending = new Set(pendingRemovals(stage.database).map(({ device }) => device));
-  const records = listDevices(stage.database);
+/** Every inconsistency of an open pool, one sentence each. */
+export async function problemsOf(place: PoolPlace, fixture: SnapshotterFixture, control: DmControl): Promise<string[]> {
+  // A device whose removal is pending may exist or not, active or not.
+  const pending = new Set(pendingRemovals(fixture.database).map(({ device }) => device));
+  const records = listDevices(fixture.database);
   const lasting = records.filter(({ deviceName }) => !pending.has(deviceName));
   const passing = records.filter(({ deviceName }) => pending.has(deviceName)).map(({ deviceId }) => deviceId);
   const ids = (await idsInPool(place, control)).filter((id) => !passing.some((other) => other === id));
   const mapped = await control.list(`${poolIn(place)}-`);
   const active = mapped.filter(({ name }) => name.startsWith(`${poolIn(place)}-snap-`));
   return [
-    ...(await inconsistencies(stage)),
+    ...(await inconsistencies(fixture)),
     ...differences(
       "device IDs in the pool",
       ids,
@@ -73,7 +73,7 @@ export async function checkMetadata(place: PoolPlace): Promise<void> {
 /** The content of every committed snapshot, read past the driver: `<scope> <name>` → checksum of the whole device. */
 export async function committedContents(
   place: PoolPlace,
-  { database }: Stage,
+  { database }: SnapshotterFixture,
   control: DmControl,
 ): Promise<ReadonlyMap<string, string>> {
   const contents = new Map<string, string>();

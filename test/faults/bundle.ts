@@ -1,10 +1,10 @@
-// Owns the making of one file out of a program and all that it imports.
+// Owns the bundling of a program and all its imports into one file.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-/** A file, gone with the scope. The program in it finds what lies beside its sources. */
+/** A temporary file. The program in it still finds the files beside its sources. */
 export interface Bundle extends AsyncDisposable {
   readonly path: string;
 }
@@ -23,16 +23,16 @@ export async function bundle(program: string): Promise<Bundle> {
   }
 }
 
-/** The file that came of it. `thread`: what the program is to start as the thread that calls libdevmapper. */
+/** Returns the bundled file. `thread`: the program of the thread that calls libdevmapper. */
 async function build(program: string, outdir: string, thread?: string): Promise<string> {
   const plugins = [{ name: "places", setup: keepPlaces(thread) }];
   const built = await Bun.build({ entrypoints: [program], target: "bun", outdir, plugins });
   const [output] = built.outputs;
-  if (output === undefined) throw new Error(`nothing came of bundling ${program}`);
+  if (output === undefined) throw new Error(`bundling produced nothing: ${program}`);
   return output.path;
 }
 
-/** A source file says where it lies itself: in the bundle it would be told where the bundle lies. */
+/** Gives a source file its own location: `import.meta` would name that of the bundle. */
 const keepPlaces =
   (thread: string | undefined) =>
   (builder: Bun.PluginBuilder): void => {

@@ -1,20 +1,20 @@
-// Owns what a process is killed in: for each operation, how its fault points are learnt, and how a death at one ends.
+// Owns the fault tests: for each operation, which fault points it passes, and how recovery from a kill at one is checked.
 import { isDeepStrictEqual } from "node:util";
 import { isSnapmillError } from "../../src/domain/errors.ts";
 import { type Fault, type FaultPoint, observeFaultPoints } from "../../src/system/faults.ts";
 import { dataBytesOf, growTo } from "./growth.ts";
-import type { Theatre } from "./harness.ts";
-import { type Errand, furnish, newClient, perform, type Scene, scenes } from "./scenarios.ts";
-import { sceneOf } from "./set-up-scenario.ts";
+import type { FaultHarness } from "./harness.ts";
+import { newClient, type Operation, populate, runOperation, type Scenario, scenarios } from "./scenarios.ts";
+import { scenarioOf } from "./set-up-scenario.ts";
 
-export interface Play {
+export interface FaultTest {
   readonly title: string;
-  /** `furnished`: with "base" and "child", which it has afterwards, too; `bare`: no pool yet. */
-  readonly pool: "furnished" | "bare";
-  /** Plays without a death; tells which points are passed, in order. */
-  rehearse(theatre: Theatre): Promise<FaultPoint[]>;
-  /** Has a worker die at the fault. Throws when anything is not as it should be afterwards. */
-  perform(theatre: Theatre, fault: Fault): Promise<void>;
+  /** `populated`: with "base" and "child", which must survive; `bare`: no pool yet. */
+  readonly pool: "populated" | "bare";
+  /** Runs undisturbed; returns the points that are passed, in order. */
+  faultPoints(harness: FaultHarness): Promise<FaultPoint[]>;
+  /** Kills a worker at the fault. Throws when the state afterwards is not the expected one. */
+  runWithFault(harness: FaultHarness, fault: Fault): Promise<void>;
 }
 
 /** The points that are reached while `action` runs. */
@@ -29,152 +29,153 @@ async function pointsPassed(action: () => Promise<unknown>): Promise<FaultPoint[
   return passed;
 }
 
-/** What the operation is answered with: a result as it is, an error by its code. */
-async function answerOf(theatre: Theatre, scene: Scene, errand: Errand): Promise<unknown> {
+/** The operation's result, or the code of its error. */
+async function answerOf(harness: FaultHarness, scenario: Scenario, operation: Operation): Promise<unknown> {
   try {
-    return await perform(await theatre.worker(scene.snapshotter), errand);
+    return await runOperation(await harness.worker(scenario.snapshotter), operation);
   } catch (error) {
     if (isSnapmillError(error)) return error.code;
     throw error;
   }
 }
 
-/** The caller asks again, and once more; then the scene is struck. */
-async function finish(theatre: Theatre, scene: Scene, errand: Errand): Promise<void> {
-  const answer = await answerOf(theatre, scene, errand);
+/** Repeats the operation twice, as its caller does; then tears the scenario down. */
+async function finish(harness: FaultHarness, scenario: Scenario, operation: Operation): Promise<void> {
+  const answer = await answerOf(harness, scenario, operation);
   const kind = typeof answer === "string" ? answer : "result";
-  if (kind !== scene.answer) throw new Error(`asked again, the answer is ${kind}, not ${scene.answer}`);
-  const client = await theatre.client(scene.snapshotter);
-  await scene.expectDone(client, theatre.place);
-  if (!isDeepStrictEqual(await answerOf(theatre, scene, errand), answer)) throw new Error("the answer has changed");
-  await theatre.unmount();
-  await scene.strike(client, theatre.place);
-  await theatre.check();
-  if (scene.emptiesPool === true) await theatre.remember();
-  else await theatre.checkContents();
+  if (kind !== scenario.answer) throw new Error(`asked again, the answer is ${kind}, not ${scenario.answer}`);
+  const client = await harness.client(scenario.snapshotter);
+  await scenario.expectDone(client, harness.place);
+  if (!isDeepStrictEqual(await answerOf(harness, scenario, operation), answer))
+    throw new Error("the answer has changed");
+  await harness.unmount();
+  await scenario.tearDown(client, harness.place);
+  await harness.check();
+  if (scenario.emptiesPool === true) await harness.remember();
+  else await harness.checkContents();
 }
 
-/** An operation, in a worker that is running. */
-const operationPlay = (scene: Scene): Play => ({
-  title: scene.title,
-  pool: "furnished",
-  async rehearse(theatre) {
-    const errand = await theatre.set(scene);
-    const passed = await pointsPassed(() => answerOf(theatre, scene, errand));
-    await finish(theatre, scene, errand);
+/** An operation of a running worker. */
+const operationTest = (scenario: Scenario): FaultTest => ({
+  title: scenario.title,
+  pool: "populated",
+  async faultPoints(harness) {
+    const operation = await harness.setUp(scenario);
+    const passed = await pointsPassed(() => answerOf(harness, scenario, operation));
+    await finish(harness, scenario, operation);
     return passed;
   },
-  async perform(theatre, fault) {
-    const errand = await theatre.killIn(scene, fault);
-    await theatre.worker(scene.snapshotter);
-    await theatre.check();
-    await finish(theatre, scene, errand);
+  async runWithFault(harness, fault) {
+    const operation = await harness.killIn(scenario, fault);
+    await harness.worker(scenario.snapshotter);
+    await harness.check();
+    await finish(harness, scenario, operation);
   },
 });
 
-/** The start of a worker, after one that was stopped, or that died at `earlier` in the scene's operation. */
-const restartPlay = (title: string, scene: Scene, earlier?: Fault): Play => {
-  const prepare = async (theatre: Theatre): Promise<Errand> => {
-    if (earlier !== undefined) return await theatre.killIn(scene, earlier);
-    const errand = await theatre.set(scene);
-    await theatre.stopWorker();
-    return errand;
+/** The start of a worker, after one that was stopped, or was killed at `earlier` in the scenario's operation. */
+const restartTest = (title: string, scenario: Scenario, earlier?: Fault): FaultTest => {
+  const prepare = async (harness: FaultHarness): Promise<Operation> => {
+    if (earlier !== undefined) return await harness.killIn(scenario, earlier);
+    const operation = await harness.setUp(scenario);
+    await harness.stopWorker();
+    return operation;
   };
   return {
     title,
-    pool: "furnished",
-    async rehearse(theatre) {
-      const errand = await prepare(theatre);
-      const passed = await pointsPassed(() => theatre.worker(scene.snapshotter));
-      await finish(theatre, scene, errand);
+    pool: "populated",
+    async faultPoints(harness) {
+      const operation = await prepare(harness);
+      const passed = await pointsPassed(() => harness.worker(scenario.snapshotter));
+      await finish(harness, scenario, operation);
       return passed;
     },
-    async perform(theatre, fault) {
-      const errand = await prepare(theatre);
-      await theatre.kill(fault, { kind: "start" }, scene.snapshotter);
-      await theatre.worker(scene.snapshotter);
-      await theatre.check();
-      await finish(theatre, scene, errand);
+    async runWithFault(harness, fault) {
+      const operation = await prepare(harness);
+      await harness.kill(fault, { kind: "start" }, scenario.snapshotter);
+      await harness.worker(scenario.snapshotter);
+      await harness.check();
+      await finish(harness, scenario, operation);
     },
   };
 };
 
-/** The stop of a worker, with the scene's snapshots active. */
-const stopPlay = (title: string, scene: Scene): Play => ({
+/** The stop of a worker while the scenario's snapshots are active. */
+const stopTest = (title: string, scenario: Scenario): FaultTest => ({
   title,
-  pool: "furnished",
-  async rehearse(theatre) {
-    const errand = await theatre.set(scene);
-    const passed = await pointsPassed(() => theatre.stopWorker());
-    await finish(theatre, scene, errand);
+  pool: "populated",
+  async faultPoints(harness) {
+    const operation = await harness.setUp(scenario);
+    const passed = await pointsPassed(() => harness.stopWorker());
+    await finish(harness, scenario, operation);
     return passed;
   },
-  async perform(theatre, fault) {
-    const errand = await theatre.killIn(scene, fault, "stop");
-    await theatre.worker(scene.snapshotter);
-    await theatre.check();
-    await finish(theatre, scene, errand);
+  async runWithFault(harness, fault) {
+    const operation = await harness.killIn(scenario, fault, "stop");
+    await harness.worker(scenario.snapshotter);
+    await harness.check();
+    await finish(harness, scenario, operation);
   },
 });
 
-const creationPlay: Play = {
-  title: "making of the pool",
+const creationTest: FaultTest = {
+  title: "creation of the pool",
   pool: "bare",
-  async rehearse(theatre) {
-    const passed = await pointsPassed(() => theatre.worker());
-    await theatre.check();
+  async faultPoints(harness) {
+    const passed = await pointsPassed(() => harness.worker());
+    await harness.check();
     return passed;
   },
-  async perform(theatre, fault) {
-    await theatre.kill(fault, { kind: "start" });
-    await furnish(newClient(await theatre.worker()));
-    await theatre.check();
-    await theatre.stopWorker();
+  async runWithFault(harness, fault) {
+    await harness.kill(fault, { kind: "start" });
+    await populate(newClient(await harness.worker()));
+    await harness.check();
+    await harness.stopWorker();
   },
 };
 
 const growthBytes = 16 * 2 ** 20;
 
-/** Asked for again, the growth is done, and has been done once. */
-async function expectGrowth(theatre: Theatre, dataBytes: number): Promise<void> {
-  const hasBytes = await growTo(theatre.place, dataBytes);
+/** A repeated request finds the growth done, and done once. */
+async function expectGrowth(harness: FaultHarness, dataBytes: number): Promise<void> {
+  const hasBytes = await growTo(harness.place, dataBytes);
   if (hasBytes !== dataBytes) throw new Error(`the pool has ${hasBytes} bytes, not ${dataBytes}`);
-  await theatre.check();
-  await theatre.checkContents();
+  await harness.check();
+  await harness.checkContents();
 }
 
-const growthPlay: Play = {
+const growthTest: FaultTest = {
   title: "growth of the pool",
-  pool: "furnished",
-  async rehearse(theatre) {
-    const dataBytes = dataBytesOf(theatre.place) + growthBytes;
-    await theatre.worker();
-    const passed = await pointsPassed(() => growTo(theatre.place, dataBytes));
-    await expectGrowth(theatre, dataBytes);
+  pool: "populated",
+  async faultPoints(harness) {
+    const dataBytes = dataBytesOf(harness.place) + growthBytes;
+    await harness.worker();
+    const passed = await pointsPassed(() => growTo(harness.place, dataBytes));
+    await expectGrowth(harness, dataBytes);
     return passed;
   },
-  async perform(theatre, fault) {
-    const dataBytes = dataBytesOf(theatre.place) + growthBytes;
-    await theatre.kill(fault, { kind: "growth", dataBytes });
-    await theatre.worker();
-    await theatre.check();
-    await expectGrowth(theatre, dataBytes);
+  async runWithFault(harness, fault) {
+    const dataBytes = dataBytesOf(harness.place) + growthBytes;
+    await harness.kill(fault, { kind: "growth", dataBytes });
+    await harness.worker();
+    await harness.check();
+    await expectGrowth(harness, dataBytes);
   },
 };
 
 const once = (point: FaultPoint): Fault => ({ point, occurrence: 1 });
 
-export const plays: readonly Play[] = [
-  creationPlay,
-  restartPlay("start after a reboot", sceneOf("remove of an active snapshot")),
-  restartPlay(
-    "start after a death in prepare",
-    sceneOf("prepare of a base, with its template"),
+export const faultTests: readonly FaultTest[] = [
+  creationTest,
+  restartTest("start after a reboot", scenarioOf("remove of an active snapshot")),
+  restartTest(
+    "start after a kill in prepare",
+    scenarioOf("prepare of a base, with its template"),
     once("template.formatted"),
   ),
-  restartPlay("start after a death in commit", sceneOf("commit of what is mounted"), once("dm.suspend")),
-  restartPlay("start after a death in remove", sceneOf("remove of an active snapshot"), once("remove.deactivated")),
-  stopPlay("stop", sceneOf("commit")),
-  growthPlay,
-  ...scenes.map(operationPlay),
+  restartTest("start after a kill in commit", scenarioOf("commit of what is mounted"), once("dm.suspend")),
+  restartTest("start after a kill in remove", scenarioOf("remove of an active snapshot"), once("remove.deactivated")),
+  stopTest("stop", scenarioOf("commit")),
+  growthTest,
+  ...scenarios.map(operationTest),
 ];

@@ -6,10 +6,10 @@ import { readDefinition } from "../../src/drivers/devicemapper/pool/definition-f
 import { loadThinPool } from "../../src/drivers/devicemapper/pool/thin-pool.ts";
 import { connectControl, type PoolPlace, poolDirectory } from "./pool.ts";
 
-/** As large as its file is, which grows first. */
+/** The size of the data file, which grows first. */
 export const dataBytesOf = (place: PoolPlace): number => statSync(join(poolDirectory(place), "data.img")).size;
 
-/** Gives the pool `dataBytes` of data; returns how many bytes it has then. */
+/** Grows the pool to `dataBytes` of data; returns how many bytes it has afterwards. */
 export async function growTo(place: PoolPlace, dataBytes: number): Promise<number> {
   await using control = withFaultPoints(connectControl(place));
   const poolDir = poolDirectory(place);

@@ -1,4 +1,4 @@
-// A worker of a pool that is to be killed: it opens the pool, sets a scene, and dies at the fault in its operation.
+// A worker that is killed: it opens the pool, sets a scenario up, and is killed at the fault in its operation.
 import { writeSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,40 +7,40 @@ import { armFault, type Fault, faultText } from "../../src/system/faults.ts";
 import { type Bundle, bundle } from "./bundle.ts";
 import { growTo } from "./growth.ts";
 import { type PoolPlace, startWorker } from "./pool.ts";
-import { newClient, perform } from "./scenarios.ts";
-import { sceneOf, setScene } from "./set-up-scenario.ts";
+import { newClient, runOperation } from "./scenarios.ts";
+import { scenarioOf, setUpScenario } from "./set-up-scenario.ts";
 
-/** What is under way when it dies: its start, a scene's operation, its stop on that scene, or a growth of the data. */
-export type Doing =
+/** What the worker does when it is killed: its start, a scenario's operation, its stop in that scenario, or a growth. */
+export type Activity =
   | { readonly kind: "start" }
-  | { readonly kind: "operation" | "stop"; readonly scene: string }
+  | { readonly kind: "operation" | "stop"; readonly scenario: string }
   | { readonly kind: "growth"; readonly dataBytes: number };
 
-interface Orders {
+interface Instructions {
   readonly place: PoolPlace;
   readonly snapshotter: Partial<SnapshotterOptions>;
   readonly fault: string;
-  readonly doing: Doing;
+  readonly activity: Activity;
 }
 
-/** The victim's program. In one file, it starts in a fraction of the time where reading a file is dear. */
-export const bundleVictim = (): Promise<Bundle> => bundle(import.meta.path);
+/** Bundled into one file, the worker starts in a fraction of the time in a guest, where reading files is slow. */
+export const bundleKilledWorker = (): Promise<Bundle> => bundle(import.meta.path);
 
 /**
- * What the process said before it died: the operation of its scene, if it had one. Throws when it ended in another way
- * than by SIGKILL: it did not reach the fault.
+ * Returns what the process wrote before it was killed: the operation of its scenario, if it had one. Throws when it did not
+ * reach the fault and so ended in another way.
  */
 export async function killAt(
   program: Bundle,
   fault: Fault,
   place: PoolPlace,
-  doing: Doing,
+  activity: Activity,
   snapshotter: Partial<SnapshotterOptions> = {},
 ): Promise<string> {
   const marker = join(place.directory, "marker");
   await writeFile(marker, "");
-  const orders: Orders = { place, snapshotter, fault: `${faultText(fault)}@${marker}`, doing };
-  const child = Bun.spawn([process.execPath, program.path, JSON.stringify(orders)], {
+  const instructions: Instructions = { place, snapshotter, fault: `${faultText(fault)}@${marker}`, activity };
+  const child = Bun.spawn([process.execPath, program.path, JSON.stringify(instructions)], {
     stdout: "pipe",
     stderr: "pipe",
   });
@@ -51,30 +51,30 @@ export async function killAt(
   throw new Error(`the worker was not killed: it ended with ${String(child.exitCode)}: ${said}${complained}`);
 }
 
-async function run({ place, snapshotter, fault, doing }: Orders): Promise<void> {
-  if (doing.kind === "start") armFault(fault);
+async function run({ place, snapshotter, fault, activity }: Instructions): Promise<void> {
+  if (activity.kind === "start") armFault(fault);
   const worker = await startWorker(place, snapshotter);
-  switch (doing.kind) {
+  switch (activity.kind) {
     case "start":
       return;
     case "operation":
     case "stop": {
-      const errand = await setScene(place, newClient(worker), sceneOf(doing.scene));
+      const operation = await setUpScenario(place, newClient(worker), scenarioOf(activity.scenario));
       // Not through a stream: the next line may be the last.
-      writeSync(1, JSON.stringify(errand));
+      writeSync(1, JSON.stringify(operation));
       armFault(fault);
-      if (doing.kind === "stop") await worker[Symbol.asyncDispose]();
-      // That it fails may be what it is for.
-      else await perform(worker, errand).catch(() => undefined);
+      if (activity.kind === "stop") await worker[Symbol.asyncDispose]();
+      // Some scenarios expect a failure.
+      else await runOperation(worker, operation).catch(() => undefined);
       return;
     }
     case "growth":
       armFault(fault);
-      await growTo(place, doing.dataBytes);
+      await growTo(place, activity.dataBytes);
   }
 }
 
 if (import.meta.main) {
-  await run(JSON.parse(process.argv[2] ?? "") as Orders);
+  await run(JSON.parse(process.argv[2] ?? "") as Instructions);
   process.exit(0);
 }

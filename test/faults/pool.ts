@@ -1,4 +1,4 @@
-// Owns the thin-pool that processes are killed on: how each of them connects to it, and how it is taken off by force.
+// Owns the thin-pool of the fault tests: how processes connect to it, and how it is removed by force.
 import { basename, join } from "node:path";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { type DmControl, type DmControlName, isDmError } from "../../src/drivers/devicemapper/control/control.ts";
@@ -8,14 +8,14 @@ import { createLibdevmapperControl } from "../../src/drivers/devicemapper/contro
 import { createDevmapperDriver } from "../../src/drivers/devicemapper/driver.ts";
 import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.ts";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
-import { type Ground, openStage, type Stage } from "../conformance/snapshotter-fixture.ts";
+import { openFixture, type SnapshotterFixture, type TestPool } from "../conformance/snapshotter-fixture.ts";
 import { loopsBackedBelow } from "../support/residue.ts";
 
 const mebibyte = 2 ** 20;
 export const deviceSizeBytes = 24 * mebibyte;
 export const poolSizeBytes = 512 * mebibyte;
 
-/** A pool in a directory: all that a process needs to know to be its worker. */
+/** A pool in a directory: all that its worker needs to know. */
 export interface PoolPlace {
   readonly directory: string;
   readonly control: DmControlName;
@@ -23,7 +23,7 @@ export interface PoolPlace {
 
 export const poolIn = ({ directory }: PoolPlace) => poolName(basename(directory).toLowerCase());
 export const poolDirectory = ({ directory }: PoolPlace): string => join(directory, "pool");
-/** Where a scene's snapshot is mounted, if it has one that is. */
+/** Where a scenario's snapshot is mounted, if it has one that is. */
 export const mountpointIn = ({ directory }: PoolPlace): string => join(directory, "mount");
 export const metadataFile = (place: PoolPlace): string => join(poolDirectory(place), "metadata.img");
 
@@ -36,7 +36,7 @@ export function connectControl({ control }: PoolPlace): DmControl {
   }
 }
 
-const groundOf = (place: PoolPlace, connect: () => DmControl): Ground => ({
+const testPoolOf = (place: PoolPlace, connect: () => DmControl): TestPool => ({
   pool: poolIn(place),
   connectDriver: (_directory, sizeBytes) =>
     createDevmapperDriver({
@@ -50,38 +50,38 @@ const groundOf = (place: PoolPlace, connect: () => DmControl): Ground => ({
 });
 
 /**
- * Opens the pool as its worker does at its start: made when it is new, loaded, taken over, put in order. `connect`: to
- * device-mapper, for one worker; default: anew.
+ * Opens the pool as its worker does at its start: creates it if it is new, loads it, takes it over, recovers it. `connect`
+ * opens the worker's connection to device-mapper; default: a new one.
  */
 export const startWorker = (
   place: PoolPlace,
   snapshotter: Partial<SnapshotterOptions> = {},
   connect = () => connectControl(place),
-): Promise<Stage> =>
-  openStage(groundOf(place, connect), {
+): Promise<SnapshotterFixture> =>
+  openFixture(testPoolOf(place, connect), {
     directory: place.directory,
     poolSizeBytes,
     snapshotter: { deviceSizeBytes, ...snapshotter },
   });
 
-/** The same control for somebody who thinks that it is his: it outlives him. */
-export const lent = (control: DmControl) => (): DmControl => ({
+/** The control for a worker that closes it when it ends: it stays open. */
+export const keptOpen = (control: DmControl) => (): DmControl => ({
   ...control,
   [Symbol.asyncDispose]: async () => undefined,
 });
 
-/** What the host still has of the pool: devices, loop devices. */
+/** Devices and loop devices of the pool that are still on the host. */
 export async function leftOnHost(place: PoolPlace, control: DmControl): Promise<string[]> {
   const devices = (await control.list(`${poolIn(place)}-`)).map(({ name }) => `device ${name}`);
   return [...devices, ...loopsBackedBelow(`${place.directory}/`)];
 }
 
-/** Takes everything of the pool off the host, however it is. */
-export async function takeOff(place: PoolPlace, control: DmControl): Promise<void> {
+/** Removes everything of the pool from the host, whatever its state. */
+export async function removeFromHost(place: PoolPlace, control: DmControl): Promise<void> {
   const isPool = (name: string) => name === poolDeviceName(poolIn(place));
   const devices = await control.list(`${poolIn(place)}-`);
   for (const { name } of devices.toSorted((one, other) => Number(isPool(one.name)) - Number(isPool(other.name)))) {
-    // A suspended one cannot be closed by who waits for it.
+    // A suspended device cannot be closed by a process that waits for its I/O.
     await control.resume(name).catch(() => undefined);
     await control.remove(name).catch((error: unknown) => {
       if (!isDmError(error, "ENXIO")) throw error;

@@ -1,30 +1,30 @@
-// A worker in the guest whose power is cut: it recovers the pool, checks that all is there that was acknowledged, and goes
-// on with the batch until it is gone. What it has done it says on standard output, line by line.
+// The worker in the guest whose power is cut: it recovers the pool, checks that every acknowledged operation is there, and
+// continues the sequence until the power goes. It reports on standard output, line by line.
 //
 //   bun power-cut-worker.ts '{"place": ..., "acknowledged": 17}'
 import { existsSync, readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { Client } from "../conformance/snapshotter-fixture.ts";
-import { checkMetadata, complaintsOf } from "./audit.ts";
-import { connectControl, lent, metadataFile, type PoolPlace, startWorker } from "./pool.ts";
+import { checkMetadata, problemsOf } from "./audit.ts";
+import { connectControl, keptOpen, metadataFile, type PoolPlace, startWorker } from "./pool.ts";
 import { newClient } from "./scenarios.ts";
 import { carryOut, expectedAfter, textOf } from "./sequence.ts";
 
-interface Orders {
+interface Instructions {
   readonly place: PoolPlace;
-  /** So many operations had been answered, as far as was heard. */
+  /** How many operations are known to have been answered. */
   readonly acknowledged: number;
-  /** After so many more operations it ends by itself. */
+  /** Ends by itself after so many more operations. */
   readonly more: number;
 }
 
-/** An answer may not have been heard before the power went. */
-const unheard = 40;
+/** So many answers may have been lost with the power. */
+const lostAnswers = 40;
 
-/** How many operations have been carried out. Throws when what is there is not what some number of them leave. */
+/** How many operations have been done. Throws when the snapshots match no number of operations. */
 function countDone(client: Client, acknowledged: number): number {
   const found = new Set(client.walk());
-  for (let count = acknowledged; count <= acknowledged + unheard; count++) {
+  for (let count = acknowledged; count <= acknowledged + lostAnswers; count++) {
     if (isDeepStrictEqual(found, new Set(expectedAfter(count)))) return count;
   }
   const [is, was] = [[...found].sort().join(" "), [...expectedAfter(acknowledged)].sort().join(" ")];
@@ -38,18 +38,18 @@ async function expectContents(client: Client): Promise<void> {
   }
 }
 
-async function run({ place, acknowledged, more }: Orders): Promise<void> {
+async function run({ place, acknowledged, more }: Instructions): Promise<void> {
   if (existsSync(metadataFile(place))) await checkMetadata(place);
   console.log("starting");
   const control = connectControl(place);
-  const worker = await startWorker(place, {}, lent(control));
+  const worker = await startWorker(place, {}, keptOpen(control));
   const client = newClient(worker);
   const done = countDone(client, acknowledged);
-  const complaints = await complaintsOf(place, worker, control);
-  if (complaints.length > 0) throw new Error(complaints.join("; "));
+  const problems = await problemsOf(place, worker, control);
+  if (problems.length > 0) throw new Error(problems.join("; "));
   await expectContents(client);
   console.log(`recovered ${done}`);
-  // From the first that was not acknowledged: who was not answered asks again.
+  // From the first unacknowledged one: a caller without an answer repeats its request.
   for (let number = acknowledged + 1; number <= acknowledged + more; number++) {
     await carryOut(client, number);
     console.log(`done ${number}`);
@@ -61,7 +61,7 @@ async function run({ place, acknowledged, more }: Orders): Promise<void> {
 }
 
 try {
-  await run(JSON.parse(process.argv[2] ?? "") as Orders);
+  await run(JSON.parse(process.argv[2] ?? "") as Instructions);
   process.exit(0);
 } catch (error) {
   console.log(`failed ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

@@ -1,4 +1,4 @@
-// Owns the power of a guest: it is cut again and again during one batch of operations, on files that survive it.
+// Owns the power cuts: a guest is killed again and again during one sequence of operations, on files that survive it.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,9 +10,9 @@ import { frugalBun, inGuest } from "../guest/guest.ts";
 import { bundle } from "./bundle.ts";
 
 export interface PowerCut {
-  /** Whether it came before the worker had recovered from the one before. */
+  /** Whether it came while the worker recovered from the previous cut. */
   readonly inRecovery: boolean;
-  /** Operations that were answered before it. */
+  /** Operations that were answered before the cut. */
   readonly acknowledged: number;
 }
 
@@ -25,22 +25,22 @@ export interface PowerRequest {
   readonly timeoutSeconds: number;
 }
 
-/** One in so many cuts comes while the guest recovers from the one before. */
+/** One in so many cuts comes during the recovery from the previous cut. */
 const cutsInRecovery = 4;
 const operationsAtTheEnd = 8;
 
-/** What became of one boot. */
+/** The result of one boot. */
 interface Session {
   readonly acknowledged: number;
   readonly inRecovery: boolean;
-  /** Nothing when it was cut, or ended well. */
+  /** Undefined when the power was cut, or the guest ended well. */
   readonly failure: string | undefined;
 }
 
-/** Cuts the power so often; after the last time, the guest ends by itself. Throws when one boot found something amiss. */
+/** Cuts the power `cuts` times; then a last boot ends by itself. Throws when a boot finds a fault. */
 export async function cutPower(request: PowerRequest): Promise<PowerCut[]> {
   const directory = await mkdtemp(join(tmpdir(), "power-"));
-  // A guest whose power is cut cannot take its own files away.
+  // A killed guest cannot delete its own files.
   const scratch = await mkdtemp(join(tmpdir(), "powered-"));
   const cuts: PowerCut[] = [];
   try {
@@ -78,12 +78,12 @@ async function boot(
   acknowledged: number,
   isLast: boolean,
 ): Promise<Session> {
-  const orders = {
+  const instructions = {
     place: { directory, control },
     acknowledged,
     more: isLast ? operationsAtTheEnd : Number.MAX_SAFE_INTEGER,
   };
-  const command = [process.execPath, program, JSON.stringify(orders)];
+  const command = [process.execPath, program, JSON.stringify(instructions)];
   const shares = [directory, join(program, "..")];
   const guest = startProcess(inGuest(command, { timeoutSeconds, shares, environment: frugalBun }), {
     environment: { ...childEnvironment({}), TMPDIR: scratch },
@@ -92,7 +92,7 @@ async function boot(
     stderr: "inherit",
   });
   const inRecovery = !isLast && acknowledged > 0 && random() < 1 / cutsInRecovery;
-  // An operation takes from a tenth of a second to some seconds, by the machine and what else it does.
+  // An operation takes from a tenth of a second to some seconds, depending on the machine and its load.
   const remaining = Math.floor(random() * 6);
   const delayMs = Math.floor(random() * 1500);
   return await follow(guest, { acknowledged, inRecovery, remaining, delayMs, isLast });
@@ -101,9 +101,9 @@ async function boot(
 interface Plan {
   readonly acknowledged: number;
   readonly inRecovery: boolean;
-  /** Operations that are answered before the cut is due. */
+  /** So many operations are answered before the cut is due. */
   readonly remaining: number;
-  /** After that, or after the start of the recovery. */
+  /** Delay after that, or after the start of the recovery. */
   readonly delayMs: number;
   readonly isLast: boolean;
 }
@@ -127,7 +127,7 @@ async function follow(guest: RunningProcess<"ignore", "pipe", "inherit">, plan: 
 const isDue = ({ inRecovery, remaining }: Plan, heard: Heard): boolean =>
   inRecovery ? heard.hasStarted : heard.hasRecovered && heard.answers >= remaining;
 
-/** What power-cut-worker.ts has said so far. */
+/** What power-cut-worker.ts has reported so far. */
 class Heard {
   acknowledged: number;
   answers = 0;

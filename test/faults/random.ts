@@ -1,9 +1,9 @@
-// Owns chance that can be repeated.
+// Owns random choices that a seed repeats.
 
-/** The seed that was asked for, or a new one. */
+/** The given seed, or a new one. */
 export const seedOf = (asked: string | undefined): number => Number(asked ?? Date.now() % 2 ** 31);
 
-/** xorshift: from 0 to below 1, the same numbers for the same seed. */
+/** xorshift: numbers in [0, 1), the same for the same seed. */
 export function randomOf(seed: number): () => number {
   let state = seed | 1;
   return () => {

@@ -1,15 +1,14 @@
-// Kills a pool's worker at every fault point of every operation, and prints what became of it. Needs device-mapper:
+// Kills a pool's worker at every fault point of every operation, and prints the results. Needs device-mapper:
 //
 //   bun test/faults/run.ts [--control dmsetup|libdevmapper] [--points N [--seed S]] [WORD...]
 //
-// WORD: only operations whose titles contain one of the words; N: in each operation only so many of its points, chosen
-// by chance.
+// WORD: only operations whose titles contain one of the words. N: at most so many points of each operation, at random.
 import { parseArgs } from "node:util";
 import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
 import { type FaultPoint, faultText } from "../../src/system/faults.ts";
-import { type Play, plays } from "./fault-tests.ts";
+import { type FaultTest, faultTests } from "./fault-tests.ts";
 import { chooseSome, randomOf, seedOf } from "./random.ts";
-import { faultsOf, pointsNeverReached, Season } from "./runner.ts";
+import { FaultTestRunner, faultsOf, pointsNeverReached } from "./runner.ts";
 
 const { values, positionals: words } = parseArgs({
   allowPositionals: true,
@@ -22,7 +21,7 @@ const { values, positionals: words } = parseArgs({
 const control = dmControlNames.find((name) => name === values.control);
 if (control === undefined) throw new Error(`--control is ${dmControlNames.join(" or ")}, not ${values.control}`);
 
-const chosen = plays.filter(({ title }) => words.length === 0 || words.some((word) => title.includes(word)));
+const chosen = faultTests.filter(({ title }) => words.length === 0 || words.some((word) => title.includes(word)));
 const reached = new Set<FaultPoint>();
 const seed = seedOf(values.seed);
 const random = randomOf(seed);
@@ -53,28 +52,28 @@ async function attempt(title: string, action: () => Promise<void>): Promise<bool
   }
 }
 
-async function giveAll(season: Season, play: Play): Promise<void> {
+async function runAll(runner: FaultTestRunner, faultTest: FaultTest): Promise<void> {
   const startedMs = performance.now();
   let points: FaultPoint[] = [];
-  const isRehearsed = await attempt(`${play.title}, undisturbed`, async () => {
-    points = await season.rehearse(play);
+  const isSound = await attempt(`${faultTest.title}, undisturbed`, async () => {
+    points = await runner.faultPoints(faultTest);
   });
-  if (isRehearsed && points.length === 0) throw new Error(`${play.title} passes no fault point`);
+  if (isSound && points.length === 0) throw new Error(`${faultTest.title} passes no fault point`);
   for (const point of points) reached.add(point);
   let recovered = 0;
   const faults = chooseSome(faultsOf(points), Number(values.points), random);
   for (const fault of faults) {
-    const title = `${play.title}, killed at ${faultText(fault)}`;
-    if (await attempt(title, () => season.perform(play, fault))) recovered += 1;
+    const title = `${faultTest.title}, killed at ${faultText(fault)}`;
+    if (await attempt(title, () => runner.runWithFault(faultTest, fault))) recovered += 1;
   }
-  rows.push({ title: play.title, cases: faults.length, recovered, seconds: secondsSince(startedMs) });
+  rows.push({ title: faultTest.title, cases: faults.length, recovered, seconds: secondsSince(startedMs) });
 }
 
 {
-  await using season = new Season(control);
+  await using runner = new FaultTestRunner(control);
   const where = values.points === "Infinity" ? "at every point" : `at some points (--seed ${seed} repeats them)`;
   console.log(`workers killed ${where}, device-mapper by ${control}:`);
-  for (const play of chosen) await giveAll(season, play);
+  for (const faultTest of chosen) await runAll(runner, faultTest);
 }
 const sumOf = (column: "cases" | "recovered" | "seconds"): number => rows.reduce((sum, row) => sum + row[column], 0);
 const total: Row = {
@@ -92,7 +91,7 @@ for (const { title, cases, recovered, seconds } of [...rows, total]) {
 if (words.length === 0) {
   for (const point of pointsNeverReached(reached)) {
     failed += 1;
-    console.log(`FAIL no operation reached ${point}: a play for it is missing in test/faults`);
+    console.log(`FAIL no operation reached ${point}: a fault test for it is missing in test/faults`);
   }
 }
 console.log(`${passed} passed, ${failed} failed`);

@@ -1,12 +1,12 @@
-// Owns the run of the cases: which there are, each on a sound pool, and what became of them.
+// Owns the run of the fault tests: which faults there are, and a sound pool for each.
 import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
 import { type Fault, type FaultPoint, faultPoints } from "../../src/system/faults.ts";
 import type { Bundle } from "./bundle.ts";
-import type { Play } from "./fault-tests.ts";
-import { Theatre } from "./harness.ts";
-import { bundleVictim } from "./killed-worker.ts";
+import type { FaultTest } from "./fault-tests.ts";
+import { FaultHarness } from "./harness.ts";
+import { bundleKilledWorker } from "./killed-worker.ts";
 
-/** A play at every point that it passes, each as often as it passes it. */
+/** One fault for every time that a point is passed. */
 export function faultsOf(passed: readonly FaultPoint[]): Fault[] {
   return passed.map((point, index) => ({
     point,
@@ -14,58 +14,58 @@ export function faultsOf(passed: readonly FaultPoint[]): Fault[] {
   }));
 }
 
-/** Between jobs of an unpack, where nothing but the outbox and the queue changes: test/e2e/crash.test.ts has them. */
+/** Between the jobs of an unpack only the outbox and the queue change: test/e2e/crash.test.ts covers these points. */
 const pointsOfTheQueue: ReadonlySet<FaultPoint> = new Set(["unpack.resolved", "unpack.accepted", "unpack.settled"]);
 
 export const pointsNeverReached = (reached: ReadonlySet<FaultPoint>): FaultPoint[] =>
   faultPoints.filter((point) => !pointsOfTheQueue.has(point) && !reached.has(point));
 
-/** Gives each case a pool: the same one again, as long as it is sound. */
-export class Season implements AsyncDisposable {
+/** Reuses one pool as long as it is sound. */
+export class FaultTestRunner implements AsyncDisposable {
   readonly #control: DmControlName;
-  #victim: Bundle | undefined;
-  #theatre: Theatre | undefined;
+  #workerProgram: Bundle | undefined;
+  #harness: FaultHarness | undefined;
 
   constructor(control: DmControlName) {
     this.#control = control;
   }
 
-  rehearse(play: Play): Promise<FaultPoint[]> {
-    return this.#on(play, (theatre) => play.rehearse(theatre));
+  faultPoints(faultTest: FaultTest): Promise<FaultPoint[]> {
+    return this.#on(faultTest, (harness) => faultTest.faultPoints(harness));
   }
 
-  perform(play: Play, fault: Fault): Promise<void> {
-    return this.#on(play, (theatre) => play.perform(theatre, fault));
+  runWithFault(faultTest: FaultTest, fault: Fault): Promise<void> {
+    return this.#on(faultTest, (harness) => faultTest.runWithFault(harness, fault));
   }
 
-  async #on<T>(play: Play, action: (theatre: Theatre) => Promise<T>): Promise<T> {
-    this.#victim ??= await bundleVictim();
-    if (play.pool === "bare") {
-      await using theatre = await Theatre.build(this.#control, this.#victim);
-      const result = await action(theatre);
-      await theatre.stopWorker();
+  async #on<T>(faultTest: FaultTest, action: (harness: FaultHarness) => Promise<T>): Promise<T> {
+    this.#workerProgram ??= await bundleKilledWorker();
+    if (faultTest.pool === "bare") {
+      await using harness = await FaultHarness.build(this.#control, this.#workerProgram);
+      const result = await action(harness);
+      await harness.stopWorker();
       return result;
     }
-    this.#theatre ??= await Theatre.open(this.#control, this.#victim);
+    this.#harness ??= await FaultHarness.open(this.#control, this.#workerProgram);
     try {
-      return await action(this.#theatre);
+      return await action(this.#harness);
     } catch (error) {
-      const spoilt = this.#theatre;
-      this.#theatre = undefined;
+      const spoilt = this.#harness;
+      this.#harness = undefined;
       await spoilt[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  /** The last case's pool is checked, too. */
+  /** Checks the last pool, too. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const theatre = this.#theatre;
-    this.#theatre = undefined;
+    const harness = this.#harness;
+    this.#harness = undefined;
     try {
-      await theatre?.stopWorker();
+      await harness?.stopWorker();
     } finally {
-      await theatre?.[Symbol.asyncDispose]();
-      await this.#victim?.[Symbol.asyncDispose]();
+      await harness?.[Symbol.asyncDispose]();
+      await this.#workerProgram?.[Symbol.asyncDispose]();
     }
   }
 }

@@ -1,51 +1,54 @@
-// Owns the operations that are killed: what each needs beforehand, what is asked, and how its end looks.
+// Owns the scenarios of the fault tests: for each operation its set-up, its request, and the expected end state.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { freshOperationId, snapshotKey } from "../../src/domain/identifiers.ts";
 import { labelNames } from "../../src/domain/snapshots.ts";
 import { listDevices } from "../../src/metadata/devices.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
-import { Client, mounted, type Stage } from "../conformance/snapshotter-fixture.ts";
+import { Client, mounted, type SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";
 import type { PoolPlace } from "./pool.ts";
-import { type UnpackRequest, unpackLayers, unpackScene } from "./unpack-scenario.ts";
+import { type UnpackRequest, unpackLayers, unpackScenario } from "./unpack-scenario.ts";
 
 export type Verb = "prepare" | "view" | "commit" | "remove" | "removeDevice" | "cleanup" | "resetPool" | "unpack";
 
 /** One operation, as it can be handed to another process. */
-export interface Errand {
+export interface Operation {
   readonly verb: Verb;
   readonly operationId: string;
   readonly request: object;
 }
 
-export interface Scene {
+export interface Scenario {
   readonly title: string;
   /** What the worker is configured to do while the operation runs. */
   readonly snapshotter?: Partial<SnapshotterOptions>;
   /** Makes what the operation needs, in a pool with the committed "base", and "child" on it. */
-  set(client: Client, place: PoolPlace): Promise<Errand>;
-  /** The key of an active snapshot that is mounted from before the operation until `strike`. */
+  setUp(client: Client, place: PoolPlace): Promise<Operation>;
+  /** The key of an active snapshot that is mounted from before the operation until `tearDown`. */
   readonly mountedKey?: string;
-  /** What the operation is answered with: `result`, or an error's code. */
+  /** The expected answer: `result`, or the code of an error. */
   readonly answer: string;
   /** Throws when the snapshots are not what they should be after the operation. */
   expectDone(client: Client, place: PoolPlace): Promise<void>;
-  /** Takes away what the scene has made. */
-  strike(client: Client, place: PoolPlace): Promise<void>;
-  /** Nothing else survives it: `strike` furnishes the pool anew. */
+  /** Removes what the scenario has made. */
+  tearDown(client: Client, place: PoolPlace): Promise<void>;
+  /** Nothing survives the operation: `tearDown` populates the pool again. */
   readonly emptiesPool?: true;
 }
 
-export const newClient = (stage: Stage): Client => new Client(stage, "faults");
+export const newClient = (fixture: SnapshotterFixture): Client => new Client(fixture, "faults");
 
-export function perform(stage: Stage, errand: Errand): Promise<unknown> {
-  if (errand.verb === "unpack") return unpackLayers(stage, errand.request as UnpackRequest);
-  const { snapshotter } = stage;
-  const verb = snapshotter[errand.verb].bind(snapshotter) as (operationId: string, request: object) => Promise<unknown>;
-  return verb(errand.operationId, errand.request);
+export function runOperation(fixture: SnapshotterFixture, operation: Operation): Promise<unknown> {
+  if (operation.verb === "unpack") return unpackLayers(fixture, operation.request as UnpackRequest);
+  const { snapshotter } = fixture;
+  const verb = snapshotter[operation.verb].bind(snapshotter) as (
+    operationId: string,
+    request: object,
+  ) => Promise<unknown>;
+  return verb(operation.operationId, operation.request);
 }
 
-const errand = (verb: Verb, request: object = {}): Errand => ({ verb, operationId: freshOperationId(), request });
+const operation = (verb: Verb, request: object = {}): Operation => ({ verb, operationId: freshOperationId(), request });
 
 const keyOf = (client: Client, key: string) => ({ scope: client.scope, key: snapshotKey(key) });
 
@@ -59,15 +62,15 @@ const expectText = (root: string, expected: string): void => {
   if (found !== expected) throw new Error(`the file is ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`);
 };
 
-/** What every pool of a play begins with. */
-export async function furnish(client: Client): Promise<void> {
+/** The snapshots that every populated pool starts with. */
+export async function populate(client: Client): Promise<void> {
   await client.layer("base", undefined, (root) => writeFileSync(`${root}/file`, "of base"));
   await client.layer("child", "base", (root) => writeFileSync(`${root}/file`, "of child"));
 }
 
 /** A size that no device has: its template is yet to be made. */
-function newSize({ stage }: Client) {
-  const sizes = new Set(listDevices(stage.database).map(({ sizeBytes }) => sizeBytes));
+function newSize({ fixture }: Client) {
+  const sizes = new Set(listDevices(fixture.database).map(({ sizeBytes }) => sizeBytes));
   let mebibytes = 25;
   while (sizes.has(mebibytes * 2 ** 20)) mebibytes += 1;
   return { [labelNames.maxSize]: `${mebibytes}MiB` };
@@ -78,153 +81,153 @@ async function makeActive(client: Client, text: string): Promise<void> {
   await mounted(client.mounts("active"), (root) => writeFileSync(`${root}/file`, text));
 }
 
-const commitMade = (client: Client) => errand("commit", { ...client.request("active"), name: snapshotKey("made") });
+const commitMade = (client: Client) => operation("commit", { ...client.request("active"), name: snapshotKey("made") });
 
 async function expectMadeHas(client: Client, text: string): Promise<void> {
   expectKeys(client, "made");
   await client.seen("made", (root) => expectText(root, text));
 }
 
-/** Leaves a removed snapshot's device to a job; returns that job. */
-async function leaveRemoval(client: Client): Promise<Errand> {
+/** Leaves the device of a removed snapshot to a job; returns that job. */
+async function leaveRemoval(client: Client): Promise<Operation> {
   await client.prepare("doomed", "base");
   await client.remove("doomed");
-  const [removal] = pendingRemovals(client.stage.database);
+  const [removal] = pendingRemovals(client.fixture.database);
   if (removal === undefined) throw new Error("no removal was left to a job");
   return { verb: "removeDevice", operationId: removal.operationId, request: { device: removal.device } };
 }
 
 const nothingMore = async (client: Client) => expectKeys(client);
-const strikeMade = (client: Client) => client.remove("made").then(() => undefined);
-const strikeNothing = async () => undefined;
+const removeMade = (client: Client) => client.remove("made").then(() => undefined);
+const removeNothing = async () => undefined;
 
-export const scenes: readonly Scene[] = [
+export const scenarios: readonly Scenario[] = [
   {
     title: "prepare of a base, with its template",
-    set: async (client) => errand("prepare", client.request("made", undefined, newSize(client))),
+    setUp: async (client) => operation("prepare", client.request("made", undefined, newSize(client))),
     answer: "result",
     expectDone: async (client) => {
       expectKeys(client, "made");
       const names = await mounted(client.mounts("made"), (root) => readdirSync(root));
       if (names.length > 0) throw new Error(`the base has ${names.join()}`);
     },
-    strike: strikeMade,
+    tearDown: removeMade,
   },
   {
     title: "prepare of a child",
-    set: async (client) => errand("prepare", client.request("made", "base")),
+    setUp: async (client) => operation("prepare", client.request("made", "base")),
     answer: "result",
     expectDone: async (client) => {
       expectKeys(client, "made");
       await mounted(client.mounts("made"), (root) => expectText(root, "of base"));
     },
-    strike: strikeMade,
+    tearDown: removeMade,
   },
   {
     title: "prepare of a child larger than its parent",
-    set: async (client) => errand("prepare", client.request("made", "child", { [labelNames.maxSize]: "40MiB" })),
+    setUp: async (client) => operation("prepare", client.request("made", "child", { [labelNames.maxSize]: "40MiB" })),
     answer: "result",
     expectDone: async (client) => {
       expectKeys(client, "made");
       await mounted(client.mounts("made"), (root) => expectText(root, "of child"));
     },
-    strike: strikeMade,
+    tearDown: removeMade,
   },
   {
     title: "prepare that fails",
     snapshotter: { fsOptions: ["--no-such-option"] },
-    set: async (client) => errand("prepare", client.request("made")),
+    setUp: async (client) => operation("prepare", client.request("made")),
     answer: "internal",
     expectDone: nothingMore,
-    strike: strikeNothing,
+    tearDown: removeNothing,
   },
   {
     title: "view",
-    set: async (client) => errand("view", client.request("made", "child")),
+    setUp: async (client) => operation("view", client.request("made", "child")),
     answer: "result",
     expectDone: async (client) => {
       expectKeys(client, "made");
       await mounted(client.mounts("made"), (root) => expectText(root, "of child"));
     },
-    strike: strikeMade,
+    tearDown: removeMade,
   },
   {
     title: "commit",
-    set: async (client) => {
+    setUp: async (client) => {
       await makeActive(client, "of made");
       return commitMade(client);
     },
     answer: "result",
     expectDone: (client) => expectMadeHas(client, "of made"),
-    strike: strikeMade,
+    tearDown: removeMade,
   },
   {
     title: "commit of what is mounted",
-    set: async (client) => {
+    setUp: async (client) => {
       await makeActive(client, "of made");
       return commitMade(client);
     },
     mountedKey: "active",
     answer: "result",
     expectDone: (client) => expectMadeHas(client, "of made"),
-    strike: async (client) => {
-      await strikeMade(client);
-      await client.stage.snapshotter.cleanup(freshOperationId());
+    tearDown: async (client) => {
+      await removeMade(client);
+      await client.fixture.snapshotter.cleanup(freshOperationId());
     },
   },
-  unpackScene,
+  unpackScenario,
   {
     title: "remove of an active snapshot",
-    set: async (client) => {
+    setUp: async (client) => {
       await client.prepare("doomed", "base");
-      return errand("remove", keyOf(client, "doomed"));
+      return operation("remove", keyOf(client, "doomed"));
     },
     answer: "result",
     expectDone: nothingMore,
-    strike: strikeNothing,
+    tearDown: removeNothing,
   },
   {
     title: "remove of a committed snapshot",
-    set: async (client) => {
+    setUp: async (client) => {
       await client.layer("doomed", "child");
-      return errand("remove", keyOf(client, "doomed"));
+      return operation("remove", keyOf(client, "doomed"));
     },
     answer: "result",
     expectDone: nothingMore,
-    strike: strikeNothing,
+    tearDown: removeNothing,
   },
   {
     title: "removal left to a job",
     snapshotter: { asyncRemove: true },
-    set: leaveRemoval,
+    setUp: leaveRemoval,
     answer: "result",
     expectDone: nothingMore,
-    strike: strikeNothing,
+    tearDown: removeNothing,
   },
   {
     title: "cleanup",
     snapshotter: { asyncRemove: true },
-    set: async (client) => {
+    setUp: async (client) => {
       await leaveRemoval(client);
-      return errand("cleanup");
+      return operation("cleanup");
     },
     answer: "result",
     expectDone: nothingMore,
-    strike: strikeNothing,
+    tearDown: removeNothing,
   },
   {
     title: "reset of the pool",
-    // The templates of earlier scenes go first: else it has more to do than it will have the next time.
-    set: async (client) => {
-      await perform(client.stage, errand("resetPool"));
-      await furnish(client);
-      return errand("resetPool");
+    // Templates of earlier scenarios are removed first, so that every run passes the same fault points.
+    setUp: async (client) => {
+      await runOperation(client.fixture, operation("resetPool"));
+      await populate(client);
+      return operation("resetPool");
     },
     answer: "result",
     expectDone: async (client) => {
       if (client.walk().length > 0) throw new Error(`there is still ${client.walk().join()}`);
     },
-    strike: furnish,
+    tearDown: populate,
     emptiesPool: true,
   },
 ];

@@ -1,10 +1,10 @@
-// Owns the batch of operations in which the power is cut: always the same ones in the same order, so that after any
-// number of them it is known what must be there.
+// Owns the sequence of operations during which the power is cut: always the same, so that the expected snapshots are known
+// after any number of them.
 import { writeFileSync } from "node:fs";
 import { operationId, snapshotKey } from "../../src/domain/identifiers.ts";
 import { lookUpSnapshot } from "../../src/metadata/snapshots.ts";
 import { type Client, mounted } from "../conformance/snapshotter-fixture.ts";
-import { type Errand, perform, type Verb } from "./scenarios.ts";
+import { type Operation, runOperation, type Verb } from "./scenarios.ts";
 
 /** One operation, as it is planned. */
 interface Step {
@@ -21,7 +21,7 @@ export type Expected = ReadonlySet<string>;
 const layersInGroup = 4;
 const layer = (group: number, index: number): string => `layer-${group}-${index}`;
 
-/** A base; then groups of layers on it, each layer looked at in a view, and the group before taken down again. */
+/** A base; then groups of layers on it, each layer read in a view, and the previous group removed. */
 function* steps(): Generator<Step> {
   yield { verb: "prepare", key: "active-base" };
   yield { verb: "commit", key: "active-base", name: "base" };
@@ -38,7 +38,7 @@ function* steps(): Generator<Step> {
   }
 }
 
-/** What is there after the first `count` operations. */
+/** The snapshots after the first `count` operations. */
 export function expectedAfter(count: number): Expected {
   const there = new Set<string>();
   const planned = steps();
@@ -50,27 +50,27 @@ export function expectedAfter(count: number): Expected {
   return there;
 }
 
-/** Some megabytes per layer would only make the cuts rarer: what counts is when, not how much. */
+/** Short: megabytes per layer would only make the cuts rarer, and what counts is when they come. */
 export const textOf = (name: string): string => `${name} `.repeat(8000);
 
-/** The `number`-th operation (from 1), carried out by whoever asks for it again as well as for the first time. */
+/** Runs the `number`-th operation (from 1), for the first time or again. */
 export async function carryOut(client: Client, number: number): Promise<unknown> {
   const planned = steps();
   for (let before = 1; before < number; before++) planned.next();
   const { value: step } = planned.next() as IteratorYieldResult<Step>;
   if (step.verb === "commit") await writeBefore(client, step);
-  return await perform(client.stage, errandOf(client, number, step));
+  return await runOperation(client.fixture, operationOf(client, number, step));
 }
 
-function errandOf(client: Client, number: number, { verb, key, parent, name }: Step): Errand {
+function operationOf(client: Client, number: number, { verb, key, parent, name }: Step): Operation {
   const request =
     verb === "remove" ? { scope: client.scope, key: snapshotKey(key) } : { ...client.request(key, parent) };
   const named = name === undefined ? {} : { name: snapshotKey(name) };
   return { verb, operationId: operationId(`operation-${number}`), request: { ...request, ...named } };
 }
 
-/** Not when the commit has happened: then nothing is active any more. */
+/** Does nothing once the commit has happened: the active snapshot is gone by then. */
 async function writeBefore(client: Client, { key, name = "" }: Step): Promise<void> {
-  if (lookUpSnapshot(client.stage.database, client.scope, snapshotKey(key)) === undefined) return;
+  if (lookUpSnapshot(client.fixture.database, client.scope, snapshotKey(key)) === undefined) return;
   await mounted(client.mounts(key), (root) => writeFileSync(`${root}/file`, textOf(name)));
 }

@@ -1,21 +1,21 @@
-// Owns the setting of a scene: by this process, or by the one that is to die in it.
+// Owns the set-up of a scenario, in this process or in the one that is killed.
 import { mkdir } from "node:fs/promises";
 import { mountAt } from "../../src/system/mount/mounts.ts";
 import type { Client } from "../conformance/snapshotter-fixture.ts";
 import { mountpointIn, type PoolPlace } from "./pool.ts";
-import { type Errand, type Scene, scenes } from "./scenarios.ts";
+import { type Operation, type Scenario, scenarios } from "./scenarios.ts";
 
-export function sceneOf(title: string): Scene {
-  const scene = scenes.find((candidate) => candidate.title === title);
-  if (scene === undefined) throw new Error(`there is no scene ${title}`);
-  return scene;
+export function scenarioOf(title: string): Scenario {
+  const scenario = scenarios.find((candidate) => candidate.title === title);
+  if (scenario === undefined) throw new Error(`there is no scenario ${title}`);
+  return scenario;
 }
 
-/** Makes what the scene needs, on the pool at `place`; returns the operation that is to be asked for. */
-export async function setScene(place: PoolPlace, client: Client, scene: Scene): Promise<Errand> {
-  const errand = await scene.set(client, place);
-  if (scene.mountedKey !== undefined) await mountSnapshot(place, client, scene.mountedKey);
-  return errand;
+/** Makes what the scenario needs in the pool at `place`; returns the operation to run. */
+export async function setUpScenario(place: PoolPlace, client: Client, scenario: Scenario): Promise<Operation> {
+  const operation = await scenario.setUp(client, place);
+  if (scenario.mountedKey !== undefined) await mountSnapshot(place, client, scenario.mountedKey);
+  return operation;
 }
 
 async function mountSnapshot(place: PoolPlace, client: Client, key: string): Promise<void> {

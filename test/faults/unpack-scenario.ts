@@ -1,4 +1,4 @@
-// Owns the scene of an unpack: two layers written onto a pool's devices, with worker and writer in the one process.
+// Owns the scenario of an unpack: two layers written onto a pool's devices, with worker and writer in the one process.
 import { readFileSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,11 +8,11 @@ import { chainIdsOf, unpackChain } from "../../src/unpack/chain.ts";
 import { applyLayer } from "../../src/unpack/layer.ts";
 import { createLayerStore } from "../../workers/layer-store.ts";
 import type { PoolJobs } from "../../workers/pool-calls.ts";
-import { Client, type Stage } from "../conformance/snapshotter-fixture.ts";
+import { Client, type SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";
 import { sha256 } from "../support/images.ts";
 import { tar } from "../support/tar.ts";
 import { file } from "../support/tar-entries.ts";
-import type { Errand, Scene } from "./scenarios.ts";
+import type { Operation, Scenario } from "./scenarios.ts";
 
 const layerTexts = ["of the lower layer", "of the upper layer"] as const;
 const fillingBytes = 600_000;
@@ -44,7 +44,10 @@ function imageOf(request: UnpackRequest): ResolvedImage {
 }
 
 /** As an unpack worker does it, with the pool's verbs where that has its queue; returns the chain IDs. */
-export async function unpackLayers({ database, snapshotter }: Stage, request: UnpackRequest): Promise<string[]> {
+export async function unpackLayers(
+  { database, snapshotter }: SnapshotterFixture,
+  request: UnpackRequest,
+): Promise<string[]> {
   const call: PoolJobs["call"] = (name, given, { operationId = freshOperationId() } = {}) => {
     const verb = snapshotter[name as "prepare"].bind(snapshotter) as (id: string, request: object) => Promise<never>;
     return verb(operationId, given);
@@ -70,12 +73,12 @@ export async function unpackLayers({ database, snapshotter }: Stage, request: Un
 }
 
 /** Snapmill's own client, which unpacks. */
-const ownClient = ({ stage }: Client): Client => new Client(stage, ownScope);
+const ownClient = ({ fixture }: Client): Client => new Client(fixture, ownScope);
 const textIn = (root: string): string => readFileSync(`${root}/file`, "utf8");
 
-export const unpackScene: Scene = {
+export const unpackScenario: Scenario = {
   title: "unpack of two layers",
-  set: async (_client, { directory }): Promise<Errand> => {
+  setUp: async (_client, { directory }): Promise<Operation> => {
     await writeLayers({ directory });
     return { verb: "unpack", operationId: freshOperationId(), request: { directory } };
   },
@@ -90,7 +93,7 @@ export const unpackScene: Scene = {
       if (text !== layerTexts[index]) throw new Error(`the layer ${chainId} has ${JSON.stringify(text)}`);
     }
   },
-  async strike(client, request) {
+  async tearDown(client, request) {
     const own = ownClient(client);
     const chainIds = chainIdsOf(imageOf(request).layers);
     for (const chainId of chainIds.toReversed()) await own.remove(snapshotKey(chainId));

@@ -20,7 +20,7 @@ import { file, hardLink } from "../support/tar-entries.ts";
 
 const platform = "linux/amd64";
 
-/** Set SNAPMILL_TEST_SEED to play a failure again. */
+/** Set SNAPMILL_TEST_SEED to repeat a failure. */
 const seed = Number(Bun.env["SNAPMILL_TEST_SEED"] ?? Date.now() % 2 ** 31);
 
 /** Numbers from 0 up to `below`, the same for the same seed. */
@@ -148,7 +148,7 @@ interface Document {
 type Write = (name: string, text: string) => Promise<string>;
 
 /** Every document with null in each place, then rounds of random mutations. Both verdicts must come up. */
-async function play(documents: readonly Document[], write: Write, rounds: number): Promise<void> {
+async function applyMutations(documents: readonly Document[], write: Write, rounds: number): Promise<void> {
   const pick = numbers(seed);
   const seen = new Set<string>();
   const judge = async (name: string, text: string) => {
@@ -203,7 +203,7 @@ describe("whatever stands in a document, the end is an image or an error that na
       }
       return `oci:${layout}`;
     };
-    await play(
+    await applyMutations(
       [
         { name: "oci-layout", value: { imageLayoutVersion: "1.0.0" } },
         { name: "index.json", value: index },
@@ -233,7 +233,7 @@ describe("whatever stands in a document, the end is an image or an error that na
       { name: "manifest.json", value: manifest },
       { name: "config.json", value: configJson },
     ];
-    await play(documents, write, 300);
+    await applyMutations(documents, write, 300);
   });
 });
 

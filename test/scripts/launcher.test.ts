@@ -6,7 +6,7 @@ import { version } from "../../package.json";
 import { childEnvironment } from "../../src/config.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { processesOf } from "../support/residue.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 
 const root = join(import.meta.dir, "../..");
 const launcher = join(root, "snapmill");
@@ -84,11 +84,11 @@ test("the lock of a set-up is its user's alone, also where an older one had made
 });
 
 test("a SIGTERM to its process ends a running `up` in order", async () => {
-  using station = new Station({ SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0", SNAPMILL_UNPACK_WORKERS: "1" });
+  using snapmill = new TestSnapmill({ SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0", SNAPMILL_UNPACK_WORKERS: "1" });
   const { REDIS_URL: _, ...inherited } = childEnvironment({});
   const up = Bun.spawn([launcher, "up", "--state-dir", "state"], {
-    cwd: station.directory,
-    env: { ...inherited, ...station.settings },
+    cwd: snapmill.directory,
+    env: { ...inherited, ...snapmill.settings },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -96,11 +96,11 @@ test("a SIGTERM to its process ends a running `up` in order", async () => {
   const [first] = await Array.fromAsync(firstChunkOf(up.stdout));
   expect(first).toContain("snapmill is ready");
   expect(readlinkSync(`/proc/${up.pid}/exe`)).toBe(readlinkSync("/proc/self/exe"));
-  expect(processesOf(station.directory).length).toBeGreaterThan(3);
+  expect(processesOf(snapmill.directory).length).toBeGreaterThan(3);
   up.kill("SIGTERM");
   await up.exited;
   expect({ code: up.exitCode, signal: up.signalCode }).toEqual({ code: 0, signal: null });
-  expect(station.residue()).toEqual([]);
+  expect(snapmill.residue()).toEqual([]);
 });
 
 async function* firstChunkOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {

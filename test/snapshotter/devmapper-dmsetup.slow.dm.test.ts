@@ -1,5 +1,5 @@
 // Runs the suite for snapshotters on thin-pools through dmsetup.
 import { describeSnapshotter } from "../conformance/snapshotters.ts";
-import { thinGround } from "./thin-test-pool.ts";
+import { thinTestPool } from "./thin-test-pool.ts";
 
-describeSnapshotter("a snapshotter on thin devices through dmsetup with ext4", thinGround("dmsetup"), { layers: 3 });
+describeSnapshotter("a snapshotter on thin devices through dmsetup with ext4", thinTestPool("dmsetup"), { layers: 3 });

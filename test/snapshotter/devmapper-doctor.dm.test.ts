@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import { describeDoctor } from "../conformance/snapshotter-doctor.ts";
 import { describeRemovals } from "../conformance/snapshotter-removals.ts";
-import { ground } from "./libdevmapper-test-pool.ts";
+import { testPool } from "./libdevmapper-test-pool.ts";
 
-const groundModule = join(import.meta.dir, "libdevmapper-test-pool.ts");
+const testPoolModule = join(import.meta.dir, "libdevmapper-test-pool.ts");
 
 // Processes are killed on thin-pools in test/faults.
-describeRemovals("a snapshotter on thin devices that removes later", ground, groundModule, { points: [] });
-describeDoctor("doctor on thin devices", ground, groundModule);
+describeRemovals("a snapshotter on thin devices that removes later", testPool, testPoolModule, { points: [] });
+describeDoctor("doctor on thin devices", testPool, testPoolModule);

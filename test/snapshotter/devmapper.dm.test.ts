@@ -2,9 +2,9 @@
 // devmapper-dmsetup.slow.dm.test.ts. Kills are the fault tests' (test/faults).
 import { describeMisfortunes } from "../conformance/snapshotter-crashes.ts";
 import { describeSnapshotter } from "../conformance/snapshotters.ts";
-import { thinGround } from "./thin-test-pool.ts";
+import { thinTestPool } from "./thin-test-pool.ts";
 
-const library = thinGround("libdevmapper");
+const library = thinTestPool("libdevmapper");
 
 describeSnapshotter("a snapshotter on thin devices through libdevmapper with ext4", library);
 describeSnapshotter("a snapshotter on thin devices through libdevmapper with xfs", library, {
@@ -12,4 +12,7 @@ describeSnapshotter("a snapshotter on thin devices through libdevmapper with xfs
   layers: 3,
 });
 describeMisfortunes("a snapshotter on thin devices through libdevmapper that meets with misfortune", library);
-describeMisfortunes("a snapshotter on thin devices through dmsetup that meets with misfortune", thinGround("dmsetup"));
+describeMisfortunes(
+  "a snapshotter on thin devices through dmsetup that meets with misfortune",
+  thinTestPool("dmsetup"),
+);

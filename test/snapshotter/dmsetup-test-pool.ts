@@ -1,4 +1,4 @@
 // The devmapper driver through dmsetup, for the suites of snapshotters to run on.
-import { thinGround } from "./thin-test-pool.ts";
+import { thinTestPool } from "./thin-test-pool.ts";
 
-export const ground = thinGround("dmsetup");
+export const testPool = thinTestPool("dmsetup");

@@ -1,4 +1,4 @@
 // The devmapper driver through libdevmapper, for the suites of snapshotters to run on.
-import { thinGround } from "./thin-test-pool.ts";
+import { thinTestPool } from "./thin-test-pool.ts";
 
-export const ground = thinGround("libdevmapper");
+export const testPool = thinTestPool("libdevmapper");

@@ -5,29 +5,29 @@ import { readdir, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { LostPool } from "../../src/drivers/port.ts";
 import { findLoops } from "../../src/system/block/loops.ts";
-import type { Ground } from "../conformance/snapshotter-fixture.ts";
-import { Client, openStage } from "../conformance/snapshotter-fixture.ts";
-import { poolInDirectory, poolInFile, type ReflinkGround } from "../drivers/reflink-test-pools.ts";
+import type { TestPool } from "../conformance/snapshotter-fixture.ts";
+import { Client, openFixture } from "../conformance/snapshotter-fixture.ts";
+import { poolInDirectory, poolInFile, type ReflinkTestPool } from "../drivers/reflink-test-pools.ts";
 
 setDefaultTimeout(60_000);
 
-let place: ReflinkGround;
-let ground: Ground;
+let place: ReflinkTestPool;
+let testPool: TestPool;
 let files: string;
 const image = () => join(place.options.poolDir, "pool.img");
 
-async function use(given: ReflinkGround): Promise<void> {
+async function use(given: ReflinkTestPool): Promise<void> {
   place = given;
   files = join(place.options.poolDir, "devices");
-  ground = { pool: place.pool, connectDriver: () => place.connect() };
-  await using stage = await openStage(ground, { directory: place.dir });
-  await new Client(stage, "loss").layer("kept", undefined);
+  testPool = { pool: place.pool, connectDriver: () => place.connect() };
+  await using fixture = await openFixture(testPool, { directory: place.dir });
+  await new Client(fixture, "loss").layer("kept", undefined);
 }
 
 afterEach(() => place[Symbol.asyncDispose]());
 
 async function expectLost(saying: string): Promise<void> {
-  const failure: unknown = await openStage(ground, { directory: place.dir }).then(
+  const failure: unknown = await openFixture(testPool, { directory: place.dir }).then(
     () => "it was opened",
     (error: unknown) => error,
   );
@@ -40,9 +40,9 @@ async function expectLost(saying: string): Promise<void> {
 }
 
 async function expectKept(): Promise<void> {
-  await using stage = await openStage(ground, { directory: place.dir });
-  expect(stage.recovered).toEqual([]);
-  expect(await new Client(stage, "loss").seen("kept", () => "seen")).toBe("seen");
+  await using fixture = await openFixture(testPool, { directory: place.dir });
+  expect(fixture.recovered).toEqual([]);
+  expect(await new Client(fixture, "loss").seen("kept", () => "seen")).toBe("seen");
 }
 
 /** Opens the pool without asking what its database has in it. */

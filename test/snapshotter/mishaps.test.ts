@@ -16,8 +16,8 @@ import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { devices } from "../../src/metadata/schema.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
-import { Client, codeOf, mounted, openStage, type Stage } from "../conformance/snapshotter-fixture.ts";
-import { ground } from "./reflink-test-pool.ts";
+import { Client, codeOf, mounted, openFixture, type SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";
+import { testPool } from "./reflink-test-pool.ts";
 
 setDefaultTimeout(60_000);
 
@@ -31,7 +31,7 @@ interface Mishap {
 }
 
 let directory: string;
-let stage: Stage;
+let fixture: SnapshotterFixture;
 let client: Client;
 let mishap: Mishap | undefined;
 const abandoned = new Set<string>();
@@ -64,20 +64,20 @@ beforeAll(async () => {
         property === "devicePath" ? driver.devicePath.bind(driver) : (Reflect.get(target, property) as unknown),
     });
   };
-  stage = await openStage(ground, {
+  fixture = await openFixture(testPool, {
     directory,
     around,
     snapshotter: { isChainAbandoned: (chain) => abandoned.has(chain) },
   });
-  client = new Client(stage);
+  client = new Client(fixture);
   await client.layer("base", undefined);
 });
 afterEach(async () => {
   mishap = undefined;
-  expect(await inconsistencies(stage)).toEqual([]);
+  expect(await inconsistencies(fixture)).toEqual([]);
 });
 afterAll(async () => {
-  await stage[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
   await rm(directory, { recursive: true, force: true });
 });
 
@@ -90,10 +90,10 @@ describe("an operation whose command goes wrong", () => {
     mishap = { verb, error: late, done, times: 1 };
     const operationId = freshOperationId();
     const request = client.request("key", "base");
-    expect(await codeOf(stage.snapshotter.prepare(operationId, request))).toBe("aborted");
+    expect(await codeOf(fixture.snapshotter.prepare(operationId, request))).toBe("aborted");
     expect(client.walk()).toEqual(["base"]);
-    expect(await inconsistencies(stage)).toEqual([]);
-    await stage.snapshotter.prepare(operationId, request);
+    expect(await inconsistencies(fixture)).toEqual([]);
+    await fixture.snapshotter.prepare(operationId, request);
     await client.remove("key");
   });
 
@@ -104,8 +104,8 @@ describe("an operation whose command goes wrong", () => {
     while (mishap.times > 0) await Bun.sleep(1);
     mishap = deletion;
     expect(await codeOf(failing)).toBe("unavailable");
-    expect(countDevicesByState(stage.database)["removing"]).toBe(1);
-    expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 0 });
+    expect(countDevicesByState(fixture.database)["removing"]).toBe(1);
+    expect(await fixture.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 0 });
   });
 
   test("commit: a flush that fails leaves the snapshot active", async () => {
@@ -124,12 +124,12 @@ describe("an operation whose command goes wrong", () => {
       mishap = { verb: "delete", error: late, done, times: 1 };
       const operationId = freshOperationId();
       const request = { scope: client.scope, key: snapshotKey("key") };
-      const removal = stage.snapshotter.remove(operationId, request);
+      const removal = fixture.snapshotter.remove(operationId, request);
       const next = client.prepare("key", "base");
       expect(await codeOf(removal)).toBe("aborted");
       await next;
       // The same operation, tried again: it has had its effect, and does not touch what has its key now.
-      expect(await stage.snapshotter.remove(operationId, request)).toEqual({});
+      expect(await fixture.snapshotter.remove(operationId, request)).toEqual({});
       expect(client.stat("key").kind).toBe("active");
       await client.remove("key");
     },
@@ -139,10 +139,10 @@ describe("an operation whose command goes wrong", () => {
     await client.prepare("key", "base");
     mishap = { verb: "delete", error: internal("input/output error"), done: false, times: 2 };
     expect(await codeOf(client.remove("key"))).toBe("failed_precondition");
-    expect(pendingRemovals(stage.database)).toHaveLength(1);
+    expect(pendingRemovals(fixture.database)).toHaveLength(1);
     expect(await codeOf(client.prepare("child", "key"))).toBe("invalid_argument");
-    expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 0, removedSnapshots: 0 });
-    expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
+    expect(await fixture.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 0, removedSnapshots: 0 });
+    expect(await fixture.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
     expect(client.walk()).toEqual(["base"]);
   });
 
@@ -150,7 +150,7 @@ describe("an operation whose command goes wrong", () => {
     await client.prepare("key", "base");
     mishap = { verb: "deactivate", error: unavailable("not now"), done: false, times: 1 };
     expect(await codeOf(client.remove("key"))).toBe("unavailable");
-    expect(await inconsistencies(stage)).toEqual([]);
+    expect(await inconsistencies(fixture)).toEqual([]);
     await client.remove("key");
   });
 });
@@ -158,33 +158,33 @@ describe("an operation whose command goes wrong", () => {
 describe("a device in the pool that no record knows", () => {
   const device = (serial: number): DeviceRef => ({
     deviceId: deviceId(9999),
-    deviceName: deviceName(ground.pool, serial),
+    deviceName: deviceName(testPool.pool, serial),
     sizeBytes: 2 ** 26,
   });
 
   test("is deleted when its number was handed out and given back", async () => {
     await client.prepare("key", "base");
-    const serial = lastDeviceNumber(stage.database);
+    const serial = lastDeviceNumber(fixture.database);
     await client.remove("key");
-    await stage.driver.create(device(serial));
-    await stage.driver.activate(device(serial));
-    const { lines } = await stage.snapshotter.recover();
+    await fixture.driver.create(device(serial));
+    await fixture.driver.activate(device(serial));
+    const { lines } = await fixture.snapshotter.recover();
     expect(lines).toEqual([`device ${device(serial).deviceName} was left over from a removal: deleted`]);
   });
 
   test("is left alone, also at the next start, when its number was never reached; its name is not used", async () => {
-    const [near, far] = [lastDeviceNumber(stage.database) + 1, lastDeviceNumber(stage.database) + 5];
-    await stage.driver.create(device(near));
-    await stage.driver.create(device(far));
+    const [near, far] = [lastDeviceNumber(fixture.database) + 1, lastDeviceNumber(fixture.database) + 5];
+    await fixture.driver.create(device(near));
+    await fixture.driver.create(device(far));
     for (const _start of [1, 2]) {
-      const { lines } = await stage.snapshotter.recover();
+      const { lines } = await fixture.snapshotter.recover();
       expect(lines).toHaveLength(2);
       expect(lines.every((line) => line.includes("left alone"))).toBe(true);
     }
     await client.prepare("key", "base");
-    expect(lastDeviceNumber(stage.database)).toBe(far + 1);
+    expect(lastDeviceNumber(fixture.database)).toBe(far + 1);
     await client.remove("key");
-    for (const serial of [near, far]) await stage.driver.delete(device(serial));
+    for (const serial of [near, far]) await fixture.driver.delete(device(serial));
   });
 });
 
@@ -192,7 +192,7 @@ describe("unpacks", () => {
   const sha = (digit: string) => `sha256:${digit.repeat(64)}`;
 
   test("are written down, and settled with an image that goes with its snapshot", async () => {
-    const { snapshotter, database } = stage;
+    const { snapshotter, database } = fixture;
     const request = { operationId: freshOperationId(), reference: "oci:/x", platform: "linux/amd64" };
     await snapshotter.acceptUnpack(freshOperationId(), { requests: [request] });
     expect(pendingOutbox(database)).toMatchObject([{ job: "unpack", payload: { pool: "test", ...request } }]);
@@ -208,19 +208,19 @@ describe("unpacks", () => {
     await snapshotter.settleUnpack(freshOperationId(), settlement as never);
     expect(pendingOutbox(database)).toEqual([]);
     expect(listImages(database)).toMatchObject([image]);
-    const own = new Client(stage, ownScope);
+    const own = new Client(fixture, ownScope);
     await own.layer(sha("2"), undefined);
     await own.remove(sha("2"));
     expect(listImages(database)).toEqual([]);
   });
 
   test("whose process is dead are swept by cleanup, others are not", async () => {
-    const own = new Client(stage, ownScope);
+    const own = new Client(fixture, ownScope);
     await own.prepare("unpack/dead", undefined, { [labelNames.unpackChain]: sha("d") });
     await own.prepare("unpack/alive", undefined, { [labelNames.unpackChain]: sha("a") });
     await own.prepare("by hand");
     abandoned.add(sha("d"));
-    expect(await stage.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
+    expect(await fixture.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
     expect(own.walk()).toEqual(["by hand", "unpack/alive"]);
     await own.remove("by hand");
     await own.remove("unpack/alive");
@@ -228,19 +228,19 @@ describe("unpacks", () => {
 });
 
 test("a sweep that finds nothing to do writes nothing, and one that does is remembered like any operation", async () => {
-  const written = () => stage.database.drizzle.get<[number]>("SELECT total_changes()")[0];
+  const written = () => fixture.database.drizzle.get<[number]>("SELECT total_changes()")[0];
   const before = written();
   for (let count = 0; count < 3; count += 1) {
-    expect(await stage.snapshotter.sweep(freshOperationId())).toEqual({ removedDevices: 0, removedSnapshots: 0 });
+    expect(await fixture.snapshotter.sweep(freshOperationId())).toEqual({ removedDevices: 0, removedSnapshots: 0 });
   }
   expect(written()).toBe(before);
-  const own = new Client(stage, ownScope);
+  const own = new Client(fixture, ownScope);
   const dead = `sha256:${"e".repeat(64)}`;
   await own.prepare("unpack/dead", undefined, { [labelNames.unpackChain]: dead });
   // No chain's name, but one that a file could have.
   await own.prepare("by hand", undefined, { [labelNames.unpackChain]: "../../escaped" });
   abandoned.add(dead).add("../../escaped");
-  expect(await stage.snapshotter.sweep(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
+  expect(await fixture.snapshotter.sweep(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
   expect(own.walk()).toEqual(["by hand"]);
   await own.remove("by hand");
 });
@@ -249,39 +249,39 @@ test("of templates, the eight that were used last are kept, and what was made of
   const sizes = Array.from({ length: 10 }, (_, index) => `${20 + index}MiB`);
   const prepareOf = (size: string) => client.prepare(`of ${size}`, undefined, { [labelNames.maxSize]: size });
   for (const size of sizes.slice(0, 7)) await prepareOf(size);
-  const before = listTemplates(stage.database).map(({ deviceName }) => deviceName);
+  const before = listTemplates(fixture.database).map(({ deviceName }) => deviceName);
   expect(before).toHaveLength(8);
   // The one that is oldest is used again: another must go.
   await client.remove(`of ${sizes[0] ?? ""}`);
   await prepareOf(sizes[0] ?? "");
   for (const size of sizes.slice(7)) await prepareOf(size);
-  const after = listTemplates(stage.database);
+  const after = listTemplates(fixture.database);
   expect(after).toHaveLength(8);
   expect(after.map(({ sizeBytes }) => sizeBytes / 2 ** 20)).toContain(20);
   const gone = before.filter((name) => after.every(({ deviceName }) => deviceName !== name));
   expect(gone).toHaveLength(3);
-  expect(pendingRemovals(stage.database).map(({ device }) => device)).toEqual(expect.arrayContaining(gone));
-  expect(await inconsistencies(stage)).toEqual([]);
-  await stage.snapshotter.cleanup(freshOperationId());
-  expect(pendingRemovals(stage.database)).toEqual([]);
+  expect(pendingRemovals(fixture.database).map(({ device }) => device)).toEqual(expect.arrayContaining(gone));
+  expect(await inconsistencies(fixture)).toEqual([]);
+  await fixture.snapshotter.cleanup(freshOperationId());
+  expect(pendingRemovals(fixture.database)).toEqual([]);
   for (const size of sizes) expect(await mounted(client.mounts(`of ${size}`), () => "mounted")).toBe("mounted");
 
   const aMonthAgoMs = Date.now() - 31 * 24 * 3600 * 1000;
   const [stale] = after;
-  stage.database.drizzle
+  fixture.database.drizzle
     .update(devices)
     .set({ lastUsedAtMs: aMonthAgoMs })
     .where(eq(devices.number, stale?.number ?? 0))
     .run();
-  await stage.snapshotter.sweep(freshOperationId());
-  expect(listTemplates(stage.database)).toHaveLength(7);
-  await stage.snapshotter.cleanup(freshOperationId());
+  await fixture.snapshotter.sweep(freshOperationId());
+  expect(listTemplates(fixture.database)).toHaveLength(7);
+  await fixture.snapshotter.cleanup(freshOperationId());
   for (const size of sizes) await client.remove(`of ${size}`);
 });
 
 test("a snapshotter whose pool was taken over can change nothing more", async () => {
-  const { database, driver } = stage;
-  const shape = { pool: ground.pool, fsType: "ext4", deviceSizeBytes: 2 ** 26 } as const;
+  const { database, driver } = fixture;
+  const shape = { pool: testPool.pool, fsType: "ext4", deviceSizeBytes: 2 ** 26 } as const;
   const successor = createSnapshotter({ database, driver, ...shape });
   await successor.recover();
   expect(await codeOf(client.prepare("key"))).toBe("aborted");

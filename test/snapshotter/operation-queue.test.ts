@@ -1,4 +1,4 @@
-// Tests the lane: the order of operations, how they share commits, and what happens when a commit fails.
+// Tests the queue: the order of operations, how they share commits, and what happens when a commit fails.
 import { describe, expect, test } from "bun:test";
 import { aborted, failedPrecondition, unavailable } from "../../src/domain/errors.ts";
 import { freshOperationId } from "../../src/domain/identifiers.ts";
@@ -17,11 +17,11 @@ const metadataNamed = (name: string): Operation<string> => ({
   apply: () => name,
 });
 
-/** A lane that counts its commits and reconciliations, and a diary of what ran. */
-function laneOn(database: OperationQueueOptions["database"], overrides: Partial<OperationQueueOptions> = {}) {
+/** A queue that counts its commits and reconciliations, and a diary of what ran. */
+function queueOn(database: OperationQueueOptions["database"], overrides: Partial<OperationQueueOptions> = {}) {
   const counted = { rounds: 0, reconciled: 0 };
   const diary: string[] = [];
-  const lane = createOperationQueue({
+  const queue = createOperationQueue({
     database,
     reconcile: async () => {
       counted.reconciled += 1;
@@ -59,32 +59,32 @@ function laneOn(database: OperationQueueOptions["database"], overrides: Partial<
       };
     },
   });
-  return { lane, counted, diary, metadata, effect };
+  return { queue, counted, diary, metadata, effect };
 }
 
-describe("the lane", () => {
+describe("the operation queue", () => {
   test("lets 64 metadata operations that wait share one commit", async () => {
     using database = temporaryDatabase();
-    const { lane, counted, metadata } = laneOn(database);
+    const { queue, counted, metadata } = queueOn(database);
     const names = Array.from({ length: 130 }, (_, index) => `${index}`);
-    expect(await Promise.all(names.map((name) => lane.submit(metadata(name))))).toEqual(names);
+    expect(await Promise.all(names.map((name) => queue.submit(metadata(name))))).toEqual(names);
     expect(counted.rounds).toBe(3);
   });
 
   test("commits an effect twice, and the end of one together with the beginning of the next", async () => {
     using database = temporaryDatabase();
-    const { lane, counted, effect } = laneOn(database);
-    await lane.submit(effect("alone"));
+    const { queue, counted, effect } = queueOn(database);
+    await queue.submit(effect("alone"));
     expect(counted.rounds).toBe(2);
-    await Promise.all(["a", "b", "c"].map((name) => lane.submit(effect(name))));
+    await Promise.all(["a", "b", "c"].map((name) => queue.submit(effect(name))));
     expect(counted.rounds).toBe(6);
   });
 
   test("keeps the order of submission, and never runs two effects at once", async () => {
     using database = temporaryDatabase();
-    const { lane, diary, metadata, effect } = laneOn(database);
+    const { queue, diary, metadata, effect } = queueOn(database);
     const operations = [effect("a"), metadata("1"), metadata("2"), effect("b"), metadata("3")];
-    await Promise.all(operations.map((operation) => lane.submit(operation)));
+    await Promise.all(operations.map((operation) => queue.submit(operation)));
     expect(diary).toEqual([
       "reconcile",
       "a intended",
@@ -101,7 +101,7 @@ describe("the lane", () => {
 
   test("answers each operation of a commit by itself", async () => {
     using database = temporaryDatabase();
-    const { lane, metadata } = laneOn(database);
+    const { queue, metadata } = queueOn(database);
     const refused: Operation<never> = {
       kind: "metadata",
       request: request(),
@@ -110,12 +110,12 @@ describe("the lane", () => {
       },
     };
     const [first, second, third] = await Promise.allSettled([
-      lane.submit(metadata("1")),
-      lane.submit(refused),
-      lane.submit(metadata("3")),
+      queue.submit(metadata("1")),
+      queue.submit(refused),
+      queue.submit(metadata("3")),
     ]);
     expect([first.status, second.status, third.status]).toEqual(["fulfilled", "rejected", "fulfilled"]);
-    await expect(lane.submit(refused)).rejects.toMatchObject({ code: "failed_precondition", message: "refused" });
+    await expect(queue.submit(refused)).rejects.toMatchObject({ code: "failed_precondition", message: "refused" });
   });
 
   test("tells everybody in a commit that failed to try again, and works again", async () => {
@@ -124,21 +124,21 @@ describe("the lane", () => {
     const assertOwned = () => {
       if (full) throw new Error("database or disk is full");
     };
-    const { lane, metadata } = laneOn(database, { assertOwned });
+    const { queue, metadata } = queueOn(database, { assertOwned });
     const operations = [metadata("1"), metadata("2")];
-    for (const { status, reason } of (await Promise.allSettled(operations.map((each) => lane.submit(each)))).map(
+    for (const { status, reason } of (await Promise.allSettled(operations.map((each) => queue.submit(each)))).map(
       (settled) => ({ status: settled.status, reason: settled.status === "rejected" ? settled.reason : undefined }),
     )) {
       expect(status).toBe("rejected");
       expect(reason).toMatchObject({ code: "unavailable" });
     }
     full = false;
-    expect(await Promise.all(operations.map((each) => lane.submit(each)))).toEqual(["1", "2"]);
+    expect(await Promise.all(operations.map((each) => queue.submit(each)))).toEqual(["1", "2"]);
   });
 
   test("does not remember a failure that may pass", async () => {
     using database = temporaryDatabase();
-    const { lane } = laneOn(database);
+    const { queue } = queueOn(database);
     let attempts = 0;
     const flaky: Operation<number> = {
       kind: "effect",
@@ -148,9 +148,9 @@ describe("the lane", () => {
         return await Promise.resolve(attempts === 1 ? failure(unavailable("not now")) : success(() => attempts));
       },
     };
-    await expect(lane.submit(flaky)).rejects.toMatchObject({ code: "unavailable" });
-    expect(await lane.submit(flaky)).toBe(2);
-    expect(await lane.submit(flaky)).toBe(2);
+    await expect(queue.submit(flaky)).rejects.toMatchObject({ code: "unavailable" });
+    expect(await queue.submit(flaky)).toBe(2);
+    expect(await queue.submit(flaky)).toBe(2);
   });
 
   test("executes what a worker may have died of alone, and sets it aside at the second death", async () => {
@@ -163,7 +163,7 @@ describe("the lane", () => {
     };
     const life = (parent = "one up") => {
       const hands = new NotedHands({ database, parent, note, left: line });
-      return { ...laneOn(database, { hands }), hands, said: hands.settle() };
+      return { ...queueOn(database, { hands }), hands, said: hands.settle() };
     };
     // As if the process had ended there: what it noted last is what the next one finds.
     const dies = (...requests: Request[]) => life().hands.hold(requests);
@@ -182,7 +182,7 @@ describe("the lane", () => {
     expect(second.said[0]).toContain("it is tried once more");
     const names = ["a", "b", "c"].map((name) => second.metadata(name));
     const before = second.counted.rounds;
-    expect(await Promise.all([...names, bystander].map((each) => second.lane.submit(each)))).toHaveLength(4);
+    expect(await Promise.all([...names, bystander].map((each) => second.queue.submit(each)))).toHaveLength(4);
     expect(second.counted.rounds).toBe(before + 2);
 
     dies(poison.request);
@@ -191,22 +191,26 @@ describe("the lane", () => {
     const third = life();
     expect(third.said[0]).toContain("death 2): it is set aside");
     expect(listSetAside(database)).toMatchObject([{ operationId: poison.request.operationId, deaths: 2 }]);
-    await expect(third.lane.submit(poison)).rejects.toMatchObject({ code: "internal" });
-    expect(await third.lane.submit(bystander)).toBe("bystander");
-    expect(await third.lane.submit(third.metadata("other"))).toBe("other");
+    await expect(third.queue.submit(poison)).rejects.toMatchObject({ code: "internal" });
+    expect(await third.queue.submit(bystander)).toBe("bystander");
+    expect(await third.queue.submit(third.metadata("other"))).toBe("other");
     third.hands.forgive();
-    expect(await third.lane.submit(poison)).toBe("poison");
+    expect(await third.queue.submit(poison)).toBe("poison");
   });
 
   test("reconciles after an effect that is unknown, before the next operation", async () => {
     using database = temporaryDatabase();
-    const { lane, diary, effect } = laneOn(database);
+    const { queue, diary, effect } = queueOn(database);
     const lost: Operation<never> = {
       kind: "effect",
       request: request(),
       intend: () => async () => await Promise.reject(new TypeError("a mistake")),
     };
-    const outcomes = await Promise.allSettled([lane.submit(effect("a")), lane.submit(lost), lane.submit(effect("b"))]);
+    const outcomes = await Promise.allSettled([
+      queue.submit(effect("a")),
+      queue.submit(lost),
+      queue.submit(effect("b")),
+    ]);
     expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
     expect(diary.slice(-4)).toEqual(["reconcile", "b intended", "b acted", "b settled"]);
   });
@@ -214,25 +218,25 @@ describe("the lane", () => {
   test("refuses what waits while the pool cannot be put in order, and tries again with the next", async () => {
     using database = temporaryDatabase();
     let broken = true;
-    const { lane, metadata } = laneOn(database, {
+    const { queue, metadata } = queueOn(database, {
       reconcile: async () =>
         await (broken ? Promise.reject(new Error("no pool")) : Promise.resolve({ lines: ["done"] })),
     });
-    await expect(lane.submit(metadata("1"))).rejects.toMatchObject({ code: "unavailable" });
-    await expect(lane.recover()).rejects.toThrow("no pool");
+    await expect(queue.submit(metadata("1"))).rejects.toMatchObject({ code: "unavailable" });
+    await expect(queue.recover()).rejects.toThrow("no pool");
     broken = false;
-    expect(await lane.recover()).toEqual({ lines: ["done"] });
-    expect(await lane.submit(metadata("1"))).toBe("1");
+    expect(await queue.recover()).toEqual({ lines: ["done"] });
+    expect(await queue.submit(metadata("1"))).toBe("1");
   });
 
   test("whose pool was taken over writes nothing", async () => {
     using database = temporaryDatabase();
-    const { lane, diary, metadata } = laneOn(database, {
+    const { queue, diary, metadata } = queueOn(database, {
       assertOwned: () => {
         throw aborted("taken over");
       },
     });
-    await expect(lane.submit(metadata("1"))).rejects.toMatchObject({ code: "aborted", message: "taken over" });
+    await expect(queue.submit(metadata("1"))).rejects.toMatchObject({ code: "aborted", message: "taken over" });
     expect(diary).toEqual(["reconcile"]);
   });
 });

@@ -2,11 +2,11 @@
 import { join } from "node:path";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { createReflinkDriver } from "../../src/drivers/reflink/driver.ts";
-import type { Ground } from "../conformance/snapshotter-fixture.ts";
+import type { TestPool } from "../conformance/snapshotter-fixture.ts";
 
 const pool = poolName("test");
 
-export const ground: Ground = {
+export const testPool: TestPool = {
   pool,
   connectDriver: (directory, sizeBytes) => {
     const runDir = join(directory, "dev");

@@ -12,13 +12,13 @@ import { attachLoop } from "../../src/system/block/loop.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { write } from "../conformance/changes.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
-import { Client, codeOf, openStage, type Stage } from "../conformance/snapshotter-fixture.ts";
-import { thinGround } from "./thin-test-pool.ts";
+import { Client, codeOf, openFixture, type SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";
+import { thinTestPool } from "./thin-test-pool.ts";
 
 setDefaultTimeout(120_000);
 const mebibyte = 2 ** 20;
-const ground = thinGround("libdevmapper");
-const poolDevice = poolDeviceName(ground.pool);
+const testPool = thinTestPool("libdevmapper");
+const poolDevice = poolDeviceName(testPool.pool);
 const control = createDmControl("libdevmapper");
 /** A device over the one with the metadata, that can be made to fail. */
 const frail = "frail-metadata";
@@ -26,13 +26,13 @@ const sectors = (16 * mebibyte) / 512;
 
 let directory: string;
 let host: string;
-let stage: Stage;
+let fixture: SnapshotterFixture;
 let client: Client;
 /** What was made, to be taken down in the reverse order: also when making it fails halfway. */
 const made = new AsyncDisposableStack();
 const openAgain = async () => {
-  stage = await openStage(ground, { directory });
-  client = new Client(stage, "trouble");
+  fixture = await openFixture(testPool, { directory });
+  client = new Client(fixture, "trouble");
 };
 
 async function attach(path: string, bytes: number): Promise<string> {
@@ -64,21 +64,21 @@ beforeAll(async () => {
   made.defer(async () => void (await runCommand("dmsetup", ["remove", frail])));
   made.use(control);
   const storage = { kind: "devices", dataDevice, metadataDevice: `/dev/mapper/${frail}` } as const;
-  await createThinPool({ control, poolDir: join(directory, "pool"), plan: { pool: ground.pool, storage } });
+  await createThinPool({ control, poolDir: join(directory, "pool"), plan: { pool: testPool.pool, storage } });
   await openAgain();
-  made.defer(() => stage[Symbol.asyncDispose]());
+  made.defer(() => fixture[Symbol.asyncDispose]());
   await client.layer("base", undefined, write("file", "kept"));
 });
 
 afterAll(() => made.disposeAsync());
 
-const doctor = async (repair: boolean) => (await stage.snapshotter.doctor(freshOperationId(), { repair })).findings;
+const doctor = async (repair: boolean) => (await fixture.snapshotter.doctor(freshOperationId(), { repair })).findings;
 
 /** Doctor finds nothing but the pool's state, and leaves it as it is. */
 async function expectTold(state: string): Promise<void> {
   for (const repair of [false, true]) {
     const findings = await doctor(repair);
-    expect(findings).toMatchObject([{ kind: "pool-state", subject: ground.pool, repaired: false }]);
+    expect(findings).toMatchObject([{ kind: "pool-state", subject: testPool.pool, repaired: false }]);
     expect(findings[0]?.sentence).toContain(state);
   }
 }
@@ -112,7 +112,7 @@ test("a read-only pool refuses changes and shows what it has; doctor says so and
   expect(await doctor(false)).toEqual([]);
   await client.remove("active");
   expect(await seen()).toBe("kept");
-  expect(await inconsistencies(stage)).toEqual([]);
+  expect(await inconsistencies(fixture)).toEqual([]);
 });
 
 test("a pool whose metadata fails makes nothing; doctor says that it has failed; loaded again on a sound disk, it goes on", async () => {
@@ -122,12 +122,12 @@ test("a pool whose metadata fails makes nothing; doctor says that it has failed;
   expect(await codeOf(client.prepare("lost", "base"))).not.toBe("no error");
   expect(await codeOf(control.message(poolDevice, { kind: "reserve_metadata_snap" }))).not.toBe("no error");
   await expectTold("has failed");
-  await stage[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
   await swapMetadata(true);
   await openAgain();
   expect(client.walk()).toEqual(["base"]);
   expect(await seen()).toBe("kept");
-  expect(await inconsistencies(stage)).toEqual([]);
+  expect(await inconsistencies(fixture)).toEqual([]);
 });
 
 test("a pool whose metadata's host is full must be checked: it makes nothing until that is done, then it goes on", async () => {
@@ -141,12 +141,12 @@ test("a pool whose metadata's host is full must be checked: it makes nothing unt
   expect(await control.status(poolDevice)).toMatchObject({ mode: "ro", needsCheck: true });
   expect(await codeOf(client.prepare("refused", "base"))).toBe("failed_precondition");
   await expectTold("until its metadata has been checked");
-  await stage[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
   await rm(filler);
   expect(await codeOf(openAgain())).toBe("failed_precondition");
   await runCommand("thin_check", ["--clear-needs-check-flag", `/dev/mapper/${frail}`]);
   await openAgain();
   for (const key of client.walk()) if (key !== "base") await client.remove(key);
   expect(await seen()).toBe("kept");
-  expect(await inconsistencies(stage)).toEqual([]);
+  expect(await inconsistencies(fixture)).toEqual([]);
 });

@@ -5,12 +5,12 @@ import { mkdtemp, realpath, rename, rm, stat, truncate, writeFile } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LostPool } from "../../src/drivers/port.ts";
-import { Client, openStage } from "../conformance/snapshotter-fixture.ts";
+import { Client, openFixture } from "../conformance/snapshotter-fixture.ts";
 import { loopsBackedBelow } from "../support/residue.ts";
-import { thinGround } from "./thin-test-pool.ts";
+import { thinTestPool } from "./thin-test-pool.ts";
 
 setDefaultTimeout(120_000);
-const ground = thinGround("libdevmapper");
+const testPool = thinTestPool("libdevmapper");
 let directory: string;
 let pool: string;
 let away: string;
@@ -18,14 +18,14 @@ let away: string;
 beforeAll(async () => {
   directory = await realpath(await mkdtemp(join(tmpdir(), "snapmill-thin-loss-")));
   [pool, away] = [join(directory, "pool"), join(directory, "away")];
-  await using stage = await openStage(ground, { directory });
-  await new Client(stage, "loss").layer("kept", undefined);
+  await using fixture = await openFixture(testPool, { directory });
+  await new Client(fixture, "loss").layer("kept", undefined);
 });
 
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 async function expectLost(saying: string): Promise<void> {
-  const failure: unknown = await openStage(ground, { directory }).then(
+  const failure: unknown = await openFixture(testPool, { directory }).then(
     () => "it was opened",
     (error: unknown) => error,
   );
@@ -35,9 +35,9 @@ async function expectLost(saying: string): Promise<void> {
 }
 
 async function expectKept(): Promise<void> {
-  await using stage = await openStage(ground, { directory });
-  expect(stage.recovered).toEqual([]);
-  expect(await new Client(stage, "loss").seen("kept", () => "seen")).toBe("seen");
+  await using fixture = await openFixture(testPool, { directory });
+  expect(fixture.recovered).toEqual([]);
+  expect(await new Client(fixture, "loss").seen("kept", () => "seen")).toBe("seen");
 }
 
 test("that is not there is not made anew", async () => {
@@ -63,7 +63,7 @@ test("whose data were replaced is not taken for what it was", async () => {
 
 test("in whose place a new one lies is not taken for it, nor taken over", async () => {
   await rename(pool, away);
-  const driver = ground.connectDriver(directory, 256 * 2 ** 20);
+  const driver = testPool.connectDriver(directory, 256 * 2 ** 20);
   await driver.open();
   await driver.close();
   await expectLost("does not hold any of the 2 devices");

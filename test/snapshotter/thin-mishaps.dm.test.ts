@@ -15,81 +15,81 @@ import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { all, write } from "../conformance/changes.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
 import { rejects } from "../conformance/driver-fixture.ts";
-import { Client, codeOf, openStage, type Stage } from "../conformance/snapshotter-fixture.ts";
-import { thinGround } from "./thin-test-pool.ts";
+import { Client, codeOf, openFixture, type SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";
+import { thinTestPool } from "./thin-test-pool.ts";
 
 setDefaultTimeout(300_000);
 
 describe.each<[DmControlName]>([["libdevmapper"], ["dmsetup"]])("a snapshotter on a thin-pool through %s", (name) => {
-  const ground = thinGround(name);
-  const shape = { pool: ground.pool, fsType: "ext4", deviceSizeBytes: 2 ** 26 } as const;
+  const testPool = thinTestPool(name);
+  const shape = { pool: testPool.pool, fsType: "ext4", deviceSizeBytes: 2 ** 26 } as const;
   let directory: string;
-  let stage: Stage;
+  let fixture: SnapshotterFixture;
   let client: Client;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "snapmill-thin-mishaps-"));
-    stage = await openStage(ground, { directory });
-    client = new Client(stage);
+    fixture = await openFixture(testPool, { directory });
+    client = new Client(fixture);
     await client.layer("base", undefined, write("file", "kept"));
   });
   afterAll(async () => {
-    await stage[Symbol.asyncDispose]();
+    await fixture[Symbol.asyncDispose]();
     await rm(directory, { recursive: true, force: true });
   });
   const make = async (deviceId: number) => {
     await using control = createDmControl(name);
-    await control.message(poolDeviceName(ground.pool), { kind: "create_thin", deviceId: deviceId as DeviceId });
+    await control.message(poolDeviceName(testPool.pool), { kind: "create_thin", deviceId: deviceId as DeviceId });
   };
 
   test("deletes what has an ID that it had given back, and leaves alone, for ever, what has one it never gave", async () => {
     await client.prepare("key", "base");
-    const given = deviceUnder(stage.database, client.stat("key")).deviceId;
+    const given = deviceUnder(fixture.database, client.stat("key")).deviceId;
     await client.remove("key");
     const foreign = given + 1;
     await make(given);
     await make(foreign);
-    expect((await stage.snapshotter.recover()).lines).toEqual([
+    expect((await fixture.snapshotter.recover()).lines).toEqual([
       `the device with ID ${given} was left over from a removal: deleted`,
       expect.stringMatching(new RegExp(`ID ${foreign} .* left alone`)) as string,
     ]);
-    const { lines } = await stage.snapshotter.recover();
+    const { lines } = await fixture.snapshotter.recover();
     expect(lines).toHaveLength(1);
     await client.prepare("one", "base");
     await client.prepare("two", "base");
-    const ids = ["one", "two"].map((key) => deviceUnder(stage.database, client.stat(key)).deviceId);
+    const ids = ["one", "two"].map((key) => deviceUnder(fixture.database, client.stat(key)).deviceId);
     expect(ids).toEqual([given, (foreign + 1) as DeviceId]);
     for (const key of ["one", "two"]) await client.remove(key);
-    const stranger = { deviceId: foreign as DeviceId, deviceName: deviceName(ground.pool, 999), sizeBytes: 2 ** 20 };
-    await stage.driver.delete(stranger);
-    expect(await inconsistencies(stage)).toEqual([]);
+    const stranger = { deviceId: foreign as DeviceId, deviceName: deviceName(testPool.pool, 999), sizeBytes: 2 ** 20 };
+    await fixture.driver.delete(stranger);
+    expect(await inconsistencies(fixture)).toEqual([]);
   });
 
   test("refuses a pool that is another database's, and changes nothing in it", async () => {
     using other = openDatabase(join(directory, "other.db"), { mode: "readwrite" });
-    const intruder = createSnapshotter({ database: other, driver: stage.driver, ...shape });
+    const intruder = createSnapshotter({ database: other, driver: fixture.driver, ...shape });
     expect(await codeOf(intruder.recover())).toBe("failed_precondition");
     expect(await codeOf(intruder.prepare(freshOperationId(), client.request("key")))).not.toBe("no error");
     expect(await client.seen("base", (root) => readFileSync(join(root, "file"), "utf8"))).toBe("kept");
-    expect(await inconsistencies(stage)).toEqual([]);
+    expect(await inconsistencies(fixture)).toEqual([]);
   });
 
   test("refuses a copy of its database from before the last start, however often that tries", async () => {
     const copy = join(directory, "copy.db");
-    stage.database.drizzle.run(sql`VACUUM INTO ${copy}`);
-    await stage[Symbol.asyncDispose]();
-    stage = await openStage(ground, { directory });
-    client = new Client(stage, client.scope);
+    fixture.database.drizzle.run(sql`VACUUM INTO ${copy}`);
+    await fixture[Symbol.asyncDispose]();
+    fixture = await openFixture(testPool, { directory });
+    client = new Client(fixture, client.scope);
     using older = openDatabase(copy, { mode: "readwrite" });
     for (let tries = 0; tries < 3; tries += 1) {
-      const intruder = createSnapshotter({ database: older, driver: stage.driver, ...shape });
+      const intruder = createSnapshotter({ database: older, driver: fixture.driver, ...shape });
       await rejects(intruder.recover(), "failed_precondition", "older than the pool");
     }
     expect(await client.seen("base", (root) => readFileSync(join(root, "file"), "utf8"))).toBe("kept");
-    expect(await inconsistencies(stage)).toEqual([]);
+    expect(await inconsistencies(fixture)).toEqual([]);
   });
 
   test("serves a crowd of clients at once, each with what it wrote and nothing else", async () => {
-    const crowd = Array.from({ length: 4 }, (_, index) => ({ one: new Client(stage), text: `of client ${index}` }));
+    const crowd = Array.from({ length: 4 }, (_, index) => ({ one: new Client(fixture), text: `of client ${index}` }));
     await Promise.all(
       crowd.map(async ({ one, text }) => {
         await one.layer("lower", undefined, write("file", text));
@@ -106,6 +106,6 @@ describe.each<[DmControlName]>([["libdevmapper"], ["dmsetup"]])("a snapshotter o
         await one.remove("lower");
       }),
     );
-    expect(await inconsistencies(stage)).toEqual([]);
+    expect(await inconsistencies(fixture)).toEqual([]);
   });
 });

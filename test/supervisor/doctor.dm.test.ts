@@ -9,7 +9,7 @@ import { createDriver } from "../../src/drivers/open.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { examineStopped } from "../../src/supervisor/stopped-pool.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 import { markForCheck } from "../support/thin-metadata.ts";
 
 const never = new AbortController().signal;
@@ -23,12 +23,12 @@ const settings = {
 };
 
 test("a thin-pool that was left loaded is looked at without a change, and taken off by repair; one to be checked is left", async () => {
-  using station = new Station(settings);
-  const { config } = station;
+  using snapmill = new TestSnapmill(settings);
+  const { config } = snapmill;
   const { pool } = config;
   await using control = createDmsetupControl();
   const loaded = async () => (await control.list(`${pool}-`)).map(({ name }) => name).toSorted();
-  await prepareAndStop(station);
+  await prepareAndStop(snapmill);
   const before = await loaded();
   await control.message(poolDeviceName(pool), { kind: "reserve_metadata_snap" });
 
@@ -52,7 +52,7 @@ test("a thin-pool that was left loaded is looked at without a change, and taken 
 }, 170_000);
 
 /** As if its process had been killed: the pool and a device stay as they are. */
-async function prepareAndStop({ config }: Station): Promise<void> {
+async function prepareAndStop({ config }: TestSnapmill): Promise<void> {
   const { pool, fsType, deviceSizeBytes } = config;
   const driver = createDriver(poolSettings(config));
   await driver.open();

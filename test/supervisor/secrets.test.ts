@@ -9,7 +9,7 @@ import { findRunning } from "../../src/supervisor/running.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { writeSmallImage } from "../support/small-image.ts";
-import { type Finished, Station } from "../support/test-snapmill.ts";
+import { type Finished, TestSnapmill } from "../support/test-snapmill.ts";
 
 setDefaultTimeout(120_000);
 
@@ -78,20 +78,20 @@ const found = (text: string): string[] => secrets.filter((secret) => text.includ
 const said = ({ stdout, stderr }: Finished): string => stdout + stderr;
 
 test("a password of Redis and the dashboard's token stay out of sight, in success and failure", async () => {
-  using station = new Station({
+  using snapmill = new TestSnapmill({
     REDIS_URL: urlWith(password),
     SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
     SNAPMILL_LOG_LEVEL: "trace",
     SNAPMILL_UNPACK_WORKERS: "1",
   });
-  writeFileSync(paths.httpToken(station.config), `${token}\n`, { mode: 0o600 });
-  const { reference } = await writeSmallImage(join(station.directory, "image"));
+  writeFileSync(paths.httpToken(snapmill.config), `${token}\n`, { mode: 0o600 });
+  const { reference } = await writeSmallImage(join(snapmill.directory, "image"));
 
-  const up = station.start(["up"]);
-  expect(await eventually(async () => (await findRunning(station.config))?.kind === "up")).toBe(true);
-  const words = [said(await station.run(["unpack", reference]))];
+  const up = snapmill.start(["up"]);
+  expect(await eventually(async () => (await findRunning(snapmill.config))?.kind === "up")).toBe(true);
+  const words = [said(await snapmill.run(["unpack", reference]))];
   for (const command of [["status", "--json"], ["doctor"]]) {
-    words.push(said(await station.run(command)));
+    words.push(said(await snapmill.run(command)));
   }
   expect(found(await contentOfRedis())).toEqual([]);
   expect(await redis.command("DBSIZE")).toBeGreaterThan(3);
@@ -100,10 +100,10 @@ test("a password of Redis and the dashboard's token stay out of sight, in succes
   expect(ended.exitCode).toBe(0);
   expect(ended.stdout).toContain("snapmill is ready");
 
-  const stopped = await station.run(["doctor"]);
+  const stopped = await snapmill.run(["doctor"]);
   expect(stopped).toMatchObject({ exitCode: 0, stderr: "" });
   expect(found([...words, said(ended), said(stopped)].join("\n"))).toEqual([]);
-  expect(station.residue()).toEqual([]);
+  expect(snapmill.residue()).toEqual([]);
 });
 
 test.each<[string, () => string]>([
@@ -112,11 +112,15 @@ test.each<[string, () => string]>([
   ["a password with a question mark", () => `redis://${wrong}?x@127.0.0.1:${port}`],
   ["a scheme that is none", () => `mill:${wrong}@127.0.0.1:${port}`],
 ])("%s is told without it", async (_what, url) => {
-  using station = new Station({ REDIS_URL: url(), SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0", SNAPMILL_LOG_LEVEL: "trace" });
-  const up = station.start(["up"]);
+  using snapmill = new TestSnapmill({
+    REDIS_URL: url(),
+    SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
+    SNAPMILL_LOG_LEVEL: "trace",
+  });
+  const up = snapmill.start(["up"]);
   // Some faults are waited out: what is said of them is said by then.
   await eventually(() => /Redis|not valid/.test(up.said()), 60_000);
-  const unpacked = await station.run(["prepare", "x"]);
+  const unpacked = await snapmill.run(["prepare", "x"]);
   up.kill("SIGTERM");
   const ended = await up.finished;
   expect(said(ended)).toMatch(/Redis/);

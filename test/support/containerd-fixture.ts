@@ -9,7 +9,7 @@ import { snapshotsOn } from "../../src/metadata/snapshots.ts";
 import { Containerd } from "./containerd.ts";
 import { eventually } from "./processes.ts";
 import { mountsBelow } from "./residue.ts";
-import { type Started, Station } from "./test-snapmill.ts";
+import { type Started, TestSnapmill } from "./test-snapmill.ts";
 
 const guide = readFileSync(join(import.meta.dir, "../../docs/CONTAINERD.md"), "utf8");
 const guidesAddress = "/var/lib/snapmill/containerd.sock";
@@ -23,29 +23,33 @@ function configurationWith(line: string): string {
 }
 
 /** Disposing of it ends both, and throws when one of them leaves something behind. */
-export class ContainerdStage implements AsyncDisposable {
-  readonly station: Station;
+export class ContainerdFixture implements AsyncDisposable {
+  readonly snapmill: TestSnapmill;
   readonly containerd: Containerd;
   #up: Started;
 
-  private constructor(station: Station, up: Started, containerd: Containerd) {
-    this.station = station;
+  private constructor(snapmill: TestSnapmill, up: Started, containerd: Containerd) {
+    this.snapmill = snapmill;
     this.#up = up;
     this.containerd = containerd;
   }
 
-  static async open(settings: Record<string, string> = {}): Promise<ContainerdStage> {
-    const station = new Station({ SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0", SNAPMILL_UNPACK_WORKERS: "1", ...settings });
+  static async open(settings: Record<string, string> = {}): Promise<ContainerdFixture> {
+    const snapmill = new TestSnapmill({
+      SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
+      SNAPMILL_UNPACK_WORKERS: "1",
+      ...settings,
+    });
     try {
-      const up = await startUp(station);
-      const address = station.config.grpcAddress ?? "";
+      const up = await startUp(snapmill);
+      const address = snapmill.config.grpcAddress ?? "";
       const configuration = ["[proxy_plugins.snapmill]", '.cri".containerd]'].map((line) =>
         configurationWith(line).replace(guidesAddress, address),
       );
-      const containerd = await Containerd.start(join(station.directory, "containerd"), configuration);
-      return new ContainerdStage(station, up, containerd);
+      const containerd = await Containerd.start(join(snapmill.directory, "containerd"), configuration);
+      return new ContainerdFixture(snapmill, up, containerd);
     } catch (error) {
-      for (const pid of station.pidsOf("")) process.kill(pid, "SIGKILL");
+      for (const pid of snapmill.pidsOf("")) process.kill(pid, "SIGKILL");
       throw error;
     }
   }
@@ -63,12 +67,12 @@ export class ContainerdStage implements AsyncDisposable {
   }
 
   async startSnapmill(): Promise<void> {
-    this.#up = await startUp(this.station);
+    this.#up = await startUp(this.snapmill);
   }
 
   /** What is in the pool, templates aside: every device, with the snapshots on it as `scope key`. */
   poolContents(): Readonly<Record<string, readonly string[]>> {
-    using database = openDatabase(paths.database(this.station.config), { mode: "readonly" });
+    using database = openDatabase(paths.database(this.snapmill.config), { mode: "readonly" });
     const devices = listDevices(database).filter(({ role }) => role === "snapshot");
     return Object.fromEntries(
       devices.map(({ deviceName, number }) => [
@@ -81,20 +85,20 @@ export class ContainerdStage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.containerd[Symbol.asyncDispose]();
     await this.stopSnapmill("SIGTERM");
-    using station = this.station;
-    const left = [...station.residue(), ...mountsBelow(station.directory)];
+    using snapmill = this.snapmill;
+    const left = [...snapmill.residue(), ...mountsBelow(snapmill.directory)];
     if (left.length > 0) throw new Error(`left behind: ${left.join("; ")}`);
   }
 }
 
 /** Starts `up`, and waits until it serves containerd. */
-async function startUp(station: Station): Promise<Started> {
-  const up = station.start(["up"]);
+async function startUp(snapmill: TestSnapmill): Promise<Started> {
+  const up = snapmill.start(["up"]);
   let hasEnded = false;
   void up.finished.then(() => {
     hasEnded = true;
   });
-  const serves = async () => hasEnded || (await canConnect(station.config.grpcAddress ?? ""));
+  const serves = async () => hasEnded || (await canConnect(snapmill.config.grpcAddress ?? ""));
   if ((await eventually(serves, 10 * 60_000)) && !hasEnded) return up;
   up.kill("SIGKILL");
   throw new Error(`up does not serve containerd: ${up.said()}`);

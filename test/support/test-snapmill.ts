@@ -36,7 +36,7 @@ export interface Started {
 }
 
 /** Where a test's snapmill lives. Disposing of it deletes all its files; nothing may run on it any more. */
-export class Station implements Disposable {
+export class TestSnapmill implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "snapmill-test-"));
   readonly config: Config;
   /** The environment that its programs get. */

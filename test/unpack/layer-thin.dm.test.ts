@@ -20,11 +20,11 @@ const blockBytes = 65_536;
 
 /** A pool with a formatted device, larger than the pool. */
 async function openPool(dataBytes: number) {
-  const ground = await thinPool("libdevmapper");
-  const { pool, poolDir } = ground.options;
+  const testPool = await thinPool("libdevmapper");
+  const { pool, poolDir } = testPool.options;
   const storage = { kind: "loopback", directory: poolDir, dataBytes, metadataBytes: 2 * mebibyte } as const;
-  await createThinPool({ control: ground.control, poolDir, plan: { pool, storage } });
-  const driver: Driver = ground.connect();
+  await createThinPool({ control: testPool.control, poolDir, plan: { pool, storage } });
+  const driver: Driver = testPool.connect();
   await driver.open();
   const device = { deviceId: 1 as DeviceId, deviceName: deviceName(pool, 1), sizeBytes: 512 * mebibyte };
   await driver.create(device);
@@ -61,7 +61,7 @@ async function openPool(dataBytes: number) {
     expectFull,
     async [Symbol.asyncDispose]() {
       await driver.close();
-      await ground[Symbol.asyncDispose]();
+      await testPool[Symbol.asyncDispose]();
     },
   };
 }

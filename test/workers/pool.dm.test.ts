@@ -7,12 +7,12 @@ import { definitionPath } from "../../src/drivers/devicemapper/pool/definition-f
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { mounted } from "../conformance/snapshotter-fixture.ts";
 import { startRedis } from "../support/redis.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 import { startWorker } from "./start-worker.ts";
 
 /** Starts a worker that must refuse; returns its words once it has exited. */
-async function refusal(station: Station): Promise<string> {
-  const { child, announced } = startWorker(station);
+async function refusal(snapmill: TestSnapmill): Promise<string> {
+  const { child, announced } = startWorker(snapmill);
   const said = await announced;
   expect(said).toMatchObject({ kind: "refused", error: { code: "failed_precondition" } });
   expect(await child.exited).toBe(1);
@@ -28,24 +28,24 @@ test("a second worker on a thin-pool says who has it, also from another state di
     SNAPMILL_POOL_SIZE: "320MiB",
     SNAPMILL_DEVICE_SIZE: "64MiB",
   };
-  using station = new Station(settings);
+  using snapmill = new TestSnapmill(settings);
   // Where the pool's name is free: it is the pool itself that is another's.
   await using elsewhere = await startRedis();
-  using other = new Station({ ...settings, REDIS_URL: elsewhere.url });
-  const first = startWorker(station);
+  using other = new TestSnapmill({ ...settings, REDIS_URL: elsewhere.url });
+  const first = startWorker(snapmill);
   expect((await first.announced).kind).toBe("ready");
-  await using client = await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool });
+  await using client = await JobClient.connect({ redisUrl: redis.url, pool: snapmill.config.pool });
   const request = { scope: ownScope, key: snapshotKey("in-service"), labels: {} };
   const { mounts } = await client.call("prepare", request);
-  expect(await refusal(station)).toContain(`"pid":${first.child.pid}`);
+  expect(await refusal(snapmill)).toContain(`"pid":${first.child.pid}`);
 
   // The same pool, by its definition, for a database that never had it.
   mkdirSync(paths.poolDir(other.config), { recursive: true });
-  cpSync(definitionPath(paths.poolDir(station.config)), definitionPath(paths.poolDir(other.config)));
+  cpSync(definitionPath(paths.poolDir(snapmill.config)), definitionPath(paths.poolDir(other.config)));
   expect(await refusal(other)).toContain("another owner's");
   await mounted(mounts, () => undefined);
   await client.call("remove", request);
   first.child.kill("SIGTERM");
   expect(await first.child.exited).toBe(0);
-  expect([...station.residue(), ...other.residue()]).toEqual([]);
+  expect([...snapmill.residue(), ...other.residue()]).toEqual([]);
 }, 170_000);

@@ -8,7 +8,7 @@ import { JobClient } from "../../src/jobs/requests/client.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { SlowMkfs } from "../support/slow-mkfs.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(60_000);
@@ -19,21 +19,21 @@ beforeAll(async () => {
 });
 afterAll(() => redis[Symbol.asyncDispose]());
 
-async function connect(station: Station): Promise<JobClient> {
-  return await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool });
+async function connect(snapmill: TestSnapmill): Promise<JobClient> {
+  return await JobClient.connect({ redisUrl: redis.url, pool: snapmill.config.pool });
 }
 
 test("a second worker on a pool says who holds it, and exits; the first goes on", async () => {
-  using station = new Station({ REDIS_URL: redis.url });
-  const first = startWorker(station);
+  using snapmill = new TestSnapmill({ REDIS_URL: redis.url });
+  const first = startWorker(snapmill);
   expect((await first.announced).kind).toBe("ready");
-  const second = startWorker(station);
+  const second = startWorker(snapmill);
   const announced = await second.announced;
   expect(announced).toMatchObject({ kind: "refused", error: { code: "failed_precondition" } });
   expect(announced.kind === "refused" && announced.error.message).toContain(`"pid":${first.child.pid}`);
   expect(await second.child.exited).toBe(1);
 
-  await using client = await connect(station);
+  await using client = await connect(snapmill);
   const key = snapshotKey("still-served");
   expect((await client.call("prepare", { scope: ownScope, key, labels: {} })).mounts).toHaveLength(1);
   first.child.kill("SIGTERM");
@@ -41,17 +41,17 @@ test("a second worker on a pool says who holds it, and exits; the first goes on"
 });
 
 test("a worker whose pool was deleted says so, and makes none in its place", async () => {
-  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "lost" });
-  const first = startWorker(station);
+  using snapmill = new TestSnapmill({ REDIS_URL: redis.url, SNAPMILL_POOL: "lost" });
+  const first = startWorker(snapmill);
   expect((await first.announced).kind).toBe("ready");
-  await using client = await connect(station);
+  await using client = await connect(snapmill);
   await client.call("prepare", { scope: ownScope, key: "kept", labels: {} });
   first.child.kill("SIGTERM");
   expect(await first.child.exited).toBe(0);
 
-  const image = join(paths.poolDir(station.config), "pool.img");
+  const image = join(paths.poolDir(snapmill.config), "pool.img");
   rmSync(image);
-  const second = startWorker(station);
+  const second = startWorker(snapmill);
   const announced = await second.announced;
   expect(announced).toMatchObject({ kind: "refused", error: { code: "failed_precondition" } });
   expect(announced.kind === "refused" && announced.error.message).toContain("pool lost is lost");
@@ -60,26 +60,26 @@ test("a worker whose pool was deleted says so, and makes none in its place", asy
 });
 
 test("an operation of which two workers died is set aside, is told by doctor, and the pool goes on", async () => {
-  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "poisoned" });
-  await using client = await connect(station);
+  using snapmill = new TestSnapmill({ REDIS_URL: redis.url, SNAPMILL_POOL: "poisoned" });
+  await using client = await connect(snapmill);
   const operationId = freshOperationId();
   const mayFail = (key: string, id = freshOperationId()) =>
     client.call("prepare", { scope: ownScope, key, labels: {} }, { operationId: id });
   const asked = mayFail("poison", operationId).catch((error: unknown) => error);
   for (const _death of [1, 2]) {
-    const marker = join(station.directory, "marker");
+    const marker = join(snapmill.directory, "marker");
     writeFileSync(marker, "");
-    const worker = startWorker(station, "pool", { SNAPMILL_FAULT: `prepare.intended@${marker}` });
+    const worker = startWorker(snapmill, "pool", { SNAPMILL_FAULT: `prepare.intended@${marker}` });
     expect(await worker.child.exited).not.toBe(0);
     expect(worker.child.signalCode).toBe("SIGKILL");
   }
-  const last = startWorker(station);
+  const last = startWorker(snapmill);
   expect(await asked).toMatchObject({ code: "internal" });
   expect(String(await asked)).toContain("it was set aside");
   expect((await mayFail("other")).mounts).toHaveLength(1);
   const { findings } = await client.call("doctor", { repair: true });
   expect(findings).toMatchObject([{ kind: "operation-set-aside", subject: operationId, repaired: false }]);
-  expect((await station.run(["status"])).stdout).toContain("1 operation of which workers died");
+  expect((await snapmill.run(["status"])).stdout).toContain("1 operation of which workers died");
   // Forgiven, the same operation is one like any other.
   await client.call("cleanup", {});
   expect((await client.call("doctor", { repair: false })).findings).toEqual([]);
@@ -89,10 +89,10 @@ test("an operation of which two workers died is set aside, is told by doctor, an
 });
 
 test("told to stop, a worker finishes what it runs, and the rest waits for the next one", async () => {
-  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "graceful" });
-  const first = startWorker(station);
+  using snapmill = new TestSnapmill({ REDIS_URL: redis.url, SNAPMILL_POOL: "graceful" });
+  const first = startWorker(snapmill);
   expect((await first.announced).kind).toBe("ready");
-  await using client = await connect(station);
+  await using client = await connect(snapmill);
   const asked = Array.from({ length: 60 }, (_, index) => ({
     key: snapshotKey(`k${index}`),
     operationId: freshOperationId(),
@@ -104,7 +104,7 @@ test("told to stop, a worker finishes what it runs, and the rest waits for the n
   first.child.kill("SIGTERM");
   expect(await first.child.exited).toBe(0);
 
-  const second = startWorker(station);
+  const second = startWorker(snapmill);
   expect((await second.announced).kind).toBe("ready");
   const mounts = (await Promise.all(answers)).map((answer) => answer.mounts[0]?.source);
   // Each was made once: sixty answers, sixty devices.
@@ -115,10 +115,10 @@ test("told to stop, a worker finishes what it runs, and the rest waits for the n
 
 test("told to stop while it waits for a command, a worker finishes that, too", async () => {
   using mkfs = new SlowMkfs();
-  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "waiting", PATH: mkfs.path });
-  const worker = startWorker(station);
+  using snapmill = new TestSnapmill({ REDIS_URL: redis.url, SNAPMILL_POOL: "waiting", PATH: mkfs.path });
+  const worker = startWorker(snapmill);
   expect((await worker.announced).kind).toBe("ready");
-  await using client = await connect(station);
+  await using client = await connect(snapmill);
   mkfs.pull();
   const answer = client.call("prepare", { scope: ownScope, key: snapshotKey("base"), labels: {} });
   expect(await eventually(() => mkfs.wasStarted)).toBe(true);
@@ -131,10 +131,10 @@ test("told to stop while it waits for a command, a worker finishes that, too", a
 });
 
 test("a killed worker's operations are answered by the next one, each with one effect", async () => {
-  using station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: "killed" });
-  const first = startWorker(station);
+  using snapmill = new TestSnapmill({ REDIS_URL: redis.url, SNAPMILL_POOL: "killed" });
+  const first = startWorker(snapmill);
   expect((await first.announced).kind).toBe("ready");
-  await using client = await connect(station);
+  await using client = await connect(snapmill);
   const answers = Array.from({ length: 40 }, (_, index) =>
     client.call("prepare", { scope: ownScope, key: snapshotKey(`k${index}`), labels: {} }),
   );
@@ -142,12 +142,12 @@ test("a killed worker's operations are answered by the next one, each with one e
   first.child.kill("SIGKILL");
   await first.child.exited;
 
-  const second = startWorker(station);
+  const second = startWorker(snapmill);
   expect((await second.announced).kind).toBe("ready");
   const mounts = (await Promise.all(answers)).map((answer) => answer.mounts[0]?.source);
   expect(new Set(mounts).size).toBe(40);
   await client.call("reset-pool", {});
   second.child.kill("SIGTERM");
   expect(await second.child.exited).toBe(0);
-  expect(station.residue()).toEqual([]);
+  expect(snapmill.residue()).toEqual([]);
 });

@@ -10,7 +10,7 @@ import { deviceOf } from "../../src/metadata/snapshots.ts";
 import { mounted } from "../conformance/snapshotter-fixture.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(90_000);
@@ -24,26 +24,26 @@ afterAll(() => redis[Symbol.asyncDispose]());
 const busy = { scope: ownScope, key: snapshotKey("busy") };
 
 /** A pool whose removals answer at once, with a worker on it. */
-class Yard implements AsyncDisposable {
-  readonly station: Station;
+class Fixture implements AsyncDisposable {
+  readonly snapmill: TestSnapmill;
   readonly client: JobClient;
   #worker: ReturnType<typeof startWorker> | undefined;
 
-  private constructor(station: Station, client: JobClient) {
-    this.station = station;
+  private constructor(snapmill: TestSnapmill, client: JobClient) {
+    this.snapmill = snapmill;
     this.client = client;
   }
 
-  static async open(pool: string, settings: Record<string, string> = {}): Promise<Yard> {
+  static async open(pool: string, settings: Record<string, string> = {}): Promise<Fixture> {
     const removal = { SNAPMILL_ASYNC_REMOVE: "true", ...settings };
-    const station = new Station({ REDIS_URL: redis.url, SNAPMILL_POOL: pool, ...removal });
-    const yard = new Yard(station, await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool }));
-    await yard.start();
-    return yard;
+    const snapmill = new TestSnapmill({ REDIS_URL: redis.url, SNAPMILL_POOL: pool, ...removal });
+    const fixture = new Fixture(snapmill, await JobClient.connect({ redisUrl: redis.url, pool: snapmill.config.pool }));
+    await fixture.start();
+    return fixture;
   }
 
   async start(): Promise<void> {
-    this.#worker = startWorker(this.station);
+    this.#worker = startWorker(this.snapmill);
     expect((await this.#worker.announced).kind).toBe("ready");
   }
 
@@ -53,7 +53,7 @@ class Yard implements AsyncDisposable {
   }
 
   read<T>(look: (database: ReturnType<typeof openDatabase>) => T): T {
-    using database = openDatabase(paths.database(this.station.config), { mode: "readonly" });
+    using database = openDatabase(paths.database(this.snapmill.config), { mode: "readonly" });
     return look(database);
   }
 
@@ -64,7 +64,7 @@ class Yard implements AsyncDisposable {
     const isGone = () => this.read((database) => findDevice(database, number)) === undefined;
     await mounted(mounts, async () => {
       await this.client.call("remove", busy);
-      expect(this.station.snapshots()).toEqual([]);
+      expect(this.snapmill.snapshots()).toEqual([]);
       await meanwhile(isGone);
       expect(isGone()).toBe(false);
     });
@@ -75,72 +75,72 @@ class Yard implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client[Symbol.asyncDispose]();
     await this.end("SIGTERM");
-    expect(this.station.residue()).toEqual([]);
-    this.station[Symbol.dispose]();
+    expect(this.snapmill.residue()).toEqual([]);
+    this.snapmill[Symbol.dispose]();
   }
 }
 
-const hasFailed = async ({ client }: Yard) => (await client.counts()).pool.failed === 1;
+const hasFailed = async ({ client }: Fixture) => (await client.counts()).pool.failed === 1;
 
 test("a device that is in use is tried again until it is not; others go meanwhile, and work goes on", async () => {
-  await using yard = await Yard.open("patient");
-  await yard.whileBusy(async (isGone) => {
-    expect(await eventually(async () => (await yard.client.counts()).pool.delayed === 1)).toBe(true);
+  await using fixture = await Fixture.open("patient");
+  await fixture.whileBusy(async (isGone) => {
+    expect(await eventually(async () => (await fixture.client.counts()).pool.delayed === 1)).toBe(true);
     const other = { scope: ownScope, key: snapshotKey("other") };
-    await yard.client.call("prepare", { ...other, labels: {} });
-    await yard.client.call("remove", other);
-    expect(await eventually(() => yard.read(pendingRemovals).length === 1)).toBe(true);
+    await fixture.client.call("prepare", { ...other, labels: {} });
+    await fixture.client.call("remove", other);
+    expect(await eventually(() => fixture.read(pendingRemovals).length === 1)).toBe(true);
     expect(isGone()).toBe(false);
   });
 });
 
 test("a worker that is killed and a Redis that is emptied lose no removal", async () => {
-  await using yard = await Yard.open("robust");
-  await yard.whileBusy(async () => {
-    await yard.end("SIGKILL");
+  await using fixture = await Fixture.open("robust");
+  await fixture.whileBusy(async () => {
+    await fixture.end("SIGKILL");
     await redis.flush();
-    await yard.start();
-    expect(await eventually(async () => (await yard.client.counts()).pool.delayed === 1)).toBe(true);
+    await fixture.start();
+    expect(await eventually(async () => (await fixture.client.counts()).pool.delayed === 1)).toBe(true);
     await redis.flush();
-    expect(await eventually(async () => (await yard.client.counts()).pool.delayed === 1)).toBe(true);
+    expect(await eventually(async () => (await fixture.client.counts()).pool.delayed === 1)).toBe(true);
   });
 });
 
 test("given up, a removal is shown as failed; cleanup has it tried again, and so has the next start", async () => {
-  await using yard = await Yard.open("stubborn", { SNAPMILL_REMOVE_ATTEMPTS: "2" });
-  const { mounts } = await yard.client.call("prepare", { ...busy, labels: {} });
+  await using fixture = await Fixture.open("stubborn", { SNAPMILL_REMOVE_ATTEMPTS: "2" });
+  const { mounts } = await fixture.client.call("prepare", { ...busy, labels: {} });
   await mounted(mounts, async () => {
-    await yard.client.call("remove", busy);
-    expect(await eventually(() => hasFailed(yard))).toBe(true);
-    const failed = await yard.client.failedRemovals();
+    await fixture.client.call("remove", busy);
+    expect(await eventually(() => hasFailed(fixture))).toBe(true);
+    const failed = await fixture.client.failedRemovals();
     expect(failed).toMatchObject(
-      yard.read(pendingRemovals).map(({ operationId, device }) => ({ operationId, device })),
+      fixture.read(pendingRemovals).map(({ operationId, device }) => ({ operationId, device })),
     );
     expect(failed[0]?.reason).toContain("is mounted or open");
     // It stays so: no round of the outbox tries it again.
     await Bun.sleep(2_500);
-    expect(await yard.client.failedRemovals()).toEqual(failed);
-    await yard.client.call("cleanup", {});
+    expect(await fixture.client.failedRemovals()).toEqual(failed);
+    await fixture.client.call("cleanup", {});
     const failedAgain = async () => {
-      const [again] = await yard.client.failedRemovals();
+      const [again] = await fixture.client.failedRemovals();
       return again !== undefined && again.failedAtMs !== failed[0]?.failedAtMs;
     };
     expect(await eventually(failedAgain)).toBe(true);
   });
-  await yard.end("SIGTERM");
-  await yard.start();
-  expect(await eventually(() => yard.read(pendingRemovals).length === 0)).toBe(true);
-  expect(await eventually(async () => !(await hasFailed(yard)))).toBe(true);
+  await fixture.end("SIGTERM");
+  await fixture.start();
+  expect(await eventually(() => fixture.read(pendingRemovals).length === 0)).toBe(true);
+  expect(await eventually(async () => !(await hasFailed(fixture)))).toBe(true);
 });
 
 test("cleanup removes at once what was given up, and nothing is shown as failed any more", async () => {
-  await using yard = await Yard.open("cleaned", { SNAPMILL_REMOVE_ATTEMPTS: "1" });
-  const { mounts } = await yard.client.call("prepare", { ...busy, labels: {} });
+  await using fixture = await Fixture.open("cleaned", { SNAPMILL_REMOVE_ATTEMPTS: "1" });
+  const { mounts } = await fixture.client.call("prepare", { ...busy, labels: {} });
   await mounted(mounts, async () => {
-    await yard.client.call("remove", busy);
-    expect(await eventually(() => hasFailed(yard))).toBe(true);
+    await fixture.client.call("remove", busy);
+    expect(await eventually(() => hasFailed(fixture))).toBe(true);
   });
-  expect(await yard.client.call("cleanup", {})).toEqual({ removedDevices: 1, removedSnapshots: 0 });
-  expect(yard.read(listDevices).filter(({ role }) => role === "snapshot")).toEqual([]);
-  expect(await eventually(async () => !(await hasFailed(yard)))).toBe(true);
+  expect(await fixture.client.call("cleanup", {})).toEqual({ removedDevices: 1, removedSnapshots: 0 });
+  expect(fixture.read(listDevices).filter(({ role }) => role === "snapshot")).toEqual([]);
+  expect(await eventually(async () => !(await hasFailed(fixture)))).toBe(true);
 });

@@ -2,13 +2,13 @@
 import { join } from "node:path";
 import { childEnvironment, type Overrides } from "../../src/config.ts";
 import { parseAnnouncement } from "../../src/supervisor/ready.ts";
-import type { Station } from "../support/test-snapmill.ts";
+import type { TestSnapmill } from "../support/test-snapmill.ts";
 
-/** A worker on the station's pool; `announced` is the first thing that it has to say. */
-export function startWorker(station: Station, kind: "pool" | "unpack" = "pool", settings: Overrides = {}) {
+/** A worker on the pool of a test snapmill; `announced` is the first thing that it has to say. */
+export function startWorker(snapmill: TestSnapmill, kind: "pool" | "unpack" = "pool", settings: Overrides = {}) {
   const program = join(import.meta.dir, `../../workers/${kind}.ts`);
   const child = Bun.spawn([process.execPath, program], {
-    env: { ...childEnvironment({}), ...station.settings, ...settings },
+    env: { ...childEnvironment({}), ...snapmill.settings, ...settings },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "ignore",

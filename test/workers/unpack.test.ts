@@ -14,7 +14,7 @@ import { writeImage } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { file } from "../support/tar-entries.ts";
-import { Station } from "../support/test-snapmill.ts";
+import { TestSnapmill } from "../support/test-snapmill.ts";
 import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(120_000);
@@ -28,34 +28,34 @@ const images = await temporaryDirectory();
 afterAll(() => images[Symbol.asyncDispose]());
 
 /** A pool's worker, a client, and unpack workers as they are asked for. */
-class Scene implements AsyncDisposable {
+class Fixture implements AsyncDisposable {
   readonly #workers: ReturnType<typeof startWorker>[] = [];
-  readonly station: Station;
+  readonly snapmill: TestSnapmill;
   readonly client: JobClient;
 
-  private constructor(station: Station, client: JobClient) {
-    this.station = station;
+  private constructor(snapmill: TestSnapmill, client: JobClient) {
+    this.snapmill = snapmill;
     this.client = client;
   }
 
-  static async open(): Promise<Scene> {
+  static async open(): Promise<Fixture> {
     await redis.flush();
-    const station = new Station({ REDIS_URL: redis.url });
-    const client = await JobClient.connect({ redisUrl: redis.url, pool: station.config.pool });
-    const scene = new Scene(station, client);
-    await scene.start("pool");
-    return scene;
+    const snapmill = new TestSnapmill({ REDIS_URL: redis.url });
+    const client = await JobClient.connect({ redisUrl: redis.url, pool: snapmill.config.pool });
+    const fixture = new Fixture(snapmill, client);
+    await fixture.start("pool");
+    return fixture;
   }
 
   async start(kind: "pool" | "unpack"): Promise<ReturnType<typeof startWorker>["child"]> {
-    const worker = startWorker(this.station, kind);
+    const worker = startWorker(this.snapmill, kind);
     this.#workers.unshift(worker);
     expect((await worker.announced).kind).toBe("ready");
     return worker.child;
   }
 
   read<T>(look: (database: ReturnType<typeof openDatabase>) => T): T {
-    using database = openDatabase(paths.database(this.station.config), { mode: "readonly" });
+    using database = openDatabase(paths.database(this.snapmill.config), { mode: "readonly" });
     return look(database);
   }
 
@@ -65,8 +65,8 @@ class Scene implements AsyncDisposable {
       child.kill("SIGTERM");
       await child.exited;
     }
-    expect(this.station.residue()).toEqual([]);
-    this.station[Symbol.dispose]();
+    expect(this.snapmill.residue()).toEqual([]);
+    this.snapmill[Symbol.dispose]();
   }
 }
 
@@ -76,19 +76,19 @@ test("a lost lock, a stop, an emptied Redis and a killed worker lose no accepted
     join(images.path, "long"),
     Array.from({ length: 40 }, (_, index) => ({ content: content(index), form: "none" as const })),
   );
-  await using scene = await Scene.open();
-  const { pool } = scene.station.config;
+  await using fixture = await Fixture.open();
+  const { pool } = fixture.snapmill.config;
   const operationId = freshOperationId();
-  await scene.client.call("accept-unpack", {
+  await fixture.client.call("accept-unpack", {
     requests: [{ operationId, reference: long.reference, platform: "linux/amd64" }],
   });
   const lock = `${keyPrefix(pool)}:${queueName(pool, "unpack")}:${operationId}:lock`;
-  const layers = () => scene.station.snapshots().filter(({ kind }) => kind === "committed").length;
+  const layers = () => fixture.snapmill.snapshots().filter(({ kind }) => kind === "committed").length;
 
   // So that it cannot be through before it has lost all that it is to lose.
   const [held] = chainIdsOf(long.layers.map((layer) => ({ diffId: diffId(layer.diffId) }))).slice(20);
-  const barrier = await acquireLock(lockPath(paths.chainLocks(scene.station.config), held as ChainId));
-  const first = await scene.start("unpack");
+  const barrier = await acquireLock(lockPath(paths.chainLocks(fixture.snapmill.config), held as ChainId));
+  const first = await fixture.start("unpack");
   expect(await eventually(() => layers() === 20)).toBe(true);
   const token = await redis.command("GET", lock);
   await redis.command("DEL", lock);
@@ -100,32 +100,32 @@ test("a lost lock, a stop, an emptied Redis and a killed worker lose no accepted
   expect(await first.exited).toBe(0);
   await redis.flush();
   expect(layers()).toBe(20);
-  expect(scene.read(pendingOutbox)).toHaveLength(1);
+  expect(fixture.read(pendingOutbox)).toHaveLength(1);
 
   barrier[Symbol.dispose]();
-  const second = await scene.start("unpack");
+  const second = await fixture.start("unpack");
   expect(await eventually(() => layers() > 20)).toBe(true);
   second.kill("SIGKILL");
   await second.exited;
-  await scene.start("unpack");
-  expect(await eventually(() => scene.read(pendingOutbox).length === 0, 60_000)).toBe(true);
+  await fixture.start("unpack");
+  expect(await eventually(() => fixture.read(pendingOutbox).length === 0, 60_000)).toBe(true);
   expect(layers()).toBe(40);
 });
 
 test("an image that was cancelled before it was accepted is not unpacked", async () => {
   const image = await writeImage(join(images.path, "unwanted"), [{ content: [file("unwanted", "x")] }]);
-  await using scene = await Scene.open();
-  await scene.start("unpack");
+  await using fixture = await Fixture.open();
+  await fixture.start("unpack");
   const operationId = freshOperationId();
-  await scene.client.call("settle-unpack", { unpackOperationId: operationId, outcome: { kind: "cancelled" } });
+  await fixture.client.call("settle-unpack", { unpackOperationId: operationId, outcome: { kind: "cancelled" } });
   // Also when Redis has forgotten it, and it is accepted once more.
   for (let time = 1; time <= 2; time += 1) {
-    const unpacking = scene.client.unpack({ reference: image.reference, platform: "linux/amd64" }, { operationId });
+    const unpacking = fixture.client.unpack({ reference: image.reference, platform: "linux/amd64" }, { operationId });
     expect(await unpacking.catch((error: unknown) => error)).toMatchObject({
       code: "failed_precondition",
       message: `image ${image.reference}: cancelled by its caller`,
     });
     await redis.flush();
   }
-  expect(scene.station.snapshots()).toEqual([]);
+  expect(fixture.snapmill.snapshots()).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { ownScope } from "../../../src/domain/identifiers.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
 import { Place, type Up } from "../../supervisor/running-up.ts";
 import { type Failure, failureOf, SnapshotsClient } from "./client.ts";
-import { expectWholeWay } from "./every-call.ts";
+import { expectEveryCall } from "./every-call.ts";
 
 const timeoutMs = 120_000;
 const place = new Place();
@@ -26,7 +26,7 @@ afterAll(async () => {
 }, timeoutMs);
 
 test("a snapshot goes its whole way: prepare, stat, mounts, usage, commit, view, list, update, remove", async () => {
-  await expectWholeWay(client, { type: "ext4", options: [] });
+  await expectEveryCall(client, { type: "ext4", options: [] });
 }, 60_000);
 
 test("a snapshot of the command line is in another scope: the client sees none of it", async () => {

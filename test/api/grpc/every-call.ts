@@ -13,7 +13,7 @@ interface MountShape {
 }
 
 /** Makes all ten calls on snapshots of its own, in a scope that is empty, and leaves it so. */
-export async function expectWholeWay(client: SnapshotsClient, { type, options }: MountShape): Promise<void> {
+export async function expectEveryCall(client: SnapshotsClient, { type, options }: MountShape): Promise<void> {
   const before = Date.now();
   const prepared = await client.call("prepare", { key: "ns/1/a key", labels: { "containerd.io/gc.root": "now" } });
   const [mount] = prepared.mounts;

@@ -9,41 +9,45 @@ import { containerdScope, freshOperationId } from "../../../src/domain/identifie
 import { parsePayload, parseResult } from "../../../src/jobs/contract.ts";
 import { type Runner, runnerOf } from "../../../src/jobs/worker/handlers.ts";
 import { createLogger } from "../../../src/logger.ts";
-import { type Ground, openStage, type Stage } from "../../conformance/snapshotter-fixture.ts";
+import { openFixture, type SnapshotterFixture, type TestPool } from "../../conformance/snapshotter-fixture.ts";
 import { SnapshotsClient } from "./client.ts";
 
 /** Disposing of it leaves nothing of the pool. */
-export class ThinStage implements AsyncDisposable {
+export class ThinPoolService implements AsyncDisposable {
   readonly client: SnapshotsClient;
   readonly #directory: string;
-  readonly #stage: Stage;
+  readonly #fixture: SnapshotterFixture;
   readonly #server: AsyncDisposable;
 
-  private constructor(directory: string, stage: Stage, server: AsyncDisposable) {
+  private constructor(directory: string, fixture: SnapshotterFixture, server: AsyncDisposable) {
     this.#directory = directory;
-    this.#stage = stage;
+    this.#fixture = fixture;
     this.#server = server;
     this.client = new SnapshotsClient(addressIn(directory));
   }
 
-  static async open(ground: Ground, poolSizeBytes: number, fsType: FsType): Promise<ThinStage> {
+  static async open(testPool: TestPool, poolSizeBytes: number, fsType: FsType): Promise<ThinPoolService> {
     const directory = realpathSync(mkdtempSync(join(tmpdir(), "snapmill-grpc-")));
-    const stage = await openStage(ground, { directory, poolSizeBytes, fsType });
-    const server = await serve(ground, stage, addressIn(directory));
-    return new ThinStage(directory, stage, server);
+    const fixture = await openFixture(testPool, { directory, poolSizeBytes, fsType });
+    const server = await serve(testPool, fixture, addressIn(directory));
+    return new ThinPoolService(directory, fixture, server);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.client[Symbol.dispose]();
     await this.#server[Symbol.asyncDispose]();
-    await this.#stage[Symbol.asyncDispose]();
+    await this.#fixture[Symbol.asyncDispose]();
     rmSync(this.#directory, { recursive: true });
   }
 }
 
 const addressIn = (directory: string): string => join(directory, "containerd.sock");
 
-function serve({ pool }: Ground, { database, driver, snapshotter }: Stage, address: string): Promise<AsyncDisposable> {
+function serve(
+  { pool }: TestPool,
+  { database, driver, snapshotter }: SnapshotterFixture,
+  address: string,
+): Promise<AsyncDisposable> {
   const runners = new Map<string, Runner>([
     ["prepare", runnerOf("prepare", pool, ({ operationId, ...request }) => snapshotter.prepare(operationId, request))],
     ["view", runnerOf("view", pool, ({ operationId, ...request }) => snapshotter.view(operationId, request))],

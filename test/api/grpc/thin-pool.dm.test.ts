@@ -3,10 +3,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DmControlName } from "../../../src/drivers/devicemapper/control/control.ts";
 import { mounted } from "../../conformance/snapshotter-fixture.ts";
-import { thinGround } from "../../snapshotter/thin-test-pool.ts";
+import { thinTestPool } from "../../snapshotter/thin-test-pool.ts";
 import { failureOf } from "./client.ts";
-import { expectWholeWay } from "./every-call.ts";
-import { ThinStage } from "./thin-pool-service.ts";
+import { expectEveryCall } from "./every-call.ts";
+import { ThinPoolService } from "./thin-pool-service.ts";
 
 const mebibyte = 2 ** 20;
 const timeoutMs = 300_000;
@@ -14,9 +14,9 @@ const timeoutMs = 300_000;
 test.each<DmControlName>(["libdevmapper", "dmsetup"])(
   "through %s, a snapshot on a thin-pool goes its whole way, and says when something has it mounted",
   async (control) => {
-    await using stage = await ThinStage.open(thinGround(control), 256 * mebibyte, "ext4");
-    const { client } = stage;
-    await expectWholeWay(client, { type: "ext4", options: [] });
+    await using fixture = await ThinPoolService.open(thinTestPool(control), 256 * mebibyte, "ext4");
+    const { client } = fixture;
+    await expectEveryCall(client, { type: "ext4", options: [] });
 
     const { mounts } = await client.call("prepare", { key: "busy" });
     expect(mounts[0]?.source).toMatch(/^\/dev\/mapper\/test-.*-snap-\d+$/);
@@ -31,8 +31,8 @@ test.each<DmControlName>(["libdevmapper", "dmsetup"])(
 test(
   "xfs is mounted in spite of its twin's UUID, and a view of it for reading",
   async () => {
-    await using stage = await ThinStage.open(thinGround("libdevmapper"), 768 * mebibyte, "xfs");
-    await expectWholeWay(stage.client, { type: "xfs", options: ["nouuid"] });
+    await using fixture = await ThinPoolService.open(thinTestPool("libdevmapper"), 768 * mebibyte, "xfs");
+    await expectEveryCall(fixture.client, { type: "xfs", options: ["nouuid"] });
   },
   timeoutMs,
 );
@@ -40,9 +40,9 @@ test(
 test(
   "when too little of the pool is free, nothing new is made, and what is there can be used and removed",
   async () => {
-    const ground = thinGround("libdevmapper", { minFreeShare: 0.5 });
-    await using stage = await ThinStage.open(ground, 64 * mebibyte, "ext4");
-    const { client } = stage;
+    const testPool = thinTestPool("libdevmapper", { minFreeShare: 0.5 });
+    await using fixture = await ThinPoolService.open(testPool, 64 * mebibyte, "ext4");
+    const { client } = fixture;
     const { mounts } = await client.call("prepare", { key: "filling" });
     await mounted(mounts, (root) => writeFileSync(join(root, "file"), Buffer.alloc(40 * mebibyte, 1)));
     for (const refused of [client.call("prepare", { key: "more" }), client.call("prepare", { key: "again" })]) {

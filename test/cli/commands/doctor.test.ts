@@ -11,8 +11,8 @@ import { openDatabase } from "../../../src/metadata/database.ts";
 import { deviceOf } from "../../../src/metadata/snapshots.ts";
 import { eventually } from "../../support/processes.ts";
 import { loopsBackedBelow, mountsBelow } from "../../support/residue.ts";
-import type { Started, Station } from "../../support/test-snapmill.ts";
-import { Stage } from "../cli-fixture.ts";
+import type { Started, TestSnapmill } from "../../support/test-snapmill.ts";
+import { CliFixture } from "../cli-fixture.ts";
 
 setDefaultTimeout(120_000);
 
@@ -30,8 +30,8 @@ const report = z.object({
 });
 
 /** What doctor finds; its exit status must say whether something is left. */
-async function doctor({ station }: Stage, ...options: string[]) {
-  const { exitCode, stdout, stderr } = await station.run(["doctor", "--json", ...options]);
+async function doctor({ snapmill }: CliFixture, ...options: string[]) {
+  const { exitCode, stdout, stderr } = await snapmill.run(["doctor", "--json", ...options]);
   expect(stderr).toBe("");
   const { findings } = report.parse(JSON.parse(stdout));
   expect(exitCode).toBe(findings.some(({ repaired }) => !repaired) ? 1 : 0);
@@ -42,27 +42,27 @@ type Findings = Awaited<ReturnType<typeof doctor>>;
 const found = (findings: Findings) =>
   findings.map(({ kind, subject, repaired }) => `${kind} ${subject} ${String(repaired)}`).toSorted();
 
-function nameOf({ config }: Station, key: string): string {
+function nameOf({ config }: TestSnapmill, key: string): string {
   using database = openDatabase(paths.database(config), { mode: "readonly" });
   return deviceOf(database, ownScope, snapshotKey(key)).deviceName;
 }
 
-const linkOf = ({ config }: Station, name: string) => join(paths.devices(config), name);
-const fileOf = ({ config }: Station, name: string) => join(filesDir(paths.poolDir(config)), `${name}.img`);
-const attachedOf = ({ directory }: Station) => [...loopsBackedBelow(directory), ...mountsBelow(directory)];
+const linkOf = ({ config }: TestSnapmill, name: string) => join(paths.devices(config), name);
+const fileOf = ({ config }: TestSnapmill, name: string) => join(filesDir(paths.poolDir(config)), `${name}.img`);
+const attachedOf = ({ directory }: TestSnapmill) => [...loopsBackedBelow(directory), ...mountsBelow(directory)];
 const losetup = (...args: string[]) => expect(Bun.spawnSync(["losetup", ...args]).exitCode).toBe(0);
 
 /** Stops the process (SIGSTOP) in which doctor looks at a pool that nothing runs on, while it has the pool attached. */
-async function catchLooking(station: Station): Promise<{ readonly pid: number; readonly command: Started }> {
+async function catchLooking(snapmill: TestSnapmill): Promise<{ readonly pid: number; readonly command: Started }> {
   for (let attempt = 1; attempt <= 20; attempt += 1) {
-    const command = station.start(["doctor"]);
+    const command = snapmill.start(["doctor"]);
     const isOver = command.finished.then(() => true);
     while (!(await Promise.race([isOver, Bun.sleep(1)]))) {
-      if (mountsBelow(station.directory).length === 0) continue;
-      const [pid] = station.pidsOf("workers/doctor.ts");
+      if (mountsBelow(snapmill.directory).length === 0) continue;
+      const [pid] = snapmill.pidsOf("workers/doctor.ts");
       if (pid === undefined) break;
       process.kill(pid, "SIGSTOP");
-      if (mountsBelow(station.directory).length > 0) return { pid, command };
+      if (mountsBelow(snapmill.directory).length > 0) return { pid, command };
       process.kill(pid, "SIGCONT");
       break;
     }
@@ -72,54 +72,54 @@ async function catchLooking(station: Station): Promise<{ readonly pid: number; r
 }
 
 describe("doctor with a running snapmill", () => {
-  const stage = new Stage({ SNAPMILL_ASYNC_REMOVE: "true", SNAPMILL_REMOVE_ATTEMPTS: "1" });
-  const { station } = stage;
-  beforeAll(() => stage.up());
-  afterAll(() => stage[Symbol.asyncDispose]());
+  const fixture = new CliFixture({ SNAPMILL_ASYNC_REMOVE: "true", SNAPMILL_REMOVE_ATTEMPTS: "1" });
+  const { snapmill } = fixture;
+  beforeAll(() => fixture.up());
+  afterAll(() => fixture[Symbol.asyncDispose]());
 
   test("names a stranger and a device that was taken off, changes nothing by looking, and repairs", async () => {
-    for (const key of ["kept", "removed"]) await stage.stdout("prepare", key);
-    expect(await stage.stdout("doctor")).toBe(`pool default in ${paths.poolDir(station.config)} is in order\n`);
-    const [kept, removed] = [nameOf(station, "kept"), nameOf(station, "removed")];
-    await stage.stdout("rm", "removed");
-    expect(await eventually(() => !existsSync(fileOf(station, removed)))).toBe(true);
-    copyFileSync(fileOf(station, kept), fileOf(station, removed));
-    losetup("-d", readlinkSync(linkOf(station, kept)));
+    for (const key of ["kept", "removed"]) await fixture.stdout("prepare", key);
+    expect(await fixture.stdout("doctor")).toBe(`pool default in ${paths.poolDir(snapmill.config)} is in order\n`);
+    const [kept, removed] = [nameOf(snapmill, "kept"), nameOf(snapmill, "removed")];
+    await fixture.stdout("rm", "removed");
+    expect(await eventually(() => !existsSync(fileOf(snapmill, removed)))).toBe(true);
+    copyFileSync(fileOf(snapmill, kept), fileOf(snapmill, removed));
+    losetup("-d", readlinkSync(linkOf(snapmill, kept)));
     const damage = [`device-without-record ${removed}`, `wrong-activation ${kept}`];
     for (const _look of [1, 2]) {
-      expect(found(await doctor(stage))).toEqual(damage.map((text) => `${text} false`));
+      expect(found(await doctor(fixture))).toEqual(damage.map((text) => `${text} false`));
     }
-    const { exitCode, stdout } = await stage.run("doctor");
+    const { exitCode, stdout } = await fixture.run("doctor");
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(/^2 things not in order in pool default\n/);
     expect(stdout).toContain(
       `device ${kept} is not active, so that "kept" (scope snapmill) cannot be mounted\n  repair`,
     );
-    expect(found(await doctor(stage, "--repair"))).toEqual(damage.map((text) => `${text} true`));
-    expect(await doctor(stage)).toEqual([]);
-    expect(existsSync(fileOf(station, removed))).toBe(false);
-    await stage.stdout("rm", "kept");
+    expect(found(await doctor(fixture, "--repair"))).toEqual(damage.map((text) => `${text} true`));
+    expect(await doctor(fixture)).toEqual([]);
+    expect(existsSync(fileOf(snapmill, removed))).toBe(false);
+    await fixture.stdout("rm", "kept");
   });
 
   test("a removal that was given up is told by status, named by doctor, and done by cleanup", async () => {
-    await stage.stdout("prepare", "busy");
-    const busy = nameOf(station, "busy");
-    const dir = join(station.directory, "mnt");
+    await fixture.stdout("prepare", "busy");
+    const busy = nameOf(snapmill, "busy");
+    const dir = join(snapmill.directory, "mnt");
     mkdirSync(dir);
-    await stage.stdout("mount", "busy", dir);
-    await stage.stdout("rm", "busy");
-    expect(await eventually(async () => (await stage.json("status"))[0]?.["failedRemovals"] === 1)).toBe(true);
-    expect(await stage.stdout("status")).toMatch(/^Removals to do +1, 1 of them given up: /m);
+    await fixture.stdout("mount", "busy", dir);
+    await fixture.stdout("rm", "busy");
+    expect(await eventually(async () => (await fixture.json("status"))[0]?.["failedRemovals"] === 1)).toBe(true);
+    expect(await fixture.stdout("status")).toMatch(/^Removals to do +1, 1 of them given up: /m);
     for (const options of [[], ["--repair"]]) {
-      const [left, ...more] = await doctor(stage, ...options);
+      const [left, ...more] = await doctor(fixture, ...options);
       expect(more).toEqual([]);
       expect(left).toMatchObject({ kind: "removal-given-up", subject: busy, repaired: false });
       expect(left?.sentence).toContain("is mounted or open");
     }
-    const { pool } = station.config;
-    await using client = await JobClient.connect({ redisUrl: redisUrl(station.config), pool });
+    const { pool } = snapmill.config;
+    await using client = await JobClient.connect({ redisUrl: redisUrl(snapmill.config), pool });
     const [first] = await client.failedRemovals();
-    expect(await stage.stdout("cleanup")).toContain(`${busy} is still to be removed`);
+    expect(await fixture.stdout("cleanup")).toContain(`${busy} is still to be removed`);
     const failedAgain = async () => {
       const [again] = await client.failedRemovals();
       return again !== undefined && again.failedAtMs !== first?.failedAtMs;
@@ -127,97 +127,97 @@ describe("doctor with a running snapmill", () => {
     // Unmounted before that, it would be done without another word.
     expect(await eventually(failedAgain)).toBe(true);
     expect(Bun.spawnSync(["umount", dir]).exitCode).toBe(0);
-    expect(await stage.json("cleanup")).toMatchObject([{ removedDevices: 1, pendingRemovals: 0 }]);
-    expect(await doctor(stage)).toEqual([]);
+    expect(await fixture.json("cleanup")).toMatchObject([{ removedDevices: 1, pendingRemovals: 0 }]);
+    expect(await doctor(fixture)).toEqual([]);
   });
 });
 
 describe("doctor where nothing runs", () => {
   test("says that there is no pool yet", async () => {
-    await using stage = new Stage();
-    expect(await stage.failure(1, "doctor")).toContain("there is no pool here yet");
+    await using fixture = new CliFixture();
+    expect(await fixture.failure(1, "doctor")).toContain("there is no pool here yet");
   });
 
   test("sees what a killed snapmill left, leaves it so, and takes it off when it is told to repair", async () => {
     await using stopped = new Stopped();
-    const { stage } = stopped;
-    const { station } = stage;
-    const up = station.start(["up"]);
-    expect(await eventually(async () => (await stage.json("status"))[0]?.redis?.failure === null, 60_000)).toBe(true);
-    for (const key of ["half", "whole"]) await stage.stdout("prepare", key);
-    const names = [nameOf(station, "half"), nameOf(station, "whole")];
+    const { fixture } = stopped;
+    const { snapmill } = fixture;
+    const up = snapmill.start(["up"]);
+    expect(await eventually(async () => (await fixture.json("status"))[0]?.redis?.failure === null, 60_000)).toBe(true);
+    for (const key of ["half", "whole"]) await fixture.stdout("prepare", key);
+    const names = [nameOf(snapmill, "half"), nameOf(snapmill, "whole")];
     const [half = ""] = names;
     up.kill("SIGKILL");
     await up.finished;
-    const attached = attachedOf(station);
+    const attached = attachedOf(snapmill);
     expect(attached.length).toBeGreaterThan(2);
-    edit(station, `UPDATE devices SET state = 'suspending' WHERE number = ${half.replace(/.*-/, "")}`);
-    const first = await doctor(stage);
+    edit(snapmill, `UPDATE devices SET state = 'suspending' WHERE number = ${half.replace(/.*-/, "")}`);
+    const first = await doctor(fixture);
     expect(first.map(({ kind }) => kind).filter((kind) => kind !== "left-attached")).toEqual(["stuck-state"]);
     expect(first.map(({ subject }) => subject)).toEqual(expect.arrayContaining(names));
-    expect(await doctor(stage)).toEqual(first);
-    expect(attachedOf(station)).toEqual(attached);
+    expect(await doctor(fixture)).toEqual(first);
+    expect(attachedOf(snapmill)).toEqual(attached);
 
-    const repaired = await doctor(stage, "--repair");
+    const repaired = await doctor(fixture, "--repair");
     expect(repaired.map(({ repaired: done }) => done)).toEqual(repaired.map(() => true));
-    expect(attachedOf(station)).toEqual([]);
-    expect(await doctor(stage)).toEqual([]);
+    expect(attachedOf(snapmill)).toEqual([]);
+    expect(await doctor(fixture)).toEqual([]);
   });
 
   test("interrupted by Ctrl-C, leaves the pool as it was found", async () => {
     await using stopped = new Stopped();
-    const { stage } = stopped;
-    await stage.up();
-    await stage.stdout("prepare", "kept");
-    await stage.down();
-    const { pid, command } = await catchLooking(stage.station);
+    const { fixture } = stopped;
+    await fixture.up();
+    await fixture.stdout("prepare", "kept");
+    await fixture.down();
+    const { pid, command } = await catchLooking(fixture.snapmill);
     // As a terminal does: all of its processes get it.
     command.kill("SIGINT");
     process.kill(pid, "SIGINT");
     process.kill(pid, "SIGCONT");
     expect(await command.finished).toMatchObject({ exitCode: 130, stdout: "" });
-    expect(attachedOf(stage.station)).toEqual([]);
-    expect(await doctor(stage)).toEqual([]);
+    expect(attachedOf(fixture.snapmill)).toEqual([]);
+    expect(await doctor(fixture)).toEqual([]);
   });
 
   test("names a snapshot whose content is gone, which it cannot bring back, and what keeps a pool from being opened", async () => {
     await using stopped = new Stopped();
-    const { stage } = stopped;
-    const { station } = stage;
-    await stage.up();
-    await stage.stdout("prepare", "lost");
-    const lost = nameOf(station, "lost");
-    rmSync(fileOf(station, lost));
-    await stage.down();
+    const { fixture } = stopped;
+    const { snapmill } = fixture;
+    await fixture.up();
+    await fixture.stdout("prepare", "lost");
+    const lost = nameOf(snapmill, "lost");
+    rmSync(fileOf(snapmill, lost));
+    await fixture.down();
     for (const options of [[], ["--repair"]]) {
-      const [left, ...more] = await doctor(stage, ...options);
+      const [left, ...more] = await doctor(fixture, ...options);
       expect(more).toEqual([]);
       expect(left).toMatchObject({ kind: "content-lost", subject: lost, repaired: false });
       expect(left?.wayOut).toContain("'snapmill rm --scope snapmill lost'");
     }
-    const image = imagePath(paths.poolDir(station.config));
+    const image = imagePath(paths.poolDir(snapmill.config));
     if (existsSync(image)) {
       renameSync(image, `${image}.away`);
-      rmSync(filesDir(paths.poolDir(station.config)), { recursive: true });
-      expect(found(await doctor(stage, "--repair"))).toEqual(["pool-state default false"]);
+      rmSync(filesDir(paths.poolDir(snapmill.config)), { recursive: true });
+      expect(found(await doctor(fixture, "--repair"))).toEqual(["pool-state default false"]);
       renameSync(`${image}.away`, image);
     }
   });
 });
 
 /** By another program than snapmill, so to say. */
-function edit({ config }: Station, statement: string): void {
+function edit({ config }: TestSnapmill, statement: string): void {
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
   database.drizzle.run(statement);
 }
 
 /** A snapmill that does not run at the end of a test; its snapshots may stay. */
 class Stopped implements AsyncDisposable {
-  readonly stage = new Stage();
+  readonly fixture = new CliFixture();
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stage.down();
-    expect(attachedOf(this.stage.station)).toEqual([]);
-    this.stage.station[Symbol.dispose]();
+    await this.fixture.down();
+    expect(attachedOf(this.fixture.snapmill)).toEqual([]);
+    this.fixture.snapmill[Symbol.dispose]();
   }
 }

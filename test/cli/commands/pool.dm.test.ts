@@ -7,7 +7,7 @@ import { redisUrl } from "../../../src/config.ts";
 import { ownScope, snapshotKey } from "../../../src/domain/identifiers.ts";
 import { createDmsetupControl } from "../../../src/drivers/devicemapper/control/dmsetup.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
-import { Stage } from "../cli-fixture.ts";
+import { CliFixture } from "../cli-fixture.ts";
 
 setDefaultTimeout(300_000);
 const mebibyte = 2 ** 20;
@@ -34,29 +34,29 @@ test("a pool in files is made once or not at all, grows at rest and under 'up', 
   {
     // No more processes than are wanted: each takes seconds to start where there is one processor.
     const few = { SNAPMILL_GRPC_ADDRESS: "", SNAPMILL_UNPACK_WORKERS: "1" };
-    await using stage = new Stage({ SNAPMILL_POOL: pool, SNAPMILL_DEVICE_SIZE: "64MiB", ...few });
-    const { config, directory } = stage.station;
+    await using fixture = new CliFixture({ SNAPMILL_POOL: pool, SNAPMILL_DEVICE_SIZE: "64MiB", ...few });
+    const { config, directory } = fixture.snapmill;
     const files = join(directory, "files");
     const create = (path: string, metadata: string) =>
       ["pool", "create", "--loopback", path, "--size", "64MiB", "--metadata-size", metadata] as const;
 
-    expect(await stage.failure(1, ...create(files, "1MiB"))).toContain("is too small");
+    expect(await fixture.failure(1, ...create(files, "1MiB"))).toContain("is too small");
     expect([files, join(config.stateDir, "pools")].filter(existsSync)).toEqual([]);
-    expect(await stage.stdout(...create(files, "4MiB"))).toContain("Data size      64.0 MiB");
-    expect(await stage.failure(1, ...create(join(files, "b"), "4MiB"))).toContain("was made before");
+    expect(await fixture.stdout(...create(files, "4MiB"))).toContain("Data size      64.0 MiB");
+    expect(await fixture.failure(1, ...create(join(files, "b"), "4MiB"))).toContain("was made before");
     expect(existsSync(join(files, "b"))).toBe(false);
-    const atRest = await stage.stdout("pool", "grow", "--data-size", "128MiB", "--metadata-size", "8MiB");
+    const atRest = await fixture.stdout("pool", "grow", "--data-size", "128MiB", "--metadata-size", "8MiB");
     expect(atRest).toMatch(/^Data size +128 MiB\nMetadata size +8.0 MiB\n$/);
     expect(await loadedDevices(pool)).toEqual([]);
 
-    await stage.up();
+    await fixture.up();
     await using client = await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool });
     const request = { scope: ownScope, key: snapshotKey("in-use"), labels: {} };
     await client.call("prepare", request);
-    const grown: unknown = JSON.parse(await stage.stdout("pool", "grow", "--data-size", "320MiB", "--json"));
+    const grown: unknown = JSON.parse(await fixture.stdout("pool", "grow", "--data-size", "320MiB", "--json"));
     expect(grown).toEqual({ dataBytes: 320 * mebibyte, metadataBytes: 8 * mebibyte });
-    expect(await stage.failure(1, "pool", "grow", "--data-size", "64MiB")).toContain("it only grows");
-    const inUse = statusShape.parse(JSON.parse(await stage.stdout("pool", "status", "--json")));
+    expect(await fixture.failure(1, "pool", "grow", "--data-size", "64MiB")).toContain("it only grows");
+    const inUse = statusShape.parse(JSON.parse(await fixture.stdout("pool", "status", "--json")));
     expect(inUse).toMatchObject({ isLoaded: true, mode: "rw", trouble: null, owner: { takeOver: 1 } });
     expect(inUse.data.totalBytes).toBe(320 * mebibyte);
     expect(inUse.data.usedBytes).toBeGreaterThan(0);

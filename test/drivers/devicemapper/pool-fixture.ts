@@ -31,7 +31,7 @@ export async function fails(attempt: Promise<unknown>, expected: string | object
 }
 
 /** A directory for one pool, its files and its devices; disposing of it checks that nothing of the pool is left. */
-export interface PoolStage extends AsyncDisposable {
+export interface PoolFixture extends AsyncDisposable {
   readonly pool: PoolName;
   readonly directory: string;
   readonly poolDir: string;
@@ -50,14 +50,14 @@ export interface PoolStage extends AsyncDisposable {
   withDevice<T>(deviceId: number, body: (path: string) => Promise<T>): Promise<T>;
   /** What device-mapper has of the pool, and which loop devices its files are on. */
   leftovers(): Promise<readonly string[]>;
-  /** All files below the stage, sorted. */
+  /** All files below the fixture, sorted. */
   files(): Promise<readonly string[]>;
 }
 
 const uniquePool = (): PoolName => poolName(`pool-${crypto.randomUUID().slice(0, 8)}`);
 
 /** `pool`: default, a name that nobody else has. */
-export async function poolStage(control: DmControl, pool = uniquePool()): Promise<PoolStage> {
+export async function poolFixture(control: DmControl, pool = uniquePool()): Promise<PoolFixture> {
   const directory = await realpath(await mkdtemp(join(tmpdir(), "snapmill-pool-")));
   const poolDir = join(directory, "pool");
   const filesDir = join(directory, "files");

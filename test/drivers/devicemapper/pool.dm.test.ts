@@ -10,15 +10,15 @@ import { definitionPath } from "../../../src/drivers/devicemapper/pool/definitio
 import { transactionIdOf } from "../../../src/drivers/devicemapper/pool/ownership.ts";
 import { lookAtBlockDevice } from "../../../src/system/block/block-devices.ts";
 import { runCommand } from "../../../src/system/process/commands.ts";
-import { fails, mebibyte, type PoolStage, poolStage } from "./pool-fixture.ts";
+import { fails, mebibyte, type PoolFixture, poolFixture } from "./pool-fixture.ts";
 
 setDefaultTimeout(120_000);
 /** Patient: many tests may share the machine. */
 const control = createLibdevmapperControl({ timeoutMs: 150_000 });
 afterAll(() => control[Symbol.asyncDispose]());
 
-const makeThin = (stage: PoolStage, id: number) =>
-  control.message(`${stage.pool}-pool`, { kind: "create_thin", deviceId: deviceId(id) });
+const makeThin = (fixture: PoolFixture, id: number) =>
+  control.message(`${fixture.pool}-pool`, { kind: "create_thin", deviceId: deviceId(id) });
 
 async function write(path: string, text: string): Promise<void> {
   await using file = await open(path, "r+");
@@ -34,72 +34,72 @@ describe("a pool in files", () => {
     ["libdevmapper", createLibdevmapperControl],
   ])("is made, taken off with its loop devices, and loaded again with its content (%s)", async (_, makeControl) => {
     await using ours = makeControl();
-    await using stage = await poolStage(ours);
-    const made = await stage.create();
+    await using fixture = await poolFixture(ours);
+    const made = await fixture.create();
     expect(await made.status()).toMatchObject({
       mode: "rw",
       needsCheck: false,
       transactionId: 0,
       totalDataBlocks: 1024,
     });
-    expect(made.path).toBe(`/dev/mapper/${stage.pool}-pool`);
-    expect((await stat(join(stage.filesDir, "data.img"))).mode & 0o777).toBe(0o600);
+    expect(made.path).toBe(`/dev/mapper/${fixture.pool}-pool`);
+    expect((await stat(join(fixture.filesDir, "data.img"))).mode & 0o777).toBe(0o600);
     expect(await ours.table(made.deviceName)).toMatchObject({ features: ["error_if_no_space"], blockSectors: 128 });
-    await makeThin(stage, 7);
-    await stage.withDevice(7, async (path) => {
+    await makeThin(fixture, 7);
+    await fixture.withDevice(7, async (path) => {
       await write(path, "kept over a reboot");
-      expect(await made.close()).toContain(`${stage.pool}-snap-7 still active`);
+      expect(await made.close()).toContain(`${fixture.pool}-snap-7 still active`);
     });
     expect(await made.close()).toBeUndefined();
-    expect(await stage.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
 
-    const again = await stage.load();
-    const kept = await stage.withDevice(7, (path) => beginningOf(path, 18));
+    const again = await fixture.load();
+    const kept = await fixture.withDevice(7, (path) => beginningOf(path, 18));
     expect(kept).toBe("kept over a reboot");
     // A worker that was killed leaves it loaded: the next one takes it as it is.
-    await stage.load();
+    await fixture.load();
     expect(await again.close()).toBeUndefined();
-    expect(await stage.leftovers()).toEqual([]);
+    expect(await fixture.leftovers()).toEqual([]);
   });
 
   test("is made as asked", async () => {
-    await using stage = await poolStage(control);
-    const pool = await stage.create({ blockBytes: mebibyte, lowWaterBytes: 8 * mebibyte, whenFull: "queue" });
+    await using fixture = await poolFixture(control);
+    const pool = await fixture.create({ blockBytes: mebibyte, lowWaterBytes: 8 * mebibyte, whenFull: "queue" });
     expect(await control.table(pool.deviceName)).toMatchObject({ blockSectors: 2048, lowWaterBlocks: 8, features: [] });
     expect((await pool.status()).totalDataBlocks).toBe(64);
-    expect(JSON.parse(await readFile(definitionPath(stage.poolDir), "utf8"))).toMatchObject({ whenFull: "queue" });
+    expect(JSON.parse(await readFile(definitionPath(fixture.poolDir), "utf8"))).toMatchObject({ whenFull: "queue" });
   });
 
   test("is not made twice, nor over what is there, nor half", async () => {
-    await using stage = await poolStage(control);
-    await mkdir(stage.filesDir);
-    await writeFile(join(stage.filesDir, "metadata.img"), "somebody's");
-    await fails(stage.create(), { code: "already_exists" });
-    expect(await stage.files()).toEqual(["files", "files/metadata.img", "pool"]);
-    await rm(stage.filesDir, { recursive: true });
+    await using fixture = await poolFixture(control);
+    await mkdir(fixture.filesDir);
+    await writeFile(join(fixture.filesDir, "metadata.img"), "somebody's");
+    await fails(fixture.create(), { code: "already_exists" });
+    expect(await fixture.files()).toEqual(["files", "files/metadata.img", "pool"]);
+    await rm(fixture.filesDir, { recursive: true });
 
-    const deep = { ...stage.loopback.storage, directory: join(stage.filesDir, "a", "b") };
-    await fails(stage.create({ storage: deep }, 2 ** 50), { code: "resource_exhausted" });
-    expect(await stage.files()).toEqual(["pool"]);
+    const deep = { ...fixture.loopback.storage, directory: join(fixture.filesDir, "a", "b") };
+    await fails(fixture.create({ storage: deep }, 2 ** 50), { code: "resource_exhausted" });
+    expect(await fixture.files()).toEqual(["pool"]);
 
-    await stage.create();
-    await fails(stage.create(), { code: "already_exists" });
-    expect(await (await stage.load()).close()).toBeUndefined();
-    await fails(stage.create(), "was made before");
-    expect(await stage.files()).toContain("files/data.img");
+    await fixture.create();
+    await fails(fixture.create(), { code: "already_exists" });
+    expect(await (await fixture.load()).close()).toBeUndefined();
+    await fails(fixture.create(), "was made before");
+    expect(await fixture.files()).toContain("files/data.img");
   });
 
   test("that was being made by a process that was killed is taken down before the next is made", async () => {
-    await using stage = await poolStage(control);
-    const half = await stage.create();
-    const definition: unknown = JSON.parse(await readFile(definitionPath(stage.poolDir), "utf8"));
-    await rm(definitionPath(stage.poolDir));
-    await writeFile(join(stage.poolDir, ".new-thin-pool.json"), JSON.stringify({ definition, formats: true }));
-    await makeThin(stage, 1);
-    const pool = await stage.create();
+    await using fixture = await poolFixture(control);
+    const half = await fixture.create();
+    const definition: unknown = JSON.parse(await readFile(definitionPath(fixture.poolDir), "utf8"));
+    await rm(definitionPath(fixture.poolDir));
+    await writeFile(join(fixture.poolDir, ".new-thin-pool.json"), JSON.stringify({ definition, formats: true }));
+    await makeThin(fixture, 1);
+    const pool = await fixture.create();
     expect(pool.deviceName).toBe(half.deviceName);
-    await makeThin(stage, 1);
-    expect(await stage.files()).toEqual([
+    await makeThin(fixture, 1);
+    expect(await fixture.files()).toEqual([
       "files",
       "files/data.img",
       "files/metadata.img",
@@ -109,42 +109,42 @@ describe("a pool in files", () => {
   });
 
   test("is refused where its files or its name are another's, and leaves that alone", async () => {
-    await using stage = await poolStage(control);
-    await using other = await poolStage(control, stage.pool);
-    await (await stage.create()).close();
+    await using fixture = await poolFixture(control);
+    await using other = await poolFixture(control, fixture.pool);
+    await (await fixture.create()).close();
     await other.create();
-    await fails(stage.load(), "it is not this one");
-    await fails(stage.create(), "device-mapper has a device");
+    await fails(fixture.load(), "it is not this one");
+    await fails(fixture.create(), "device-mapper has a device");
     await other.takeOff();
 
-    const data = join(stage.filesDir, "data.img");
+    const data = join(fixture.filesDir, "data.img");
     const loop = (await runCommand("losetup", ["--find", "--show", data])).stdout.trim();
-    await fails(stage.load(), `attached to ${loop} already`);
+    await fails(fixture.load(), `attached to ${loop} already`);
     await runCommand("losetup", ["--detach", loop]);
 
     await rename(data, `${data}.away`);
-    await fails(stage.load(), { code: "not_found" });
+    await fails(fixture.load(), { code: "not_found" });
     await rename(`${data}.away`, data);
-    const metadata = join(stage.filesDir, "metadata.img");
+    const metadata = join(fixture.filesDir, "metadata.img");
     const { size } = await stat(metadata);
     await rename(metadata, `${metadata}.away`);
     await writeFile(metadata, "");
     await truncate(metadata, size);
-    await fails(stage.load(), "is empty, where the pool's metadata was");
+    await fails(fixture.load(), "is empty, where the pool's metadata was");
     await writeFile(metadata, Buffer.alloc(size, 7));
-    await fails(stage.load(), "does not begin like a pool's metadata");
+    await fails(fixture.load(), "does not begin like a pool's metadata");
     await rename(`${metadata}.away`, metadata);
     await truncate(data, 32 * mebibyte);
-    await fails(stage.load(), "could not be loaded");
-    expect(await stage.leftovers()).toEqual([]);
+    await fails(fixture.load(), "could not be loaded");
+    expect(await fixture.leftovers()).toEqual([]);
     await truncate(data, 64 * mebibyte);
-    await stage.load();
+    await fixture.load();
 
-    await writeFile(definitionPath(stage.poolDir), '{"pool": "x"}');
-    await fails(stage.load(), "thin-pool.json is damaged");
-    await writeFile(definitionPath(stage.poolDir), "{");
-    await fails(stage.load(), "it is not JSON");
-    await stage.takeOff();
+    await writeFile(definitionPath(fixture.poolDir), '{"pool": "x"}');
+    await fails(fixture.load(), "thin-pool.json is damaged");
+    await writeFile(definitionPath(fixture.poolDir), "{");
+    await fails(fixture.load(), "it is not JSON");
+    await fixture.takeOff();
   });
 });
 
@@ -153,45 +153,45 @@ describe("a pool on devices", () => {
     ({ storage: { kind: "devices", dataDevice, metadataDevice } }) as const;
 
   test("is made of empty ones, and adopted with its content", async () => {
-    await using stage = await poolStage(control);
-    const data = await stage.device("data", 64 * mebibyte);
-    const metadata = await stage.device("metadata", 4 * mebibyte);
-    const pool = await stage.create({ ...on(data, metadata), blockBytes: 2 * 65_536 });
+    await using fixture = await poolFixture(control);
+    const data = await fixture.device("data", 64 * mebibyte);
+    const metadata = await fixture.device("metadata", 4 * mebibyte);
+    const pool = await fixture.create({ ...on(data, metadata), blockBytes: 2 * 65_536 });
     expect((await pool.status()).totalDataBlocks).toBe(512);
-    expect(stage.notices).toContainEqual(expect.stringContaining("another device after a reboot"));
-    await makeThin(stage, 3);
-    await stage.withDevice(3, (path) => write(path, "adopted"));
+    expect(fixture.notices).toContainEqual(expect.stringContaining("another device after a reboot"));
+    await makeThin(fixture, 3);
+    await fixture.withDevice(3, (path) => write(path, "adopted"));
     await pool.close();
-    await (await stage.load()).close();
+    await (await fixture.load()).close();
 
-    await rm(stage.poolDir, { recursive: true });
-    await fails(stage.create(on(data, metadata)), { code: "already_exists" });
-    const adopted = await stage.create({ ...on(data, metadata), existing: "adopt" });
+    await rm(fixture.poolDir, { recursive: true });
+    await fails(fixture.create(on(data, metadata)), { code: "already_exists" });
+    const adopted = await fixture.create({ ...on(data, metadata), existing: "adopt" });
     expect(adopted.definition).toEqual(pool.definition);
-    expect(await stage.withDevice(3, (path) => beginningOf(path, 7))).toBe("adopted");
+    expect(await fixture.withDevice(3, (path) => beginningOf(path, 7))).toBe("adopted");
     await adopted.close();
 
-    await rm(stage.poolDir, { recursive: true });
-    await (await stage.create({ ...on(data, metadata), existing: "wipe" })).close();
-    await makeThinFails(stage);
+    await rm(fixture.poolDir, { recursive: true });
+    await (await fixture.create({ ...on(data, metadata), existing: "wipe" })).close();
+    await makeThinFails(fixture);
   });
 
   /** The content is gone: device 3 can be made anew. */
-  async function makeThinFails(stage: PoolStage): Promise<void> {
-    const pool = await stage.load();
-    await makeThin(stage, 3);
+  async function makeThinFails(fixture: PoolFixture): Promise<void> {
+    const pool = await fixture.load();
+    await makeThin(fixture, 3);
     await pool.close();
   }
 
   test("is refused for devices that hold something, are in use, are one, or are none", async () => {
-    await using stage = await poolStage(control);
-    const data = await stage.device("data", 64 * mebibyte);
-    const metadata = await stage.device("metadata", 4 * mebibyte);
-    const small = await stage.device("small", mebibyte);
-    const foreign = await stage.device("foreign", 4 * mebibyte, "somebody's");
-    const formatted = await stage.device("formatted", 32 * mebibyte);
+    await using fixture = await poolFixture(control);
+    const data = await fixture.device("data", 64 * mebibyte);
+    const metadata = await fixture.device("metadata", 4 * mebibyte);
+    const small = await fixture.device("small", mebibyte);
+    const foreign = await fixture.device("foreign", 4 * mebibyte, "somebody's");
+    const formatted = await fixture.device("formatted", 32 * mebibyte);
     await runCommand("mkfs.ext4", ["-q", formatted]);
-    const file = join(stage.directory, "data");
+    const file = join(fixture.directory, "data");
     const refusals: readonly (readonly [string, string, string, string])[] = [
       [data, foreign, "failed_precondition", "holds something that is not known"],
       [formatted, metadata, "failed_precondition", "holds ext4"],
@@ -202,28 +202,28 @@ describe("a pool on devices", () => {
       [`${file}-not`, metadata, "not_found", "no block device at"],
     ];
     for (const [dataDevice, metadataDevice, code, words] of refusals) {
-      const refused = stage.create(on(dataDevice, metadataDevice));
+      const refused = fixture.create(on(dataDevice, metadataDevice));
       await fails(refused, { code, message: expect.stringContaining(words) });
     }
-    await fails(stage.create({ ...on(data, metadata), existing: "adopt" }), "nothing to adopt");
-    await fails(stage.create({ ...on(data, metadata), blockBytes: 100_000 }), "64KiB to 1GiB");
+    await fails(fixture.create({ ...on(data, metadata), existing: "adopt" }), "nothing to adopt");
+    await fails(fixture.create({ ...on(data, metadata), blockBytes: 100_000 }), "64KiB to 1GiB");
 
-    const mountPoint = join(stage.directory, "mnt");
+    const mountPoint = join(fixture.directory, "mnt");
     await mkdir(mountPoint);
     await runCommand("mount", [formatted, mountPoint]);
-    await fails(stage.create({ ...on(formatted, metadata), existing: "wipe" }), "is in use");
+    await fails(fixture.create({ ...on(formatted, metadata), existing: "wipe" }), "is in use");
     await runCommand("umount", [mountPoint]);
-    expect(existsSync(definitionPath(stage.poolDir))).toBe(false);
-    expect(await readFile(join(stage.directory, "foreign"), "utf8")).toStartWith("somebody's");
+    expect(existsSync(definitionPath(fixture.poolDir))).toBe(false);
+    expect(await readFile(join(fixture.directory, "foreign"), "utf8")).toStartWith("somebody's");
     expect((await lookAtBlockDevice(metadata)).sizeBytes).toBe(4 * mebibyte);
-    await (await stage.create({ ...on(data, foreign), existing: "wipe" })).close();
+    await (await fixture.create({ ...on(data, foreign), existing: "wipe" })).close();
   });
 });
 
 describe("a pool is claimed", () => {
   test("when it is fresh, and again; not by another owner, nor by an older database", async () => {
-    await using stage = await poolStage(control);
-    const pool = await stage.create();
+    await using fixture = await poolFixture(control);
+    const pool = await fixture.create();
     const claimed = async () => (await pool.status()).transactionId;
     const claim = (owner: number, known: number, next: number) =>
       pool.claim({ owner, takeOver: known }, () => ({ owner, takeOver: next }));

@@ -9,7 +9,7 @@ import { RandomLayers, seeded } from "./random-layers.ts";
 
 setDefaultTimeout(10 * 60_000);
 
-/** Set SNAPMILL_TEST_SEED to play a failure again, SNAPMILL_TEST_CASES for more or fewer. */
+/** Set SNAPMILL_TEST_SEED to repeat a failure, SNAPMILL_TEST_CASES for more or fewer. */
 const firstSeed = Number(Bun.env["SNAPMILL_TEST_SEED"] ?? Date.now() % 2 ** 31);
 const cases = Number(Bun.env["SNAPMILL_TEST_CASES"] ?? 1000);
 

@@ -11,15 +11,15 @@ import { attachStorage } from "../../../../src/drivers/devicemapper/pool/storage
 import { attachLoop, updateLoopCapacity } from "../../../../src/system/block/loop.ts";
 import { runCommand } from "../../../../src/system/process/commands.ts";
 import { markForCheck } from "../../../support/thin-metadata.ts";
-import { fails, mebibyte, type PoolStage, poolStage } from "../pool-fixture.ts";
+import { fails, mebibyte, type PoolFixture, poolFixture } from "../pool-fixture.ts";
 
 setDefaultTimeout(300_000);
 /** Patient: many tests may share the machine. */
 const control = createLibdevmapperControl({ timeoutMs: 150_000 });
 afterAll(() => control[Symbol.asyncDispose]());
 
-const makeThin = (stage: PoolStage, id: number) =>
-  control.message(`${stage.pool}-pool`, { kind: "create_thin", deviceId: deviceId(id) });
+const makeThin = (fixture: PoolFixture, id: number) =>
+  control.message(`${fixture.pool}-pool`, { kind: "create_thin", deviceId: deviceId(id) });
 
 async function write(path: string, bytes: number, content: string): Promise<void> {
   await using file = await open(path, "r+");
@@ -29,23 +29,23 @@ async function write(path: string, bytes: number, content: string): Promise<void
   await file.sync();
 }
 
-const inFiles = (stage: PoolStage, dataBytes: number, metadataBytes: number) =>
-  ({ storage: { kind: "loopback", directory: stage.filesDir, dataBytes, metadataBytes } }) as const;
+const inFiles = (fixture: PoolFixture, dataBytes: number, metadataBytes: number) =>
+  ({ storage: { kind: "loopback", directory: fixture.filesDir, dataBytes, metadataBytes } }) as const;
 
 /** The definition as it was written down. */
-async function definitionIn(stage: PoolStage) {
-  const definition = await readDefinition(stage.poolDir);
+async function definitionIn(fixture: PoolFixture) {
+  const definition = await readDefinition(fixture.poolDir);
   if (definition === undefined) throw new Error("no definition was written");
   return definition;
 }
 
 describe("a pool that grows", () => {
   test("in files keeps what is on it, and what is open; never shrinks", async () => {
-    await using stage = await poolStage(control);
-    const pool = await stage.create(inFiles(stage, 4 * mebibyte, 2 * mebibyte));
+    await using fixture = await poolFixture(control);
+    const pool = await fixture.create(inFiles(fixture, 4 * mebibyte, 2 * mebibyte));
     await pool.claim(undefined, () => ({ owner: 3, takeOver: 4 }));
-    await makeThin(stage, 1);
-    await stage.withDevice(1, async (path) => {
+    await makeThin(fixture, 1);
+    await fixture.withDevice(1, async (path) => {
       await write(path, 2 * mebibyte, "kept");
       await pool.grow({ dataBytes: 64 * mebibyte, metadataBytes: 8 * mebibyte });
       expect(await pool.status()).toMatchObject({ mode: "rw", totalDataBlocks: 1024, totalMetadataBlocks: 2048 });
@@ -53,27 +53,27 @@ describe("a pool that grows", () => {
       await write(path, 6 * mebibyte, "kept");
       expect((await readFile(path)).subarray(0, 6 * mebibyte)).toEqual(Buffer.alloc(6 * mebibyte, "kept"));
     });
-    expect((await definitionIn(stage)).lowWaterBlocks).toBe(103);
+    expect((await definitionIn(fixture)).lowWaterBlocks).toBe(103);
     await fails(pool.grow({ dataBytes: 32 * mebibyte }), "it only grows");
     await fails(pool.grow({ metadataBytes: 3 * mebibyte + 1 }), "whole blocks of 4096");
     await pool.close();
-    const seen = await lookAtPool(control, await definitionIn(stage));
+    const seen = await lookAtPool(control, await definitionIn(fixture));
     expect(seen).toMatchObject({ isLoaded: false, mode: null, trouble: null, owner: { owner: 3, takeOver: 4 } });
     expect([seen.data.totalBytes, seen.metadata.totalBytes]).toEqual([64 * mebibyte, 8 * mebibyte]);
-    expect(await (await stage.load()).status()).toMatchObject({ totalDataBlocks: 1024, totalMetadataBlocks: 2048 });
+    expect(await (await fixture.load()).status()).toMatchObject({ totalDataBlocks: 1024, totalMetadataBlocks: 2048 });
   });
 
   test("on devices takes what they have become", async () => {
-    await using stage = await poolStage(control);
-    const dataDevice = await stage.device("data", 4 * mebibyte);
-    const metadataDevice = await stage.device("metadata", 2 * mebibyte);
-    const pool = await stage.create({ storage: { kind: "devices", dataDevice, metadataDevice } });
+    await using fixture = await poolFixture(control);
+    const dataDevice = await fixture.device("data", 4 * mebibyte);
+    const metadataDevice = await fixture.device("metadata", 2 * mebibyte);
+    const pool = await fixture.create({ storage: { kind: "devices", dataDevice, metadataDevice } });
     await fails(pool.grow({ dataBytes: 8 * mebibyte }), "lvextend");
-    await truncate(join(stage.directory, "data"), 16 * mebibyte);
+    await truncate(join(fixture.directory, "data"), 16 * mebibyte);
     await updateLoopCapacity(dataDevice);
     await pool.grow({});
     expect(await pool.status()).toMatchObject({ totalDataBlocks: 256, totalMetadataBlocks: 512 });
-    await truncate(join(stage.directory, "metadata"), 4 * mebibyte);
+    await truncate(join(fixture.directory, "metadata"), 4 * mebibyte);
     await updateLoopCapacity(metadataDevice);
     await pool.grow({});
     expect(await pool.status()).toMatchObject({ totalDataBlocks: 256, totalMetadataBlocks: 1024 });
@@ -81,53 +81,53 @@ describe("a pool that grows", () => {
   });
 
   test("and was interrupted is whole when it is loaded again", async () => {
-    await using stage = await poolStage(control);
-    const pool = await stage.create(inFiles(stage, 4 * mebibyte, 2 * mebibyte));
+    await using fixture = await poolFixture(control);
+    const pool = await fixture.create(inFiles(fixture, 4 * mebibyte, 2 * mebibyte));
     await control.suspend(pool.deviceName, { lockFs: false, flush: false });
-    expect((await (await stage.load()).status()).mode).toBe("rw");
+    expect((await (await fixture.load()).status()).mode).toBe("rw");
     expect(await control.info(pool.deviceName)).toMatchObject({ isSuspended: false });
     await pool.close();
-    await truncate(join(stage.filesDir, "data.img"), 8 * mebibyte);
-    expect((await (await stage.load()).status()).totalDataBlocks).toBe(128);
+    await truncate(join(fixture.filesDir, "data.img"), 8 * mebibyte);
+    expect((await (await fixture.load()).status()).totalDataBlocks).toBe(128);
   });
 });
 
 describe("a pool in trouble", () => {
   test("that is full fails writes at once, is still loaded, and grows out of it", async () => {
-    await using stage = await poolStage(control);
-    const pool = await stage.create(inFiles(stage, mebibyte, 2 * mebibyte));
-    await makeThin(stage, 1);
-    await stage.withDevice(1, async (path) => {
+    await using fixture = await poolFixture(control);
+    const pool = await fixture.create(inFiles(fixture, mebibyte, 2 * mebibyte));
+    await makeThin(fixture, 1);
+    await fixture.withDevice(1, async (path) => {
       await fails(write(path, 4 * mebibyte, "x"));
     });
     expect(await pool.status()).toMatchObject({ mode: "out_of_data_space", usedDataBlocks: 16, totalDataBlocks: 16 });
-    await (await stage.load()).grow({ dataBytes: 16 * mebibyte });
+    await (await fixture.load()).grow({ dataBytes: 16 * mebibyte });
     expect((await pool.status()).mode).toBe("rw");
-    await stage.withDevice(1, (path) => write(path, 4 * mebibyte, "y"));
+    await fixture.withDevice(1, (path) => write(path, 4 * mebibyte, "y"));
     expect((await pool.status()).usedDataBlocks).toBe(64);
   });
 
   test("whose metadata is full says so, and grows out of it", async () => {
-    await using stage = await poolStage(control);
-    const pool = await stage.create(inFiles(stage, 16 * mebibyte, 2 * mebibyte));
+    await using fixture = await poolFixture(control);
+    const pool = await fixture.create(inFiles(fixture, 16 * mebibyte, 2 * mebibyte));
     let devices = 0;
     const fill = async () => {
-      while (devices < 1000) await makeThin(stage, devices++);
+      while (devices < 1000) await makeThin(fixture, devices++);
     };
     await fails(fill(), "not supported");
     const { mode, needsCheck, usedMetadataBlocks, totalMetadataBlocks } = await pool.status();
     expect([mode, needsCheck, usedMetadataBlocks]).toEqual(["ro", false, totalMetadataBlocks]);
-    await fails(stage.load(), `its metadata is full; 'snapmill pool grow ${stage.pool}' makes room`);
-    await (await stage.load({ toGrow: true })).grow({ metadataBytes: 8 * mebibyte });
+    await fails(fixture.load(), `its metadata is full; 'snapmill pool grow ${fixture.pool}' makes room`);
+    await (await fixture.load({ toGrow: true })).grow({ metadataBytes: 8 * mebibyte });
     expect((await pool.status()).mode).toBe("rw");
-    await makeThin(stage, devices);
-    await stage.load();
+    await makeThin(fixture, devices);
+    await fixture.load();
   });
 
   test("that is read-only is refused, with the way out", async () => {
-    await using stage = await poolStage(control);
-    await (await stage.create()).close();
-    const definition = await definitionIn(stage);
+    await using fixture = await poolFixture(control);
+    await (await fixture.create()).close();
+    const definition = await definitionIn(fixture);
     {
       await using storage = await attachStorage(definition.storage);
       const devices = {
@@ -135,29 +135,29 @@ describe("a pool in trouble", () => {
         metadataDevice: storage.metadata.path,
         dataBytes: storage.data.sizeBytes,
       };
-      await control.create(`${stage.pool}-pool`, { ...poolTable(definition, devices), features: ["read_only"] });
+      await control.create(`${fixture.pool}-pool`, { ...poolTable(definition, devices), features: ["read_only"] });
     }
-    await fails(stage.load(), "is read-only; load it again");
-    expect(await control.info(`${stage.pool}-pool`)).toBeDefined();
-    await stage.takeOff();
-    await stage.load();
+    await fails(fixture.load(), "is read-only; load it again");
+    expect(await control.info(`${fixture.pool}-pool`)).toBeDefined();
+    await fixture.takeOff();
+    await fixture.load();
   });
 
   test("that must be checked is refused and taken off again; the way out in the message works", async () => {
-    await using stage = await poolStage(control);
-    const made = await stage.create();
-    await makeThin(stage, 5);
+    await using fixture = await poolFixture(control);
+    const made = await fixture.create();
+    await makeThin(fixture, 5);
     await made.close();
-    const metadata = join(stage.filesDir, "metadata.img");
+    const metadata = join(fixture.filesDir, "metadata.img");
     await markForCheck(metadata);
-    expect(await lookAtPool(control, await definitionIn(stage))).toMatchObject({ needsCheck: true });
+    expect(await lookAtPool(control, await definitionIn(fixture))).toMatchObject({ needsCheck: true });
     const clear = `thin_check --clear-needs-check-flag ${metadata}`;
-    await fails(stage.load(), clear);
-    expect(await stage.leftovers()).toEqual([]);
+    await fails(fixture.load(), clear);
+    expect(await fixture.leftovers()).toEqual([]);
     await onLoop(metadata, (loop) => runCommand("thin_check", ["--clear-needs-check-flag", loop]));
-    const pool = await stage.load();
+    const pool = await fixture.load();
     expect((await pool.status()).mode).toBe("rw");
-    await fails(makeThin(stage, 5), { errno: "EEXIST" });
+    await fails(makeThin(fixture, 5), { errno: "EEXIST" });
   });
 });
 
