@@ -90,6 +90,42 @@ const otherTransports =
 /** A password in a reference would stand in the queue and in logs: it is not even repeated. */
 const withPassword = /^(?:[^/]*:\/\/[^/]*|[^/@]*:[^/@]*)@(?!sha\d+:)/;
 
+/** What is a path, and neither a tag nor a port with a repository behind it. */
+const pathPattern = /^(?:[./~]|(?!\d+\/)[^@]*\/|.*\.(?:tar|tgz|tar\.(?:gz|xz|zst|bz2))$)/;
+/** Nothing else is spelled like a transport with so many letters. */
+const longTransportLength = 8;
+
+/** Whether at most one edit of a letter, or two in a long word, turns `given` into `wanted`. */
+function isNearMiss(given: string, wanted: string): boolean {
+  const mostEdits = wanted.length >= longTransportLength ? 2 : 1;
+  let above = Array.from({ length: wanted.length + 1 }, (_, index) => index);
+  for (const [row, letter] of Array.from(given).entries()) {
+    const current = [row + 1];
+    for (const [column, other] of Array.from(wanted).entries()) {
+      const replaced = (above[column] ?? 0) + (letter === other ? 0 : 1);
+      current.push(Math.min(replaced, (above[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
+    }
+    above = current;
+  }
+  return (above[wanted.length] ?? 0) <= mostEdits;
+}
+
+/** A mistyped transport would be read as an image's name, or as a host. */
+function refuseMistypedTransport(text: string): void {
+  const [, name, rest] = /^([A-Za-z][A-Za-z-]{0,30}):(.*)$/s.exec(text) ?? [];
+  if (name === undefined || rest === undefined) return;
+  const isPath = pathPattern.test(rest);
+  const meant = [...fileTransports, "docker"].find(
+    (transport) =>
+      name !== transport &&
+      isNearMiss(name.toLowerCase(), transport) &&
+      (isPath || transport.length >= longTransportLength),
+  );
+  if (meant === undefined && !/^[./~]/.test(rest)) return;
+  const hint = meant === undefined ? "" : ` (${meant}: may be meant)`;
+  throw refuse(text, `unknown transport ${JSON.stringify(name)}${hint}`);
+}
+
 function parseRegistryReference(text: string): ImageReference {
   const isExplicit = text.startsWith("docker://");
   if (withPassword.test(text)) {
@@ -104,7 +140,10 @@ function parseRegistryReference(text: string): ImageReference {
     const option = text.startsWith("http:") ? ", and the option --plain-http" : "";
     throw refuse(text, `a registry's image begins with docker://, not with the URL's scheme${option}`);
   }
-  if (!isExplicit && otherTransports.test(text)) throw refuse(text, "unknown transport");
+  if (!isExplicit) {
+    refuseMistypedTransport(text);
+    if (otherTransports.test(text)) throw refuse(text, "unknown transport");
+  }
   const name = parseRegistryName(isExplicit ? text.slice("docker://".length) : text);
   if (typeof name === "string") throw refuse(text, name);
   return { transport: "docker", name };

@@ -18,7 +18,7 @@ export interface BlobLimits {
   /** Waits until a download from `host` may begin; dispose of it at its end. */
   readonly slot: (host: RegistryHost, signal: AbortSignal | undefined) => Promise<Disposable>;
   readonly bandwidth: Bandwidth;
-  /** An attempt that is slower than this has failed; undefined: however slow. */
+  /** An attempt that is slower than this has failed. Default: what patience sets as the least. */
   readonly minBytesPerSecond: number | undefined;
 }
 
@@ -51,7 +51,11 @@ class Download {
     const reply = await this.#repository.ask(host, { path: `blobs/${digest}`, what: this.#what, headers });
     using _connection = { [Symbol.dispose]: () => reply.cancel() };
     let skipBytes = this.#skipBytes(host, reply);
-    const rate = new MinimumRate(this.#limits.minBytesPerSecond, patience.rateWindowMs);
+    const { minBytesPerSecond } = this.#limits;
+    const rate =
+      minBytesPerSecond === undefined
+        ? new MinimumRate(patience.leastBytesPerSecond, patience.leastRateWindowMs)
+        : new MinimumRate(minBytesPerSecond, patience.rateWindowMs);
     const chunks = reply.chunks();
     for (;;) {
       rate.waits();

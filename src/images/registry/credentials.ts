@@ -1,4 +1,5 @@
 // Room: images. Owns the search for a registry's credentials on this host, in the usual places.
+import { hostname } from "node:os";
 import { z } from "zod";
 import { failedPrecondition, isSnapmillError } from "../../domain/errors.ts";
 import { CommandError, runCommand } from "../../system/process/commands.ts";
@@ -65,6 +66,18 @@ async function findIn(file: AuthFile, host: string, repository: string, signal: 
 }
 
 /**
+ * The file that was asked for by name. Read before anything is fetched: a registry that wants no credentials would hide
+ * that it is missing. Errors: failed_precondition when it is not there, cannot be read, or is not valid.
+ */
+export async function requireAuthFile(path: string): Promise<AuthFile> {
+  const file = await readAuthFile(path);
+  if (file !== undefined) return file;
+  throw failedPrecondition(
+    `there is no auth file ${path} on ${hostname()}, the pool's host: --authfile names a file there`,
+  );
+}
+
+/**
  * The credential for `repository` at `host`; of several entries the one with the longest path counts. Undefined: it is
  * asked without one. Errors: failed_precondition for a file or program that is wrong, without a word of what it holds.
  */
@@ -75,9 +88,7 @@ export async function findCredential(
   signal?: AbortSignal,
 ): Promise<Credential | undefined> {
   if (authFile !== undefined) {
-    const file = await readAuthFile(authFile);
-    if (file === undefined) throw failedPrecondition(`there is no auth file ${authFile} on the pool's host`);
-    return findIn(file, host, repository, signal);
+    return findIn(await requireAuthFile(authFile), host, repository, signal);
   }
   if (inline !== undefined) {
     const found = await findIn(parseAuthFile(inline, "DOCKER_AUTH_CONFIG"), host, repository, signal);

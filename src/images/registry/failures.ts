@@ -23,6 +23,8 @@ export class AttemptFailure extends Error {
   }
 }
 
+const leastSecretNameLength = 16;
+
 /** Secrets that were sent. A registry could send one back in the text of an error. */
 export class Secrets {
   readonly #known = new Set<string>();
@@ -34,9 +36,26 @@ export class Secrets {
     for (const spelling of [secret, inForm, encodeURIComponent(secret)]) this.#known.add(spelling);
   }
 
-  /** The value of an authorization header: what stands behind its scheme. */
+  /** The value of an authorization header: what stands behind its scheme, and the name and password in it. */
   addAuthorization(value: string): void {
-    this.add(value.replace(/^\S+ /, ""));
+    const shown = value.replace(/^\S+ +/, "");
+    this.add(shown);
+    if (!/^basic /i.test(value)) return;
+    const decoded = Buffer.from(shown, "base64").toString("utf8");
+    const colon = decoded.indexOf(":");
+    if (colon === -1) return;
+    this.add(decoded);
+    this.add(decoded.slice(colon + 1));
+    // Some registries take a token for a name; a short name would redact half of every sentence.
+    if (colon >= leastSecretNameLength) this.add(decoded.slice(0, colon));
+  }
+
+  /** The headers that a hosts.toml sets: each value as a whole, and the parts of those that authorize. */
+  addHeaders(headers: Readonly<Record<string, string>>): void {
+    for (const [name, value] of Object.entries(headers)) {
+      this.add(value);
+      if (/^(?:proxy-)?authorization$/i.test(name)) this.addAuthorization(value);
+    }
   }
 
   redact(text: string): string {

@@ -26,14 +26,13 @@ export class Bandwidth {
 
 /** Measures the sender alone: the time in which its bytes are waited for, not that in which nobody asks for them. */
 export class MinimumRate {
-  readonly #bytesPerSecond: number | undefined;
+  readonly #bytesPerSecond: number;
   readonly #windowMs: number;
   #waitedMs = 0;
   #bytes = 0;
   #sinceMs = 0;
 
-  /** `bytesPerSecond` undefined: any rate is enough. */
-  constructor(bytesPerSecond: number | undefined, windowMs: number) {
+  constructor(bytesPerSecond: number, windowMs: number) {
     this.#bytesPerSecond = bytesPerSecond;
     this.#windowMs = windowMs;
   }
@@ -46,7 +45,7 @@ export class MinimumRate {
   isEnough(bytes: number): boolean {
     this.#waitedMs += performance.now() - this.#sinceMs;
     this.#bytes += bytes;
-    if (this.#bytesPerSecond === undefined || this.#waitedMs < this.#windowMs) return true;
+    if (this.#waitedMs < this.#windowMs) return true;
     const isEnough = (this.#bytes * 1000) / this.#waitedMs >= this.#bytesPerSecond;
     this.#waitedMs = 0;
     this.#bytes = 0;

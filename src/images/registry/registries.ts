@@ -4,7 +4,7 @@ import type { RemoteBlob } from "../image.ts";
 import type { FoundImage } from "../layout.ts";
 import type { Platform } from "../platform.ts";
 import { Authorization } from "./authorization.ts";
-import { type CredentialSources, findCredential } from "./credentials.ts";
+import { type CredentialSources, findCredential, requireAuthFile } from "./credentials.ts";
 import { Secrets } from "./failures.ts";
 import { hostsOf, type RegistryHost } from "./hosts.ts";
 import { resolveRegistryImage } from "./image.ts";
@@ -49,6 +49,7 @@ export class Registries {
     signal: AbortSignal | undefined,
   ): Promise<FoundImage<RemoteBlob>> {
     const { certsDirs, connections, slotsDir, patience = defaultPatience } = this.#settings;
+    if (options.authFile !== undefined) await requireAuthFile(options.authFile);
     const repository = new Repository({
       hosts: await hostsOf(name.registry, { certsDirs, plainHttp: options.plainHttp === true }),
       repository: name.repository,

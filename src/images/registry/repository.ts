@@ -31,7 +31,7 @@ export class Repository {
 
   constructor(options: RepositoryOptions) {
     this.options = options;
-    for (const { headers } of options.hosts) for (const value of Object.values(headers)) options.secrets.add(value);
+    for (const { headers } of options.hosts) options.secrets.addHeaders(headers);
   }
 
   /** The same, whose requests end with `signal` as well. */

@@ -17,6 +17,9 @@ export interface Patience {
   readonly idleMs: number;
   /** The time of waiting for bytes over which a rate is measured. */
   readonly rateWindowMs: number;
+  /** The least rate where the caller names none, over a longer time: below it, a download would hold its worker for ever. */
+  readonly leastBytesPerSecond: number;
+  readonly leastRateWindowMs: number;
   /** So many bytes make an attempt that failed count as a first one. */
   readonly progressBytes: number;
 }
@@ -29,6 +32,8 @@ export const defaultPatience: Patience = {
   leastRetryAfterMs: 1000,
   idleMs: 60_000,
   rateWindowMs: 10_000,
+  leastBytesPerSecond: 1024,
+  leastRateWindowMs: 60_000,
   progressBytes: 1 << 20,
 };
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmod, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../../src/config.ts";
 import { findCredential } from "../../../src/images/registry/credentials.ts";
@@ -144,7 +145,7 @@ describe("of the places", () => {
   test("one that is asked for by name must be there", async () => {
     const sources = { authFile: "/nowhere/auth.json", inline: undefined, files: [] };
     expect(await messageOf(findCredential(sources, "r.example", "a"))).toBe(
-      "there is no auth file /nowhere/auth.json on the pool's host",
+      `there is no auth file /nowhere/auth.json on ${hostname()}, the pool's host: --authfile names a file there`,
     );
   });
 

@@ -19,6 +19,8 @@ export const impatient: Patience = {
   leastRetryAfterMs: 1,
   idleMs: 250,
   rateWindowMs: 60,
+  leastBytesPerSecond: 1024,
+  leastRateWindowMs: 150,
   progressBytes: 40_000,
 };
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { AbortReason, Canceller } from "../../../src/domain/cancellation.ts";
 import { isRemote } from "../../../src/images/image.ts";
@@ -57,8 +58,12 @@ describeWith(registryPrograms, "an image in a registry", () => {
   });
   afterAll(() => resources.disposeAsync());
 
-  const open = (name: string, platform = "linux/amd64", signal?: AbortSignal) =>
-    openImage(`docker://${proxy.host}/${name}`, platform, { registries, registry: { plainHttp: true }, signal });
+  const open = (name: string, platform = "linux/amd64", signal?: AbortSignal, authFile?: string) =>
+    openImage(`docker://${proxy.host}/${name}`, platform, {
+      registries,
+      registry: { plainHttp: true, authFile },
+      signal,
+    });
   const manifests = /\/manifests\//;
   const json = (value: unknown, headers: Record<string, string> = {}) => {
     const body = Buffer.from(JSON.stringify(value));
@@ -194,6 +199,14 @@ describeWith(registryPrograms, "an image in a registry", () => {
         ),
       });
       expect((await failureOf(open("org/none:v1"))).code).toBe("not_found");
+    });
+
+    test("an auth file that is not there, also where no credentials are needed", async () => {
+      const missing = join(directory.path, "missing.json");
+      const { code, message } = await failureOf(open("org/app:one", "linux/amd64", undefined, missing));
+      expect(code).toBe("failed_precondition");
+      expect(message).toContain(`there is no auth file ${missing} on ${hostname()}, the pool's host`);
+      expect(proxy.requests).toEqual([]);
     });
 
     test("a manifest that is not what its digest or its sender promise", async () => {
