@@ -9,13 +9,13 @@ import type { ByteString } from "../system/tree/bytes.ts";
 import { must } from "../system/tree/calls.ts";
 import { syncFileSystem } from "../system/tree/data.ts";
 import { closeDescriptor, openDirectoryBelow } from "../system/tree/tree.ts";
+import { TarReader } from "../tar/reader.ts";
 import { LayerApplier } from "./apply/applier.ts";
 import type { BlobStream } from "./blob-stream.ts";
 import { BlobThread } from "./blob-thread.ts";
 import { PhaseClock, type PhasesMs } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
 import { SpaceGuard } from "./space-guard.ts";
-import { TarReader } from "./tar/reader.ts";
 
 export interface AppliedLayer {
   /** Of the uncompressed tar. */

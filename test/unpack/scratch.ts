@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runCommand } from "../../src/system/process/commands.ts";
+import { TarReader } from "../../src/tar/reader.ts";
 import { type ApplierOptions, LayerApplier } from "../../src/unpack/apply/applier.ts";
-import { TarReader } from "../../src/unpack/tar/reader.ts";
 
 export interface Scratch extends AsyncDisposable {
   /** Of this test file alone; not on the ext4. */

@@ -12,7 +12,7 @@ import {
   changeTimesIn,
 } from "../../system/tree/metadata.ts";
 import { listXattrs, removeXattr, setXattr, type XattrSubject } from "../../system/tree/xattrs.ts";
-import type { TarEntry } from "../tar/entry.ts";
+import type { TarEntry } from "../../tar/entry.ts";
 import type { Directory } from "./directory.ts";
 
 /** Belong to the machine a layer was made on, not to the layer. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isSnapmillError } from "../../../src/domain/errors.ts";
-import { TarReader } from "../../../src/unpack/tar/reader.ts";
+import { TarReader } from "../../../src/tar/reader.ts";
 import { tar } from "../../support/tar.ts";
 import {
   characterDevice,

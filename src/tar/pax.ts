@@ -1,6 +1,6 @@
-// Room: unpack. Owns PAX extended headers: their records, and the extended attributes among them.
-import { invalidArgument } from "../../domain/errors.ts";
-import { type ByteString, byteString, bytesOf, display } from "../../system/tree/bytes.ts";
+// Room: tar. Owns PAX extended headers: their records, and the extended attributes among them.
+import { invalidArgument } from "../domain/errors.ts";
+import { type ByteString, byteString, bytesOf, display } from "../system/tree/bytes.ts";
 import { maxSegments, tooManySegments } from "./sparse.ts";
 
 /** Records by key; a later one replaces an earlier one. An empty value takes the record back (but see `xattrsOf`). */

@@ -1,5 +1,5 @@
-// Room: unpack. Owns how the content of an entry is stored: how many bytes, and where in the file they belong.
-import { invalidArgument } from "../../domain/errors.ts";
+// Room: tar. Owns how the content of an entry is stored: how many bytes, and where in the file they belong.
+import { invalidArgument } from "../domain/errors.ts";
 import { type Preamble, recordOf } from "./entry.ts";
 import type { Header } from "./header.ts";
 import { parseDecimal } from "./numbers.ts";

@@ -1,5 +1,5 @@
-// Room: unpack. Owns the maps of sparse files: which parts of a file an archive stores, in GNU tar's four ways.
-import { invalidArgument } from "../../domain/errors.ts";
+// Room: tar. Owns the maps of sparse files: which parts of a file an archive stores, in GNU tar's four ways.
+import { invalidArgument } from "../domain/errors.ts";
 import { parseDecimal, parseNumber } from "./numbers.ts";
 
 /** A part of a file that has data; between the parts are holes. */

@@ -1,6 +1,6 @@
 // Room: test. Owns the ways in which a tar archive writes numbers and times.
 import { describe, expect, test } from "bun:test";
-import { parseDecimal, parseInteger, parseNumber, parsePaxTime } from "../../../src/unpack/tar/numbers.ts";
+import { parseDecimal, parseInteger, parseNumber, parsePaxTime } from "../../src/tar/numbers.ts";
 
 const text = (content: string) => Buffer.from(content, "latin1");
 const numberIn = (field: Uint8Array) => parseNumber(field, 0, field.length, "size");

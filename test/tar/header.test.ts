@@ -1,7 +1,7 @@
 // Room: test. Owns the header block in its dialects.
 import { describe, expect, test } from "bun:test";
-import { isZeroBlock, parseHeader } from "../../../src/unpack/tar/header.ts";
-import { header, putChecksum } from "../../support/tar.ts";
+import { isZeroBlock, parseHeader } from "../../src/tar/header.ts";
+import { header, putChecksum } from "../support/tar.ts";
 
 const plain = (name: string) =>
   header({ name: Buffer.from(name, "latin1"), typeflag: "0", sizeBytes: 5, mode: 0o4755 });

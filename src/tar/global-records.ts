@@ -1,6 +1,6 @@
-// Room: unpack. Owns the PAX records that hold for all entries that follow, gathered from any number of global headers.
-import { invalidArgument } from "../../domain/errors.ts";
-import type { ByteString } from "../../system/tree/bytes.ts";
+// Room: tar. Owns the PAX records that hold for all entries that follow, gathered from any number of global headers.
+import { invalidArgument } from "../domain/errors.ts";
+import type { ByteString } from "../system/tree/bytes.ts";
 import { type PaxRecords, type Xattrs, xattrsOf } from "./pax.ts";
 
 /** Archives have a comment there, or an owner or time for all: each entry pays for every record. */

@@ -1,6 +1,6 @@
-// Room: unpack. Owns the walk through a tar stream: which bytes are headers, which content, which padding.
-import { invalidArgument, isSnapmillError } from "../../domain/errors.ts";
-import { type ByteString, byteString, display } from "../../system/tree/bytes.ts";
+// Room: tar. Owns the walk through a tar stream: which bytes are headers, which content, which padding.
+import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
+import { type ByteString, byteString, display } from "../system/tree/bytes.ts";
 import { type Content, contentOf } from "./content.ts";
 import { composeEntry, nameOf, type Preamble, type TarEntry } from "./entry.ts";
 import { GlobalRecords } from "./global-records.ts";

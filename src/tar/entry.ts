@@ -1,7 +1,7 @@
-// Room: unpack. Owns what an entry of a tar archive is, put together from its header, PAX records and GNU long names.
-import { invalidArgument } from "../../domain/errors.ts";
-import { type ByteString, display } from "../../system/tree/bytes.ts";
-import type { FileTime } from "../../system/tree/metadata.ts";
+// Room: tar. Owns what an entry of a tar archive is, put together from its header, PAX records and GNU long names.
+import { invalidArgument } from "../domain/errors.ts";
+import { type ByteString, display } from "../system/tree/bytes.ts";
+import type { FileTime } from "../system/tree/metadata.ts";
 import type { GlobalRecords } from "./global-records.ts";
 import type { Header } from "./header.ts";
 import { parseInteger, parsePaxTime } from "./numbers.ts";

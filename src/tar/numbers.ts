@@ -1,6 +1,6 @@
-// Room: unpack. Owns the ways in which a tar archive writes numbers and times.
-import { invalidArgument } from "../../domain/errors.ts";
-import type { FileTime } from "../../system/tree/metadata.ts";
+// Room: tar. Owns the ways in which a tar archive writes numbers and times.
+import { invalidArgument } from "../domain/errors.ts";
+import type { FileTime } from "../system/tree/metadata.ts";
 
 /**
  * The number in a header field: octal digits padded with spaces and NULs (all padding: 0), or binary, big-endian, with

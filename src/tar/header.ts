@@ -1,7 +1,7 @@
-// Room: unpack. Owns the 512-byte header block of a tar archive: v7, ustar, GNU and star.
-import { invalidArgument } from "../../domain/errors.ts";
-import { type ByteString, byteString, joinBytes } from "../../system/tree/bytes.ts";
-import type { FileTime } from "../../system/tree/metadata.ts";
+// Room: tar. Owns the 512-byte header block of a tar archive: v7, ustar, GNU and star.
+import { invalidArgument } from "../domain/errors.ts";
+import { type ByteString, byteString, joinBytes } from "../system/tree/bytes.ts";
+import type { FileTime } from "../system/tree/metadata.ts";
 import { parseNumber } from "./numbers.ts";
 
 export const blockBytes = 512;

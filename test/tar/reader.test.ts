@@ -1,9 +1,9 @@
 // Room: test. Owns the walk through a tar: what the reader makes of headers that belong together, and of its end.
 import { describe, expect, test } from "bun:test";
-import type { TarEntry } from "../../../src/unpack/tar/entry.ts";
-import { TarReader } from "../../../src/unpack/tar/reader.ts";
-import { header, paddingOf, paxHeader, putChecksum, tar } from "../../support/tar.ts";
-import { directory, file, globalPax, hardLink, raw, sparse, sparseForms, symlink } from "../../support/tar-entries.ts";
+import type { TarEntry } from "../../src/tar/entry.ts";
+import { TarReader } from "../../src/tar/reader.ts";
+import { header, paddingOf, paxHeader, putChecksum, tar } from "../support/tar.ts";
+import { directory, file, globalPax, hardLink, raw, sparse, sparseForms, symlink } from "../support/tar-entries.ts";
 
 interface Read {
   readonly entry: TarEntry;

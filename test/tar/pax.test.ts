@@ -1,6 +1,6 @@
 // Room: test. Owns PAX records and the attributes in them.
 import { describe, expect, test } from "bun:test";
-import { parsePaxRecords, xattrsOf } from "../../../src/unpack/tar/pax.ts";
+import { parsePaxRecords, xattrsOf } from "../../src/tar/pax.ts";
 
 const records = (text: string): Record<string, string> =>
   Object.fromEntries(parsePaxRecords(Buffer.from(text, "latin1")));
