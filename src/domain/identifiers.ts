@@ -13,6 +13,8 @@ export type PoolName = Branded<"PoolName">;
 export type SnapshotKey = Branded<"SnapshotKey">;
 /** Chosen by the caller; makes an operation idempotent. Also the job's ID in the queue. */
 export type OperationId = Branded<"OperationId">;
+/** Names a batch, in every pool that it was given to. */
+export type BatchId = Branded<"BatchId">;
 /** Digest of a blob as it is stored: `sha256:<64 hex digits>`. */
 export type Digest = Branded<"Digest">;
 /** Digest of a layer's uncompressed tar. */
@@ -63,6 +65,15 @@ export const operationId = matching<"OperationId">(
 );
 
 export const freshOperationId = (): OperationId => operationId(`op-${crypto.randomUUID()}`);
+
+export const batchId = matching<"BatchId">(
+  "batch ID",
+  /^[a-z][a-z0-9-]{2,62}[a-z0-9]$/,
+  "use 4 to 64 of a-z, 0-9 and '-', with a letter first and no '-' at the end",
+);
+
+/** Short, since people type it: 48 bits of chance. */
+export const freshBatchId = (): BatchId => batchId(`b-${crypto.randomUUID().replaceAll("-", "").slice(0, 12)}`);
 
 const sha256Pattern = /^sha256:[0-9a-f]{64}$/;
 const sha256Rule = "only sha256:<64 hex digits, in lower case> is supported";

@@ -20,6 +20,10 @@ export interface Context {
   readonly asyncRemove: boolean;
   /** Called when a device's removal has been left to a job, in the transaction that writes it down. */
   readonly onRemovalQueued: () => void;
+  /** Called when the next items of a batch were written into the outbox, in the transaction that does it. */
+  readonly onUnpackQueued: () => void;
+  /** How many items of a batch are in flight, where it does not say itself. */
+  readonly defaultParallel: number;
   /** Whether nobody works on unpacking this chain any more, so that what an attempt left behind can go. */
   readonly isChainAbandoned: (chain: ChainId) => boolean;
   /** Operations that were set aside, since workers had died of them, may be tried again. */

@@ -44,6 +44,10 @@ export interface SnapshotterOptions {
   readonly asyncRemove?: boolean;
   /** A device's removal is about to be in the outbox: its job can be queued once this process is out of its stack. */
   readonly onRemovalQueued?: () => void;
+  /** The next items of a batch are about to be in the outbox; otherwise like `onRemovalQueued`. */
+  readonly onUnpackQueued?: () => void;
+  /** How many items of a batch are queued or running, unless it says itself. Default: 4. */
+  readonly defaultParallel?: number;
   /**
    * Whether no process works on unpacking this chain: cleanup then removes what attempts at it left. Default: never.
    */
@@ -84,6 +88,7 @@ export interface Snapshotter {
 }
 
 const defaultMaxDeviceSizeBytes = 2 ** 40;
+const defaultParallel = 4;
 
 /**
  * A snapshotter on an open pool; the only one on it. Takes the pool over at once: one made earlier on the same database
@@ -101,6 +106,8 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     maxDeviceSizeBytes: options.maxDeviceSizeBytes ?? defaultMaxDeviceSizeBytes,
     asyncRemove: options.asyncRemove ?? false,
     onRemovalQueued: options.onRemovalQueued ?? (() => undefined),
+    onUnpackQueued: options.onUnpackQueued ?? (() => undefined),
+    defaultParallel: options.defaultParallel ?? defaultParallel,
     isChainAbandoned: options.isChainAbandoned ?? (() => false),
     forgive: () => hands.forgive(),
     reach: options.fault ?? reach,

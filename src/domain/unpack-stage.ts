@@ -1,0 +1,47 @@
+// Room: domain. Owns the stages of an unpack, and how a failure keeps the one that it happened at.
+import { asSnapmillError, SnapmillError } from "./errors.ts";
+
+/** The closed set of stages. */
+export const unpackStages = [
+  /** The job was lost or refused before it was executed, or its worker was lost too often. */
+  "queue",
+  /** The image's reference, manifest or configuration. */
+  "resolve",
+  /** The bytes of a layer, on their way from a registry. */
+  "fetch",
+  /** The pool's new snapshot for a layer. */
+  "prepare",
+  /** Decompressing, verifying and writing a layer. */
+  "unpack",
+  /** The snapshot of a layer that is written. */
+  "commit",
+] as const;
+export type UnpackStage = (typeof unpackStages)[number];
+
+class StagedFailure extends SnapmillError {
+  readonly stage: UnpackStage;
+
+  constructor(stage: UnpackStage, { code, message }: SnapmillError, cause: unknown) {
+    super(code, message, { cause });
+    this.stage = stage;
+  }
+}
+
+/** The same failure, which `stageOf` then knows the stage of; the innermost stage counts. */
+export const atStage = (stage: UnpackStage, error: unknown): unknown =>
+  stageOf(error) === undefined ? new StagedFailure(stage, asSnapmillError(error), error) : error;
+
+/** Where a failure happened, also one that has been wrapped since; undefined: nothing marked it. */
+export function stageOf(error: unknown): UnpackStage | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof StagedFailure) return at.stage;
+  return undefined;
+}
+
+/** What `work` resolves to; what it throws is marked. */
+export async function inStage<T>(stage: UnpackStage, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw atStage(stage, error);
+  }
+}
