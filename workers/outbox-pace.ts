@@ -16,21 +16,31 @@ export interface Chosen<E extends Entry> {
 }
 
 /**
- * New entries are due at once, all entries when Redis may have lost some. Otherwise all of them are looked at from time
- * to time, since a single job can vanish as well, and end without its entry being settled.
+ * New entries are due at once, all entries when Redis may have lost some, or when the last look was not finished.
+ * Otherwise all of them are looked at from time to time, since a single job can vanish as well, and end without its entry
+ * being settled.
  */
-export class RelayPace {
-  #known: ReadonlySet<OperationId> = new Set();
+export class OutboxPace {
+  #known = new Set<OperationId>();
+  #isLooking = false;
   #everyMs = firstMs;
   #nextMs = 0;
 
+  /** These count as new ones again. */
+  forget(entries: readonly Entry[]): void {
+    for (const { operationId } of entries) this.#known.delete(operationId);
+  }
+
   choose<E extends Entry>(all: readonly E[], mayHaveLost: boolean): Chosen<E> {
     const fresh = all.filter(({ operationId }) => !this.#known.has(operationId));
-    const isDue = mayHaveLost || performance.now() >= this.#nextMs;
+    const isDue = mayHaveLost || this.#isLooking || performance.now() >= this.#nextMs;
+    // From now on: one that is accepted again while this look lasts is due in the next one.
+    this.#known = new Set(all.map(({ operationId }) => operationId));
+    this.#isLooking = true;
     return {
       entries: isDue ? all : fresh,
       looked: (changed) => {
-        this.#known = new Set(all.map(({ operationId }) => operationId));
+        this.#isLooking = false;
         if (!isDue && fresh.length === 0) return;
         const isQuiet = isDue && !changed && fresh.length === 0;
         this.#everyMs = isQuiet ? Math.min(2 * this.#everyMs, longestMs) : firstMs;

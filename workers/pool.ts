@@ -63,7 +63,7 @@ const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => (
   "accept-unpack": async ({ operationId, ...request }) => {
     const accepted = await snapshotter.acceptUnpack(operationId, request);
     reach("unpack.accepted");
-    outbox.relaySoon();
+    outbox.accepted(request.requests);
     return accepted;
   },
   "settle-unpack": ({ operationId, ...request }) => snapshotter.settleUnpack(operationId, request),
@@ -119,7 +119,7 @@ async function work(stopped: Promise<string>): Promise<void> {
       maxDeviceSizeBytes: config.maxDeviceSizeBytes,
       asyncRemove: config.asyncRemove,
       hands,
-      onRemovalQueued: () => setImmediate(() => outbox?.relaySoon()),
+      onRemovalQueued: () => setImmediate(() => outbox?.removalsWritten()),
       isChainAbandoned: (chain) => isChainAbandoned(config, chain),
       onNotice: (sentence) => log.warn(sentence),
     });

@@ -15,13 +15,35 @@ export interface OutboxEntry {
 /** The one job whose entries are cancelled. */
 const cancellableJob = "unpack";
 
-/** Writes an entry down; one that is there already stays as it is. */
-export function addToOutbox(database: Database, entry: Omit<OutboxEntry, "createdAtMs">): void {
-  database.drizzle
-    .insert(outbox)
-    .values({ ...entry, payload: JSON.stringify(entry.payload), createdAtMs: Date.now() })
-    .onConflictDoNothing()
-    .run();
+/** What came of writing an entry down: it is there, its caller has cancelled it, or its ID is used for other work. */
+export type Addition = "written" | "cancelled" | "other";
+
+/** Writes an entry down; the same one that is there already stays, and one that cannot be read is replaced. */
+export function addToOutbox(database: Database, entry: Omit<OutboxEntry, "createdAtMs">): Addition {
+  const payload = JSON.stringify(entry.payload);
+  const found = database.drizzle.select().from(outbox).where(eq(outbox.operationId, entry.operationId)).get();
+  if (found === undefined) {
+    database.drizzle
+      .insert(outbox)
+      .values({ ...entry, payload, createdAtMs: Date.now() })
+      .run();
+    return "written";
+  }
+  if (found.cancelledAtMs !== null) return "cancelled";
+  if (found.job !== entry.job) return "other";
+  const kept = parsed(found.payload);
+  if (kept !== undefined) return Bun.deepEquals(kept, JSON.parse(payload)) ? "written" : "other";
+  database.drizzle.update(outbox).set({ payload }).where(eq(outbox.operationId, entry.operationId)).run();
+  return "written";
+}
+
+/** Undefined: the text is no JSON. */
+function parsed(payload: string): unknown {
+  try {
+    return JSON.parse(payload);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Also an entry whose operation ID is none. */

@@ -7,6 +7,7 @@ import { isSnapmillError, notFound, type SnapmillError } from "../../src/domain/
 import { operationId, poolName } from "../../src/domain/identifiers.ts";
 import type { ClaimHolder } from "../../src/jobs/claims/pool-claims.ts";
 import type { UnpackedImage } from "../../src/jobs/contract.ts";
+import { UnpackPublisher } from "../../src/jobs/outbox/publisher.ts";
 import { keyPrefix, type QueueKind, queueName } from "../../src/jobs/queues.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { type Consumer, consumePoolJobs, consumeUnpackJobs } from "../../src/jobs/worker/consumer.ts";
@@ -94,6 +95,15 @@ export function poolHandlers(given: Partial<PoolHandlers>): PoolHandlers {
     ...given,
   };
 }
+
+/** A handler that queues unpacks at once, as the pool's worker does once it has written them down. */
+export const publishUnpacks =
+  (redis: TestRedis): Handler<"accept-unpack"> =>
+  async ({ requests }) => {
+    await using publisher = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await publisher.enqueueUnpacks(requests);
+    return {};
+  };
 
 /** The SnapmillError that `promise` rejects with. */
 export async function failureOf(promise: Promise<unknown>): Promise<SnapmillError> {

@@ -12,6 +12,7 @@ import {
   holder,
   image,
   pool,
+  publishUnpacks,
   unpacked,
   until,
   withQueue,
@@ -24,13 +25,13 @@ beforeAll(async () => {
 afterEach(() => redis.flush());
 afterAll(() => redis[Symbol.asyncDispose]());
 
-/** A pool's consumer that notes which unpacks it was asked to write down. */
+/** A pool's consumer that notes which unpacks it was asked to write down, and queues them. */
 async function acceptUnpacks() {
   const accepted: string[] = [];
   const consumer = await consume(redis, {
-    "accept-unpack": async ({ requests }) => {
-      accepted.push(...requests.map(({ operationId, reference }) => `${operationId} ${reference}`));
-      return {};
+    "accept-unpack": async (payload, job) => {
+      accepted.push(...payload.requests.map(({ operationId, reference }) => `${operationId} ${reference}`));
+      return await publishUnpacks(redis)(payload, job);
     },
   });
   return { accepted, [Symbol.asyncDispose]: () => consumer.closeNow() };
@@ -109,15 +110,15 @@ describe("an unpack", () => {
     await failOnce(unavailable("busy"));
     const keptAtAcceptance: unknown[] = [];
     await using _acceptor = await consume(redis, {
-      "accept-unpack": async () => {
+      "accept-unpack": async (payload, job) => {
         keptAtAcceptance.push(await withQueue(redis, "unpack", (queue) => queue.getJob(anId)));
-        return {};
+        return await publishUnpacks(redis)(payload, job);
       },
     });
     await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
     await using client = await connect(redis);
     expect(await client.unpack(image, { operationId: anId })).toEqual(unpacked);
-    // The failure is out of the way by then: the relay would take it for the answer.
+    // The failure is out of the way by then: the outbox would take it for the answer.
     expect(keptAtAcceptance).toEqual([undefined]);
   });
 
@@ -141,6 +142,46 @@ describe("an unpack", () => {
     expect((await client.counts()).unpack.waiting).toBe(1);
   });
 
+  test("is added to the queue once, by the pool's worker alone", async () => {
+    await using _acceptor = await acceptUnpacks();
+    await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
+    await using client = await connect(redis);
+    await client.unpack(image);
+    const events = await redis.command("XRANGE", `{snapmill:${pool}}:${pool}.unpack:events`, "-", "+");
+    const names = JSON.stringify(events).match(/"(added|duplicated)"/g);
+    expect(names).toEqual(['"added"']);
+  });
+
+  test("that Redis does not have is accepted again, as long as its caller waits", async () => {
+    let acceptances = 0;
+    await using _acceptor = await consume(redis, {
+      "accept-unpack": async (payload, job) => {
+        acceptances += 1;
+        return acceptances === 1 ? {} : await publishUnpacks(redis)(payload, job);
+      },
+    });
+    await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
+    await using client = await connect(redis);
+    expect(await client.unpack(image)).toEqual(unpacked);
+    expect(acceptances).toBe(2);
+  });
+
+  test("that Redis does not have, and whose acceptance is refused then, fails as its acceptance does", async () => {
+    let acceptances = 0;
+    await using _acceptor = await consume(redis, {
+      "accept-unpack": async () => {
+        acceptances += 1;
+        if (acceptances > 1) throw failedPrecondition("cancelled by its caller");
+        return {};
+      },
+    });
+    await using client = await connect(redis);
+    expect(await failureOf(client.unpack(image))).toMatchObject({
+      code: "failed_precondition",
+      message: "cancelled by its caller",
+    });
+  });
+
   test("of another image under the same operation ID is refused", async () => {
     await using _acceptor = await acceptUnpacks();
     await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
@@ -151,13 +192,13 @@ describe("an unpack", () => {
   });
 });
 
-describe("the relay", () => {
+describe("the publisher", () => {
   test("adds what Redis does not have, and tells how the rest stands", async () => {
-    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using publisher = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     const registry = { authFile: "/auth.json", plainHttp: true, maxBytesPerSecond: 1 };
     const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image, registry }));
-    expect(await relay.enqueueUnpacks(entries.slice(0, 1))).toEqual([{ operationId: anId, state: "added" }]);
-    expect(await relay.enqueueUnpacks(entries)).toEqual([
+    expect(await publisher.enqueueUnpacks(entries.slice(0, 1))).toEqual([{ operationId: anId, state: "added" }]);
+    expect(await publisher.enqueueUnpacks(entries)).toEqual([
       { operationId: anId, state: "present" },
       { operationId: anotherId, state: "added" },
     ]);
@@ -173,36 +214,36 @@ describe("the relay", () => {
       const { completed, failed } = (await client.counts()).unpack;
       return completed + failed === 2;
     });
-    const [first, second] = await relay.enqueueUnpacks(entries);
+    const [first, second] = await publisher.enqueueUnpacks(entries);
     expect(first).toEqual({ operationId: anId, state: "completed", image: unpacked });
     expect(second).toMatchObject({ operationId: anotherId, state: "failed", failure: { code: "failed_precondition" } });
     expect(finished).toEqual(new Set([anId, anotherId]));
   });
 
   test("leaves alone what Redis has: no reader of the queue hears of it", async () => {
-    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using publisher = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image }));
-    await relay.enqueueUnpacks(entries);
+    await publisher.enqueueUnpacks(entries);
     const events = `{snapmill:${pool}}:${pool}.unpack:events`;
     const before = await redis.command("XLEN", events);
-    await relay.enqueueUnpacks(entries);
+    await publisher.enqueueUnpacks(entries);
     expect(await redis.command("XLEN", events)).toBe(before);
   });
 
   test("knows when Redis may have lost something: at first, when it was emptied, and when it was restarted", async () => {
-    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
-    expect([await relay.mayHaveLost(), await relay.mayHaveLost()]).toEqual([true, false]);
+    await using publisher = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
+    expect([await publisher.mayHaveLost(), await publisher.mayHaveLost()]).toEqual([true, false]);
     await redis.flush();
-    expect([await relay.mayHaveLost(), await relay.mayHaveLost()]).toEqual([true, false]);
+    expect([await publisher.mayHaveLost(), await publisher.mayHaveLost()]).toEqual([true, false]);
     await redis.restart();
-    await until("it has noticed", () => relay.mayHaveLost().catch(() => false));
-    expect(await relay.mayHaveLost()).toBe(false);
+    await until("it has noticed", () => publisher.mayHaveLost().catch(() => false));
+    expect(await publisher.mayHaveLost()).toBe(false);
   }, 20_000);
 
   test("runs a job again whose result is none, and the entries beside it are told of all the same", async () => {
-    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using publisher = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image }));
-    await relay.enqueueUnpacks(entries);
+    await publisher.enqueueUnpacks(entries);
     const key = `{snapmill:${pool}}:${pool}.unpack:${anId}`;
     await withQueue(redis, "unpack", async (queue) => {
       const completed = queue.toKey("completed");
@@ -210,22 +251,22 @@ describe("the relay", () => {
       await redis.command("ZADD", completed, "1", anId);
       await redis.command("HSET", key, "returnvalue", "{ no JSON", "finishedOn", "1");
     });
-    expect(await relay.enqueueUnpacks(entries)).toEqual([
+    expect(await publisher.enqueueUnpacks(entries)).toEqual([
       { operationId: anId, state: "added" },
       { operationId: anotherId, state: "present" },
     ]);
   });
 
   test("adds again what Redis lost, and says unavailable while Redis is away", async () => {
-    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using publisher = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     const entries = [{ operationId: anId, ...image }];
-    await relay.enqueueUnpacks(entries);
+    await publisher.enqueueUnpacks(entries);
     await redis.flush();
-    expect(await relay.enqueueUnpacks(entries)).toEqual([{ operationId: anId, state: "added" }]);
+    expect(await publisher.enqueueUnpacks(entries)).toEqual([{ operationId: anId, state: "added" }]);
     await redis.stop();
-    expect((await failureOf(relay.enqueueUnpacks(entries))).code).toBe("unavailable");
+    expect((await failureOf(publisher.enqueueUnpacks(entries))).code).toBe("unavailable");
     await redis.start();
-    expect(await relay.enqueueUnpacks(entries)).toEqual([{ operationId: anId, state: "present" }]);
+    expect(await publisher.enqueueUnpacks(entries)).toEqual([{ operationId: anId, state: "present" }]);
   }, 20_000);
 });
 

@@ -4,7 +4,18 @@ import type { UnpackProgress } from "../../src/jobs/contract.ts";
 import type { Submission } from "../../src/jobs/requests/submissions.ts";
 import { Waiters } from "../../src/jobs/requests/waiters.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { anId, connect, consume, consumeUnpacks, failureOf, image, removal, unpacked, until } from "./support.ts";
+import {
+  anId,
+  connect,
+  consume,
+  consumeUnpacks,
+  failureOf,
+  image,
+  publishUnpacks,
+  removal,
+  unpacked,
+  until,
+} from "./support.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -87,8 +98,8 @@ test("a wait that has ended is forgotten", async () => {
   const waiters = new Waiters();
   const submission: Submission = { name: "remove", operationId: anId, payload: {}, database: undefined, isFresh: true };
   {
-    using one = waiters.open(submission, { deadlineMs: 10_000 });
-    using other = waiters.open(submission, { deadlineMs: 10_000 });
+    using one = waiters.open(submission, { deadlineMs: 10_000 }, async () => undefined);
+    using other = waiters.open(submission, { deadlineMs: 10_000 }, async () => undefined);
     expect([...waiters.of(anId)]).toEqual([one, other]);
     one.resolve("done");
     expect(await one.outcome).toBe("done");
@@ -167,7 +178,7 @@ test("an unpack's progress arrives in order, before its end, and none after it",
   const digest = `sha256:${"1".repeat(64)}`;
   const at = (readBytes: number) =>
     ({ layers: [{ digest, state: "unpacking", compressedBytes: 9, readBytes }] }) as unknown as UnpackProgress;
-  await using _pool = await consume(redis, { "accept-unpack": async () => ({}) });
+  await using _pool = await consume(redis, { "accept-unpack": publishUnpacks(redis) });
   await using _unpacks = await consumeUnpacks(redis, async (_, job) => {
     for (let readBytes = 1; readBytes <= 50; readBytes += 1) {
       await Bun.sleep(1);

@@ -17,7 +17,7 @@ export interface OutboxEntry extends UnpackRequest {
 }
 
 /** What the unpack queue has of an entry: `present` waits, runs, or is between attempts; an ended one is not run again. */
-export type Relayed = { readonly operationId: OperationId } & (
+export type PublishedUnpack = { readonly operationId: OperationId } & (
   | { readonly state: "added" | "present" }
   | { readonly state: "completed"; readonly image: UnpackedImage }
   | { readonly state: "failed"; readonly failure: SnapmillError }
@@ -61,17 +61,17 @@ export class UnpackPublisher implements AsyncDisposable {
   }
 
   /** Adds every entry that Redis does not have, and tells how each stands, in the order given. */
-  async enqueueUnpacks(entries: readonly OutboxEntry[]): Promise<Relayed[]> {
+  async enqueueUnpacks(entries: readonly OutboxEntry[]): Promise<PublishedUnpack[]> {
     try {
       const missing = await withoutJob(this.#connection, this.#queue, entries);
       await Promise.all(missing.map((entry) => this.#add(entry)));
       const added = new Set(missing);
-      const relayed: Relayed[] = [];
+      const published: PublishedUnpack[] = [];
       for (const entry of entries) {
         const { operationId } = entry;
-        relayed.push(added.has(entry) ? { operationId, state: "added" } : await this.#stand(entry));
+        published.push(added.has(entry) ? { operationId, state: "added" } : await this.#stand(entry));
       }
-      return relayed;
+      return published;
     } catch (error) {
       throw asRedisFailure(error);
     }
@@ -88,7 +88,7 @@ export class UnpackPublisher implements AsyncDisposable {
     await this.#submissions.add({ name: "unpack", operationId, payload, database, isFresh: true });
   }
 
-  async #stand(entry: OutboxEntry): Promise<Relayed> {
+  async #stand(entry: OutboxEntry): Promise<PublishedUnpack> {
     const { operationId } = entry;
     const kept = await jobState(this.#queue, operationId);
     if (kept.state === "failed" && isMisaddressed(kept.failure)) {
@@ -109,7 +109,7 @@ export class UnpackPublisher implements AsyncDisposable {
   }
 
   /** A result that is none says nothing of the image: the job is run again, which finds the layers that are there. */
-  async #completed(entry: OutboxEntry, result: unknown): Promise<Relayed | undefined> {
+  async #completed(entry: OutboxEntry, result: unknown): Promise<PublishedUnpack | undefined> {
     try {
       return { operationId: entry.operationId, state: "completed", image: parseResult("unpack", result) };
     } catch {

@@ -166,12 +166,12 @@ export class JobClient implements AsyncDisposable {
     const payload = parsePayload(name, { ...given, pool: this.#pool, operationId });
     const database = await this.#database();
     const submission: Submission = { name, operationId, payload, database, isFresh, isUrgent };
-    return parseResult(name, await this.#calls.run(submission, waiting, "take back"));
+    return parseResult(name, await this.#calls.run(submission, waiting));
   }
 
   /**
-   * Unpacks an image. Once accepted it is written down on the pool's host and happens even if this client, or Redis,
-   * is lost; asked again by the same operation ID, the answer is that of the first time.
+   * Unpacks an image. Once accepted it is written down on the pool's host, queued from there, and happens even if this
+   * client, or Redis, is lost; asked again by the same operation ID, the answer is that of the first time.
    */
   async unpack(
     request: UnpackRequest,
@@ -181,16 +181,17 @@ export class JobClient implements AsyncDisposable {
     const untilMs = performance.now() + deadlineMs;
     const payload = parsePayload("unpack", { ...request, pool: this.#pool, operationId });
     const acceptance = { requests: [{ operationId, ...request }] };
+    const accept = () => {
+      const accepting = { operationId: freshOperationId(), isFresh: true, deadlineMs: leftMs(untilMs), signal };
+      return this.#callOnce("accept-unpack", acceptance, accepting);
+    };
     return await this.#outages.ride(async () => {
       const database = await this.#database();
       const submission: Submission = { name: "unpack", operationId, payload, database, isFresh: false };
       const unpacks = await this.#unpackRequests();
-      if (await needsAcceptance(unpacks, submission)) {
-        const accepting = { operationId: freshOperationId(), isFresh: true, deadlineMs: leftMs(untilMs), signal };
-        await this.#callOnce("accept-unpack", acceptance, accepting);
-      }
+      if (await needsAcceptance(unpacks, submission)) await accept();
       const waiting = { deadlineMs: leftMs(untilMs), signal, onProgress: parsing(onProgress) };
-      return parseResult("unpack", await unpacks.run(submission, waiting, "leave"));
+      return parseResult("unpack", await unpacks.follow(submission, waiting, accept));
     }, signal);
   }
 

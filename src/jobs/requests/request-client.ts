@@ -1,6 +1,13 @@
 // Room: jobs. Owns the asking end of one queue: a job goes in and its end comes back, whatever happens in between.
 import type { Redis } from "ioredis";
-import { aborted, invalidArgument, isRetryable, type SnapmillError, unavailable } from "../../domain/errors.ts";
+import {
+  aborted,
+  asSnapmillError,
+  invalidArgument,
+  isRetryable,
+  type SnapmillError,
+  unavailable,
+} from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import { isSameDatabase, unaddressed } from "../claims/addressee.ts";
 import { type JobQueue, openQueue, type QueueKind } from "../queues.ts";
@@ -13,9 +20,6 @@ import { type JobState, jobState } from "./job-state.ts";
 import { type StoredJob, type Submission, Submissions } from "./submissions.ts";
 import { askAgain, type Waiter, Waiters, type Waiting } from "./waiters.ts";
 import { WorkerLiveness } from "./worker-liveness.ts";
-
-/** What becomes of a job that has not begun when its caller walks away. */
-export type WhenGivenUp = "take back" | "leave";
 
 /** How long a wait must have lasted for anybody to ask whether a worker is there: most are over long before. */
 const unattendedAfterMs = 400;
@@ -40,7 +44,7 @@ export class RequestClient implements AsyncDisposable {
     this.#watch = new JobPoller({
       waiters: this.#waiters,
       ping: () => this.#ping(),
-      look: (waiter) => this.#look(waiter),
+      look: (waiter) => this.#lookAfter(waiter),
       callTheRoll: () => this.#callTheRoll(),
       outage: () =>
         this.#waiters.leaveAll((job) => new RedisAway(`Redis went away while ${job} was waited for; ${askAgain}`)),
@@ -67,11 +71,12 @@ export class RequestClient implements AsyncDisposable {
    * Has a job executed and returns its result, unparsed. A job of that ID that Redis still keeps is not executed again:
    * its result is returned, its failure thrown, unless a retry may help; then it is tried again. Of another name or
    * payload, or too large: invalid_argument. `unavailable` when Redis or (if it is needed) the worker is away,
-   * `deadline_exceeded`, and `aborted` by the caller.
+   * `deadline_exceeded`, and `aborted` by the caller: a job that has not begun then is taken back.
    */
-  async run(submission: Submission, waiting: Waiting, whenGivenUp: WhenGivenUp): Promise<unknown> {
+  async run(submission: Submission, waiting: Waiting): Promise<unknown> {
     requireFit(submission);
-    using waiter = this.#waiters.open(submission, waiting);
+    const add = () => this.#submissions.add(submission);
+    using waiter = this.#waiters.open(submission, waiting, add);
     this.#events.wake();
     const submitted = waiter.leaving === undefined ? this.#submit(waiter) : Promise.resolve();
     try {
@@ -79,7 +84,7 @@ export class RequestClient implements AsyncDisposable {
     } catch (error) {
       const { leaving } = waiter;
       if (leaving === undefined || error !== leaving) throw error;
-      if (waiter.isGivenUp && whenGivenUp === "take back") {
+      if (waiter.isGivenUp) {
         await submitted;
         if (await this.#takeBack(waiter)) throw takenBack(submission, leaving);
       }
@@ -87,6 +92,26 @@ export class RequestClient implements AsyncDisposable {
       waiting.onLeft?.(followToItsEnd(this.#connection, this.queue, submission.operationId, isOver));
       throw leaving;
     }
+  }
+
+  /**
+   * Waits for a job that another process adds, and returns its result, unparsed. While Redis does not have the job,
+   * `demand` is called from time to time, which is to have it added; its failure, unless a retry may help, ends the wait.
+   * Otherwise throws as `run` does; a job that has not begun is left in the queue.
+   */
+  async follow(submission: Submission, waiting: Waiting, demand: () => Promise<unknown>): Promise<unknown> {
+    using waiter = this.#waiters.open(submission, waiting, async () => {
+      await demand().catch((error: unknown) => {
+        const failure = asSnapmillError(error);
+        if (!isRetryable(failure.code)) waiter.fail(failure);
+      });
+    });
+    waiter.isQueued = true;
+    this.#watch.begin(waiter);
+    this.#events.wake();
+    // It may have ended before, and its event be too old to be read.
+    void this.#look(waiter);
+    return await waiter.outcome;
   }
 
   /** How the job stands; invalid_argument if one of its ID is another. */
@@ -147,7 +172,14 @@ export class RequestClient implements AsyncDisposable {
     }
   }
 
-  async #look(waiter: Waiter): Promise<void> {
+  /** A job that Redis lost, or kept no longer, is added again: its worker knows by its ID whether it was done already. */
+  async #lookAfter(waiter: Waiter): Promise<void> {
+    // One that was left may just have been taken back.
+    if ((await this.#look(waiter)) === "lost" && waiter.leaving === undefined) await waiter.addAgain();
+  }
+
+  /** Ends the wait if the job has ended. Never rejects. */
+  async #look(waiter: Waiter): Promise<JobState["state"] | undefined> {
     const { submission } = waiter;
     try {
       const found = await jobState(this.queue, submission.operationId);
@@ -160,15 +192,13 @@ export class RequestClient implements AsyncDisposable {
           waiter.fail(found.failure);
           break;
         case "lost":
-          // Redis lost it, or kept it no longer: whoever executes it knows by its ID whether it was done already.
-          // One that was left may just have been taken back.
-          if (waiter.leaving === undefined) await this.#submissions.add(submission);
-          break;
         case "pending":
           break;
       }
+      return found.state;
     } catch {
-      // The watch looks again, and knows when to give up.
+      // The poller looks again, and knows when to give up.
+      return undefined;
     }
   }
 

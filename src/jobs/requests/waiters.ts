@@ -43,8 +43,15 @@ export class Waiter implements Disposable {
   readonly #settle: PromiseWithResolvers<unknown>;
   readonly #deadline: Timer;
   readonly #signal: AbortSignal | undefined;
+  readonly #add: () => Promise<unknown>;
+  #adding: Promise<void> | undefined;
 
-  constructor(waiters: Waiters, submission: Submission, { deadlineMs, signal, onProgress, needsWorker }: Waiting) {
+  constructor(
+    waiters: Waiters,
+    submission: Submission,
+    { deadlineMs, signal, onProgress, needsWorker }: Waiting,
+    add: () => Promise<unknown>,
+  ) {
     this.submission = submission;
     this.onProgress = onProgress;
     this.needsWorker = needsWorker === true;
@@ -55,6 +62,7 @@ export class Waiter implements Disposable {
     this.outcome.catch(() => undefined);
     this.#deadline = startTimer(deadlineMs, () => this.#expire(deadlineMs));
     this.#signal = signal;
+    this.#add = add;
     signal?.addEventListener("abort", this.#cancel);
     if (signal?.aborted) this.#cancel();
   }
@@ -81,6 +89,19 @@ export class Waiter implements Disposable {
     this.leave(error);
   }
 
+  /** Has a job that Redis does not have added, unless that is under way. Never rejects: it is looked at again. */
+  addAgain(): Promise<void> {
+    this.#adding ??= this.#add()
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .finally(() => {
+        this.#adding = undefined;
+      });
+    return this.#adding;
+  }
+
   [Symbol.dispose](): void {
     this.#deadline[Symbol.dispose]();
     this.#signal?.removeEventListener("abort", this.#cancel);
@@ -104,8 +125,9 @@ export class Waiters {
     return this.#byJob.size === 0;
   }
 
-  open(submission: Submission, waiting: Waiting): Waiter {
-    const waiter = new Waiter(this, submission, waiting);
+  /** `add`: adds the job (again), or has it added. */
+  open(submission: Submission, waiting: Waiting, add: () => Promise<unknown>): Waiter {
+    const waiter = new Waiter(this, submission, waiting, add);
     const others = this.#byJob.get(submission.operationId);
     if (others === undefined) this.#byJob.set(submission.operationId, new Set([waiter]));
     else others.add(waiter);

@@ -1,0 +1,81 @@
+// Room: workers. Owns the way of accepted unpacks from SQLite into the unpack queue, again and again until each is settled.
+import { redisUrl } from "../src/config.ts";
+import { isRetryable } from "../src/domain/errors.ts";
+import { freshOperationId, type OperationId } from "../src/domain/identifiers.ts";
+import { parsePayload } from "../src/jobs/contract.ts";
+import { type OutboxEntry, type PublishedUnpack, UnpackPublisher } from "../src/jobs/outbox/publisher.ts";
+import { pendingOutbox } from "../src/metadata/outbox.ts";
+import type { UnpackOutcome } from "../src/snapshotter/settle-unpack.ts";
+import { databaseNumber } from "./claim-holder.ts";
+import type { OutboxOptions } from "./outbox.ts";
+import { OutboxPace } from "./outbox-pace.ts";
+
+export class PendingUnpacks implements AsyncDisposable {
+  readonly #options: OutboxOptions;
+  readonly #pace = new OutboxPace();
+  #publisher: UnpackPublisher | undefined;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  /** These were asked for, perhaps once more because Redis does not have them: the next `publish` looks at them. */
+  accepted(unpacks: readonly { readonly operationId: OperationId }[]): void {
+    this.#pace.forget(unpacks);
+  }
+
+  /** Adds accepted unpacks to the queue that Redis does not have. Throws `unavailable` when Redis is away. */
+  async publish(): Promise<void> {
+    const { database, config } = this.#options;
+    const all = this.#pending();
+    if (all.length === 0) return;
+    this.#publisher ??= await UnpackPublisher.connect({
+      redisUrl: redisUrl(config),
+      pool: config.pool,
+      database: databaseNumber(database),
+    });
+    const { entries, looked } = this.#pace.choose(all, await this.#publisher.mayHaveLost());
+    const published = await this.#publisher.enqueueUnpacks(entries);
+    let changes = 0;
+    for (const entry of published) if (entry.state === "added" || (await this.#settleIfEnded(entry))) changes += 1;
+    looked(changes > 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#publisher?.[Symbol.asyncDispose]();
+  }
+
+  /** An entry that cannot be read must not keep the others from being queued. */
+  #pending(): OutboxEntry[] {
+    const { database, log } = this.#options;
+    return pendingOutbox(database, "unpack").flatMap(({ operationId, payload }): OutboxEntry[] => {
+      try {
+        return [parsePayload("unpack", payload)];
+      } catch (error) {
+        log.warn({ operationId, err: error }, "an entry of the outbox cannot be read, and is not queued");
+        return [];
+      }
+    });
+  }
+
+  /** The worker that ended the job may have died before it settled it. */
+  async #settleIfEnded(published: PublishedUnpack): Promise<boolean> {
+    switch (published.state) {
+      case "added":
+      case "present":
+        return false;
+      case "completed":
+        await this.#settle(published.operationId, { kind: "unpacked", image: published.image });
+        return true;
+      case "failed":
+        // What may pass by itself stays, failed and visible, until it is retried or asked for again.
+        if (isRetryable(published.failure.code)) return false;
+        await this.#settle(published.operationId, { kind: "failed", reason: published.failure.message });
+        return true;
+    }
+  }
+
+  async #settle(unpackOperationId: OperationId, outcome: UnpackOutcome): Promise<void> {
+    await this.#options.snapshotter.settleUnpack(freshOperationId(), { unpackOperationId, outcome });
+  }
+}
