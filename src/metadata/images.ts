@@ -1,8 +1,15 @@
-// Room: metadata. Owns the records of images that were unpacked.
-import { asc, eq } from "drizzle-orm";
-import { type ChainId, type DiffId, type Digest, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
-import type { Database } from "./database.ts";
-import { images } from "./schema.ts";
+// Room: metadata. Owns the records of images that were unpacked, and of the references that name them.
+import { and, asc, eq, isNotNull, or, sql } from "drizzle-orm";
+import {
+  type ChainId,
+  type DiffId,
+  type Digest,
+  ownScope,
+  type SnapshotKey,
+  snapshotKey,
+} from "../domain/identifiers.ts";
+import { type Database, readConsistently } from "./database.ts";
+import { imageNames, images, snapshots } from "./schema.ts";
 
 export interface LayerRecord {
   readonly digest: Digest;
@@ -19,42 +26,166 @@ export interface ImageRecord {
   readonly image: string;
   readonly platform: string;
   readonly manifestDigest: Digest;
+  /** What the registry says that the reference is, where that is an index. */
+  readonly resolvedDigest?: Digest | undefined;
   readonly chainId: ChainId;
   readonly snapshot: SnapshotKey;
   readonly layers: readonly LayerRecord[];
 }
 
-/** Records an image; an older one of the same reference and platform gives way. */
+/** What an image is known by: the manifest of one platform. */
+export interface ImageId {
+  readonly manifestDigest: Digest;
+  readonly platform: string;
+}
+
+/** What a name is known by: one reference means another image on each platform. */
+export interface ImageNameId {
+  readonly reference: string;
+  readonly platform: string;
+}
+
+export interface ImageName extends ImageNameId {
+  readonly manifestDigest: Digest;
+  readonly resolvedDigest: Digest | undefined;
+  /** Since when the reference means this image. */
+  readonly firstAtMs: number;
+  readonly lastAskedAtMs: number;
+}
+
+export interface Image extends ImageId {
+  readonly chainId: ChainId;
+  readonly layers: readonly LayerRecord[];
+  readonly unpackedAtMs: number;
+  /** By any name, also one that it no longer has. */
+  readonly lastAskedAtMs: number;
+  readonly pinnedAtMs: number | undefined;
+  /** None: the image is dangling. */
+  readonly names: readonly ImageName[];
+}
+
+/**
+ * Records an image that was asked for, and that its reference means it: an image that had the name before is without it
+ * from now on. In the caller's transaction.
+ */
 export function recordImage(database: Database, image: ImageRecord): void {
-  const facts = {
-    manifestDigest: image.manifestDigest,
-    chainId: image.chainId,
-    layers: JSON.stringify(image.layers),
-    unpackedAtMs: Date.now(),
-  };
+  const nowMs = Date.now();
+  const { platform, manifestDigest } = image;
+  const asked = { lastAskedAtMs: nowMs };
   database.drizzle
     .insert(images)
-    .values({ reference: image.image, platform: image.platform, ...facts })
-    .onConflictDoUpdate({ target: [images.reference, images.platform], set: facts })
+    .values({
+      manifestDigest,
+      platform,
+      chainId: image.chainId,
+      layers: JSON.stringify(image.layers),
+      unpackedAtMs: nowMs,
+      ...asked,
+    })
+    .onConflictDoUpdate({ target: [images.manifestDigest, images.platform], set: asked })
+    .run();
+  const resolvedDigest = image.resolvedDigest ?? null;
+  database.drizzle
+    .insert(imageNames)
+    .values({ reference: image.image, platform, manifestDigest, resolvedDigest, firstAtMs: nowMs, ...asked })
+    .onConflictDoUpdate({
+      target: [imageNames.reference, imageNames.platform],
+      set: {
+        firstAtMs: sql`iif(${imageNames.manifestDigest} = excluded.manifest_digest, ${imageNames.firstAtMs}, excluded.first_at_ms)`,
+        manifestDigest,
+        resolvedDigest,
+        ...asked,
+      },
+    })
     .run();
 }
 
-/** All images, by reference. */
-export const listImages = (database: Database): (ImageRecord & { readonly unpackedAtMs: number })[] =>
-  database.drizzle
+/** All images with their names, by digest and platform. */
+export const listImages = (database: Database): Image[] =>
+  readConsistently(database, () => {
+    const names = Map.groupBy(readNames(database), idOf);
+    return database.drizzle
+      .select()
+      .from(images)
+      .orderBy(asc(images.manifestDigest), asc(images.platform))
+      .all()
+      .map((row) => toImage(row, names.get(idOf(row)) ?? []));
+  });
+
+/**
+ * The committed image of this digest, its manifest's or what a registry says of one of its names, and platform. Undefined
+ * also when its snapshot is gone.
+ */
+export const findImage = (database: Database, digest: Digest, platform: string): Image | undefined =>
+  readConsistently(database, () => {
+    const row = database.drizzle
+      .select()
+      .from(images)
+      .where(
+        and(
+          eq(images.platform, platform),
+          or(
+            eq(images.manifestDigest, digest),
+            sql`${images.manifestDigest} in (select ${imageNames.manifestDigest} from ${imageNames}
+              where ${imageNames.resolvedDigest} = ${digest} and ${imageNames.platform} = ${platform})`,
+          ),
+        ),
+      )
+      // The manifest's own digest first: an index's says less.
+      .orderBy(sql`${images.manifestDigest} <> ${digest}`)
+      .limit(1)
+      .get();
+    if (row === undefined || !isCommitted(database, row.chainId)) return undefined;
+    return toImage(row, readNames(database, row));
+  });
+
+/** What a name means; undefined: nothing. */
+export function findName(database: Database, { reference, platform }: ImageNameId): ImageName | undefined {
+  const row = database.drizzle
+    .select()
+    .from(imageNames)
+    .where(and(eq(imageNames.reference, reference), eq(imageNames.platform, platform)))
+    .get();
+  return row && toName(row);
+}
+
+/** A pinned image that the snapshot `chainId` shows whole. */
+export const pinnedImageOn = (database: Database, chainId: ChainId): Image | undefined => {
+  const row = database.drizzle
     .select()
     .from(images)
-    .orderBy(asc(images.reference), asc(images.platform))
-    .all()
-    .map((row) => ({
-      image: row.reference,
-      platform: row.platform,
-      manifestDigest: row.manifestDigest,
-      chainId: row.chainId,
-      snapshot: snapshotKey(row.chainId),
-      layers: JSON.parse(row.layers) as LayerRecord[],
-      unpackedAtMs: row.unpackedAtMs,
-    }));
+    .where(and(eq(images.chainId, chainId), isNotNull(images.pinnedAtMs)))
+    .limit(1)
+    .get();
+  return row && toImage(row, readNames(database, row));
+};
+
+/** Whether the pool holds the whole image: its layers below cannot be removed before its top. */
+export const isCommitted = (database: Database, chainId: ChainId): boolean =>
+  database.drizzle
+    .select({ number: snapshots.number })
+    .from(snapshots)
+    .where(and(eq(snapshots.scope, ownScope), eq(snapshots.key, snapshotKey(chainId)), eq(snapshots.kind, "committed")))
+    .get() !== undefined;
+
+/** Pins an image, or unpins it. In the caller's transaction. */
+export function setPinned(database: Database, id: ImageId, isPinned: boolean): void {
+  const pinnedAtMs = isPinned ? sql<number>`coalesce(${images.pinnedAtMs}, ${Date.now()})` : null;
+  database.drizzle.update(images).set({ pinnedAtMs }).where(isImage(id)).run();
+}
+
+/** The reference means nothing any more. In the caller's transaction. */
+export function dropName(database: Database, { reference, platform }: ImageNameId): void {
+  database.drizzle
+    .delete(imageNames)
+    .where(and(eq(imageNames.reference, reference), eq(imageNames.platform, platform)))
+    .run();
+}
+
+/** Forgets an image and its names. In the caller's transaction. */
+export function dropImage(database: Database, id: ImageId): void {
+  database.drizzle.delete(images).where(isImage(id)).run();
+}
 
 /** Forgets the images that `key`, a snapshot that is gone, showed whole. */
 export function forgetImagesOf(database: Database, key: SnapshotKey): void {
@@ -67,3 +198,31 @@ export function forgetImagesOf(database: Database, key: SnapshotKey): void {
 export function forgetAllImages(database: Database): void {
   database.drizzle.delete(images).run();
 }
+
+const isImage = ({ manifestDigest, platform }: ImageId) =>
+  and(eq(images.manifestDigest, manifestDigest), eq(images.platform, platform));
+
+/** As the key of a map. */
+export const idOf = ({ manifestDigest, platform }: ImageId): string => `${manifestDigest} ${platform}`;
+
+/** All names by reference, or those of one image. */
+const readNames = (database: Database, of?: ImageId): ImageName[] =>
+  database.drizzle
+    .select()
+    .from(imageNames)
+    .where(of && and(eq(imageNames.manifestDigest, of.manifestDigest), eq(imageNames.platform, of.platform)))
+    .orderBy(asc(imageNames.reference), asc(imageNames.platform))
+    .all()
+    .map(toName);
+
+const toName = (row: typeof imageNames.$inferSelect): ImageName => ({
+  ...row,
+  resolvedDigest: row.resolvedDigest ?? undefined,
+});
+
+const toImage = (row: typeof images.$inferSelect, names: readonly ImageName[]): Image => ({
+  ...row,
+  pinnedAtMs: row.pinnedAtMs ?? undefined,
+  layers: JSON.parse(row.layers) as LayerRecord[],
+  names,
+});

@@ -3,6 +3,7 @@ import { type SQL, sql } from "drizzle-orm";
 import {
   type AnySQLiteColumn,
   check,
+  foreignKey,
   index,
   integer,
   primaryKey,
@@ -170,18 +171,48 @@ export const operations = sqliteTable(
   ],
 );
 
-/** Images that were unpacked. `layers` is JSON. */
+/** Images that were unpacked. `layers` is JSON. `pinnedAtMs`: not to be removed by anything until it is unpinned. */
 export const images = sqliteTable(
   "images",
+  {
+    manifestDigest: text("manifest_digest").$type<Digest>().notNull(),
+    platform: text().notNull(),
+    chainId: text("chain_id").$type<ChainId>().notNull(),
+    layers: text().notNull(),
+    unpackedAtMs: integer("unpacked_at_ms").notNull(),
+    /** By any name, also one that it no longer has. */
+    lastAskedAtMs: integer("last_asked_at_ms").notNull(),
+    pinnedAtMs: integer("pinned_at_ms"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.manifestDigest, table.platform] }),
+    index("images_chain_id").on(table.chainId),
+  ],
+);
+
+/**
+ * Which image a reference means. `firstAtMs`: since when. `resolvedDigest`: what a registry says that the reference is,
+ * where that is not the manifest's own digest but that of an index.
+ */
+export const imageNames = sqliteTable(
+  "image_names",
   {
     reference: text().notNull(),
     platform: text().notNull(),
     manifestDigest: text("manifest_digest").$type<Digest>().notNull(),
-    chainId: text("chain_id").$type<ChainId>().notNull(),
-    layers: text().notNull(),
-    unpackedAtMs: integer("unpacked_at_ms").notNull(),
+    resolvedDigest: text("resolved_digest").$type<Digest>(),
+    firstAtMs: integer("first_at_ms").notNull(),
+    lastAskedAtMs: integer("last_asked_at_ms").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.reference, table.platform] }), index("images_chain_id").on(table.chainId)],
+  (table) => [
+    primaryKey({ columns: [table.reference, table.platform] }),
+    foreignKey({
+      columns: [table.manifestDigest, table.platform],
+      foreignColumns: [images.manifestDigest, images.platform],
+    }).onDelete("cascade"),
+    index("image_names_manifest_digest").on(table.manifestDigest),
+    index("image_names_resolved_digest").on(table.resolvedDigest),
+  ],
 );
 
 /**

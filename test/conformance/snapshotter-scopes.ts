@@ -133,9 +133,10 @@ export function describeScopes(newClient: () => Client, fixture: () => Snapshott
     expect(layers.own.walk()).toContain(layers.upper);
     await client.prepare("container", layers.upper);
     expect(await codeOf(client.remove(layers.upper))).toBe("failed_precondition");
-    expect(listImages(fixture().database).map(({ image }) => image)).toContain(layers.upper);
+    const named = () => listImages(fixture().database).flatMap(({ names }) => names.map(({ reference }) => reference));
+    expect(named()).toContain(layers.upper);
     for (const name of [layers.upper, layers.lower]) await layers.own.remove(name);
-    expect(listImages(fixture().database).map(({ image }) => image)).not.toContain(layers.upper);
+    expect(named()).not.toContain(layers.upper);
     expect(await devices()).toBe(before + 1);
     expect(await client.seen(layers.upper, (root) => readFileSync(join(root, "file"), "utf8"))).toBe("lower, upper");
     expect(await extract(client, layers.lower)).toBe("already_exists");

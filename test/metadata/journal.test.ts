@@ -1,8 +1,6 @@
-// Tests the journal, the outbox and the records of images.
+// Tests the journal and the outbox.
 import { describe, expect, test } from "bun:test";
 import { SnapmillError } from "../../src/domain/errors.ts";
-import { chainId, diffId, digest, snapshotKey } from "../../src/domain/identifiers.ts";
-import { forgetImagesOf, listImages, recordImage } from "../../src/metadata/images.ts";
 import {
   forgetOperation,
   interruptedOperations,
@@ -116,35 +114,4 @@ test("an entry that was cancelled before it was written down is never pending", 
   expect(isCancelled(database, operationId)).toBe(true);
   pruneCancelled(database, Date.now() + 1000);
   expect(isCancelled(database, operationId)).toBe(false);
-});
-
-describe("images", () => {
-  test("are replaced by reference and platform, and forgotten with the snapshot that shows them", () => {
-    using database = temporaryDatabase();
-    const sha = (digit: string) => `sha256:${digit.repeat(64)}`;
-    const image = (reference: string, digit: string) => ({
-      image: reference,
-      platform: "linux/amd64",
-      manifestDigest: digest(sha(digit)),
-      chainId: chainId(sha(digit)),
-      snapshot: snapshotKey(sha(digit)),
-      layers: [
-        {
-          digest: digest(sha("c")),
-          diffId: diffId(sha("d")),
-          chainId: chainId(sha(digit)),
-          compressedBytes: 1,
-          bytes: 2,
-          cached: false,
-          ms: 3,
-        },
-      ],
-    });
-    recordImage(database, image("oci:/b", "1"));
-    recordImage(database, image("oci:/a", "2"));
-    recordImage(database, image("oci:/b", "3"));
-    expect(listImages(database)).toMatchObject([image("oci:/a", "2"), image("oci:/b", "3")]);
-    forgetImagesOf(database, snapshotKey(sha("3")));
-    expect(listImages(database)).toMatchObject([image("oci:/a", "2")]);
-  });
 });

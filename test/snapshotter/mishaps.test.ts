@@ -207,7 +207,7 @@ describe("unpacks", () => {
     const settlement = { unpackOperationId: request.operationId, outcome: { kind: "unpacked", image } };
     await snapshotter.settleUnpack(freshOperationId(), settlement as never);
     expect(pendingOutbox(database)).toEqual([]);
-    expect(listImages(database)).toMatchObject([image]);
+    expect(listImages(database)).toMatchObject([{ names: [{ reference: request.reference }], chainId: sha("2") }]);
     const own = new Client(fixture, ownScope);
     await own.layer(sha("2"), undefined);
     await own.remove(sha("2"));

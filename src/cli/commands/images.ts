@@ -33,13 +33,13 @@ const imageListing = (name: (text: string) => string): Listing<ReturnType<typeof
     { title: "SIZE", align: "right" },
     { title: "UNPACKED" },
   ],
-  row: (image) => [
-    image.image,
-    image.platform,
-    name(image.snapshot),
-    String(image.layers.length),
-    formatSize(image.layers.reduce((sum, { bytes }) => sum + bytes, 0)),
-    formatTime(image.unpackedAtMs),
+  row: ({ image, platform, snapshot, layers, unpackedAtMs }) => [
+    image ?? "<none>",
+    platform,
+    name(snapshot),
+    String(layers.length),
+    formatSize(layers.reduce((sum, { bytes }) => sum + bytes, 0)),
+    formatTime(unpackedAtMs),
   ],
   json: (image) => image,
 });
