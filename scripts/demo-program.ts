@@ -1,7 +1,7 @@
 // Room: scripts. Owns how the demo runs snapmill's own command line: one command at a time, and `up` beside them.
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
-import { untilAborted } from "../src/supervisor/services.ts";
+import { untilAborted } from "../src/domain/cancellation.ts";
 import { startProcess } from "../src/system/process/processes.ts";
 
 const root = join(import.meta.dir, "..");

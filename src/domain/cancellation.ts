@@ -1,5 +1,5 @@
 // Room: domain. Owns cancelling: the closed set of reasons for which work ends before its time, and the one way to end it.
-import { type ErrorCode, SnapmillError } from "./errors.ts";
+import { aborted, type ErrorCode, SnapmillError } from "./errors.ts";
 
 /** Why work is ended before its time. Only `cancelled` says that its result is not wanted any more. */
 export type AbortKind =
@@ -61,3 +61,12 @@ export class Canceller {
 /** The reason of a signal that has been aborted by a Canceller; undefined: it has not. */
 export const abortReason = ({ reason }: AbortSignal): AbortReason | undefined =>
   reason instanceof AbortReason ? reason : undefined;
+
+/** Rejects with the reason of `signal` as soon as it is aborted; never resolves. */
+export async function untilAborted(signal: AbortSignal): Promise<never> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  if (!signal.aborted) await promise;
+  signal.throwIfAborted();
+  throw aborted("interrupted");
+}

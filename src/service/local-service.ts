@@ -13,14 +13,14 @@ import { openStore } from "./store.ts";
 
 export class LocalService implements Service, AsyncDisposable {
   readonly config: Config;
-  readonly #notice: Notice;
+  /** Told what an operation waits for, or has put in order. */
+  readonly notice: Notice;
   #database: Database | undefined;
   #client: JobClient | undefined;
 
-  /** `notice`: told what an operation waits for. */
   constructor(config: Config, notice: Notice) {
     this.config = config;
-    this.#notice = notice;
+    this.notice = notice;
   }
 
   /** Throws not_found when the state directory has no such pool yet. */
@@ -47,7 +47,7 @@ export class LocalService implements Service, AsyncDisposable {
   async client(): Promise<JobClient> {
     if (this.#client !== undefined) return this.#client;
     await this.requireRunning();
-    this.#client = await connectPatiently(this.config, this.#notice);
+    this.#client = await connectPatiently(this.config, this.notice);
     return this.#client;
   }
 

@@ -1,21 +1,29 @@
-// Room: service. Owns who does a piece of work on a whole pool: its worker, or where none runs, a process of its own.
-import type { Config } from "../config.ts";
+// Room: service. Owns who works on a whole pool: its worker, or where none runs, a process of its own.
+import { untilAborted } from "../domain/cancellation.ts";
 import { failedPrecondition } from "../domain/errors.ts";
+import { describeRunning } from "../domain/running.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
-import { claim, describeRunning, findRunning } from "../supervisor/running.ts";
-import { connectPatiently, type Notice } from "./running-client.ts";
+import { claim, findRunning } from "../supervisor/running.ts";
+import type { LocalService } from "./local-service.ts";
+import { connectPatiently } from "./running-client.ts";
 
-export interface Ways<T> {
+export interface PoolTurn<T> {
   readonly byWorker: (client: JobClient) => Promise<T>;
   /** Called while no snapmill serves the pool; none starts for the state directory until it is done. */
   readonly byProcess: () => Promise<T>;
+  /** Ends the waiting for the worker; `byProcess` must listen to it by itself. */
+  readonly signal: AbortSignal;
 }
 
-export async function takePoolTurn<T>(config: Config, notice: Notice, { byWorker, byProcess }: Ways<T>): Promise<T> {
+/** Throws the reason of `signal` once that is aborted. */
+export async function takePoolTurn<T>(
+  { config, notice }: LocalService,
+  { byWorker, byProcess, signal }: PoolTurn<T>,
+): Promise<T> {
   const running = await findRunning(config);
   if (running?.pool === config.pool) {
-    await using client = await connectPatiently(config, notice);
-    return await byWorker(client);
+    await using client = await connectPatiently(config, notice, signal);
+    return await Promise.race([byWorker(client), untilAborted(signal)]);
   }
   if (running !== undefined) return await byProcess();
   const claimed = await claim(config, "command", notice);

@@ -6,7 +6,7 @@ import type { JobClient } from "../jobs/requests/client.ts";
 import { lastTakeOver } from "../metadata/pool.ts";
 import { findRunning } from "../supervisor/running.ts";
 import { requirePool } from "../supervisor/served-pools.ts";
-import { storeIfAny } from "./store.ts";
+import { readStoreIfAny } from "./store.ts";
 
 /** Has `action` talk to the snapmill that runs for the state directory. Throws unavailable when none does. */
 export async function withClient<T>(
@@ -44,8 +44,7 @@ export async function connect(config: Config): Promise<JobClient> {
 
 /** Of the database in the state directory: what is asked here is meant for no other. */
 export function databaseNumber(config: Config): number | undefined {
-  using database = storeIfAny(config);
-  return database && lastTakeOver(database)?.owner;
+  return readStoreIfAny(config, lastTakeOver)?.owner;
 }
 
 /** Throws unavailable, and failed_precondition when what runs has another pool. */

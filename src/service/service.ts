@@ -8,6 +8,9 @@ import type { Database } from "../metadata/database.ts";
 /** What a caller may say of its wait: see `PoolCallOptions`. */
 export type CallOptions = Pick<PoolCallOptions, "operationId" | "deadlineMs" | "signal">;
 
+/** How a caller ends an operation before its time: it throws the reason of `signal`. */
+export type Ending = Pick<CallOptions, "signal">;
+
 /** One pool, as an adapter (the command line, containerd's socket) reaches it. */
 export interface Service {
   /**

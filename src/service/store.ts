@@ -16,6 +16,12 @@ export function storeIfAny(config: Config): Database | undefined {
   }
 }
 
+/** What `read` finds; undefined when the state directory has no such pool yet. */
+export function readStoreIfAny<T>(config: Config, read: (database: Database) => T): T | undefined {
+  using database = storeIfAny(config);
+  return database === undefined ? undefined : read(database);
+}
+
 /** `openStore` for one look: open no longer than `read` takes. */
 export function readStore<T>(config: Config, read: (database: Database) => T): T {
   using database = openStore(config);

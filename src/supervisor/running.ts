@@ -4,24 +4,20 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
+import type { Running } from "../domain/running.ts";
 import { redisLabel } from "../jobs/redis/url.ts";
 import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../system/file/locks.ts";
 import { prepareStateDirectory } from "./directories.ts";
 import { makeRoomToStart } from "./disk-reserve.ts";
 
-const runningShape = z.object({
+export const runningShape = z.object({
   pid: z.number(),
-  /** `up` runs until it is stopped; a `command` brought the services up for its own duration. */
   kind: z.enum(["up", "command"]),
   pool: z.string(),
-  /** Without user and password. */
   redisUrl: z.string(),
   httpAddress: z.string(),
   startedAtMs: z.number(),
-});
-
-/** The snapmill that runs for a state directory. */
-export type Running = z.output<typeof runningShape>;
+}) satisfies z.ZodType<Running>;
 
 /** How long the holder of the lock may take to write its line, and a look at the lock may hold it. */
 const settleMs = 5_000;
@@ -86,10 +82,4 @@ function parseHolder(line: string): Running | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** The holder in words: "process 4711 (snapmill up, pool default, since 2026-01-01T10:00:00.000Z)". */
-export function describeRunning({ pid, kind, pool, startedAtMs }: Running): string {
-  const what = kind === "up" ? "snapmill up" : "a snapmill command";
-  return `process ${pid} (${what}, pool ${pool}, since ${new Date(startedAtMs).toISOString()})`;
 }

@@ -2,9 +2,9 @@
 import { type Config, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
+import type { Running } from "../domain/running.ts";
 import type { PoolClaim } from "../jobs/claims/pool-claims.ts";
 import { redisLabel } from "../jobs/redis/url.ts";
-import type { Running } from "./running.ts";
 
 /** Throws failed_precondition when `running` has another pool than the configured one: a job for it would wait in vain. */
 export async function requirePool(config: Config, running: Running): Promise<void> {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Health } from "../api/http/health.ts";
 import { type Config, redisUrl } from "../config.ts";
-import { aborted } from "../domain/errors.ts";
+import { untilAborted } from "../domain/cancellation.ts";
 import { answering, consumerConnection } from "../jobs/redis/connection.ts";
 import { requireUsable } from "../jobs/redis/diagnosis.ts";
 import { createLogger, sayWhatWasCounted } from "../logger.ts";
@@ -153,13 +153,4 @@ async function takeTurn(config: Config, log: Logger, signal: AbortSignal): Promi
     await delay(turnPollMs);
     signal.throwIfAborted();
   }
-}
-
-/** Rejects with the reason of `signal` as soon as it is aborted; never resolves. */
-export async function untilAborted(signal: AbortSignal): Promise<never> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  if (!signal.aborted) await promise;
-  signal.throwIfAborted();
-  throw aborted("interrupted");
 }

@@ -3,7 +3,9 @@ import { Dashboard } from "../api/dashboard/dashboard.ts";
 import { checkAddress } from "../api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "../api/http/server.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
+import { untilAborted } from "../domain/cancellation.ts";
 import { failedPrecondition, unavailable } from "../domain/errors.ts";
+import { describeRunning } from "../domain/running.ts";
 import { claimToken, lookUpClaim } from "../jobs/claims/pool-claims.ts";
 import { createLogger, type Logger } from "../logger.ts";
 import type { Lock } from "../system/file/locks.ts";
@@ -12,8 +14,8 @@ import { keepRoom } from "./disk-reserve.ts";
 import { HealthCheck, tellTroubles } from "./health.ts";
 import { poolsIn } from "./pools.ts";
 import { proveJobsRun } from "./probe.ts";
-import { claim, describeRunning } from "./running.ts";
-import { Services, untilAborted } from "./services.ts";
+import { claim } from "./running.ts";
+import { Services } from "./services.ts";
 import { readOrMakeToken } from "./token.ts";
 
 /** What `up` has to say once everything is usable. */

@@ -1,24 +1,16 @@
 // Room: cli. Owns `snapmill pool create`.
-import { existsSync, mkdirSync, rmdirSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Command } from "commander";
-import { type Config, paths } from "../../config.ts";
-import { failedPrecondition } from "../../domain/errors.ts";
+import type { Config } from "../../config.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
-import { createThinPool } from "../../drivers/devicemapper/pool/create.ts";
-import type { PoolDefinition } from "../../drivers/devicemapper/pool/definition.ts";
-import type { PlannedStorage, PoolPlan } from "../../drivers/devicemapper/pool/plan.ts";
-import { createDmControl } from "../../drivers/open.ts";
-import { readPool } from "../../metadata/pool.ts";
-import { readStore } from "../../service/store.ts";
-import { prepareStateDirectory } from "../../supervisor/directories.ts";
-import { isErrno } from "../../system/ffi/errno.ts";
+import { createPool, type PoolPlan } from "../../service/create-pool.ts";
+import { LocalService } from "../../service/local-service.ts";
 import { formatFields } from "../output/format.ts";
-import { printJson, printLines, say } from "../output/output.ts";
+import { notice, printJson, printLines } from "../output/output.ts";
 import { definitionFields } from "../output/pool-fields.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
-import { lockPool, parseBytes, parsePoolName, parseWhenFull, poolConfig } from "../support/pool-options.ts";
+import { parseBytes, parsePoolName, parseWhenFull, poolConfig } from "../support/pool-options.ts";
 
 interface CreateOptions extends JsonOption {
   readonly data?: string;
@@ -50,7 +42,7 @@ export function addPoolCreate(pool: Command): void {
     .option("--low-water <size>", "free data below which the kernel raises an event; default: a tenth", parseBytes)
     .option("--when-full <what>", "error: a write fails at once (the default); queue: it waits a minute", parseWhenFull)
     .option("--adopt", "take the thin-pool that is on the devices, with its content")
-    .option("--force", "overwrite whatever is on the devices")
+    .option("--force", "overwrite what is on the devices")
     .addOption(jsonOption("what was made, as one JSON object"))
     .addHelpText("after", whatHappens)
     .addHelpText(
@@ -62,7 +54,10 @@ export function addPoolCreate(pool: Command): void {
     )
     .action(async (name: PoolName | undefined, options: CreateOptions, command: Command) => {
       const config = poolConfig(command, name);
-      const definition = await createPool(config, planOf(command, config, options));
+      const plan = planOf(command, config, options);
+      await using service = new LocalService(config, notice);
+      using interruption = catchInterruption();
+      const definition = await createPool(service, plan, interruption);
       if (options.json) await printJson(definition);
       else await printLines(formatFields(definitionFields(definition)));
     });
@@ -76,7 +71,6 @@ The pool is loaded by 'snapmill up --pool NAME' whenever that starts, also after
 function planOf(command: Command, config: Config, options: CreateOptions): PoolPlan {
   if (options.force && options.adopt) command.error("--force and --adopt contradict each other");
   return {
-    pool: config.pool,
     storage: storageOf(command, config, options),
     blockBytes: options.blockSize,
     lowWaterBytes: options.lowWater,
@@ -85,7 +79,7 @@ function planOf(command: Command, config: Config, options: CreateOptions): PoolP
   };
 }
 
-function storageOf(command: Command, config: Config, options: CreateOptions): PlannedStorage {
+function storageOf(command: Command, config: Config, options: CreateOptions): PoolPlan["storage"] {
   const { data, metadata, loopback, size, metadataSize } = options;
   if (loopback !== undefined && data === undefined && metadata === undefined) {
     const dataBytes = size ?? config.poolSizeBytes;
@@ -98,49 +92,4 @@ function storageOf(command: Command, config: Config, options: CreateOptions): Pl
     command.error("--size and --metadata-size go with --loopback: devices have their own");
   }
   return { kind: "devices", dataDevice: data, metadataDevice: metadata };
-}
-
-/** Makes the pool and leaves it unloaded; when that fails, no directory stays that was made for it. */
-async function createPool(config: Config, plan: PoolPlan): Promise<PoolDefinition> {
-  const poolDir = paths.poolDir(config);
-  requireNoOther(config);
-  const made = makePoolDirectory(config, poolDir);
-  using interruption = catchInterruption();
-  try {
-    using _lock = lockPool(config);
-    await using control = createDmControl(config.dmControl);
-    const { signal } = interruption;
-    const pool = await createThinPool({ control, poolDir, plan, onNotice: (text) => say(`snapmill: ${text}`), signal });
-    const obstacle = await pool.close();
-    if (obstacle !== undefined) say(`snapmill: ${obstacle}`);
-    return pool.definition;
-  } catch (error) {
-    if (made !== undefined) removeEmpty(poolDir, made);
-    throw error;
-  }
-}
-
-/** The uppermost directory that had to be made; undefined when all were there. */
-function makePoolDirectory(config: Config, poolDir: string): string | undefined {
-  const isNew = !existsSync(config.stateDir);
-  prepareStateDirectory(config, (sentence) => say(`snapmill: ${sentence}`));
-  const made = mkdirSync(poolDir, { recursive: true, mode: 0o700 });
-  return isNew ? config.stateDir : made;
-}
-
-function requireNoOther(config: Config): void {
-  const driver = existsSync(paths.database(config)) ? readStore(config, readPool)?.driver : undefined;
-  if (driver === undefined || driver === "devmapper") return;
-  throw failedPrecondition(`pool ${config.pool} is one of the driver ${driver}: choose another name`);
-}
-
-function removeEmpty(directory: string, uppermost: string): void {
-  for (let current = directory; current.startsWith(uppermost); current = dirname(current)) {
-    try {
-      rmdirSync(current);
-    } catch (error) {
-      if (isErrno(error, "ENOTEMPTY", "ENOENT", "EEXIST")) return;
-      throw error;
-    }
-  }
 }

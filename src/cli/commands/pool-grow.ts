@@ -1,29 +1,19 @@
 // Room: cli. Owns `snapmill pool grow`.
 import type { Command } from "commander";
-import { type Config, paths } from "../../config.ts";
-import { notFound } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import { formatSize } from "../../domain/units.ts";
-import { readDefinition } from "../../drivers/devicemapper/pool/definition-file.ts";
-import { spaceInPool } from "../../drivers/devicemapper/pool/geometry.ts";
-import { loadThinPool } from "../../drivers/devicemapper/pool/thin-pool.ts";
-import { createDmControl } from "../../drivers/open.ts";
-import type { Payload, Result } from "../../jobs/contract.ts";
-import { withClient } from "../../service/running-client.ts";
-import { findRunning } from "../../supervisor/running.ts";
+import { growPool } from "../../service/grow-pool.ts";
+import { LocalService } from "../../service/local-service.ts";
 import { formatFields } from "../output/format.ts";
-import { notice, printJson, printLines, say } from "../output/output.ts";
+import { notice, printJson, printLines } from "../output/output.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
-import { lockPool, parseBytes, parsePoolName, poolConfig } from "../support/pool-options.ts";
+import { parseBytes, parsePoolName, poolConfig } from "../support/pool-options.ts";
 
 interface GrowOptions extends JsonOption {
   readonly dataSize?: number;
   readonly metadataSize?: number;
 }
-
-type Sizes = Pick<Payload<"grow-pool">, "dataBytes" | "metadataBytes">;
-type Grown = Result<"grow-pool">;
 
 export function addPoolGrow(pool: Command): void {
   pool
@@ -43,40 +33,17 @@ export function addPoolGrow(pool: Command): void {
       ),
     )
     .action(async (name: PoolName | undefined, options: GrowOptions, command: Command) => {
-      const grown = await growPool(poolConfig(command, name), {
-        dataBytes: options.dataSize,
-        metadataBytes: options.metadataSize,
-      });
+      await using service = new LocalService(poolConfig(command, name), notice);
+      using interruption = catchInterruption();
+      const sizes = { dataBytes: options.dataSize, metadataBytes: options.metadataSize };
+      const grown = await growPool(service, sizes, interruption);
       if (options.json) await printJson(grown);
       else await printLines(formatFields(fieldsOf(grown)));
     });
 }
 
-const fieldsOf = ({ dataBytes, metadataBytes }: Grown) =>
+const fieldsOf = ({ dataBytes, metadataBytes }: Awaited<ReturnType<typeof growPool>>) =>
   [
     ["Data size", formatSize(dataBytes)],
     ["Metadata size", formatSize(metadataBytes)],
   ] as const;
-
-/** By the pool's worker, in turn with all else that it does, when there is one; else by this process. */
-async function growPool(config: Config, request: Sizes): Promise<Grown> {
-  const running = await findRunning(config);
-  if (running?.pool === config.pool)
-    return await withClient(config, notice, (client) => client.call("grow-pool", request));
-  const poolDir = paths.poolDir(config);
-  const definition = await readDefinition(poolDir);
-  if (definition === undefined) throw notFound(`there is no thin-pool ${config.pool} in ${config.stateDir}`);
-  using _interruption = catchInterruption();
-  using _lock = lockPool(config);
-  await using control = createDmControl(config.dmControl);
-  const pool = await loadThinPool({ control, definition, poolDir, toGrow: true });
-  try {
-    await pool.grow(request);
-    const { data, metadata } = spaceInPool(pool.definition, await pool.status());
-    return { dataBytes: data.totalBytes, metadataBytes: metadata.totalBytes };
-  } finally {
-    // Loaded before, it is somebody's who was killed, or who has the pool from another state directory.
-    const obstacle = pool.wasLoaded ? undefined : await pool.close();
-    if (obstacle !== undefined) say(`snapmill: ${obstacle}`);
-  }
-}

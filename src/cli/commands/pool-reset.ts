@@ -1,14 +1,10 @@
 // Room: cli. Owns `snapmill pool reset`.
 import type { Command } from "commander";
-import { type Config, paths } from "../../config.ts";
+import { paths } from "../../config.ts";
 import { failedPrecondition } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
-import type { Result } from "../../jobs/contract.ts";
-import { countSnapshotsByKind } from "../../metadata/counts.ts";
-import { listDevices } from "../../metadata/devices.ts";
-import { listImages } from "../../metadata/images.ts";
-import { takePoolTurn } from "../../service/pool-turn.ts";
-import { readStore } from "../../service/store.ts";
+import { LocalService } from "../../service/local-service.ts";
+import { poolContents, resetPool } from "../../service/reset-pool.ts";
 import { plural } from "../output/format.ts";
 import { notice, printJson, printLines } from "../output/output.ts";
 import { catchInterruption } from "../support/interruption.ts";
@@ -37,35 +33,19 @@ export function addPoolReset(pool: Command): void {
     )
     .action(async (name: PoolName | undefined, options: ResetOptions, command: Command) => {
       const config = poolConfig(command, name);
-      const loss = readStore(config, lossOf);
+      await using service = new LocalService(config, notice);
+      const loss = lossText(poolContents(service, {}));
       if (options.yes !== true) {
         throw failedPrecondition(
           `this gives up ${loss} of pool ${config.pool} in ${paths.poolDir(config)} for good: add --yes to do it`,
         );
       }
-      const { removedDevices } = await reset(config);
+      using interruption = catchInterruption();
+      const { removedDevices } = await resetPool(service, {}, interruption);
       if (options.json) await printJson({ pool: config.pool, removedDevices });
       else await printLines([`pool ${config.pool} is empty: ${plural(removedDevices, "device")} given up`]);
     });
 }
 
-type Store = Parameters<Parameters<typeof readStore>[1]>[0];
-
-function lossOf(database: Store): string {
-  const snapshots = Object.values(countSnapshotsByKind(database)).reduce((sum, count) => sum + count, 0);
-  const [images, devices] = [listImages(database).length, listDevices(database).length];
-  return `${plural(snapshots, "snapshot")}, ${plural(images, "image")} and ${plural(devices, "device")}`;
-}
-
-/** Each device that is taken down takes a moment, and there may be thousands. */
-const deadlineMs = 30 * 60_000;
-
-const reset = (config: Config): Promise<Result<"reset-pool">> =>
-  takePoolTurn(config, notice, {
-    byWorker: (client) => client.call("reset-pool", {}, { deadlineMs }),
-    byProcess: async () => {
-      const { resetStopped } = await import("../../supervisor/stopped-pool.ts");
-      using interruption = catchInterruption();
-      return await resetStopped(config, interruption.signal);
-    },
-  });
+const lossText = ({ snapshots, images, devices }: ReturnType<typeof poolContents>): string =>
+  `${plural(snapshots, "snapshot")}, ${plural(images, "image")} and ${plural(devices, "device")}`;

@@ -40,7 +40,8 @@ export interface ThinStatus {
   readonly mappedSectors: number;
 }
 
-export type PoolMode = "rw" | "ro" | "out_of_data_space" | "failed";
+export const poolModes = ["rw", "ro", "out_of_data_space", "failed"] as const;
+export type PoolMode = (typeof poolModes)[number];
 
 export interface PoolStatus {
   readonly target: "thin-pool";

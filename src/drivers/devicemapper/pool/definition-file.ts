@@ -26,7 +26,7 @@ const pool = z.string().transform((text, context) => {
   }
 });
 
-const definition = z.strictObject({
+export const poolDefinition = z.strictObject({
   pool,
   storage,
   blockSectors: z.number().int().min(128).max(2_097_152).multipleOf(128),
@@ -39,7 +39,7 @@ const definition = z.strictObject({
  * definition beside it knows what to take down.
  */
 const beginning = z.strictObject({
-  definition,
+  definition: poolDefinition,
   /** Whether the metadata was empty, or wiped: undoing makes it empty again. */
   formats: z.boolean(),
   /** The uppermost directory that was made for the files. */
@@ -52,7 +52,7 @@ export const beginningPath = (poolDir: string): string => join(poolDir, ".new-th
 
 /** Undefined when there is none. Throws `failed_precondition` when the file is damaged. */
 export const readDefinition = (poolDir: string): Promise<PoolDefinition | undefined> =>
-  readJson(definitionPath(poolDir), definition);
+  readJson(definitionPath(poolDir), poolDefinition);
 
 export const readBeginning = (poolDir: string): Promise<Beginning | undefined> =>
   readJson(beginningPath(poolDir), beginning);

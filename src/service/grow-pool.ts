@@ -1,0 +1,45 @@
+// Room: service. Owns the growth of a thin-pool.
+
+import { paths } from "../config.ts";
+import { notFound } from "../domain/errors.ts";
+import { readDefinition } from "../drivers/devicemapper/pool/definition-file.ts";
+import { spaceInPool } from "../drivers/devicemapper/pool/geometry.ts";
+import { loadThinPool } from "../drivers/devicemapper/pool/thin-pool.ts";
+import { createDmControl } from "../drivers/open.ts";
+import { poolJobs } from "../jobs/contract.ts";
+import { findRunning } from "../supervisor/running.ts";
+import type { LocalService } from "./local-service.ts";
+import { operation } from "./operation.ts";
+import { lockPool } from "./pool-lock.ts";
+import type { Ending } from "./service.ts";
+
+/**
+ * Makes a thin-pool larger: one in files to these sizes, one on devices to all that those have. Where a worker serves the
+ * pool, it does that in turn with all else, and `signal` ends the waiting for it; else this process does, to the end.
+ */
+export const growPool = operation(
+  {
+    input: poolJobs["grow-pool"].payload.pick({ dataBytes: true, metadataBytes: true }),
+    output: poolJobs["grow-pool"].result,
+  },
+  async (service: LocalService, sizes, { signal }: Ending = {}) => {
+    const { config, notice } = service;
+    const running = await findRunning(config);
+    if (running?.pool === config.pool) return await service.change("grow-pool", sizes, { signal });
+    const poolDir = paths.poolDir(config);
+    const definition = await readDefinition(poolDir);
+    if (definition === undefined) throw notFound(`there is no thin-pool ${config.pool} in ${config.stateDir}`);
+    using _lock = lockPool(config);
+    await using control = createDmControl(config.dmControl);
+    const pool = await loadThinPool({ control, definition, poolDir, toGrow: true });
+    try {
+      await pool.grow(sizes);
+      const { data, metadata } = spaceInPool(pool.definition, await pool.status());
+      return { dataBytes: data.totalBytes, metadataBytes: metadata.totalBytes };
+    } finally {
+      // A pool that was loaded before was left by a killed process, or is in use from another state directory.
+      const obstacle = pool.wasLoaded ? undefined : await pool.close();
+      if (obstacle !== undefined) notice(obstacle);
+    }
+  },
+);

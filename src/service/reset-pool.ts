@@ -1,0 +1,40 @@
+// Room: service. Owns giving up everything in a pool.
+import { z } from "zod";
+import { Canceller } from "../domain/cancellation.ts";
+import { poolJobs, type Result } from "../jobs/contract.ts";
+import { countSnapshotsByKind } from "../metadata/counts.ts";
+import { listDevices } from "../metadata/devices.ts";
+import { listImages } from "../metadata/images.ts";
+import type { LocalService } from "./local-service.ts";
+import { operation } from "./operation.ts";
+import { takePoolTurn } from "./pool-turn.ts";
+import type { Ending } from "./service.ts";
+import { readStore } from "./store.ts";
+
+const contents = z.object({ snapshots: z.number(), images: z.number(), devices: z.number() });
+
+/** How much there is in a pool, which `resetPool` gives up. */
+export const poolContents = operation({ input: z.object({}), output: contents }, ({ config }: LocalService) =>
+  readStore(config, (database) => ({
+    snapshots: Object.values(countSnapshotsByKind(database)).reduce((sum, count) => sum + count, 0),
+    images: listImages(database).length,
+    devices: listDevices(database).length,
+  })),
+);
+
+/** Each device that is taken down takes a moment, and there may be thousands. */
+const deadlineMs = 30 * 60_000;
+
+/** Removes every snapshot, image and device. Throws `failed_precondition` while a device is in use. */
+export const resetPool = operation(
+  { input: z.object({}), output: poolJobs["reset-pool"].result },
+  (service: LocalService, _given, { signal = new Canceller().signal }: Ending = {}) =>
+    takePoolTurn<Result<"reset-pool">>(service, {
+      byWorker: (client) => client.call("reset-pool", {}, { deadlineMs, signal }),
+      byProcess: async () => {
+        const { resetStopped } = await import("../supervisor/stopped-pool.ts");
+        return await resetStopped(service.config, signal);
+      },
+      signal,
+    }),
+);

@@ -1,0 +1,141 @@
+// Room: service. Owns the status of a snapmill: what runs, what is queued, how full the pool is.
+import { z } from "zod";
+import { type Config, paths, redisUrl } from "../config.ts";
+import { deviceStates } from "../domain/devices.ts";
+import { asSnapmillError } from "../domain/errors.ts";
+import { snapshotKinds } from "../domain/snapshots.ts";
+import { poolUsageOf, recordedDriver } from "../drivers/open.ts";
+import type { PoolUsage } from "../drivers/port.ts";
+import type { PoolClaim } from "../jobs/claims/pool-claims.ts";
+import { redisLabel } from "../jobs/redis/url.ts";
+import { countSnapshotsByKind } from "../metadata/counts.ts";
+import { countDevicesByState } from "../metadata/devices.ts";
+import { countPending } from "../metadata/outbox.ts";
+import { readPool } from "../metadata/pool.ts";
+import { listSetAside } from "../metadata/strikes.ts";
+import { findRunning, runningShape } from "../supervisor/running.ts";
+import type { LocalService } from "./local-service.ts";
+import { operation } from "./operation.ts";
+import { connect, databaseNumber } from "./running-client.ts";
+import { storeIfAny } from "./store.ts";
+
+const count = z.number();
+const bothQueues = <Shape extends z.ZodType>(shape: Shape) => z.object({ pool: shape, unpack: shape });
+const fill = z.object({ usedBytes: z.number(), totalBytes: z.number() });
+
+const queues = z.object({
+  /** Its URL without a password; `failure`: why it does not answer. Null: nothing runs, and it would be a private one. */
+  redis: z.object({ url: z.string(), failure: z.string().nullable() }).nullable(),
+  queues: bothQueues(
+    z.object({ waiting: count, active: count, delayed: count, completed: count, failed: count }),
+  ).nullable(),
+  /** Processes that are connected to each queue. */
+  workers: bothQueues(count).nullable(),
+  /** The database that the pool's name in Redis belongs to; null: it is free, or the queue cannot be asked. */
+  claim: z
+    .object({
+      database: z.number(),
+      host: z.string(),
+      stateDir: z.string(),
+      claimedAt: z.string(),
+      seenAt: z.string(),
+      isOurs: z.boolean(),
+    })
+    .nullable(),
+  /** Removals of devices whose every attempt has failed; null: the queue cannot be asked. */
+  failedRemovals: count.nullable(),
+});
+type Queues = z.output<typeof queues>;
+
+const metadata = z.object({
+  driver: z.string().nullable(),
+  snapshots: z.record(z.enum(snapshotKinds), count),
+  devices: z.partialRecord(z.enum(deviceStates), count),
+  pendingUnpacks: count,
+  /** Devices whose snapshots are gone and that are still to be deleted, also those that were given up. */
+  pendingRemovals: count,
+  /** Operations that are no longer executed, because workers died of them. */
+  setAside: count,
+  /** Null: the pool is not attached. */
+  space: fill.nullable(),
+  /** Of a thin-pool; null: it is not attached, or the pool is of another kind. */
+  metadataSpace: fill.nullable(),
+  poolState: z.string().nullable(),
+});
+type Metadata = z.output<typeof metadata>;
+
+const shape = z.object({
+  stateDir: z.string(),
+  pool: z.string(),
+  /** Null: nothing runs for the state directory. */
+  running: runningShape.nullable(),
+  ...queues.shape,
+  /** Null: no pool was made yet. */
+  metadata: metadata.nullable(),
+});
+export type Status = z.output<typeof shape>;
+
+export const status = operation(
+  { input: z.object({}), output: shape },
+  async ({ config }: LocalService): Promise<Status> => {
+    const running = (await findRunning(config)) ?? null;
+    return {
+      stateDir: config.stateDir,
+      pool: config.pool,
+      running,
+      // A private Redis is there while something runs; another is asked in any case: another host may have the name.
+      ...(running === null && config.redisUrl === undefined ? nothingRuns : await readQueues(config)),
+      metadata: await readMetadata(config),
+    };
+  },
+);
+
+const nothingRuns: Queues = { redis: null, queues: null, workers: null, claim: null, failedRemovals: null };
+
+async function readQueues(config: Config): Promise<Queues> {
+  const url = redisLabel(redisUrl(config));
+  try {
+    await using client = await connect(config);
+    const [counts, workers, claim, failed] = await Promise.all([
+      client.counts(),
+      client.workers(),
+      client.claim(),
+      client.failedRemovals(),
+    ]);
+    const shown = claim === undefined ? null : claimOf(claim, databaseNumber(config));
+    return { redis: { url, failure: null }, queues: counts, workers, claim: shown, failedRemovals: failed.length };
+  } catch (error) {
+    return { ...nothingRuns, redis: { url, failure: asSnapmillError(error).message } };
+  }
+}
+
+const claimOf = (claim: PoolClaim, ours: number | undefined): Queues["claim"] => ({
+  database: claim.database,
+  host: claim.host,
+  stateDir: claim.stateDir,
+  claimedAt: new Date(claim.claimedAtMs).toISOString(),
+  seenAt: new Date(claim.seenAtMs).toISOString(),
+  isOurs: claim.database === ours,
+});
+
+async function readMetadata(config: Config): Promise<Metadata | null> {
+  using database = storeIfAny(config);
+  if (database === undefined) return null;
+  const driver = readPool(database)?.driver;
+  const space = driver === undefined ? undefined : await poolSpace(config, driver);
+  return {
+    driver: driver ?? null,
+    snapshots: countSnapshotsByKind(database),
+    devices: countDevicesByState(database),
+    pendingUnpacks: countPending(database, "unpack"),
+    pendingRemovals: countPending(database, "remove-device"),
+    setAside: listSetAside(database).length,
+    space: space === undefined ? null : { usedBytes: space.usedBytes, totalBytes: space.totalBytes },
+    metadataSpace: space?.metadata ?? null,
+    poolState: space?.state ?? null,
+  };
+}
+
+/** How full the pool is, seen from outside: this needs no turn in its queue. Undefined: it is not attached. */
+const poolSpace = (config: Config, driver: string): Promise<PoolUsage | undefined> =>
+  poolUsageOf(recordedDriver(driver), paths.poolDir(config), config.dmControl);
