@@ -1,10 +1,22 @@
 // Room: images. Owns the index of a tar's members: what each is and where its bytes lie, read once from its headers.
 import type { FileHandle } from "node:fs/promises";
 import { failedPrecondition, isSnapmillError } from "../domain/errors.ts";
+import { quoted } from "../domain/quoted.ts";
 import { formatSize } from "../domain/units.ts";
-import { isExtended, type Member, memberName, memberOf, type Overrides, overridesOf } from "./archive-member.ts";
+import { type ByteString, bytesOfText, display } from "../system/tree/bytes.ts";
+import { blockBytes, isZeroBlock, paddingOf } from "../tar/blocks.ts";
+import { storedBytesOf } from "../tar/content.ts";
+import { type MemberHeader, parseMemberHeader } from "../tar/header.ts";
+import {
+  emptyPreamble,
+  GlobalRecords,
+  isExtendedHeader,
+  nameOf,
+  type Preamble,
+  withExtendedHeader,
+} from "../tar/preamble.ts";
+import { type Member, memberName, memberOf } from "./archive-member.ts";
 import type { BlobRange } from "./image.ts";
-import { paddedBytes, parseTarHeader, type TarHeader, tarBlockBytes } from "./tar-header.ts";
 import { Turns } from "./turns.ts";
 
 /** A mirror of fifty thousand images has so many. */
@@ -34,16 +46,16 @@ export interface IndexedTar {
 export class ArchiveIndex {
   readonly #tar: IndexedTar;
   readonly #turns: Turns;
-  readonly #members = new Map<string, Member>();
+  readonly #members = new Map<ByteString, Member>();
   readonly #window = Buffer.alloc(windowBytes);
   #windowAt = 0;
   #windowLength = 0;
-  #overrides: Overrides = {};
+  #preamble: Preamble = emptyPreamble(new GlobalRecords());
   #position = 0;
   #headers = 0;
   #namesLength = 0;
   #extendedBytes = 0;
-  #last = { name: "", endBytes: 0 };
+  #last = { name: "" as ByteString, endBytes: 0 };
   #isOver = false;
 
   constructor(tar: IndexedTar, signal: AbortSignal | undefined) {
@@ -79,7 +91,7 @@ export class ArchiveIndex {
   /** Follows links from member to member: old archives of `docker save` store a shared layer once. */
   find(name: string): BlobRange | undefined {
     const { archive, place } = this.#tar;
-    let current = memberName(name);
+    let current = memberName(bytesOfText(name));
     for (let hops = 0; hops <= maxLinks; hops += 1) {
       const member = this.#members.get(current);
       if (member === undefined) return undefined;
@@ -87,18 +99,18 @@ export class ArchiveIndex {
         case "file":
           return { ...place, offsetBytes: member.offsetBytes, lengthBytes: member.lengthBytes };
         case "unreadable":
-          throw failedPrecondition(`the member ${JSON.stringify(current)} of ${archive} ${member.why}`);
+          throw failedPrecondition(`the member ${display(current)} of ${archive} ${member.why}`);
         case "link":
           current = member.target;
       }
     }
-    throw failedPrecondition(`the member ${JSON.stringify(name)} of ${archive} is a link that leads round in a circle`);
+    throw failedPrecondition(`the member ${quoted(name)} of ${archive} is a link that leads round in a circle`);
   }
 
   /** One header and what belongs to it; false when that is not there yet. */
   async #step(lengthBytes: number, isWhole: boolean): Promise<boolean> {
     const { archive } = this.#tar;
-    const bodyAt = this.#position + tarBlockBytes;
+    const bodyAt = this.#position + blockBytes;
     if (isWhole && this.#last.endBytes > lengthBytes) throw this.#cutShort(this.#last.name);
     if (bodyAt > lengthBytes) {
       // A tar may lack its end marker, but not a part of a header.
@@ -106,49 +118,50 @@ export class ArchiveIndex {
         throw failedPrecondition(`${archive} ends in the middle of a tar header; fetch it again`);
       return false;
     }
-    const header = parseTarHeader(await this.#read(this.#position, tarBlockBytes, lengthBytes));
-    if (header === undefined) {
+    const block = await this.#read(this.#position, blockBytes, lengthBytes);
+    if (isZeroBlock(block)) {
       this.#isOver = true;
       return true;
     }
-    if (!isExtended(header)) return this.#memberAt(header, bodyAt);
+    const header = parseMemberHeader(block);
+    if (!isExtendedHeader(header.typeFlag)) return this.#memberAt(header, bodyAt);
     if (header.sizeBytes > maxExtendedHeaderBytes)
       throw failedPrecondition(`${archive} has an extended header of ${header.sizeBytes} bytes`);
     if (bodyAt + header.sizeBytes > lengthBytes) {
-      if (isWhole) throw this.#cutShort(memberName(header.name.toString("utf8")));
+      if (isWhole) throw this.#cutShort(memberName(header.name));
       return false;
     }
     this.#extendedBytes += header.sizeBytes;
     if (this.#extendedBytes > maxExtendedBytes)
       throw failedPrecondition(`${archive} has extended headers of more than ${formatSize(maxExtendedBytes)} together`);
     const body = await this.#read(bodyAt, header.sizeBytes, lengthBytes);
-    this.#overrides = overridesOf(header, body, this.#overrides);
-    this.#passed(bodyAt + paddedBytes(header.sizeBytes));
+    this.#preamble = withExtendedHeader(this.#preamble, header.typeFlag, body);
+    this.#passed(bodyAt + header.sizeBytes + paddingOf(header.sizeBytes));
     return true;
   }
 
-  #memberAt(header: TarHeader, offsetBytes: number): true {
-    const overrides = this.#overrides;
-    this.#overrides = {};
-    const name = memberName(overrides.name ?? header.name.toString("utf8"));
-    const lengthBytes = overrides.sizeBytes ?? header.sizeBytes;
-    if (!Number.isSafeInteger(offsetBytes + paddedBytes(lengthBytes)) || lengthBytes < 0) throw this.#cutShort(name);
-    this.#last = { name, endBytes: offsetBytes + lengthBytes };
-    const member = memberOf(header, overrides, name, { offsetBytes, lengthBytes });
+  #memberAt(header: MemberHeader, offsetBytes: number): true {
+    const preamble = this.#preamble;
+    this.#preamble = emptyPreamble(preamble.global);
+    const name = memberName(nameOf(header, preamble));
+    const lengthBytes = storedBytesOf(header, preamble);
+    const endBytes = offsetBytes + lengthBytes;
+    const nextAt = endBytes + paddingOf(lengthBytes);
+    if (!Number.isSafeInteger(nextAt)) throw this.#cutShort(name);
+    this.#last = { name, endBytes };
+    const member = memberOf(header, preamble, { offsetBytes, lengthBytes });
     if (member !== undefined) this.#add(name, member);
-    this.#passed(offsetBytes + paddedBytes(lengthBytes));
+    this.#passed(nextAt);
     return true;
   }
 
-  #add(name: string, member: Member): void {
+  #add(name: ByteString, member: Member): void {
     const { archive } = this.#tar;
     const linkLength = member.kind === "link" ? member.target.length : 0;
     if (name.length > maxNameLength || linkLength > maxNameLength) return;
     this.#namesLength += name.length + linkLength;
     if (this.#namesLength > maxNamesLength)
-      throw failedPrecondition(
-        `${archive} has members whose names have more than ${maxNamesLength} characters together`,
-      );
+      throw failedPrecondition(`${archive} has members whose names have more than ${maxNamesLength} bytes together`);
     this.#members.set(name, member);
     if (this.#members.size > maxMembers) throw failedPrecondition(`${archive} has more than ${maxMembers} members`);
   }
@@ -160,10 +173,8 @@ export class ArchiveIndex {
       throw failedPrecondition(`${this.#tar.archive} has more than ${maxHeaders} tar headers`);
   }
 
-  #cutShort(name: string) {
-    return failedPrecondition(
-      `${this.#tar.archive} ends in the middle of its member ${JSON.stringify(name)}; fetch it again`,
-    );
+  #cutShort(name: ByteString) {
+    return failedPrecondition(`${this.#tar.archive} ends in the middle of its member ${display(name)}; fetch it again`);
   }
 
   /** Valid until the next call. Of the tar only its first `availableBytes` are there. */

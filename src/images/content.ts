@@ -1,8 +1,9 @@
 // Room: images. Owns the question what a layer's or an archive's bytes really are, whatever they are called.
 import { isSnapmillError } from "../domain/errors.ts";
+import { blockBytes, isZeroBlock } from "../tar/blocks.ts";
+import { parseMemberHeader } from "../tar/header.ts";
 import { readStart } from "./files.ts";
 import type { BlobRange, Compression } from "./image.ts";
-import { parseTarHeader, tarBlockBytes } from "./tar-header.ts";
 
 /** `foreign`: compressed, in a way that is not supported. `unknown`: neither compressed nor a tar. */
 export type Content =
@@ -22,9 +23,10 @@ const magics: readonly (readonly [RegExp, Content])[] = [
 
 /** A block with a header's checksum, or of zeroes: a tar without entries. */
 function isTar(start: Buffer): boolean {
-  if (start.length < tarBlockBytes) return false;
+  if (start.length < blockBytes) return false;
+  if (isZeroBlock(start)) return true;
   try {
-    parseTarHeader(start);
+    parseMemberHeader(start);
     return true;
   } catch (error) {
     if (isSnapmillError(error)) return false;
@@ -37,12 +39,12 @@ export const contentOf = async (range: BlobRange, expected?: Compression): Promi
   contentOfStart(await readStart(range, contentStartBytes), expected);
 
 /** How much of a blob tells what it is. */
-export const contentStartBytes = tarBlockBytes;
+export const contentStartBytes = blockBytes;
 
 /**
- * What a blob is that starts with `start`, of at least `contentStartBytes` when it has as many. What it is `expected` to be is believed when its first bytes agree; then a tar is recognised
- * by its header's checksum before any magic number, since its first bytes are a name, which may be "BZh". An empty blob
- * is an empty layer, as containerd takes it.
+ * What a blob is by its `start`: its first `contentStartBytes`, or all of a shorter one. It is what it is `expected` to
+ * be when its first bytes agree. Otherwise a tar is recognised by its header's checksum before any magic number, since
+ * its first bytes are a name, which may be "BZh". An empty blob is an empty layer, as containerd takes it.
  */
 export function contentOfStart(start: Buffer, expected: Compression = "none"): Content {
   if (start.length === 0) return { kind: "none" };

@@ -3,8 +3,8 @@ import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDe
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
+import { maxPaddingBytes } from "../tar/blocks.ts";
 import type { Compression } from "./image.ts";
-import { maxPaddingBytes } from "./tar-header.ts";
 import { maxWindowLog, ZstdFrames } from "./zstd-frames.ts";
 
 const gzipMagic = [0x1f, 0x8b] as const;

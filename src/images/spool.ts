@@ -5,11 +5,11 @@ import { failedPrecondition, isSnapmillError, resourceExhausted } from "../domai
 import { formatSize } from "../domain/units.ts";
 import { isErrno } from "../system/ffi/errno.ts";
 import { spaceOf } from "../system/file/space.ts";
+import { maxPaddingBytes } from "../tar/blocks.ts";
 import { ArchiveIndex } from "./archive-index.ts";
 import { decompress } from "./decompress.ts";
 import { piecesOf } from "./files.ts";
 import type { BlobRange } from "./image.ts";
-import { maxPaddingBytes } from "./tar-header.ts";
 
 /** Linux's O_TMPFILE (O_DIRECTORY is part of it), which node does not name. */
 const openUnnamed = 0o20000000 | constants.O_DIRECTORY;

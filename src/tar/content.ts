@@ -1,8 +1,8 @@
 // Room: tar. Owns how the content of an entry is stored: how many bytes, and where in the file they belong.
 import { invalidArgument } from "../domain/errors.ts";
-import { type Preamble, recordOf } from "./entry.ts";
-import type { Header } from "./header.ts";
+import type { Header, MemberHeader } from "./header.ts";
 import { parseDecimal } from "./numbers.ts";
+import { type Preamble, recordOf } from "./preamble.ts";
 import { parseOldSparseBlock, parseOldSparseSize, parseSparseList, type Segment } from "./sparse.ts";
 
 export type Content =
@@ -17,13 +17,27 @@ export type Content =
       readonly mapIn: "header" | "extensions" | "content";
     };
 
+/**
+ * Links, devices, directories and fifos have none, whatever their size field says: so do Go's and Python's readers, and
+ * archives exist that rely on it.
+ */
+const hasContent = ({ typeFlag }: MemberHeader): boolean => typeFlag < "1" || typeFlag > "6";
+
+/** How many bytes of content follow the entry's header, before the padding. Throws invalid_argument. */
+export function storedBytesOf(header: MemberHeader, preamble: Preamble): number {
+  if (!hasContent(header)) return 0;
+  const record = recordOf(preamble, "size");
+  return record === undefined ? header.sizeBytes : parseDecimal(record, "size");
+}
+
+/** Whether what follows the header is not simply the file's content. */
+export const isSparse = (header: MemberHeader, preamble: Preamble): boolean =>
+  header.typeFlag === "S" || (hasContent(header) && versionOf(preamble) !== undefined);
+
 /** Throws invalid_argument. */
 export function contentOf(header: Header, block: Uint8Array, preamble: Preamble): Content {
-  // Links, devices, directories and fifos have no content, whatever their size field says: so do Go's and Python's
-  // readers, and archives exist that rely on it.
-  if (/[1-6]/.test(header.typeFlag)) return { kind: "plain", storedBytes: 0 };
-  const record = recordOf(preamble, "size");
-  const storedBytes = record === undefined ? header.sizeBytes : parseDecimal(record, "size");
+  const storedBytes = storedBytesOf(header, preamble);
+  if (!hasContent(header)) return { kind: "plain", storedBytes };
   if (header.typeFlag === "S") {
     const segments: Segment[] = [];
     const { more } = parseOldSparseBlock(block, "header", segments);

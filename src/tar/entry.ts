@@ -2,10 +2,10 @@
 import { invalidArgument } from "../domain/errors.ts";
 import { type ByteString, display } from "../system/tree/bytes.ts";
 import type { FileTime } from "../system/tree/metadata.ts";
-import type { GlobalRecords } from "./global-records.ts";
 import type { Header } from "./header.ts";
 import { parseInteger, parsePaxTime } from "./numbers.ts";
-import { type PaxRecords, type Xattrs, xattrsOf } from "./pax.ts";
+import { type Xattrs, xattrsOf } from "./pax.ts";
+import { linkNameOf, nameOf, type Preamble, recordOf } from "./preamble.ts";
 
 interface Common {
   /** As the archive has it: may be absolute, may contain "..". Never empty, never with a NUL. */
@@ -27,24 +27,10 @@ export type TarEntry = Common &
     | { readonly type: "characterDevice" | "blockDevice"; readonly major: number; readonly minor: number }
   );
 
-/** What came before an entry's own header and speaks about it. */
-export interface Preamble {
-  readonly local: PaxRecords;
-  readonly global: GlobalRecords;
-  readonly longName: ByteString | undefined;
-  readonly longLink: ByteString | undefined;
-}
-
 /** (uid_t) -1 means "leave as it is" to the kernel: what was root's would stay root's. */
 const maxOwner = 0xffff_fffe;
 const minOwner = -0x8000_0000;
 const noXattrs: Xattrs = new Map();
-
-/** A local record over a global one; an empty one takes both back. Sparse maps are never global. */
-export function recordOf({ local, global }: Preamble, key: string): ByteString | undefined {
-  const value = local.get(key) ?? (key.startsWith("GNU.") ? undefined : global.records.get(key));
-  return value === "" ? undefined : value;
-}
 
 /** The entry, with `sizeBytes` for a file's size. Throws invalid_argument. */
 export function composeEntry(header: Header, preamble: Preamble, sizeBytes: number): TarEntry {
@@ -77,10 +63,6 @@ export function composeEntry(header: Header, preamble: Preamble, sizeBytes: numb
       throw invalidArgument(`entries of type ${JSON.stringify(typeFlag)} have no place in a layer`);
   }
 }
-
-/** What the archive calls the entry, for messages also when something else about it is wrong. */
-export const nameOf = (header: Header, preamble: Preamble): ByteString =>
-  preamble.longName ?? recordOf(preamble, "GNU.sparse.name") ?? recordOf(preamble, "path") ?? header.name;
 
 function commonOf(header: Header, preamble: Preamble): Common {
   const name = nameOf(header, preamble);
@@ -116,7 +98,7 @@ function xattrsIn({ local, global }: Preamble): Xattrs {
 }
 
 function targetOf(header: Header, preamble: Preamble): ByteString {
-  const target = preamble.longLink ?? recordOf(preamble, "linkpath") ?? header.linkName;
+  const target = linkNameOf(header, preamble);
   if (target === "") throw invalidArgument("it is a link to nothing: its target is empty");
   if (target.includes("\0")) throw invalidArgument(`its target ${display(target)} contains a NUL`);
   return target;

@@ -2,20 +2,23 @@
 import { invalidArgument } from "../domain/errors.ts";
 import { type ByteString, byteString, joinBytes } from "../system/tree/bytes.ts";
 import type { FileTime } from "../system/tree/metadata.ts";
+import { blockBytes } from "./blocks.ts";
 import { parseNumber } from "./numbers.ts";
 
-export const blockBytes = 512;
-
-/** What one header block says by itself, before PAX records and GNU long names. */
-export interface Header {
+/** What one header block says by itself, before PAX records and GNU long names: enough to find an entry's content. */
+export interface MemberHeader {
   /** One character: "0" file, "5" directory, "x" PAX header, ...; NUL in archives before POSIX. */
   readonly typeFlag: string;
   readonly name: ByteString;
   readonly linkName: ByteString;
+  readonly sizeBytes: number;
+}
+
+/** All of a header block. */
+export interface Header extends MemberHeader {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly sizeBytes: number;
   readonly mtime: FileTime;
   readonly atime: FileTime | undefined;
   readonly deviceMajor: number;
@@ -41,23 +44,28 @@ const fields = {
 
 type Dialect = "v7" | "ustar" | "gnu" | "star";
 
-export function isZeroBlock(block: Uint8Array): boolean {
-  for (let at = 0; at < blockBytes; at++) if (block[at] !== 0) return false;
-  return true;
+/** An archive's members are found by this. Throws invalid_argument for a block that is no header, or a damaged one. */
+export function parseMemberHeader(block: Uint8Array): MemberHeader {
+  verifyChecksum(block);
+  return {
+    typeFlag: typeFlagOf(block),
+    name: nameAndAtime(block).name,
+    linkName: textField(block, ...fields.linkName),
+    sizeBytes: sizeOf(block),
+  };
 }
 
-/** Throws invalid_argument for a block that is no header, or one that was damaged. */
+/** Throws invalid_argument for a block that is no header, or a damaged one. */
 export function parseHeader(block: Uint8Array): Header {
   verifyChecksum(block);
-  const typeFlag = String.fromCharCode(block[156] ?? 0);
-  const number = (field: "mode" | "uid" | "gid" | "size" | "mtime" | "deviceMajor" | "deviceMinor") => {
+  const number = (field: "mode" | "uid" | "gid" | "mtime" | "deviceMajor" | "deviceMinor") => {
     const [at, length] = fields[field];
     return parseNumber(block, at, length, field);
   };
+  const typeFlag = typeFlagOf(block);
   const isDevice = typeFlag === "3" || typeFlag === "4";
   const { name, atime } = nameAndAtime(block);
-  const sizeBytes = number("size");
-  if (sizeBytes < 0) throw invalidArgument("the size in its header is negative");
+  const sizeBytes = sizeOf(block);
   return {
     typeFlag,
     name,
@@ -71,6 +79,14 @@ export function parseHeader(block: Uint8Array): Header {
     deviceMajor: isDevice ? number("deviceMajor") : 0,
     deviceMinor: isDevice ? number("deviceMinor") : 0,
   };
+}
+
+const typeFlagOf = (block: Uint8Array): string => String.fromCharCode(block[156] ?? 0);
+
+function sizeOf(block: Uint8Array): number {
+  const sizeBytes = parseNumber(block, fields.size[0], fields.size[1], "size");
+  if (sizeBytes < 0) throw invalidArgument("the size in its header is negative");
+  return sizeBytes;
 }
 
 /** The sum over all bytes, the field itself taken as spaces. Some old programs summed signed characters. */

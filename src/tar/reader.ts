@@ -1,11 +1,19 @@
 // Room: tar. Owns the walk through a tar stream: which bytes are headers, which content, which padding.
 import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
-import { type ByteString, byteString, display } from "../system/tree/bytes.ts";
+import { type ByteString, display } from "../system/tree/bytes.ts";
+import { blockBytes, isZeroBlock, paddingOf } from "./blocks.ts";
 import { type Content, contentOf } from "./content.ts";
-import { composeEntry, nameOf, type Preamble, type TarEntry } from "./entry.ts";
-import { GlobalRecords } from "./global-records.ts";
-import { blockBytes, type Header, isZeroBlock, parseHeader } from "./header.ts";
-import { type PaxRecords, parsePaxRecords } from "./pax.ts";
+import { composeEntry, type TarEntry } from "./entry.ts";
+import { type Header, parseHeader } from "./header.ts";
+import {
+  emptyPreamble,
+  GlobalRecords,
+  isExtendedHeader,
+  isPending,
+  nameOf,
+  type Preamble,
+  withExtendedHeader,
+} from "./preamble.ts";
 import { checkSegments, parseOldSparseBlock, type Segment, SparseMapReader } from "./sparse.ts";
 
 /** Is told of each entry: `begin`, for a file `data` as it comes, `finish`. What it throws ends the reading. */
@@ -36,16 +44,6 @@ type State =
   | { readonly at: "padding"; leftBytes: number }
   | { readonly at: "end" };
 
-const nothing: PaxRecords = new Map();
-
-/** Up to the first NUL. */
-function textOf(payload: Buffer): ByteString {
-  const terminator = payload.indexOf(0);
-  return byteString(payload, 0, terminator === -1 ? payload.length : terminator);
-}
-
-const paddingOf = (sizeBytes: number): number => (blockBytes - (sizeBytes % blockBytes)) % blockBytes;
-
 /**
  * Reads a tar that comes in chunks of any size: `push` each, then `end`. Everything happens inside these two calls, so
  * whoever feeds the reader waits for the visitor, and memory does not grow with the archive.
@@ -59,7 +57,7 @@ export class TarReader {
   /** Of the block or extended header that is being read, what came in chunks before. */
   #earlierBytes = 0;
   #state: State = { at: "header", afterZeroBlock: false };
-  #preamble: Preamble = { local: nothing, global: new GlobalRecords(), longName: undefined, longLink: undefined };
+  #preamble: Preamble = emptyPreamble(new GlobalRecords());
   #current: ByteString | undefined;
   #behindBytes = 0;
   #extendedBytes = 0;
@@ -91,9 +89,7 @@ export class TarReader {
   end(): void {
     const state = this.#state;
     const between = state.at === "padding" || (state.at === "header" && this.#partialBytes === 0);
-    const { local, longName, longLink } = this.#preamble;
-    const headerless = local !== nothing || longName !== undefined || longLink !== undefined;
-    if (state.at === "end" || (between && !headerless)) return;
+    if (state.at === "end" || (between && !isPending(this.#preamble))) return;
     throw this.#fault(invalidArgument("it is truncated: the tar ends in the middle of an entry"));
   }
 
@@ -162,7 +158,7 @@ export class TarReader {
       if (afterZeroBlock) throw invalidArgument("an entry follows a block of zeroes, which is half an end marker");
       return parseHeader(block);
     });
-    if (/[xgLK]/.test(header.typeFlag)) this.#parsing(() => this.#metadataHeader(header));
+    if (isExtendedHeader(header.typeFlag)) this.#parsing(() => this.#metadataHeader(header));
     else this.#entryHeader(header, block);
   }
 
@@ -177,11 +173,7 @@ export class TarReader {
   }
 
   #metadata(typeFlag: string, payload: Buffer): void {
-    const preamble = this.#preamble;
-    if (typeFlag === "x") this.#preamble = { ...preamble, local: parsePaxRecords(payload) };
-    if (typeFlag === "g") preamble.global.add(parsePaxRecords(payload));
-    if (typeFlag === "L") this.#preamble = { ...preamble, longName: textOf(payload) };
-    if (typeFlag === "K") this.#preamble = { ...preamble, longLink: textOf(payload) };
+    this.#preamble = withExtendedHeader(this.#preamble, typeFlag, payload);
     this.#pad(paddingOf(payload.length));
   }
 
@@ -226,7 +218,7 @@ export class TarReader {
 
   #begin(header: Header, sizeBytes: number, segments: readonly Segment[], storedBytes: number): void {
     const entry = this.#parsing(() => composeEntry(header, this.#preamble, sizeBytes));
-    this.#preamble = { local: nothing, global: this.#preamble.global, longName: undefined, longLink: undefined };
+    this.#preamble = emptyPreamble(this.#preamble.global);
     this.#visitor.begin(entry);
     const filled = segments.filter((segment) => segment.lengthBytes > 0);
     if (storedBytes > 0)

@@ -1,7 +1,6 @@
 // Room: unpack. Owns the way of one layer from its blob onto a device: mount, apply, verify, flush, unmount.
 import { internal, invalidArgument, isSnapmillError, resourceExhausted } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
-import { maxPaddingBytes } from "../images/tar-header.ts";
 import { reach } from "../system/faults.ts";
 import { SystemCallError } from "../system/ffi/libc.ts";
 import { mountDetached } from "../system/mount/detached.ts";
@@ -9,6 +8,7 @@ import type { ByteString } from "../system/tree/bytes.ts";
 import { must } from "../system/tree/calls.ts";
 import { syncFileSystem } from "../system/tree/data.ts";
 import { closeDescriptor, openDirectoryBelow } from "../system/tree/tree.ts";
+import { maxPaddingBytes } from "../tar/blocks.ts";
 import { TarReader } from "../tar/reader.ts";
 import { LayerApplier } from "./apply/applier.ts";
 import type { BlobStream } from "./blob-stream.ts";

@@ -116,7 +116,7 @@ describe("an archive", () => {
         block,
       ]);
     const bytes = Buffer.concat(Array.from({ length: 4_200 }, (_, at) => linked(at)));
-    await expectArchiveRefusal(bytes, "failed_precondition", /names have more than 33554432 characters together/);
+    await expectArchiveRefusal(bytes, "failed_precondition", /names have more than 33554432 bytes together/);
     const passed = [raw(paxHeader("x", [["path", "n".repeat(5000)]])), file("x"), file("manifest.json", "[]")];
     await expectArchiveRefusal(tar(passed), "not_found", /holds no image/);
   });

@@ -252,12 +252,12 @@ describe("an archive", () => {
           Buffer.concat([header({ name: bytesOf("x"), typeflag: "x", sizeBytes: 9 }), Buffer.alloc(512, "9 path=x")]),
         ),
       ],
-      /PAX header in the tar is malformed/,
+      /image\.tar is no tar archive, or a damaged one: a PAX record at byte 0 of its extended header is malformed/,
     ],
     [
       "with a negative size",
       [raw(paxHeader("x", [["size", "-1"]])), file("x")],
-      /ends in the middle of its member "x"/,
+      /image\.tar is no tar archive, or a damaged one: size "-1" is not a number/,
     ],
     [
       "with an enormous extended header",

@@ -1,6 +1,7 @@
 // Room: test. Owns the header block in its dialects.
 import { describe, expect, test } from "bun:test";
-import { isZeroBlock, parseHeader } from "../../src/tar/header.ts";
+import { isZeroBlock } from "../../src/tar/blocks.ts";
+import { parseHeader } from "../../src/tar/header.ts";
 import { header, putChecksum } from "../support/tar.ts";
 
 const plain = (name: string) =>

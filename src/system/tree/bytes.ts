@@ -1,5 +1,6 @@
 // Room: system. Owns names as the kernel knows them: bytes, not text, carried exactly whatever their encoding.
 import { type Pointer, ptr } from "bun:ffi";
+import { visible } from "../../domain/quoted.ts";
 
 declare const brand: unique symbol;
 /**
@@ -28,10 +29,10 @@ export const sliceBytes = (name: ByteString, start: number, end?: number): ByteS
 export const joinBytes = (directory: ByteString, name: ByteString): ByteString =>
   (directory === "" ? name : `${directory}/${name}`) as ByteString;
 
-/** For people: quoted, as UTF-8 where it is, shortened where it is long. */
+/** For people: quoted, as UTF-8 where it is, without what a terminal acts on, shortened where it is long. */
 export function display(name: ByteString): string {
   const shown = name.length <= 2000 ? name : name.slice(0, 1000) + name.slice(-1000);
-  const text = JSON.stringify(Buffer.from(shown, "latin1").toString("utf8"));
+  const text = visible(JSON.stringify(Buffer.from(shown, "latin1").toString("utf8")));
   return text.length <= 300 ? text : `${text.slice(0, 200)}…${text.slice(-60)}`;
 }
 

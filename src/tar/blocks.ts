@@ -1,0 +1,18 @@
+// Room: tar. Owns the blocks that a tar archive is made of, and what may follow its last one.
+
+export const blockBytes = 512;
+
+/**
+ * What may follow the end marker. Tape programs fill up a record, of 10 KiB by default and 1 MiB at most in practice; but
+ * a few MB of zstd hold hours of zeroes.
+ */
+export const maxPaddingBytes = 16 << 20;
+
+/** How many bytes follow `sizeBytes` of content to fill its last block. */
+export const paddingOf = (sizeBytes: number): number => (blockBytes - (sizeBytes % blockBytes)) % blockBytes;
+
+/** An archive ends with two blocks of zeroes. */
+export function isZeroBlock(block: Uint8Array): boolean {
+  for (let at = 0; at < blockBytes; at++) if (block[at] !== 0) return false;
+  return true;
+}
