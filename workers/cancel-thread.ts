@@ -1,5 +1,6 @@
 // Room: workers. Owns the thread beside an unpack worker: it sees cancellations, and ends a worker that does not react.
 import { parentPort, workerData } from "node:worker_threads";
+import { type Backoff, pauseAfterMs } from "../src/domain/backoff.ts";
 import type { OperationId } from "../src/domain/identifiers.ts";
 import { createLogger } from "../src/logger.ts";
 import { type Database, openDatabase } from "../src/metadata/database.ts";
@@ -7,7 +8,8 @@ import { isCancelled } from "../src/metadata/outbox.ts";
 import type { CancelThreadOptions, FromCancelThread, ToCancelThread } from "./cancel-messages.ts";
 
 const tickMs = 250;
-const longestPauseMs = 5_000;
+/** Between looks at a database that cannot be read. */
+const backoff: Backoff = { firstMs: 2 * tickMs, capMs: 5_000 };
 
 const { databasePath, graceMs } = workerData as CancelThreadOptions;
 const say = (message: FromCancelThread): void => parentPort?.postMessage(message);
@@ -53,7 +55,7 @@ function look(job: Watched): void {
     database?.close();
     database = undefined;
     failures += 1;
-    pauseMs = Math.min(tickMs * 2 ** failures, longestPauseMs);
+    pauseMs = pauseAfterMs(backoff, failures);
     const reason = error instanceof Error ? error.message : String(error);
     say({ type: "unreadable", failures, nextMs: pauseMs, reason });
   }

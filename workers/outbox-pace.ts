@@ -1,8 +1,9 @@
 // Room: workers. Owns how often Redis is asked about entries of the outbox: those it was given already, ever more rarely.
+import { type Backoff, pauseAfterMs } from "../src/domain/backoff.ts";
 import type { OperationId } from "../src/domain/identifiers.ts";
 
-const firstMs = 2_000;
-const longestMs = 10_000;
+/** The pauses between looks at all entries: longer after each in a row that found nothing changed. */
+const pauses: Backoff = { firstMs: 2_000, capMs: 10_000 };
 
 interface Entry {
   readonly operationId: OperationId;
@@ -23,7 +24,7 @@ export interface Chosen<E extends Entry> {
 export class OutboxPace {
   #known = new Set<OperationId>();
   #isLooking = false;
-  #everyMs = firstMs;
+  #quietLooks = 0;
   #nextMs = 0;
 
   /** These count as new ones again. */
@@ -43,8 +44,8 @@ export class OutboxPace {
         this.#isLooking = false;
         if (!isDue && fresh.length === 0) return;
         const isQuiet = isDue && !changed && fresh.length === 0;
-        this.#everyMs = isQuiet ? Math.min(2 * this.#everyMs, longestMs) : firstMs;
-        this.#nextMs = performance.now() + this.#everyMs;
+        this.#quietLooks = isQuiet ? this.#quietLooks + 1 : 0;
+        this.#nextMs = performance.now() + pauseAfterMs(pauses, this.#quietLooks + 1);
       },
     };
   }

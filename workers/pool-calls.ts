@@ -1,7 +1,8 @@
 // Room: workers. Owns an unpack worker's calls of the pool's jobs: asked again under one operation ID until they are answered.
-import { setTimeout as delay } from "node:timers/promises";
-import { asSnapmillError, isRetryable, type SnapmillError } from "../src/domain/errors.ts";
+import type { Backoff } from "../src/domain/backoff.ts";
+import { asSnapmillError, isRetryable, isSnapmillError, type SnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
+import { Retrier } from "../src/domain/retrier.ts";
 import type { PoolJobName, Result } from "../src/jobs/contract.ts";
 import type { Arguments, JobClient } from "../src/jobs/requests/client.ts";
 
@@ -21,10 +22,7 @@ export interface Patience {
 
 /** For one attempt: an operation waits behind all that the pool has to do, and a bulk of images can be ahead of it. */
 const deadlineMs = 15 * 60_000;
-/** An attempt that took longer than this failed after the pool had been there for a while. */
-const waitedMs = 5_000;
-const firstPauseMs = 250;
-const longestPauseMs = 10_000;
+const backoff: Backoff = { firstMs: 250, capMs: 10_000 };
 
 /**
  * Has one of the pool's jobs executed, however often it must be asked for: with one operation ID it has one effect.
@@ -37,27 +35,12 @@ export async function callPatiently<Name extends PoolJobName>(
   { awayMs, signal, whenEnded = "take back", onFailure }: Patience,
 ): Promise<Result<Name>> {
   const operationId = freshOperationId();
-  let awaySinceMs = performance.now();
-  for (let attempt = 1, pauses = 0; ; attempt += 1, pauses += 1) {
-    signal?.throwIfAborted();
-    const askedMs = performance.now();
-    try {
-      if (whenEnded === "take back") return await jobs.call(name, given, { operationId, deadlineMs, signal });
-      return await left(jobs.call(name, given, { operationId, deadlineMs }), signal);
-    } catch (error) {
-      signal?.throwIfAborted();
-      const failure = asSnapmillError(error);
-      if (!mayPass(failure)) throw failure;
-      const nowMs = performance.now();
-      if (nowMs - askedMs > waitedMs) {
-        awaySinceMs = nowMs;
-        pauses = 0;
-      }
-      if (nowMs - awaySinceMs >= awayMs) throw failure;
-      onFailure(failure, attempt);
-    }
-    await delay(Math.min(firstPauseMs * 2 ** pauses, longestPauseMs), undefined, { signal }).catch(() => undefined);
-  }
+  const retrier = new Retrier({ mayPass, outageMs: awayMs, backoff, onFailure });
+  signal?.throwIfAborted();
+  return await retrier.run(async () => {
+    if (whenEnded === "take back") return await jobs.call(name, given, { operationId, deadlineMs, signal });
+    return await left(jobs.call(name, given, { operationId, deadlineMs }), signal);
+  }, signal);
 }
 
 /** What `work` resolves to; rejects with the reason of `signal` as soon as that is aborted. */
@@ -74,4 +57,5 @@ async function left<T>(work: Promise<T>, signal: AbortSignal | undefined): Promi
 }
 
 /** Of an answer that did not come in time, nothing is known: asked again, it is the same operation. */
-const mayPass = ({ code }: SnapmillError): boolean => isRetryable(code) || code === "deadline_exceeded";
+const mayPass = (error: unknown): error is SnapmillError =>
+  isSnapmillError(error) && (isRetryable(error.code) || error.code === "deadline_exceeded");

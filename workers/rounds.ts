@@ -1,11 +1,12 @@
 // Room: workers. Owns work that is done in rounds: at once when it is asked for, and from time to time in any case.
+import { type Backoff, pauseAfterMs } from "../src/domain/backoff.ts";
 import { isSnapmillError } from "../src/domain/errors.ts";
 import type { Logger } from "../src/logger.ts";
 
 /** How long work that Redis has lost, or could not take, waits for the next round. */
 const everyMs = 2_000;
 /** Between rounds that fail for another reason than an absent Redis. */
-const longestPauseMs = 60_000;
+const backoff: Backoff = { firstMs: 4_000, capMs: 60_000 };
 
 /**
  * Runs `round` when it is woken and every two seconds, never twice at a time. A round that throws `unavailable` (Redis is
@@ -60,7 +61,7 @@ export class Rounds {
       } catch (error) {
         if (isSnapmillError(error, "unavailable")) continue;
         this.#failures += 1;
-        this.#notBeforeMs = performance.now() + Math.min(everyMs * 2 ** this.#failures, longestPauseMs);
+        this.#notBeforeMs = performance.now() + pauseAfterMs(backoff, this.#failures);
         this.#log.warn({ err: error, failures: this.#failures }, `${this.#name} were not queued; this is tried again`);
       }
     }

@@ -29,3 +29,14 @@ export function startTimer(delayMs: number, action: () => void): Timer {
   };
   return timer;
 }
+
+/** Resolves `ms` from now, or as soon as `signal` is aborted: the caller looks which it was. */
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const end = () => resolve();
+  using _timer = startTimer(ms, end);
+  signal?.addEventListener("abort", end, { once: true });
+  await promise;
+  signal?.removeEventListener("abort", end);
+}

@@ -1,8 +1,9 @@
 // Room: jobs. Owns the two queues of a pool: their names and keys, how long finished jobs are kept, how often one is tried.
 import type { DefaultJobOptions, Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
+import { type Backoff, spreadPauseAfterMs } from "../domain/backoff.ts";
 import type { PoolName } from "../domain/identifiers.ts";
-import { asRedisFailure } from "./redis/failure.ts";
+import { asRedisFailure } from "./redis/failures.ts";
 import { StoredJobQueue } from "./stored-job.ts";
 
 /** `pool`: executed one after the other by the pool's worker. `unpack`: executed in parallel by the unpack workers. */
@@ -33,7 +34,7 @@ const patience = {
 } as const;
 
 /** A device's removal waits for whoever uses it: the pauses of its 130 attempts, by default, add up to an hour. */
-const pausesByJob: Readonly<Record<string, { readonly firstMs: number; readonly capMs: number }>> = {
+const pausesByJob: Readonly<Record<string, Backoff>> = {
   "remove-device": { firstMs: 200, capMs: 39_000 },
 };
 
@@ -45,9 +46,7 @@ export const maxStalls = 100;
 
 /** The pause after the `attemptsMade`th attempt: half of it fixed, half of it chance, so that retries spread out. */
 export function backoffMs(kind: QueueKind, attemptsMade: number, jobName = ""): number {
-  const { firstMs, capMs } = pausesByJob[jobName] ?? patience[kind];
-  const fullMs = Math.min(firstMs * 2 ** (attemptsMade - 1), capMs);
-  return Math.round((fullMs * (1 + Math.random())) / 2);
+  return Math.round(spreadPauseAfterMs(pausesByJob[jobName] ?? patience[kind], attemptsMade));
 }
 
 export const jobOptions = (kind: QueueKind): DefaultJobOptions => ({

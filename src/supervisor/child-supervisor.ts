@@ -1,6 +1,7 @@
 // Room: supervisor. Owns one child: started, watched, started again when it dies or hangs, and stopped.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { type Backoff, pauseAfterMs } from "../domain/backoff.ts";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { aborted, failedPrecondition, type SnapmillError, unavailable } from "../domain/errors.ts";
 import { linesOf } from "../system/process/lines.ts";
@@ -12,12 +13,16 @@ import {
   type RunningProcess,
   startProcess,
 } from "../system/process/processes.ts";
-import { recoveredAfterMs, restartDelayMs } from "./backoff.ts";
 import type { ChildPlan, KeeperState } from "./child-plan.ts";
 import { Pulse, troubleOf } from "./hang-detection.ts";
 import { parseAnnouncement } from "./ready.ts";
 
 export type Child = RunningProcess<"ignore", "pipe", "inherit">;
+
+/** Between a child's death and its next start. */
+const backoff: Backoff = { firstMs: 100, capMs: 30_000 };
+/** A child that lived this long has recovered: its next death counts as its first. */
+const recoveredAfterMs = 30_000;
 
 /** Keeps one child running from `start` to `stop`. */
 export class ChildSupervisor {
@@ -156,7 +161,7 @@ export class ChildSupervisor {
   }
 
   async #waitAfter(exit: Exit, deaths: number): Promise<void> {
-    const delayMs = restartDelayMs(deaths);
+    const delayMs = pauseAfterMs(backoff, deaths);
     const why = this.#lastWords === silence ? "" : `: ${this.#lastWords}`;
     this.#state = { kind: "waiting", exit };
     this.#log.warn({ deaths, delayMs }, `${this.#plan.name} ${describeExit(exit)}${why}; starting it again`);

@@ -1,14 +1,12 @@
 // Room: images. Owns patience with registries: how often an attempt is repeated, how long is waited, when it is over.
 import { setTimeout as delay } from "node:timers/promises";
+import { type Backoff, spreadPauseAfterMs } from "../../domain/backoff.ts";
 import { deadlineExceeded } from "../../domain/errors.ts";
 import { AttemptFailure } from "./failures.ts";
 
-export interface Patience {
+export interface Patience extends Backoff {
   /** Attempts in a row that may fail before the last failure is final. */
   readonly attempts: number;
-  /** The pause after the first failure; it doubles with each, up to `capMs`, and part of it is chance. */
-  readonly firstMs: number;
-  readonly capMs: number;
   /** All that is waited because a registry asks for it, for one request. */
   readonly retryAfterMs: number;
   /** The least that is waited because a registry asks for it: it may ask for nothing. */
@@ -38,10 +36,8 @@ export const defaultPatience: Patience = {
 };
 
 /** The pause after the `failures`th failure in a row. */
-export function pauseMs({ firstMs, capMs }: Patience, failures: number, chance = Math.random()): number {
-  const fullMs = Math.min(capMs, firstMs * 2 ** (failures - 1));
-  return Math.max(firstMs, fullMs * (0.5 + chance / 2));
-}
+export const pauseMs = (patience: Patience, failures: number, chance = Math.random()): number =>
+  Math.max(patience.firstMs, spreadPauseAfterMs(patience, failures, chance));
 
 /** The account of one request's failures. */
 export class Retries {

@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 import { aborted, type SnapmillError, unavailable } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import type { QueuedJob } from "../queues.ts";
-import { asRedisFailure } from "../redis/failure.ts";
+import { asRedisFailure } from "../redis/failures.ts";
 import { beatEveryMs, beatLastsMs } from "../requests/worker-liveness.ts";
 import { misaddressed, unaddressed } from "./addressee.ts";
 import {

@@ -6,7 +6,7 @@ import type { PoolName } from "../../domain/identifiers.ts";
 import { visible } from "../../domain/quoted.ts";
 import { keyPrefix } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
-import { asRedisFailure } from "../redis/failure.ts";
+import { asRedisFailure } from "../redis/failures.ts";
 
 /** The database that serves a pool, and where it lies. */
 export interface ClaimHolder {

@@ -5,7 +5,7 @@ import { isSameDatabase } from "../claims/addressee.ts";
 import { type Payload, parsePayload } from "../contract.ts";
 import { type JobQueue, openQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
-import { asRedisFailure } from "../redis/failure.ts";
+import { asRedisFailure } from "../redis/failures.ts";
 import { RedisMemory } from "../redis/memory.ts";
 import { failedJobs } from "../requests/failed-jobs.ts";
 import { jobState } from "../requests/job-state.ts";

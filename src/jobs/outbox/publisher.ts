@@ -6,7 +6,7 @@ import { isMisaddressed } from "../claims/addressee.ts";
 import { parsePayload, parseResult, type UnpackedImage, type UnpackRequest } from "../contract.ts";
 import { type JobQueue, openQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
-import { asRedisFailure } from "../redis/failure.ts";
+import { asRedisFailure } from "../redis/failures.ts";
 import { RedisMemory } from "../redis/memory.ts";
 import { jobState } from "../requests/job-state.ts";
 import { Submissions, withoutJob } from "../requests/submissions.ts";

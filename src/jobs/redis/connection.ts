@@ -2,8 +2,7 @@
 import { Redis } from "ioredis";
 import { asSnapmillError, unavailable } from "../../domain/errors.ts";
 import { startTimer } from "../../domain/timers.ts";
-import { RedisAway } from "./failure.ts";
-import { describeTrouble, isFinal } from "./trouble.ts";
+import { describeTrouble, isFinal, RedisAway } from "./failures.ts";
 import { type ConnectionOptions, redisLabel, redisOptions } from "./url.ts";
 
 /** How long a producer waits for one answer of Redis, connecting included. */

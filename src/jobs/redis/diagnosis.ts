@@ -6,7 +6,7 @@ import type { PoolName } from "../../domain/identifiers.ts";
 import { startTimer } from "../../domain/timers.ts";
 import { keyPrefix, queueName } from "../queues.ts";
 import { answerTimeoutMs, lastErrorOf, producerConnection } from "./connection.ts";
-import { describeTrouble, isFinal } from "./trouble.ts";
+import { describeTrouble, isFinal, isReply } from "./failures.ts";
 import { redisLabel, redisOptions } from "./url.ts";
 
 /** A Redis that is just being started, or that fails over, is asked again for so long; then its reason is thrown. */
@@ -60,7 +60,7 @@ async function look(url: string, timeoutMs: number): Promise<void> {
   } catch (error) {
     if (isSnapmillError(error)) throw error;
     // What comes first is the reason; after it, ioredis says only that the connection is closed.
-    throw troubleOf(url, said ?? (error instanceof Error ? error.message : String(error)));
+    throw failureOf(url, said ?? (error instanceof Error ? error.message : String(error)));
   } finally {
     connection.disconnect();
   }
@@ -121,10 +121,7 @@ export class RedisCheck implements Disposable {
   }
 }
 
-/** Redis itself has said no. Otherwise the connection knows better what is wrong than the command. */
-const isReply = (error: unknown): boolean => error instanceof Error && /^[A-Z]{3,} /.test(error.message);
-
-function troubleOf(url: string, said: string) {
+function failureOf(url: string, said: string) {
   const sentence = describeTrouble(redisLabel(url), said);
   return isFinal(said) ? failedPrecondition(sentence) : unavailable(sentence);
 }

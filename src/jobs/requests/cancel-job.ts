@@ -1,13 +1,13 @@
 // Room: jobs. Owns what becomes of a job that nobody waits for any more: taken back, or followed to its end.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
+import { type Backoff, pauseAfterMs } from "../../domain/backoff.ts";
 import type { OperationId } from "../../domain/identifiers.ts";
 import type { JobQueue } from "../queues.ts";
 import { jobState } from "./job-state.ts";
 
 /** How often a job that was left is looked at: ever more rarely, since many may be left at once. */
-const firstLookMs = 100;
-const longestPauseMs = 1_000;
+const backoff: Backoff = { firstMs: 100, capMs: 1_000 };
 
 /**
  * Takes a job back unless it is being executed or has ended; whether nothing will happen. Idempotent. Throws what Redis
@@ -31,13 +31,13 @@ export async function followToItsEnd(
   operationId: OperationId,
   isOver: () => boolean,
 ): Promise<void> {
-  for (let looks = 0; !isOver(); looks += 1) {
+  for (let looks = 1; !isOver(); looks += 1) {
     try {
       if (await cancelJob(connection, queue, operationId)) return;
       if ((await jobState(queue, operationId)).state !== "pending") return;
     } catch {
       // Redis is away: what is in it happens, or not, when it is back.
     }
-    await delay(Math.min(firstLookMs * 2 ** looks, longestPauseMs), undefined, { ref: false });
+    await delay(pauseAfterMs(backoff, looks), undefined, { ref: false });
   }
 }

@@ -1,8 +1,10 @@
 // Room: jobs. Owns the client: what the project's other programs, and other people's, call operations through.
 import type { Redis } from "ioredis";
 import type { z } from "zod";
+import type { Backoff } from "../../domain/backoff.ts";
 import { failedPrecondition, isRetryable } from "../../domain/errors.ts";
 import { freshOperationId, type OperationId, type PoolName } from "../../domain/identifiers.ts";
+import { Retrier, type RetrierOptions } from "../../domain/retrier.ts";
 import { Addressee } from "../claims/addressee.ts";
 import { type PoolClaim, readClaim } from "../claims/pool-claims.ts";
 import {
@@ -19,8 +21,7 @@ import {
 import { type FailedRemoval, failedRemovals } from "../outbox/device-removals.ts";
 import type { JobQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
-import { asRedisFailure } from "../redis/failure.ts";
-import { type OutagePatience, Outages } from "../redis/outages.ts";
+import { asRedisFailure, RedisAway } from "../redis/failures.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
 import { jobState } from "./job-state.ts";
 import { RequestClient } from "./request-client.ts";
@@ -38,6 +39,8 @@ export interface ClientOptions {
   /** How every method bears with a Redis that is away. Default: not at all. */
   readonly patience?: OutagePatience | undefined;
 }
+
+export type OutagePatience = Pick<RetrierOptions<RedisAway>, "outageMs" | "onOutage">;
 
 interface BothQueues {
   readonly pool: JobQueue;
@@ -84,6 +87,10 @@ export interface JobCounts {
 /** A payload as callers give it. */
 export type Arguments<Name extends PoolJobName> = Omit<z.input<Jobs[Name]["payload"]>, "pool" | "operationId">;
 
+/** While Redis is away. */
+const backoff: Backoff = { firstMs: 100, capMs: 1_000 };
+const isRedisAway = (error: unknown): error is RedisAway => error instanceof RedisAway;
+
 const callDeadlineMs = 60_000;
 const unpackDeadlineMs = 24 * 3600 * 1000;
 
@@ -96,7 +103,7 @@ export class JobClient implements AsyncDisposable {
   readonly #redisUrl: string;
   readonly #pool: PoolName;
   readonly #calls: RequestClient;
-  readonly #outages: Outages;
+  readonly #outages: Retrier<RedisAway>;
   readonly #addressee: Addressee;
   #unpacks: Promise<RequestClient> | undefined;
   #isClosed = false;
@@ -105,7 +112,7 @@ export class JobClient implements AsyncDisposable {
     connection: Redis,
     { redisUrl, pool, database }: ClientOptions,
     calls: RequestClient,
-    outages: Outages,
+    outages: Retrier<RedisAway>,
   ) {
     this.#connection = connection;
     this.#redisUrl = redisUrl;
@@ -118,8 +125,8 @@ export class JobClient implements AsyncDisposable {
   /** `unavailable` within about a second when Redis is away, or when patience ends. */
   static async connect(options: ClientOptions, signal?: AbortSignal): Promise<JobClient> {
     const { redisUrl, pool } = options;
-    const outages = new Outages(options.patience);
-    return await outages.ride(async () => {
+    const outages = new Retrier({ outageMs: 0, ...options.patience, mayPass: isRedisAway, backoff });
+    return await outages.run(async () => {
       const connection = await answering(producerConnection(redisUrl), redisUrl, 1.5 * answerTimeoutMs);
       try {
         return new JobClient(
@@ -145,7 +152,7 @@ export class JobClient implements AsyncDisposable {
     const { deadlineMs = callDeadlineMs, signal } = options;
     const operationId = options.operationId ?? freshOperationId();
     const untilMs = performance.now() + deadlineMs;
-    return await this.#outages.ride((attempt) => {
+    return await this.#outages.run((attempt) => {
       // What was sent before Redis went away may have arrived.
       const isFresh = options.operationId === undefined && attempt === 1;
       return this.#callOnce(name, given, {
@@ -185,7 +192,7 @@ export class JobClient implements AsyncDisposable {
       const accepting = { operationId: freshOperationId(), isFresh: true, deadlineMs: leftMs(untilMs), signal };
       return this.#callOnce("accept-unpack", acceptance, accepting);
     };
-    return await this.#outages.ride(async () => {
+    return await this.#outages.run(async () => {
       const database = await this.#database();
       const submission: Submission = { name: "unpack", operationId, payload, database, isFresh: false };
       const unpacks = await this.#unpackRequests();
@@ -250,7 +257,7 @@ export class JobClient implements AsyncDisposable {
   /** Looks at the queues, and throws what Redis throws as what it means. */
   async #look<T>(look: (queues: BothQueues) => Promise<T>): Promise<T> {
     this.#requireOpen();
-    return await this.#outages.ride(async () => {
+    return await this.#outages.run(async () => {
       const unpacks = await this.#unpackRequests();
       try {
         return await look({ pool: this.#calls.queue, unpack: unpacks.queue });

@@ -1,4 +1,5 @@
 // Room: jobs. Owns the watch behind the events: it looks at the state of jobs that are long in coming, and at Redis itself.
+import { type Backoff, pauseAfterMs } from "../../domain/backoff.ts";
 import type { Waiter, Waiters } from "./waiters.ts";
 
 const tickMs = 250;
@@ -8,8 +9,7 @@ const silenceMs = 500;
 const outageMs = 1_500;
 /** Whether a worker is there is asked this often, as long as somebody waits. */
 const rollMs = 500;
-const firstLookMs = 1_000;
-const longestLookMs = 5_000;
+const looks: Backoff = { firstMs: 1_000, capMs: 5_000 };
 const looksPerTick = 200;
 
 export interface Watched {
@@ -48,7 +48,7 @@ export class JobPoller implements Disposable {
 
   /** Plans the first look at a waiter's job. */
   begin(waiter: Waiter): void {
-    waiter.nextLookMs = performance.now() + firstLookMs;
+    waiter.nextLookMs = performance.now() + pauseAfterMs(looks, 1);
   }
 
   [Symbol.dispose](): void {
@@ -79,13 +79,13 @@ export class JobPoller implements Disposable {
   }
 
   #lookAround(nowMs: number): void {
-    let looks = 0;
+    let looked = 0;
     for (const waiter of this.#watched.waiters.all()) {
       if (!waiter.isQueued || waiter.nextLookMs > nowMs) continue;
-      if (looks === looksPerTick) return;
-      looks += 1;
-      waiter.nextLookMs = nowMs + Math.min(firstLookMs * 2 ** waiter.looks, longestLookMs);
+      if (looked === looksPerTick) return;
+      looked += 1;
       waiter.looks += 1;
+      waiter.nextLookMs = nowMs + pauseAfterMs(looks, waiter.looks);
       void this.#watched.look(waiter);
     }
   }

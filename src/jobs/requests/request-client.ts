@@ -11,7 +11,7 @@ import {
 import type { PoolName } from "../../domain/identifiers.ts";
 import { isSameDatabase, unaddressed } from "../claims/addressee.ts";
 import { type JobQueue, openQueue, type QueueKind } from "../queues.ts";
-import { asRedisFailure, RedisAway } from "../redis/failure.ts";
+import { asRedisFailure, RedisAway } from "../redis/failures.ts";
 import { excess } from "../stored-job.ts";
 import { cancelJob, followToItsEnd } from "./cancel-job.ts";
 import { EventReader } from "./event-reader.ts";

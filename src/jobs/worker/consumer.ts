@@ -19,7 +19,7 @@ import {
   queueName,
 } from "../queues.ts";
 import { answering, checkRedis, consumerConnection } from "../redis/connection.ts";
-import { asRedisFailure } from "../redis/failure.ts";
+import { asRedisFailure } from "../redis/failures.ts";
 import { beatKey } from "../requests/worker-liveness.ts";
 import { Executor } from "./executor.ts";
 import { type Handler, type PoolHandlers, poolRunners, type Runners, runnerOf } from "./handlers.ts";

@@ -3,7 +3,7 @@ import { AbortReason } from "../../domain/cancellation.ts";
 import { type OperationId, operationId } from "../../domain/identifiers.ts";
 import type { UnpackProgress } from "../contract.ts";
 import { lockDurationMs, type QueuedJob } from "../queues.ts";
-import { asRedisFailure } from "../redis/failure.ts";
+import { asRedisFailure } from "../redis/failures.ts";
 
 export interface JobSignals {
   /** Aborts on `closeNow`. */

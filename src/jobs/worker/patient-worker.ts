@@ -1,14 +1,11 @@
 // Room: jobs. Owns a BullMQ worker that does not run in circles while Redis refuses what it asks.
 import { setTimeout as delay } from "node:timers/promises";
+import { type Backoff, pauseAfterMs } from "../../domain/backoff.ts";
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
+import { isConnectionLost } from "../redis/failures.ts";
 import { StoredJobWorker } from "../stored-job.ts";
 
-const firstMs = 100;
-const capMs = 2_000;
-
-/** What ioredis says of a connection that is gone: it waits for the next one by itself. */
-const isConnectionLost = (error: unknown): boolean =>
-  error instanceof Error && ("syscall" in error || /Connection is closed|ECONNREFUSED|ENOENT/.test(error.message));
+const backoff: Backoff = { firstMs: 100, capMs: 2_000 };
 
 /**
  * BullMQ asks for the next job at once when Redis has refused to give one (a read-only replica, a full memory or disk):
@@ -36,8 +33,8 @@ export class PatientWorker extends StoredJobWorker {
   }
 
   async #pause(): Promise<void> {
-    const pauseMs = Math.min(firstMs * 2 ** this.#refusals, capMs);
     this.#refusals += 1;
+    const pauseMs = pauseAfterMs(backoff, this.#refusals);
     await delay(pauseMs, undefined, { signal: this.#closing.signal, ref: false }).catch(() => undefined);
   }
 }
