@@ -8,8 +8,7 @@ import {
 } from "../src/domain/errors.ts";
 import { ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
 import { labelNames } from "../src/domain/snapshots.ts";
-import type { PoolJobName, Result } from "../src/jobs/contract.ts";
-import type { Arguments } from "../src/jobs/requests/client.ts";
+import type { Arguments, PoolJobName, Result } from "../src/jobs/contract.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { committedLayerBytes, layerAttempts } from "../src/metadata/layers.ts";
 import { onceIdle } from "../src/service/once-idle.ts";

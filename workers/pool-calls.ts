@@ -3,8 +3,8 @@ import type { Backoff } from "../src/domain/backoff.ts";
 import { asSnapmillError, isRetryable, isSnapmillError, type SnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { Retrier } from "../src/domain/retrier.ts";
-import type { PoolJobName, Result } from "../src/jobs/contract.ts";
-import type { Arguments, JobClient } from "../src/jobs/requests/client.ts";
+import type { Arguments, PoolJobName, Result } from "../src/jobs/contract.ts";
+import type { JobClient } from "../src/jobs/requests/client.ts";
 
 /** What the calls need of a client. */
 export type PoolJobs = Pick<JobClient, "call">;

@@ -5,7 +5,7 @@ import { freshOperationId } from "../src/domain/identifiers.ts";
 import { createDriver, recordedDriver } from "../src/drivers/open.ts";
 import { describeClaim } from "../src/jobs/claims/pool-claims.ts";
 import { type Consumer, checkClaimable, consumePoolJobs } from "../src/jobs/worker/consumer.ts";
-import type { PoolHandlers } from "../src/jobs/worker/handlers.ts";
+import { journaledHandlers, type PoolHandlers } from "../src/jobs/worker/handlers.ts";
 import { createLogger } from "../src/logger.ts";
 import { type Database, openDatabase, writeTrouble } from "../src/metadata/database.ts";
 import { lastTakeOver, readPool } from "../src/metadata/pool.ts";
@@ -31,43 +31,41 @@ const { pool, takeOver } = config;
 armFault(config.fault);
 const log = createLogger({ name: "pool", level: config.logLevel });
 
-const handlersOf = (snapshotter: Snapshotter, outbox: Outbox): PoolHandlers => ({
-  prepare: ({ operationId, ...request }) => snapshotter.prepare(operationId, request),
-  view: ({ operationId, ...request }) => snapshotter.view(operationId, request),
-  commit: ({ operationId, ...request }) => snapshotter.commit(operationId, request),
-  remove: ({ operationId, ...request }) => snapshotter.remove(operationId, request),
-  update: ({ operationId, ...request }) => snapshotter.update(operationId, request),
-  "remove-device": async ({ operationId, ...request }, { attempt }) => {
-    try {
-      return await snapshotter.removeDevice(operationId, request);
-    } catch (error) {
-      if (attempt >= config.removeAttempts)
-        log.warn(`given up after ${attempt} attempts: ${asSnapmillError(error).message}`);
-      throw error;
-    }
-  },
-  probe: async () => ({}),
-  cleanup: async ({ operationId }) => {
-    const cleaned = await snapshotter.cleanup(operationId);
-    // Also those that cleanup has just done: their jobs find nothing to do, and are no longer shown as failed.
-    outbox.retryRemovals();
-    return cleaned;
-  },
-  doctor: async ({ operationId, ...request }) => {
-    const result = await snapshotter.doctor(operationId, request);
-    if (request.repair) outbox.retryRemovals();
-    return result;
-  },
-  "grow-pool": ({ operationId, ...request }) => snapshotter.growPool(operationId, request),
-  "reset-pool": ({ operationId }) => snapshotter.resetPool(operationId),
-  "accept-unpack": async ({ operationId, ...request }) => {
-    const accepted = await snapshotter.acceptUnpack(operationId, request);
-    reach("unpack.accepted");
-    outbox.accepted(request.requests);
-    return accepted;
-  },
-  "settle-unpack": ({ operationId, ...request }) => snapshotter.settleUnpack(operationId, request),
-});
+/** Every journaled job as the snapshotter does it; some have something of the worker's to do as well. */
+function handlersOf(snapshotter: Snapshotter, outbox: Outbox): PoolHandlers {
+  const journaled = journaledHandlers(snapshotter);
+  return {
+    ...journaled,
+    probe: async () => ({}),
+    "remove-device": async (payload, job) => {
+      try {
+        return await journaled["remove-device"](payload, job);
+      } catch (error) {
+        if (job.attempt >= config.removeAttempts) {
+          log.warn(`given up after ${job.attempt} attempts: ${asSnapmillError(error).message}`);
+        }
+        throw error;
+      }
+    },
+    cleanup: async (payload, job) => {
+      const cleaned = await journaled.cleanup(payload, job);
+      // Also those that cleanup has just done: their jobs find nothing to do, and are no longer shown as failed.
+      outbox.retryRemovals();
+      return cleaned;
+    },
+    doctor: async (payload, job) => {
+      const result = await journaled.doctor(payload, job);
+      if (payload.repair) outbox.retryRemovals();
+      return result;
+    },
+    "accept-unpack": async (payload, job) => {
+      const accepted = await journaled["accept-unpack"](payload, job);
+      reach("unpack.accepted");
+      outbox.accepted(payload.requests);
+      return accepted;
+    },
+  };
+}
 
 /** With nothing of the pool left in its directory, its database still knows whose it was. */
 function driverFor({ driver }: Config, database: Database): Config["driver"] {

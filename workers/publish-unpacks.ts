@@ -2,10 +2,9 @@
 import { redisUrl } from "../src/config.ts";
 import { isRetryable } from "../src/domain/errors.ts";
 import { freshOperationId, type OperationId } from "../src/domain/identifiers.ts";
-import { parsePayload } from "../src/jobs/contract.ts";
+import { parsePayload, type RequestOf } from "../src/jobs/contract.ts";
 import { type OutboxEntry, type PublishedUnpack, UnpackPublisher } from "../src/jobs/outbox/publisher.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
-import type { UnpackOutcome } from "../src/snapshotter/settle-unpack.ts";
 import { databaseNumber } from "./claim-holder.ts";
 import type { OutboxOptions } from "./outbox.ts";
 import { OutboxPace } from "./outbox-pace.ts";
@@ -75,7 +74,7 @@ export class PendingUnpacks implements AsyncDisposable {
     }
   }
 
-  async #settle(unpackOperationId: OperationId, outcome: UnpackOutcome): Promise<void> {
-    await this.#options.snapshotter.settleUnpack(freshOperationId(), { unpackOperationId, outcome });
+  async #settle(unpackOperationId: OperationId, outcome: RequestOf<"settle-unpack">["outcome"]): Promise<void> {
+    await this.#options.snapshotter["settle-unpack"](freshOperationId(), { unpackOperationId, outcome });
   }
 }

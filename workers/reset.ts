@@ -5,10 +5,10 @@ import { freshOperationId } from "../src/domain/identifiers.ts";
 import { abandonPool } from "../src/drivers/abandon.ts";
 import { createDriver, recordedDriver } from "../src/drivers/open.ts";
 import { type Driver, LostPool } from "../src/drivers/port.ts";
+import type { Result } from "../src/jobs/contract.ts";
 import { type Database, openDatabase, transact } from "../src/metadata/database.ts";
 import { forgetContent, readPool } from "../src/metadata/pool.ts";
 import { hasContent } from "../src/snapshotter/lost-pool.ts";
-import type { ResetResult } from "../src/snapshotter/reset-pool.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
 import { endWithOutcomeOf } from "./outcome.ts";
 import { lockPool } from "./pool-locks.ts";
@@ -17,7 +17,7 @@ import { untilSignalled } from "./run-process.ts";
 /** A reset that has begun is finished: half of it would have to be done again. */
 void untilSignalled();
 
-async function reset(config: Config): Promise<ResetResult> {
+async function reset(config: Config): Promise<Result<"reset-pool">> {
   using _lock = await lockPool(config);
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
   const recorded = readPool(database)?.driver;
@@ -37,10 +37,10 @@ async function reset(config: Config): Promise<ResetResult> {
   }
 }
 
-async function removeAll(config: Config, database: Database, driver: Driver): Promise<ResetResult> {
+async function removeAll(config: Config, database: Database, driver: Driver): Promise<Result<"reset-pool">> {
   const { pool, fsType, deviceSizeBytes } = config;
   const snapshotter = createSnapshotter({ database, driver, pool, fsType, deviceSizeBytes, acceptLoss: true });
-  const result = await snapshotter.resetPool(freshOperationId());
+  const result = await snapshotter["reset-pool"](freshOperationId(), {});
   await snapshotter.drain();
   return result;
 }

@@ -1,225 +1,224 @@
-// Room: jobs. Owns the contract: every job's name, payload and result, declared once and parsed on both sides.
+// Room: jobs. Owns the registry of jobs: each is declared here once, and everything that handles jobs is derived from it.
 import { z } from "zod";
-import { fsTypes } from "../domain/devices.ts";
-import { internal, invalidArgument } from "../domain/errors.ts";
-import { findingKinds } from "../domain/findings.ts";
+import { errorCodes, internal, invalidArgument } from "../domain/errors.ts";
+import { type OperationId, operationId, type PoolName, parseDeviceName } from "../domain/identifiers.ts";
+import { unpackStages } from "../domain/unpack-stage.ts";
+import { maxFieldPaths } from "../domain/update-mask.ts";
 import {
-  chainId,
-  diffId,
-  digest,
-  operationId,
-  parseDeviceName,
-  poolName,
-  scope,
-  snapshotKey,
-} from "../domain/identifiers.ts";
-import { checkLabels, type Labels, labelsOf, snapshotKinds } from "../domain/snapshots.ts";
-import { maxFieldPathBytes, maxFieldPaths } from "../domain/update-mask.ts";
+  atMost,
+  branded,
+  diagnosis,
+  envelope,
+  fieldPath,
+  key,
+  labels,
+  mounts,
+  nothing,
+  scoped,
+  sizeBytes,
+  snapshot,
+  unpackedImage,
+  type unpackedLayer,
+  unpackProgress,
+  unpackRequest,
+} from "./schemas.ts";
 
-/** A zod type out of a parsing function of the domain: its message is kept. */
-function branded<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
-      return z.NEVER;
-    }
-  });
+interface JobDeclaration {
+  /** Who executes it: the pool's one worker, one job after the other, or an unpack worker, several at a time. */
+  readonly worker: "pool" | "unpack";
+  /**
+   * Whether the snapshotter executes it, under the journal, so that it has one effect however often it is delivered.
+   * The journal compares what comes again under an operation ID by hash, either with the pool's name in it or without. A
+   * job keeps its choice for good: a change would refuse operations that are repeated across an upgrade. New jobs: "with pool".
+   */
+  readonly journal: "with pool" | "without pool" | "none";
+  readonly payload: z.ZodObject;
+  readonly result: z.ZodType;
 }
 
-const isRecordOfText = (given: unknown): boolean =>
-  typeof given === "object" &&
-  given !== null &&
-  !Array.isArray(given) &&
-  Object.values(given).every((value) => typeof value === "string");
-
-/** Not z.record, which leaves out a label that is called "__proto__". */
-const labels = z.custom<Labels>(isRecordOfText, "give labels as texts by name").transform((given, context): Labels => {
-  try {
-    return labelsOf(Object.entries(checkLabels(given)));
-  } catch (error) {
-    context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
-    return z.NEVER;
-  }
-});
-
-const key = branded(snapshotKey);
-const mount = z.object({ type: z.enum(fsTypes), source: z.string(), options: z.array(z.string()).readonly() });
-const mounts = z.object({ mounts: z.array(mount).readonly() });
-const snapshot = z.object({
-  scope: branded(scope),
-  key,
-  kind: z.enum(snapshotKinds),
-  parent: key.optional(),
-  labels,
-  createdAtMs: z.number(),
-  updatedAtMs: z.number(),
-});
-const diagnosis = z.object({
-  kind: z.enum(findingKinds),
-  subject: z.string(),
-  sentence: z.string(),
-  wayOut: z.string(),
-  repaired: z.boolean(),
-});
-/** The number is looked at first: a million mistakes need no million messages. */
-const atMost = <T extends z.ZodType>(count: number, item: T) =>
-  z.array(z.custom<z.input<T>>()).max(count, `at most ${count} can be given`).pipe(z.array(item));
-
-const fieldPath = z.string().refine((text) => Buffer.byteLength(text) <= maxFieldPathBytes, {
-  message: `a field path has at most ${maxFieldPathBytes} bytes`,
-});
-const size = z.number().int().positive();
-const nothing = z.object({}).transform((): object => ({}));
-
-/** What every payload carries besides its own fields. */
-const envelope = { pool: branded(poolName), operationId: branded(operationId) };
-const scoped = { ...envelope, scope: branded(scope) };
-
-const define = <P extends z.ZodType, R extends z.ZodType>(payload: P, result: R) => ({ payload, result });
-
-/** A path on Linux has 4,096 bytes; a registry's name and a tag come to less. */
-const maxReferenceCharacters = 8192;
-const maxPlatformCharacters = 256;
-/** That can be accepted at once. */
+/** How many unpacks can be accepted at once. */
 const maxUnpacks = 1000;
 
-const bytesPerSecond = z.number().int().positive();
-const absolutePath = z
-  .string()
-  .max(4096)
-  .startsWith("/", "an absolute path is needed: the worker's directory is another");
-
-/** No credentials, but where the pool's host has them: see `RegistryOptions`. */
-const registryOptions = z.strictObject({
-  authFile: absolutePath.optional(),
-  plainHttp: z.boolean().optional(),
-  minBytesPerSecond: bytesPerSecond.optional(),
-  maxBytesPerSecond: bytesPerSecond.optional(),
-});
-
-/** An image reference in full, with its path made absolute: the worker's directory is not the caller's. */
-const unpackRequest = {
-  /** `docker://HOST/REPOSITORY[:TAG][@DIGEST]`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`. */
-  reference: z.string().min(1).max(maxReferenceCharacters),
-  /** `os/architecture[/variant]`. */
-  platform: z.string().min(1).max(maxPlatformCharacters),
-  /** For `docker://` alone. */
-  registry: registryOptions.optional(),
-};
-
-export type UnpackRequest = Readonly<z.output<z.ZodObject<typeof unpackRequest>>>;
-
-const unpackedLayer = z.object({
-  digest: branded(digest),
-  diffId: branded(diffId),
-  chainId: branded(chainId),
-  compressedBytes: z.number(),
-  bytes: z.number(),
-  cached: z.boolean(),
-  ms: z.number(),
-});
-
-const unpackedImage = z.object({
-  image: z.string(),
-  platform: z.string(),
-  manifestDigest: branded(digest),
-  chainId: branded(chainId),
-  /** The committed snapshot that shows the whole image, in snapmill's own scope. */
-  snapshot: key,
-  layers: z.array(unpackedLayer),
-});
-
-/** Jobs of a pool's own queue: executed one after the other by the pool's worker. */
-export const poolJobs = {
-  prepare: define(z.object({ ...scoped, key, parent: key.optional(), labels }), mounts),
-  view: define(z.object({ ...scoped, key, parent: key.optional(), labels }), mounts),
-  commit: define(z.object({ ...scoped, name: key, key, labels }), nothing),
-  remove: define(z.object({ ...scoped, key }), nothing),
+export const jobs = {
+  prepare: {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...scoped, key, parent: key.optional(), labels }),
+    result: mounts,
+  },
+  view: {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...scoped, key, parent: key.optional(), labels }),
+    result: mounts,
+  },
+  commit: {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...scoped, name: key, key, labels }),
+    result: nothing,
+  },
+  remove: {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...scoped, key }),
+    result: nothing,
+  },
   /** `fieldPaths`: `labels` or `labels.<name>`; none means all labels. */
-  update: define(z.object({ ...scoped, key, labels, fieldPaths: atMost(maxFieldPaths, fieldPath) }), snapshot),
-  /** Deletes the device of a removed snapshot; comes from the outbox, and is tried again whatever goes wrong. */
-  "remove-device": define(z.object({ ...envelope, device: branded(parseDeviceName) }), nothing),
-  /** Does nothing: that it is answered shows that jobs run. */
-  probe: define(z.object(envelope), nothing),
-  /** Works off now what removals and dead unpacks left, and prunes the journal. */
-  cleanup: define(z.object(envelope), z.object({ removedDevices: z.number(), removedSnapshots: z.number() })),
-  /** Says what is not in order in the pool, and with `repair` mends what can be mended safely. */
-  doctor: define(z.object({ ...envelope, repair: z.boolean() }), z.object({ findings: z.array(diagnosis).readonly() })),
-  /** Makes a thin-pool larger: one in files to these sizes, one on devices to what they have. Answers the new sizes. */
-  "grow-pool": define(
-    z.object({ ...envelope, dataBytes: size.optional(), metadataBytes: size.optional() }),
-    z.object({ dataBytes: z.number(), metadataBytes: z.number() }),
-  ),
+  update: {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...scoped, key, labels, fieldPaths: atMost(maxFieldPaths, fieldPath) }),
+    result: snapshot,
+  },
+  /** Deletes the device of a removed snapshot. Comes from the outbox; every failure is retried. */
+  "remove-device": {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...envelope, device: branded(parseDeviceName) }),
+    result: nothing,
+  },
+  /** Does nothing: its answer shows that jobs run. */
+  probe: {
+    worker: "pool",
+    journal: "none",
+    payload: z.object(envelope),
+    result: nothing,
+  },
+  /** Finishes now what removals and dead unpacks have left, and prunes the journal. */
+  cleanup: {
+    worker: "pool",
+    journal: "without pool",
+    payload: z.object(envelope),
+    result: z.object({ removedDevices: z.number(), removedSnapshots: z.number() }),
+  },
+  /** Reports what is not in order in the pool; with `repair`, repairs what can be repaired safely. */
+  doctor: {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...envelope, repair: z.boolean() }),
+    result: z.object({ findings: z.array(diagnosis).readonly() }),
+  },
+  /** Grows a thin-pool: one in files to these sizes, one on devices to theirs. Answers the new sizes. */
+  "grow-pool": {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...envelope, dataBytes: sizeBytes.optional(), metadataBytes: sizeBytes.optional() }),
+    result: z.object({ dataBytes: z.number(), metadataBytes: z.number() }),
+  },
   /** Removes every snapshot and device of the pool; `failed_precondition` while one is busy. */
-  "reset-pool": define(z.object(envelope), z.object({ removedDevices: z.number() })),
-  /** Writes an unpack down in the outbox before it is queued, so that it survives the loss of Redis. */
-  "accept-unpack": define(
-    z.object({
+  "reset-pool": {
+    worker: "pool",
+    journal: "without pool",
+    payload: z.object(envelope),
+    result: z.object({ removedDevices: z.number() }),
+  },
+  /** Writes unpacks to the outbox before they are queued, so that they survive the loss of Redis. */
+  "accept-unpack": {
+    worker: "pool",
+    journal: "without pool",
+    payload: z.object({
       ...envelope,
       requests: atMost(maxUnpacks, z.object({ operationId: branded(operationId), ...unpackRequest })),
     }),
-    nothing,
-  ),
+    result: nothing,
+  },
   /**
-   * Ends an accepted unpack. Unpacked: the image is recorded and the outbox entry goes; failed for good: the entry goes,
-   * unless it is cancelled.
-   * Cancelled by its caller: the entry stays, marked, for a bounded time, so that a worker that has the job, now or
-   * after a restart, sees it and gives up; also when the cancellation comes before the acceptance.
+   * Ends an accepted unpack. Unpacked: the image is recorded and the outbox entry goes. Failed for good: the entry goes,
+   * unless it is cancelled. Cancelled by its caller: the entry stays, marked, for a bounded time, so that a worker that
+   * has the job, now or after a restart, sees it and gives up; also when the cancellation comes before the acceptance.
    */
-  "settle-unpack": define(
-    z.object({
+  "settle-unpack": {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({
       ...envelope,
       unpackOperationId: branded(operationId),
       outcome: z.discriminatedUnion("kind", [
         z.object({ kind: z.literal("unpacked"), image: unpackedImage }),
-        z.object({ kind: z.literal("failed"), reason: z.string() }),
+        z.object({
+          kind: z.literal("failed"),
+          reason: z.string(),
+          code: z.enum(errorCodes).optional(),
+          stage: z.enum(unpackStages).optional(),
+        }),
         z.object({ kind: z.literal("cancelled") }),
       ]),
     }),
-    nothing,
-  ),
-} as const;
+    result: nothing,
+  },
+  /** Unpacks an image; its answer is settled in the pool's database by `settle-unpack`. */
+  unpack: {
+    worker: "unpack",
+    journal: "none",
+    payload: z.object({ ...envelope, ...unpackRequest }),
+    result: unpackedImage,
+  },
+} satisfies Record<string, JobDeclaration>;
 
-/** Jobs of a pool's unpack queue: executed in parallel by the unpack workers on the pool's host. */
-export const unpackJobs = {
-  unpack: define(z.object({ ...envelope, ...unpackRequest }), unpackedImage),
-} as const;
-
-/** An unpack job's progress: one entry a layer, bottom first. */
-export const unpackProgress = z.object({
-  layers: z.array(
-    z.object({
-      digest: branded(digest),
-      state: z.enum(["waiting", "unpacking", "unpacked", "cached"]),
-      compressedBytes: z.number(),
-      readBytes: z.number(),
-    }),
-  ),
-});
-
-export type PoolJobs = typeof poolJobs;
-export type UnpackJobs = typeof unpackJobs;
-export type Jobs = PoolJobs & UnpackJobs;
+export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;
-export type PoolJobName = keyof PoolJobs;
+type NamesOf<Declared extends Partial<JobDeclaration>> = {
+  [Name in JobName]: Jobs[Name] extends Declared ? Name : never;
+}[JobName];
+export type PoolJobName = NamesOf<{ worker: "pool" }>;
+/** Jobs that the snapshotter executes. */
+export type JournaledJobName = NamesOf<{ worker: "pool"; journal: "with pool" | "without pool" }>;
+
 /** A payload as the handler gets it: parsed. */
 export type Payload<Name extends JobName> = z.output<Jobs[Name]["payload"]>;
 export type Result<Name extends JobName> = z.output<Jobs[Name]["result"]>;
-export type UnpackedImage = z.output<typeof unpackedImage>;
+/** A payload's own fields, as callers give them. */
+export type Arguments<Name extends JobName> = Omit<z.input<Jobs[Name]["payload"]>, keyof typeof envelope>;
+/** A payload's own fields, parsed. */
+export type RequestOf<Name extends JobName> = Omit<Payload<Name>, keyof typeof envelope>;
+
+/** A journaled job as a function: with one operation ID and request it has one effect, and one answer. */
+export type JournaledVerb<Name extends JournaledJobName> = (
+  operationId: OperationId,
+  request: RequestOf<Name>,
+) => Promise<Result<Name>>;
+export type JournaledVerbs = { readonly [Name in JournaledJobName]: JournaledVerb<Name> };
+
+export type UnpackRequest = Readonly<RequestOf<"unpack">>;
+export type UnpackedImage = Result<"unpack">;
 export type UnpackedLayer = z.output<typeof unpackedLayer>;
 export type UnpackProgress = z.output<typeof unpackProgress>;
+export { unpackProgress };
 
-const jobs: Jobs = { ...poolJobs, ...unpackJobs };
+const jobNames = Object.keys(jobs).filter(isJobName);
+export const poolJobNames = jobNames.filter(isPoolJobName);
+export const journaledJobNames = jobNames.filter(isJournaledJobName);
 
-export const poolJobNames = Object.keys(poolJobs).filter(isPoolJobName);
-
-export const isJobName = (name: string): name is JobName => Object.hasOwn(jobs, name);
+export function isJobName(name: string): name is JobName {
+  return Object.hasOwn(jobs, name);
+}
 
 export function isPoolJobName(name: string): name is PoolJobName {
-  return Object.hasOwn(poolJobs, name);
+  return isJobName(name) && jobs[name].worker === "pool";
 }
+
+function isJournaledJobName(name: string): name is JournaledJobName {
+  return isJobName(name) && jobs[name].journal !== "none";
+}
+
+/** An entry for each journaled job, by name; `entryOf` must answer each name with its entry of `Entries`. */
+export const forJournaledJobs = <Entries extends Record<JournaledJobName, unknown>>(
+  entryOf: (name: JournaledJobName) => unknown,
+): Entries => Object.fromEntries(journaledJobNames.map((name) => [name, entryOf(name)])) as unknown as Entries;
+
+/** A payload without what every payload has. */
+export function requestOf<Name extends JobName>(payload: Payload<Name>): RequestOf<Name> {
+  const { pool: _pool, operationId: _operationId, ...request } = payload;
+  return request;
+}
+
+/** What the journal remembers of a request, by hash. */
+export const journaledPayload = <Name extends JournaledJobName>(
+  name: Name,
+  pool: PoolName,
+  request: RequestOf<Name>,
+): object => (jobs[name].journal === "with pool" ? { pool, ...request } : request);
 
 /** `given` as the payload of the job `name`; invalid_argument lists everything that is wrong with it. */
 export function parsePayload<Name extends JobName>(name: Name, given: unknown): Payload<Name> {
@@ -228,19 +227,19 @@ export function parsePayload<Name extends JobName>(name: Name, given: unknown): 
   return parsed.data as Payload<Name>;
 }
 
-/** `given` as the result of the job `name`; anything else is `internal`: some program here answers nonsense. */
+/** `given` as the result of the job `name`; anything else is `internal`: the worker's answer has another shape. */
 export function parseResult<Name extends JobName>(name: Name, given: unknown): Result<Name> {
   const parsed = jobs[name].result.safeParse(given);
   if (!parsed.success) throw internal(`${name} was answered with nonsense: ${faults(parsed.error)}`, parsed.error);
   return parsed.data as Result<Name>;
 }
 
-/** Of a job's faults, so many are told. */
-const toldFaults = 8;
+/** How many of a job's faults a message lists. */
+const listedFaults = 8;
 
 function faults({ issues }: z.ZodError): string {
-  const told = issues
-    .slice(0, toldFaults)
+  const listed = issues
+    .slice(0, listedFaults)
     .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
-  return [...told, ...(issues.length > toldFaults ? [`and ${issues.length - toldFaults} more`] : [])].join("; ");
+  return [...listed, ...(issues.length > listedFaults ? [`and ${issues.length - listedFaults} more`] : [])].join("; ");
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Canceller } from "../domain/cancellation.ts";
 import type { Diagnosis } from "../domain/findings.ts";
 import { quoted } from "../domain/quoted.ts";
-import { poolJobs } from "../jobs/contract.ts";
+import { jobs } from "../jobs/contract.ts";
 import type { FailedRemoval } from "../jobs/outbox/device-removals.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
 import type { DamagedJob } from "../jobs/requests/failed-jobs.ts";
@@ -22,7 +22,7 @@ type Findings = readonly Diagnosis[];
  * step that it is at. Throws not_found when there is no such pool.
  */
 export const doctor = operation(
-  { input: z.object({ repair: z.boolean() }), output: poolJobs.doctor.result },
+  { input: z.object({ repair: z.boolean() }), output: jobs.doctor.result },
   async (service: LocalService, { repair }, { signal = new Canceller().signal }: Ending = {}) => {
     readStore(service.config, () => undefined);
     const findings = await takePoolTurn<Findings>(service, {

@@ -6,7 +6,7 @@ import { readDefinition } from "../drivers/devicemapper/pool/definition-file.ts"
 import { spaceInPool } from "../drivers/devicemapper/pool/geometry.ts";
 import { loadThinPool } from "../drivers/devicemapper/pool/thin-pool.ts";
 import { createDmControl } from "../drivers/open.ts";
-import { poolJobs } from "../jobs/contract.ts";
+import { jobs } from "../jobs/contract.ts";
 import { findRunning } from "../supervisor/running.ts";
 import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
@@ -19,8 +19,8 @@ import type { Ending } from "./service.ts";
  */
 export const growPool = operation(
   {
-    input: poolJobs["grow-pool"].payload.pick({ dataBytes: true, metadataBytes: true }),
-    output: poolJobs["grow-pool"].result,
+    input: jobs["grow-pool"].payload.pick({ dataBytes: true, metadataBytes: true }),
+    output: jobs["grow-pool"].result,
   },
   async (service: LocalService, sizes, { signal }: Ending = {}) => {
     const { config, notice } = service;

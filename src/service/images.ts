@@ -1,11 +1,11 @@
 // Room: service. Owns the operations on images.
 import { z } from "zod";
-import { unpackJobs } from "../jobs/contract.ts";
+import { jobs } from "../jobs/contract.ts";
 import { type Image, listImages } from "../metadata/images.ts";
 import { operation } from "./operation.ts";
 
 /** An image under one of its names; `image` is null where it has none. */
-const namedImage = unpackJobs.unpack.result.extend({
+const namedImage = jobs.unpack.result.extend({
   image: z.string().nullable(),
   unpackedAtMs: z.number(),
   lastAskedAtMs: z.number(),

@@ -1,7 +1,6 @@
 // Room: service. Owns what an operation is: a function on plain data, with a schema of what it takes and what it answers.
 import type { z } from "zod";
-import { type PoolJobName, poolJobs, type Result } from "../jobs/contract.ts";
-import type { Arguments } from "../jobs/requests/client.ts";
+import { type Arguments, jobs, type PoolJobName, type Result } from "../jobs/contract.ts";
 import type { CallOptions, Service } from "./service.ts";
 
 interface Shapes<Given extends z.ZodType, Answer extends z.ZodType> {
@@ -51,7 +50,7 @@ const envelope = { pool: true, operationId: true } as const;
 export function workerOperation<Name extends PoolJobName>(name: Name) {
   const run = (service: Service, given: Arguments<Name>, options?: CallOptions): Promise<Result<Name>> =>
     service.change(name, given, options);
-  const payload: z.ZodObject = poolJobs[name].payload;
+  const payload: z.ZodObject = jobs[name].payload;
   const input: z.ZodType = payload.omit(envelope);
-  return Object.assign(run, { input: input as z.ZodType<unknown, Arguments<Name>>, output: poolJobs[name].result });
+  return Object.assign(run, { input: input as z.ZodType<unknown, Arguments<Name>>, output: jobs[name].result });
 }

@@ -1,6 +1,6 @@
 // Room: service. Owns the operations on what removals have left to be done later.
 import { z } from "zod";
-import { poolJobs } from "../jobs/contract.ts";
+import { jobs } from "../jobs/contract.ts";
 import { pendingRemovals } from "../metadata/pending-removals.ts";
 import { operation } from "./operation.ts";
 
@@ -11,7 +11,7 @@ const deadlineMs = 10 * 60_000;
  * Removes now what removals and dead unpacks have left behind. Removals of devices that were given up, and operations
  * that were set aside, are tried again.
  */
-export const cleanup = operation({ input: z.object({}), output: poolJobs.cleanup.result }, (service, given, options) =>
+export const cleanup = operation({ input: z.object({}), output: jobs.cleanup.result }, (service, given, options) =>
   service.change("cleanup", given, { deadlineMs, ...options }),
 );
 

@@ -1,7 +1,7 @@
 // Room: service. Owns giving up everything in a pool.
 import { z } from "zod";
 import { Canceller } from "../domain/cancellation.ts";
-import { poolJobs, type Result } from "../jobs/contract.ts";
+import { jobs, type Result } from "../jobs/contract.ts";
 import { countSnapshotsByKind } from "../metadata/counts.ts";
 import { listDevices } from "../metadata/devices.ts";
 import { listImages } from "../metadata/images.ts";
@@ -27,7 +27,7 @@ const deadlineMs = 30 * 60_000;
 
 /** Removes every snapshot, image and device. Throws `failed_precondition` while a device is in use. */
 export const resetPool = operation(
-  { input: z.object({}), output: poolJobs["reset-pool"].result },
+  { input: z.object({}), output: jobs["reset-pool"].result },
   (service: LocalService, _given, { signal = new Canceller().signal }: Ending = {}) =>
     takePoolTurn<Result<"reset-pool">>(service, {
       byWorker: (client) => client.call("reset-pool", {}, { deadlineMs, signal }),

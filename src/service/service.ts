@@ -1,8 +1,8 @@
 // Room: service. Owns what operations act on: one pool's database for reading, its queue for changes, its devices.
 import type { DeviceRef } from "../domain/devices.ts";
 import type { DeviceName } from "../domain/identifiers.ts";
-import type { PoolJobName, Result } from "../jobs/contract.ts";
-import type { Arguments, PoolCallOptions } from "../jobs/requests/client.ts";
+import type { Arguments, PoolJobName, Result } from "../jobs/contract.ts";
+import type { PoolCallOptions } from "../jobs/requests/client.ts";
 import type { Database } from "../metadata/database.ts";
 
 /** What a caller may say of its wait: see `PoolCallOptions`. */

@@ -3,15 +3,15 @@ import { z } from "zod";
 import { isSnapmillError, unavailable } from "../domain/errors.ts";
 import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
 import type { Mount, Snapshot, Usage } from "../domain/snapshots.ts";
-import { poolJobs } from "../jobs/contract.ts";
+import { jobs } from "../jobs/contract.ts";
 import { readConsistently } from "../metadata/database.ts";
 import { deviceUnder, findSnapshot, mountsOf, ownUsage, storedUsage } from "../metadata/snapshots.ts";
 import { walkPages } from "../metadata/walk.ts";
 import { listOperation, operation, workerOperation } from "./operation.ts";
 import type { Service } from "./service.ts";
 
-const named = poolJobs.remove.payload.pick({ scope: true, key: true });
-const snapshot = poolJobs.update.result;
+const named = jobs.remove.payload.pick({ scope: true, key: true });
+const snapshot = jobs.update.result;
 
 export const stat = operation({ input: named, output: snapshot }, ({ database }, { scope, key }) =>
   findSnapshot(database(), scope, key),
@@ -25,7 +25,7 @@ export const list = listOperation(
 
 /** How an active snapshot or a view is mounted. */
 export const mounts = operation(
-  { input: named, output: poolJobs.prepare.result },
+  { input: named, output: jobs.prepare.result },
   ({ database, devicePath }, { scope, key }): { readonly mounts: Mount[] } => ({
     mounts: mountsOf(database(), scope, key, devicePath),
   }),
@@ -61,7 +61,7 @@ export const update = workerOperation("update");
 
 /** Sets these labels and leaves the others; an empty value takes a label away. */
 export const label = operation(
-  { input: poolJobs.update.payload.pick({ scope: true, key: true, labels: true }), output: snapshot },
+  { input: jobs.update.payload.pick({ scope: true, key: true, labels: true }), output: snapshot },
   (service, { scope, key, labels }, options) => {
     const fieldPaths = Object.keys(labels).map((name) => `labels.${name}`);
     return service.change("update", { scope, key, labels, fieldPaths }, options);

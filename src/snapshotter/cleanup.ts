@@ -1,5 +1,5 @@
 // Room: snapshotter. Owns cleanup: what earlier operations, dead unpacks and time have left behind.
-import type { OperationId } from "../domain/identifiers.ts";
+import type { Result } from "../jobs/contract.ts";
 import { transact } from "../metadata/database.ts";
 import { listDevicesInState } from "../metadata/devices.ts";
 import { hasAnswersBefore, pruneJournal } from "../metadata/journal.ts";
@@ -9,13 +9,8 @@ import { hasStrikesBefore, pruneStrikes } from "../metadata/strikes.ts";
 import type { Context } from "./context.ts";
 import { type Removal, removeDevices } from "./device-removal.ts";
 import { deadUnpacks } from "./inspect.ts";
-import { type EffectOperation, success } from "./operations.ts";
+import { type EffectSteps, success } from "./operations.ts";
 import { retireTemplates, staleTemplates } from "./template.ts";
-
-export interface CleanupResult {
-  readonly removedDevices: number;
-  readonly removedSnapshots: number;
-}
 
 /** Each is done in part when there is more: a cleanup must not hold up what waits behind it for long. */
 const limits = { devices: 1000, removalsMs: 20_000, journalBatch: 500, journalBatches: 20 } as const;
@@ -24,9 +19,8 @@ const limits = { devices: 1000, removalsMs: 20_000, journalBatch: 500, journalBa
 export const journalKeptMs = 7 * 24 * 60 * 60 * 1000;
 
 /** Works off now what removals have left to their jobs, and sweeps. */
-export const cleanup = (context: Context, operationId: OperationId): EffectOperation<CleanupResult> => ({
+export const cleanup = (context: Context): EffectSteps<Result<"cleanup">> => ({
   kind: "effect",
-  request: { operationId, job: "cleanup", payload: {} },
   intend: () => async () => {
     context.forgive();
     const removed = await finishRemovals(context);
@@ -53,9 +47,8 @@ export function isSweepDue(context: Context): boolean {
 }
 
 /** What is to be done from time to time without being asked for; removals have jobs, which are patient by themselves. */
-export const sweep = (context: Context, operationId: OperationId): EffectOperation<CleanupResult> => ({
+export const sweep = (context: Context): EffectSteps<Result<"cleanup">> => ({
   kind: "effect",
-  request: { operationId, job: "sweep", payload: {} },
   intend: () => async () => {
     const { removedDevices, removedSnapshots } = await sweepDeadUnpacks(context);
     retireTemplates(context, staleTemplates(context));

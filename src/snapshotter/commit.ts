@@ -1,34 +1,28 @@
 // Room: snapshotter. Owns commit: an active snapshot gets a name, and becomes something to build on.
 import { alreadyExists, failedPrecondition } from "../domain/errors.ts";
-import type { OperationId, Scope, SnapshotKey } from "../domain/identifiers.ts";
-import { checkLabels, type Labels, labelNames } from "../domain/snapshots.ts";
+import type { OperationId } from "../domain/identifiers.ts";
+import { checkLabels, labelNames } from "../domain/snapshots.ts";
 import { withoutEmpty } from "../domain/update-mask.ts";
+import type { RequestOf } from "../jobs/contract.ts";
 import { transact } from "../metadata/database.ts";
 import { type DeviceRecord, insertDevice, setDeviceState } from "../metadata/devices.ts";
 import { commitSnapshot } from "../metadata/snapshot-changes.ts";
 import { deviceUnder, findSnapshot, lookUpSnapshot, type SnapshotRecord } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { deactivateUnlessBusy, recordTakenBack, retire, takeBack } from "./device-removal.ts";
-import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { type EffectSteps, failure, type Settlement, success } from "./operations.ts";
 
-export interface CommitRequest {
-  readonly scope: Scope;
-  /** The new name. */
-  readonly name: SnapshotKey;
-  readonly key: SnapshotKey;
-  /** Replace those of the active snapshot. */
-  readonly labels: Labels;
-}
+/** `name` is the new name; `labels` replace those of the active snapshot. */
+type CommitRequest = RequestOf<"commit">;
 
 /**
  * Checks in the order of containerd's devmapper: a missing key, a taken name, a snapshot that is not active. A mounted
  * snapshot can be committed: the name has what was written before.
  */
-export function commit(context: Context, operationId: OperationId, request: CommitRequest): EffectOperation<object> {
+export function commit(context: Context, request: CommitRequest, operationId: OperationId): EffectSteps<object> {
   const { database } = context;
   return {
     kind: "effect",
-    request: { operationId, job: "commit", payload: request },
     // A power cut that takes it leaves the snapshot active, its device flushed or not: as if nobody had asked.
     intentMayBeLost: true,
     intend() {

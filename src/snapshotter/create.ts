@@ -1,8 +1,9 @@
-// Room: snapshotter. Owns what prepare and view have in common: a new snapshot on a device of its own.
+// Room: snapshotter. Owns prepare and view: a new snapshot on a device of its own.
 import { alreadyExists, failedPrecondition, invalidArgument } from "../domain/errors.ts";
-import type { OperationId, Scope, SnapshotKey } from "../domain/identifiers.ts";
-import { checkLabels, type Labels, labelNames, type Mount } from "../domain/snapshots.ts";
+import type { OperationId } from "../domain/identifiers.ts";
+import { checkLabels, labelNames } from "../domain/snapshots.ts";
 import { withoutEmpty } from "../domain/update-mask.ts";
+import type { RequestOf, Result } from "../jobs/contract.ts";
 import { type DeviceRecord, insertDevice, setDeviceState, touchTemplate } from "../metadata/devices.ts";
 import { insertSnapshot } from "../metadata/snapshot-changes.ts";
 import { deviceUnder, findSnapshot, lookUpSnapshot, mountOf, type SnapshotRecord } from "../metadata/snapshots.ts";
@@ -10,49 +11,46 @@ import { growFileSystem } from "../system/mount/filesystems.ts";
 import type { Context } from "./context.ts";
 import { recordTakenBack, takeBack } from "./device-removal.ts";
 import { deviceSizeFor } from "./device-size.ts";
-import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { type EffectSteps, failure, type Settlement, success } from "./operations.ts";
 import { adoptLayer } from "./remote-snapshot.ts";
 import { ensureTemplate } from "./template.ts";
 
-export interface CreateRequest {
-  readonly scope: Scope;
-  readonly key: SnapshotKey;
-  /** A committed snapshot's name; undefined: a base, with an empty file system. */
-  readonly parent?: SnapshotKey | undefined;
-  readonly labels: Labels;
-}
-
-export interface Mounts {
-  readonly mounts: Mount[];
-}
+/** `parent` is a committed snapshot's name; undefined: a base, with an empty file system. */
+type CreateRequest = RequestOf<"prepare" | "view">;
+type Mounts = Result<"prepare" | "view">;
 
 interface Creation extends CreateRequest {
   readonly kind: "active" | "view";
   readonly operationId: OperationId;
 }
 
+/** A writable snapshot of a committed one, or an empty base. */
+export const prepare = (context: Context, request: CreateRequest, operationId: OperationId): EffectSteps<Mounts> =>
+  create(context, { ...request, kind: "active", operationId });
+
 /**
- * Which check comes first is containerd's: a missing parent is not_found, one that is not committed invalid_argument,
+ * A snapshot of a committed one to be mounted read-only. It has a device of its own, since a file system that was not
+ * unmounted cleanly replays its journal even then.
+ */
+export const view = (context: Context, request: CreateRequest, operationId: OperationId): EffectSteps<Mounts> =>
+  create(context, { ...request, kind: "view", operationId });
+
+/**
+ * The order of the checks is containerd's: a missing parent is not_found, one that is not committed invalid_argument,
  * and only then a taken key already_exists.
  */
-export function createSnapshot(
-  context: Context,
-  operationId: OperationId,
-  kind: "active" | "view",
-  request: CreateRequest,
-): EffectOperation<Mounts> {
+function create(context: Context, creation: Creation): EffectSteps<Mounts> {
   const { database } = context;
-  const creation: Creation = { ...request, kind, operationId };
+  const { scope, key, labels, kind, operationId } = creation;
   return {
     kind: "effect",
-    request: { operationId, job: kind === "view" ? "view" : "prepare", payload: request },
     intend() {
-      const parent = committedParent(context, request);
-      if (lookUpSnapshot(database, request.scope, request.key) !== undefined) {
-        throw alreadyExists(`snapshot ${JSON.stringify(request.key)} exists already in scope ${request.scope}`);
+      const parent = committedParent(context, creation);
+      if (lookUpSnapshot(database, scope, key) !== undefined) {
+        throw alreadyExists(`snapshot ${JSON.stringify(key)} exists already in scope ${scope}`);
       }
-      checkLabels(request.labels);
-      const adoption = kind === "active" ? adoptLayer(context, request, parent) : undefined;
+      checkLabels(labels);
+      const adoption = kind === "active" ? adoptLayer(context, creation, parent) : undefined;
       if (adoption !== undefined) return async () => adoption;
       const origin = parent === undefined ? undefined : usableDevice(context, parent);
       const device = insertDevice(database, { ...shapeOf(context, creation, origin), operationId });

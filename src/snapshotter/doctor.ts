@@ -1,39 +1,31 @@
 // Room: snapshotter. Owns doctor: says what is not in order in the pool, and repairs what can be repaired safely.
-import { compareLooks, type Diagnosis, unrepaired } from "../domain/findings.ts";
+import { compareLooks, unrepaired } from "../domain/findings.ts";
 import type { OperationId } from "../domain/identifiers.ts";
+import type { RequestOf, Result } from "../jobs/contract.ts";
 import { transact } from "../metadata/database.ts";
 import { freeIdsInUse, takeFromFree } from "../metadata/inspection.ts";
 import { dropFromOutbox } from "../metadata/outbox.ts";
 import { finishRemovals, sweepDeadUnpacks } from "./cleanup.ts";
 import type { Context } from "./context.ts";
 import { damagedEntries, inspect } from "./inspect.ts";
-import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { type EffectSteps, failure, type Settlement, success } from "./operations.ts";
 import { reconcile } from "./reconcile.ts";
-
-export interface DoctorRequest {
-  readonly repair: boolean;
-}
-
-export interface DoctorResult {
-  readonly findings: readonly Diagnosis[];
-}
 
 /** Between two operations, so that nothing is half-way but what nobody will finish. */
 export const doctor = (
   context: Context,
+  request: RequestOf<"doctor">,
   operationId: OperationId,
-  request: DoctorRequest,
-): EffectOperation<DoctorResult> => ({
+): EffectSteps<Result<"doctor">> => ({
   kind: "effect",
-  request: { operationId, job: "doctor", payload: request },
-  intend: () => () => look(context, operationId, request),
+  intend: () => () => look(context, request, operationId),
 });
 
 async function look(
   context: Context,
+  { repair }: RequestOf<"doctor">,
   operationId: OperationId,
-  { repair }: DoctorRequest,
-): Promise<Settlement<DoctorResult>> {
+): Promise<Settlement<Result<"doctor">>> {
   try {
     const scene = { ...context, inService: true };
     const before = await inspect(scene, operationId);

@@ -2,7 +2,7 @@
 import { asSnapmillError, isRetryable, isSnapmillError, SnapmillError, unavailable } from "../domain/errors.ts";
 import { type Database, makeDurable, transact, transactSoon } from "../metadata/database.ts";
 import { forgetOperation, recordAnswer, recordedAnswer, recordIntent } from "../metadata/journal.ts";
-import type { Act, EffectOperation, MetadataOperation, Operation, Outcome, Settlement } from "./operations.ts";
+import type { Act, EffectSteps, MetadataSteps, Operation, Outcome, Settlement } from "./operations.ts";
 import type { Hands } from "./strikes.ts";
 
 export interface GroupCommitOptions {
@@ -74,7 +74,7 @@ const settle = (database: Database, { waiting, settlement }: Settling): Reply =>
   conclude(database, waiting, settlement.record(), settlement.intentStands);
 
 function applyMetadata({ database, hands }: GroupCommitOptions, waiting: Waiting): Reply {
-  const operation = waiting.operation as MetadataOperation<unknown>;
+  const operation = waiting.operation as Operation<unknown> & MetadataSteps<unknown>;
   return (
     alreadyAnswered(database, waiting) ??
     setAside(hands, waiting) ??
@@ -89,7 +89,7 @@ function setAside(hands: Hands, waiting: Waiting): Reply | undefined {
 }
 
 function begin({ database, hands }: GroupCommitOptions, waiting: Waiting, replies: Reply[]): Acting | undefined {
-  const operation = waiting.operation as EffectOperation<unknown>;
+  const operation = waiting.operation as Operation<unknown> & EffectSteps<unknown>;
   const answered = alreadyAnswered(database, waiting) ?? setAside(hands, waiting);
   if (answered !== undefined) {
     replies.push(answered);

@@ -1,23 +1,16 @@
 // Room: snapshotter. Owns grow-pool: the pool gets larger between two other operations.
-import type { OperationId } from "../domain/identifiers.ts";
-import type { GrowRequest } from "../drivers/port.ts";
+import type { RequestOf, Result } from "../jobs/contract.ts";
 import type { Context } from "./context.ts";
-import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { type EffectSteps, failure, type Settlement, success } from "./operations.ts";
 
-/** Sizes of the pool after it has grown. */
-export interface GrownPool {
-  readonly dataBytes: number;
-  readonly metadataBytes: number;
-}
+type GrowRequest = RequestOf<"grow-pool">;
+type GrownPool = Result<"grow-pool">;
 
-/** In the lane, since no device can be activated while its pool is suspended. */
-export function growPool(context: Context, operationId: OperationId, request: GrowRequest): EffectOperation<GrownPool> {
-  return {
-    kind: "effect",
-    request: { operationId, job: "grow-pool", payload: request },
-    intend: () => () => grow(context, request),
-  };
-}
+/** In the operation queue, since no device can be activated while its pool is suspended. */
+export const growPool = (context: Context, request: GrowRequest): EffectSteps<GrownPool> => ({
+  kind: "effect",
+  intend: () => () => grow(context, request),
+});
 
 async function grow({ driver }: Context, request: GrowRequest): Promise<Settlement<GrownPool>> {
   try {

@@ -3,9 +3,8 @@ import { aborted, asSnapmillError, isSnapmillError, type SnapmillError } from ".
 import type { Request } from "../metadata/journal.ts";
 
 /** An operation that changes the database and nothing else. */
-export interface MetadataOperation<Result> {
+export interface MetadataSteps<Result> {
   readonly kind: "metadata";
-  readonly request: Request;
   /** Runs in a transaction, of which its part is undone when it throws. */
   readonly apply: () => Result;
 }
@@ -14,15 +13,20 @@ export interface MetadataOperation<Result> {
  * An operation on devices. Each step returns the next: `intend` checks and records what is about to happen, in a
  * transaction; the effects run outside of any; what came of them is recorded in a second transaction, with the answer.
  */
-export interface EffectOperation<Result> {
+export interface EffectSteps<Result> {
   readonly kind: "effect";
-  readonly request: Request;
   /** The effects leave no trace that the intent would have to explain: it need not be on disk when they begin. */
   readonly intentMayBeLost?: true;
   readonly intend: () => Act<Result>;
 }
 
-export type Operation<Result> = MetadataOperation<Result> | EffectOperation<Result>;
+/** What a verb returns. */
+export type Steps<Result> = MetadataSteps<Result> | EffectSteps<Result>;
+
+export type MetadataOperation<Result> = MetadataSteps<Result> & { readonly request: Request };
+
+/** Steps, and the request that the journal knows them by. */
+export type Operation<Result> = Steps<Result> & { readonly request: Request };
 
 /** The effects. Does not throw for what can go wrong with a device: it takes back what it did, and settles a failure. */
 export type Act<Result> = () => Promise<Settlement<Result>>;

@@ -1,16 +1,15 @@
 // Room: snapshotter. Owns remove-device: the device of a removed snapshot goes, however often that must be tried.
 import { asSnapmillError, isSnapmillError, unavailable } from "../domain/errors.ts";
-import { type DeviceName, deviceNumber, type OperationId } from "../domain/identifiers.ts";
+import { deviceNumber, type OperationId } from "../domain/identifiers.ts";
+import type { RequestOf } from "../jobs/contract.ts";
 import { type DeviceRecord, findDevice } from "../metadata/devices.ts";
 import { dropFromOutbox } from "../metadata/outbox.ts";
 import { snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { forget, goOn } from "./device-removal.ts";
-import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { type EffectSteps, failure, type Settlement, success } from "./operations.ts";
 
-export interface RemoveDeviceRequest {
-  readonly device: DeviceName;
-}
+type RemoveDeviceRequest = RequestOf<"remove-device">;
 
 /**
  * Deletes a device that is to be removed. One that is gone meanwhile, or has come back into use with its snapshot, is a
@@ -19,13 +18,12 @@ export interface RemoveDeviceRequest {
  */
 export function removeDevice(
   context: Context,
-  operationId: OperationId,
   request: RemoveDeviceRequest,
-): EffectOperation<object> {
+  operationId: OperationId,
+): EffectSteps<object> {
   const { database } = context;
   return {
     kind: "effect",
-    request: { operationId, job: "remove-device", payload: request },
     intend() {
       const device = findDoomed(context, request);
       if (device !== undefined) return () => deleteDoomed(context, operationId, device);

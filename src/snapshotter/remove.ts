@@ -1,34 +1,26 @@
 // Room: snapshotter. Owns remove: a snapshot goes, and its device with the last snapshot on it, at once or later.
 import type { DeviceState } from "../domain/devices.ts";
 import { failedPrecondition, isRetryable, isSnapmillError } from "../domain/errors.ts";
-import { type OperationId, ownScope, type Scope, type SnapshotKey } from "../domain/identifiers.ts";
+import { type OperationId, ownScope } from "../domain/identifiers.ts";
+import type { RequestOf } from "../jobs/contract.ts";
 import { type DeviceRecord, setDeviceState } from "../metadata/devices.ts";
 import { forgetImagesOf } from "../metadata/images.ts";
 import { dropSnapshot } from "../metadata/snapshot-changes.ts";
 import { childOf, deviceUnder, findSnapshot, type SnapshotRecord, sharesDevice } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { forget, leaveToJob } from "./device-removal.ts";
-import { type Act, failure, type Operation, type Settlement, success } from "./operations.ts";
+import { type Act, failure, type Settlement, type Steps, success } from "./operations.ts";
 
-export interface RemoveRequest {
-  readonly scope: Scope;
-  readonly key: SnapshotKey;
-}
+type RemoveRequest = RequestOf<"remove">;
 
 /**
  * Removes a snapshot. Asynchronously, the snapshot is gone with the answer, and its device is left to a job of its own;
  * else both are, and a device that is in use is failed_precondition and stays as it was, snapshot and all.
  */
-export function remove(context: Context, operationId: OperationId, request: RemoveRequest): Operation<object> {
-  const asked = { operationId, job: "remove", payload: request };
-  if (context.asyncRemove) {
-    return { kind: "metadata", request: asked, apply: () => removeLater(context, removable(context, request)) };
-  }
-  return {
-    kind: "effect",
-    request: asked,
-    intend: () => removeNow(context, operationId, removable(context, request)),
-  };
+export function remove(context: Context, request: RemoveRequest, operationId: OperationId): Steps<object> {
+  return context.asyncRemove
+    ? { kind: "metadata", apply: () => removeLater(context, removable(context, request)) }
+    : { kind: "effect", intend: () => removeNow(context, operationId, removable(context, request)) };
 }
 
 function removable({ database }: Context, { scope, key }: RemoveRequest): SnapshotRecord {

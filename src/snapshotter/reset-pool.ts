@@ -1,24 +1,19 @@
 // Room: snapshotter. Owns reset-pool: every snapshot and device goes.
 import { failedPrecondition } from "../domain/errors.ts";
-import type { OperationId } from "../domain/identifiers.ts";
+import type { Result } from "../jobs/contract.ts";
 import { listDevices } from "../metadata/devices.ts";
 import { forgetAllImages } from "../metadata/images.ts";
 import type { Context } from "./context.ts";
 import { removeDevices } from "./device-removal.ts";
-import { type EffectOperation, failure, type Settlement, success } from "./operations.ts";
+import { type EffectSteps, failure, type Settlement, success } from "./operations.ts";
 
-export interface ResetResult {
-  readonly removedDevices: number;
-}
+type ResetResult = Result<"reset-pool">;
 
 /** Nothing is removed while one device is in use: failed_precondition names it. */
-export function resetPool(context: Context, operationId: OperationId): EffectOperation<ResetResult> {
-  return {
-    kind: "effect",
-    request: { operationId, job: "reset-pool", payload: {} },
-    intend: () => () => removeEverything(context),
-  };
-}
+export const resetPool = (context: Context): EffectSteps<ResetResult> => ({
+  kind: "effect",
+  intend: () => () => removeEverything(context),
+});
 
 async function removeEverything(context: Context): Promise<Settlement<ResetResult>> {
   const { database, driver } = context;

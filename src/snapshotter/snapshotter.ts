@@ -1,29 +1,25 @@
 // Room: snapshotter. Owns the snapshotter: the verbs on one pool, executed one after the other.
 import type { FsType } from "../domain/devices.ts";
 import type { ChainId, OperationId, PoolName } from "../domain/identifiers.ts";
-import type { Snapshot } from "../domain/snapshots.ts";
-import type { Driver, GrowRequest } from "../drivers/port.ts";
+import type { Driver } from "../drivers/port.ts";
+import {
+  forJournaledJobs,
+  type JournaledJobName,
+  type JournaledVerb,
+  type JournaledVerbs,
+  journaledPayload,
+  type Result,
+} from "../jobs/contract.ts";
 import type { Database } from "../metadata/database.ts";
 import { assertPoolOwned, lastTakeOver, type TakeOver, takePoolOver } from "../metadata/pool.ts";
 import { type FaultPoint, reach } from "../system/faults.ts";
-import { type AcceptUnpackRequest, acceptUnpack } from "./accept-unpack.ts";
-import { type CleanupResult, cleanup, isSweepDue, sweep } from "./cleanup.ts";
-import { type CommitRequest, commit } from "./commit.ts";
+import { isSweepDue, sweep } from "./cleanup.ts";
 import type { Context } from "./context.ts";
-import type { CreateRequest, Mounts } from "./create.ts";
-import { type DoctorRequest, type DoctorResult, doctor } from "./doctor.ts";
-import { type GrownPool, growPool } from "./grow-pool.ts";
 import { lookForLoss } from "./lost-pool.ts";
 import { createOperationQueue } from "./operation-queue.ts";
-import { prepare } from "./prepare.ts";
 import { type RecoveryReport, reconcile } from "./reconcile.ts";
-import { type RemoveRequest, remove } from "./remove.ts";
-import { type RemoveDeviceRequest, removeDevice } from "./remove-device.ts";
-import { type ResetResult, resetPool } from "./reset-pool.ts";
-import { type SettleUnpackRequest, settleUnpack } from "./settle-unpack.ts";
 import { type Hands, noHands } from "./strikes.ts";
-import { type UpdateRequest, update } from "./update.ts";
-import { view } from "./view.ts";
+import { verbs } from "./verbs.ts";
 
 export interface SnapshotterOptions {
   readonly database: Database;
@@ -66,23 +62,11 @@ export interface SnapshotterOptions {
  * same answer, a final failure too; with another request it is invalid_argument. `aborted` and `unavailable` may pass:
  * the same operation can be asked for again.
  */
-export interface Snapshotter {
+export interface Snapshotter extends JournaledVerbs {
   /** Takes the pool over and puts it in order. Call it first; the first operation does it otherwise. */
   recover(): Promise<RecoveryReport>;
-  prepare(operationId: OperationId, request: CreateRequest): Promise<Mounts>;
-  view(operationId: OperationId, request: CreateRequest): Promise<Mounts>;
-  commit(operationId: OperationId, request: CommitRequest): Promise<object>;
-  remove(operationId: OperationId, request: RemoveRequest): Promise<object>;
-  update(operationId: OperationId, request: UpdateRequest): Promise<Snapshot>;
-  /** Called by the queue, for what the outbox holds. */
-  removeDevice(operationId: OperationId, request: RemoveDeviceRequest): Promise<object>;
-  cleanup(operationId: OperationId): Promise<CleanupResult>;
-  sweep(operationId: OperationId): Promise<CleanupResult>;
-  doctor(operationId: OperationId, request: DoctorRequest): Promise<DoctorResult>;
-  growPool(operationId: OperationId, request: GrowRequest): Promise<GrownPool>;
-  resetPool(operationId: OperationId): Promise<ResetResult>;
-  acceptUnpack(operationId: OperationId, request: AcceptUnpackRequest): Promise<object>;
-  settleUnpack(operationId: OperationId, request: SettleUnpackRequest): Promise<object>;
+  /** What is to be done from time to time, with no job asking for it. */
+  sweep(operationId: OperationId): Promise<Result<"cleanup">>;
   /** Waits until all that was asked for has been answered. */
   drain(): Promise<void>;
 }
@@ -116,7 +100,7 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
   let ours: TakeOver | undefined;
   /** Once: what puts the pool in order again later asks whether it is still ours. */
   const takeOver = () => (ours ??= takePoolOver(database, record));
-  const lane = createOperationQueue({
+  const queue = createOperationQueue({
     database,
     reconcile: async () => {
       const look = options.acceptLoss === true ? undefined : await lookForLoss(context);
@@ -136,22 +120,20 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     },
     settled: () => context.reach("settle.committed"),
   });
+  const verb =
+    <Name extends JournaledJobName>(name: Name): JournaledVerb<Name> =>
+    (operationId, request) =>
+      queue.submit<Result<Name>>({
+        ...verbs[name](context, request, operationId),
+        request: { operationId, job: name, payload: journaledPayload(name, pool, request) },
+      });
   return {
-    recover: () => lane.recover(),
-    prepare: (operationId, request) => lane.submit(prepare(context, operationId, request)),
-    view: (operationId, request) => lane.submit(view(context, operationId, request)),
-    commit: (operationId, request) => lane.submit(commit(context, operationId, request)),
-    remove: (operationId, request) => lane.submit(remove(context, operationId, request)),
-    update: (operationId, request) => lane.submit(update(context, operationId, request)),
-    removeDevice: (operationId, request) => lane.submit(removeDevice(context, operationId, request)),
-    cleanup: (operationId) => lane.submit(cleanup(context, operationId)),
+    ...forJournaledJobs<JournaledVerbs>(verb),
+    recover: () => queue.recover(),
     sweep: async (operationId) =>
-      isSweepDue(context) ? await lane.submit(sweep(context, operationId)) : { removedDevices: 0, removedSnapshots: 0 },
-    doctor: (operationId, request) => lane.submit(doctor(context, operationId, request)),
-    growPool: (operationId, request) => lane.submit(growPool(context, operationId, request)),
-    resetPool: (operationId) => lane.submit(resetPool(context, operationId)),
-    acceptUnpack: (operationId, request) => lane.submit(acceptUnpack(context, operationId, request)),
-    settleUnpack: (operationId, request) => lane.submit(settleUnpack(context, operationId, request)),
-    drain: () => lane.drain(),
+      isSweepDue(context)
+        ? await queue.submit({ ...sweep(context), request: { operationId, job: "sweep", payload: {} } })
+        : { removedDevices: 0, removedSnapshots: 0 },
+    drain: () => queue.drain(),
   };
 }

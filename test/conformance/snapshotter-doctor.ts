@@ -160,14 +160,14 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       await expectLeft("content-lost", device.deviceName, "'snapmill rm --scope snapmill lost'");
       await expectLeft("content-lost", device.deviceName, "backup");
       await client.remove("lost");
-      await fixture.snapshotter.cleanup(freshOperationId());
+      await fixture.snapshotter.cleanup(freshOperationId(), {});
     });
 
     test("a device in no record goes if it was this database's, and stays if it may be somebody's", async () => {
       await client.prepare("gone", "base");
       const ours = deviceOf("gone");
       await client.remove("gone");
-      await fixture.snapshotter.cleanup(freshOperationId());
+      await fixture.snapshotter.cleanup(freshOperationId(), {});
       await driver().create(ours);
       await driver().activate(ours);
       await expectMended("device-without-record", ours.deviceName);
@@ -234,7 +234,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
         fixture.database.drizzle.delete(outbox).run();
         expect(await doctor({ repair: true })).toMatchObject([{ kind: "stuck-state", subject: name, repaired: true }]);
       });
-      await fixture.snapshotter.cleanup(freshOperationId());
+      await fixture.snapshotter.cleanup(freshOperationId(), {});
     });
 
     test("what a killed process left is seen before anything puts it in order, and by looking stays as it is", async () => {

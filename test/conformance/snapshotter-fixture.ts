@@ -116,7 +116,7 @@ export class Client {
   usage = (key: string) => usage(serviceOf(this.fixture), { scope: this.scope, key: snapshotKey(key) });
   walk = (...filters: string[]) =>
     [...walkSnapshots(this.fixture.database, { scope: this.scope, filters })].map(({ key }) => key as string);
-  mounts = (key: string): Mount[] =>
+  mounts = (key: string): readonly Mount[] =>
     mountsOf(this.fixture.database, this.scope, snapshotKey(key), (name) => this.fixture.driver.devicePath(name));
 
   /** A committed snapshot `name` on `parent`, with what `change` does to it while it is mounted. */

@@ -144,13 +144,13 @@ export function describeRemovals(
         if (removal === undefined) throw new Error("no removal is pending");
         expect(await removeDevice(fixture, removal)).toEqual({});
         expect(await removeDevice(fixture, removal)).toEqual({});
-        expect(await fixture.snapshotter.removeDevice(freshOperationId(), removal)).toEqual({});
+        expect(await fixture.snapshotter["remove-device"](freshOperationId(), removal)).toEqual({});
       });
 
       test("remove-device touches no device that is not to be removed", async () => {
         const client = newClient();
         const base = deviceOf(client, "base");
-        await fixture.snapshotter.removeDevice(freshOperationId(), { device: base.deviceName });
+        await fixture.snapshotter["remove-device"](freshOperationId(), { device: base.deviceName });
         expect(await client.seen("base", () => "there")).toBe("there");
         await workOff(fixture);
       });
@@ -161,11 +161,11 @@ export function describeRemovals(
         for (const key of keys) await client.prepare(key, "base");
         await mounted(client.mounts("b"), async () => {
           for (const key of keys) await client.remove(key);
-          const cleaned = await fixture.snapshotter.cleanup(freshOperationId());
+          const cleaned = await fixture.snapshotter.cleanup(freshOperationId(), {});
           expect(cleaned).toEqual({ removedDevices: 3, removedSnapshots: 0 });
           expect(pendingRemovals(fixture.database)).toHaveLength(1);
         });
-        expect((await fixture.snapshotter.cleanup(freshOperationId())).removedDevices).toBe(1);
+        expect((await fixture.snapshotter.cleanup(freshOperationId(), {})).removedDevices).toBe(1);
       });
 
       test("what is still to be removed is so after a restart, and is not in the way of it", async () => {
@@ -192,7 +192,7 @@ export function describeRemovals(
           directory,
           testPoolModule,
           point,
-          verb: "removeDevice",
+          verb: "remove-device",
           operationId,
           request: { device },
         } as const;
@@ -222,7 +222,7 @@ interface Removal {
 }
 
 const removeDevice = ({ snapshotter }: SnapshotterFixture, { operationId, device }: Removal): Promise<object> =>
-  snapshotter.removeDevice(operationId, { device });
+  snapshotter["remove-device"](operationId, { device });
 
 /** What the queue does with the outbox, once. */
 async function workOff(fixture: SnapshotterFixture): Promise<void> {

@@ -4,8 +4,9 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chainId, childChainId, diffId, digest, freshOperationId, ownScope } from "../../src/domain/identifiers.ts";
 import { type Labels, labelNames } from "../../src/domain/snapshots.ts";
+import type { UnpackedImage } from "../../src/jobs/contract.ts";
 import { setDeviceState } from "../../src/metadata/devices.ts";
-import { type ImageRecord, listImages } from "../../src/metadata/images.ts";
+import { listImages } from "../../src/metadata/images.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { sha256 } from "../support/images.ts";
 import { Client, codeOf, mounted, type SnapshotterFixture } from "./snapshotter-fixture.ts";
@@ -162,7 +163,7 @@ async function unpacked(fixture: SnapshotterFixture): Promise<Layers> {
   await own.layer(upper, lower, (root) => appendFileSync(join(root, "file"), ", upper"));
   const { key } = own.stat(upper);
   const manifestDigest = digest(sha256(Buffer.from(upper)));
-  const image: ImageRecord = {
+  const image: UnpackedImage = {
     image: upper,
     platform: "any",
     manifestDigest,
@@ -170,7 +171,7 @@ async function unpacked(fixture: SnapshotterFixture): Promise<Layers> {
     snapshot: key,
     layers: [],
   };
-  await fixture.snapshotter.settleUnpack(freshOperationId(), {
+  await fixture.snapshotter["settle-unpack"](freshOperationId(), {
     unpackOperationId: freshOperationId(),
     outcome: { kind: "unpacked", image },
   });

@@ -45,7 +45,7 @@ export function describeSnapshotter(title: string, testPool: TestPool, options: 
       fixture = await openFixture(testPool, { directory: home, fsType });
     });
     afterEach(async () => {
-      await fixture.snapshotter.cleanup(freshOperationId());
+      await fixture.snapshotter.cleanup(freshOperationId(), {});
       expect(await inconsistencies(fixture)).toEqual([]);
     });
     afterAll(async () => {
@@ -219,10 +219,10 @@ function describeSpace(newClient: () => Client, fixture: () => SnapshotterFixtur
     await client.layer("committed", undefined);
     const { mounts } = await client.prepare("active", "committed");
     await mounted(mounts, async () => {
-      expect(await codeOf(fixture().snapshotter.resetPool(freshOperationId()))).toBe("failed_precondition");
+      expect(await codeOf(fixture().snapshotter["reset-pool"](freshOperationId(), {}))).toBe("failed_precondition");
     });
     expect(client.walk()).toEqual(["active", "committed"]);
-    const { removedDevices } = await fixture().snapshotter.resetPool(freshOperationId());
+    const { removedDevices } = await fixture().snapshotter["reset-pool"](freshOperationId(), {});
     expect(removedDevices).toBeGreaterThanOrEqual(3);
     expect(client.walk()).toEqual([]);
     expect(await fixture().driver.list()).toEqual([]);

@@ -9,7 +9,7 @@ import { Client, mounted, type SnapshotterFixture } from "../conformance/snapsho
 import type { PoolPlace } from "./pool.ts";
 import { type UnpackRequest, unpackLayers, unpackScenario } from "./unpack-scenario.ts";
 
-export type Verb = "prepare" | "view" | "commit" | "remove" | "removeDevice" | "cleanup" | "resetPool" | "unpack";
+export type Verb = "prepare" | "view" | "commit" | "remove" | "remove-device" | "cleanup" | "reset-pool" | "unpack";
 
 /** One operation, as it can be handed to another process. */
 export interface Operation {
@@ -94,7 +94,7 @@ async function leaveRemoval(client: Client): Promise<Operation> {
   await client.remove("doomed");
   const [removal] = pendingRemovals(client.fixture.database);
   if (removal === undefined) throw new Error("no removal was left to a job");
-  return { verb: "removeDevice", operationId: removal.operationId, request: { device: removal.device } };
+  return { verb: "remove-device", operationId: removal.operationId, request: { device: removal.device } };
 }
 
 const nothingMore = async (client: Client) => expectKeys(client);
@@ -172,7 +172,7 @@ export const scenarios: readonly Scenario[] = [
     expectDone: (client) => expectMadeHas(client, "of made"),
     tearDown: async (client) => {
       await removeMade(client);
-      await client.fixture.snapshotter.cleanup(freshOperationId());
+      await client.fixture.snapshotter.cleanup(freshOperationId(), {});
     },
   },
   unpackScenario,
@@ -219,9 +219,9 @@ export const scenarios: readonly Scenario[] = [
     title: "reset of the pool",
     // Templates of earlier scenarios are removed first, so that every run passes the same fault points.
     setUp: async (client) => {
-      await runOperation(client.fixture, operation("resetPool"));
+      await runOperation(client.fixture, operation("reset-pool"));
       await populate(client);
-      return operation("resetPool");
+      return operation("reset-pool");
     },
     answer: "result",
     expectDone: async (client) => {

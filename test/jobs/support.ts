@@ -6,7 +6,7 @@ import { Redis } from "ioredis";
 import { isSnapmillError, notFound, type SnapmillError } from "../../src/domain/errors.ts";
 import { operationId, poolName } from "../../src/domain/identifiers.ts";
 import type { ClaimHolder } from "../../src/jobs/claims/pool-claims.ts";
-import type { UnpackedImage } from "../../src/jobs/contract.ts";
+import { poolJobNames, type UnpackedImage } from "../../src/jobs/contract.ts";
 import { UnpackPublisher } from "../../src/jobs/outbox/publisher.ts";
 import { keyPrefix, type QueueKind, queueName } from "../../src/jobs/queues.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
@@ -78,22 +78,8 @@ const disposable = (consumer: Consumer, errors: Error[]): TestConsumer => ({
 
 export function poolHandlers(given: Partial<PoolHandlers>): PoolHandlers {
   const none = () => Promise.reject(notFound("no such handler in this test"));
-  return {
-    prepare: none,
-    view: none,
-    commit: none,
-    remove: none,
-    "remove-device": none,
-    update: none,
-    probe: none,
-    cleanup: none,
-    doctor: none,
-    "grow-pool": none,
-    "reset-pool": none,
-    "accept-unpack": none,
-    "settle-unpack": none,
-    ...given,
-  };
+  const all = Object.fromEntries(poolJobNames.map((name) => [name, none])) as unknown as PoolHandlers;
+  return { ...all, ...given };
 }
 
 /** A handler that queues unpacks at once, as the pool's worker does once it has written them down. */

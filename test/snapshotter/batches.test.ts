@@ -10,6 +10,7 @@ import {
   poolName,
   snapshotKey,
 } from "../../src/domain/identifiers.ts";
+import type { RequestOf } from "../../src/jobs/contract.ts";
 import { itemsPage } from "../../src/metadata/batch-items.ts";
 import { countItems, findBatch } from "../../src/metadata/batches.ts";
 import { type Database, transact } from "../../src/metadata/database.ts";
@@ -18,10 +19,10 @@ import { beginUnpack } from "../../src/snapshotter/begin-unpack.ts";
 import { cancelBatch } from "../../src/snapshotter/cancel-batch.ts";
 import type { Context } from "../../src/snapshotter/context.ts";
 import { noteAttempt } from "../../src/snapshotter/note-attempt.ts";
-import type { MetadataOperation } from "../../src/snapshotter/operations.ts";
+import type { MetadataSteps } from "../../src/snapshotter/operations.ts";
 import { removeBatch } from "../../src/snapshotter/remove-batch.ts";
 import { retryBatch } from "../../src/snapshotter/retry-batch.ts";
-import { settleUnpack, type UnpackOutcome } from "../../src/snapshotter/settle-unpack.ts";
+import { settleUnpack } from "../../src/snapshotter/settle-unpack.ts";
 import { type SubmitBatchRequest, submitBatch } from "../../src/snapshotter/submit-batch.ts";
 import { addCommitted, temporaryDatabase } from "../metadata/support.ts";
 
@@ -43,7 +44,7 @@ beforeEach(() => {
 });
 afterEach(() => database.close());
 
-const run = <Result>(operation: MetadataOperation<Result>): Result =>
+const run = <Result>(operation: MetadataSteps<Result>): Result =>
   transact(database, () => ({ result: operation.apply() })).result;
 
 const submit = (count: number, given: Partial<SubmitBatchRequest> = {}) => {
@@ -64,8 +65,8 @@ const inFlight = () => {
 const next = () => inFlight()[0] ?? freshOperationId();
 const begin = (operation = next()) =>
   run(beginUnpack(context, freshOperationId(), { unpackOperationId: operation })).isWanted;
-const settle = (outcome: UnpackOutcome, operation = next()) =>
-  run(settleUnpack(context, freshOperationId(), { unpackOperationId: operation, outcome }));
+const settle = (outcome: RequestOf<"settle-unpack">["outcome"], operation = next()) =>
+  run(settleUnpack(context, { unpackOperationId: operation, outcome }));
 const image = {
   image: "oci:/image-0",
   platform: "linux/amd64",

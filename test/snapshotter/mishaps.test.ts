@@ -105,7 +105,10 @@ describe("an operation whose command goes wrong", () => {
     mishap = deletion;
     expect(await codeOf(failing)).toBe("unavailable");
     expect(countDevicesByState(fixture.database)["removing"]).toBe(1);
-    expect(await fixture.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 0 });
+    expect(await fixture.snapshotter.cleanup(freshOperationId(), {})).toEqual({
+      removedDevices: 1,
+      removedSnapshots: 0,
+    });
   });
 
   test("commit: a flush that fails leaves the snapshot active", async () => {
@@ -141,8 +144,14 @@ describe("an operation whose command goes wrong", () => {
     expect(await codeOf(client.remove("key"))).toBe("failed_precondition");
     expect(pendingRemovals(fixture.database)).toHaveLength(1);
     expect(await codeOf(client.prepare("child", "key"))).toBe("invalid_argument");
-    expect(await fixture.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 0, removedSnapshots: 0 });
-    expect(await fixture.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
+    expect(await fixture.snapshotter.cleanup(freshOperationId(), {})).toEqual({
+      removedDevices: 0,
+      removedSnapshots: 0,
+    });
+    expect(await fixture.snapshotter.cleanup(freshOperationId(), {})).toEqual({
+      removedDevices: 1,
+      removedSnapshots: 1,
+    });
     expect(client.walk()).toEqual(["base"]);
   });
 
@@ -194,7 +203,7 @@ describe("unpacks", () => {
   test("are written down, and settled with an image that goes with its snapshot", async () => {
     const { snapshotter, database } = fixture;
     const request = { operationId: freshOperationId(), reference: "oci:/x", platform: "linux/amd64" };
-    await snapshotter.acceptUnpack(freshOperationId(), { requests: [request] });
+    await snapshotter["accept-unpack"](freshOperationId(), { requests: [request] });
     expect(pendingOutbox(database)).toMatchObject([{ job: "unpack", payload: { pool: "test", ...request } }]);
     const image = {
       image: request.reference,
@@ -205,7 +214,7 @@ describe("unpacks", () => {
       layers: [],
     };
     const settlement = { unpackOperationId: request.operationId, outcome: { kind: "unpacked", image } };
-    await snapshotter.settleUnpack(freshOperationId(), settlement as never);
+    await snapshotter["settle-unpack"](freshOperationId(), settlement as never);
     expect(pendingOutbox(database)).toEqual([]);
     expect(listImages(database)).toMatchObject([{ names: [{ reference: request.reference }], chainId: sha("2") }]);
     const own = new Client(fixture, ownScope);
@@ -220,7 +229,10 @@ describe("unpacks", () => {
     await own.prepare("unpack/alive", undefined, { [labelNames.unpackChain]: sha("a") });
     await own.prepare("by hand");
     abandoned.add(sha("d"));
-    expect(await fixture.snapshotter.cleanup(freshOperationId())).toEqual({ removedDevices: 1, removedSnapshots: 1 });
+    expect(await fixture.snapshotter.cleanup(freshOperationId(), {})).toEqual({
+      removedDevices: 1,
+      removedSnapshots: 1,
+    });
     expect(own.walk()).toEqual(["by hand", "unpack/alive"]);
     await own.remove("by hand");
     await own.remove("unpack/alive");
@@ -262,7 +274,7 @@ test("of templates, the eight that were used last are kept, and what was made of
   expect(gone).toHaveLength(3);
   expect(pendingRemovals(fixture.database).map(({ device }) => device)).toEqual(expect.arrayContaining(gone));
   expect(await inconsistencies(fixture)).toEqual([]);
-  await fixture.snapshotter.cleanup(freshOperationId());
+  await fixture.snapshotter.cleanup(freshOperationId(), {});
   expect(pendingRemovals(fixture.database)).toEqual([]);
   for (const size of sizes) expect(await mounted(client.mounts(`of ${size}`), () => "mounted")).toBe("mounted");
 
@@ -275,7 +287,7 @@ test("of templates, the eight that were used last are kept, and what was made of
     .run();
   await fixture.snapshotter.sweep(freshOperationId());
   expect(listTemplates(fixture.database)).toHaveLength(7);
-  await fixture.snapshotter.cleanup(freshOperationId());
+  await fixture.snapshotter.cleanup(freshOperationId(), {});
   for (const size of sizes) await client.remove(`of ${size}`);
 });
 

@@ -1,6 +1,5 @@
 // Room: jobs. Owns the client: what the project's other programs, and other people's, call operations through.
 import type { Redis } from "ioredis";
-import type { z } from "zod";
 import type { Backoff } from "../../domain/backoff.ts";
 import { failedPrecondition, isRetryable } from "../../domain/errors.ts";
 import { freshOperationId, type OperationId, type PoolName } from "../../domain/identifiers.ts";
@@ -8,7 +7,7 @@ import { Retrier, type RetrierOptions } from "../../domain/retrier.ts";
 import { Addressee } from "../claims/addressee.ts";
 import { type PoolClaim, readClaim } from "../claims/pool-claims.ts";
 import {
-  type Jobs,
+  type Arguments,
   type PoolJobName,
   parsePayload,
   parseResult,
@@ -83,9 +82,6 @@ export interface JobCounts {
   readonly completed: number;
   readonly failed: number;
 }
-
-/** A payload as callers give it. */
-export type Arguments<Name extends PoolJobName> = Omit<z.input<Jobs[Name]["payload"]>, "pool" | "operationId">;
 
 /** While Redis is away. */
 const backoff: Backoff = { firstMs: 100, capMs: 1_000 };

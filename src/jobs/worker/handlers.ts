@@ -2,13 +2,17 @@
 import { invalidArgument } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import {
+  forJournaledJobs,
   type JobName,
+  type JournaledJobName,
+  type JournaledVerbs,
   type Payload,
   type PoolJobName,
   parsePayload,
   parseResult,
   poolJobNames,
   type Result,
+  requestOf,
 } from "../contract.ts";
 import type { JobContext } from "./job-context.ts";
 
@@ -21,6 +25,17 @@ export type Handler<Name extends JobName> = (payload: Payload<Name>, job: JobCon
 
 /** A handler for every job of a pool's queue: a missing one does not compile. */
 export type PoolHandlers = { readonly [Name in PoolJobName]: Handler<Name> };
+
+type JournaledHandlers = { readonly [Name in JournaledJobName]: Handler<Name> };
+
+/** A handler for every journaled job, which does nothing but what its verb does. */
+export function journaledHandlers(verbs: JournaledVerbs): JournaledHandlers {
+  const handler =
+    <Name extends JournaledJobName>(name: Name): Handler<Name> =>
+    (payload) =>
+      verbs[name](payload.operationId, requestOf<Name>(payload));
+  return forJournaledJobs<JournaledHandlers>(handler);
+}
 
 /** A handler behind its checks. */
 export type Runner = (given: unknown, job: JobContext) => Promise<unknown>;

@@ -7,7 +7,7 @@ import type { FsType } from "../../../src/domain/devices.ts";
 import { internal } from "../../../src/domain/errors.ts";
 import { containerdScope, freshOperationId } from "../../../src/domain/identifiers.ts";
 import { parsePayload, parseResult } from "../../../src/jobs/contract.ts";
-import { type Runner, runnerOf } from "../../../src/jobs/worker/handlers.ts";
+import { journaledHandlers, poolRunners } from "../../../src/jobs/worker/handlers.ts";
 import { createLogger } from "../../../src/logger.ts";
 import { openFixture, type SnapshotterFixture, type TestPool } from "../../conformance/snapshotter-fixture.ts";
 import { SnapshotsClient } from "./client.ts";
@@ -48,14 +48,8 @@ function serve(
   { database, driver, snapshotter }: SnapshotterFixture,
   address: string,
 ): Promise<AsyncDisposable> {
-  const runners = new Map<string, Runner>([
-    ["prepare", runnerOf("prepare", pool, ({ operationId, ...request }) => snapshotter.prepare(operationId, request))],
-    ["view", runnerOf("view", pool, ({ operationId, ...request }) => snapshotter.view(operationId, request))],
-    ["commit", runnerOf("commit", pool, ({ operationId, ...request }) => snapshotter.commit(operationId, request))],
-    ["remove", runnerOf("remove", pool, ({ operationId, ...request }) => snapshotter.remove(operationId, request))],
-    ["update", runnerOf("update", pool, ({ operationId, ...request }) => snapshotter.update(operationId, request))],
-    ["cleanup", runnerOf("cleanup", pool, ({ operationId }) => snapshotter.cleanup(operationId))],
-  ]);
+  const none = () => Promise.reject(internal("no call has this done"));
+  const runners = poolRunners(pool, { ...journaledHandlers(snapshotter), probe: none });
   return serveSnapshots({
     address,
     log: createLogger({ name: "test", level: "silent" }),

@@ -1,0 +1,137 @@
+// Room: jobs. Owns the schemas that payloads and results of jobs are made of.
+import { z } from "zod";
+import { fsTypes } from "../domain/devices.ts";
+import { findingKinds } from "../domain/findings.ts";
+import { chainId, diffId, digest, operationId, poolName, scope, snapshotKey } from "../domain/identifiers.ts";
+import { checkLabels, type Labels, labelsOf, snapshotKinds } from "../domain/snapshots.ts";
+import { maxFieldPathBytes } from "../domain/update-mask.ts";
+
+/** A zod type made of a parsing function of the domain; a refusal keeps its message. */
+export function branded<T>(parse: (text: string) => T) {
+  return z.string().transform((text, context): T => {
+    try {
+      return parse(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+      return z.NEVER;
+    }
+  });
+}
+
+const isRecordOfText = (given: unknown): boolean =>
+  typeof given === "object" &&
+  given !== null &&
+  !Array.isArray(given) &&
+  Object.values(given).every((value) => typeof value === "string");
+
+/** Not z.record, which drops a label that is called "__proto__". */
+export const labels = z
+  .custom<Labels>(isRecordOfText, "give labels as texts by name")
+  .transform((given, context): Labels => {
+    try {
+      return labelsOf(Object.entries(checkLabels(given)));
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+      return z.NEVER;
+    }
+  });
+
+/** The length is checked before the items: a million mistakes need no million messages. */
+export const atMost = <T extends z.ZodType>(count: number, item: T) =>
+  z.array(z.custom<z.input<T>>()).max(count, `at most ${count} can be given`).pipe(z.array(item));
+
+/** What every payload has beside its own fields. */
+export const envelope = { pool: branded(poolName), operationId: branded(operationId) };
+export const scoped = { ...envelope, scope: branded(scope) };
+
+export const key = branded(snapshotKey);
+export const sizeBytes = z.number().int().positive();
+export const nothing = z.object({}).transform((): object => ({}));
+
+export const fieldPath = z.string().refine((text) => Buffer.byteLength(text) <= maxFieldPathBytes, {
+  message: `a field path has at most ${maxFieldPathBytes} bytes`,
+});
+
+const mount = z.object({ type: z.enum(fsTypes), source: z.string(), options: z.array(z.string()).readonly() });
+export const mounts = z.object({ mounts: z.array(mount).readonly() });
+
+export const snapshot = z.object({
+  scope: branded(scope),
+  key,
+  kind: z.enum(snapshotKinds),
+  parent: key.optional(),
+  labels,
+  createdAtMs: z.number(),
+  updatedAtMs: z.number(),
+});
+
+export const diagnosis = z.object({
+  kind: z.enum(findingKinds),
+  subject: z.string(),
+  sentence: z.string(),
+  wayOut: z.string(),
+  repaired: z.boolean(),
+});
+
+/** A path on Linux has at most 4,096 bytes; a registry's name and a tag are shorter. */
+const maxReferenceCharacters = 8192;
+const maxPlatformCharacters = 256;
+
+const bytesPerSecond = z.number().int().positive();
+const absolutePath = z
+  .string()
+  .max(4096)
+  .startsWith("/", "an absolute path is needed: the worker's directory is another");
+
+/** No credentials, only where the pool's host finds them: see `RegistryOptions`. */
+const registryOptions = z.strictObject({
+  authFile: absolutePath.optional(),
+  plainHttp: z.boolean().optional(),
+  minBytesPerSecond: bytesPerSecond.optional(),
+  maxBytesPerSecond: bytesPerSecond.optional(),
+});
+
+/** Which image to unpack. */
+export const unpackRequest = {
+  /**
+   * The full reference, paths in it absolute: `docker://HOST/REPOSITORY[:TAG][@DIGEST]`, `oci:DIR[:TAG]`,
+   * `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`.
+   */
+  reference: z.string().min(1).max(maxReferenceCharacters),
+  /** `os/architecture[/variant]`. */
+  platform: z.string().min(1).max(maxPlatformCharacters),
+  /** For `docker://` alone. */
+  registry: registryOptions.optional(),
+};
+
+export const unpackedLayer = z.object({
+  digest: branded(digest),
+  diffId: branded(diffId),
+  chainId: branded(chainId),
+  compressedBytes: z.number(),
+  bytes: z.number(),
+  cached: z.boolean(),
+  ms: z.number(),
+});
+
+export const unpackedImage = z.object({
+  image: z.string(),
+  platform: z.string(),
+  manifestDigest: branded(digest),
+  chainId: branded(chainId),
+  /** The committed snapshot that shows the whole image, in snapmill's own scope. */
+  snapshot: key,
+  layers: z.array(unpackedLayer),
+});
+
+/** An unpack job's progress: one entry for each layer, bottom first. */
+export const unpackProgress = z.object({
+  layers: z.array(
+    z.object({
+      digest: branded(digest),
+      state: z.enum(["waiting", "unpacking", "unpacked", "cached"]),
+      compressedBytes: z.number(),
+      readBytes: z.number(),
+    }),
+  ),
+});

@@ -1,0 +1,41 @@
+// Room: snapshotter. Owns the table of verbs: what does each journaled job.
+import type { OperationId } from "../domain/identifiers.ts";
+import type { JournaledJobName, RequestOf, Result } from "../jobs/contract.ts";
+import { acceptUnpack } from "./accept-unpack.ts";
+import { cleanup } from "./cleanup.ts";
+import { commit } from "./commit.ts";
+import type { Context } from "./context.ts";
+import { prepare, view } from "./create.ts";
+import { doctor } from "./doctor.ts";
+import { growPool } from "./grow-pool.ts";
+import type { Steps } from "./operations.ts";
+import { remove } from "./remove.ts";
+import { removeDevice } from "./remove-device.ts";
+import { resetPool } from "./reset-pool.ts";
+import { settleUnpack } from "./settle-unpack.ts";
+import { update } from "./update.ts";
+
+/** Changes nothing yet: the steps it returns are run by the operation queue. */
+export type Verb<Name extends JournaledJobName> = (
+  context: Context,
+  request: RequestOf<Name>,
+  operationId: OperationId,
+) => Steps<Result<Name>>;
+
+/** A verb for every journaled job: one that is missing, or takes or answers something else, does not compile. */
+export type Verbs = { readonly [Name in JournaledJobName]: Verb<Name> };
+
+export const verbs: Verbs = {
+  prepare,
+  view,
+  commit,
+  remove,
+  update,
+  "remove-device": removeDevice,
+  cleanup,
+  doctor,
+  "grow-pool": growPool,
+  "reset-pool": resetPool,
+  "accept-unpack": acceptUnpack,
+  "settle-unpack": settleUnpack,
+};

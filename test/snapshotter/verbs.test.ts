@@ -1,0 +1,119 @@
+// Tests what is derived from the registry of jobs: the types of verbs and handlers, and what the journal compares.
+import { describe, expect, test } from "bun:test";
+import { operationId } from "../../src/domain/identifiers.ts";
+import type { Driver } from "../../src/drivers/port.ts";
+import {
+  type JournaledJobName,
+  journaledJobNames,
+  parsePayload,
+  poolJobNames,
+  type UnpackedImage,
+} from "../../src/jobs/contract.ts";
+import { journaledHandlers, type PoolHandlers } from "../../src/jobs/worker/handlers.ts";
+import type { JobContext } from "../../src/jobs/worker/job-context.ts";
+import { recordAnswer } from "../../src/metadata/journal.ts";
+import { readPool } from "../../src/metadata/pool.ts";
+import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
+import { type Verbs, verbs } from "../../src/snapshotter/verbs.ts";
+import { temporaryDatabase } from "../metadata/support.ts";
+
+describe("does not compile:", () => {
+  test("a journaled job without a verb, or with one of another shape", () => {
+    const { remove, ...others } = verbs;
+    const applying = <T>(result: T) => ({ kind: "metadata" as const, apply: () => result });
+    const right: Verbs = { ...others, remove: () => applying({}) };
+    // @ts-expect-error no verb for remove
+    const missing: Verbs = others;
+    const ofNumber = (...given: [unknown, { readonly key: number }]) => applying(given);
+    // @ts-expect-error the key is no number
+    const otherPayload: Verbs = { ...others, remove: ofNumber };
+    // @ts-expect-error removedDevices is missing in the answer
+    const otherResult: Verbs = { ...verbs, "reset-pool": () => applying({ removed: 1 }) };
+    expect([right, missing, otherPayload, otherResult].every((table) => Object.keys(table).length >= 11)).toBe(true);
+    expect(remove).toBe(verbs.remove);
+    expect(Object.keys(verbs).sort()).toEqual([...journaledJobNames].sort());
+  });
+
+  test("a job of the pool's worker without a handler, or with one of another shape", () => {
+    const journaled = journaledHandlers(Object.fromEntries(journaledJobNames.map((name) => [name, refuse])) as never);
+    // @ts-expect-error no handler for probe
+    const missing: PoolHandlers = journaled;
+    const probe = () => Promise.resolve({});
+    // @ts-expect-error the answer has no findings
+    const otherResult: PoolHandlers = { ...journaled, probe, doctor: () => Promise.resolve({ found: [] }) };
+    // @ts-expect-error unpack is no job of the pool's worker
+    const otherWorker: PoolHandlers = { ...journaled, probe, unpack: probe };
+    expect(Object.keys(missing)).not.toContain("probe");
+    expect(Object.keys(otherWorker)).toContain("unpack");
+    expect(Object.keys(otherResult).sort()).toEqual([...poolJobNames].sort());
+  });
+});
+
+const refuse = () => Promise.reject(new Error("not called in this test"));
+
+const image: UnpackedImage = (() => {
+  const digest = `sha256:${"0".repeat(64)}`;
+  const names = { manifestDigest: digest, chainId: digest, snapshot: digest };
+  return { image: "a", platform: "linux/amd64", ...names, layers: [] } as unknown as UnpackedImage;
+})();
+const pool = "pool";
+const one = { scope: "s", key: "k", labels: { a: "b" } };
+const unpack = { operationId: "op-second-2", reference: "oci:/images/a", platform: "linux/amd64" };
+
+/** What a job is given, and what of it the journal has compared ever since. */
+const requests: { readonly [Name in JournaledJobName]: readonly [given: object, journaled: object] } = {
+  prepare: [
+    { ...one, parent: "p" },
+    { pool, ...one, parent: "p" },
+  ],
+  view: [
+    { ...one, parent: "p" },
+    { pool, ...one, parent: "p" },
+  ],
+  commit: [
+    { ...one, name: "n" },
+    { pool, ...one, name: "n" },
+  ],
+  remove: [
+    { scope: "s", key: "k" },
+    { pool, scope: "s", key: "k" },
+  ],
+  update: [
+    { ...one, fieldPaths: ["labels.a"] },
+    { pool, ...one, fieldPaths: ["labels.a"] },
+  ],
+  "remove-device": [{ device: "pool-snap-7" }, { pool, device: "pool-snap-7" }],
+  cleanup: [{}, {}],
+  doctor: [{ repair: true }, { pool, repair: true }],
+  "grow-pool": [{ dataBytes: 2 ** 20 }, { pool, dataBytes: 2 ** 20 }],
+  "reset-pool": [{}, {}],
+  "accept-unpack": [{ requests: [unpack] }, { requests: [unpack] }],
+  "settle-unpack": [
+    { unpackOperationId: "op-second-2", outcome: { kind: "unpacked", image } },
+    { pool, unpackOperationId: "op-second-2", outcome: { kind: "unpacked", image } },
+  ],
+};
+
+test("an operation that an earlier version has answered gets that answer when its job comes again", async () => {
+  using database = temporaryDatabase();
+  const record = readPool(database);
+  if (record === undefined) throw new Error("the database has no pool");
+  const driver = {
+    name: record.driver,
+    claim: async (_known: unknown, takeOver: () => unknown) => void (await Promise.resolve(takeOver())),
+    list: () => Promise.resolve([]),
+  } as unknown as Driver;
+  const { fsType, deviceSizeBytes } = record;
+  const handlers = journaledHandlers(
+    createSnapshotter({ database, driver, pool: record.name, fsType, deviceSizeBytes }),
+  );
+  for (const name of journaledJobNames) {
+    const [given, journaled] = requests[name];
+    const id = operationId(`op-of-${name}`);
+    const answer = { of: name };
+    recordAnswer(database, { operationId: id, job: name, payload: journaled }, { outcome: "result", result: answer });
+    const handler = handlers[name] as (payload: object, job: JobContext) => Promise<unknown>;
+    const payload = parsePayload(name, { ...given, pool, operationId: id });
+    expect(await handler(payload, {} as JobContext)).toEqual(answer);
+  }
+});
