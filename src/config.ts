@@ -64,6 +64,11 @@ const settings = z.object({
   SNAPMILL_UNPACK_WORKERS: z.coerce.number().int().min(1).max(64).default(2),
   /** Downloads from one registry at the same time, on this machine. */
   SNAPMILL_REGISTRY_CONNECTIONS: z.coerce.number().int().min(1).max(64).default(4),
+  /** Blobs of registries on disk that several images may want, all together; 0: none. */
+  SNAPMILL_BLOB_CACHE: z
+    .string()
+    .transform((text) => (text === "0" ? 0 : parseSize(text)))
+    .default(4 * 2 ** 30),
   /** Directories of hosts.toml files and certificates, as containerd's config_path has them. */
   SNAPMILL_REGISTRY_CERTS: z.string().default("/etc/containerd/certs.d:/etc/docker/certs.d"),
   SNAPMILL_HTTP_ADDRESS: z.string().default("127.0.0.1:7070"),
@@ -101,6 +106,7 @@ export interface Config {
   readonly grpcAddress: string | undefined;
   readonly unpackWorkers: number;
   readonly registryConnections: number;
+  readonly blobCacheBytes: number;
   readonly registryCertsDirs: readonly string[];
   /** Shared with other state directories: what a registry is asked for at the same time is counted by machine. */
   readonly registrySlotsDir: string;
@@ -158,6 +164,7 @@ export function readConfig(
     grpcAddress: grpcAddress === "" ? undefined : resolve(grpcAddress),
     unpackWorkers: values.SNAPMILL_UNPACK_WORKERS,
     registryConnections: values.SNAPMILL_REGISTRY_CONNECTIONS,
+    blobCacheBytes: values.SNAPMILL_BLOB_CACHE,
     registryCertsDirs: values.SNAPMILL_REGISTRY_CERTS.split(":").filter((directory) => directory !== ""),
     registrySlotsDir: join(values.SNAPMILL_RUN_DIR, `registries-${process.geteuid?.() ?? 0}`),
     httpAddress: values.SNAPMILL_HTTP_ADDRESS,
@@ -185,6 +192,8 @@ export const paths = {
   /** What the pool's worker is executing: see system/file/note.ts. */
   poolNote: (config: Config) => join(paths.poolDir(config), "in-hand"),
   chainLocks: (config: Config) => join(paths.poolDir(config), "locks"),
+  /** Blobs of registries that several images may want. */
+  blobs: (config: Config) => join(config.stateDir, "blobs"),
   redisDir: (config: Config) => join(config.stateDir, "redis"),
   redisSocket: (config: Config) => join(config.runDir, "redis.sock"),
   /** Held (flock) by a running `up`; holds one line of JSON about it. */

@@ -30,5 +30,11 @@ test("registries have their settings, with limits", () => {
   expect(settings(given)).toMatchObject({ certsDirs: ["/a", "/b"], connections: 2 });
   expect(settings(given).slotsDir).toStartWith("/run/x/registries-");
   expect(settings({}).certsDirs).toEqual(["/etc/containerd/certs.d", "/etc/docker/certs.d"]);
+  const cacheOf = (environment: Record<string, string>) => readConfig({}, environment).blobCacheBytes;
+  expect([cacheOf({}), cacheOf({ SNAPMILL_BLOB_CACHE: "1GiB" }), cacheOf({ SNAPMILL_BLOB_CACHE: "0" })]).toEqual([
+    4 * 2 ** 30,
+    2 ** 30,
+    0,
+  ]);
   expect(() => settings({ SNAPMILL_REGISTRY_CONNECTIONS: "0" })).toThrow("SNAPMILL_REGISTRY_CONNECTIONS");
 });

@@ -1,11 +1,12 @@
 // Room: workers. Owns who this host's workers are to the pool's claim in Redis: the database, and where it lies.
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Config } from "../src/config.ts";
 import { unavailable } from "../src/domain/errors.ts";
 import type { ClaimHolder } from "../src/jobs/claims/pool-claims.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { lastTakeOver } from "../src/metadata/pool.ts";
+import { bootId } from "../src/system/process/boot.ts";
 
 /** The database's number. Throws unavailable before the pool's worker has been there: it makes one up. */
 export function databaseNumber(database: Database): number {
@@ -22,13 +23,4 @@ export function claimHolder(config: Config, database: Database): ClaimHolder {
     stateDir: config.stateDir,
     place: `${bootId()}:${dev}:${ino}`,
   };
-}
-
-/** Of the running kernel: containers of one machine share it, two machines never do. */
-function bootId(): string {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    return hostname();
-  }
 }

@@ -20,6 +20,7 @@ import { consumeUnpackJobs } from "../src/jobs/worker/consumer.ts";
 import type { JobContext } from "../src/jobs/worker/job-context.ts";
 import { createLogger } from "../src/logger.ts";
 import { openDatabase } from "../src/metadata/database.ts";
+import { countPending } from "../src/metadata/outbox.ts";
 import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
 import { type ChainedLayer, unpackChain } from "../src/unpack/chain.ts";
@@ -38,6 +39,9 @@ const log = createLogger({ name: "unpack", level: config.logLevel });
 /** How long a cancelled job may take to end (kill its writer, remove its snapshot) before this worker is replaced. */
 const cancelGraceMs = 20_000;
 
+/** How often the blobs that nothing uses any more are looked for. */
+const blobTrimMs = 60_000;
+
 const resources = new AsyncDisposableStack();
 const database = resources.use(openDatabase(paths.database(config), { mode: "readonly" }));
 const holder = claimHolder(config, database);
@@ -47,11 +51,38 @@ const client = resources.use(
 const cancelWatch = resources.use(
   new CancelWatch({ databasePath: paths.database(config), graceMs: cancelGraceMs }, log),
 );
-const registries = new Registries(registrySettings(config));
+const registries = new Registries({
+  ...registrySettings(config),
+  blobs: {
+    directory: paths.blobs(config),
+    maxBytes: config.blobCacheBytes,
+    othersWait,
+  },
+});
+resources.defer(trimBlobs());
 const writer = resources.use(startWriter({ environment: childEnvironment({}) }));
 
 /** A layer stops when less than this is free: on a full host a sparse pool file loses writes, and so does a full pool. */
 const minFreeBytes = { host: 256 * 2 ** 20, pool: 64 * 2 ** 20 } as const;
+
+/** Now and from time to time; at the end all blobs go when no image waits for them. */
+function trimBlobs(): () => void {
+  registries.trimBlobs();
+  const timer = setInterval(() => registries.trimBlobs(), blobTrimMs);
+  return () => {
+    clearInterval(timer);
+    registries.trimBlobs({ all: !othersWait(0) });
+  };
+}
+
+/** Whether more than `count` images are accepted and not unpacked; where that cannot be read, they may be. */
+function othersWait(count = 1): boolean {
+  try {
+    return countPending(database, "unpack") > count;
+  } catch {
+    return true;
+  }
+}
 
 async function handle(payload: Payload<"unpack">, job: JobContext): Promise<UnpackedImage> {
   const { operationId, reference } = payload;

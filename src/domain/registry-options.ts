@@ -8,6 +8,11 @@ export interface RegistryOptions {
   readonly plainHttp?: boolean | undefined;
   /** An attempt that is slower has failed. */
   readonly minBytesPerSecond?: number | undefined;
-  /** All layers of the image together. */
+  /** All layers of the image together, or of all images of `group`. */
   readonly maxBytesPerSecond?: number | undefined;
+  /**
+   * The command or batch that this image is one of several of: its images share the bandwidth, and blobs that more than
+   * one of them may want are fetched once. Letters, digits, '-' and '_', at most 64.
+   */
+  readonly group?: string | undefined;
 }

@@ -89,6 +89,10 @@ const registryOptions = z.strictObject({
   plainHttp: z.boolean().optional(),
   minBytesPerSecond: bytesPerSecond.optional(),
   maxBytesPerSecond: bytesPerSecond.optional(),
+  group: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/)
+    .optional(),
 });
 
 /** Which image to unpack. */

@@ -1,17 +1,20 @@
 // An unpack from a registry: the same tree as from files, with nothing of its credentials anywhere.
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { paths } from "../../src/config.ts";
 import { type SnapshotKey, snapshotKey } from "../../src/domain/identifiers.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/directories.ts";
 import { answerWith, cutAt, FaultyProxy } from "../support/faulty-proxy.ts";
+import { writeLayout } from "../support/images.ts";
 import { eventually } from "../support/processes.ts";
 import { answers } from "../support/redis.ts";
 import { Registry, registryPrograms } from "../support/registry.ts";
 import { processesOf } from "../support/residue.ts";
 import { type SmallImage, writeSmallImage } from "../support/small-image.ts";
+import { file } from "../support/tar-entries.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
 import { describeWith } from "../support/tools.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
@@ -26,12 +29,22 @@ describeWith(registryPrograms, "an image in a registry", () => {
   let proxy: FaultyProxy;
   let small: SmallImage;
   let authFile: string;
+  /** Requests for the layer that both images of org/pair have, on other layers. */
+  let sharedBlob: RegExp;
 
   beforeAll(async () => {
     directory = resources.use(await temporaryDirectory());
     small = await writeSmallImage(join(directory.path, "small"));
     const open = resources.use(await Registry.start(join(directory.path, "open")));
     await open.push(small.reference, "org/small:v1");
+    const shared = { content: [file("shared", randomBytes(3 << 20))], form: "none" } as const;
+    const base = { content: [file("base", "x")], form: "gzip" } as const;
+    const built = await writeLayout(join(directory.path, "pair"), [
+      { tag: "bare", image: { layers: [shared] } },
+      { tag: "based", image: { layers: [base, shared] } },
+    ]);
+    for (const tag of ["bare", "based"]) await open.push(`oci:${built.directory}:${tag}`, `org/pair:${tag}`);
+    sharedBlob = new RegExp(`/blobs/${String(built.images[0]?.layers[0]?.digest)}`);
     const htpasswd = join(directory.path, "htpasswd");
     await writeFile(htpasswd, `me:${await Bun.password.hash(planted, { algorithm: "bcrypt", cost: 4 })}\n`);
     const closed = await Registry.start(join(directory.path, "closed"), {
@@ -84,6 +97,34 @@ describeWith(registryPrograms, "an image in a registry", () => {
     const snapshot = snapshotKey(JSON.parse(stdout).snapshot);
     const differences = await snapmill.inspect(snapshot, (root) => diffTrees(small.expected, describeTree(root)));
     expect(differences).toEqual([]);
+    expect(snapmill.residue()).toEqual([]);
+  });
+
+  const unpackPair = () => {
+    const references = ["bare", "based"].map((tag) => `${proxy.host}/org/pair:${tag}`);
+    return ["unpack", "--json", "--plain-http", "--authfile", authFile, "--bandwidth", "2MB", ...references];
+  };
+  const wholeFetches = () => proxy.asked(sharedBlob).filter(({ headers }) => headers["range"] === undefined).length;
+
+  test("that shares a layer with another one on other layers has it fetched once, also when the worker is killed", async () => {
+    using snapmill = new TestSnapmill();
+    const run = snapmill.start([...unpackPair(), "--concurrency", "2"]);
+    expect(await eventually(() => bytesBelow(paths.blobs(snapmill.config)) > 200_000, 60_000)).toBe(true);
+    for (const pid of snapmill.pidsOf("workers/unpack.ts")) process.kill(pid, "SIGKILL");
+    const { exitCode, stdout, stderr } = await run.finished;
+    if (exitCode !== 0) throw new Error(stderr);
+    expect(stdout.trim().split("\n").length).toBe(2);
+    expect(wholeFetches()).toBe(1);
+    expect(bytesBelow(paths.blobs(snapmill.config))).toBe(0);
+    expect(snapmill.residue()).toEqual([]);
+  });
+
+  test("that shares a layer with the image before it has it fetched with that one", async () => {
+    using snapmill = new TestSnapmill();
+    const { exitCode, stderr } = await snapmill.run([...unpackPair(), "--concurrency", "1"]);
+    if (exitCode !== 0) throw new Error(stderr);
+    expect(proxy.asked(sharedBlob).length).toBe(1);
+    expect(bytesBelow(paths.blobs(snapmill.config))).toBe(0);
     expect(snapmill.residue()).toEqual([]);
   });
 
@@ -145,6 +186,14 @@ describeWith(registryPrograms, "an image in a registry", () => {
     );
   });
 });
+
+/** In files below `directory`, which may not be there. */
+function bytesBelow(directory: string): number {
+  if (!existsSync(directory)) return 0;
+  const names = readdirSync(directory, { recursive: true, encoding: "utf8" });
+  const found = names.map((name) => statSync(join(directory, name), { throwIfNoEntry: false }));
+  return found.reduce((sum, file) => sum + (file?.isFile() === true ? file.size : 0), 0);
+}
 
 /** All that is in the files below `directory` but the pool's own. */
 function filesBelow(directory: string): string[] {

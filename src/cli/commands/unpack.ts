@@ -1,4 +1,5 @@
 // Room: cli. Owns `snapmill unpack`.
+import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
@@ -50,7 +51,11 @@ export function addUnpack(program: Command): void {
       "bytes a second from registries, at most, such as 20MB (default: no limit)",
       parseRate,
     )
-    .option("--min-rate <size>", "bytes a second below which a download is begun again (default: none)", parseRate)
+    .option(
+      "--min-rate <size>",
+      "bytes a second below which a download is begun again (default: 1KiB, over a minute)",
+      parseRate,
+    )
     .addOption(jsonOption("one JSON object an image"))
     .addHelpText("after", howItRuns)
     .addHelpText(
@@ -95,13 +100,14 @@ interface UnpackOptions extends JsonOption {
   readonly minRate?: number;
 }
 
-/** The bandwidth is the command's: it is shared by as many images as are unpacked at the same time. */
+/** The bandwidth is the command's, and its images may share blobs: they are a group. */
 function registryOptions({ authfile, plainHttp, bandwidth, minRate }: UnpackOptions, images: number): RegistryOptions {
   return {
+    ...(images > 1 && { group: randomUUID() }),
     ...(authfile !== undefined && { authFile: authfile }),
     ...(plainHttp === true && { plainHttp }),
     ...(minRate !== undefined && { minBytesPerSecond: minRate }),
-    ...(bandwidth !== undefined && { maxBytesPerSecond: Math.max(1, Math.floor(bandwidth / images)) }),
+    ...(bandwidth !== undefined && { maxBytesPerSecond: bandwidth }),
   };
 }
 
@@ -123,7 +129,7 @@ async function unpackAll(
   signal: AbortSignal,
 ): Promise<void> {
   const { platform = formatPlatform(hostPlatform()), json } = options;
-  const registry = registryOptions(options, config.unpackWorkers);
+  const registry = registryOptions(options, references.length);
   await using client = await connectPatiently(config, notice, signal);
   const { progressReporter } = await import("../output/progress.ts");
   using progress = progressReporter();

@@ -3,8 +3,7 @@ import { failedPrecondition } from "../../domain/errors.ts";
 import type { Digest } from "../../domain/identifiers.ts";
 import { AttemptFailure, sentence } from "./failures.ts";
 import type { RegistryHost } from "./hosts.ts";
-import type { Bandwidth } from "./rate.ts";
-import { MinimumRate } from "./rate.ts";
+import { type Bandwidth, MinimumRate } from "./rate.ts";
 import { type Repository, withMirrors } from "./repository.ts";
 import { Retries } from "./retry.ts";
 import type { HttpReply } from "./transport.ts";
@@ -17,7 +16,7 @@ export interface RemoteBlobDescriptor {
 export interface BlobLimits {
   /** Waits until a download from `host` may begin; dispose of it at its end. */
   readonly slot: (host: RegistryHost, signal: AbortSignal | undefined) => Promise<Disposable>;
-  readonly bandwidth: Bandwidth;
+  readonly bandwidth: Pick<Bandwidth, "spend">;
   /** An attempt that is slower than this has failed. Default: what patience sets as the least. */
   readonly minBytesPerSecond: number | undefined;
 }
@@ -150,18 +149,19 @@ class Hosts {
 }
 
 /**
- * The bytes of a blob from `offsetBytes` on, as fast as they are taken. From its start, the blob is verified against its
- * digest before the stream ends. Errors: failed_precondition, not_found, deadline_exceeded, and the signal's reason.
+ * The bytes of a blob from `offsetBytes` on, as fast as they are taken. `hasher` has seen what lies before, and the blob
+ * is verified with it before the stream ends; without one, a blob is verified only when it is read from its start. Errors:
+ * failed_precondition, not_found, deadline_exceeded, and the signal's reason.
  */
 export async function* streamBlob(
   repository: Repository,
   blob: RemoteBlobDescriptor,
   limits: BlobLimits,
   offsetBytes = 0,
+  hasher = offsetBytes === 0 ? new Bun.CryptoHasher("sha256") : undefined,
 ): AsyncGenerator<Uint8Array> {
   const download = new Download(repository, blob, limits, offsetBytes);
   const hosts = new Hosts(repository);
-  const hasher = offsetBytes === 0 ? new Bun.CryptoHasher("sha256") : undefined;
   while (download.atBytes < blob.sizeBytes) {
     const startedAtBytes = download.atBytes;
     try {

@@ -9,11 +9,13 @@ import { parseJson } from "../json.ts";
 import { checkCounts, checkStoredBytes, layerType } from "../layers.ts";
 import { type ChosenImage, chooseImage, type FoundImage } from "../layout.ts";
 import { formatPlatform, type Platform } from "../platform.ts";
-import { type BlobLimits, streamBlob } from "./blobs.ts";
+import type { BlobStore } from "./blob-store.ts";
+import { type BlobLimits, type RemoteBlobDescriptor, streamBlob } from "./blobs.ts";
 import { type FetchedDocument, RegistryDocuments } from "./documents.ts";
 import type { KeptBlobs } from "./kept-blobs.ts";
 import type { RegistryName } from "./name.ts";
 import type { Repository } from "./repository.ts";
+import { readShared } from "./shared-blobs.ts";
 
 const schema1Type = /^application\/vnd\.docker\.distribution\.manifest\.v1\+/;
 
@@ -49,14 +51,34 @@ async function entriesOf(reader: DocumentReader, top: FetchedDocument): Promise<
 /** What fetching the layers of an image takes besides its repository. */
 export interface LayerFetching {
   readonly limits: BlobLimits;
+  /** In memory, of this process alone. */
   readonly kept: KeptBlobs;
+  /** On disk, for all workers; undefined: none. */
+  readonly store: BlobStore | undefined;
+  /** `host[:port]`, as the image's name has it. */
+  readonly registry: string;
+  /** The image is one of several that are unpacked in one go. */
+  readonly isOneOfMany: boolean;
 }
 
-function layersOf(
-  { image }: ChosenImage,
+/** Stored only where a second reader is to be expected: else each blob would be written twice for nothing. */
+function openShared(
   repository: Repository,
-  { limits, kept }: LayerFetching,
-): ImageLayer<RemoteBlob>[] {
+  blob: RemoteBlobDescriptor,
+  { limits, store, registry, isOneOfMany }: LayerFetching,
+  isRepeated: boolean,
+): AsyncGenerator<Uint8Array> {
+  if (store === undefined || blob.sizeBytes === 0) return streamBlob(repository, blob, limits);
+  return readShared(store, {
+    blob: { ...blob, registry },
+    isWanted: isRepeated || isOneOfMany || store.othersWait,
+    fetch: (offsetBytes, hasher) => streamBlob(repository, blob, limits, offsetBytes, hasher),
+    signal: repository.options.signal,
+  });
+}
+
+function layersOf({ image }: ChosenImage, repository: Repository, fetching: LayerFetching): ImageLayer<RemoteBlob>[] {
+  const { limits, kept } = fetching;
   const diffIds = image.config.rootfs.diff_ids;
   checkCounts(image.layers.length, diffIds.length);
   checkStoredBytes(image.layers.map(({ size: lengthBytes }) => ({ lengthBytes })));
@@ -65,8 +87,13 @@ function layersOf(
     const { compression, isForeign } = layerType(mediaType, layer);
     if (isForeign) throw failedPrecondition(`${layer} is a foreign layer, which is not fetched from where it lies`);
     const blob = { digest, sizeBytes };
+    const isRepeated = image.layers.some((other, place) => place !== index && other.digest === digest);
     const open = (offsetBytes: number, signal?: AbortSignal) =>
-      kept.read(blob, offsetBytes, () => streamBlob(repository.until(signal), blob, limits, offsetBytes));
+      kept.read(blob, offsetBytes, () => {
+        const bounded = repository.until(signal);
+        if (offsetBytes > 0) return streamBlob(bounded, blob, limits, offsetBytes);
+        return openShared(bounded, blob, fetching, isRepeated);
+      });
     const diffId = diffIds[index];
     return diffId === undefined ? [] : [{ digest, diffId, compression, blob: { lengthBytes: sizeBytes, open } }];
   });

@@ -1,9 +1,11 @@
 // Room: images. Owns this host's way to registries: its settings, what one request adds to them, what is kept in between.
+import { join } from "node:path";
 import type { RegistryOptions } from "../../domain/registry-options.ts";
 import type { RemoteBlob } from "../image.ts";
 import type { FoundImage } from "../layout.ts";
 import type { Platform } from "../platform.ts";
 import { Authorization } from "./authorization.ts";
+import { BlobStore, type BlobStoreSettings } from "./blob-store.ts";
 import { type CredentialSources, findCredential, requireAuthFile } from "./credentials.ts";
 import { Secrets } from "./failures.ts";
 import { hostsOf, type RegistryHost } from "./hosts.ts";
@@ -13,6 +15,7 @@ import type { RegistryName } from "./name.ts";
 import { Bandwidth } from "./rate.ts";
 import { Repository } from "./repository.ts";
 import { defaultPatience, type Patience } from "./retry.ts";
+import { SharedBandwidth } from "./shared-bandwidth.ts";
 import { takeSlot } from "./slots.ts";
 
 export interface RegistrySettings {
@@ -22,6 +25,8 @@ export interface RegistrySettings {
   /** Downloads at the same time from one registry, among all who share `slotsDir`. */
   readonly connections: number;
   readonly slotsDir: string;
+  /** Blobs that several images may want; undefined: none is kept on disk. */
+  readonly blobs?: BlobStoreSettings | undefined;
   readonly patience?: Patience | undefined;
 }
 
@@ -32,10 +37,18 @@ const maxAuthFiles = 16;
 export class Registries {
   readonly #settings: RegistrySettings;
   readonly #kept = new KeptBlobs();
+  readonly #store: BlobStore | undefined;
   readonly #authorizations = new Map<string | undefined, Authorization>();
 
   constructor(settings: RegistrySettings) {
     this.#settings = settings;
+    const { blobs } = settings;
+    if (blobs !== undefined && blobs.maxBytes > 0) this.#store = new BlobStore(blobs);
+  }
+
+  /** Deletes stored blobs that nothing has used lately; `all`: those too that were. */
+  trimBlobs(options?: { readonly all?: boolean }): void {
+    this.#store?.trim(options);
   }
 
   /**
@@ -60,10 +73,22 @@ export class Registries {
     });
     const limits = {
       slot: (host: RegistryHost, until: AbortSignal | undefined) => takeSlot(slotsDir, host.name, connections, until),
-      bandwidth: new Bandwidth(options.maxBytesPerSecond),
+      bandwidth: this.#bandwidthFor(options),
       minBytesPerSecond: options.minBytesPerSecond,
     };
-    return resolveRegistryImage(repository, name, wanted, { limits, kept: this.#kept });
+    return resolveRegistryImage(repository, name, wanted, {
+      limits,
+      kept: this.#kept,
+      store: this.#store,
+      registry: name.registry,
+      isOneOfMany: options.group !== undefined,
+    });
+  }
+
+  #bandwidthFor({ maxBytesPerSecond: bytesPerSecond, group }: RegistryOptions): Pick<Bandwidth, "spend"> {
+    if (bytesPerSecond === undefined || group === undefined) return new Bandwidth(bytesPerSecond);
+    const directory = join(this.#settings.slotsDir, "bandwidth");
+    return new SharedBandwidth({ directory, group, bytesPerSecond });
   }
 
   #authorizationFor(authFile: string | undefined): Authorization {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { AbortReason, Canceller } from "../../../src/domain/cancellation.ts";
 import { isRemote } from "../../../src/images/image.ts";
+import type { BlobStoreSettings } from "../../../src/images/registry/blob-store.ts";
 import { Registries } from "../../../src/images/registry/registries.ts";
 import { openImage } from "../../../src/images/resolve.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../support/directories.ts";
@@ -15,6 +17,8 @@ import { describeWith } from "../../support/tools.ts";
 import { failureOf, impatient } from "./fixture.ts";
 
 const layer = (text: string) => ({ content: [file("content", text)] });
+/** More than a worker keeps in memory. */
+const shared = { content: [file("shared", randomBytes(2 << 20))], form: "none" } as const;
 const platforms = ["linux/arm/v6", "linux/arm/v7", "linux/amd64"] as const;
 
 describeWith(registryPrograms, "an image in a registry", () => {
@@ -40,7 +44,10 @@ describeWith(registryPrograms, "an image in a registry", () => {
           layers: [{ ...layer("d"), mediaType: "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip" }],
         },
       },
+      { tag: "bare", image: { platform: "linux/amd64", layers: [shared] } },
+      { tag: "based", image: { platform: "linux/amd64", layers: [layer("a"), shared] } },
     ]);
+    for (const tag of ["bare", "based"]) await registry.push(`oci:${layout.directory}:${tag}`, `org/app:${tag}`);
     await registry.push(`oci:${layout.directory}:one`, "org/app:one");
     await registry.push(`oci:${layout.directory}:docker`, "org/app:docker", ["--format", "v2s2"]);
     await registry.push(`oci:${layout.directory}:many`, "org/app:many", ["--preserve-digests", "--all"]);
@@ -140,6 +147,41 @@ describeWith(registryPrograms, "an image in a registry", () => {
     const digests = await fetchAll("org/app:one");
     expect(await fetchAll("org/app:one")).toEqual(digests);
     for (const digest of digests) expect(proxy.asked(new RegExp(`blobs/${digest}`)).length).toBe(1);
+  });
+
+  describe("with a blob that another image has on other layers is fetched with that one once", () => {
+    /** As an unpack worker of its own fetches all layers of `name`. */
+    async function fetchAsWorker(name: string, blobs: BlobStoreSettings | undefined): Promise<void> {
+      const worker = new Registries({ ...settings(), blobs });
+      const registry = { plainHttp: true, group: "batch" };
+      await using image = await openImage(`docker://${proxy.host}/${name}`, "linux/amd64", {
+        registries: worker,
+        registry,
+      });
+      for (const { digest, blob } of image.layers) {
+        if (!isRemote(blob)) throw new Error("a layer lies in a file");
+        expect(sha256(Buffer.concat(await Array.fromAsync(blob.open(0))))).toBe(String(digest));
+      }
+    }
+    const asked = () => proxy.asked(new RegExp(`blobs/${String(layout.images[6]?.layers[0]?.digest)}`)).length;
+    const blobsIn = (name: string, maxBytes = 64 << 20) => ({
+      directory: join(directory.path, name),
+      maxBytes,
+      othersWait: () => false,
+    });
+
+    test("by two workers at the same time", async () => {
+      const blobs = blobsIn("parallel");
+      await Promise.all([fetchAsWorker("org/app:bare", blobs), fetchAsWorker("org/app:based", blobs)]);
+      expect(asked()).toBe(1);
+    });
+
+    test("by one after the other, and twice when no blobs are kept", async () => {
+      for (const name of ["org/app:bare", "org/app:based"]) await fetchAsWorker(name, blobsIn("later"));
+      expect(asked()).toBe(1);
+      for (const name of ["org/app:bare", "org/app:based"]) await fetchAsWorker(name, blobsIn("none", 0));
+      expect(asked()).toBe(3);
+    });
   });
 
   describe("is refused with a reason,", () => {
