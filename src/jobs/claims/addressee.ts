@@ -37,7 +37,9 @@ export class Addressee {
 
   /** Asks Redis while it is not known. Throws what Redis throws. */
   async find(): Promise<number | undefined> {
-    this.#known ??= (await readClaim(this.#connection, this.#pool))?.database;
+    const claim = await readClaim(this.#connection, this.#pool);
+    // Of a damaged claim, the number is not known: the job is for the database that has the name when it is executed.
+    if (claim?.wrongType === undefined) this.#known ??= claim?.database;
     return this.#known;
   }
 }

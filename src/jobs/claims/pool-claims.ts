@@ -2,11 +2,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { failedPrecondition, type SnapmillError } from "../../domain/errors.ts";
-import type { PoolName } from "../../domain/identifiers.ts";
+import { type PoolName, poolName } from "../../domain/identifiers.ts";
 import { visible } from "../../domain/quoted.ts";
 import { keyPrefix } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
-import { asRedisFailure } from "../redis/failures.ts";
+import { asRedisFailure, isDamage } from "../redis/failures.ts";
 
 /** The database that serves a pool, and where it lies. */
 export interface ClaimHolder {
@@ -29,6 +29,8 @@ export interface PoolClaim extends ClaimHolder {
   readonly seenAtMs: number;
   /** How long ago that was when the claim was read. */
   readonly unseenMs: number;
+  /** The kind of value that lies where the claim should: then nothing of it can be read. Undefined: it is a claim. */
+  readonly wrongType?: string | undefined;
 }
 
 /** A holder that has not been seen for so long is not alive: see `beatEveryMs` of worker-liveness.ts. */
@@ -40,6 +42,8 @@ export const confirmedLastsMs = 3_000;
 export const takeOverAny = "any";
 /** Names one claim, so that a take-over moves the claim that its operator has seen, and no other. */
 export const claimToken = ({ database, claimedAtMs }: PoolClaim): string => `${database}@${claimedAtMs}`;
+/** That of a claim of which nothing can be read. */
+const damagedToken = "0@0";
 
 export const claimKey = (pool: PoolName): string => `${keyPrefix(pool)}:claim`;
 /** Of the pools that are looked at for a message. */
@@ -52,7 +56,8 @@ const latestMs = 8_640_000_000_000_000;
 
 /**
  * KEYS: claim, beat. ARGV: database, host, stateDir, place, isStart, mayClaim, takeOver, beat's and a holder's duration.
- * A Redis that is full does not keep a holder from learning that the claim is still its own (pcall).
+ * A Redis that is full does not keep a holder from learning that the claim is still its own (pcall). A value of another
+ * type is no claim: a holder that runs replaces it like a claim that Redis lost; a start does when it takes over.
  */
 const claimScript = `
 local function whole(text)
@@ -61,6 +66,13 @@ local function whole(text)
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'hash' and kind ~= 'none' then
+  local isMoved = ARGV[7] == '${takeOverAny}' or ARGV[7] == '${damagedToken}'
+  if ARGV[5] == '1' and not isMoved then return {'held', string.format('%.0f', now), {}, kind} end
+  if ARGV[6] == '0' then return {'absent', string.format('%.0f', now), {}, kind} end
+  redis.call('DEL', KEYS[1])
+end
 local database, place, claimed, seen =
   unpack(redis.call('HMGET', KEYS[1], 'database', 'place', 'claimedAtMs', 'seenAtMs'))
 claimed, seen = whole(claimed), whole(seen)
@@ -85,7 +97,7 @@ if verdict == 'ours' then
     'claimedAtMs', string.format('%.0f', claimed), 'seenAtMs', string.format('%.0f', now))
   if ARGV[8] ~= '0' then write('SET', KEYS[2], '1', 'PX', ARGV[8]) end
 end
-return {verdict, string.format('%.0f', now), before}
+return {verdict, string.format('%.0f', now), before, kind}
 `;
 
 /** What came of asking: `held` by another database, or by a live copy of this one (`copied`); `before`: as it was found. */
@@ -123,9 +135,9 @@ export async function askForClaim(connection: Redis, question: ClaimQuestion): P
     start?.takeOver ?? "",
     String(beat?.lastsMs ?? 0),
     String(holderLastsMs),
-  )) as [ClaimOutcome["verdict"], string, string[]];
-  const [verdict, nowMs, fields] = answer;
-  const before = parseClaim(Object.fromEntries(pairsOf(fields)), Number(nowMs));
+  )) as [ClaimOutcome["verdict"], string, string[], string];
+  const [verdict, nowMs, fields, type] = answer;
+  const before = parseClaim(type, Object.fromEntries(pairsOf(fields)), Number(nowMs));
   if (verdict === "ours") {
     // Only for people to read: a user of Redis that may touch the pool's keys alone can work without.
     if (before === undefined) await connection.sadd(poolsKey, pool).catch(() => undefined);
@@ -156,7 +168,8 @@ export async function takeClaim(connection: Redis, request: ClaimRequest): Promi
       case "ours": {
         const { before } = outcome;
         if (before === undefined || isSameHolder(before, holder)) return undefined;
-        if (before.unseenMs < holderLastsMs) await delay(confirmedLastsMs);
+        // Of a damaged one it is not known when its holder was seen.
+        if (before.unseenMs < holderLastsMs || before.wrongType !== undefined) await delay(confirmedLastsMs);
         return before;
       }
       case "held":
@@ -195,8 +208,13 @@ export async function requireClaimable(connection: Redis, pool: PoolName, takeOv
 
 /** The claim of a pool's name; undefined: it is free. Throws what Redis throws. */
 export async function readClaim(connection: Redis, pool: PoolName): Promise<PoolClaim | undefined> {
-  const [[seconds], fields] = await Promise.all([connection.time(), connection.hgetall(claimKey(pool))]);
-  return parseClaim(fields, Number(seconds) * 1000);
+  const key = claimKey(pool);
+  const reading = connection.hgetall(key).catch((error: unknown) => {
+    if (isDamage(error)) return {};
+    throw error;
+  });
+  const [[seconds], type, fields] = await Promise.all([connection.time(), connection.type(key), reading]);
+  return parseClaim(type, fields, Number(seconds) * 1000);
 }
 
 /** `readClaim` on a connection for the occasion; `unavailable` within about a second when Redis is away. */
@@ -207,10 +225,19 @@ export async function lookUpClaim(redisUrl: string, pool: PoolName): Promise<Poo
 /** The pools whose holders are alive, and their claims, by name. Throws `unavailable` when Redis is away. */
 export async function servedPools(redisUrl: string): Promise<ReadonlyMap<PoolName, PoolClaim>> {
   return await connected(redisUrl, async (connection) => {
-    const names = (await connection.smembers(poolsKey)).sort().slice(0, mostShown) as PoolName[];
+    const names = (await connection.smembers(poolsKey)).flatMap(poolNameIn).sort().slice(0, mostShown);
     const claims = await Promise.all(names.map(async (name) => [name, await readClaim(connection, name)] as const));
     return new Map(claims.flatMap(([name, claim]) => (isAlive(claim) ? [[name, claim] as const] : [])));
   });
+}
+
+/** What is no pool's name was not written by snapmill, and is not shown. */
+function poolNameIn(text: string): PoolName[] {
+  try {
+    return [poolName(text)];
+  } catch {
+    return [];
+  }
 }
 
 async function connected<T>(redisUrl: string, use: (connection: Redis) => Promise<T>): Promise<T> {
@@ -230,7 +257,10 @@ const isAlive = (claim: PoolClaim | undefined): claim is PoolClaim =>
 const isSameHolder = (one: ClaimHolder, other: ClaimHolder): boolean =>
   one.database === other.database && one.place === other.place;
 
-function parseClaim(fields: Readonly<Record<string, string>>, nowMs: number): PoolClaim | undefined {
+/** `type`: of the value that lies there, as Redis calls it. */
+function parseClaim(type: string, fields: Readonly<Record<string, string>>, nowMs: number): PoolClaim | undefined {
+  if (type !== "hash" && type !== "none")
+    return { ...unreadable, stateDir: `a ${type} in Redis, which is no claim`, unseenMs: nowMs, wrongType: type };
   const { database, host, stateDir, place, claimedAtMs, seenAtMs } = fields;
   if (database === undefined) return undefined;
   return {
@@ -243,6 +273,8 @@ function parseClaim(fields: Readonly<Record<string, string>>, nowMs: number): Po
     unseenMs: Math.max(0, nowMs - numberIn(seenAtMs)),
   };
 }
+
+const unreadable = { database: 0, host: "unknown", place: "", claimedAtMs: 0, seenAtMs: 0 } as const;
 
 /** The longest path that Linux opens; a host's name is shorter. */
 const maxShown = 4_096;
@@ -266,13 +298,23 @@ function pairsOf(flat: readonly string[]): [string, string][] {
 const wayOut = "use another --pool name, or move the name here with 'snapmill up --take-over'";
 
 /** The holder in words: "host a (/var/lib/snapmill, database 4711, claimed …, last seen …)". */
-export const describeClaim = ({ host, stateDir, database, claimedAtMs, seenAtMs }: PoolClaim): string =>
-  `host ${host} (${stateDir}, database ${database}, claimed ${timeText(claimedAtMs)}, last seen ${timeText(seenAtMs)})`;
+export const describeClaim = ({ host, stateDir, database, claimedAtMs, seenAtMs, wrongType }: PoolClaim): string =>
+  wrongType !== undefined
+    ? `a holder that is not known (the claim was a ${wrongType} in Redis)`
+    : `host ${host} (${stateDir}, database ${database}, claimed ${timeText(claimedAtMs)}, last seen ${timeText(seenAtMs)})`;
 
 const timeText = (ms: number): string => new Date(ms).toISOString();
 
 export const heldByAnother = (pool: PoolName, claim: PoolClaim): SnapmillError =>
-  failedPrecondition(`the pool name ${pool} is claimed in this Redis by ${describeClaim(claim)}: ${wayOut}`);
+  failedPrecondition(
+    damageOf(pool, claim) ?? `the pool name ${pool} is claimed in this Redis by ${describeClaim(claim)}: ${wayOut}`,
+  );
+
+/** Why a claim cannot be read, and the way out; undefined: it can. */
+export const damageOf = (pool: PoolName, { wrongType }: PoolClaim): string | undefined =>
+  wrongType &&
+  `the claim on the pool name ${pool} is damaged: its key ${claimKey(pool)} in Redis is a ${wrongType}, not a hash; ` +
+    "if no other host serves the pool, replace it with 'snapmill up --take-over'";
 
 export const heldByCopy = (pool: PoolName, claim: PoolClaim): SnapmillError =>
   failedPrecondition(

@@ -4,6 +4,7 @@ import { Redis } from "ioredis";
 import { failedPrecondition, isSnapmillError, unavailable } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import { startTimer } from "../../domain/timers.ts";
+import { damageOf, readClaim } from "../claims/pool-claims.ts";
 import { keyPrefix, queueName } from "../queues.ts";
 import { answerTimeoutMs, lastErrorOf, producerConnection } from "./connection.ts";
 import { describeTrouble, isFinal, isReply } from "./failures.ts";
@@ -95,7 +96,7 @@ export class RedisCheck implements Disposable {
     this.#connection = producerConnection(url);
   }
 
-  /** Three commands, one of them a write; answers within a second and a half. Never rejects. */
+  /** Five commands, one of them a write; answers within a second and a half. Never rejects. */
   async state(): Promise<RedisState> {
     const { promise: late, resolve } = Promise.withResolvers<RedisState>();
     const trouble = describeTrouble(redisLabel(this.#url), `no answer within ${answerTimeoutMs} ms`);
@@ -111,8 +112,12 @@ export class RedisCheck implements Disposable {
     try {
       const written = this.#connection.eval(probeScript, 1, probeKey);
       const meta = `${keyPrefix(this.#pool)}:${queueName(this.#pool, "pool")}:meta`;
-      const [paused] = await Promise.all([this.#connection.hexists(meta, "paused"), written]);
-      return { trouble: undefined, isPaused: paused === 1 };
+      const [claim, paused] = await Promise.all([
+        readClaim(this.#connection, this.#pool),
+        this.#connection.hexists(meta, "paused"),
+        written,
+      ]);
+      return { trouble: claim && damageOf(this.#pool, claim), isPaused: paused === 1 };
     } catch (error) {
       const reason = isReply(error) ? error : (lastErrorOf(this.#connection) ?? error);
       const said = reason instanceof Error ? reason.message : String(reason);

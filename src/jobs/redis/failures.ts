@@ -197,6 +197,9 @@ const brief = (said: string): string =>
 /** What only a change of the settings helps against: waiting is in vain. */
 export const isFinal = (said: string): boolean => troubleIn(said)?.isFinal === true;
 
+/** A value of another kind lies where snapmill's is expected. */
+export const isDamage = (error: unknown): boolean => error instanceof Error && troubleOf(error)?.is === "damaged";
+
 /** Redis itself has said no. Otherwise the connection knows better what is wrong than the command. */
 export const isReply = (error: unknown): boolean => error instanceof Error && replyStart.test(error.message);
 

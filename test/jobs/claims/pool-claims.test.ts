@@ -13,6 +13,7 @@ import {
 import { RemovalPublisher } from "../../../src/jobs/outbox/device-removals.ts";
 import { UnpackPublisher } from "../../../src/jobs/outbox/publisher.ts";
 import { producerConnection } from "../../../src/jobs/redis/connection.ts";
+import { RedisCheck } from "../../../src/jobs/redis/diagnosis.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 import {
@@ -106,6 +107,39 @@ test("a claim that was damaged in Redis is told as far as it can be read, and ca
   expect(await take(holder, await token())).toMatchObject({ database: 7 });
   expect(await claim()).toMatchObject({ database: holder.database, host: "host-a" });
 });
+
+test("a value that is no claim is told with the way out, also to who asks for the health, and is replaced by a take-over", async () => {
+  using check = new RedisCheck(redis.url, pool);
+  for (const [type, command] of [
+    ["string", "SET"],
+    ["list", "LPUSH"],
+  ] as const) {
+    await redis.command(command, claimKey(pool), "damaged");
+    const failure = await failureOf(take(holder));
+    expect(failure.code).toBe("failed_precondition");
+    expect(failure.message).toBe(
+      `the claim on the pool name ${pool} is damaged: its key ${claimKey(pool)} in Redis is a ${type}, not a hash; ` +
+        "if no other host serves the pool, replace it with 'snapmill up --take-over'",
+    );
+    expect(await check.state()).toEqual({ trouble: failure.message, isPaused: false });
+    expect(await take(holder, await token())).toMatchObject({ wrongType: type });
+    expect(await check.state()).toEqual({ trouble: undefined, isPaused: false });
+    expect(await claim()).toMatchObject({ database: holder.database });
+    await redis.flush();
+  }
+});
+
+test(
+  "a worker replaces a value that took the place of its claim, and goes on; a caller's job arrives meanwhile",
+  async () => {
+    await using _consumer = await consume(redis, { remove: async () => ({}) });
+    await redis.command("SET", claimKey(pool), "damaged");
+    await using client = await connect(redis);
+    expect(await client.call("remove", removal)).toEqual({});
+    await until("the claim is back", async () => (await claim())?.database === holder.database);
+  },
+  timeoutMs,
+);
 
 test("of many who claim at once, and of many who take over at once, one gets the name", async () => {
   const claimants = Array.from({ length: 20 }, (_, index) => ({ ...holder, database: index + 1, place: `${index}` }));
@@ -253,6 +287,9 @@ test(
     await redis.flush();
     await until("it is claimed again", async () => (await claim())?.database === holder.database);
     expect((await failureOf(take(otherHolder))).message).toContain("host host-a");
+    const hostile = "evil\u001b[2J" as typeof pool;
+    await redis.command("SADD", "{snapmill}:pools", hostile, "x".repeat(100_000));
+    await redis.command("HSET", claimKey(hostile), "database", "1", "seenAtMs", String(Date.now()));
     expect([...(await servedPools(redis.url))].map(([name, { host }]) => [name as string, host])).toEqual([
       [pool, "host-a"],
     ]);
