@@ -7,7 +7,8 @@ export const driverNames = ["reflink", "devmapper"] as const;
 export type DriverName = (typeof driverNames)[number];
 
 /** What a thin-pool says of itself: see the kernel's documentation, device-mapper/thin-provisioning. */
-export type PoolState = "rw" | "ro" | "out_of_data_space" | "failed" | "needs_check";
+export const poolStates = ["rw", "ro", "out_of_data_space", "failed", "needs_check"] as const;
+export type PoolState = (typeof poolStates)[number];
 
 export interface Fill {
   readonly usedBytes: number;

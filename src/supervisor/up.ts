@@ -1,7 +1,7 @@
 // Room: supervisor. Owns `up`: everything of a snapmill on one machine, from the first lock to the last child's end.
 import { Dashboard } from "../api/dashboard/dashboard.ts";
 import { checkAddress } from "../api/grpc/address.ts";
-import { type HttpServer, serveHttp } from "../api/http/server.ts";
+import { type HttpOptions, type HttpServer, serveHttp } from "../api/http/server.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { untilAborted } from "../domain/cancellation.ts";
 import { failedPrecondition, unavailable } from "../domain/errors.ts";
@@ -35,6 +35,8 @@ export interface UpOptions {
   /** Moves the pool's name in Redis here, whichever database has it now. Default: false. */
   readonly takeOver?: boolean;
   readonly onReady: (ready: UpReady) => void;
+  /** What /metrics shows. */
+  readonly metrics: HttpOptions["metrics"];
 }
 
 /**
@@ -42,17 +44,17 @@ export interface UpOptions {
  * failed_precondition when another one runs already or an address is taken, what a piece refused to work for, and
  * `unavailable` when it was stopped and a process did not end.
  */
-export async function runUp(given: Config, { signal, takeOver = false, onReady }: UpOptions): Promise<void> {
+export async function runUp(given: Config, { takeOver = false, ...options }: UpOptions): Promise<void> {
   const config = { ...given, takeOver: takeOver ? await claimToMove(given) : undefined };
   const log = createLogger({ name: "up", level: config.logLevel });
   const { grpcAddress } = config;
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
   using lock = await becomeTheOne(config, log);
-  using _impatience = obeyASecondSignal(signal);
+  using _impatience = obeyASecondSignal(options.signal);
 
   const services = new Services(config, log);
   try {
-    await runPieces(config, services, log, { signal, onReady });
+    await runPieces(config, services, log, options);
     if (services.left.length > 0) throw unavailable(describeLeft(services.left));
   } finally {
     // They wait for a disk, perhaps for this very one: deleting the file could take as long.
@@ -65,7 +67,12 @@ const describeLeft = (left: readonly Left[]): string =>
   "no signal ends it until the kernel has what it waits for; look at the disks";
 
 /** Everything between the first child's start and the last one's end. */
-async function runPieces(config: Config, given: Services, log: Logger, { signal, onReady }: UpOptions): Promise<void> {
+async function runPieces(
+  config: Config,
+  given: Services,
+  log: Logger,
+  { signal, onReady, metrics }: UpOptions,
+): Promise<void> {
   const { grpcAddress } = config;
   await using services = given;
   await using health = new HealthCheck(config, services);
@@ -76,6 +83,7 @@ async function runPieces(config: Config, given: Services, log: Logger, { signal,
     token,
     log,
     health: () => health.current(),
+    metrics,
   });
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));

@@ -32,7 +32,7 @@ let dashboard: Dashboard;
 
 beforeAll(async () => {
   redis = await startRedis();
-  server = serveHttp({ address: "127.0.0.1:0", token, log, health: async () => health });
+  server = serveHttp({ address: "127.0.0.1:0", token, log, health: async () => health, metrics: async () => [] });
 });
 afterAll(async () => {
   await dashboard?.[Symbol.asyncDispose]();
@@ -148,7 +148,7 @@ test("a page loses its links to other servers and keeps its own", async () => {
 
 test("an address that is taken is an error that says so", () => {
   const address = new URL(server.url).host;
-  expect(() => serveHttp({ address, token, log, health: async () => well })).toThrow(
+  expect(() => serveHttp({ address, token, log, health: async () => well, metrics: async () => [] })).toThrow(
     `HTTP address ${address} is in use: choose another with --http-address`,
   );
 });

@@ -35,7 +35,14 @@ let port = 0;
 beforeAll(async () => {
   redis = await startRedis();
   const log = createLogger({ name: "test", level: "silent" });
-  server = serveHttp({ address: "127.0.0.1:0", names: ["mill.example"], token, log, health: async () => well });
+  server = serveHttp({
+    address: "127.0.0.1:0",
+    names: ["mill.example"],
+    token,
+    log,
+    health: async () => well,
+    metrics: async () => [],
+  });
   port = Number(new URL(server.url).port);
   dashboard = await Dashboard.open({ redisUrl: redis.url, pools: [poolName("default")] });
   server.show(dashboard.app);

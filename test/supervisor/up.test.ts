@@ -44,6 +44,11 @@ test(
     });
     const { mounts } = await client.call("prepare", { scope: ownScope, key: "a", labels: {} });
     expect(mounts).toHaveLength(1);
+    expect((await fetch(`${urlIn(readyLine)}/metrics`)).status).toBe(401);
+    const metrics = await (await fetch(`${urlIn(readyLine)}/metrics`, { headers })).text();
+    expect(metrics).toContain('snapmill_snapshots{pool="default",kind="active"} 1\n');
+    expect(metrics).toMatch(/^snapmill_pool_size_bytes\{pool="default",area="data"\} [1-9]\d+$/m);
+    expect(metrics).toContain('snapmill_queue_workers{pool="default",queue="pool"} 1\n');
     expect(openToOthers(place.directory)).toEqual([]);
     expect(reachableForAnother(place.directory)).toEqual([]);
     for (const lock of ["up.lock", "pools/default/owner.lock", "pools/default/metadata.db-shm"]) {

@@ -1,11 +1,13 @@
-// Room: api. Owns the HTTP server: /healthz for everybody, /queues for those with the token.
+// Room: api. Owns the HTTP server: /healthz for every caller, /queues and /metrics for those with the token.
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
 import { failedPrecondition, invalidArgument } from "../../domain/errors.ts";
+import type { MetricReading } from "../../service/metrics.ts";
 import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
 import type { Health } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
+import { prometheusText } from "./metrics.ts";
 import { noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
 
 export interface HttpOptions {
@@ -16,6 +18,7 @@ export interface HttpOptions {
   readonly token: string;
   readonly log: Logger;
   readonly health: () => Promise<Health>;
+  readonly metrics: () => Promise<readonly MetricReading[]>;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -31,7 +34,7 @@ const maxBodyBytes = 2 ** 20;
 const idleTimeoutSeconds = 10;
 
 /** Serves until disposed of. Throws invalid_argument for an address that is none, failed_precondition for a taken one. */
-export function serveHttp({ address, names = [], token, log, health }: HttpOptions): HttpServer {
+export function serveHttp({ address, names = [], token, log, health, metrics }: HttpOptions): HttpServer {
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
   const app = new Hono();
@@ -40,6 +43,10 @@ export function serveHttp({ address, names = [], token, log, health }: HttpOptio
   app.get("/healthz", async (context) => {
     const answer = await health();
     return context.json(answer, answer.ok ? 200 : 503);
+  });
+  app.get("/metrics", onlyWithToken(token), async (context) => {
+    const { text, type } = await prometheusText(await metrics());
+    return context.body(text, 200, { "content-type": type });
   });
   app.get("/queues/", (context) => context.redirect("/queues"));
   app.use("/queues/*", onlyWithToken(token), noForeignCommands);

@@ -1,0 +1,13 @@
+// Room: api. Owns /metrics: what the service measures, as Prometheus reads it.
+import { Gauge, Registry } from "prom-client";
+import type { MetricReading } from "../../service/metrics.ts";
+
+/** In Prometheus' text format, and its media type. */
+export async function prometheusText(readings: readonly MetricReading[]): Promise<{ text: string; type: string }> {
+  const registry = new Registry();
+  for (const { name, help, labels, samples } of readings) {
+    const gauge = new Gauge({ name, help, labelNames: [...labels], registers: [registry] });
+    for (const { labels: values, value } of samples) gauge.set(values, value);
+  }
+  return { text: await registry.metrics(), type: registry.contentType };
+}

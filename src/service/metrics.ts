@@ -1,0 +1,148 @@
+// Room: service. Owns what a snapmill can be measured by: each metric declared once, and read from its status.
+import { z } from "zod";
+import { deviceStates } from "../domain/devices.ts";
+import { snapshotKinds } from "../domain/snapshots.ts";
+import { poolStates } from "../drivers/port.ts";
+import type { LocalService } from "./local-service.ts";
+import { operation } from "./operation.ts";
+import { type Status, status } from "./status.ts";
+
+const sample = z.object({ labels: z.record(z.string(), z.string()), value: z.number() });
+type Sample = z.output<typeof sample>;
+
+/** As Prometheus knows it, apart from the label `pool`, which every sample gets. */
+interface Metric {
+  /** Its unit is in its name: bytes, seconds. */
+  readonly name: string;
+  readonly help: string;
+  /** Names of labels besides `pool`. Never one for a key, a digest, a device: their values are few and known. */
+  readonly labels: readonly string[];
+  /** Every state that there can be, also those that count 0. Null: unknown now (Redis is away, no pool was made yet). */
+  readonly read: (found: Status) => readonly Sample[] | null;
+}
+
+const queueNames = ["pool", "unpack"] as const;
+
+/** Every metric, in the order in which /metrics shows them; docs/METRICS.md describes the same ones. */
+export const metrics: readonly Metric[] = [
+  {
+    name: "snapmill_redis_up",
+    help: "1 while Redis answers",
+    labels: [],
+    read: ({ redis }) => [single(redis !== null && redis.failure === null)],
+  },
+  {
+    name: "snapmill_queue_jobs",
+    help: "Jobs in a queue by state",
+    labels: ["queue", "state"],
+    read: ({ queues }) => queues && queueNames.flatMap((queue) => countsBy("state", queues[queue], { queue })),
+  },
+  {
+    name: "snapmill_queue_workers",
+    help: "Workers connected to a queue",
+    labels: ["queue"],
+    read: ({ workers }) => workers && countsBy("queue", workers),
+  },
+  {
+    name: "snapmill_removals",
+    help: "Devices of removed snapshots that are still to be deleted; failed: given up after every attempt",
+    labels: ["state"],
+    read: ({ metadata, failedRemovals }) => {
+      if (metadata === null || failedRemovals === null) return null;
+      return countsBy("state", { pending: metadata.pendingRemovals - failedRemovals, failed: failedRemovals });
+    },
+  },
+  {
+    name: "snapmill_unpacks_pending",
+    help: "Unpacks that were accepted and have not ended",
+    labels: [],
+    read: ({ metadata }) => metadata && [single(metadata.pendingUnpacks)],
+  },
+  {
+    name: "snapmill_operations_set_aside",
+    help: "Operations that are no longer executed, because workers died of them",
+    labels: [],
+    read: ({ metadata }) => metadata && [single(metadata.setAside)],
+  },
+  {
+    name: "snapmill_snapshots",
+    help: "Snapshots by kind",
+    labels: ["kind"],
+    read: ({ metadata }) => metadata && countsBy("kind", { ...zeroOf(snapshotKinds), ...metadata.snapshots }),
+  },
+  {
+    name: "snapmill_devices",
+    help: "Block devices by recorded state",
+    labels: ["state"],
+    read: ({ metadata }) => metadata && countsBy("state", { ...zeroOf(deviceStates), ...metadata.devices }),
+  },
+  {
+    name: "snapmill_pool_used_bytes",
+    help: "Bytes of the pool in use",
+    labels: ["area"],
+    read: (found) => fills(found, "usedBytes"),
+  },
+  {
+    name: "snapmill_pool_size_bytes",
+    help: "Bytes of the pool in all",
+    labels: ["area"],
+    read: (found) => fills(found, "totalBytes"),
+  },
+  {
+    name: "snapmill_pool_state",
+    help: "1 for the state that a thin-pool is in; absent for other pools",
+    labels: ["state"],
+    read: ({ metadata }) => {
+      const state = metadata?.poolState ?? null;
+      return state === null ? null : countsBy("state", { ...zeroOf(poolStates), [state]: 1 });
+    },
+  },
+  {
+    name: "snapmill_pool_info",
+    help: "1, with the driver of the pool",
+    labels: ["driver"],
+    read: ({ metadata }) => {
+      const driver = metadata?.driver ?? null;
+      return driver === null ? null : countsBy("driver", { [driver]: 1 });
+    },
+  },
+];
+
+const single = (value: number | boolean): Sample => ({ labels: {}, value: Number(value) });
+
+const countsBy = (label: string, counts: Readonly<Record<string, number>>, others = {}): Sample[] =>
+  Object.entries(counts).map(([name, value]) => ({ labels: { ...others, [label]: name }, value }));
+
+const zeroOf = (states: readonly string[]): Record<string, number> =>
+  Object.fromEntries(states.map((state) => [state, 0]));
+
+/** A pool that keeps no metadata of its own has no such area. */
+function fills({ metadata }: Status, field: "usedBytes" | "totalBytes"): Sample[] | null {
+  if (metadata === null || metadata.space === null) return null;
+  const { space, metadataSpace } = metadata;
+  return countsBy("area", {
+    data: space[field],
+    ...(metadataSpace !== null && { metadata: metadataSpace[field] }),
+  });
+}
+
+const reading = z.object({
+  name: z.string(),
+  help: z.string(),
+  labels: z.array(z.string()).readonly(),
+  samples: z.array(sample),
+});
+export type MetricReading = z.output<typeof reading>;
+
+/** All metrics as they are now, every sample with the pool's name; a metric that is unknown now is left out. */
+export const readMetrics = operation(
+  { input: z.object({}), output: z.array(reading) },
+  async (service: LocalService): Promise<MetricReading[]> => {
+    const found = await status(service, {});
+    const { pool } = found;
+    return metrics.flatMap(({ name, help, labels, read }) => {
+      const samples = read(found)?.map((each) => ({ ...each, labels: { pool, ...each.labels } }));
+      return samples === undefined ? [] : [{ name, help, labels: ["pool", ...labels], samples }];
+    });
+  },
+);
