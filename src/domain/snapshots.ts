@@ -86,6 +86,8 @@ export const labelNames = {
   unpackImage: "snapmill.io/unpack.image",
   /** On a committed layer: the length of its uncompressed tar in bytes. */
   unpackBytes: "snapmill.io/unpack.bytes",
+  /** On a committed layer: the unpack that committed it, which must not lose it before it has ended. */
+  unpackOperation: "snapmill.io/unpack.operation",
   /** On a view that `snapmill mount` made for the occasion: the directory it is mounted on. */
   mountedOn: "snapmill.io/mounted-on",
 } as const;

@@ -10,10 +10,13 @@ import {
   diagnosis,
   envelope,
   fieldPath,
+  imageId,
+  imageNameId,
   key,
   labels,
   mounts,
   nothing,
+  removedImages,
   scoped,
   sizeBytes,
   snapshot,
@@ -38,6 +41,8 @@ interface JobDeclaration {
 
 /** How many unpacks can be accepted at once. */
 const maxUnpacks = 1000;
+/** How many images can be removed or pinned at once. */
+const maxImages = 1000;
 
 export const jobs = {
   prepare: {
@@ -145,6 +150,29 @@ export const jobs = {
         z.object({ kind: z.literal("cancelled") }),
       ]),
     }),
+    result: nothing,
+  },
+  /**
+   * Removes names of images, and whole images with all their names. With its last name an image goes, and with it every
+   * layer that no image, child, client of the socket or accepted unpack uses; `isMore` when there are more of them than one
+   * operation removes. Images that are pinned, or were asked for after `notAskedSinceMs`, are kept.
+   */
+  "remove-images": {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({
+      ...envelope,
+      names: atMost(maxImages, imageNameId),
+      images: atMost(maxImages, imageId),
+      notAskedSinceMs: z.number().optional(),
+    }),
+    result: removedImages,
+  },
+  /** All or none of them: `not_found`, and `failed_precondition` for one that is being removed. */
+  "pin-images": {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...envelope, images: atMost(maxImages, imageId), isPinned: z.boolean() }),
     result: nothing,
   },
   /** Unpacks an image; its answer is settled in the pool's database by `settle-unpack`. */

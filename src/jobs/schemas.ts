@@ -76,6 +76,7 @@ export const diagnosis = z.object({
 /** A path on Linux has at most 4,096 bytes; a registry's name and a tag are shorter. */
 const maxReferenceCharacters = 8192;
 const maxPlatformCharacters = 256;
+const platform = z.string().min(1).max(maxPlatformCharacters);
 
 const bytesPerSecond = z.number().int().positive();
 const absolutePath = z
@@ -103,7 +104,7 @@ export const unpackRequest = {
    */
   reference: z.string().min(1).max(maxReferenceCharacters),
   /** `os/architecture[/variant]`. */
-  platform: z.string().min(1).max(maxPlatformCharacters),
+  platform,
   /** For `docker://` alone. */
   registry: registryOptions.optional(),
 };
@@ -122,10 +123,29 @@ export const unpackedImage = z.object({
   image: z.string(),
   platform: z.string(),
   manifestDigest: branded(digest),
+  /** What a registry says that the reference is, where that is an index. */
+  resolvedDigest: branded(digest).optional(),
   chainId: branded(chainId),
   /** The committed snapshot that shows the whole image, in snapmill's own scope. */
   snapshot: key,
   layers: z.array(unpackedLayer),
+});
+
+/** An image: the manifest of one platform. */
+export const imageId = z.object({ manifestDigest: branded(digest), platform });
+
+/** A name of an image: one reference means another image on each platform. */
+export const imageNameId = z.object({ reference: z.string().min(1).max(maxReferenceCharacters), platform });
+
+export const removedImages = z.object({
+  names: z.array(imageNameId).readonly(),
+  /** Images that lost their last name, or were asked for as a whole. */
+  images: z.array(imageId).readonly(),
+  /** Layers that are gone, with what each alone mapped of the pool, as measured at its commit. */
+  layers: z.array(z.object({ chainId: branded(chainId), bytes: z.number() })).readonly(),
+  isMore: z.boolean(),
+  /** "in use": the image is removed, and the layers that something still uses go when that has gone. */
+  kept: z.array(imageId.extend({ kind: z.enum(["pinned", "asked for", "in use"]), reason: z.string() })).readonly(),
 });
 
 /** An unpack job's progress: one entry for each layer, bottom first. */

@@ -1,5 +1,5 @@
 // Room: metadata. Owns the records of images that were unpacked, and of the references that name them.
-import { and, asc, eq, isNotNull, or, sql } from "drizzle-orm";
+import { and, asc, eq, isNotNull, isNull, or, sql } from "drizzle-orm";
 import {
   type ChainId,
   type DiffId,
@@ -60,6 +60,8 @@ export interface Image extends ImageId {
   /** By any name, also one that it no longer has. */
   readonly lastAskedAtMs: number;
   readonly pinnedAtMs: number | undefined;
+  /** When its removal was asked for: not all of its layers could go yet, and the first that did are gone. */
+  readonly removedAtMs: number | undefined;
   /** None: the image is dangling. */
   readonly names: readonly ImageName[];
 }
@@ -72,6 +74,7 @@ export function recordImage(database: Database, image: ImageRecord): void {
   const nowMs = Date.now();
   const { platform, manifestDigest } = image;
   const asked = { lastAskedAtMs: nowMs };
+  const wanted = { ...asked, removedAtMs: null };
   database.drizzle
     .insert(images)
     .values({
@@ -82,7 +85,7 @@ export function recordImage(database: Database, image: ImageRecord): void {
       unpackedAtMs: nowMs,
       ...asked,
     })
-    .onConflictDoUpdate({ target: [images.manifestDigest, images.platform], set: asked })
+    .onConflictDoUpdate({ target: [images.manifestDigest, images.platform], set: wanted })
     .run();
   const resolvedDigest = image.resolvedDigest ?? null;
   database.drizzle
@@ -114,7 +117,7 @@ export const listImages = (database: Database): Image[] =>
 
 /**
  * The committed image of this digest, its manifest's or what a registry says of one of its names, and platform. Undefined
- * also when its snapshot is gone.
+ * also when its snapshot is gone, or goes as soon as nothing else uses it.
  */
 export const findImage = (database: Database, digest: Digest, platform: string): Image | undefined =>
   readConsistently(database, () => {
@@ -124,6 +127,7 @@ export const findImage = (database: Database, digest: Digest, platform: string):
       .where(
         and(
           eq(images.platform, platform),
+          isNull(images.removedAtMs),
           or(
             eq(images.manifestDigest, digest),
             sql`${images.manifestDigest} in (select ${imageNames.manifestDigest} from ${imageNames}
@@ -149,16 +153,38 @@ export function findName(database: Database, { reference, platform }: ImageNameI
   return row && toName(row);
 }
 
-/** A pinned image that the snapshot `chainId` shows whole. */
-export const pinnedImageOn = (database: Database, chainId: ChainId): Image | undefined => {
+export function readImage(database: Database, id: ImageId): Image | undefined {
+  const row = database.drizzle.select().from(images).where(isImage(id)).get();
+  return row && toImage(row, readNames(database, row));
+}
+
+/** A pinned image that the snapshot `key` shows whole. */
+export function pinnedImageOn(database: Database, key: SnapshotKey): Image | undefined {
   const row = database.drizzle
     .select()
     .from(images)
-    .where(and(eq(images.chainId, chainId), isNotNull(images.pinnedAtMs)))
+    .where(and(eq(images.chainId, key as string as ChainId), isNotNull(images.pinnedAtMs)))
     .limit(1)
     .get();
   return row && toImage(row, readNames(database, row));
-};
+}
+
+export const listPinned = (database: Database): Image[] =>
+  database.drizzle
+    .select()
+    .from(images)
+    .where(isNotNull(images.pinnedAtMs))
+    .all()
+    .map((row) => toImage(row, readNames(database, row)));
+
+/** Whether there are images whose removal was asked for and has not ended. */
+export const hasRemovedImages = (database: Database): boolean =>
+  database.drizzle
+    .select({ platform: images.platform })
+    .from(images)
+    .where(isNotNull(images.removedAtMs))
+    .limit(1)
+    .get() !== undefined;
 
 /** Whether the pool holds the whole image: its layers below cannot be removed before its top. */
 export const isCommitted = (database: Database, chainId: ChainId): boolean =>
@@ -168,10 +194,20 @@ export const isCommitted = (database: Database, chainId: ChainId): boolean =>
     .where(and(eq(snapshots.scope, ownScope), eq(snapshots.key, snapshotKey(chainId)), eq(snapshots.kind, "committed")))
     .get() !== undefined;
 
-/** Pins an image, or unpins it. In the caller's transaction. */
+/** Pins an image, or unpins it; one that is pinned is not to be removed any more. In the caller's transaction. */
 export function setPinned(database: Database, id: ImageId, isPinned: boolean): void {
-  const pinnedAtMs = isPinned ? sql<number>`coalesce(${images.pinnedAtMs}, ${Date.now()})` : null;
-  database.drizzle.update(images).set({ pinnedAtMs }).where(isImage(id)).run();
+  const pinned = { pinnedAtMs: sql`coalesce(${images.pinnedAtMs}, ${Date.now()})`, removedAtMs: null };
+  database.drizzle
+    .update(images)
+    .set(isPinned ? pinned : { pinnedAtMs: null })
+    .where(isImage(id))
+    .run();
+}
+
+/** Notes that an image is to be removed, and takes its names away. In the caller's transaction. */
+export function markRemoved(database: Database, id: ImageId): void {
+  database.drizzle.update(images).set({ removedAtMs: Date.now() }).where(isImage(id)).run();
+  database.drizzle.delete(imageNames).where(isNameOf(id)).run();
 }
 
 /** The reference means nothing any more. In the caller's transaction. */
@@ -202,6 +238,9 @@ export function forgetAllImages(database: Database): void {
 const isImage = ({ manifestDigest, platform }: ImageId) =>
   and(eq(images.manifestDigest, manifestDigest), eq(images.platform, platform));
 
+const isNameOf = ({ manifestDigest, platform }: ImageId) =>
+  and(eq(imageNames.manifestDigest, manifestDigest), eq(imageNames.platform, platform));
+
 /** As the key of a map. */
 export const idOf = ({ manifestDigest, platform }: ImageId): string => `${manifestDigest} ${platform}`;
 
@@ -210,7 +249,7 @@ const readNames = (database: Database, of?: ImageId): ImageName[] =>
   database.drizzle
     .select()
     .from(imageNames)
-    .where(of && and(eq(imageNames.manifestDigest, of.manifestDigest), eq(imageNames.platform, of.platform)))
+    .where(of && isNameOf(of))
     .orderBy(asc(imageNames.reference), asc(imageNames.platform))
     .all()
     .map(toName);
@@ -223,6 +262,7 @@ const toName = (row: typeof imageNames.$inferSelect): ImageName => ({
 const toImage = (row: typeof images.$inferSelect, names: readonly ImageName[]): Image => ({
   ...row,
   pinnedAtMs: row.pinnedAtMs ?? undefined,
+  removedAtMs: row.removedAtMs ?? undefined,
   layers: JSON.parse(row.layers) as LayerRecord[],
   names,
 });

@@ -116,6 +116,17 @@ export const pendingOutbox = (database: Database, job?: string): OutboxEntry[] =
 export const damagedOutbox = (database: Database): DamagedEntry[] =>
   readPending(database).flatMap((entry) => ("payload" in entry ? [] : [entry]));
 
+/** The operations of a job's entries that are not cancelled, damaged or not. */
+export const pendingOperations = (database: Database, job: string): ReadonlySet<string> =>
+  new Set(
+    database.drizzle
+      .select({ operationId: outbox.operationId })
+      .from(outbox)
+      .where(and(isNull(outbox.cancelledAtMs), eq(outbox.job, job)))
+      .all()
+      .map(({ operationId: id }) => id),
+  );
+
 /** How many entries of a job there are, damaged or not. */
 export const countPending = (database: Database, job: string): number =>
   database.drizzle

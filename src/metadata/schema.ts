@@ -183,6 +183,8 @@ export const images = sqliteTable(
     /** By any name, also one that it no longer has. */
     lastAskedAtMs: integer("last_asked_at_ms").notNull(),
     pinnedAtMs: integer("pinned_at_ms"),
+    /** Its removal was asked for: what only other snapshots still use of it goes when they are gone. */
+    removedAtMs: integer("removed_at_ms"),
   },
   (table) => [
     primaryKey({ columns: [table.manifestDigest, table.platform] }),

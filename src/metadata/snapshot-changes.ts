@@ -110,6 +110,6 @@ function insertLabels(database: Database, snapshot: number, added: Labels): void
   for (const [name, value] of Object.entries(added)) prepared(database).insertLabel.run({ snapshot, name, value });
 }
 
-export function dropSnapshot(database: Database, snapshot: SnapshotRecord): void {
+export function dropSnapshot(database: Database, snapshot: Pick<SnapshotRecord, "number">): void {
   prepared(database).drop.run({ number: snapshot.number });
 }

@@ -6,6 +6,7 @@ import { hasAnswersBefore, pruneJournal } from "../metadata/journal.ts";
 import { hasCancelledBefore, pruneCancelled } from "../metadata/outbox.ts";
 import { deviceOf } from "../metadata/snapshots.ts";
 import { hasStrikesBefore, pruneStrikes } from "../metadata/strikes.ts";
+import { collectLayers, isCollectionDue } from "./collect-layers.ts";
 import type { Context } from "./context.ts";
 import { type Removal, removeDevices } from "./device-removal.ts";
 import { deadUnpacks } from "./inspect.ts";
@@ -26,10 +27,12 @@ export const cleanup = (context: Context): EffectSteps<Result<"cleanup">> => ({
     const removed = await finishRemovals(context);
     const swept = await sweepDeadUnpacks(context);
     prune(context);
-    return success(() => ({
-      removedDevices: removed.removedDevices + swept.removedDevices,
-      removedSnapshots: removed.removedSnapshots + swept.removedSnapshots,
-    }));
+    return success(() =>
+      withCollected(context, {
+        removedDevices: removed.removedDevices + swept.removedDevices,
+        removedSnapshots: removed.removedSnapshots + swept.removedSnapshots,
+      }),
+    );
   },
 });
 
@@ -39,6 +42,7 @@ export function isSweepDue(context: Context): boolean {
   const beforeMs = Date.now() - journalKeptMs;
   return (
     deadUnpacks(context).length > 0 ||
+    isCollectionDue(context) ||
     hasAnswersBefore(database, beforeMs) ||
     hasCancelledBefore(database, beforeMs) ||
     hasStrikesBefore(database, beforeMs) ||
@@ -50,12 +54,18 @@ export function isSweepDue(context: Context): boolean {
 export const sweep = (context: Context): EffectSteps<Result<"cleanup">> => ({
   kind: "effect",
   intend: () => async () => {
-    const { removedDevices, removedSnapshots } = await sweepDeadUnpacks(context);
+    const swept = await sweepDeadUnpacks(context);
     retireTemplates(context, staleTemplates(context));
     prune(context);
-    return success(() => ({ removedDevices, removedSnapshots }));
+    return success(() => withCollected(context, swept));
   },
 });
+
+/** Layers that removed images had and that something else still used may have become free; their devices have jobs. */
+function withCollected(context: Context, { removedDevices, removedSnapshots }: Result<"cleanup">): Result<"cleanup"> {
+  const { layers } = collectLayers(context, "removed images");
+  return { removedDevices, removedSnapshots: removedSnapshots + layers.length };
+}
 
 /** What is not reached in time has its job all the same. */
 export function finishRemovals(context: Context): Promise<Removal> {

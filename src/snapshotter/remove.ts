@@ -10,6 +10,7 @@ import { childOf, deviceUnder, findSnapshot, type SnapshotRecord, sharesDevice }
 import type { Context } from "./context.ts";
 import { forget, leaveToJob } from "./device-removal.ts";
 import { type Act, failure, type Settlement, type Steps, success } from "./operations.ts";
+import { requireUnpinned } from "./pin-images.ts";
 
 type RemoveRequest = RequestOf<"remove">;
 
@@ -26,7 +27,10 @@ export function remove(context: Context, request: RemoveRequest, operationId: Op
 function removable({ database }: Context, { scope, key }: RemoveRequest): SnapshotRecord {
   const snapshot = findSnapshot(database, scope, key);
   const child = childOf(database, snapshot);
-  if (child === undefined) return snapshot;
+  if (child === undefined) {
+    requireUnpinned(database, snapshot);
+    return snapshot;
+  }
   throw failedPrecondition(
     `snapshot ${JSON.stringify(key)} cannot be removed while it has children: remove ${JSON.stringify(child)} first`,
   );

@@ -5,11 +5,13 @@ import { listDevices } from "../metadata/devices.ts";
 import { forgetAllImages } from "../metadata/images.ts";
 import type { Context } from "./context.ts";
 import { removeDevices } from "./device-removal.ts";
+import { lookForLoss } from "./lost-pool.ts";
 import { type EffectSteps, failure, type Settlement, success } from "./operations.ts";
+import { requireNoPins } from "./pin-images.ts";
 
 type ResetResult = Result<"reset-pool">;
 
-/** Nothing is removed while one device is in use: failed_precondition names it. */
+/** Nothing is removed while one device is in use, or one image pinned: failed_precondition names it. */
 export const resetPool = (context: Context): EffectSteps<ResetResult> => ({
   kind: "effect",
   intend: () => () => removeEverything(context),
@@ -18,6 +20,8 @@ export const resetPool = (context: Context): EffectSteps<ResetResult> => ({
 async function removeEverything(context: Context): Promise<Settlement<ResetResult>> {
   const { database, driver } = context;
   try {
+    // Nothing is left to be kept of a pool that is lost.
+    if ((await lookForLoss(context)) === undefined) requireNoPins(database);
     const devices = listDevices(database);
     for (const device of devices) {
       if (await driver.isBusy(device)) {

@@ -9,8 +9,10 @@ import { prepare, view } from "./create.ts";
 import { doctor } from "./doctor.ts";
 import { growPool } from "./grow-pool.ts";
 import type { Steps } from "./operations.ts";
+import { pinImages } from "./pin-images.ts";
 import { remove } from "./remove.ts";
 import { removeDevice } from "./remove-device.ts";
+import { removeImages } from "./remove-images.ts";
 import { resetPool } from "./reset-pool.ts";
 import { settleUnpack } from "./settle-unpack.ts";
 import { update } from "./update.ts";
@@ -38,4 +40,6 @@ export const verbs: Verbs = {
   "reset-pool": resetPool,
   "accept-unpack": acceptUnpack,
   "settle-unpack": settleUnpack,
+  "remove-images": removeImages,
+  "pin-images": pinImages,
 };

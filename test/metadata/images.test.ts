@@ -83,9 +83,9 @@ test("an image that is asked for again keeps when it was unpacked, its name sinc
   expect(again).toMatchObject({ unpackedAtMs: first.unpackedAtMs, pinnedAtMs });
   expect(again?.names).toMatchObject([{ firstAtMs: first.unpackedAtMs, lastAskedAtMs: again?.lastAskedAtMs }]);
   expect(again?.lastAskedAtMs).toBeGreaterThan(first.lastAskedAtMs);
-  expect(pinnedImageOn(database, first.chainId)).toEqual(again);
+  expect(pinnedImageOn(database, snapshotKey(first.chainId))).toEqual(again);
   setPinned(database, first, false);
-  expect(pinnedImageOn(database, first.chainId)).toBeUndefined();
+  expect(pinnedImageOn(database, snapshotKey(first.chainId))).toBeUndefined();
 });
 
 test("an image is found by its manifest's digest and by what a registry says of its name, while it is there", () => {

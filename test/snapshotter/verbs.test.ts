@@ -57,6 +57,8 @@ const image: UnpackedImage = (() => {
   return { image: "a", platform: "linux/amd64", ...names, layers: [] } as unknown as UnpackedImage;
 })();
 const pool = "pool";
+const imageId = { manifestDigest: image.manifestDigest, platform: image.platform };
+const named = { reference: image.image, platform: image.platform };
 const one = { scope: "s", key: "k", labels: { a: "b" } };
 const unpack = { operationId: "op-second-2", reference: "oci:/images/a", platform: "linux/amd64" };
 
@@ -91,6 +93,14 @@ const requests: { readonly [Name in JournaledJobName]: readonly [given: object, 
   "settle-unpack": [
     { unpackOperationId: "op-second-2", outcome: { kind: "unpacked", image } },
     { pool, unpackOperationId: "op-second-2", outcome: { kind: "unpacked", image } },
+  ],
+  "remove-images": [
+    { names: [named], images: [imageId] },
+    { pool, names: [named], images: [imageId] },
+  ],
+  "pin-images": [
+    { images: [imageId], isPinned: true },
+    { pool, images: [imageId], isPinned: true },
   ],
 };
 

@@ -1,0 +1,1 @@
+ALTER TABLE `images` ADD `removed_at_ms` integer;

@@ -1,0 +1,144 @@
+// Tests what uses each layer: what an image has for itself, what it shares, and what nothing uses.
+import { expect, test } from "bun:test";
+import { chainId, digest, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { labelNames } from "../../src/domain/snapshots.ts";
+import { type Database, transact } from "../../src/metadata/database.ts";
+import { idOf, listImages, markRemoved, recordImage } from "../../src/metadata/images.ts";
+import { bytesOf, readLayerUses, unusedLayers } from "../../src/metadata/layer-uses.ts";
+import { addToOutbox, cancelInOutbox } from "../../src/metadata/outbox.ts";
+import { insertSnapshot } from "../../src/metadata/snapshot-changes.ts";
+import { findSnapshot, type SnapshotRecord } from "../../src/metadata/snapshots.ts";
+import { addActive, addCommitted, anOperation, temporaryDatabase, testScope } from "./support.ts";
+
+const platform = "linux/amd64";
+const sha = (text: string) => `sha256:${new Bun.CryptoHasher("sha256").update(text).digest("hex")}`;
+
+/** A committed layer as an unpack leaves it. `usedBytes`: with what is below. */
+const addLayer = (
+  database: Database,
+  name: string,
+  usedBytes: number,
+  parent?: SnapshotRecord,
+  operation = "op-ended",
+) =>
+  addCommitted(database, sha(name), usedBytes, {
+    inScope: ownScope,
+    ...(parent && { parent }),
+    labels: { [labelNames.unpackBytes]: "1", [labelNames.unpackOperation]: operation },
+  });
+
+/** The image of these layers, bottom first, under a name. */
+function addImage(database: Database, name: string, chain: readonly string[]): void {
+  const chains = chain.map((layer) => chainId(sha(layer)));
+  const top = chains.at(-1) ?? chainId("");
+  const facts = { digest: digest(sha("blob")), compressedBytes: 1, bytes: 1, cached: false, ms: 1 };
+  recordImage(database, {
+    image: name,
+    platform,
+    manifestDigest: digest(sha(name)),
+    chainId: top,
+    snapshot: snapshotKey(top),
+    layers: chains.map((chainId) => ({ ...facts, chainId, diffId: chainId as string as never })),
+  });
+}
+
+const imageOf = (database: Database, name: string) => {
+  const image = listImages(database).find(({ manifestDigest }) => (manifestDigest as string) === sha(name));
+  if (image === undefined) throw new Error(`no image ${name}`);
+  return image;
+};
+const bytes = (database: Database, name: string) => bytesOf(readLayerUses(database), imageOf(database, name));
+const unused = (database: Database, ...without: string[]) =>
+  unusedLayers(readLayerUses(database, new Set(without.map((name) => idOf(imageOf(database, name)))))).map(
+    ({ ownBytes }) => ownBytes,
+  );
+
+/** a: base 100, a 30; b: base, b 10 (maps less than its parent where it discarded), top 7. */
+function twoImages(): Database {
+  const database = temporaryDatabase();
+  const base = addLayer(database, "base", 100);
+  addLayer(database, "a", 130, base);
+  const b = addLayer(database, "b", 110, base);
+  addLayer(database, "b top", 117, b);
+  addImage(database, "a", ["base", "a"]);
+  addImage(database, "b", ["base", "b", "b top"]);
+  return database;
+}
+
+test("what only one image uses is its own, what two use is shared, and is the other's once one is gone", () => {
+  using database = twoImages();
+  expect(bytes(database, "a")).toEqual({ exclusiveBytes: 30, sharedBytes: 100 });
+  expect(bytes(database, "b")).toEqual({ exclusiveBytes: 17, sharedBytes: 100 });
+  expect(unused(database)).toEqual([]);
+  expect(unused(database, "b")).toEqual([7, 10]);
+  expect(unused(database, "a", "b")).toEqual([7, 10, 30, 100]);
+  markRemoved(database, imageOf(database, "b"));
+  expect(bytes(database, "a")).toEqual({ exclusiveBytes: 130, sharedBytes: 0 });
+  expect(unused(database)).toEqual([7, 10]);
+});
+
+test("a user's snapshot, a client of the socket and an unpack that has not ended use a layer and all below", () => {
+  using database = twoImages();
+  const layer = (name: string) => findSnapshot(database, ownScope, snapshotKey(sha(name)));
+  addActive(database, "work", { parent: layer("b"), inScope: ownScope });
+  expect(bytes(database, "b")).toEqual({ exclusiveBytes: 7, sharedBytes: 110 });
+  const { deviceNumber, number: parentNumber } = layer("a");
+  insertSnapshot(database, {
+    scope: testScope,
+    key: snapshotKey(sha("a")),
+    kind: "committed",
+    parentNumber: undefined,
+    deviceNumber,
+    usedBytes: 130,
+    labels: {},
+  });
+  expect(bytes(database, "a")).toEqual({ exclusiveBytes: 0, sharedBytes: 130 });
+  expect(readLayerUses(database).layers.get(chainId(sha("a")))?.users.other).toContain("client of the socket");
+  const unpack = anOperation();
+  addToOutbox(database, { operationId: unpack, job: "unpack", payload: {} });
+  addLayer(database, "left", 140, layer("a"), unpack);
+  expect(parentNumber).toBe(layer("left").parentNumber ?? 0);
+  expect(unused(database, "a", "b")).toEqual([7]);
+  // Cancelled, it has ended: what it left is nobody's.
+  cancelInOutbox(database, unpack);
+  expect(unused(database, "a", "b")).toEqual([10, 7]);
+});
+
+test("what a user has committed is no layer, whatever it is called, and keeps what it stands on", () => {
+  using database = twoImages();
+  const a = findSnapshot(database, ownScope, snapshotKey(sha("a")));
+  addCommitted(database, "mine", 150, { inScope: ownScope, parent: a });
+  addCommitted(database, sha("mine too"), 150, { inScope: ownScope });
+  expect(unused(database, "a", "b")).toEqual([7, 10]);
+});
+
+test("two images that end in the same layer share it", () => {
+  using database = twoImages();
+  addImage(database, "a again", ["base", "a"]);
+  expect(bytes(database, "a")).toEqual({ exclusiveBytes: 0, sharedBytes: 130 });
+  expect(unused(database, "a")).toEqual([]);
+  expect(unused(database, "a", "a again")).toEqual([30]);
+});
+
+test("the uses of many layers take as many statements as those of a few", () => {
+  const statementsFor = (count: number): number => {
+    using database = temporaryDatabase();
+    transact(database, () => {
+      for (let index = 0; index < count; index += 1) {
+        addLayer(database, `layer ${index}`, 10);
+        addImage(database, `image ${index}`, [`layer ${index}`]);
+      }
+    });
+    const client = (database.drizzle as unknown as { $client: { prepare(text: string): unknown } }).$client;
+    const prepare = client.prepare.bind(client);
+    let prepared = 0;
+    client.prepare = (text) => {
+      prepared += 1;
+      return prepare(text);
+    };
+    expect(readLayerUses(database).layers.size).toBe(count);
+    return prepared;
+  };
+  expect(statementsFor(50)).toBe(statementsFor(2));
+  expect(statementsFor(2)).toBeGreaterThan(2);
+});
