@@ -16,7 +16,7 @@ export class LocalService implements Service, AsyncDisposable {
   /** Told what an operation waits for, or has put in order. */
   readonly notice: Notice;
   #database: Database | undefined;
-  #client: JobClient | undefined;
+  #client: Promise<JobClient> | undefined;
 
   constructor(config: Config, notice: Notice) {
     this.config = config;
@@ -43,17 +43,25 @@ export class LocalService implements Service, AsyncDisposable {
     await requireRunning(this.config);
   }
 
-  /** The way to the queue of the snapmill that runs. */
-  async client(): Promise<JobClient> {
-    if (this.#client !== undefined) return this.#client;
-    await this.requireRunning();
-    this.#client = await connectPatiently(this.config, this.notice);
-    return this.#client;
+  /** The way to the queue of the snapmill that runs. `signal` ends the waiting for Redis. */
+  async client(signal?: AbortSignal): Promise<JobClient> {
+    this.#client ??= this.#connect(signal);
+    try {
+      return await this.#client;
+    } catch (error) {
+      this.#client = undefined;
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#database?.close();
-    await this.#client?.[Symbol.asyncDispose]();
+    await (await this.#client?.catch(() => undefined))?.[Symbol.asyncDispose]();
+  }
+
+  async #connect(signal: AbortSignal | undefined): Promise<JobClient> {
+    await this.requireRunning();
+    return await connectPatiently(this.config, this.notice, signal);
   }
 
   #driver(): DriverName {

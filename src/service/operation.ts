@@ -10,8 +10,8 @@ interface Shapes<Given extends z.ZodType, Answer extends z.ZodType> {
   readonly output: Answer;
 }
 
-/** What JSON says of a schema's values: identifiers are texts. */
-type Plain<Schema extends z.ZodType> = Kept<z.input<Schema>>;
+/** What an operation may answer: what the schema parses, as JSON has it (identifiers are texts), or what comes of that. */
+type Plain<Schema extends z.ZodType> = Kept<z.input<Schema>> | z.output<Schema>;
 type Kept<T> = T extends readonly (infer Item)[]
   ? readonly Kept<Item>[]
   : T extends object

@@ -8,17 +8,6 @@ import { findRunning } from "../supervisor/running.ts";
 import { requirePool } from "../supervisor/served-pools.ts";
 import { readStoreIfAny } from "./store.ts";
 
-/** Has `action` talk to the snapmill that runs for the state directory. Throws unavailable when none does. */
-export async function withClient<T>(
-  config: Config,
-  notice: Notice,
-  action: (client: JobClient) => Promise<T>,
-): Promise<T> {
-  await requireRunning(config);
-  await using client = await connectPatiently(config, notice);
-  return await action(client);
-}
-
 /** Told, as a sentence, what a caller waits for. */
 export type Notice = (sentence: string) => void;
 

@@ -1,25 +1,16 @@
 // Room: cli. Owns `snapmill unpack`.
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
 import type { Config } from "../../config.ts";
-import { AbortReason, Canceller } from "../../domain/cancellation.ts";
-import { freshOperationId, type OperationId } from "../../domain/identifiers.ts";
 import type { RegistryOptions } from "../../domain/registry-options.ts";
-import { startTimer, type Timer } from "../../domain/timers.ts";
 import { parseSize } from "../../domain/units.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../images/platform.ts";
 import { absoluteReference } from "../../images/reference.ts";
-import type { UnpackedImage, UnpackProgress, UnpackRequest } from "../../jobs/contract.ts";
-import type { JobClient } from "../../jobs/requests/client.ts";
-import { pendingOutbox } from "../../metadata/outbox.ts";
-import { connectPatiently } from "../../service/running-client.ts";
-import { openStore } from "../../service/store.ts";
-import type { Whose } from "../../supervisor/services.ts";
+import { type UnpackOutcome, unpackEach } from "../../service/unpack.ts";
+import { whileRunning } from "../../service/while-running.ts";
 import { imageJson, imageLines } from "../output/image-report.ts";
 import { notice, printJson, printLines, say } from "../output/output.ts";
-import type { ProgressReporter } from "../output/progress.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { accept, configOf, examples, type JsonOption, jsonOption, wholeNumber } from "../support/options.ts";
@@ -73,14 +64,21 @@ export function addUnpack(program: Command): void {
       const wanted = [...new Set(references)];
       const given = quiet(configOf(command, { SNAPMILL_UNPACK_WORKERS: workers }));
       const config = { ...given, unpackWorkers: Math.min(given.unpackWorkers, wanted.length) };
+      const { platform = formatPlatform(hostPlatform()) } = options;
+      const registry = registryOptions(options, wanted.length);
+      const requests = wanted.map((reference) => ({ reference, platform, registry }));
       using interruption = catchInterruption();
       const { signal } = interruption;
-      const { withServices } = await import("../../supervisor/services.ts");
-      await withServices(config, (whose) => unpackAll(config, wanted, options, whose, signal), { signal });
+      const failures = await whileRunning(config, { notice, signal }, async (service) => {
+        const { progressReporter } = await import("../output/progress.ts");
+        using progress = progressReporter((reference, outcome) => report(reference, outcome, options.json));
+        return await unpackEach(service, requests, { concurrency: config.unpackWorkers, reporter: progress, signal });
+      });
+      if (failures > 0) throw new AlreadySaid();
     });
 }
 
-/** Failures are told here, and a log between the bars would only upset them. Whoever wants it, asks for a level. */
+/** Failures are reported here, and a log would disturb the progress bars: it must be asked for by a level. */
 const quiet = (config: Config): Config => ({
   ...config,
   logLevel: config.logLevel === "info" ? "error" : config.logLevel,
@@ -120,106 +118,7 @@ const parseReferences = (text: string, previous: readonly string[] | undefined):
 const parseRate = accept(parseSize);
 const parsePlatformText = accept((text: string) => formatPlatform(parsePlatform(text)));
 
-/** Throws AlreadySaid when an image failed, and what `signal` was aborted with. */
-async function unpackAll(
-  config: Config,
-  references: readonly string[],
-  options: UnpackOptions,
-  whose: Whose,
-  signal: AbortSignal,
-): Promise<void> {
-  const { platform = formatPlatform(hostPlatform()), json } = options;
-  const registry = registryOptions(options, references.length);
-  await using client = await connectPatiently(config, notice, signal);
-  const { progressReporter } = await import("../output/progress.ts");
-  using progress = progressReporter();
-  const waiting = references.values();
-  const outputFailure = new Canceller();
-  const ended = AbortSignal.any([signal, outputFailure.signal]);
-  let failures = 0;
-
-  /** Takes images off the list until there are none left; several do so at the same time. */
-  async function work(): Promise<void> {
-    for (const reference of waiting) {
-      if (ended.aborted) return;
-      const outcome = await unpackOne(client, { reference, platform, registry }, progress, ended);
-      if (ended.aborted) return;
-      if (outcome.state === "failed") failures += 1;
-      await progress
-        .end(reference, () => report(outcome, reference, json))
-        .catch((cause: unknown) =>
-          outputFailure.cancel(new AbortReason("output", "the output cannot be written", { cause })),
-        );
-    }
-  }
-  await Promise.all(Array.from({ length: config.unpackWorkers }, work));
-  if (whose === "ours") await untilSettled(config, client, ended);
-  if (outputFailure.isCancelled) throw outputFailure.signal.reason.cause;
-  signal.throwIfAborted();
-  if (failures > 0) throw new AlreadySaid();
-}
-
-const settledPollMs = 100;
-
-/** What an earlier command had accepted before it was killed is finished, too, before the pieces are taken down. */
-async function untilSettled(config: Config, client: JobClient, signal: AbortSignal): Promise<void> {
-  using database = openStore(config);
-  while (!signal.aborted) {
-    const accepted = pendingOutbox(database, "unpack").map(({ operationId }) => operationId);
-    if (!(await client.willBeSettled(accepted))) return;
-    await delay(settledPollMs);
-  }
-}
-
-type Outcome =
-  | { readonly state: "unpacked"; readonly image: UnpackedImage; readonly ms: number }
-  | { readonly state: "failed"; readonly error: unknown };
-
-async function unpackOne(
-  client: JobClient,
-  request: UnpackRequest,
-  progress: ProgressReporter,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const { reference } = request;
-  const operationId = freshOperationId();
-  const startedMs = performance.now();
-  progress.begin(reference);
-  using cancellation = cancelOnAbort(client, operationId, signal);
-  try {
-    const onProgress = ({ layers }: UnpackProgress) => progress.update(reference, layers);
-    const image = await client.unpack(request, { operationId, signal: cancellation.patience, onProgress });
-    return { state: "unpacked", image, ms: performance.now() - startedMs };
-  } catch (error) {
-    return { state: "failed", error };
-  }
-}
-
-/** How long a cancelled unpack is waited for: its worker takes down what it has made. */
-const patienceMs = 15_000;
-
-/** An accepted unpack would go on without its caller: `signal` has it cancelled, and ends `patience` some time later. */
-function cancelOnAbort(client: JobClient, operationId: OperationId, signal: AbortSignal) {
-  const giveUp = new Canceller();
-  const endWaiting = () =>
-    giveUp.cancel(new AbortReason("deadline", `the cancelled unpack did not end within ${patienceMs} ms`));
-  let timer: Timer | undefined;
-  const cancel = () => {
-    timer = startTimer(patienceMs, endWaiting);
-    const settled = { unpackOperationId: operationId, outcome: { kind: "cancelled" } } as const;
-    client.call("settle-unpack", settled, { deadlineMs: patienceMs }).catch(endWaiting);
-  };
-  signal.addEventListener("abort", cancel, { once: true });
-  return {
-    patience: giveUp.signal,
-    [Symbol.dispose]: () => {
-      signal.removeEventListener("abort", cancel);
-      timer?.[Symbol.dispose]();
-    },
-  };
-}
-
-async function report(outcome: Outcome, reference: string, json: true | undefined): Promise<void> {
+async function report(reference: string, outcome: UnpackOutcome, json: true | undefined): Promise<void> {
   switch (outcome.state) {
     case "unpacked":
       if (json) await printJson(imageJson(outcome.image));

@@ -1,7 +1,7 @@
 // Room: cli. Owns what is told of an unpacked image, to people and to programs; pure functions.
 
 import { formatDuration, formatSize } from "../../domain/units.ts";
-import type { UnpackedImage, UnpackedLayer } from "../../jobs/contract.ts";
+import type { UnpackedImage } from "../../service/unpack.ts";
 import { formatFields, formatRate, printable } from "./format.ts";
 
 /** What `unpack --json` prints of an image. */
@@ -44,5 +44,5 @@ function layerCounts(cached: number, unpacked: number): string {
   return unpacked === 0 ? "all cached" : `${unpacked} unpacked, ${cached} cached`;
 }
 
-const sum = (layers: readonly UnpackedLayer[], field: "bytes" | "compressedBytes"): number =>
+const sum = (layers: UnpackedImage["layers"], field: "bytes" | "compressedBytes"): number =>
   layers.reduce((total, layer) => total + layer[field], 0);

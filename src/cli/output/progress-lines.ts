@@ -1,10 +1,8 @@
 // Room: cli. Owns what the progress of running unpacks looks like on a terminal; pure functions.
 
 import { formatSize } from "../../domain/units.ts";
-import type { UnpackProgress } from "../../jobs/contract.ts";
+import type { LayerProgress } from "../../service/unpack.ts";
 import { pad, plural, printable, shortDigests } from "./format.ts";
-
-export type LayerProgress = UnpackProgress["layers"][number];
 
 export interface ImageProgress {
   readonly reference: string;

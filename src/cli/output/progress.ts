@@ -1,24 +1,29 @@
-// Room: cli. Owns the progress of unpacks on stderr: bars on a terminal, a line an event elsewhere.
+// Room: cli. Owns the progress of unpacks on stderr: bars on a terminal, one line per event elsewhere.
 import { MultiBar, type SingleBar } from "cli-progress";
 import { formatSize } from "../../domain/units.ts";
+import type { LayerProgress, UnpackOutcome, UnpackReporter } from "../../service/unpack.ts";
 import { plural, shortDigests } from "./format.ts";
 import { say } from "./output.ts";
-import { type ImageProgress, type LayerProgress, progressLines } from "./progress-lines.ts";
+import { type ImageProgress, progressLines } from "./progress-lines.ts";
 
-export interface ProgressReporter extends Disposable {
-  begin(reference: string): void;
-  update(reference: string, layers: readonly LayerProgress[]): void;
-  /** The image is no longer in progress, and `report` writes how it ended, undisturbed by bars. */
-  end(reference: string, report: () => Promise<void>): Promise<void>;
-}
+/** Writes how an image's unpack ended, while no bars are drawn. */
+type Report = (reference: string, outcome: UnpackOutcome) => Promise<void>;
 
-export const progressReporter = (): ProgressReporter => (process.stderr.isTTY ? new Bars() : new PlainLines());
+export interface ProgressReporter extends UnpackReporter, Disposable {}
+
+export const progressReporter = (report: Report): ProgressReporter =>
+  process.stderr.isTTY ? new Bars(report) : new PlainLines(report);
 
 /** All running images below each other. The bars' own layout is not used: a slot is a line of `progressLines`. */
 class Bars implements ProgressReporter {
+  readonly #report: Report;
   readonly #images = new Map<string, ImageProgress>();
   #display: MultiBar | undefined;
   #slots: SingleBar[] = [];
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
 
   begin(reference: string): void {
     this.#images.set(reference, { reference, layers: [] });
@@ -26,16 +31,16 @@ class Bars implements ProgressReporter {
   }
 
   update(reference: string, layers: readonly LayerProgress[]): void {
-    // Not one whose end was told already: news can come late.
+    // Progress can arrive after the end of its image was reported.
     if (!this.#images.has(reference)) return;
     this.#images.set(reference, { reference, layers });
     this.#show();
   }
 
-  async end(reference: string, report: () => Promise<void>): Promise<void> {
+  async end(reference: string, outcome: UnpackOutcome): Promise<void> {
     this.#images.delete(reference);
     this[Symbol.dispose]();
-    await report();
+    await this.#report(reference, outcome);
     if (this.#images.size > 0) this.#show();
   }
 
@@ -64,7 +69,12 @@ class Bars implements ProgressReporter {
 }
 
 class PlainLines implements ProgressReporter {
+  readonly #report: Report;
   readonly #seen = new Map<string, readonly LayerProgress[]>();
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
 
   begin(reference: string): void {
     say(`${reference}: queued`);
@@ -83,9 +93,9 @@ class PlainLines implements ProgressReporter {
     this.#seen.set(reference, layers);
   }
 
-  async end(reference: string, report: () => Promise<void>): Promise<void> {
+  async end(reference: string, outcome: UnpackOutcome): Promise<void> {
     this.#seen.delete(reference);
-    await report();
+    await this.#report(reference, outcome);
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
-import { type LayerProgress, progressLines } from "../../../src/cli/output/progress-lines.ts";
+import { progressLines } from "../../../src/cli/output/progress-lines.ts";
 import { digest } from "../../../src/domain/identifiers.ts";
+import type { LayerProgress } from "../../../src/service/unpack.ts";
 
 const name = (first: number) => digest(`sha256:${first.toString(16).padStart(2, "0")}${"0".repeat(62)}`);
 
