@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { redisUrl } from "../src/config.ts";
 import { formatSize } from "../src/domain/units.ts";
-import { queuesFor } from "../src/jobs/outbox/publisher.ts";
+import { dashboardQueues } from "../src/jobs/dashboard-queues.ts";
 import { JobClient } from "../src/jobs/requests/client.ts";
 import { withServices } from "../src/supervisor/services.ts";
 import { attachLoop } from "../src/system/block/loop.ts";
@@ -65,8 +65,8 @@ async function bySnapmill(image: BenchImage, small: string, disk: Disk): Promise
   return await withServices(config, action, { signal: new AbortController().signal });
 }
 
-async function lastLog(url: string, pool: Parameters<typeof queuesFor>[1]): Promise<string[]> {
-  await using queues = await queuesFor(url, pool);
+async function lastLog(url: string, pool: Parameters<typeof dashboardQueues>[1]): Promise<string[]> {
+  await using queues = await dashboardQueues(url, pool);
   const [job] = await queues.unpack.getJobs(["completed"], 0, 0);
   return job === undefined ? [] : (await queues.unpack.getJobLogs(job.id ?? "")).logs;
 }

@@ -1,6 +1,6 @@
 // Room: workers. Owns the way of device removals from SQLite into the pool's queue, again and again until each is done.
 import { redisUrl } from "../src/config.ts";
-import { type RemovalEntry, RemovalPublisher } from "../src/jobs/outbox/device-removals.ts";
+import { type RemovalEntry, RemovalPublisher } from "../src/jobs/outbox/removal-publisher.ts";
 import { pendingRemovals } from "../src/metadata/pending-removals.ts";
 import { databaseNumber } from "./claim-holder.ts";
 import type { OutboxOptions } from "./outbox.ts";

@@ -3,7 +3,7 @@ import { redisUrl } from "../src/config.ts";
 import { isRetryable } from "../src/domain/errors.ts";
 import { freshOperationId, type OperationId } from "../src/domain/identifiers.ts";
 import { parsePayload, type RequestOf } from "../src/jobs/contract.ts";
-import { type OutboxEntry, type PublishedUnpack, UnpackPublisher } from "../src/jobs/outbox/publisher.ts";
+import { type OutboxEntry, type PublishedUnpack, UnpackPublisher } from "../src/jobs/outbox/unpack-publisher.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
 import { databaseNumber } from "./claim-holder.ts";
 import type { OutboxOptions } from "./outbox.ts";

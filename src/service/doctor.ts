@@ -4,7 +4,7 @@ import { Canceller } from "../domain/cancellation.ts";
 import type { Diagnosis } from "../domain/findings.ts";
 import { quoted } from "../domain/quoted.ts";
 import { jobs } from "../jobs/contract.ts";
-import type { FailedRemoval } from "../jobs/outbox/device-removals.ts";
+import type { FailedRemoval } from "../jobs/outbox/removal-publisher.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
 import type { DamagedJob } from "../jobs/requests/failed-jobs.ts";
 import { pendingRemovals } from "../metadata/pending-removals.ts";

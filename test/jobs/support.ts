@@ -7,7 +7,7 @@ import { isSnapmillError, notFound, type SnapmillError } from "../../src/domain/
 import { operationId, poolName } from "../../src/domain/identifiers.ts";
 import type { ClaimHolder } from "../../src/jobs/claims/pool-claims.ts";
 import { poolJobNames, type UnpackedImage } from "../../src/jobs/contract.ts";
-import { UnpackPublisher } from "../../src/jobs/outbox/publisher.ts";
+import { UnpackPublisher } from "../../src/jobs/outbox/unpack-publisher.ts";
 import { keyPrefix, type QueueKind, queueName } from "../../src/jobs/queues.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { type Consumer, consumePoolJobs, consumeUnpackJobs } from "../../src/jobs/worker/consumer.ts";

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { failedPrecondition, type SnapmillError, unavailable } from "../../src/domain/errors.ts";
-import { queuesFor, UnpackPublisher } from "../../src/jobs/outbox/publisher.ts";
+import { dashboardQueues } from "../../src/jobs/dashboard-queues.ts";
+import { UnpackPublisher } from "../../src/jobs/outbox/unpack-publisher.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import {
   anId,
@@ -275,7 +276,7 @@ test("the dashboard's queues are named after their pool, and all keys of a pool 
   await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
   await using client = await connect(redis);
   await client.unpack(image, { operationId: anId });
-  await using queues = await queuesFor(redis.url, pool);
+  await using queues = await dashboardQueues(redis.url, pool);
   expect([queues.pool.name, queues.unpack.name]).toEqual(["test.pool.pool", "test.pool.unpack"]);
   expect((await queues.unpack.getJob(anId))?.returnvalue).toEqual(unpacked);
   const keys = await redis.command("KEYS", "*");

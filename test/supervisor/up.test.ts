@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync }
 import { dirname, join } from "node:path";
 import { childEnvironment, paths } from "../../src/config.ts";
 import { ownScope } from "../../src/domain/identifiers.ts";
-import { queuesFor } from "../../src/jobs/outbox/publisher.ts";
+import { dashboardQueues } from "../../src/jobs/dashboard-queues.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { findRunning } from "../../src/supervisor/running.ts";
 import { isLock, tryLock } from "../../src/system/file/locks.ts";
@@ -321,7 +321,7 @@ test(
     await up.says("not ready: the pool's queue is paused: resume it in the dashboard, at http://");
     await using client = await JobClient.connect({ redisUrl: redis.url, pool: place.config.pool });
     expect(await client.paused()).toEqual({ pool: true, unpack: false });
-    const queue = await queuesFor(redis.url, place.config.pool);
+    const queue = await dashboardQueues(redis.url, place.config.pool);
     await queue.pool.resume();
     await queue[Symbol.asyncDispose]();
     await up.ready();

@@ -5,7 +5,7 @@ import { HonoAdapter } from "@bull-board/hono";
 import { Hono } from "hono";
 import { serveStatic } from "hono/bun";
 import type { PoolName } from "../../domain/identifiers.ts";
-import { queuesFor } from "../../jobs/outbox/publisher.ts";
+import { dashboardQueues } from "../../jobs/dashboard-queues.ts";
 import type { JobQueue } from "../../jobs/queues.ts";
 import { withoutForeignLinks } from "./foreign-links.ts";
 
@@ -32,7 +32,7 @@ export class Dashboard implements AsyncDisposable {
     await using opened = new AsyncDisposableStack();
     const queues: JobQueue[] = [];
     for (const pool of pools) {
-      const { pool: calls, unpack } = opened.use(await queuesFor(redisUrl, pool));
+      const { pool: calls, unpack } = opened.use(await dashboardQueues(redisUrl, pool));
       queues.push(calls, unpack);
     }
     const board = new HonoAdapter(serveStatic);

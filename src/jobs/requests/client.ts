@@ -17,7 +17,7 @@ import {
   type UnpackRequest,
   unpackProgress,
 } from "../contract.ts";
-import { type FailedRemoval, failedRemovals } from "../outbox/device-removals.ts";
+import { type FailedRemoval, failedRemovals } from "../outbox/removal-publisher.ts";
 import type { JobQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
 import { asRedisFailure, RedisAway } from "../redis/failures.ts";

@@ -6,7 +6,9 @@ import { quoted } from "../../domain/quoted.ts";
 import { unaddressed } from "../claims/addressee.ts";
 import { isJobName, type JobName, parsePayload } from "../contract.ts";
 import { type JobQueue, retention } from "../queues.ts";
+import { asRedisFailure } from "../redis/failures.ts";
 import { damageOf, excess } from "../stored-job.ts";
+import { inBatches } from "./submissions.ts";
 
 export type FailedJob = ReadableJob | DamagedJob;
 
@@ -30,19 +32,22 @@ export interface DamagedJob {
   readonly damage: string;
 }
 
-/** At once: their answers must come within the time that one may take. */
-const batchSize = 250;
-
 /** The latest first, those of one name alone if `name` is given, damaged ones in any case. Throws what Redis throws. */
 export async function failedJobs(connection: Redis, queue: JobQueue, name?: JobName): Promise<FailedJob[]> {
   const ids = await connection.zrevrange(queue.toKey("failed"), 0, retention.removeOnFail.count - 1);
-  const jobs: FailedJob[] = [];
-  for (let at = 0; at < ids.length; at += batchSize) {
-    const batch = ids.slice(at, at + batchSize);
-    const read = await Promise.all(batch.map((jobId) => readJob(connection, queue, jobId, name)));
-    jobs.push(...read.filter((job) => job !== undefined));
+  const jobs = await inBatches(ids, (jobId) => readJob(connection, queue, jobId, name));
+  return jobs.filter((job) => job !== undefined);
+}
+
+/** Has a failed job tried again, as often as at first. Throws what Redis throws. */
+export async function retryFailedJob(queue: JobQueue, operationId: OperationId): Promise<void> {
+  try {
+    const job = await queue.getJob(operationId);
+    await job?.retry("failed", { resetAttemptsMade: true, resetAttemptsStarted: true });
+  } catch (error) {
+    // Another was faster, and the job has left the failed ones: it is on its way.
+    if (asRedisFailure(error).code === "unavailable") throw error;
   }
-  return jobs;
 }
 
 const wanted = ["name", "failedReason", "finishedOn", "timestamp"] as const;

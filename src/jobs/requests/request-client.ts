@@ -15,6 +15,7 @@ import { asRedisFailure, RedisAway } from "../redis/failures.ts";
 import { excess } from "../stored-job.ts";
 import { cancelJob, followToItsEnd } from "./cancel-job.ts";
 import { EventReader } from "./event-reader.ts";
+import { retryFailedJob } from "./failed-jobs.ts";
 import { JobPoller } from "./job-poller.ts";
 import { type JobState, jobState } from "./job-state.ts";
 import { type StoredJob, type Submission, Submissions } from "./submissions.ts";
@@ -155,13 +156,7 @@ export class RequestClient implements AsyncDisposable {
   async #retryIfUseful(submission: Submission): Promise<void> {
     const kept = await jobState(this.queue, submission.operationId);
     if (kept.state !== "failed" || !isRetryable(kept.failure.code)) return;
-    const job = await this.queue.getJob(submission.operationId);
-    try {
-      await job?.retry("failed", { resetAttemptsMade: true, resetAttemptsStarted: true });
-    } catch (error) {
-      // Another caller was faster, and the job has left the failed ones: it is on its way.
-      if (asRedisFailure(error).code === "unavailable") throw error;
-    }
+    await retryFailedJob(this.queue, submission.operationId);
   }
 
   #onEnd(jobId: string, end: (waiter: Waiter) => void): void {

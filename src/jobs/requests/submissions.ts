@@ -38,8 +38,8 @@ type BulkJob = Parameters<JobQueue["addBulk"]>[0][number];
 /** GroupCommit trips under way at once: one alone would idle while its answer travels. */
 const maxFlights = 2;
 const maxBatchSize = 128;
-/** Of one kind at once: their answers must come within the time that one may take. */
-const maxLooks = 500;
+/** At once. */
+const maxLooks = 250;
 
 /**
  * Adds jobs in batches: whoever comes while a batch is on its way goes with the next one. So a single caller pays one
@@ -122,13 +122,17 @@ export async function withoutJob<E extends { readonly operationId: OperationId }
   queue: JobQueue,
   entries: readonly E[],
 ): Promise<E[]> {
-  const missing: E[] = [];
+  const known = await inBatches(entries, ({ operationId }) => connection.exists(queue.toKey(operationId)));
+  return entries.filter((_entry, index) => known[index] === 0);
+}
+
+/** What `look` answers for each of `entries`, asked in batches: each answer must come within the time that one may take. */
+export async function inBatches<E, T>(entries: readonly E[], look: (entry: E) => Promise<T>): Promise<T[]> {
+  const answers: T[] = [];
   for (let at = 0; at < entries.length; at += maxLooks) {
-    const batch = entries.slice(at, at + maxLooks);
-    const known = await Promise.all(batch.map(({ operationId }) => connection.exists(queue.toKey(operationId))));
-    missing.push(...batch.filter((_entry, index) => known[index] === 0));
+    answers.push(...(await Promise.all(entries.slice(at, at + maxLooks).map(look))));
   }
-  return missing;
+  return answers;
 }
 
 const asJob = ({ name, operationId, payload, database, attempts, isUrgent }: Submission): BulkJob => ({

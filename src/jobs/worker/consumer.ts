@@ -110,7 +110,7 @@ class QueueConsumer implements Consumer {
   readonly #connection: Redis;
   readonly #executor: Executor;
   readonly #worker: Worker<object, unknown, string>;
-  readonly #upkeep: Timer;
+  readonly #upkeep: Timer | undefined;
   readonly #guard: ClaimGuard;
   #closed: Promise<void> | undefined;
 
@@ -148,7 +148,9 @@ class QueueConsumer implements Consumer {
     this.#worker.on("lockRenewalFailed", (jobIds) => {
       for (const jobId of jobIds) executor.lockLost(jobId);
     });
-    this.#upkeep = setInterval(() => void limitAllWorkers(queue, kind, concurrency, connection), upkeepMs);
+    if (kind === "pool") {
+      this.#upkeep = setInterval(() => void limitAllWorkers(queue, concurrency, connection), upkeepMs);
+    }
   }
 
   get lost(): Promise<SnapmillError> {
@@ -165,7 +167,7 @@ class QueueConsumer implements Consumer {
     try {
       const displaced = await takeClaim(connection, { pool, holder, takeOver });
       const queue = await openQueue(connection, pool, kind);
-      await limitAllWorkers(queue, kind, concurrency, connection);
+      if (kind === "pool") await limitAllWorkers(queue, concurrency, connection);
       const warnings = await checkRedis(connection);
       return new QueueConsumer(kind, runners, options, { queue, connection, warnings, displaced });
     } catch (error) {
@@ -223,18 +225,7 @@ function askForFewWhenFew(worker: Worker<object, unknown, string>, concurrency: 
  * Limits how many of a pool's jobs are out with workers in all: `concurrency` alone is a limit per process. Said again
  * from time to time, since a Redis that was emptied has forgotten it.
  */
-async function limitAllWorkers(
-  queue: JobQueue,
-  kind: QueueKind,
-  concurrency: number,
-  connection: Redis,
-): Promise<void> {
-  switch (kind) {
-    case "pool":
-      // Said to a Redis that is away, it would only queue up.
-      if (connection.status === "ready") await queue.setGlobalConcurrency(concurrency).catch(() => undefined);
-      break;
-    case "unpack":
-      break;
-  }
+async function limitAllWorkers(queue: JobQueue, concurrency: number, connection: Redis): Promise<void> {
+  // Said to a Redis that is away, it would only queue up.
+  if (connection.status === "ready") await queue.setGlobalConcurrency(concurrency).catch(() => undefined);
 }

@@ -10,8 +10,8 @@ import {
   takeClaim,
   takeOverAny,
 } from "../../../src/jobs/claims/pool-claims.ts";
-import { RemovalPublisher } from "../../../src/jobs/outbox/device-removals.ts";
-import { UnpackPublisher } from "../../../src/jobs/outbox/publisher.ts";
+import { RemovalPublisher } from "../../../src/jobs/outbox/removal-publisher.ts";
+import { UnpackPublisher } from "../../../src/jobs/outbox/unpack-publisher.ts";
 import { producerConnection } from "../../../src/jobs/redis/connection.ts";
 import { RedisCheck } from "../../../src/jobs/redis/diagnosis.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
@@ -301,7 +301,7 @@ test(
   "what is in one database's outbox is no failure of it when it came to another's",
   async () => {
     const entry = { operationId: anId, ...image };
-    await using relay = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
+    await using publisher = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     await using removals = await RemovalPublisher.connect({
       redisUrl: redis.url,
       pool,
@@ -309,7 +309,7 @@ test(
       attempts: 3,
     });
     const device = "test.pool-snap-7" as never;
-    await relay.enqueueUnpacks([entry]);
+    await publisher.enqueueUnpacks([entry]);
     await removals.enqueue([{ operationId: anId, device }]);
     {
       await using _pool = await consume(redis, { "remove-device": async () => ({}) }, { holder: otherHolder });
@@ -328,7 +328,7 @@ test(
     await using _pool = await consume(redis, { "remove-device": async () => ({}) }, back);
     await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
     expect(await removals.startOver([])).toBe(1);
-    expect(await relay.enqueueUnpacks([entry])).toEqual([{ operationId: anId, state: "added" }]);
+    expect(await publisher.enqueueUnpacks([entry])).toEqual([{ operationId: anId, state: "added" }]);
     await until("both are done", async () => {
       const { pool: calls, unpack } = await caller.counts();
       return calls.completed === 1 && unpack.completed === 1;

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { unavailable } from "../../../src/domain/errors.ts";
 import { deviceName, operationId } from "../../../src/domain/identifiers.ts";
-import { RemovalPublisher } from "../../../src/jobs/outbox/device-removals.ts";
+import { RemovalPublisher } from "../../../src/jobs/outbox/removal-publisher.ts";
 import { backoffMs } from "../../../src/jobs/queues.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 import { anId, anotherId, connect, consume, holder, pool, until, withQueue } from "../support.ts";
@@ -18,7 +18,7 @@ const entries = [
   { operationId: anId, device: deviceName(pool, 1) },
   { operationId: anotherId, device: deviceName(pool, 2) },
 ];
-const connectRelay = () =>
+const connectPublisher = () =>
   RemovalPublisher.connect({ redisUrl: redis.url, pool, database: holder.database, attempts: 1 });
 
 test("the pauses between the attempts of a removal add up to about an hour, and other jobs' do not", () => {
@@ -37,13 +37,13 @@ test("a removal is queued once, and again when Redis has lost it", async () => {
       return {};
     },
   });
-  await using relay = await connectRelay();
-  await relay.enqueue(entries);
-  await relay.enqueue(entries);
+  await using publisher = await connectPublisher();
+  await publisher.enqueue(entries);
+  await publisher.enqueue(entries);
   await until("both ran", () => ran.length === 2);
   expect(ran.toSorted()).toEqual([`${anId} test.pool-snap-1`, `${anotherId} test.pool-snap-2`]);
   await redis.flush();
-  await relay.enqueue(entries.slice(1));
+  await publisher.enqueue(entries.slice(1));
   await until("one ran again", () => ran.length === 3);
 });
 
@@ -58,18 +58,18 @@ test("given up, it stays failed until all start over; one that Redis takes for d
     },
   });
   await using client = await connect(redis);
-  await using relay = await connectRelay();
-  await relay.enqueue(entries);
+  await using publisher = await connectPublisher();
+  await publisher.enqueue(entries);
   await until("one is done and one given up", async () => {
     const { pool: counts } = await client.counts();
     return counts.failed === 1 && counts.completed === 1;
   });
   expect(await client.failedRemovals()).toMatchObject([{ ...entries[0], reason: "it is in use" }]);
-  await relay.enqueue(entries);
+  await publisher.enqueue(entries);
   expect(await client.failedRemovals()).toHaveLength(1);
   isBusy = false;
-  expect(await relay.startOver(entries)).toBe(1);
-  await relay.enqueue(entries);
+  expect(await publisher.startOver(entries)).toBe(1);
+  await publisher.enqueue(entries);
   await until("both ran", () => ran.length === 3);
   await withQueue(redis, "pool", async (queue) => {
     await until("both are done", async () => (await queue.getCompletedCount()) === 2);
@@ -88,12 +88,12 @@ test("the list of what was given up can be read while that is tried again", asyn
     },
   });
   await using client = await connect(redis);
-  await using relay = await connectRelay();
-  await relay.enqueue(many);
+  await using publisher = await connectPublisher();
+  await publisher.enqueue(many);
   const allAreGivenUp = async () => (await client.counts()).pool.failed === many.length;
   for (let round = 0; round < 10; round += 1) {
     await until("all are given up", allAreGivenUp);
-    const startedOver = relay.startOver([]);
+    const startedOver = publisher.startOver([]);
     const lists = await Promise.all(Array.from({ length: 5 }, () => client.failedRemovals()));
     await startedOver;
     for (const { reason } of lists.flat()) expect(reason).toBe("it is in use");
@@ -105,8 +105,8 @@ test("the list of what was given up can be read while that is tried again", asyn
 test("failed jobs that are none hide no removal: each is told as what it is", async () => {
   await using _consumer = await consume(redis, { "remove-device": () => Promise.reject(unavailable("it is in use")) });
   await using client = await connect(redis);
-  await using relay = await connectRelay();
-  await relay.enqueue(entries.slice(0, 1));
+  await using publisher = await connectPublisher();
+  await publisher.enqueue(entries.slice(0, 1));
   const key = (jobId: string) => `{snapmill:${pool}}:${pool}.pool:${jobId}`;
   const damaged: readonly (readonly [jobId: string, fields: readonly string[]])[] = [
     ["op-unknown-name", ["name", "remove-\u0000everything", "data", "{}"]],
@@ -125,6 +125,6 @@ test("failed jobs that are none hide no removal: each is told as what it is", as
   const found = await client.damagedJobs();
   expect(found.map(({ jobId }) => jobId).toSorted()).toEqual(damaged.map(([jobId]) => jobId).toSorted());
   expect(found.find(({ jobId }) => jobId === "op-unknown-name")?.damage).toContain("no job is called");
-  expect(await relay.startOver([])).toBe(1);
+  expect(await publisher.startOver([])).toBe(1);
   await until("the removal is given up again", async () => (await client.failedRemovals()).length === 1);
 });
