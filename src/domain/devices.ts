@@ -5,19 +5,14 @@ export const fsTypes = ["ext4", "xfs"] as const;
 export type FsType = (typeof fsTypes)[number];
 
 /**
- * The recorded states of a device. The -ing state is recorded before the first effect, the -ed state after
- * the last: a device found in an -ing state at start was interrupted half-way, and is finished or undone.
+ * The recorded states of a device. The -ing state is recorded before the first effect, the -ed state after the last: a
+ * device found in an -ing state at start was interrupted half-way, and is finished or undone. `suspending`: its commit
+ * is under way. `faulty`: a snapshot's device whose content is no longer in the pool.
  */
 export const deviceStates = [
   "creating",
-  "created",
-  "activating",
   "activated",
   "suspending",
-  "suspended",
-  "resuming",
-  "resumed",
-  "deactivating",
   "deactivated",
   "removing",
   "removed",

@@ -105,14 +105,13 @@ export interface Driver {
 
   /** A new device of zeroes, `device.sizeBytes` long. */
   create(device: DeviceRef): Promise<void>;
-  /** A new device with the content of `origin`, at least as large. `origin` is flushed or suspended if it is active. */
+  /** A new device, at least as large as `origin`, with all that was written to `origin` before, which may be mounted. */
   snapshot(origin: DeviceRef, device: DeviceRef): Promise<void>;
   activate(device: DeviceRef): Promise<void>;
   deactivate(device: DeviceRef): Promise<void>;
   delete(device: DeviceRef): Promise<void>;
 
-  /** Holds back writes, with the file system on the device (if mounted) frozen in a consistent state. */
-  suspend(device: DeviceRef): Promise<void>;
+  /** Lets writers go on where a flush or a snapshot was interrupted; nothing is done to any other device. */
   resume(device: DeviceRef): Promise<void>;
   /**
    * Everything written to the device so far is durable and part of any later snapshot. On a mounted device the file

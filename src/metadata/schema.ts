@@ -55,6 +55,26 @@ export const pool = sqliteTable(
 );
 
 /**
+ * What the column admits: more than is ever written. A narrower check would have SQLite rebuild the table, and forget the
+ * numbers that were used.
+ */
+const admittedStates = [
+  "creating",
+  "created",
+  "activating",
+  "activated",
+  "suspending",
+  "suspended",
+  "resuming",
+  "resumed",
+  "deactivating",
+  "deactivated",
+  "removing",
+  "removed",
+  "faulty",
+] as const;
+
+/**
  * Block devices. AUTOINCREMENT, because the number is part of the device's name and a name is never used twice.
  * `operationId` is the operation that is acting on the device right now.
  */
@@ -81,7 +101,7 @@ export const devices = sqliteTable(
     check("devices_device_id_24_bit", sql`${table.deviceId} between 0 and 16777215`),
     check("devices_size", sql`${table.sizeBytes} > 0`),
     check("devices_fs_type", oneOf(table.fsType, fsTypes)),
-    check("devices_state_known", oneOf(table.state, deviceStates)),
+    check("devices_state_known", oneOf(table.state, admittedStates)),
     check("devices_role_known", oneOf(table.role, deviceRoles)),
     check("devices_template_has_key", sql`(${table.role} = 'template') = (${table.templateKey} is not null)`),
   ],

@@ -45,13 +45,7 @@ function examineRecord(device: DeviceRecord, circumstances: Circumstances): Find
     case "removed":
       return removalFindings(device, circumstances);
     case "creating":
-    case "created":
-    case "activating":
     case "suspending":
-    case "suspended":
-    case "resuming":
-    case "resumed":
-    case "deactivating":
       return [stuck(device, "and nobody is at work on it")];
     case "faulty":
       return circumstances.there?.inPool === true ? [faulty(device)] : [contentLost(device, circumstances.owners)];

@@ -22,16 +22,10 @@ export async function finishInterrupted(
     case "removing":
       return finishRemoval(context, device);
     case "suspending":
-    case "suspended":
-    case "resuming":
       // The process may have ended with writes held back; a file system frozen for a commit goes on.
       if (found?.inPool === true && found.active) await context.driver.resume(device);
       return bringToRest(context, device, found);
-    case "created":
-    case "activating":
     case "activated":
-    case "resumed":
-    case "deactivating":
     case "deactivated":
     case "faulty":
       return bringToRest(context, device, found);

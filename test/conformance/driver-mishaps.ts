@@ -1,7 +1,7 @@
 // Owns what a driver must survive: closing, a reboot, the death of its process, a full pool.
 import { expect, test } from "bun:test";
 import { closeSync, constants, fsyncSync, openSync, writeSync } from "node:fs";
-import { stat, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { type DriverFixture, mebibyte, rejects } from "./driver-fixture.ts";
@@ -61,17 +61,6 @@ export function describeEnds(fixture: DriverFixture): void {
     await put(device, "file", "content");
     await remove(device);
     expect(await found(device)).toBeUndefined();
-  });
-
-  test("the next process resumes what one that died left suspended", async () => {
-    const device = await formatted();
-    await whileMountedAt(device, async (dir) => {
-      await fixture.driver.suspend(device);
-      await fixture.reconnect();
-      await runCommand("touch", [join(dir, "written")], { timeoutMs: 10_000 });
-      expect((await stat(join(dir, "written"))).size).toBe(0);
-    });
-    await remove(device);
   });
 }
 

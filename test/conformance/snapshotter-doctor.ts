@@ -85,13 +85,10 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       expect(await doctor({ repair: true })).toEqual([]);
     });
 
-    test.each<DeviceState>(["suspending", "resuming", "deactivating"])(
-      "a record that was left %s is put right",
-      async (left) => {
-        state("active", left);
-        await expectMended("stuck-state", deviceOf("active").deviceName);
-      },
-    );
+    test("a record that was left in the middle of a commit is put right", async () => {
+      state("active", "suspending");
+      await expectMended("stuck-state", deviceOf("active").deviceName);
+    });
 
     test("a record that says another state than its snapshot needs is put right", async () => {
       state("active", "deactivated");

@@ -168,7 +168,7 @@ class DevmapperDriver implements Driver {
       await parts.activations.deactivate(device.deviceName);
       const message = { kind: "create_snap", deviceId: device.deviceId, originId: origin.deviceId } as const;
       try {
-        await parts.activations.whileStill(origin.deviceName, () => this.#make(parts, message));
+        await parts.activations.whileSuspended(origin.deviceName, () => this.#make(parts, message));
       } catch (error) {
         throw isDmError(error, "ENODATA") ? missing(origin, error) : error;
       }
@@ -227,13 +227,6 @@ class DevmapperDriver implements Driver {
       );
     }
     await activations.deactivate(device.deviceName);
-  }
-
-  suspend(device: DeviceRef): Promise<void> {
-    return this.#act("suspend", device, async ({ activations, contents }) => {
-      if (!(await contents.has(device.deviceId))) throw missing(device);
-      await activations.suspend(device.deviceName);
-    });
   }
 
   resume(device: DeviceRef): Promise<void> {

@@ -158,16 +158,8 @@ class ReflinkDriver implements Driver {
     });
   }
 
-  /** A device that is active but not mounted has no file system to freeze: what is written is made durable, no more. */
-  suspend(device: DeviceRef): Promise<void> {
-    return this.#act("suspend", device, async ({ pool, freezer }) => {
-      await statFile(pool.filesDir, device.deviceName);
-      await freezer.suspend(device.deviceName);
-    });
-  }
-
   resume(device: DeviceRef): Promise<void> {
-    return this.#act("resume", device, ({ freezer }) => freezer.resume(device.deviceName));
+    return this.#act("resume", device, ({ freezer }) => freezer.thaw(device.deviceName));
   }
 
   flush(device: DeviceRef): Promise<void> {

@@ -19,8 +19,6 @@ export class Freezer {
   readonly #activations: Activations;
   readonly #linksDir: string;
   readonly #sync: (path: string) => Promise<void>;
-  /** Held still by `suspend` until `resume`. */
-  readonly #suspended = new Set<DeviceName>();
 
   /** `sync` is fsync's place for tests: no disk fails on command. */
   constructor(pool: PoolName, activations: Activations, linksDir: string, sync = syncPath) {
@@ -32,36 +30,19 @@ export class Freezer {
 
   /** Thaws what a dead process left frozen. */
   async reconcile(): Promise<void> {
-    this.#suspended.clear();
     for (const name of await readdir(this.#linksDir)) {
       const device = deviceOfMark(this.#pool, name);
-      if (device !== undefined) await this.#thaw(device);
+      if (device !== undefined) await this.thaw(device);
     }
-  }
-
-  /** Throws `failed_precondition` for a file system that another program has frozen: it may thaw at any moment. */
-  async suspend(device: DeviceName): Promise<void> {
-    if (this.#suspended.has(device)) return;
-    if ((await this.#still(device)) === "frozen by another") {
-      throw failedPrecondition(
-        `device ${device} has been frozen by another program: thaw it first (fsfreeze --unfreeze)`,
-      );
-    }
-    this.#suspended.add(device);
-  }
-
-  async resume(device: DeviceName): Promise<void> {
-    this.#suspended.delete(device);
-    await this.#thaw(device);
   }
 
   /**
-   * Holds the device still until the result is disposed of; a device that is suspended stays so. One that another program
-   * has frozen is still already, and stays frozen: all that was written before is on the device.
+   * Freezes the device until the result is disposed of. A file system that another program has frozen stays frozen: all
+   * that was written before is on the device.
    */
   async hold(device: DeviceName): Promise<AsyncDisposable> {
-    const isOurs = !this.#suspended.has(device) && (await this.#still(device)) === "frozen";
-    return { [Symbol.asyncDispose]: () => (isOurs ? this.#thaw(device) : Promise.resolve()) };
+    const isOurs = (await this.#still(device)) === "frozen";
+    return { [Symbol.asyncDispose]: () => (isOurs ? this.thaw(device) : Promise.resolve()) };
   }
 
   /** Has everything written, and nothing more written where a file system is mounted. */
@@ -73,7 +54,7 @@ export class Freezer {
       await this.#sync(loop);
       return stillness;
     } catch (error) {
-      if (stillness === "frozen") await this.#thaw(device);
+      if (stillness === "frozen") await this.thaw(device);
       throw error;
     }
   }
@@ -97,7 +78,7 @@ export class Freezer {
   }
 
   /** Also after an unmount, which ends a freeze. */
-  async #thaw(device: DeviceName): Promise<void> {
+  async thaw(device: DeviceName): Promise<void> {
     const loop = await this.#activations.loopOf(device);
     const dir = loop === undefined ? undefined : await mountPointOf(loop);
     if (dir !== undefined) await thaw(dir);

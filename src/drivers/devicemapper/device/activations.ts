@@ -44,8 +44,8 @@ export class Activations {
       const device = name as DeviceName;
       if (deviceNumber(this.#pool, device) === undefined) continue;
       if (!hasLiveTable) await this.#removeBegun(name);
-      else if (isSuspended && this.#states.get(device) !== "suspended") await this.#control.resume(name);
-      if (hasLiveTable) states.set(device, this.#states.get(device) === "suspended" ? "suspended" : "live");
+      else if (isSuspended) await this.#control.resume(name);
+      if (hasLiveTable) states.set(device, "live");
     }
     this.#states.clear();
     for (const [device, state] of states) this.#states.set(device, state);
@@ -151,28 +151,14 @@ export class Activations {
     return (await this.isMounted(device)) || ((await this.#control.info(device))?.openCount ?? 0) > 0;
   }
 
+  /** Only when a resume has failed. */
   isSuspended(device: DeviceName): boolean {
     return this.#states.get(device) === "suspended";
   }
 
-  async suspend(device: DeviceName): Promise<void> {
-    if (!this.#states.has(device) || this.isSuspended(device)) return;
-    try {
-      await this.#change(device, "suspended", () => this.#control.suspend(device));
-    } catch (error) {
-      // It may be half-way, with writers waiting.
-      await this.#resumed(device);
-      throw error;
-    }
-  }
-
+  /** A suspended device blocks every write and sync, so a resume that fails is retried. */
   async resume(device: DeviceName): Promise<void> {
     if (!this.#states.has(device)) return;
-    await this.#resumed(device);
-  }
-
-  /** A suspended device holds up every writer, and whoever syncs: it is not given up at the first failure. */
-  async #resumed(device: DeviceName): Promise<void> {
     for (const pauseMs of [...resumePausesMs, undefined]) {
       try {
         await this.#change(device, "live", () => this.#control.resume(device));
@@ -187,14 +173,15 @@ export class Activations {
     }
   }
 
-  /** Runs `action` while nothing is written to the device, all that was written before being on it. */
-  async whileStill<T>(device: DeviceName, action: () => Promise<T>): Promise<T> {
+  /** Runs `action` while the device is suspended: all earlier writes are on it, and no new ones are accepted. */
+  async whileSuspended<T>(device: DeviceName, action: () => Promise<T>): Promise<T> {
     if (!this.#states.has(device) || this.isSuspended(device)) return await action();
-    await this.suspend(device);
     try {
+      await this.#change(device, "suspended", () => this.#control.suspend(device));
       return await action();
     } finally {
-      await this.#resumed(device);
+      // Also when the suspend has failed: it may be half done, with writers waiting.
+      await this.resume(device);
     }
   }
 

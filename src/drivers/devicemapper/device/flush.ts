@@ -48,5 +48,5 @@ async function writeOut(activations: Activations, device: DeviceName): Promise<v
     // Also of writes that failed earlier: there may be room again by now.
     throw isErrno(error, "EIO", "ENOSPC") ? writesFailed(device, error) : error;
   }
-  if (!isSynced) await activations.whileStill(device, () => Promise.resolve());
+  if (!isSynced) await activations.whileSuspended(device, () => Promise.resolve());
 }
