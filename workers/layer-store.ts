@@ -1,12 +1,13 @@
 // Room: workers. Owns what unpacking knows of the pool: reads from its metadata, changes through its queue.
 import {
+  aborted,
   asSnapmillError,
   failedPrecondition,
   isSnapmillError,
   type SnapmillError,
   unavailable,
 } from "../src/domain/errors.ts";
-import { ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
+import { type OperationId, ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
 import { labelNames } from "../src/domain/snapshots.ts";
 import type { Arguments, PoolJobName, Result } from "../src/jobs/contract.ts";
 import type { Database } from "../src/metadata/database.ts";
@@ -26,6 +27,8 @@ const busyMs = 5_000;
 export interface LayerStoreOptions {
   readonly database: Database;
   readonly client: PoolJobs;
+  /** Of the unpack: what it commits is not removed before it has ended. */
+  readonly operationId: OperationId;
   /** The image that the layers belong to: a label for people. */
   readonly image: string;
   readonly onLeftBehind: (key: SnapshotKey, error: unknown) => void;
@@ -34,7 +37,7 @@ export interface LayerStoreOptions {
 }
 
 export function createLayerStore(options: LayerStoreOptions): LayerStore {
-  const { database, client, image, onLeftBehind } = options;
+  const { database, client, operationId, image, onLeftBehind } = options;
   const call = <Name extends PoolJobName>(
     name: Name,
     payload: Arguments<Name>,
@@ -48,14 +51,20 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
     prepare: async (key, parent, chainId, signal) => {
       const labels = { [labelNames.unpackChain]: chainId };
       const given = { scope: ownScope, key, ...(parent && { parent }), labels };
-      const { mounts } = await call("prepare", given, { awayMs: prepareAwayMs, signal });
+      const { mounts } = await call("prepare", given, { awayMs: prepareAwayMs, signal }).catch((error: unknown) => {
+        throw isSnapmillError(error, "not_found") ? removedMeanwhile(error) : error;
+      });
       const [mount] = mounts;
       if (mount === undefined) throw failedPrecondition(`the pool prepared ${key} without a mount`);
       // An attempt counts only once commit has flushed it: no write to it has to reach the disk before.
       return { devicePath: mount.source, fsType: mount.type, mountOptions: draftMountOptions(mount.type) };
     },
     commit: async (chainId, key, bytes, signal) => {
-      const labels = { [labelNames.unpackImage]: image.slice(0, 2048), [labelNames.unpackBytes]: String(bytes) };
+      const labels = {
+        [labelNames.unpackImage]: image.slice(0, 2048),
+        [labelNames.unpackBytes]: String(bytes),
+        [labelNames.unpackOperation]: operationId,
+      };
       const given = { scope: ownScope, name: snapshotKey(chainId), key, labels };
       // A written layer is worth any wait: only cancelling the image ends it.
       const patience = { awayMs: Number.POSITIVE_INFINITY, signal, whenEnded: "leave" } as const;
@@ -71,6 +80,10 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
     },
   };
 }
+
+/** A layer that was found, and that nothing used yet, may be removed before the unpack uses it: it is unpacked again. */
+export const removedMeanwhile = (cause: SnapmillError): SnapmillError =>
+  aborted(`a layer was removed while the image was being unpacked, which is begun again: ${cause.message}`, cause);
 
 /** A database that cannot be read (a lock, the disk) is no fault of the image: the job is retried. */
 function reading<T>(read: () => T): T {

@@ -1,8 +1,8 @@
 // Room: workers. Owns the way of accepted unpacks from SQLite into the unpack queue, again and again until each is settled.
 import { redisUrl } from "../src/config.ts";
-import { isRetryable } from "../src/domain/errors.ts";
+import { isRetryable, isSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId, type OperationId } from "../src/domain/identifiers.ts";
-import { parsePayload, type RequestOf } from "../src/jobs/contract.ts";
+import { parsePayload, type RequestOf, type UnpackedImage } from "../src/jobs/contract.ts";
 import { type OutboxEntry, type PublishedUnpack, UnpackPublisher } from "../src/jobs/outbox/unpack-publisher.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
 import { databaseNumber } from "./claim-holder.ts";
@@ -64,13 +64,23 @@ export class PendingUnpacks implements AsyncDisposable {
       case "present":
         return false;
       case "completed":
-        await this.#settle(published.operationId, { kind: "unpacked", image: published.image });
+        await this.#settleUnpacked(published.operationId, published.image);
         return true;
       case "failed":
         // What may pass by itself stays, failed and visible, until it is retried or asked for again.
         if (isRetryable(published.failure.code)) return false;
         await this.#settle(published.operationId, { kind: "failed", reason: published.failure.message });
         return true;
+    }
+  }
+
+  /** Its snapshot may have been removed since. */
+  async #settleUnpacked(operationId: OperationId, image: UnpackedImage): Promise<void> {
+    try {
+      await this.#settle(operationId, { kind: "unpacked", image });
+    } catch (error) {
+      if (!isSnapmillError(error, "not_found")) throw error;
+      await this.#settle(operationId, { kind: "failed", code: error.code, reason: error.message });
     }
   }
 

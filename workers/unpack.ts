@@ -28,7 +28,7 @@ import type { SpaceGuardRequest } from "../src/unpack/protocol.ts";
 import { startWriter } from "../src/unpack/writer.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { claimHolder } from "./claim-holder.ts";
-import { createLayerStore } from "./layer-store.ts";
+import { createLayerStore, removedMeanwhile } from "./layer-store.ts";
 import { callPatiently } from "./pool-calls.ts";
 import { untilSignalled } from "./run-process.ts";
 
@@ -98,7 +98,11 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
     await settle(operationId, { kind: "failed", reason: failure.message }, job.stopping);
     throw failure;
   }
-  await settle(operationId, { kind: "unpacked", image: unpacked }, job.stopping);
+  try {
+    await settle(operationId, { kind: "unpacked", image: unpacked }, job.stopping);
+  } catch (error) {
+    throw isSnapmillError(error, "not_found") ? removedMeanwhile(error) : error;
+  }
   reach("unpack.settled");
   return unpacked;
 }
@@ -124,7 +128,7 @@ async function unpackUnlessCancelled(
     signal.throwIfAborted();
     await using image = await openImage(reference, platform, { signal, registries, registry });
     reach("unpack.resolved");
-    return await unpack(image, job, signal);
+    return await unpack(image, { operationId, job, signal });
   } catch (error) {
     if (watched.signal.aborted) throw cancelled(reference);
     throw job.stopping.aborted ? job.stopping.reason : error;
@@ -134,7 +138,13 @@ async function unpackUnlessCancelled(
 const tellFailure = (operation: string, failure: SnapmillError): void =>
   log.warn({ code: failure.code }, `${operation} is retried: ${failure.message}`);
 
-async function unpack(image: ResolvedImage<LayerBlob>, job: JobContext, signal: AbortSignal): Promise<UnpackedImage> {
+interface Unpack {
+  readonly operationId: OperationId;
+  readonly job: JobContext;
+  readonly signal: AbortSignal;
+}
+
+async function unpack(image: ResolvedImage<LayerBlob>, { operationId, job, signal }: Unpack): Promise<UnpackedImage> {
   const progress: UnpackProgress = {
     layers: image.layers.map(({ digest, blob }) => ({
       digest,
@@ -147,6 +157,7 @@ async function unpack(image: ResolvedImage<LayerBlob>, job: JobContext, signal: 
     store: createLayerStore({
       database,
       client,
+      operationId,
       image: image.reference,
       onLeftBehind: (key, error) =>
         log.warn({ key, err: error }, "an unfinished layer could not be removed; the pool's sweep will remove it"),

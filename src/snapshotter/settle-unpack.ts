@@ -1,8 +1,9 @@
 // Room: snapshotter. Owns settle-unpack: an accepted unpack has ended, with an image, for good without one, or cancelled.
+import { notFound } from "../domain/errors.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import type { RequestOf } from "../jobs/contract.ts";
 import { itemOfOperation } from "../metadata/batch-items.ts";
-import { recordImage } from "../metadata/images.ts";
+import { isCommitted, recordImage } from "../metadata/images.ts";
 import { cancelInOutbox, dropFromOutbox, dropUnlessCancelled, isCancelled } from "../metadata/outbox.ts";
 import { endItemOf, type ItemEnd } from "./batch-progress.ts";
 import type { Context } from "./context.ts";
@@ -11,7 +12,10 @@ import type { MetadataSteps } from "./operations.ts";
 type SettleUnpackRequest = RequestOf<"settle-unpack">;
 type Failed = Extract<SettleUnpackRequest["outcome"], { readonly kind: "failed" }>;
 
-/** What the unpack was for is settled in the same transaction: the image's record, and the item of a batch. */
+/**
+ * What the unpack was for is settled in the same transaction: the image's record, and the item of a batch. Throws not_found
+ * when the image's snapshot was removed meanwhile: then the image is to be unpacked again.
+ */
 export const settleUnpack = (context: Context, request: SettleUnpackRequest): MetadataSteps<object> => ({
   kind: "metadata",
   apply() {
@@ -24,6 +28,9 @@ function settle(context: Context, { unpackOperationId, outcome }: SettleUnpackRe
   const { database } = context;
   switch (outcome.kind) {
     case "unpacked":
+      if (!isCommitted(database, outcome.image.chainId)) {
+        throw notFound(`snapshot ${outcome.image.chainId} of image ${outcome.image.image} is not there any more`);
+      }
       recordImage(database, outcome.image);
       dropFromOutbox(database, unpackOperationId);
       endItemOf(context, unpackOperationId, outcome);

@@ -57,6 +57,7 @@ export async function unpackLayers(
     store: createLayerStore({
       database,
       client: { call },
+      operationId: freshOperationId(),
       image: "faults",
       onLeftBehind: (_key, error) => leftBehind.push(error),
       onFailure: () => undefined,

@@ -36,6 +36,9 @@ let queued = 0;
 let context: Context;
 beforeEach(() => {
   database = temporaryDatabase();
+  const { createdAtMs } = addCommitted(database, chain, 1, { inScope: ownScope });
+  // As if it had been unpacked for the items that are settled with it.
+  database.drizzle.run(`update snapshots set created_at_ms = ${createdAtMs + 10_000} where key = '${chain}'`);
   queued = 0;
   const onUnpackQueued = () => {
     queued += 1;
@@ -119,12 +122,12 @@ describe("a batch", () => {
 
   test("has an image present that was in the pool before its item began, and done what came later", () => {
     submit(2, { parallel: 1 });
-    const early = addCommitted(database, chain, 1, { inScope: ownScope });
+    const nowMs = Date.now();
     begin();
-    database.drizzle.run(`update snapshots set created_at_ms = ${early.createdAtMs - 1000} where key = '${chain}'`);
+    database.drizzle.run(`update snapshots set created_at_ms = ${nowMs - 1000} where key = '${chain}'`);
     settle(unpacked);
     begin();
-    database.drizzle.run(`update snapshots set created_at_ms = ${early.createdAtMs + 10_000} where key = '${chain}'`);
+    database.drizzle.run(`update snapshots set created_at_ms = ${nowMs + 10_000} where key = '${chain}'`);
     settle(unpacked);
     expect(itemStatesNow()).toEqual(["present", "done"]);
     expect(stateOf()).toBe("done");

@@ -214,11 +214,14 @@ describe("unpacks", () => {
       layers: [],
     };
     const settlement = { unpackOperationId: request.operationId, outcome: { kind: "unpacked", image } };
-    await snapshotter["settle-unpack"](freshOperationId(), settlement as never);
-    expect(pendingOutbox(database)).toEqual([]);
-    expect(listImages(database)).toMatchObject([{ names: [{ reference: request.reference }], chainId: sha("2") }]);
+    const settle = () => snapshotter["settle-unpack"](freshOperationId(), settlement as never);
+    expect(await codeOf(settle())).toBe("not_found");
+    expect([pendingOutbox(database).length, listImages(database)]).toEqual([1, []]);
     const own = new Client(fixture, ownScope);
     await own.layer(sha("2"), undefined);
+    await settle();
+    expect(pendingOutbox(database)).toEqual([]);
+    expect(listImages(database)).toMatchObject([{ names: [{ reference: request.reference }], chainId: sha("2") }]);
     await own.remove(sha("2"));
     expect(listImages(database)).toEqual([]);
   });

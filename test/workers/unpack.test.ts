@@ -96,6 +96,8 @@ test("a lost lock, a stop, an emptied Redis and a killed worker lose no accepted
   expect(await eventually(async () => ![null, token].includes((await redis.command("GET", lock)) as string))).toBe(
     true,
   );
+  // No image has these layers yet, and no child the last of them: they are the unpack's all the same.
+  expect(await fixture.client.call("remove-images", { names: [], images: [] })).toMatchObject({ layers: [] });
   first.kill("SIGTERM");
   expect(await first.exited).toBe(0);
   await redis.flush();
@@ -110,6 +112,35 @@ test("a lost lock, a stop, an emptied Redis and a killed worker lose no accepted
   await fixture.start("unpack");
   expect(await eventually(() => fixture.read(pendingOutbox).length === 0, 60_000)).toBe(true);
   expect(layers()).toBe(40);
+});
+
+test("a layer that is removed after an unpack has found it is unpacked again", async () => {
+  const [shared, upper] = ["shared", "upper"].map((name) => ({
+    content: [file(name, name)],
+    form: "none" as const,
+  }));
+  const one = await writeImage(join(images.path, "one"), [shared as never]);
+  const two = await writeImage(join(images.path, "two"), [shared, upper] as never);
+  await using fixture = await Fixture.open();
+  await fixture.start("unpack");
+  const platform = "linux/amd64";
+  await fixture.client.unpack({ reference: one.reference, platform });
+  const chain = chainIdsOf(two.layers.map((layer) => ({ diffId: diffId(layer.diffId) })));
+  const barrier = await acquireLock(lockPath(paths.chainLocks(fixture.snapmill.config), chain[1] as ChainId));
+  const found: string[] = [];
+  const unpacking = fixture.client.unpack(
+    { reference: two.reference, platform },
+    { onProgress: ({ layers }) => found.push(layers.map(({ state }) => state).join()) },
+  );
+  expect(await eventually(() => found.includes("cached,waiting"))).toBe(true);
+  const removed = await fixture.client.call("remove-images", {
+    names: [{ reference: one.reference, platform }],
+    images: [],
+  });
+  expect(removed.layers).toMatchObject([{ chainId: chain[0] }]);
+  barrier[Symbol.dispose]();
+  expect((await unpacking).layers.map(({ cached }) => cached)).toEqual([false, false]);
+  expect(fixture.snapmill.snapshots()).toHaveLength(2);
 });
 
 test("an image that was cancelled before it was accepted is not unpacked", async () => {
