@@ -14,7 +14,7 @@ export interface Patience {
   readonly awayMs: number;
   /** Ends the waiting, with its reason. */
   readonly signal?: AbortSignal | undefined;
-  /** What becomes of a job that has not begun then: taken back, or executed though nobody waits. Default: "take back". */
+  /** What becomes of a job that has not begun then: taken back, or left in the queue. Default: "take back". */
   readonly whenEnded?: "take back" | "leave";
   /** Told of each attempt that failed and will be repeated. */
   readonly onFailure: (failure: SnapmillError, attempt: number) => void;

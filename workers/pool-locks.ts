@@ -1,4 +1,4 @@
-// Room: workers. Owns the locks around a pool: one process has it, and which chains somebody works on.
+// Room: workers. Owns the locks around a pool: of the process that has it, and of the chains that are being unpacked.
 import { mkdirSync } from "node:fs";
 import { type Config, paths } from "../src/config.ts";
 import { failedPrecondition } from "../src/domain/errors.ts";
@@ -18,7 +18,7 @@ export async function lockPool(config: Config): Promise<Lock> {
   );
 }
 
-/** A chain that nobody works on: its lock is free. */
+/** Whether no process works on a chain: its lock is free. */
 export function isChainAbandoned(config: Config, chain: ChainId): boolean {
   const outcome = tryLock(lockPath(paths.chainLocks(config), chain), `${process.pid}`);
   if (!isLock(outcome)) return false;

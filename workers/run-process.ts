@@ -5,7 +5,7 @@ import { announceFailure, announceRefusal, hasAnnouncedReady } from "../src/supe
 
 /**
  * Resolves with the name of the first signal that tells this process to stop. The listeners stay: while a command runs,
- * execa's signal-exit listens, too, and would end this process on the spot when it found nobody else who does.
+ * execa's signal-exit listens, too, and would end this process on the spot if it found no other listener.
  */
 export function untilSignalled(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();

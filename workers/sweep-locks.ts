@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { isErrno } from "../src/system/ffi/errno.ts";
 import { isLock, tryLock } from "../src/system/file/locks.ts";
 
-/** Deletes the files in `directory` that nobody holds a lock on. */
+/** Deletes the files in `directory` that no process holds a lock on. */
 export function sweepLocks(directory: string): void {
   for (const name of namesIn(directory)) {
     const outcome = tryLock(join(directory, name), `${process.pid}`);

@@ -19,8 +19,8 @@ export const queueName = (pool: PoolName, kind: QueueKind): string => `${pool}.$
 export const keyPrefix = (pool: PoolName): string => `{snapmill:${pool}}`;
 
 /**
- * Results are kept long enough for every waiter to fetch its own, and for a caller to ask again; failures for days, for
- * people to look at. (With a count of 0, results are gone before their waiters have seen them.) Ages are seconds.
+ * Results are kept long enough for every waiter to fetch its own, and for a caller to ask again; failures for days, to be
+ * looked at. (With a count of 0, results are gone before their waiters have seen them.) Ages are seconds.
  */
 export const retention = {
   removeOnComplete: { count: 5_000, age: 24 * 3600 },
@@ -33,15 +33,15 @@ const patience = {
   unpack: { attempts: 8, firstMs: 500, capMs: 30_000 },
 } as const;
 
-/** A device's removal waits for whoever uses it: the pauses of its 130 attempts, by default, add up to an hour. */
+/** A device's removal waits until the device is no longer used: its 130 attempts (the default) take an hour. */
 const pausesByJob: Readonly<Record<string, Backoff>> = {
   "remove-device": { firstMs: 200, capMs: 39_000 },
 };
 
-/** How long a worker that says nothing keeps a job. */
+/** How long a silent worker keeps a job. */
 export const lockDurationMs = 3_000;
 
-/** How often a job may lose its worker half-way before it counts as one that kills workers. */
+/** How often a job may lose its worker before it counts as one that kills workers. */
 export const maxStalls = 100;
 
 /** The pause after the `attemptsMade`th attempt: half of it fixed, half of it chance, so that retries spread out. */
@@ -67,7 +67,7 @@ export async function openQueue(connection: Redis, pool: PoolName, kind: QueueKi
       prefix: keyPrefix(pool),
       defaultJobOptions: jobOptions(kind),
     });
-    // Whoever sends a command hears of its failure; this is for BullMQ's own checks, whose failure would be unhandled.
+    // Commands fail with their errors; this is for BullMQ's own checks, whose failure would be unhandled.
     queue.on("error", () => undefined);
     await queue.waitUntilReady();
     return queue;

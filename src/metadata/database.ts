@@ -128,7 +128,7 @@ function sqliteErrorIn(error: unknown): { readonly code: string; readonly messag
 
 /**
  * Why the database cannot be written to; undefined when it can, as far as is known. Once a transaction has failed, each
- * call tries to write (a page that stays as it is), so that the end of the trouble shows without anybody's doing.
+ * call tries to write (a page that stays as it is), so that the end of the trouble shows by itself.
  */
 export function writeTrouble(database: Database): string | undefined {
   if (!writeTroubles.has(database)) return undefined;

@@ -67,7 +67,7 @@ export function lastTakeOver(database: Database): TakeOver | undefined {
 }
 
 /**
- * Writes down what the pool is, and takes it over: whoever took it before can no longer write. Throws
+ * Writes down what the pool is, and takes it over: a process that took it before can no longer write. Throws
  * failed_precondition when the database is another pool's, or another driver's.
  */
 export function takePoolOver(database: Database, record: PoolRecord): TakeOver {

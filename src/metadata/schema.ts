@@ -114,7 +114,7 @@ export const freeDeviceIds = sqliteTable(
   (table) => [check("free_device_ids_24_bit", sql`${table.deviceId} between 0 and 16777215`)],
 );
 
-/** Devices that were found in the pool under numbers that this database had not reached: somebody's, never touched. */
+/** Devices that were found in the pool under numbers that this database had not reached: not ours, never touched. */
 export const foreignDevices = sqliteTable("foreign_devices", {
   name: text().$type<DeviceName>().primaryKey(),
 });
@@ -239,7 +239,7 @@ export const imageNames = sqliteTable(
 
 /**
  * What must still be queued, however often Redis forgets it. `payload` is JSON. A cancelled entry is queued no more; it
- * stays for as long as the journal remembers, so that whoever still has the job gives it up.
+ * stays for as long as the journal remembers, so that a worker that still has the job gives it up.
  */
 export const outbox = sqliteTable(
   "outbox",

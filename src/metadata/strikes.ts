@@ -53,11 +53,11 @@ export function forgetStrikes(database: Database): void {
   database.drizzle.delete(strikes).run();
 }
 
-/** Whether nobody has asked for some struck operation since `beforeMs`. */
+/** Whether some struck operation has not been asked for since `beforeMs`. */
 export const hasStrikesBefore = (database: Database, beforeMs: number): boolean =>
   database.drizzle.select().from(strikes).where(lt(strikes.lastAtMs, beforeMs)).limit(1).get() !== undefined;
 
-/** Forgets what nobody asks for any more. */
+/** Forgets operations that are no longer asked for. */
 export function pruneStrikes(database: Database, beforeMs: number): void {
   database.drizzle.delete(strikes).where(lt(strikes.lastAtMs, beforeMs)).run();
 }

@@ -139,7 +139,7 @@ export async function askForClaim(connection: Redis, question: ClaimQuestion): P
   const [verdict, nowMs, fields, type] = answer;
   const before = parseClaim(type, Object.fromEntries(pairsOf(fields)), Number(nowMs));
   if (verdict === "ours") {
-    // Only for people to read: a user of Redis that may touch the pool's keys alone can work without.
+    // Only for messages: a Redis user that may touch the pool's keys alone works without.
     if (before === undefined) await connection.sadd(poolsKey, pool).catch(() => undefined);
     return { verdict, before };
   }

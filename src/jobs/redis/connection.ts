@@ -1,4 +1,4 @@
-// Room: jobs. Owns the connections to Redis: how they are made, and how long anybody waits for an answer.
+// Room: jobs. Owns the connections to Redis: how they are made, and how long an answer may take.
 import { Redis } from "ioredis";
 import { asSnapmillError, unavailable } from "../../domain/errors.ts";
 import { startTimer } from "../../domain/timers.ts";
@@ -9,8 +9,8 @@ import { type ConnectionOptions, redisLabel, redisOptions } from "./url.ts";
 export const answerTimeoutMs = 1_000;
 
 /**
- * A connection for whoever asks and wants an answer: a command waits for Redis `answerTimeoutMs` at most (BullMQ's own
- * defaults wait for ever). It connects again by itself as soon as Redis is back.
+ * A connection for callers: a command waits for Redis `answerTimeoutMs` at most (with BullMQ's own defaults it waits for
+ * ever). It reconnects by itself as soon as Redis is back.
  */
 export function producerConnection(url: string): Redis {
   return connection(url, {
@@ -21,21 +21,21 @@ export function producerConnection(url: string): Redis {
   });
 }
 
-/** A connection for whoever works: it waits for Redis as long as it takes, as BullMQ demands of its consumers. */
+/** A connection for workers: it waits for Redis as long as it takes, as BullMQ demands of its consumers. */
 export function consumerConnection(url: string): Redis {
   return connection(url, { maxRetriesPerRequest: null, retryStrategy: (attempt) => Math.min(50 * attempt, 1_000) });
 }
 
 const lastErrors = new WeakMap<Redis, Error>();
 
-/** What the connection said last of itself, a failed attempt to connect say. */
+/** The connection's own last error, such as a failed attempt to connect. */
 export const lastErrorOf = (made: Redis): Error | undefined => lastErrors.get(made);
 
 function connection(url: string, waiting: ConnectionOptions): Redis {
   const made = new Redis({ ...redisOptions(url), keepAlive: 10_000, ...waiting });
-  // Without a listener, ioredis prints every failed attempt; whoever sends a command hears of it there.
+  // Without a listener, ioredis prints every failed attempt. Commands fail with the error as well.
   made.on("error", (error: Error) => {
-    // That of a failed sign-in carries the password, and comes out of every command that waited for it.
+    // The error of a failed sign-in carries the password, and every command that waited for it fails with it.
     if ("command" in error) delete error.command;
     lastErrors.set(made, error);
   });
@@ -43,8 +43,8 @@ function connection(url: string, waiting: ConnectionOptions): Redis {
 }
 
 /**
- * `made`, once Redis has answered on it; after `timeoutMs` without an answer it is closed, and `unavailable` thrown:
- * RedisAway, unless it is the sign-in that is refused.
+ * Returns `made` once Redis has answered on it. After `timeoutMs` without an answer it is closed and `unavailable` thrown:
+ * RedisAway, unless only a change of the settings helps.
  */
 export async function answering(made: Redis, url: string, timeoutMs: number): Promise<Redis> {
   const { promise: timedOut, reject } = Promise.withResolvers<never>();
@@ -60,7 +60,7 @@ export async function answering(made: Redis, url: string, timeoutMs: number): Pr
   }
 }
 
-/** What is risky about the Redis behind `made` as a home for queues: sentences for the log, none if all is well. */
+/** Settings of the Redis behind `made` with which jobs may be lost: sentences for the log, none if all is well. */
 export async function checkRedis(made: Redis): Promise<string[]> {
   const facts = new Map((await made.info()).split(/\r?\n/).map((line) => line.split(":", 2) as [string, string]));
   const policy = facts.get("maxmemory_policy");

@@ -1,4 +1,4 @@
-// Room: jobs. Owns the question whether a Redis can carry queues: it is asked everything that a job would need of it.
+// Room: jobs. Owns the check whether a Redis can carry queues: it does everything that a job would need of it.
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { failedPrecondition, isSnapmillError, unavailable } from "../../domain/errors.ts";
@@ -10,15 +10,15 @@ import { answerTimeoutMs, lastErrorOf, producerConnection } from "./connection.t
 import { describeTrouble, isFinal, isReply } from "./failures.ts";
 import { redisLabel, redisOptions } from "./url.ts";
 
-/** A Redis that is just being started, or that fails over, is asked again for so long; then its reason is thrown. */
+/** A Redis that is starting or failing over is asked again for this long; then its reason is thrown. */
 const withinMs = 5_000;
-/** One look: connecting, and four answers. */
+/** For one look: connecting, and four answers. */
 const lookMs = 2_500;
 const againAfterMs = 250;
 /** Of BullMQ. */
 const minVersion = { major: 5, text: "5.0" } as const;
 
-/** The key that a look writes; it goes away by itself. */
+/** The key that a look writes; it expires. */
 const probeKey = "{snapmill}:probe";
 /** A script, as BullMQ's are: what a replica, a full memory, a full disk and missing rights refuse. */
 const probeScript = "redis.call('SET', KEYS[1], '1', 'PX', 1000) return 1";
@@ -44,7 +44,7 @@ async function look(url: string, timeoutMs: number): Promise<void> {
   const connection = new Redis({
     ...redisOptions(url),
     lazyConnect: true,
-    // What it says while it loads is for us to hear.
+    // A Redis that loads its data says so; ioredis would wait for it.
     enableReadyCheck: false,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
@@ -60,7 +60,7 @@ async function look(url: string, timeoutMs: number): Promise<void> {
     await Promise.race([ask(connection, url), late]);
   } catch (error) {
     if (isSnapmillError(error)) throw error;
-    // What comes first is the reason; after it, ioredis says only that the connection is closed.
+    // The first error is the reason; after it, ioredis says only that the connection is closed.
     throw failureOf(url, said ?? (error instanceof Error ? error.message : String(error)));
   } finally {
     connection.disconnect();
@@ -78,13 +78,13 @@ async function ask(connection: Redis, url: string): Promise<void> {
   await connection.eval(probeScript, 1, probeKey);
 }
 
-/** How a Redis in use is: `trouble` says why it cannot be used, `isPaused` whether the pool's jobs are held back. */
+/** `trouble`: why Redis cannot be used. `isPaused`: whether the pool's jobs are held back. */
 export interface RedisState {
   readonly trouble: string | undefined;
   readonly isPaused: boolean;
 }
 
-/** Looks at a Redis that is in use again and again, on one connection. */
+/** Checks a Redis that is in use, repeatedly, on one connection. */
 export class RedisCheck implements Disposable {
   readonly #url: string;
   readonly #pool: PoolName;

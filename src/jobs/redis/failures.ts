@@ -1,7 +1,7 @@
-// Room: jobs. Owns what can go wrong with Redis: one table of failures, from which all that is asked of one is answered.
+// Room: jobs. Owns the failures of Redis: one table, from which every question about a failure is answered.
 import { asSnapmillError, failedPrecondition, resourceExhausted, SnapmillError } from "../../domain/errors.ts";
 
-/** Redis gives no answer. As another process' failure, it arrives here as a plain `unavailable`. */
+/** Redis does not answer. A failure of this kind in another process arrives here as a plain `unavailable`. */
 export class RedisAway extends SnapmillError {
   constructor(message: string, cause?: unknown) {
     super("unavailable", message, cause === undefined ? undefined : { cause });
@@ -9,14 +9,14 @@ export class RedisAway extends SnapmillError {
 }
 
 interface Trouble {
-  /** In what Redis, ioredis (6.0), BullMQ (6.7) or the kernel says. */
+  /** Matches the message of Redis, ioredis (6.0), BullMQ (6.7) or the kernel. */
   readonly pattern: RegExp;
-  /** A reply of Redis, or a failure of the connection. `gone`: of a connection that ioredis replaces by itself. */
+  /** A reply of Redis, or a failure of the connection. `gone`: ioredis replaces the connection by itself. */
   readonly from: "reply" | "connection" | "gone";
   /** What is wrong, after "Redis at ...". */
   readonly what: string;
   readonly wayOut: string;
-  /** What the failure is to a caller, if not `unavailable`. */
+  /** What the failure means to a caller; undefined: `unavailable`. */
   readonly is?: "full" | "damaged";
   /** Only a change of the settings helps: waiting is in vain. */
   readonly isFinal?: true;
@@ -24,7 +24,7 @@ interface Trouble {
 
 const unknown = { what: "cannot be used", wayOut: "look into its log, or set REDIS_URL" } as const;
 
-/** The first that matches is meant. */
+/** The first that matches applies. */
 const troubles: readonly Trouble[] = [
   {
     pattern: /WRONGPASS|invalid (?:username-)?password|called without any password/i,
@@ -151,7 +151,7 @@ const troubleIn = (said: string): Trouble | undefined => troubles.find(({ patter
 /** How an error that Redis itself answers begins: with its kind. */
 const replyStart = /^[A-Z]{3,} /;
 
-/** The same of a thrown error. Only what Redis itself says is looked at for its words: others may quote an ID. */
+/** The same for an error. An entry for replies applies to replies only: other messages may quote a caller's ID. */
 function troubleOf({ message }: Error): Trouble | undefined {
   const trouble = troubleIn(message);
   return trouble?.from === "reply" && !replyStart.test(message) ? undefined : trouble;
@@ -178,15 +178,15 @@ export function asRedisFailure(error: unknown): SnapmillError {
 }
 
 /**
- * One sentence on why the Redis called `label` (see `redisLabel`) cannot be used, from what it or the network said.
- * `said` is kept in brackets, without the script's number that Redis puts behind an error.
+ * One sentence on why the Redis called `label` (see `redisLabel`) cannot be used, and the way out. `said` is the message
+ * of Redis or of the network; it is quoted in brackets, without the script's number that Redis appends.
  */
 export function describeTrouble(label: string, said: string): string {
   const { what, wayOut } = troubleIn(said) ?? unknown;
   return `Redis at ${label} ${what} (${brief(said)}): ${wayOut}`;
 }
 
-/** Without the place in a script, which changes from script to script and says nothing to people. */
+/** Without the place in a script, which tells a reader nothing. */
 const brief = (said: string): string =>
   said
     .replace(/,? ?script: .*$/s, "")
@@ -194,13 +194,13 @@ const brief = (said: string): string =>
     .trim()
     .slice(0, 120);
 
-/** What only a change of the settings helps against: waiting is in vain. */
+/** Only a change of the settings helps: waiting is in vain. */
 export const isFinal = (said: string): boolean => troubleIn(said)?.isFinal === true;
 
 /** A value of another kind lies where snapmill's is expected. */
 export const isDamage = (error: unknown): boolean => error instanceof Error && troubleOf(error)?.is === "damaged";
 
-/** Redis itself has said no. Otherwise the connection knows better what is wrong than the command. */
+/** Redis itself has refused. Otherwise the connection's last error says more than the command's. */
 export const isReply = (error: unknown): boolean => error instanceof Error && replyStart.test(error.message);
 
 /** ioredis waits for the next connection by itself: nothing has to be held back meanwhile. */

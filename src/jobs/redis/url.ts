@@ -1,4 +1,4 @@
-// Room: jobs. Owns what the URL of a Redis means. Without the client itself: a command that only names it loads none.
+// Room: jobs. Owns the meaning of a Redis URL. Does not load the client: a command that only names Redis does without.
 import type { RedisOptions } from "ioredis";
 import { invalidArgument } from "../../domain/errors.ts";
 
@@ -29,7 +29,7 @@ export function redisOptions(url: string): ConnectionOptions {
   };
 }
 
-/** Nothing after the host but the database: a password with a `?` or a `#` in it would be taken for the host. */
+/** Nothing but the database after the host: otherwise a `?` or `#` in a password would cut the host short. */
 const hasOnlyDatabase = ({ pathname, search, hash }: URL): boolean =>
   /^(\/\d*)?$/.test(pathname) && search === "" && hash === "";
 
@@ -43,7 +43,7 @@ function decoded(text: string, url: string): string {
   }
 }
 
-/** `url` for people to read: without its user and password, whatever characters these have, and without a query. */
+/** `url` for messages: without its user and password, whatever characters they have, and without a query. */
 export function redisLabel(url: string): string {
   const [, scheme = "", rest = ""] = /^(rediss?:\/\/)(.*)$/is.exec(url) ?? [];
   if (url.startsWith("unix:///")) return url.replace(/\?(?!db=\d+$).*$/s, "");

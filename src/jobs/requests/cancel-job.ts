@@ -1,4 +1,4 @@
-// Room: jobs. Owns what becomes of a job that nobody waits for any more: taken back, or followed to its end.
+// Room: jobs. Owns what becomes of a job whose caller has gone: it is taken back, or followed to its end.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { type Backoff, pauseAfterMs } from "../../domain/backoff.ts";
@@ -6,7 +6,7 @@ import type { OperationId } from "../../domain/identifiers.ts";
 import type { JobQueue } from "../queues.ts";
 import { jobState } from "./job-state.ts";
 
-/** How often a job that was left is looked at: ever more rarely, since many may be left at once. */
+/** Between looks at a job that was left: ever longer, since many may be left at once. */
 const backoff: Backoff = { firstMs: 100, capMs: 1_000 };
 
 /**
@@ -36,7 +36,7 @@ export async function followToItsEnd(
       if (await cancelJob(connection, queue, operationId)) return;
       if ((await jobState(queue, operationId)).state !== "pending") return;
     } catch {
-      // Redis is away: what is in it happens, or not, when it is back.
+      // Redis is away: the job happens, or not, when it is back.
     }
     await delay(pauseAfterMs(backoff, looks), undefined, { ref: false });
   }

@@ -1,4 +1,4 @@
-// Room: jobs. Owns the client: what the project's other programs, and other people's, call operations through.
+// Room: jobs. Owns the client, through which programs call operations.
 import type { Redis } from "ioredis";
 import type { Backoff } from "../../domain/backoff.ts";
 import { failedPrecondition, isRetryable } from "../../domain/errors.ts";
@@ -199,13 +199,13 @@ export class JobClient implements AsyncDisposable {
   }
 
   /**
-   * Whether any of these accepted unpacks, not settled yet, will be settled without anybody's doing. One whose failure a
-   * retry could help stays until somebody asks for it.
+   * Whether any of these accepted unpacks, not settled yet, will be settled by itself. One that failed for a reason that
+   * may pass stays until it is asked for again.
    */
   async willBeSettled(accepted: readonly OperationId[]): Promise<boolean> {
     return await this.#look(async ({ unpack }) => {
-      const standings = await Promise.all(accepted.map((operationId) => jobState(unpack, operationId)));
-      return standings.some((found) => found.state !== "failed" || !isRetryable(found.failure.code));
+      const states = await Promise.all(accepted.map((operationId) => jobState(unpack, operationId)));
+      return states.some((found) => found.state !== "failed" || !isRetryable(found.failure.code));
     });
   }
 

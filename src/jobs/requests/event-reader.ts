@@ -13,20 +13,19 @@ export interface EventListener {
 }
 
 const pauseMs = 500;
-/** How long one read blocks: a reader that nobody needs any more stops after that. */
+/** How long one read blocks: a reader that is no longer needed stops after that. */
 const blockMs = 2_000;
 /**
- * A job's first events, that it was added and that it is active, are of no use to anybody, and reading them takes the
- * processor from those who execute it: a reader that begins comes this much later, unless all was over within twice that
- * the last time.
+ * A job's first events (it was added, it is active) are of no use, and reading them takes processor time from its worker:
+ * so a reader begins this much later, unless the last job was over within twice that time.
  */
 const headStartMs = 1;
 /** A clock may differ a little from that of Redis, by which events are numbered. */
 const overlapMs = 1_000;
 
 /**
- * Reads a queue's events, BullMQ's stream of them, while somebody waits for one (`isNeeded`), whatever Redis does
- * meanwhile. Every client of a queue gets every event: one that reads on without need costs each job some time.
+ * Reads a queue's events, a stream that BullMQ writes, while there are waits (`isNeeded`), whatever Redis does meanwhile.
+ * Every client of a queue gets every event: one that reads on without need costs each job some time.
  */
 export class EventReader implements Disposable {
   readonly #connection: Redis;
@@ -35,7 +34,7 @@ export class EventReader implements Disposable {
   readonly #isNeeded: () => boolean;
   /** The last event that was read: its number, which begins with the time of Redis in milliseconds. */
   #after = "0";
-  /** How long the last one who began to read was needed. */
+  /** How long the last reading was needed. */
   #lastedMs = 0;
   #isReading = false;
   #isClosed = false;
@@ -51,7 +50,7 @@ export class EventReader implements Disposable {
     this.#isNeeded = isNeeded;
   }
 
-  /** To be called whenever somebody begins to wait. */
+  /** To be called whenever a wait begins. */
   wake(): void {
     if (this.#isReading) return;
     this.#isReading = true;
@@ -75,7 +74,7 @@ export class EventReader implements Disposable {
           this.#tell(fields);
         }
       } catch {
-        // What it missed meanwhile, the watch behind the events finds.
+        // The poller finds what is missed meanwhile.
         await Bun.sleep(pauseMs);
       }
     }
@@ -84,8 +83,8 @@ export class EventReader implements Disposable {
 
   /**
    * Where the last read ended, if that was just now. Otherwise a moment ago, not "now": "now" would be when Redis gets to
-   * it, and the job may have ended by then. A number from the future, as after a clock was put right, would hide all
-   * that comes until then.
+   * it, and the job may have ended by then. A number from the future, as after a clock was corrected, would hide all
+   * events until then.
    */
   #whereToBegin(): string {
     const nowMs = Date.now();
@@ -95,8 +94,8 @@ export class EventReader implements Disposable {
   }
 
   /**
-   * Asked after whoever was told of an event has had its turn: most callers' next job is on its way to Redis then, before
-   * the next read is. Once the answer is no, `wake` begins anew.
+   * Asked after the receiver of an event has had its turn: by then most callers' next job is on its way to Redis, ahead of
+   * the next read. Once the answer is no, `wake` begins anew.
    */
   async #isNeededStill(): Promise<boolean> {
     await nextTurn();
@@ -113,7 +112,7 @@ export class EventReader implements Disposable {
   }
 }
 
-/** What is no JSON is no result and no progress, and is refused where it is parsed as one. */
+/** Undefined for what is not JSON: it is refused where it is parsed as a result or as progress. */
 function parsed(text = "null"): unknown {
   try {
     return JSON.parse(text);

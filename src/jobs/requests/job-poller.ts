@@ -1,39 +1,39 @@
-// Room: jobs. Owns the watch behind the events: it looks at the state of jobs that are long in coming, and at Redis itself.
+// Room: jobs. Owns the polling behind the events: of jobs that take long, of the worker, and of Redis itself.
 import { type Backoff, pauseAfterMs } from "../../domain/backoff.ts";
 import type { Waiter, Waiters } from "./waiters.ts";
 
 const tickMs = 250;
-/** Redis is asked for a sign of life when it has given none for this long. */
+/** Redis is pinged when it has not answered for this long. */
 const silenceMs = 500;
-/** Whoever waits is sent away when Redis has given none for this long: a restart passes unnoticed, an outage does not. */
+/** Every wait ends when Redis has not answered for this long: a restart passes unnoticed, an outage does not. */
 const outageMs = 1_500;
-/** Whether a worker is there is asked this often, as long as somebody waits. */
-const rollMs = 500;
+/** Whether a worker is there is checked this often while there are waits. */
+const workersEveryMs = 500;
 const looks: Backoff = { firstMs: 1_000, capMs: 5_000 };
 const looksPerTick = 200;
 
 export interface Watched {
   readonly waiters: Waiters;
-  /** Asks Redis for a sign of life; it calls `heard` when it got one. Never rejects. */
+  /** Pings Redis, and calls `heard` when it answers. Never rejects. */
   ping(): Promise<void>;
   /** Looks at the job's state, and ends the wait if the job has ended. Never rejects. */
   look(waiter: Waiter): Promise<void>;
-  /** Looks whether anybody is there to execute jobs, and ends the waits that need somebody. Never rejects. */
-  callTheRoll(): Promise<void>;
+  /** Checks whether a worker is there, and ends the waits that need one if not. Never rejects. */
+  checkWorkers(): Promise<void>;
   /** Ends all waits: Redis is away. */
   outage(): void;
 }
 
 /**
- * Events can be lost, jobs too, and Redis can go away without a word: so every waiter's job is looked at from time to
- * time. The price does not depend on how many wait: a bounded number of looks a tick.
+ * Events can be lost, jobs too, and Redis can go away silently: so every waiter's job is looked at from time to time. The
+ * cost does not grow with the number of waits: each tick makes a bounded number of looks.
  */
 export class JobPoller implements Disposable {
   readonly #watched: Watched;
   readonly #timer: Timer;
   #heardMs = performance.now();
   #tickedMs = performance.now();
-  #calledMs = 0;
+  #checkedMs = 0;
 
   constructor(watched: Watched) {
     this.#watched = watched;
@@ -41,7 +41,7 @@ export class JobPoller implements Disposable {
     this.#timer.unref();
   }
 
-  /** Redis has given a sign of life. */
+  /** Redis has answered. */
   heard(): void {
     this.#heardMs = performance.now();
   }
@@ -57,7 +57,7 @@ export class JobPoller implements Disposable {
 
   #tick(): void {
     const nowMs = performance.now();
-    // A tick that comes late says that this process was busy or asleep: no fault of Redis.
+    // A late tick means that this process was busy or asleep: that is not Redis' silence.
     this.#heardMs += Math.max(0, nowMs - this.#tickedMs - 2 * tickMs);
     this.#tickedMs = nowMs;
     if (this.#watched.waiters.areNone) {
@@ -67,15 +67,15 @@ export class JobPoller implements Disposable {
     const silentMs = nowMs - this.#heardMs;
     if (silentMs > outageMs) {
       this.#watched.outage();
-      // Whoever comes next, when Redis may be back, has all of the time again.
+      // The next wait, when Redis may be back, has the full time again.
       this.#heardMs = nowMs;
       return;
     }
     if (silentMs > silenceMs) void this.#watched.ping();
     else this.#lookAround(nowMs);
-    if (nowMs - this.#calledMs < rollMs) return;
-    this.#calledMs = nowMs;
-    void this.#watched.callTheRoll();
+    if (nowMs - this.#checkedMs < workersEveryMs) return;
+    this.#checkedMs = nowMs;
+    void this.#watched.checkWorkers();
   }
 
   #lookAround(nowMs: number): void {

@@ -1,4 +1,4 @@
-// Room: jobs. Owns the asking end of one queue: a job goes in and its end comes back, whatever happens in between.
+// Room: jobs. Owns the client side of one queue: a job goes in and its end comes back, whatever happens in between.
 import type { Redis } from "ioredis";
 import {
   aborted,
@@ -22,10 +22,10 @@ import { type StoredJob, type Submission, Submissions } from "./submissions.ts";
 import { askAgain, type Waiter, Waiters, type Waiting } from "./waiters.ts";
 import { WorkerLiveness } from "./worker-liveness.ts";
 
-/** How long a wait must have lasted for anybody to ask whether a worker is there: most are over long before. */
-const unattendedAfterMs = 400;
+/** Whether a worker is there is checked for waits that have lasted this long: most are over long before. */
+const checkedAfterMs = 400;
 /** How often taking a job back is tried while Redis does not answer: a second each. */
-const recallAttempts = 3;
+const takeBackAttempts = 3;
 
 export class RequestClient implements AsyncDisposable {
   readonly queue: JobQueue;
@@ -33,20 +33,20 @@ export class RequestClient implements AsyncDisposable {
   readonly #submissions: Submissions;
   readonly #waiters = new Waiters();
   readonly #events: EventReader;
-  readonly #watch: JobPoller;
-  readonly #attendance: WorkerLiveness;
+  readonly #poller: JobPoller;
+  readonly #liveness: WorkerLiveness;
   #isClosed = false;
 
   private constructor(connection: Redis, queue: JobQueue, redisUrl: string, pool: PoolName, kind: QueueKind) {
     this.queue = queue;
     this.#connection = connection;
     this.#submissions = new Submissions(connection, queue);
-    this.#attendance = new WorkerLiveness(queue, connection);
-    this.#watch = new JobPoller({
+    this.#liveness = new WorkerLiveness(queue, connection);
+    this.#poller = new JobPoller({
       waiters: this.#waiters,
       ping: () => this.#ping(),
       look: (waiter) => this.#lookAfter(waiter),
-      callTheRoll: () => this.#callTheRoll(),
+      checkWorkers: () => this.#checkWorkers(),
       outage: () =>
         this.#waiters.leaveAll((job) => new RedisAway(`Redis went away while ${job} was waited for; ${askAgain}`)),
     });
@@ -108,7 +108,7 @@ export class RequestClient implements AsyncDisposable {
       });
     });
     waiter.isQueued = true;
-    this.#watch.begin(waiter);
+    this.#poller.begin(waiter);
     this.#events.wake();
     // It may have ended before, and its event be too old to be read.
     void this.#look(waiter);
@@ -130,7 +130,7 @@ export class RequestClient implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
-    this.#watch[Symbol.dispose]();
+    this.#poller[Symbol.dispose]();
     this.#waiters.leaveAll((job) => aborted(`the client was closed while ${job} was waited for; ${askAgain}`));
     this.#events[Symbol.dispose]();
     await this.queue.close().catch(() => undefined);
@@ -140,12 +140,12 @@ export class RequestClient implements AsyncDisposable {
     const { submission } = waiter;
     try {
       const stored = await this.#submissions.add(submission);
-      this.#watch.heard();
+      this.#poller.heard();
       if (stored !== undefined) {
         if (!isSame(submission, stored)) return waiter.fail(usedOtherwise(submission, stored));
         await this.#retryIfUseful(submission);
       }
-      this.#watch.begin(waiter);
+      this.#poller.begin(waiter);
       waiter.isQueued = true;
       if (stored !== undefined || waiter.wasTouched) await this.#look(waiter);
     } catch (error) {
@@ -160,7 +160,7 @@ export class RequestClient implements AsyncDisposable {
   }
 
   #onEnd(jobId: string, end: (waiter: Waiter) => void): void {
-    this.#watch.heard();
+    this.#poller.heard();
     for (const waiter of this.#waiters.of(jobId)) {
       if (waiter.isQueued) end(waiter);
       else waiter.wasTouched = true;
@@ -178,7 +178,7 @@ export class RequestClient implements AsyncDisposable {
     const { submission } = waiter;
     try {
       const found = await jobState(this.queue, submission.operationId);
-      this.#watch.heard();
+      this.#poller.heard();
       switch (found.state) {
         case "completed":
           waiter.resolve(found.result);
@@ -197,34 +197,34 @@ export class RequestClient implements AsyncDisposable {
     }
   }
 
-  /** Ends the waits that nobody is there to end, except those that have only begun. */
-  async #callTheRoll(): Promise<void> {
+  /** Ends the waits that need a worker while none is there, except those that have only begun. */
+  async #checkWorkers(): Promise<void> {
     const nowMs = performance.now();
-    const needy = [...this.#waiters.all()].filter((w) => w.needsWorker && nowMs - w.sinceMs > unattendedAfterMs);
-    if (needy.length === 0) return;
+    const waiters = [...this.#waiters.all()].filter((w) => w.needsWorker && nowMs - w.sinceMs > checkedAfterMs);
+    if (waiters.length === 0) return;
     try {
-      const reason = await this.#attendance.absence();
+      const reason = await this.#liveness.absence();
       if (reason === undefined) return;
-      for (const waiter of needy) waiter.giveUp(unavailable(`${reason}; ${askAgain}`));
+      for (const waiter of waiters) waiter.giveUp(unavailable(`${reason}; ${askAgain}`));
     } catch {
-      // Whether Redis is there is for the watch to say.
+      // The poller notices a Redis that is away.
     }
   }
 
   async #ping(): Promise<void> {
     try {
       await this.#connection.ping();
-      this.#watch.heard();
+      this.#poller.heard();
     } catch {
-      // Silence is what the watch measures.
+      // The poller measures the silence.
     }
   }
 
-  /** Removes the job if it is not being executed and nobody else here waits for it; a client elsewhere adds it again. */
+  /** Removes the job if it is not being executed and no other wait here needs it; a client elsewhere adds it again. */
   async #takeBack(waiter: Waiter): Promise<boolean> {
     const { operationId } = waiter.submission;
     for (const other of this.#waiters.of(operationId)) if (other !== waiter) return false;
-    for (let attempt = 1; attempt <= recallAttempts; attempt += 1) {
+    for (let attempt = 1; attempt <= takeBackAttempts; attempt += 1) {
       try {
         return await cancelJob(this.#connection, this.queue, operationId);
       } catch {

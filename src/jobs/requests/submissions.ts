@@ -1,4 +1,4 @@
-// Room: jobs. Owns how jobs get into a queue: few round trips however many callers, and never two jobs of one ID.
+// Room: jobs. Owns how jobs get into a queue: in few round trips for many callers, and never two jobs of one ID.
 import type { Redis } from "ioredis";
 import type { OperationId } from "../../domain/identifiers.ts";
 import { addressed, unaddressed } from "../claims/addressee.ts";
@@ -35,15 +35,15 @@ interface Pending {
 
 type BulkJob = Parameters<JobQueue["addBulk"]>[0][number];
 
-/** GroupCommit trips under way at once: one alone would idle while its answer travels. */
+/** Batches under way at once: with one alone, Redis would idle while its answer travels. */
 const maxFlights = 2;
 const maxBatchSize = 128;
 /** At once. */
 const maxLooks = 250;
 
 /**
- * Adds jobs in batches: whoever comes while a batch is on its way goes with the next one. So a single caller pays one
- * round trip, and a thousand at once keep the answer time of each far from its limit.
+ * Adds jobs in batches: those that come while a batch is on its way go with the next one. A single caller pays one round
+ * trip, and with a thousand at once each is answered well within its time limit.
  */
 export class Submissions {
   readonly #connection: Redis;
@@ -56,7 +56,7 @@ export class Submissions {
     this.#queue = queue;
   }
 
-  /** Adds a job, unless Redis has one of that ID, in whatever state: then it changes nothing and tells what that is. */
+  /** Adds a job, unless Redis has one of that ID, in whatever state: then it changes nothing and returns that one. */
   add(submission: Submission): Promise<StoredJob | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<StoredJob | undefined>();
     this.#pending.push({ submission, resolve, reject });
@@ -77,7 +77,7 @@ export class Submissions {
 
   async #fly(batch: readonly Pending[]): Promise<void> {
     try {
-      // In this order on one connection: BullMQ ignores an ID that it has already, and says nothing of it.
+      // In this order on one connection: BullMQ silently ignores an ID that it has already.
       const looks = batch.map(({ submission }) => this.#stored(submission));
       const added = this.#add(batch.map(({ submission }) => asJob(submission)));
       const [stored] = await Promise.all([Promise.all(looks), added]);
@@ -85,7 +85,7 @@ export class Submissions {
         resolve(stored[index]);
       });
     } catch (error) {
-      // Nor would it go better for those behind: they need not wait for Redis one batch after the other.
+      // Those behind would fail as well: they do not wait for Redis one batch after the other.
       for (const { reject } of [...batch, ...this.#pending.splice(0)]) reject(error);
     }
   }
@@ -104,7 +104,7 @@ export class Submissions {
   }
 }
 
-/** What is no JSON is no payload of any job, and differs from all. */
+/** Undefined for what is not JSON: it differs from every payload. */
 function parsed(data: string): unknown {
   try {
     return JSON.parse(data);
@@ -114,8 +114,8 @@ function parsed(data: string): unknown {
 }
 
 /**
- * Those of `entries` that Redis has no job of, looked up in batches. To be asked before adding what is probably there:
- * BullMQ tells every client of a job that was added twice.
+ * Those of `entries` that Redis has no job for. Call it before adding jobs that are probably there: BullMQ sends every
+ * client an event for a job that is added twice.
  */
 export async function withoutJob<E extends { readonly operationId: OperationId }>(
   connection: Redis,

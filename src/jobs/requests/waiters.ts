@@ -1,4 +1,4 @@
-// Room: jobs. Owns those who wait for a job's end: by its ID, each with a deadline and a caller who may walk away.
+// Room: jobs. Owns the waits for a job's end: by its ID, each with a deadline and a caller who may walk away.
 import { aborted, deadlineExceeded, type SnapmillError } from "../../domain/errors.ts";
 import { startTimer, type Timer } from "../../domain/timers.ts";
 import type { Submission } from "./submissions.ts";
@@ -6,17 +6,17 @@ import type { Submission } from "./submissions.ts";
 export interface Waiting {
   /** How long to wait, from now. */
   readonly deadlineMs: number;
-  /** The caller's way out. */
+  /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
-  /** Hears of the job's progress, not yet parsed. */
+  /** Called with the job's progress, not yet parsed. */
   readonly onProgress?: ((progress: unknown) => void) | undefined;
-  /** Ends the wait with `unavailable` when nobody has been there for about a second to execute the job. */
+  /** Ends the wait with `unavailable` when for about a second no worker has been there to execute the job. */
   readonly needsWorker?: boolean | undefined;
-  /** Hears that the wait has ended, and the job perhaps not yet: see CallOptions in client.ts. */
+  /** Called when the wait has ended and the job perhaps not yet: see PoolCallOptions in client.ts. */
   readonly onLeft?: ((ended: Promise<void>) => void) | undefined;
 }
 
-/** What every message about a wait that ended early says of the job. */
+/** Part of every message about a wait that ended before its job. */
 export const askAgain = "it may still happen: ask again with the same operation ID";
 
 const describe = ({ name, operationId }: Submission): string => `${name} ${operationId}`;
@@ -27,16 +27,16 @@ export class Waiter implements Disposable {
   readonly needsWorker: boolean;
   /** The job's result, not yet parsed; rejects with a SnapmillError. */
   readonly outcome: Promise<unknown>;
-  /** Set when the wait ended before the job, as far as is known: what `outcome` rejected with. */
+  /** Set when the wait ended before the job is known to have ended: what `outcome` rejected with. */
   leaving: SnapmillError | undefined;
-  /** Whether it ended because the caller walked away, or nobody is there to execute the job. */
+  /** Whether it ended because the caller walked away, or no worker is there to execute the job. */
   isGivenUp = false;
   readonly sinceMs = performance.now();
-  /** Whether the job is known to be in the queue: before that, its events may be those of an earlier run. */
+  /** Whether the job is known to be in the queue: earlier events may be those of a previous run. */
   isQueued = false;
   /** Whether an event came before that. */
   wasTouched = false;
-  /** When to look at the job's state next, for the case that its event was lost. Milliseconds of `performance.now()`. */
+  /** When to look at the job's state next, in case its event was lost. Milliseconds of `performance.now()`. */
   nextLookMs = 0;
   looks = 0;
   readonly #waiters: Waiters;
@@ -58,7 +58,7 @@ export class Waiter implements Disposable {
     this.#waiters = waiters;
     this.#settle = Promise.withResolvers();
     this.outcome = this.#settle.promise;
-    // It may be rejected before anybody looks; whoever opened this waiter awaits it in the end.
+    // It may be rejected before its opener awaits it.
     this.outcome.catch(() => undefined);
     this.#deadline = startTimer(deadlineMs, () => this.#expire(deadlineMs));
     this.#signal = signal;
@@ -77,13 +77,13 @@ export class Waiter implements Disposable {
     this.#settle.reject(failure);
   }
 
-  /** The wait ends; of the job nothing is known. */
+  /** The wait ends; nothing is known of the job. */
   leave(error: SnapmillError): void {
     this.leaving ??= error;
     this.#settle.reject(error);
   }
 
-  /** The wait ends because there is nothing to wait for: the job is to be taken back if that is possible. */
+  /** The wait ends, and the job is to be taken back if that is possible. */
   giveUp(error: SnapmillError): void {
     this.isGivenUp = this.leaving === undefined;
     this.leave(error);

@@ -1,21 +1,21 @@
-// Room: jobs. Owns the question whether anybody is there to execute a queue's jobs: who beats, and who listens for it.
+// Room: jobs. Owns the liveness of a queue's workers: their heartbeat, and the check for it.
 import type { Redis } from "ioredis";
 import type { JobQueue } from "../queues.ts";
 
-/** A worker beats this often; one that has not for so long is taken for hung, or dead on another machine. */
+/** A worker beats this often; without a beat for `beatLastsMs` it counts as hung, or dead on another machine. */
 export const beatEveryMs = 2_000;
 export const beatLastsMs = 10_000;
 
-/** Not longer ago than this is "the last time". */
+/** A check longer ago than this is not "the previous one". */
 const lastTimeMs = 2_000;
 
-/** Where a queue's workers show that they are alive: see claim-guard.ts. */
+/** The key that a queue's workers refresh: see claim-guard.ts. */
 export const beatKey = (queue: JobQueue): string => queue.toKey("beat");
 
 /**
- * The asking side. A worker that dies is missed at once, since its connection goes with it; one that hangs, when its
- * last beat has faded. Looked at once only, a worker that has just lost its own connection would be missed, too: so
- * nobody is absent who was there the last time.
+ * The checking side. A worker that dies is noticed at once, since its connection goes with it; one that hangs, when its
+ * last beat has expired. A worker that has just lost its connection and reconnects is not absent: it takes two checks in
+ * a row that find none.
  */
 export class WorkerLiveness {
   readonly #queue: JobQueue;
@@ -27,7 +27,7 @@ export class WorkerLiveness {
     this.#connection = connection;
   }
 
-  /** Why nobody executes the queue's jobs, in words; undefined when somebody does. Throws what Redis throws. */
+  /** Why the queue's jobs are not executed, in words; undefined when they are. Throws what Redis throws. */
   async absence(): Promise<string | undefined> {
     const reason = await this.#look();
     const nowMs = performance.now();

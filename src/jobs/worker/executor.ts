@@ -1,4 +1,4 @@
-// Room: jobs. Owns the execution of the jobs that a worker was given: one run per operation, and how its failure is told.
+// Room: jobs. Owns the execution of jobs that the queue handed out: one run per operation, and how its failure is reported.
 import { UnrecoverableError, WaitingError } from "bullmq";
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { asSnapmillError, encodeFailure, invalidArgument, isRetryable } from "../../domain/errors.ts";
@@ -21,7 +21,7 @@ export class Executor {
   readonly #guard: Pick<ClaimGuard, "doubt">;
   readonly #onError: (error: Error) => void;
   readonly #runs = new Map<string, Run>();
-  /** Runs that began before BullMQ called for them, and have to be kept until it does. */
+  /** Runs that began before BullMQ asked for them, kept until it does. */
   readonly #begun = new Map<string, Run>();
   #isStopping = false;
 
@@ -36,31 +36,31 @@ export class Executor {
   }
 
   /**
-   * Begins with a job that BullMQ has just fetched: it calls for its execution only after it has looked for another job,
-   * a round trip later.
+   * Begins a job that BullMQ has just fetched: BullMQ asks for its execution only after it has looked for another job, a
+   * round trip later.
    */
   begin(job: QueuedJob): void {
-    // Such a job is to fail without being executed.
+    // Such a job fails without being executed.
     const isCondemned = job.deferredFailure !== undefined && job.deferredFailure !== "";
     if (this.#isStopping || isCondemned) return;
     const run = this.#run(job);
     this.#begun.set(job.id ?? "", run);
-    // Whoever executes the job hears of it.
+    // `execute` throws it; until then it must not count as unhandled.
     run.outcome.catch(() => undefined);
   }
 
-  /** Aborts all runs. What fails from now on goes back into the queue, and what is still handed out, too. */
+  /** Aborts all runs. Jobs that fail, or are handed out, from now on go back into the queue. */
   stop(): void {
     this.#isStopping = true;
     for (const { stopping } of this.#runs.values()) stopping.cancel(isStopped);
   }
 
-  /** Tells a job's run that the queue may have given the job to another worker. */
+  /** Aborts a run's `lockLost`: the queue may have given the job to another worker. */
   lockLost(jobId: string): void {
     this.#runs.get(jobId)?.lockLost.cancel(lostItsLock);
   }
 
-  /** Executes a job that the queue handed out, and returns its result; throws its failure as BullMQ wants it. */
+  /** Executes a job that the queue handed out, and returns its result; throws its failure in the form that BullMQ expects. */
   async execute(job: QueuedJob, token: string | undefined): Promise<unknown> {
     if (this.#isStopping) return await giveBack(job, token);
     const run = this.#taken(job);
@@ -105,7 +105,7 @@ export class Executor {
     }
   }
 
-  /** All that crosses the queue of an error is its message; an unrecoverable one is not tried again. */
+  /** Only an error's message crosses the queue; an unrecoverable one is not tried again. */
   #asJobFailure(error: unknown): Error {
     const failure = asSnapmillError(error);
     if (failure.code === "internal") this.#onError(failure);
@@ -117,8 +117,8 @@ export class Executor {
 }
 
 /**
- * A run that was stopped, or that lost its lock, says nothing about the job: it goes back to its place in the queue, and
- * no attempt is counted. Where that is impossible (Redis is away, another worker has it) the queue finds it by itself.
+ * A run that was stopped, or lost its lock, says nothing about the job: the job goes back into the queue, and no attempt is
+ * counted. Where that is impossible (Redis is away, another worker has the job) BullMQ's check for stalled jobs finds it.
  */
 async function giveBack(job: QueuedJob, token: string | undefined): Promise<never> {
   await job.moveToWait(token).catch(() => undefined);

@@ -54,7 +54,7 @@ export function runnerOf<Name extends JobName>(name: Name, pool: PoolName, handl
   };
 }
 
-/** Whoever puts jobs into Redis by other means than the client may have mixed something up. */
+/** A job that was put into Redis by other means than the client may carry another pool or operation. */
 function requireOwn(payload: Payload<JobName>, pool: PoolName, { operationId }: JobContext): void {
   if (payload.pool !== pool) throw invalidArgument(`this job is for pool ${payload.pool}, and came to ${pool}`);
   if (payload.operationId !== operationId) {

@@ -32,7 +32,7 @@ export interface JobContext extends JobSignals {
 /** How long a finished job waits for its last report to arrive. */
 const flushTimeoutMs = 1_000;
 
-/** The reports of one job. They are for people: if Redis does not take them, the work goes on all the same. */
+/** The reports of one job. They are best effort: if Redis does not take them, the work goes on. */
 export class Reports {
   readonly #job: QueuedJob;
   #latest: UnpackProgress | undefined;
