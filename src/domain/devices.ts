@@ -5,17 +5,21 @@ export const fsTypes = ["ext4", "xfs"] as const;
 export type FsType = (typeof fsTypes)[number];
 
 /**
- * The recorded states of a device. The -ing state is recorded before the first effect, the -ed state after the last: a
- * device found in an -ing state at start was interrupted half-way, and is finished or undone. `suspending`: its commit
- * is under way. `faulty`: a snapshot's device whose content is no longer in the pool.
+ * The recorded states of a device. `creating`, `suspending` and `removing` are recorded before the first effect: a device
+ * that is found in one of them at start was interrupted, and its operation is finished or undone.
  */
 export const deviceStates = [
+  /** It is being made, and has no snapshot yet. */
   "creating",
   "activated",
+  /** Its snapshot is being committed. */
   "suspending",
   "deactivated",
+  /** It is being deleted; its snapshots go once it is gone. */
   "removing",
+  /** It has no snapshot any more, and a job deletes it. */
   "removed",
+  /** Its content is not in the pool any more. */
   "faulty",
 ] as const;
 export type DeviceState = (typeof deviceStates)[number];
