@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns cleanup: what earlier operations, dead unpacks and time have left behind.
+// Room: snapshotter. Owns cleanup and the sweep: they remove what earlier operations and dead unpacks have left behind.
 import type { Result } from "../jobs/contract.ts";
 import { transact } from "../metadata/database.ts";
 import { listDevicesInState } from "../metadata/devices.ts";
@@ -13,13 +13,13 @@ import { deadUnpacks } from "./inspect.ts";
 import { type EffectSteps, success } from "./operations.ts";
 import { retireTemplates, staleTemplates } from "./template.ts";
 
-/** Each is done in part when there is more: a cleanup must not hold up what waits behind it for long. */
+/** A cleanup does part of the work when there is more: it must not hold up the operations behind it for long. */
 const limits = { devices: 1000, removalsMs: 20_000, journalBatch: 500, journalBatches: 20 } as const;
 
-/** An answer can be asked for again for a week: longer than any queue keeps a job and any caller its patience. */
+/** For a week, a repeated operation gets its answer: longer than a queue keeps a job, or a caller retries. */
 export const journalKeptMs = 7 * 24 * 60 * 60 * 1000;
 
-/** Works off now what removals have left to their jobs, and sweeps. */
+/** Removes now the devices whose removals wait for their jobs, and sweeps. */
 export const cleanup = (context: Context): EffectSteps<Result<"cleanup">> => ({
   kind: "effect",
   intend: () => async () => {
@@ -36,7 +36,7 @@ export const cleanup = (context: Context): EffectSteps<Result<"cleanup">> => ({
   },
 });
 
-/** Whether a sweep would find anything to do: one that would not leaves no trace, however often it is tried. */
+/** Whether a sweep would find anything to do. If not, none is run: it would leave an entry in the journal each time. */
 export function isSweepDue(context: Context): boolean {
   const { database } = context;
   const beforeMs = Date.now() - journalKeptMs;
@@ -50,7 +50,7 @@ export function isSweepDue(context: Context): boolean {
   );
 }
 
-/** What is to be done from time to time without being asked for; removals have jobs, which are patient by themselves. */
+/** Runs from time to time, without a job. It leaves removals alone: these have jobs, which retry by themselves. */
 export const sweep = (context: Context): EffectSteps<Result<"cleanup">> => ({
   kind: "effect",
   intend: () => async () => {
@@ -67,7 +67,7 @@ function withCollected(context: Context, { removedDevices, removedSnapshots }: R
   return { removedDevices, removedSnapshots: removedSnapshots + layers.length };
 }
 
-/** What is not reached in time has its job all the same. */
+/** Devices that it does not reach in time are left to their jobs. */
 export function finishRemovals(context: Context): Promise<Removal> {
   const devices = listDevicesInState(context.database, ["removing", "removed"], limits.devices);
   return removeDevices(context, devices, { withinMs: limits.removalsMs });

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns commit: an active snapshot gets a name, and becomes something to build on.
+// Room: snapshotter. Owns commit: an active snapshot gets a name, and can become a parent.
 import { alreadyExists, failedPrecondition } from "../domain/errors.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import { checkLabels, labelNames } from "../domain/snapshots.ts";
@@ -17,13 +17,13 @@ type CommitRequest = RequestOf<"commit">;
 
 /**
  * Checks in the order of containerd's devmapper: a missing key, a taken name, a snapshot that is not active. A mounted
- * snapshot can be committed: the name has what was written before.
+ * snapshot can be committed: the committed one has what was written before.
  */
 export function commit(context: Context, request: CommitRequest, operationId: OperationId): EffectSteps<object> {
   const { database } = context;
   return {
     kind: "effect",
-    // A power cut that takes it leaves the snapshot active, its device flushed or not: as if nobody had asked.
+    // Without it, a power cut leaves the snapshot active and its device perhaps flushed: as if there had been no commit.
     intentMayBeLost: true,
     intend() {
       const snapshot = findSnapshot(database, request.scope, request.key);
@@ -80,8 +80,8 @@ async function makeImmutable(
 }
 
 /**
- * Whoever has the device mounted can go on writing, but what is committed must not change any more: the name gets a
- * copy of this moment, and the device itself goes once nobody uses it.
+ * Processes that have the device mounted can go on writing, but a committed snapshot must not change: it gets a copy of
+ * the device as it is now. The device itself is removed once it is no longer in use.
  */
 async function copyInUse(context: Context, device: DeviceRecord): Promise<DeviceRecord> {
   const { database, driver, reach } = context;

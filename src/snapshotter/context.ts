@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns what every verb is given: the database, the driver, and how new devices are made.
+// Room: snapshotter. Owns what every verb is given: the database, the driver, the settings for new devices, and callbacks.
 import type { FsType } from "../domain/devices.ts";
 import type { ChainId, PoolName } from "../domain/identifiers.ts";
 import type { Driver } from "../drivers/port.ts";
@@ -9,24 +9,24 @@ export interface Context {
   readonly database: Database;
   readonly driver: Driver;
   readonly pool: PoolName;
-  /** File system and size of a base snapshot; a child has its parent's, or more by label. */
+  /** File system of a base snapshot, as `deviceSizeBytes` is its size; a child has its parent's, or a larger size by label. */
   readonly fsType: FsType;
-  /** Arguments of mkfs in place of snapmill's own. */
+  /** Arguments for mkfs that replace snapmill's own. */
   readonly fsOptions: readonly string[] | undefined;
   readonly deviceSizeBytes: number;
-  /** The most that a label can ask for. */
+  /** The largest size that a label can ask for. */
   readonly maxDeviceSizeBytes: number;
   /** Whether a removed snapshot's device is left to a job. */
   readonly asyncRemove: boolean;
-  /** Called when a device's removal has been left to a job, in the transaction that writes it down. */
+  /** Called when a device's removal is left to a job, inside the transaction that records it. */
   readonly onRemovalQueued: () => void;
   /** Called when the next items of a batch were written into the outbox, in the transaction that does it. */
   readonly onUnpackQueued: () => void;
   /** How many items of a batch are in flight, where it does not say itself. */
   readonly defaultParallel: number;
-  /** Whether nobody works on unpacking this chain any more, so that what an attempt left behind can go. */
+  /** Whether no process unpacks this chain any more, so that what an attempt has left behind can be removed. */
   readonly isChainAbandoned: (chain: ChainId) => boolean;
-  /** Operations that were set aside, since workers had died of them, may be tried again. */
+  /** Allows operations that were set aside, because workers had died of them, to be tried again. */
   readonly forgive: () => void;
   /** Called at each named point between effects: tests end the process there. */
   readonly reach: (point: FaultPoint) => void;

@@ -15,7 +15,7 @@ import { type EffectSteps, failure, type Settlement, success } from "./operation
 import { adoptLayer } from "./remote-snapshot.ts";
 import { ensureTemplate } from "./template.ts";
 
-/** `parent` is a committed snapshot's name; undefined: a base, with an empty file system. */
+/** `parent` is the name of a committed snapshot; undefined: a base with an empty file system. */
 type CreateRequest = RequestOf<"prepare" | "view">;
 type Mounts = Result<"prepare" | "view">;
 
@@ -24,13 +24,13 @@ interface Creation extends CreateRequest {
   readonly operationId: OperationId;
 }
 
-/** A writable snapshot of a committed one, or an empty base. */
+/** Makes a writable snapshot of a committed one, or an empty base. */
 export const prepare = (context: Context, request: CreateRequest, operationId: OperationId): EffectSteps<Mounts> =>
   create(context, { ...request, kind: "active", operationId });
 
 /**
- * A snapshot of a committed one to be mounted read-only. It has a device of its own, since a file system that was not
- * unmounted cleanly replays its journal even then.
+ * Makes a snapshot of a committed one that is mounted read-only. It has a device of its own, because a file system that
+ * was not unmounted cleanly replays its journal even then.
  */
 export const view = (context: Context, request: CreateRequest, operationId: OperationId): EffectSteps<Mounts> =>
   create(context, { ...request, kind: "view", operationId });
@@ -80,7 +80,7 @@ function usableDevice({ database }: Context, parent: SnapshotRecord): DeviceReco
 
 function shapeOf(context: Context, { kind, labels }: Creation, origin: DeviceRecord | undefined) {
   const fsType = origin?.fsType ?? context.fsType;
-  // A view shows its parent as it is: there is nothing to make room for.
+  // A view shows its parent as it is, and needs no more room.
   if (kind === "view" && origin !== undefined) return { fsType, sizeBytes: origin.sizeBytes };
   const { deviceSizeBytes: defaultBytes, maxDeviceSizeBytes: maxBytes } = context;
   const sizes = { parentBytes: origin?.sizeBytes, defaultBytes, maxBytes };

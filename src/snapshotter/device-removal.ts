@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns how devices are taken down again: after a failure, at removal, or for good.
+// Room: snapshotter. Owns how devices are removed: half-made ones, those of removed snapshots, and all of a pool.
 import { isSnapmillError } from "../domain/errors.ts";
 import { ownScope } from "../domain/identifiers.ts";
 import { transact } from "../metadata/database.ts";
@@ -10,7 +10,7 @@ import { dropSnapshot } from "../metadata/snapshot-changes.ts";
 import { snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 
-/** Deactivates a device unless someone uses it; whether it is inactive now. */
+/** Deactivates a device unless it is in use; returns whether it is inactive now. */
 export async function deactivateUnlessBusy({ driver }: Context, device: DeviceRecord): Promise<boolean> {
   try {
     await driver.deactivate(device);
@@ -21,7 +21,7 @@ export async function deactivateUnlessBusy({ driver }: Context, device: DeviceRe
   }
 }
 
-/** Removes what there is of a half-made device. False: something of it may be left, and it must not be forgotten. */
+/** Removes what exists of a half-made device. False: something of it may be left, so its record must stay. */
 export async function takeBack({ driver, reach }: Context, device: DeviceRecord): Promise<boolean> {
   try {
     await driver.deactivate(device);
@@ -30,30 +30,30 @@ export async function takeBack({ driver, reach }: Context, device: DeviceRecord)
     reach("take-back.deleted");
     return true;
   } catch {
-    // The failure that led here is the one to report; this one is met again by the job that the rest is left to.
+    // The caller reports the failure that led here; a job removes the rest, and meets this failure again.
     return false;
   }
 }
 
-/** Records the end of a half-made device, in the caller's transaction: gone, or left to a job. */
+/** Records that a half-made device is gone, or leaves it to a job. In the caller's transaction. */
 export function recordTakenBack(context: Context, device: DeviceRecord, gone: boolean): void {
   if (gone) dropDevice(context.database, device);
   else retire(context, device);
 }
 
-/** A device with nothing on it is to be removed as soon as that is possible. In the caller's transaction. */
+/** Marks a device without snapshots as removed, and leaves its deletion to a job. In the caller's transaction. */
 export function retire(context: Context, device: DeviceRecord): void {
   retireDevice(context.database, device.number);
   leaveToJob(context, device);
 }
 
-/** Has the deletion of a device tried until it succeeds, by a job that survives everything. In the caller's transaction. */
+/** Leaves the deletion of a device to a job, which survives a restart and retries. In the caller's transaction. */
 export function leaveToJob({ database, onRemovalQueued }: Context, { deviceName }: DeviceRecord): void {
   if (addRemoval(database, deviceName)) onRemovalQueued();
 }
 
-/** A device that was to be removed is in use, with its snapshots: they stay. In the caller's transaction. */
-export function goOn({ database }: Context, { number, deviceName }: DeviceRecord): void {
+/** Takes back a removal: the device is in use, so it stays, with its snapshots. In the caller's transaction. */
+export function keepInUse({ database }: Context, { number, deviceName }: DeviceRecord): void {
   setDeviceState(database, number, "activated");
   dropRemoval(database, deviceName);
 }
@@ -63,14 +63,14 @@ const chunkDevices = 32;
 export interface Removal {
   readonly removedDevices: number;
   readonly removedSnapshots: number;
-  /** What could not be removed, in words. */
+  /** A sentence for each device that could not be removed. */
   readonly left: readonly string[];
 }
 
 /**
- * Removes devices with all snapshots on them. `devices` has children before their parents. One that is in use stays as
- * it is; one whose deletion fails, or that has no snapshots any more, stays to be removed, by a job. After `withinMs` no
- * more are begun.
+ * Removes devices with all snapshots on them. `devices` lists children before their parents. A device that is in use stays
+ * as it is; if it has no snapshots any more, or if a deletion fails, a job removes it later. After `withinMs` no further
+ * removal begins.
  */
 export async function removeDevices(
   context: Context,
@@ -106,9 +106,9 @@ async function removeOne(context: Context, device: DeviceRecord): Promise<string
   reach("clear.intended");
   try {
     if (!(await deactivateUnlessBusy(context, device))) {
-      // So nothing of it has changed: its snapshots, if it has any left, go on as they are.
+      // Nothing of the device has changed, so its snapshots, if it has any, stay in use.
       transact(database, () => {
-        if (snapshotsOn(database, device.number).length > 0) goOn(context, device);
+        if (snapshotsOn(database, device.number).length > 0) keepInUse(context, device);
         else leaveToJob(context, device);
       });
       return "it is in use";
@@ -123,7 +123,7 @@ async function removeOne(context: Context, device: DeviceRecord): Promise<string
   }
 }
 
-/** Forgets a device that is gone, and all on it, in the caller's transaction; returns how many snapshots those were. */
+/** Drops the records of a device that is gone and of its snapshots; returns how many snapshots. In the caller's transaction. */
 export function forget({ database }: Context, device: DeviceRecord): number {
   const snapshots = snapshotsOn(database, device.number);
   for (const snapshot of snapshots) {

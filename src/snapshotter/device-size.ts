@@ -6,21 +6,21 @@ import { formatSize, parseSize } from "../domain/units.ts";
 
 const mebibyte = 2 ** 20;
 
-/** Below these, mkfs refuses (xfs) or leaves next to nothing beside the journal (ext4). */
+/** Below these sizes, mkfs.xfs refuses, and ext4 has next to no room beside its journal. */
 const smallestBytes: Readonly<Record<FsType, number>> = { ext4: 16 * mebibyte, xfs: 300 * mebibyte };
 
 export interface SizeRequest {
   readonly fsType: FsType;
   readonly labels: Labels;
-  /** The parent's; a child is never smaller. */
+  /** Size of the parent; a child is never smaller. */
   readonly parentBytes: number | undefined;
-  /** What a base gets without a label. */
+  /** Size of a base without a label. */
   readonly defaultBytes: number;
-  /** What a label can ask for. */
+  /** The largest size that a label can ask for. */
   readonly maxBytes: number;
 }
 
-/** The device's size in bytes, a multiple of 1 MiB. Throws invalid_argument when the label is no size, too small or too large. */
+/** The device's size in bytes, a multiple of 1 MiB. Throws invalid_argument for a label that is no size, too small or too large. */
 export function deviceSizeFor({ fsType, labels, parentBytes, defaultBytes, maxBytes }: SizeRequest): number {
   const label = labels[labelNames.maxSize];
   if (label === undefined || label === "") return parentBytes ?? wholeMebibytes(defaultBytes);

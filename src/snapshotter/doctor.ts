@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns doctor: says what is not in order in the pool, and repairs what can be repaired safely.
+// Room: snapshotter. Owns doctor: it reports what is wrong in the pool, and repairs what can be repaired safely.
 import { compareLooks, unrepaired } from "../domain/findings.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import type { RequestOf, Result } from "../jobs/contract.ts";
@@ -11,7 +11,7 @@ import { damagedEntries, inspect } from "./inspect.ts";
 import { type EffectSteps, failure, type Settlement, success } from "./operations.ts";
 import { reconcile } from "./reconcile.ts";
 
-/** Between two operations, so that nothing is half-way but what nobody will finish. */
+/** It runs between two operations, so whatever is half-done then will not be finished by an operation. */
 export const doctor = (
   context: Context,
   request: RequestOf<"doctor">,
@@ -27,24 +27,24 @@ async function look(
   operationId: OperationId,
 ): Promise<Settlement<Result<"doctor">>> {
   try {
-    const scene = { ...context, inService: true };
-    const before = await inspect(scene, operationId);
+    const inspection = { ...context, inService: true };
+    const before = await inspect(inspection, operationId);
     if (!repair) return success(() => ({ findings: unrepaired(before) }));
     try {
-      await mend(context);
+      await repairSafely(context);
     } catch (error) {
-      // A pool that takes no changes was found to be such, and stays as it is.
+      // A pool that accepts no changes cannot be repaired; the findings say so.
       if (!before.some(({ kind }) => kind === "pool-state")) throw error;
     }
-    const after = await inspect(scene, operationId);
+    const after = await inspect(inspection, operationId);
     return success(() => ({ findings: compareLooks(before, after) }));
   } catch (error) {
     return failure(error);
   }
 }
 
-/** What is safe: nothing that a snapshot shows is touched, and nothing that may be somebody else's. */
-async function mend(context: Context): Promise<void> {
+/** Repairs what is safe to repair: neither the content of a snapshot nor what another owner may have made is touched. */
+async function repairSafely(context: Context): Promise<void> {
   const { database } = context;
   transact(database, () => {
     for (const deviceId of freeIdsInUse(database)) takeFromFree(database, deviceId);

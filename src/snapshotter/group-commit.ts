@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns one round of the lane: what happens in its transaction, and who is answered after the commit.
+// Room: snapshotter. Owns one round of the operation queue: its transaction, and the answers after the commit.
 import { asSnapmillError, isRetryable, isSnapmillError, SnapmillError, unavailable } from "../domain/errors.ts";
 import { type Database, makeDurable, transact, transactSoon } from "../metadata/database.ts";
 import { forgetOperation, recordAnswer, recordedAnswer, recordIntent } from "../metadata/journal.ts";
@@ -7,11 +7,11 @@ import type { Hands } from "./strikes.ts";
 
 export interface GroupCommitOptions {
   readonly database: Database;
-  /** Called in each transaction: throws when this process must no longer write. */
+  /** Called in each transaction: throws when this process must no longer write to the database. */
   readonly assertOwned: () => void;
-  /** What this process has in hand, and what it must not take in hand. */
+  /** Notes which operations this process executes, and says which it must not execute. */
   readonly hands: Hands;
-  /** Called when a transaction that settled effects is on disk and not yet answered. */
+  /** Called when a transaction that settled effects is on disk, before its callers are answered. */
   readonly settled: () => void;
 }
 
@@ -41,10 +41,10 @@ export interface GroupCommit {
   readonly next: Waiting | undefined;
 }
 
-/** Answers somebody, after the commit. */
+/** Answers a caller, after the commit. */
 type Reply = () => void;
 
-/** Runs the round's transaction and answers. Throws when it was not committed, after telling everybody in it. */
+/** Runs the round's transaction and answers its callers. If the commit fails, rejects all of them and throws. */
 export function commitGroup(options: GroupCommitOptions, round: GroupCommit): Acting | undefined {
   const { database } = options;
   const replies: Reply[] = [];
@@ -82,7 +82,7 @@ function applyMetadata({ database, hands }: GroupCommitOptions, waiting: Waiting
   );
 }
 
-/** Not written down as its answer: once it is forgiven, it is executed. */
+/** The refusal is not recorded as the answer: once the operation is forgiven, it can be executed. */
 function setAside(hands: Hands, waiting: Waiting): Reply | undefined {
   const refusal = hands.refusal(waiting.operation.request.operationId);
   return refusal && (() => waiting.reject(refusal));
@@ -104,14 +104,14 @@ function begin({ database, hands }: GroupCommitOptions, waiting: Waiting, replie
   return { waiting, act: intent.result };
 }
 
-/** The answer from the journal, when the same operation was settled before. */
+/** The answer in the journal, if the same operation was settled before. */
 function alreadyAnswered(database: Database, waiting: Waiting): Reply | undefined {
   const recorded = attempt(database, () => recordedAnswer(database, waiting.operation.request));
   if (recorded.outcome === "failure") return () => waiting.reject(recorded.failure);
   return recorded.result === undefined ? undefined : replyWith(waiting, recorded.result);
 }
 
-/** Runs a step in a savepoint. What is not a failure of ours (a full disk, a bug) ends the whole round. */
+/** Runs a step in a savepoint. An error that is no SnapmillError (a full disk, a bug) fails the whole round. */
 function attempt<Result>(database: Database, step: () => Result): Outcome<Result> {
   try {
     return transact(database, () => ({ outcome: "result" as const, result: step() }));
@@ -121,7 +121,7 @@ function attempt<Result>(database: Database, step: () => Result): Outcome<Result
   }
 }
 
-/** Writes an answer down. A failure that may pass is none: the same operation can be asked for again. */
+/** Records the answer. A retryable failure is not recorded: the same operation can be asked for again. */
 function conclude(database: Database, waiting: Waiting, outcome: Outcome<unknown>, intentStands = false): Reply {
   const { request } = waiting.operation;
   const mayPass = outcome.outcome === "failure" && isRetryable(outcome.failure.code);
@@ -135,7 +135,7 @@ function replyWith(waiting: Waiting, outcome: Outcome<unknown>): Reply {
   return () => waiting.resolve(outcome.result);
 }
 
-/** Nothing of the round has happened: whoever was in it may try again. */
+/** Nothing of the round has happened: its callers may try again. */
 function rejectAll({ settling, batch, next }: GroupCommit, error: unknown): void {
   const reason = isSnapmillError(error, "aborted")
     ? error

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns the look at devices: each record against what is there of it, and what is there besides.
+// Room: snapshotter. Owns the inspection of devices: each record is compared with the device, and devices without a record are found.
 import type { Finding } from "../domain/findings.ts";
 import { type DeviceName, deviceNumber } from "../domain/identifiers.ts";
 import type { FoundDevice } from "../drivers/port.ts";
@@ -7,34 +7,34 @@ import { type PendingRemoval, pendingRemovals } from "../metadata/pending-remova
 import { type SnapshotRecord, snapshotsOn } from "../metadata/snapshots.ts";
 import type { Inspection } from "./inspect.ts";
 
-/** About what a removal's attempts take in all. */
+/** About as long as all attempts at a removal take. */
 const removalPatienceMs = 3600 * 1000;
 
 export function inspectDevices(
-  scene: Inspection,
+  inspection: Inspection,
   records: readonly DeviceRecord[],
   found: readonly FoundDevice[],
 ): Finding[] {
-  const removals = new Map(pendingRemovals(scene.database).map((removal) => [removal.device, removal]));
+  const removals = new Map(pendingRemovals(inspection.database).map((removal) => [removal.device, removal]));
   const named = new Map(found.map((device) => [device.deviceName, device]));
   const known = new Set<DeviceName | undefined>(records.map(({ deviceName }) => deviceName));
   return [
     ...records.flatMap((device) =>
       examineRecord(device, {
-        inService: scene.inService,
-        owners: snapshotsOn(scene.database, device.number),
+        inService: inspection.inService,
+        owners: snapshotsOn(inspection.database, device.number),
         there: named.get(device.deviceName),
         removal: removals.get(device.deviceName),
       }),
     ),
-    ...found.filter(({ deviceName }) => !known.has(deviceName)).map((stranger) => strangerFinding(scene, stranger)),
+    ...found.filter(({ deviceName }) => !known.has(deviceName)).map((unknown) => unknownFinding(inspection, unknown)),
   ];
 }
 
 interface Circumstances {
   readonly inService: boolean;
   readonly owners: readonly SnapshotRecord[];
-  /** What there is of it. */
+  /** What the driver has found of it. */
   readonly there: FoundDevice | undefined;
   readonly removal: PendingRemoval | undefined;
 }
@@ -46,7 +46,7 @@ function examineRecord(device: DeviceRecord, circumstances: Circumstances): Find
       return removalFindings(device, circumstances);
     case "creating":
     case "suspending":
-      return [stuck(device, "and nobody is at work on it")];
+      return [stuck(device, "and no operation is working on it")];
     case "faulty":
       return circumstances.there?.inPool === true ? [faulty(device)] : [contentLost(device, circumstances.owners)];
     case "activated":
@@ -62,7 +62,7 @@ function removalFindings(device: DeviceRecord, { removal }: Circumstances): Find
     {
       kind: "removal-pending",
       subject: device.deviceName,
-      sentence: `device ${device.deviceName} is to be removed since ${new Date(removal.createdAtMs).toISOString()}`,
+      sentence: `device ${device.deviceName} has been waiting to be removed since ${new Date(removal.createdAtMs).toISOString()}`,
       wayOut: "unmount or close it, if something uses it; 'snapmill cleanup' tries at once",
     },
   ];
@@ -75,14 +75,14 @@ function atRest(device: DeviceRecord, { inService, owners, there }: Circumstance
   if (!inService && there.active) return [leftActive(device)];
   if (inService && there.active !== (expected === "activated")) return [wrongActivation(device, owners, there.active)];
   if (device.state !== expected) return [stuck(device, `and should be ${expected}`)];
-  return device.operationId === undefined ? [] : [stuck(device, `in the hands of operation ${device.operationId}`)];
+  return device.operationId === undefined ? [] : [stuck(device, `by operation ${device.operationId}`)];
 }
 
 const stuck = ({ deviceName, state }: DeviceRecord, why: string): Finding => ({
   kind: "stuck-state",
   subject: deviceName,
   sentence: `device ${deviceName} is recorded as ${state}, ${why}`,
-  wayOut: "repair, or the next start, finishes or undoes what was half-way; if that fails, the log says why",
+  wayOut: "repair, or the next start, finishes or undoes what was half-done; if that fails, the log says why",
 });
 
 const faulty = ({ deviceName }: DeviceRecord): Finding => ({
@@ -94,19 +94,20 @@ const faulty = ({ deviceName }: DeviceRecord): Finding => ({
 
 function contentLost({ deviceName }: DeviceRecord, owners: readonly SnapshotRecord[]): Finding {
   const about = { kind: "content-lost", subject: deviceName } as const;
-  const gone = `device ${deviceName} is not in the pool any more`;
-  if (owners.length === 0) return { ...about, sentence: `${gone}; no snapshot is on it`, wayOut: "repair forgets it" };
+  const gone = `device ${deviceName} is no longer in the pool`;
+  if (owners.length === 0)
+    return { ...about, sentence: `${gone}; it had no snapshot`, wayOut: "repair drops its record" };
   return {
     ...about,
     sentence: `${gone}: ${namesOf(owners)} is lost`,
-    wayOut: `put the pool back from a backup, or remove what is lost, children first: ${removals(owners)}`,
+    wayOut: `restore the pool from a backup, or remove what is lost, children first: ${removals(owners)}`,
   };
 }
 
 const withoutSnapshot = ({ deviceName }: DeviceRecord): Finding => ({
   kind: "record-without-snapshot",
   subject: deviceName,
-  sentence: `device ${deviceName} is in the pool and in the records, but no snapshot is on it`,
+  sentence: `device ${deviceName} is in the pool and in the records, but has no snapshot`,
   wayOut: "repair removes it; if that fails, it is in use: unmount it",
 });
 
@@ -131,7 +132,7 @@ const wrongActivation = (
 const leftActive = ({ deviceName }: DeviceRecord): Finding => ({
   kind: "left-attached",
   subject: deviceName,
-  sentence: `device ${deviceName} is active, and no snapmill runs`,
+  sentence: `device ${deviceName} is active, and snapmill is not running`,
   wayOut: "repair, or the end of the next 'snapmill up', deactivates it; if that fails, something uses it: unmount it",
 });
 
@@ -141,8 +142,8 @@ const namesOf = (owners: readonly SnapshotRecord[]): string =>
 const removals = (owners: readonly SnapshotRecord[]): string =>
   owners.map(({ key, scope }) => `'snapmill rm --scope ${scope} ${key}'`).join(", ");
 
-/** As reconcile decides what to do with it. */
-function strangerFinding(
+/** Decides as reconcile does. */
+function unknownFinding(
   { database, pool }: Inspection,
   { deviceName, deviceId, inPool, active }: FoundDevice,
 ): Finding {
@@ -159,7 +160,7 @@ function strangerFinding(
     sentence: `${what}, and in no record${isOurs ? ": it was removed before" : ""}`,
     wayOut: isOurs
       ? "repair deletes it; if that fails, it is in use: unmount or close it"
-      : "repair leaves it alone, since it may be somebody's: this database never had it, and may be older than the pool; delete it by hand when you know that nobody needs it",
+      : "repair leaves it alone, since it may hold content that is needed: this database never had it, and may be older than the pool; delete it by hand if you know that it is not needed",
   };
 }
 

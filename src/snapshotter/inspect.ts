@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns the look that doctor takes at a pool: what is not in order, and nothing is changed for it.
+// Room: snapshotter. Owns the inspection of a pool: what is wrong in it. Changes nothing.
 import { asSnapmillError } from "../domain/errors.ts";
 import type { Finding } from "../domain/findings.ts";
 import { isChainId, type OperationId, ownScope } from "../domain/identifiers.ts";
@@ -14,38 +14,38 @@ import { walkSnapshots } from "../metadata/walk.ts";
 import type { Context } from "./context.ts";
 import { inspectDevices } from "./inspect-devices.ts";
 
-/** What is looked at. The database may be open for reading only. */
+/** What is inspected. The database may be open for reading only. */
 export interface Inspection extends Pick<Context, "database" | "driver" | "pool" | "isChainAbandoned"> {
-  /** Whether the pool is in service, so that active snapshots are to be active: not where no worker runs. */
+  /** Whether a worker serves the pool, so that the devices of active snapshots must be active. */
   readonly inService: boolean;
 }
 
-/** An unpack of any image is done sooner; one that is not waits for something. */
+/** Any image is unpacked sooner: an unpack that takes longer waits for something. */
 const unpackPatienceMs = 24 * 3600 * 1000;
 
 /**
- * Everything that is not in order. No operation is under way meanwhile, but for `ownOperation`. Throws what the driver
- * throws when it cannot say what is there, and the pool does not say why.
+ * Everything that is wrong. No operation runs at the same time, except `ownOperation`. If the driver cannot list the
+ * devices, and the state of the pool does not explain it, throws what the driver throws.
  */
-export async function inspect(scene: Inspection, ownOperation?: OperationId): Promise<Finding[]> {
-  const ofPool = await examinePool(scene);
+export async function inspect(inspection: Inspection, ownOperation?: OperationId): Promise<Finding[]> {
+  const ofPool = await examinePool(inspection);
   return [
     ...ofPool,
-    ...(await ofDevices(scene, ofPool)),
-    ...freeIds(scene),
-    ...interrupted(scene, ownOperation),
-    ...deadUnpacks(scene).map(deadUnpackFinding),
-    ...oldUnpacks(scene),
-    ...damagedEntries(scene.database).map(damagedFinding),
-    ...listSetAside(scene.database).map(setAsideFinding),
+    ...(await ofDevices(inspection, ofPool)),
+    ...freeIds(inspection),
+    ...interrupted(inspection, ownOperation),
+    ...deadUnpacks(inspection).map(deadUnpackFinding),
+    ...oldUnpacks(inspection),
+    ...damagedEntries(inspection.database).map(damagedFinding),
+    ...listSetAside(inspection.database).map(setAsideFinding),
   ];
 }
 
-/** Nothing is said of the devices in a pool that cannot be read (a failed one), but of the pool. */
-async function ofDevices(scene: Inspection, ofPool: readonly Finding[]): Promise<Finding[]> {
-  const records = listDevices(scene.database);
+/** If the pool cannot be read (it has failed), there is a finding on the pool, and none on its devices. */
+async function ofDevices(inspection: Inspection, ofPool: readonly Finding[]): Promise<Finding[]> {
+  const records = listDevices(inspection.database);
   try {
-    return inspectDevices(scene, records, await scene.driver.list(records));
+    return inspectDevices(inspection, records, await inspection.driver.list(records));
   } catch (error) {
     if (ofPool.some(({ kind }) => kind === "pool-state")) return [];
     throw error;
@@ -62,16 +62,16 @@ async function examinePool({ driver, pool }: Inspection): Promise<Finding[]> {
     return findings;
   } catch (error) {
     return [
-      { ...about, sentence: `the pool does not say how it is: ${asSnapmillError(error).message}`, wayOut: inLogs },
+      { ...about, sentence: `the state of the pool cannot be read: ${asSnapmillError(error).message}`, wayOut: inLogs },
     ];
   }
 }
 
-const inLogs = "look into the kernel's messages (dmesg)";
+const inLogs = "see the kernel's messages (dmesg)";
 const checkMetadata =
   "stop snapmill, take the pool off (dmsetup remove), check its metadata with thin_check, and repair it with thin_repair";
 
-/** What each state means for who uses the pool. Repair mends none of them: it would risk what is in the pool. */
+/** What each state means for users. A repair changes none of them: it would risk the content of the pool. */
 const poolStates = {
   ro: { sentence: "the pool is read-only: nothing can be made or removed", wayOut: checkMetadata },
   needs_check: { sentence: "the pool is read-only until its metadata has been checked", wayOut: checkMetadata },
@@ -85,16 +85,16 @@ const poolStates = {
 export const heldFinding = (pool: string): Finding => ({
   kind: "metadata-snapshot-held",
   subject: pool,
-  sentence: "a metadata snapshot of the pool is held, so that nobody can take another",
-  wayOut: "end the program that reads the pool (thin_dump, thin_ls); the next start of snapmill lets go of it",
+  sentence: "a metadata snapshot of the pool is held, so that no other can be taken",
+  wayOut: "end the program that reads the pool (thin_dump, thin_ls); the next start of snapmill releases it",
 });
 
 const freeIds = ({ database }: Inspection): Finding[] =>
   freeIdsInUse(database).map((deviceId) => ({
     kind: "free-id-in-use",
     subject: `ID ${deviceId}`,
-    sentence: `device ID ${deviceId} is down as free, but a device has it`,
-    wayOut: "repair takes it from the free ones",
+    sentence: `device ID ${deviceId} is recorded as free, but a device has it`,
+    wayOut: "repair takes it off the list of free IDs",
   }));
 
 const interrupted = ({ database }: Inspection, ownOperation: OperationId | undefined): Finding[] =>
@@ -107,7 +107,7 @@ const interrupted = ({ database }: Inspection, ownOperation: OperationId | undef
       wayOut: "repair, or the next start, undoes it; it can be asked for again",
     }));
 
-/** Listed before their chain is looked at: an attempt holds its chain's lock from before its snapshot exists. */
+/** Lists attempts before it looks at their chains: an attempt takes its chain's lock before its snapshot exists. */
 export function deadUnpacks({
   database,
   isChainAbandoned,
@@ -115,7 +115,7 @@ export function deadUnpacks({
   const filters = [`kind==active,labels."${labelNames.unpackChain}"`];
   const attempts = [...walkSnapshots(database, { scope: ownScope, filters })];
   return attempts.filter(({ labels }) => {
-    // A label of any other text was given by hand; as a file's name it could lead anywhere.
+    // A label with any other text was set by a user; as a file name it could lead anywhere.
     const chain = labels[labelNames.unpackChain] ?? "";
     return isChainId(chain) && isChainAbandoned(chain);
   });
@@ -128,7 +128,7 @@ const deadUnpackFinding = ({ key }: Snapshot): Finding => ({
   wayOut: "repair removes it, as a running snapmill does from time to time; if that fails, it is in use: unmount it",
 });
 
-/** What stands in the outbox and can never be queued. */
+/** Entries of the outbox that can never be queued. */
 export function damagedEntries(database: Database): readonly DamagedEntry[] {
   const unpacks = pendingOutbox(database, "unpack").filter(({ payload }) => !isUnpack(payload));
   return [...damagedOutbox(database), ...damagedRemovals(database), ...unpacks];
@@ -145,15 +145,15 @@ const isUnpack = (payload: unknown): boolean =>
 const damagedFinding = ({ operationId, job, createdAtMs }: DamagedEntry): Finding => ({
   kind: "damaged-record",
   subject: operationId,
-  sentence: `entry ${JSON.stringify(operationId)} (${job}) of the outbox, of ${new Date(createdAtMs).toISOString()}, cannot be read`,
-  wayOut: "repair drops it; a device that it was about is removed all the same, an image is to be asked for again",
+  sentence: `entry ${JSON.stringify(operationId)} (${job}) in the outbox, from ${new Date(createdAtMs).toISOString()}, cannot be read`,
+  wayOut: "repair drops it; a device that it named is removed all the same, an image must be asked for again",
 });
 
 const setAsideFinding = ({ operationId, job, deaths, lastAtMs }: Strike): Finding => ({
   kind: "operation-set-aside",
   subject: operationId,
-  sentence: `operation ${operationId} (${job}) was being executed when ${deaths} workers died, last on ${new Date(lastAtMs).toISOString()}, and is executed no more`,
-  wayOut: "the log and the kernel's messages (dmesg) say what they died of; 'snapmill cleanup' has it tried again",
+  sentence: `operation ${operationId} (${job}) was being executed when ${deaths} workers died, last on ${new Date(lastAtMs).toISOString()}, and is no longer executed`,
+  wayOut: "the log and the kernel's messages (dmesg) say why they died; 'snapmill cleanup' allows it to be tried again",
 });
 
 function oldUnpacks({ database }: Inspection): Finding[] {

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns the question whether a pool is the one that the database has its devices in.
+// Room: snapshotter. Owns the check that a pool is the one that holds the devices of the database.
 import type { DeviceState } from "../domain/devices.ts";
 import { asSnapmillError } from "../domain/errors.ts";
 import { type FoundDevice, LostPool } from "../drivers/port.ts";
@@ -7,24 +7,23 @@ import { type DeviceRecord, listDevices } from "../metadata/devices.ts";
 import { beginsFileSystem } from "../system/mount/filesystems.ts";
 import type { Context } from "./context.ts";
 
-/** Half-made or half gone, or known to be lost: whether these are in the pool says nothing. */
-const saysNothing: readonly DeviceState[] = ["creating", "removing", "removed", "faulty"];
+/** States in which a device may or may not be in the pool. */
+const uncertainStates: readonly DeviceState[] = ["creating", "removing", "removed", "faulty"];
 
 const contentDevices = (records: readonly DeviceRecord[]): DeviceRecord[] =>
-  records.filter(({ state }) => !saysNothing.includes(state));
+  records.filter(({ state }) => !uncertainStates.includes(state));
 
-/** Whether there must be devices of this database's in its pool. */
+/** Whether the pool must hold devices of this database. */
 export const hasContent = (database: Database): boolean => contentDevices(listDevices(database)).length > 0;
 
-/** How many devices are looked into, at most. */
+/** The content of at most this many devices is read. */
 const samples = 3;
 
-const wayBack = "put back what was there, from a backup or from where it was moved to";
+const wayBack = "restore the pool from a backup, or move it back to its place";
 
 /**
- * Why the pool, in which `found` was found, cannot be the one that holds the devices of `records`: none of them is there,
- * or what should hold their content is empty. Undefined when it can be. (Single devices that are lost are another matter:
- * those are marked faulty.)
+ * Why a pool that contains `found` cannot be the one that holds the devices of `records`: none of them is there, or what
+ * should be their content is empty. Undefined: it can be. (If only some devices are lost, those are marked faulty.)
  */
 export async function findLoss(
   context: Pick<Context, "driver" | "pool">,
@@ -37,8 +36,8 @@ export async function findLoss(
   const named = new Map(found.map((device) => [device.deviceName, device]));
   const present = expected.filter(({ deviceName }) => named.get(deviceName)?.inPool === true);
   const count = expected.length === 1 ? "the device" : `any of the ${expected.length} devices`;
-  if (present.length === 0) return new LostPool(pool, `it does not hold ${count} that its database has in it`, wayBack);
-  // Templates first: what lies on those was written by snapmill itself.
+  if (present.length === 0) return new LostPool(pool, `it does not hold ${count} that its database knows`, wayBack);
+  // Templates first: snapmill itself has written their content.
   const inactive = present
     .filter(({ deviceName }) => named.get(deviceName)?.active === false)
     .sort((one, other) => Number(other.role === "template") - Number(one.role === "template"))
@@ -48,10 +47,10 @@ export async function findLoss(
   }
   if (inactive.length === 0) return undefined;
   const names = inactive.map(({ deviceName }) => deviceName).join(", ");
-  return new LostPool(pool, `nothing of what was written to its devices is there (${names} looked into)`, wayBack);
+  return new LostPool(pool, `nothing of what was written to its devices is there (looked at ${names})`, wayBack);
 }
 
-/** The same for the pool as it is now; also what kept the driver from saying what is in it. */
+/** The same for the pool as it is now; also the error, if the driver cannot list what is in it. */
 export async function lookForLoss(context: Context): Promise<Error | undefined> {
   try {
     const records = listDevices(context.database);

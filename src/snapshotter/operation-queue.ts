@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns the order of things: one operation after the other, several of them in one commit.
+// Room: snapshotter. Owns the operation queue: operations run one after the other, and several share one commit.
 import { asSnapmillError, isSnapmillError, unavailable } from "../domain/errors.ts";
 import {
   type Acting,
@@ -24,14 +24,14 @@ export interface OperationQueue {
 export interface OperationQueueOptions extends GroupCommitOptions {
   /** Puts the pool in order: before the first operation, and whenever an effect is unknown. */
   readonly reconcile: () => Promise<RecoveryReport>;
-  /** Told of what was put in order without anybody having asked for it. */
+  /** Called with what was put in order when no caller had asked for it. */
   readonly onReconciled: (report: RecoveryReport) => void;
 }
 
-/** At most so many metadata operations share one commit. */
+/** At most this many metadata operations share one commit. */
 const maxBatch = 64;
 
-/** A pool that cannot be this database's is no passing trouble: who starts a worker must not try for ever. */
+/** A pool that cannot be this database's stays so: restarting the worker does not help. */
 const isFinal = (error: unknown): boolean => isSnapmillError(error, "failed_precondition");
 
 interface Recovering {
@@ -40,11 +40,11 @@ interface Recovering {
 }
 
 /**
- * The lane works in rounds. A round is one transaction: it settles the operation whose effects have just ended, applies
+ * The queue works in rounds. A round is one transaction: it settles the operation whose effects have just ended, applies
  * the metadata operations that wait next (up to 64, each in a savepoint of its own), and records the intent of the
- * operation with effects behind them. After its commit everybody in it is answered, and those effects run. So the
- * order of submission is kept, an operation with effects costs two commits alone and one under load, and 64 metadata
- * operations cost one.
+ * operation with effects behind them. After the commit, the callers of all operations in the round are answered, and those
+ * effects run. So the order of submission is kept; an operation with effects costs two commits alone and one under load;
+ * 64 metadata operations cost one.
  */
 export function createOperationQueue(options: OperationQueueOptions): OperationQueue {
   const queue: Waiting[] = [];
@@ -56,7 +56,7 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
   async function run(): Promise<void> {
     let settling: Settling | undefined;
     while (queue.length > 0 || recoveries.length > 0 || settling !== undefined) {
-      // Requests that have arrived meanwhile are read before the next commit, so that they can share it.
+      // Requests that have arrived in the meantime are read before the next commit, so that they can share it.
       await new Promise((resolve) => setImmediate(resolve));
       if (settling === undefined && (!inOrder || recoveries.length > 0)) await putInOrder();
       const acting = nextRound(settling);
@@ -67,7 +67,7 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
 
   function nextRound(settling: Settling | undefined): Acting | undefined {
     if (settling?.settlement.effectUnknown === true) inOrder = false;
-    // Someone who must be settled goes alone when the pool is to be put in order before the next one begins.
+    // When the pool must be put in order before the next operation begins, this round only settles the last one.
     const alone = !inOrder || recoveries.length > 0;
     const { batch, next } = alone ? nothing : takeNext(queue, settling, hands);
     if (settling === undefined && batch.length === 0 && next === undefined) return undefined;
@@ -76,7 +76,7 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
     try {
       acting = commitGroup(options, { settling, batch, next });
     } catch {
-      // Everybody in the round has been told. Effects that could not be settled are found when the pool is put in order.
+      // The round's callers have been answered. Effects that could not be settled are found when the pool is put in order.
       inOrder = false;
     }
     hold([acting?.waiting]);
@@ -128,7 +128,7 @@ async function perform({ waiting, act }: Acting): Promise<Settling> {
   try {
     return { waiting, settlement: await act() };
   } catch (error) {
-    // Not what can go wrong with a device, which the effects settle themselves: a mistake, with effects unknown.
+    // The effects settle failures of devices themselves. This is a bug, and what has happened is unknown.
     return { waiting, settlement: { ...failure(error), effectUnknown: true } };
   }
 }
@@ -136,7 +136,7 @@ async function perform({ waiting, act }: Acting): Promise<Settling> {
 type Next = Pick<GroupCommit, "batch" | "next">;
 const nothing: Next = { batch: [], next: undefined };
 
-/** What a worker may have died of has a round to itself. */
+/** An operation that may have killed a worker gets a round of its own. */
 function takeNext(queue: Waiting[], settling: Settling | undefined, hands: Hands): Next {
   const isSuspect = ({ operation }: Waiting): boolean => hands.isSuspect(operation.request.operationId);
   const [first] = queue;

@@ -1,21 +1,21 @@
-// Room: snapshotter. Owns what an operation is to the lane: its steps, and how each one leads to the next.
+// Room: snapshotter. Owns what an operation is to the operation queue: its steps, and how each leads to the next.
 import { aborted, asSnapmillError, isSnapmillError, type SnapmillError } from "../domain/errors.ts";
 import type { Request } from "../metadata/journal.ts";
 
 /** An operation that changes the database and nothing else. */
 export interface MetadataSteps<Result> {
   readonly kind: "metadata";
-  /** Runs in a transaction, of which its part is undone when it throws. */
+  /** Runs in a transaction; what it has changed is rolled back when it throws. */
   readonly apply: () => Result;
 }
 
 /**
- * An operation on devices. Each step returns the next: `intend` checks and records what is about to happen, in a
- * transaction; the effects run outside of any; what came of them is recorded in a second transaction, with the answer.
+ * An operation on devices. Each step returns the next: `intend` checks and records, in a transaction, what is about to
+ * happen; the effects run outside of any transaction; their outcome is recorded, with the answer, in a second one.
  */
 export interface EffectSteps<Result> {
   readonly kind: "effect";
-  /** The effects leave no trace that the intent would have to explain: it need not be on disk when they begin. */
+  /** The effects leave nothing that recovery would need the intent for: it need not be on disk when they begin. */
   readonly intentMayBeLost?: true;
   readonly intend: () => Act<Result>;
 }
@@ -28,15 +28,15 @@ export type MetadataOperation<Result> = MetadataSteps<Result> & { readonly reque
 /** Steps, and the request that the journal knows them by. */
 export type Operation<Result> = Steps<Result> & { readonly request: Request };
 
-/** The effects. Does not throw for what can go wrong with a device: it takes back what it did, and settles a failure. */
+/** The effects. For a failure of a device it does not throw: it undoes what it did, and settles the failure. */
 export type Act<Result> = () => Promise<Settlement<Result>>;
 
 export interface Settlement<Result> {
-  /** Nobody knows what the effects were: the pool is put in order before anything else happens. */
+  /** It is unknown what the effects were: the pool is put in order before the next operation. */
   readonly effectUnknown: boolean;
-  /** A failure from which the only way is onwards: the intent stands, whoever finishes it settles the operation. */
+  /** The failed effects can only be finished, not undone: the intent stays, and what finishes them settles the operation. */
   readonly intentStands: boolean;
-  /** Runs in a transaction, and answers. */
+  /** Runs in a transaction; returns the answer. */
   readonly record: () => Outcome<Result>;
 }
 
@@ -51,8 +51,8 @@ export const success = <Result>(record: () => Result): Settlement<Result> => ({
 });
 
 /**
- * Effects that failed. A command that ran out of time may still have its effect: that is not a final failure but a
- * reason to look at the pool before anything else is done, and for the caller to try again.
+ * Effects that failed. A command that timed out may still take effect: the pool is inspected before the next operation,
+ * and the caller may try again.
  */
 export function failure(error: unknown, record?: () => void): Settlement<never> {
   const effectUnknown = isSnapmillError(error, "deadline_exceeded");

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns putting one device in order, by the state in which its record was left.
+// Room: snapshotter. Owns the recovery of one device, by the state in which its record was left.
 import type { FoundDevice } from "../drivers/port.ts";
 import { transact } from "../metadata/database.ts";
 import { type DeviceRecord, dropDevice, setDeviceState } from "../metadata/devices.ts";
@@ -6,7 +6,7 @@ import { type SnapshotRecord, snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { deactivateUnlessBusy, leaveToJob, recordTakenBack, removeDevices, takeBack } from "./device-removal.ts";
 
-/** What was done, a sentence each. `found`: what the driver has of the device; undefined: nothing. */
+/** Returns a sentence for each thing done. `found`: what the driver has of the device; undefined: nothing. */
 export async function finishInterrupted(
   context: Context,
   device: DeviceRecord,
@@ -14,7 +14,7 @@ export async function finishInterrupted(
 ): Promise<readonly string[]> {
   switch (device.state) {
     case "removed":
-      // Nobody waits for it, and there may be thousands.
+      // No caller waits for the deletion, and there may be thousands.
       transact(context.database, () => leaveToJob(context, device));
       return [];
     case "creating":
@@ -22,7 +22,7 @@ export async function finishInterrupted(
     case "removing":
       return finishRemoval(context, device);
     case "suspending":
-      // The process may have ended with writes held back; a file system frozen for a commit goes on.
+      // The process may have died while the file system was frozen for the commit: thaw it.
       if (found?.inPool === true && found.active) await context.driver.resume(device);
       return bringToRest(context, device, found);
     case "activated":
@@ -36,16 +36,16 @@ async function undoCreation(context: Context, device: DeviceRecord): Promise<str
   const gone = await takeBack(context, device);
   transact(context.database, () => recordTakenBack(context, device, gone));
   return [
-    `device ${device.deviceName} was half-made: ${gone ? "removed" : "it cannot be removed yet, which goes on being tried"}`,
+    `device ${device.deviceName} was half-made: ${gone ? "removed" : "it cannot be removed yet, and a job keeps trying"}`,
   ];
 }
 
 async function finishRemoval(context: Context, device: DeviceRecord): Promise<readonly string[]> {
   const { left } = await removeDevices(context, [device]);
-  return left.length > 0 ? left : [`device ${device.deviceName} was half-way removed: removed`];
+  return left.length > 0 ? left : [`device ${device.deviceName} was removed in part: removed`];
 }
 
-/** Active for active snapshots and views, inactive for committed ones and templates. */
+/** Activates the devices of active snapshots and views; deactivates those of committed ones, and templates. */
 async function bringToRest(
   context: Context,
   device: DeviceRecord,
@@ -66,7 +66,7 @@ function missing({ database }: Context, device: DeviceRecord, owners: readonly S
   }
   if (device.state !== "faulty") transact(database, () => setDeviceState(database, device.number, "faulty"));
   const names = owners.map(({ scope, key }) => `${JSON.stringify(key)} (scope ${scope})`).join(", ");
-  return [`device ${device.deviceName} is gone from the pool: ${names} is lost, and can only be removed`];
+  return [`device ${device.deviceName} is gone from the pool: ${names} is lost and can only be removed`];
 }
 
 async function activateAgain(

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns putting the pool in order: what the database says and what is really there are made to agree.
+// Room: snapshotter. Owns the recovery of a pool: the records and what is really there are made to agree.
 import {
   type DeviceId,
   type DeviceName,
@@ -22,15 +22,15 @@ import { forgetOperation, interruptedOperations } from "../metadata/journal.ts";
 import type { Context } from "./context.ts";
 import { finishInterrupted } from "./reconcile-device.ts";
 
-/** What was found and done, a sentence each; empty when all was in order. */
+/** A sentence for each thing that was found and done; none when all was in order. */
 export interface RecoveryReport {
   readonly lines: readonly string[];
 }
 
 /**
- * Finishes or undoes whatever was half-way when a worker died or a command ran out of time; brings active snapshots
- * back after a reboot; marks devices faulty whose content is gone. No operation is under way meanwhile. One device that
- * cannot be put in order does not keep the others from it: it is reported, and tried again the next time.
+ * Finishes or undoes what was half-done when a worker died or a command timed out; activates the devices of active
+ * snapshots after a reboot; marks devices faulty whose content is gone. No operation runs at the same time. A device that
+ * cannot be recovered is reported, and tried again the next time; the others are recovered all the same.
  */
 export async function reconcile(context: Context): Promise<RecoveryReport> {
   const { database, driver } = context;
@@ -44,10 +44,10 @@ export async function reconcile(context: Context): Promise<RecoveryReport> {
     lines.push(...(await inWords(device.deviceName, put)));
   }
   const known = new Set(records.map(({ deviceName }) => deviceName));
-  for (const stranger of found) {
-    if (stranger.deviceName !== undefined && known.has(stranger.deviceName)) continue;
-    const name = stranger.deviceName ?? `with ID ${stranger.deviceId ?? "unknown"}`;
-    lines.push(...(await inWords(name, () => meetStranger(context, stranger, lastOwnNumber))));
+  for (const unknown of found) {
+    if (unknown.deviceName !== undefined && known.has(unknown.deviceName)) continue;
+    const name = unknown.deviceName ?? `with ID ${unknown.deviceId ?? "unknown"}`;
+    lines.push(...(await inWords(name, () => handleUnknown(context, unknown, lastOwnNumber))));
   }
   lines.push(...forgetInterrupted(context));
   return { lines };
@@ -62,28 +62,28 @@ async function inWords(device: string, action: () => Promise<readonly string[]>)
 }
 
 /**
- * A device in the pool that no record knows. It is ours to delete only when its number was handed out by this database
- * and its record dropped, which happens after its deletion was confirmed: a command that had run out of time came
- * through late. A number that this database never reached is another one's (a restored backup, a new database over an
- * old pool): it may be somebody's content, so it stays, for ever, and its name is not given to a new device.
+ * Handles a device in the pool that has no record. It is deleted only if this database gave out its number and dropped
+ * the record, which happens after its deletion was confirmed: then a command that had timed out took effect late. A number
+ * that this database never reached comes from another one (a restored backup, a new database on an old pool): the device
+ * may hold content that is needed, so it stays for ever, and its name is not given to a new device.
  */
-async function meetStranger(context: Context, stranger: FoundDevice, lastOwnNumber: number): Promise<string[]> {
+async function handleUnknown(context: Context, unknown: FoundDevice, lastOwnNumber: number): Promise<string[]> {
   const { database, pool } = context;
-  const { deviceName, deviceId } = stranger;
-  if (deviceName === undefined) return deviceId === undefined ? [] : await meetId(context, deviceId);
+  const { deviceName, deviceId } = unknown;
+  if (deviceName === undefined) return deviceId === undefined ? [] : await handleUnknownId(context, deviceId);
   const number = deviceNumber(pool, deviceName);
   if (number === undefined) return [`device ${deviceName} in the pool is not snapmill's: left alone`];
   if (number > lastOwnNumber) transact(database, () => recordForeign(database, deviceName, number));
-  if (!isForeign(database, deviceName)) return await deleteLeftover(context, { ...stranger, deviceName });
-  if (stranger.inPool && deviceId !== undefined) transact(database, () => recordForeignId(database, deviceId));
+  if (!isForeign(database, deviceName)) return await deleteLeftover(context, { ...unknown, deviceName });
+  if (unknown.inPool && deviceId !== undefined) transact(database, () => recordForeignId(database, deviceId));
   return [`device ${deviceName} is not known to this database, which may be older than the pool: left alone`];
 }
 
-/** The same for content that has nothing but an ID. */
-async function meetId(context: Context, deviceId: DeviceId): Promise<string[]> {
+/** The same for content that only has an ID. */
+async function handleUnknownId(context: Context, deviceId: DeviceId): Promise<string[]> {
   const { database, driver, pool } = context;
   if (wasGivenBack(database, deviceId)) {
-    // Not active, or it would have had a name; no device ever has the number 0.
+    // It is inactive, or it would have a name; no device ever has the number 0.
     await driver.delete({ deviceId, deviceName: toDeviceName(pool, 0), sizeBytes: 0 });
     return [`the device with ID ${deviceId} was left over from a removal: deleted`];
   }
@@ -98,7 +98,7 @@ interface Leftover extends FoundDevice {
 }
 
 async function deleteLeftover({ driver }: Context, { deviceName, deviceId, inPool }: Leftover): Promise<string[]> {
-  // A driver that goes by ID has said which; to one that goes by name the last ID, hardly anybody's, says nothing.
+  // A driver that goes by ID has reported it; one that goes by name ignores the ID.
   const device = { deviceName, deviceId: deviceId ?? toDeviceId(maxDeviceId), sizeBytes: 0 };
   if (await driver.isBusy(device)) return [`device ${deviceName} was removed before, but is in use: left alone`];
   await driver.deactivate(device);
@@ -107,8 +107,8 @@ async function deleteLeftover({ driver }: Context, { deviceName, deviceId, inPoo
 }
 
 /**
- * What is still intended has been undone or finished above, and the same request may be made again. But for a removal
- * that could not be finished even now: its device still carries its name, for whoever does.
+ * Every operation that is still intended has been undone or finished above, so the same request may be made again. The
+ * exception is a removal that cannot be finished yet: its device keeps the operation's ID until it is.
  */
 function forgetInterrupted({ database }: Context): string[] {
   const forgotten = interruptedOperations(database).filter(({ operationId }) => !hasDevice(database, operationId));

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns adoption: a layer that snapmill has unpacked itself is shown in another scope, on the same device.
+// Room: snapshotter. Owns remote snapshots: a layer that snapmill has unpacked itself is shown in another scope, on the same device.
 import { alreadyExists } from "../domain/errors.ts";
 import { type ChainId, isChainId, ownScope, type Scope, type SnapshotKey } from "../domain/identifiers.ts";
 import { inheritedLabels, type Labels, labelNames } from "../domain/snapshots.ts";
@@ -16,20 +16,19 @@ export interface LayerRequest {
 }
 
 /**
- * The handshake by which a snapshotter says that it has a layer already. containerd prepares a snapshot for a layer with
- * the layer's chain ID in label `containerd.io/snapshot.ref`. When it is answered already_exists, it looks for a
- * committed snapshot with that label and the same parent, takes its name for the layer, and neither fetches nor applies
+ * The handshake by which a snapshotter tells containerd that it has a layer already. containerd prepares a snapshot for a
+ * layer with the layer's chain ID in label `containerd.io/snapshot.ref`. If the answer is already_exists, it looks for a
+ * committed snapshot with that label and the same parent, uses that one for the layer, and neither fetches nor applies
  * anything.
  *
- * Returns that answer when the layer is in snapmill's own scope and fits: the same parent under it, and a device as
- * large as was asked for. What goes with the answer is a record, committed, in the scope of the request; it shares the
- * layer's device. Undefined: nothing fits, and the prepare goes on as any other.
+ * Returns that answer when snapmill's own scope has the layer and it fits: its parent is the same, and its device is as
+ * large as was asked for. With the answer, a committed record is made in the scope of the request; it shares the layer's
+ * device. Undefined: no layer fits, and the prepare goes on as usual.
  *
- * The record's name is the chain ID. containerd reads the name from its walk and makes its own as
- * `<namespace>/<number>/<key>`, so the two never meet; the namespaces of one containerd find the same record, as they must,
- * since it has to be the only one of that label and parent. The key of the request would name the record after whoever
- * came first, and make a repetition fail for the wrong reason. Should a client of another kind have given the name to
- * something else, nothing is adopted.
+ * The record's name is the chain ID. containerd reads the name from its walk, and its own names are
+ * `<namespace>/<number>/<key>`, so they never collide. All namespaces of one containerd find the same record, as they must:
+ * it has to be the only one with that label and parent. If the record were named by the key of the first request, a
+ * repeated request would fail for the wrong reason. If a client has given the name to another snapshot, nothing is adopted.
  */
 export function adoptLayer(
   context: Context,
@@ -47,11 +46,11 @@ export function adoptLayer(
 
 const nameOf = (chain: ChainId): SnapshotKey => chain as string as SnapshotKey;
 
-/** A failure by the letter of the protocol, and a change that is kept with it. */
+/** To the protocol it is a failure, but `record` is kept. */
 const answer = ({ scope }: LayerRequest, chain: ChainId, record?: () => void): Settlement<never> =>
   failure(alreadyExists(`layer ${chain} is unpacked already: scope ${scope} has it as snapshot "${chain}"`), record);
 
-/** Whether what has the chain ID's name in the scope is the layer, as an earlier request has it shown. */
+/** Whether the snapshot that has the chain ID for its name is the layer, shown by an earlier request. */
 function isShown(
   { database }: Context,
   taken: SnapshotRecord,

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns remove-device: the device of a removed snapshot goes, however often that must be tried.
+// Room: snapshotter. Owns remove-device: it deletes the device of a removed snapshot, and is retried until it has.
 import { asSnapmillError, isSnapmillError, unavailable } from "../domain/errors.ts";
 import { deviceNumber, type OperationId } from "../domain/identifiers.ts";
 import type { RequestOf } from "../jobs/contract.ts";
@@ -6,15 +6,15 @@ import { type DeviceRecord, findDevice } from "../metadata/devices.ts";
 import { dropFromOutbox } from "../metadata/outbox.ts";
 import { snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
-import { forget, goOn } from "./device-removal.ts";
+import { forget, keepInUse } from "./device-removal.ts";
 import { type EffectSteps, failure, type Settlement, success } from "./operations.ts";
 
 type RemoveDeviceRequest = RequestOf<"remove-device">;
 
 /**
- * Deletes a device that is to be removed. One that is gone meanwhile, or has come back into use with its snapshot, is a
- * success: there is nothing to do. Every failure may pass, so it is retryable (`unavailable`, `aborted`): the queue
- * tries again, and never waits here meanwhile.
+ * Deletes a device that is to be removed. If it is gone already, or back in use with its snapshot, there is nothing to do,
+ * and the job succeeds. Every failure is retryable (`unavailable`, `aborted`): the job queue tries again later, and no
+ * other operation waits for that.
  */
 export function removeDevice(
   context: Context,
@@ -55,9 +55,9 @@ async function deleteDoomed(
     await driver.delete(device);
   } catch (error) {
     const isWanted = isSnapmillError(error, "failed_precondition") && snapshotsOn(database, device.number).length > 0;
-    if (!isWanted) return failure(asPassing(device, error));
+    if (!isWanted) return failure(asRetryable(device, error));
     return success(() => {
-      goOn(context, device);
+      keepInUse(context, device);
       return {};
     });
   }
@@ -69,7 +69,7 @@ async function deleteDoomed(
   });
 }
 
-function asPassing({ deviceName }: DeviceRecord, error: unknown): unknown {
+function asRetryable({ deviceName }: DeviceRecord, error: unknown): unknown {
   if (isSnapmillError(error, "deadline_exceeded")) return error;
   const { message } = asSnapmillError(error);
   return unavailable(`device ${deviceName} cannot be removed yet: ${message}`, error);

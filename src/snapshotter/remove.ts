@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns remove: a snapshot goes, and its device with the last snapshot on it, at once or later.
+// Room: snapshotter. Owns remove: a snapshot is removed, and with the last snapshot of a device the device, at once or later.
 import type { DeviceState } from "../domain/devices.ts";
 import { failedPrecondition, isRetryable, isSnapmillError } from "../domain/errors.ts";
 import { type OperationId, ownScope } from "../domain/identifiers.ts";
@@ -15,8 +15,8 @@ import { requireUnpinned } from "./pin-images.ts";
 type RemoveRequest = RequestOf<"remove">;
 
 /**
- * Removes a snapshot. Asynchronously, the snapshot is gone with the answer, and its device is left to a job of its own;
- * else both are, and a device that is in use is failed_precondition and stays as it was, snapshot and all.
+ * Removes a snapshot. With `asyncRemove`, the snapshot is gone with the answer, and a job deletes its device. Otherwise
+ * both are gone with the answer; a device in use is failed_precondition, and nothing changes.
  */
 export function remove(context: Context, request: RemoveRequest, operationId: OperationId): Steps<object> {
   return context.asyncRemove
@@ -42,7 +42,7 @@ function removeLater(context: Context, snapshot: SnapshotRecord): object {
   const device = deviceUnder(database, snapshot);
   dropRecord(context, snapshot);
   if (!isShared) {
-    // An earlier removal that was left half-way keeps its name on the device: it is answered with this one's end.
+    // If an earlier removal was interrupted, the device keeps its operation ID: that one is settled when the device is gone.
     setDeviceState(database, device.number, "removed", device.operationId);
     leaveToJob(context, device);
   }
@@ -78,15 +78,15 @@ async function removeDevice(
   try {
     await driver.deactivate(device);
   } catch (error) {
-    // In use, most likely: the snapshot stays as it was.
+    // Most likely it is in use: the snapshot stays as it was.
     return failure(error, () => setDeviceState(database, device.number, stateBefore));
   }
   reach("remove.deactivated");
   try {
     await driver.delete(device);
   } catch (error) {
-    // There is no way back. The device stays `removing`, in the name of this operation: the same one tried again,
-    // another remove, the job, cleanup or the next start finishes it.
+    // This cannot be undone. The device stays `removing`, with this operation's ID, until a repetition, another remove, the
+    // job, cleanup or the next start finishes it.
     return { ...failure(undeleted(device, error), () => leaveToJob(context, device)), intentStands: true };
   }
   reach("remove.deleted");
@@ -96,12 +96,12 @@ async function removeDevice(
   });
 }
 
-/** One removal that fails for good must not stop whoever removes many: containerd's collector goes on after this code. */
+/** containerd's garbage collector goes on with the next snapshot after this code, and stops after others. */
 function undeleted(device: DeviceRecord, error: unknown): unknown {
   if (isSnapmillError(error, "deadline_exceeded") || (isSnapmillError(error) && isRetryable(error.code))) return error;
   const reason = error instanceof Error ? error.message : String(error);
   return failedPrecondition(
-    `device ${device.deviceName} could not be deleted, which goes on being tried: ${reason}`,
+    `device ${device.deviceName} could not be deleted, and a job keeps trying: ${reason}`,
     error,
   );
 }

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns reset-pool: every snapshot and device goes.
+// Room: snapshotter. Owns reset-pool: it removes every snapshot and device.
 import { failedPrecondition } from "../domain/errors.ts";
 import type { Result } from "../jobs/contract.ts";
 import { listDevices } from "../metadata/devices.ts";
@@ -11,7 +11,7 @@ import { requireNoPins } from "./pin-images.ts";
 
 type ResetResult = Result<"reset-pool">;
 
-/** Nothing is removed while one device is in use, or one image pinned: failed_precondition names it. */
+/** Removes nothing while a device is in use or an image is pinned: failed_precondition names it. */
 export const resetPool = (context: Context): EffectSteps<ResetResult> => ({
   kind: "effect",
   intend: () => () => removeEverything(context),
@@ -29,7 +29,7 @@ async function removeEverything(context: Context): Promise<Settlement<ResetResul
       }
     }
     const { removedDevices, left } = await removeDevices(context, devices);
-    if (left.length > 0) throw failedPrecondition(`the pool was reset in part: ${left.join("; ")}`);
+    if (left.length > 0) throw failedPrecondition(`the pool was only reset in part: ${left.join("; ")}`);
     return success(() => {
       forgetAllImages(database);
       return { removedDevices };

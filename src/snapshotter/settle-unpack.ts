@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns settle-unpack: an accepted unpack has ended, with an image, for good without one, or cancelled.
+// Room: snapshotter. Owns settle-unpack: an accepted unpack has ended with an image, failed for good, or was cancelled.
 import { notFound } from "../domain/errors.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import type { RequestOf } from "../jobs/contract.ts";
@@ -41,7 +41,7 @@ function settle(context: Context, { unpackOperationId, outcome }: SettleUnpackRe
       break;
     case "cancelled":
       cancelInOutbox(database, unpackOperationId);
-      // One that runs ends with its worker's answer.
+      // An item that is running ends with the answer of its worker.
       if (itemOfOperation(database, unpackOperationId)?.state === "pending") {
         endItemOf(context, unpackOperationId, outcome);
       }

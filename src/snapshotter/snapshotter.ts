@@ -23,51 +23,49 @@ import { verbs } from "./verbs.ts";
 
 export interface SnapshotterOptions {
   readonly database: Database;
-  /** Opened already. */
+  /** Must be open. */
   readonly driver: Driver;
   readonly pool: PoolName;
   readonly fsType: FsType;
-  /** Arguments of mkfs in place of snapmill's own. */
+  /** Arguments for mkfs that replace snapmill's own. */
   readonly fsOptions?: readonly string[];
   readonly deviceSizeBytes: number;
-  /** The most that a label can ask for. Default: 1 TiB. */
+  /** The largest size that a label can ask for. Default: 1 TiB. */
   readonly maxDeviceSizeBytes?: number;
-  /** Notes what is being executed, for the next process, should this one die of it. Default: nothing is noted. */
+  /** Notes what is being executed, so that the next process knows what this one died of. Default: nothing is noted. */
   readonly hands?: Hands;
-  /** Takes a pool for the database's, whatever is in it: to give up what is left. Default: false. */
+  /** Accepts a pool that has lost its content, in order to give up the records. Default: false. */
   readonly acceptLoss?: boolean;
   /** Answers a removal at once and leaves its device to a job: see remove.ts. Default: false. */
   readonly asyncRemove?: boolean;
-  /** A device's removal is about to be in the outbox: its job can be queued once this process is out of its stack. */
+  /** Called inside the transaction that adds a device's removal to the outbox: queue its job in a later task. */
   readonly onRemovalQueued?: () => void;
   /** The next items of a batch are about to be in the outbox; otherwise like `onRemovalQueued`. */
   readonly onUnpackQueued?: () => void;
   /** How many items of a batch are queued or running, unless it says itself. Default: 4. */
   readonly defaultParallel?: number;
-  /**
-   * Whether no process works on unpacking this chain: cleanup then removes what attempts at it left. Default: never.
-   */
+  /** Whether no process unpacks this chain, so that cleanup can remove what attempts at it have left. Default: never. */
   readonly isChainAbandoned?: (chain: ChainId) => boolean;
-  /** Told, a sentence each, what was put in order without `recover` having been called. */
+  /** Called with each sentence on what was put in order when `recover` had not been called. */
   readonly onNotice?: (sentence: string) => void;
-  /** Called in each transaction: throws aborted while it is not known whether jobs are still this process's to do. */
+  /** Called in each transaction: throws aborted while it is uncertain whether this process still owns its jobs. */
   readonly assertAwake?: () => void;
   /** Default: system/faults.ts. */
   readonly fault?: (point: FaultPoint) => void;
 }
 
 /**
- * The verbs on one pool. They can be called at once and are executed one after the other, in the order of their calls.
- * Each answers when its effect is on disk. The same operation ID with the same request has its effect once and gets the
- * same answer, a final failure too; with another request it is invalid_argument. `aborted` and `unavailable` may pass:
- * the same operation can be asked for again.
+ * The verbs on one pool. They can be called concurrently, and are executed one after the other in the order of the calls.
+ * Each answers once its effect is on disk. A call that is repeated with the same operation ID and request has its effect
+ * once, and gets the same answer, also if that is a final failure; with another request it is invalid_argument. After
+ * `aborted` or `unavailable` the same call can be repeated.
  */
 export interface Snapshotter extends JournaledVerbs {
-  /** Takes the pool over and puts it in order. Call it first; the first operation does it otherwise. */
+  /** Takes the pool over and puts it in order. If it is not called first, the first operation does it. */
   recover(): Promise<RecoveryReport>;
-  /** What is to be done from time to time, with no job asking for it. */
+  /** The part of cleanup that is done from time to time, without a job. */
   sweep(operationId: OperationId): Promise<Result<"cleanup">>;
-  /** Waits until all that was asked for has been answered. */
+  /** Waits until every call has been answered. */
   drain(): Promise<void>;
 }
 
@@ -75,8 +73,8 @@ const defaultMaxDeviceSizeBytes = 2 ** 40;
 const defaultParallel = 4;
 
 /**
- * A snapshotter on an open pool; the only one on it. Takes the pool over at once: one made earlier on the same database
- * can write no more. Throws failed_precondition when the database is another pool's or another driver's.
+ * The only snapshotter on an open pool. It takes the pool over: an earlier one on the same database can no longer write.
+ * Its calls fail with failed_precondition when the database belongs to another pool or driver.
  */
 export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
   const { database, driver, pool, fsType, deviceSizeBytes, hands = noHands } = options;
@@ -98,7 +96,7 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
   };
   const record = { name: pool, driver: driver.name, fsType, deviceSizeBytes };
   let ours: TakeOver | undefined;
-  /** Once: what puts the pool in order again later asks whether it is still ours. */
+  /** Once: later recoveries only check that the pool is still ours. */
   const takeOver = () => (ours ??= takePoolOver(database, record));
   const queue = createOperationQueue({
     database,

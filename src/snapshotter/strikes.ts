@@ -1,42 +1,42 @@
-// Room: snapshotter. Owns what becomes of operations that were being executed when a worker died: at the second death of
-// one, it is set aside, so that it cannot take every worker with it.
+// Room: snapshotter. Owns the guard against operations that kill their worker: at the second death, an operation is set
+// aside.
 import { internal, type SnapmillError } from "../domain/errors.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import { type Database, transact } from "../metadata/database.ts";
 import type { Request } from "../metadata/journal.ts";
 import { addStrikes, forgetStrikes, listStrikes, maxDeaths, type Struck } from "../metadata/strikes.ts";
 
-/** How the lane says what it has in hand, and what it must not take in hand again. */
+/** Knows what the operation queue is executing, and which operations it must not execute again. */
 export interface Hands {
-  /** Called before and after each round, with all whose code may run until the next call. */
+  /** Called before and after each round, with the operations whose code may run until the next call. */
   hold(requests: readonly Request[]): void;
-  /** Whether a worker died with the operation in hand: it is then executed alone, so that no other is suspected with it. */
+  /** Whether a worker died while it executed the operation. It then runs alone, so that no other becomes suspect with it. */
   isSuspect(operationId: OperationId): boolean;
-  /** Why it is executed no more; undefined: it may be. */
+  /** Why the operation must not be executed; undefined: it may be. */
   refusal(operationId: OperationId): SnapmillError | undefined;
-  /** Called when the pool is ours, before anything is executed; what is to be said, a sentence each. */
+  /** Called once the pool is ours, before anything is executed; returns sentences for the log. */
   settle(): readonly string[];
-  /** Whatever was set aside may be tried again. */
+  /** Allows everything that was set aside to be tried again. */
   forgive(): void;
 }
 
-/** Where a line is written that outlives the process: see system/file/note.ts. */
+/** Keeps one line that outlives the process: see system/file/note.ts. */
 export interface NotePad {
   write(line: string): void;
 }
 
 export interface HandsOptions {
   readonly database: Database;
-  /** Names the process that started this worker, among all that ever ran. */
+  /** Identifies the process that started this worker, also among processes that have ended. */
   readonly parent: string;
   readonly note: NotePad;
-  /** What the note held when this worker began. */
+  /** What the note contained when this worker started. */
   readonly left: string | undefined;
 }
 
-/** What a line of the note holds. */
+/** What the line of the note contains. */
 interface InHand {
-  /** Of one worker's life. */
+  /** A fresh ID for each worker process. */
   readonly run: string;
   readonly parent: string;
   readonly operations: readonly Struck[];
@@ -55,12 +55,12 @@ export class NotedHands implements Hands {
     this.#database = database;
     this.#parent = parent;
     this.#note = note;
-    // A worker that died with the process that had started it tells nothing of what it was executing.
+    // A worker that died together with its parent did not die of what it was executing.
     const found = parse(left);
     this.#left = found?.parent === parent ? found : undefined;
   }
 
-  /** Counts the last worker's death, once; what is to be said of it, a sentence each. Writes: the pool must be owned. */
+  /** Counts the last worker's death, once; returns sentences for the log. It writes: the pool must be ours. */
   settle(): string[] {
     const left = this.#left;
     if (left !== undefined) transact(this.#database, () => addStrikes(this.#database, left.run, left.operations));
@@ -68,7 +68,7 @@ export class NotedHands implements Hands {
     this.#read();
     return (left?.operations ?? []).map(({ operationId, job }) => {
       const deaths = this.#deaths?.get(operationId) ?? 1;
-      const consequence = deaths < maxDeaths ? "it is tried once more" : "it is set aside, and tried no more";
+      const consequence = deaths < maxDeaths ? "it is tried once more" : "it is set aside, and not tried again";
       return `operation ${operationId} (${job}) was being executed when the worker died (death ${deaths}): ${consequence}`;
     });
   }
@@ -84,7 +84,6 @@ export class NotedHands implements Hands {
     this.#isEmpty = requests.length === 0;
   }
 
-  /** Whatever was set aside may be tried again. */
   forgive(): void {
     transact(this.#database, () => forgetStrikes(this.#database));
     this.#read();
@@ -98,13 +97,13 @@ export class NotedHands implements Hands {
     const deaths = this.#deaths?.get(operationId) ?? 0;
     if (deaths < maxDeaths) return undefined;
     return internal(
-      `operation ${operationId} was being executed each time when ${deaths} workers of the pool died: it was set aside; ` +
-        "ask anew under another operation ID, or have it tried again by 'snapmill cleanup'",
+      `operation ${operationId} was set aside, since ${deaths} workers of the pool died while they executed it: ` +
+        "ask again under another operation ID, or run 'snapmill cleanup' to have it tried again",
     );
   }
 }
 
-/** Nothing, for a lane whose worker keeps no note. */
+/** For an operation queue whose worker keeps no note. */
 export const noHands: Hands = {
   hold: () => undefined,
   isSuspect: () => false,

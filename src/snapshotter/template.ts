@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns template devices: formatted once, snapshotted for every base, so that no base waits for mkfs.
+// Room: snapshotter. Owns template devices: formatted once, then snapshotted for every base, so that a base does not wait for mkfs.
 import type { FsType } from "../domain/devices.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import { transact } from "../metadata/database.ts";
@@ -20,10 +20,10 @@ export interface TemplateRequest {
   readonly operationId: OperationId;
 }
 
-/** The template of that size and file system, made now if there is none. Throws what driver and mkfs throw. */
+/** The template of that size and file system; it is made if there is none. Throws what driver and mkfs throw. */
 export async function ensureTemplate(context: Context, request: TemplateRequest): Promise<DeviceRecord> {
   const { database } = context;
-  // Also where the options are ours: another version's are others, and want a template of their own.
+  // The default options count as well: another version may have others, and needs a template of its own.
   const options = (context.fsOptions ?? makingOptions(request.fsType)).join(" ");
   const templateKey = `${request.fsType}, ${request.sizeBytes} bytes, ${options}`;
   const ready = findTemplate(database, templateKey);
@@ -45,15 +45,15 @@ export async function ensureTemplate(context: Context, request: TemplateRequest)
   return template;
 }
 
-/** Sizes are the callers' to choose: of all that were ever asked for, so many are kept ready. */
+/** Callers choose the sizes, so the number of templates must be limited: this many are kept. */
 export const maxTemplates = 8;
 const unusedForMs = 30 * 24 * 3600 * 1000;
 
-/** Templates of which nothing was made for a month. What was made of one has a copy of its own of everything. */
+/** Templates that were not used for a month. Devices that were made from one do not need it. */
 export const staleTemplates = ({ database }: Context): DeviceRecord[] =>
   listTemplates(database).filter(({ lastUsedAtMs = Date.now() }) => lastUsedAtMs < Date.now() - unusedForMs);
 
-/** Has them removed, by jobs. */
+/** Leaves their removal to jobs. */
 export function retireTemplates(context: Context, templates: readonly DeviceRecord[]): void {
   if (templates.length === 0) return;
   transact(context.database, () => {

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns update: the labels of a snapshot change.
+// Room: snapshotter. Owns update: it changes the labels of a snapshot.
 import type { Snapshot } from "../domain/snapshots.ts";
 import { updateLabels } from "../domain/update-mask.ts";
 import type { RequestOf } from "../jobs/contract.ts";
@@ -7,7 +7,7 @@ import { findSnapshot } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import type { MetadataSteps } from "./operations.ts";
 
-/** What `fieldPaths` choose: see domain/update-mask.ts. */
+/** `fieldPaths` choose which labels change: see domain/update-mask.ts. */
 export const update = ({ database }: Context, request: RequestOf<"update">): MetadataSteps<Snapshot> => ({
   kind: "metadata",
   apply() {

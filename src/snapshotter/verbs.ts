@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns the table of verbs: what does each journaled job.
+// Room: snapshotter. Owns the table of verbs: the implementation of every journaled job.
 import type { OperationId } from "../domain/identifiers.ts";
 import type { JournaledJobName, RequestOf, Result } from "../jobs/contract.ts";
 import { acceptUnpack } from "./accept-unpack.ts";
@@ -17,7 +17,7 @@ import { resetPool } from "./reset-pool.ts";
 import { settleUnpack } from "./settle-unpack.ts";
 import { update } from "./update.ts";
 
-/** Changes nothing yet: the steps it returns are run by the operation queue. */
+/** Changes nothing itself: it returns steps, which the operation queue runs. */
 export type Verb<Name extends JournaledJobName> = (
   context: Context,
   request: RequestOf<Name>,

@@ -160,7 +160,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       await fixture.snapshotter.cleanup(freshOperationId(), {});
     });
 
-    test("a device in no record goes if it was this database's, and stays if it may be somebody's", async () => {
+    test("a device in no record goes if it was this database's, and stays if its content may be needed", async () => {
       await client.prepare("gone", "base");
       const ours = deviceOf("gone");
       await client.remove("gone");
@@ -173,7 +173,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       await driver().create(somebodys);
       await driver().activate(somebodys);
       for (const _look of [1, 2]) {
-        await expectLeft("device-without-record", somebodys.deviceName, "may be somebody's");
+        await expectLeft("device-without-record", somebodys.deviceName, "may hold content that is needed");
       }
       await driver().delete(somebodys);
     });

@@ -75,7 +75,7 @@ test("an operation of which two workers died is set aside, is told by doctor, an
   }
   const last = startWorker(snapmill);
   expect(await asked).toMatchObject({ code: "internal" });
-  expect(String(await asked)).toContain("it was set aside");
+  expect(String(await asked)).toContain("was set aside");
   expect((await mayFail("other")).mounts).toHaveLength(1);
   const { findings } = await client.call("doctor", { repair: true });
   expect(findings).toMatchObject([{ kind: "operation-set-aside", subject: operationId, repaired: false }]);
