@@ -11,7 +11,7 @@ import { type Database, openDatabase, writeTrouble } from "../src/metadata/datab
 import { lastTakeOver, readPool } from "../src/metadata/pool.ts";
 import { hasContent } from "../src/snapshotter/lost-pool.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
-import { NotedHands } from "../src/snapshotter/strikes.ts";
+import { NotedCrashGuard } from "../src/snapshotter/strikes.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
 import { openNote, readNote } from "../src/system/file/note.ts";
@@ -79,7 +79,7 @@ async function work(stopped: Promise<string>): Promise<void> {
   // Before anything is made for a pool whose name is another's. What was made before is put in order in any case.
   if (lastTakeOver(database) === undefined) await checkClaimable({ redisUrl: redisUrl(config), pool, takeOver });
   using note = openNote(paths.poolNote(config));
-  const hands = new NotedHands({
+  const crashGuard = new NotedCrashGuard({
     database,
     parent: identityOf(process.ppid),
     note,
@@ -116,7 +116,7 @@ async function work(stopped: Promise<string>): Promise<void> {
       deviceSizeBytes: config.deviceSizeBytes,
       maxDeviceSizeBytes: config.maxDeviceSizeBytes,
       asyncRemove: config.asyncRemove,
-      hands,
+      crashGuard,
       onRemovalQueued: () => setImmediate(() => outbox?.removalsWritten()),
       isChainAbandoned: (chain) => isChainAbandoned(config, chain),
       onNotice: (sentence) => log.warn(sentence),

@@ -3,14 +3,14 @@ import { asSnapmillError, isRetryable, isSnapmillError, SnapmillError, unavailab
 import { type Database, makeDurable, transact, transactSoon } from "../metadata/database.ts";
 import { forgetOperation, recordAnswer, recordedAnswer, recordIntent } from "../metadata/journal.ts";
 import type { Act, EffectSteps, MetadataSteps, Operation, Outcome, Settlement } from "./operations.ts";
-import type { Hands } from "./strikes.ts";
+import type { CrashGuard } from "./strikes.ts";
 
 export interface GroupCommitOptions {
   readonly database: Database;
   /** Called in each transaction: throws when this process must no longer write to the database. */
   readonly assertOwned: () => void;
   /** Notes which operations this process executes, and says which it must not execute. */
-  readonly hands: Hands;
+  readonly crashGuard: CrashGuard;
   /** Called when a transaction that settled effects is on disk, before its callers are answered. */
   readonly settled: () => void;
 }
@@ -73,24 +73,24 @@ const mayBeLost = (waiting: Waiting | undefined): boolean =>
 const settle = (database: Database, { waiting, settlement }: Settling): Reply =>
   conclude(database, waiting, settlement.record(), settlement.intentStands);
 
-function applyMetadata({ database, hands }: GroupCommitOptions, waiting: Waiting): Reply {
+function applyMetadata({ database, crashGuard }: GroupCommitOptions, waiting: Waiting): Reply {
   const operation = waiting.operation as Operation<unknown> & MetadataSteps<unknown>;
   return (
     alreadyAnswered(database, waiting) ??
-    setAside(hands, waiting) ??
+    setAside(crashGuard, waiting) ??
     conclude(database, waiting, attempt(database, operation.apply))
   );
 }
 
 /** The refusal is not recorded as the answer: once the operation is forgiven, it can be executed. */
-function setAside(hands: Hands, waiting: Waiting): Reply | undefined {
-  const refusal = hands.refusal(waiting.operation.request.operationId);
+function setAside(crashGuard: CrashGuard, waiting: Waiting): Reply | undefined {
+  const refusal = crashGuard.refusal(waiting.operation.request.operationId);
   return refusal && (() => waiting.reject(refusal));
 }
 
-function begin({ database, hands }: GroupCommitOptions, waiting: Waiting, replies: Reply[]): Acting | undefined {
+function begin({ database, crashGuard }: GroupCommitOptions, waiting: Waiting, replies: Reply[]): Acting | undefined {
   const operation = waiting.operation as Operation<unknown> & EffectSteps<unknown>;
-  const answered = alreadyAnswered(database, waiting) ?? setAside(hands, waiting);
+  const answered = alreadyAnswered(database, waiting) ?? setAside(crashGuard, waiting);
   if (answered !== undefined) {
     replies.push(answered);
     return undefined;

@@ -47,7 +47,7 @@ export async function findLoss(
   }
   if (inactive.length === 0) return undefined;
   const names = inactive.map(({ deviceName }) => deviceName).join(", ");
-  return new LostPool(pool, `nothing of what was written to its devices is there (looked at ${names})`, wayBack);
+  return new LostPool(pool, `nothing of what was written to its devices is there (${names} were examined)`, wayBack);
 }
 
 /** The same for the pool as it is now; also the error, if the driver cannot list what is in it. */

@@ -10,7 +10,7 @@ import {
 } from "./group-commit.ts";
 import { failure, type Operation } from "./operations.ts";
 import type { RecoveryReport } from "./reconcile.ts";
-import type { Hands } from "./strikes.ts";
+import type { CrashGuard } from "./strikes.ts";
 
 export interface OperationQueue {
   /** Queues an operation; answers once its last transaction is on disk. */
@@ -51,7 +51,7 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
   const recoveries: Recovering[] = [];
   let running: Promise<void> | undefined;
   let inOrder = false;
-  const { hands } = options;
+  const { crashGuard } = options;
 
   async function run(): Promise<void> {
     let settling: Settling | undefined;
@@ -69,7 +69,7 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
     if (settling?.settlement.effectUnknown === true) inOrder = false;
     // When the pool must be put in order before the next operation begins, this round only settles the last one.
     const alone = !inOrder || recoveries.length > 0;
-    const { batch, next } = alone ? nothing : takeNext(queue, settling, hands);
+    const { batch, next } = alone ? nothing : takeNext(queue, settling, crashGuard);
     if (settling === undefined && batch.length === 0 && next === undefined) return undefined;
     hold([settling?.waiting, ...batch, next]);
     let acting: Acting | undefined;
@@ -84,7 +84,7 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
   }
 
   const hold = (waiting: readonly (Waiting | undefined)[]): void =>
-    hands.hold(waiting.flatMap((each) => (each === undefined ? [] : [each.operation.request])));
+    crashGuard.hold(waiting.flatMap((each) => (each === undefined ? [] : [each.operation.request])));
 
   function refuseAll(error: unknown): void {
     const reason = unavailable(`the pool could not be put in order: ${asSnapmillError(error).message}`, error);
@@ -137,8 +137,8 @@ type Next = Pick<GroupCommit, "batch" | "next">;
 const nothing: Next = { batch: [], next: undefined };
 
 /** An operation that may have killed a worker gets a round of its own. */
-function takeNext(queue: Waiting[], settling: Settling | undefined, hands: Hands): Next {
-  const isSuspect = ({ operation }: Waiting): boolean => hands.isSuspect(operation.request.operationId);
+function takeNext(queue: Waiting[], settling: Settling | undefined, crashGuard: CrashGuard): Next {
+  const isSuspect = ({ operation }: Waiting): boolean => crashGuard.isSuspect(operation.request.operationId);
   const [first] = queue;
   if (first !== undefined && isSuspect(first)) {
     if (settling !== undefined) return nothing;

@@ -18,7 +18,7 @@ import type { Context } from "./context.ts";
 import { lookForLoss } from "./lost-pool.ts";
 import { createOperationQueue } from "./operation-queue.ts";
 import { type RecoveryReport, reconcile } from "./reconcile.ts";
-import { type Hands, noHands } from "./strikes.ts";
+import { type CrashGuard, noCrashGuard } from "./strikes.ts";
 import { verbs } from "./verbs.ts";
 
 export interface SnapshotterOptions {
@@ -33,7 +33,7 @@ export interface SnapshotterOptions {
   /** The largest size that a label can ask for. Default: 1 TiB. */
   readonly maxDeviceSizeBytes?: number;
   /** Notes what is being executed, so that the next process knows what this one died of. Default: nothing is noted. */
-  readonly hands?: Hands;
+  readonly crashGuard?: CrashGuard;
   /** Accepts a pool that has lost its content, in order to give up the records. Default: false. */
   readonly acceptLoss?: boolean;
   /** Answers a removal at once and leaves its device to a job: see remove.ts. Default: false. */
@@ -77,7 +77,7 @@ const defaultParallel = 4;
  * Its calls fail with failed_precondition when the database belongs to another pool or driver.
  */
 export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
-  const { database, driver, pool, fsType, deviceSizeBytes, hands = noHands } = options;
+  const { database, driver, pool, fsType, deviceSizeBytes, crashGuard = noCrashGuard } = options;
   const context: Context = {
     database,
     driver,
@@ -91,7 +91,7 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
     onUnpackQueued: options.onUnpackQueued ?? (() => undefined),
     defaultParallel: options.defaultParallel ?? defaultParallel,
     isChainAbandoned: options.isChainAbandoned ?? (() => false),
-    forgive: () => hands.forgive(),
+    forgive: () => crashGuard.forgive(),
     reach: options.fault ?? reach,
   };
   const record = { name: pool, driver: driver.name, fsType, deviceSizeBytes };
@@ -106,11 +106,11 @@ export function createSnapshotter(options: SnapshotterOptions): Snapshotter {
         if (look instanceof Error) throw look;
         return takeOver();
       });
-      const died = hands.settle();
+      const died = crashGuard.settle();
       const { lines } = await reconcile(context);
       return { lines: [...died, ...lines] };
     },
-    hands,
+    crashGuard,
     onReconciled: ({ lines }) => lines.forEach((line) => options.onNotice?.(line)),
     assertOwned: () => {
       options.assertAwake?.();

@@ -7,7 +7,7 @@ import type { Request } from "../metadata/journal.ts";
 import { addStrikes, forgetStrikes, listStrikes, maxDeaths, type Struck } from "../metadata/strikes.ts";
 
 /** Knows what the operation queue is executing, and which operations it must not execute again. */
-export interface Hands {
+export interface CrashGuard {
   /** Called before and after each round, with the operations whose code may run until the next call. */
   hold(requests: readonly Request[]): void;
   /** Whether a worker died while it executed the operation. It then runs alone, so that no other becomes suspect with it. */
@@ -25,7 +25,7 @@ export interface NotePad {
   write(line: string): void;
 }
 
-export interface HandsOptions {
+export interface CrashGuardOptions {
   readonly database: Database;
   /** Identifies the process that started this worker, also among processes that have ended. */
   readonly parent: string;
@@ -35,23 +35,23 @@ export interface HandsOptions {
 }
 
 /** What the line of the note contains. */
-interface InHand {
+interface NotedExecution {
   /** A fresh ID for each worker process. */
   readonly run: string;
   readonly parent: string;
   readonly operations: readonly Struck[];
 }
 
-export class NotedHands implements Hands {
+export class NotedCrashGuard implements CrashGuard {
   readonly #database: Database;
   readonly #note: NotePad;
   readonly #run = crypto.randomUUID();
   readonly #parent: string;
-  #left: InHand | undefined;
+  #left: NotedExecution | undefined;
   #deaths: ReadonlyMap<OperationId, number> | undefined;
   #isEmpty = false;
 
-  constructor({ database, parent, note, left }: HandsOptions) {
+  constructor({ database, parent, note, left }: CrashGuardOptions) {
     this.#database = database;
     this.#parent = parent;
     this.#note = note;
@@ -80,7 +80,7 @@ export class NotedHands implements Hands {
   hold(requests: readonly Request[]): void {
     if (requests.length === 0 && this.#isEmpty) return;
     const operations = requests.map(({ operationId, job }): Struck => ({ operationId, job }));
-    this.#note.write(JSON.stringify({ run: this.#run, parent: this.#parent, operations } satisfies InHand));
+    this.#note.write(JSON.stringify({ run: this.#run, parent: this.#parent, operations } satisfies NotedExecution));
     this.#isEmpty = requests.length === 0;
   }
 
@@ -104,7 +104,7 @@ export class NotedHands implements Hands {
 }
 
 /** For an operation queue whose worker keeps no note. */
-export const noHands: Hands = {
+export const noCrashGuard: CrashGuard = {
   hold: () => undefined,
   isSuspect: () => false,
   refusal: () => undefined,
@@ -112,9 +112,9 @@ export const noHands: Hands = {
   forgive: () => undefined,
 };
 
-function parse(line: string | undefined): InHand | undefined {
+function parse(line: string | undefined): NotedExecution | undefined {
   try {
-    const { run, parent, operations } = JSON.parse(line ?? "") as Partial<InHand>;
+    const { run, parent, operations } = JSON.parse(line ?? "") as Partial<NotedExecution>;
     if (typeof run !== "string" || typeof parent !== "string") return undefined;
     return Array.isArray(operations) && operations.length > 0 ? { run, parent, operations } : undefined;
   } catch {

@@ -6,7 +6,7 @@ import type { Request } from "../../src/metadata/journal.ts";
 import { listSetAside } from "../../src/metadata/strikes.ts";
 import { createOperationQueue, type OperationQueueOptions } from "../../src/snapshotter/operation-queue.ts";
 import { failure, type Operation, success } from "../../src/snapshotter/operations.ts";
-import { NotedHands, noHands } from "../../src/snapshotter/strikes.ts";
+import { NotedCrashGuard, noCrashGuard } from "../../src/snapshotter/strikes.ts";
 import { temporaryDatabase } from "../metadata/support.ts";
 
 const request = (payload: unknown = {}) => ({ operationId: freshOperationId(), job: "test", payload });
@@ -33,7 +33,7 @@ function queueOn(database: OperationQueueOptions["database"], overrides: Partial
       counted.rounds += 1;
     },
     settled: () => undefined,
-    hands: noHands,
+    crashGuard: noCrashGuard,
     ...overrides,
   });
   const metadata = (name: string): Operation<string> => ({
@@ -162,11 +162,11 @@ describe("the operation queue", () => {
       },
     };
     const life = (parent = "one up") => {
-      const hands = new NotedHands({ database, parent, note, left: line });
-      return { ...queueOn(database, { hands }), hands, said: hands.settle() };
+      const crashGuard = new NotedCrashGuard({ database, parent, note, left: line });
+      return { ...queueOn(database, { crashGuard }), crashGuard, said: crashGuard.settle() };
     };
     // As if the process had ended there: what it noted last is what the next one finds.
-    const dies = (...requests: Request[]) => life().hands.hold(requests);
+    const dies = (...requests: Request[]) => life().crashGuard.hold(requests);
     const [poison, bystander] = [metadataNamed("poison"), metadataNamed("bystander")];
 
     expect(life().said).toEqual([]);
@@ -174,7 +174,7 @@ describe("the operation queue", () => {
     // With what had started it: the operation is not to blame.
     const next = life("the next up");
     expect(next.said).toEqual([]);
-    next.hands.hold([]);
+    next.crashGuard.hold([]);
     expect(listSetAside(database)).toEqual([]);
     dies(poison.request, bystander.request);
     const second = life();
@@ -194,7 +194,7 @@ describe("the operation queue", () => {
     await expect(third.queue.submit(poison)).rejects.toMatchObject({ code: "internal" });
     expect(await third.queue.submit(bystander)).toBe("bystander");
     expect(await third.queue.submit(third.metadata("other"))).toBe("other");
-    third.hands.forgive();
+    third.crashGuard.forgive();
     expect(await third.queue.submit(poison)).toBe("poison");
   });
 
