@@ -14,3 +14,8 @@ export const quoted = (text: string): string => {
   const shown = visible(JSON.stringify(text.slice(0, shownCharacters)));
   return text.length <= shownCharacters ? shown : `${shown}... (${text.length} characters)`;
 };
+
+const plain = /^[A-Za-z0-9._:@+/-]{1,128}$/;
+
+/** A name as it stands where it is one like others; anything else quoted. */
+export const quotedUnlessPlain = (text: string): string => (plain.test(text) ? text : quoted(text));

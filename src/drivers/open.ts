@@ -12,8 +12,7 @@ import { createLibdevmapperControl } from "./devicemapper/control/libdevmapper/c
 import { devicePath as mapperPath } from "./devicemapper/control/names.ts";
 import { createDevmapperDriver } from "./devicemapper/driver.ts";
 import { metadataDeviceOf, PoolContents } from "./devicemapper/pool/contents.ts";
-import { poolDeviceName } from "./devicemapper/pool/definition.ts";
-import { beginningPath, definitionPath, readDefinition } from "./devicemapper/pool/definition-file.ts";
+import { beginningPath, definitionPath, poolDeviceName, readDefinition } from "./devicemapper/pool/definition.ts";
 import { spaceInPool } from "./devicemapper/pool/geometry.ts";
 import { readPoolStatus, stateOf } from "./devicemapper/pool/health.ts";
 import { type Driver, type DriverName, driverNames, type PoolUsage } from "./port.ts";

@@ -17,7 +17,7 @@ import {
 } from "../tar/preamble.ts";
 import { type Member, memberName, memberOf } from "./archive-member.ts";
 import type { BlobRange } from "./image.ts";
-import { Turns } from "./turns.ts";
+import { LoopYield } from "./loop-yield.ts";
 
 /** A mirror of fifty thousand images has so many. */
 const maxMembers = 250_000;
@@ -45,7 +45,7 @@ export interface IndexedTar {
 /** Of several members with one name the last counts, as it does for tar itself. */
 export class ArchiveIndex {
   readonly #tar: IndexedTar;
-  readonly #turns: Turns;
+  readonly #loop: LoopYield;
   readonly #members = new Map<ByteString, Member>();
   readonly #window = Buffer.alloc(windowBytes);
   #windowAt = 0;
@@ -60,7 +60,7 @@ export class ArchiveIndex {
 
   constructor(tar: IndexedTar, signal: AbortSignal | undefined) {
     this.#tar = tar;
-    this.#turns = new Turns(signal);
+    this.#loop = new LoopYield(signal);
   }
 
   /** Whether the end marker has been met, at `claimedBytes`: nothing behind it is looked at. */
@@ -80,9 +80,9 @@ export class ArchiveIndex {
   async advance(lengthBytes: number, isWhole: boolean): Promise<void> {
     const { archive } = this.#tar;
     try {
-      while (!this.#isOver && (await this.#step(lengthBytes, isWhole))) await this.#turns.next();
+      while (!this.#isOver && (await this.#step(lengthBytes, isWhole))) await this.#loop.next();
     } catch (error) {
-      this.#turns.throwIfAborted();
+      this.#loop.throwIfAborted();
       if (!isSnapmillError(error) || error.message.includes(archive)) throw error;
       throw failedPrecondition(`${archive} is no tar archive, or a damaged one: ${error.message}`, error);
     }

@@ -1,7 +1,7 @@
 // Room: images. Owns archives of `docker save`: from `manifest.json` by name and tag down to one image's layers.
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import { type DiffId, type Digest, digest } from "../domain/identifiers.ts";
-import { quoted } from "../domain/quoted.ts";
+import { quoted, quotedUnlessPlain } from "../domain/quoted.ts";
 import { type DocumentReader, sha256Of } from "./document-reader.ts";
 import { documents, fieldsOf, judge, textOf } from "./documents.ts";
 import { digestOf } from "./files.ts";
@@ -11,7 +11,6 @@ import { checkCounts, checkStoredBytes, compressionOf } from "./layers.ts";
 import { type FoundImage, noSuchPlatform, platformOfConfig } from "./layout.ts";
 import { formatPlatform, type Platform, platformDistance } from "./platform.ts";
 import { fullDockerName, type Selector } from "./reference.ts";
-import { shown } from "./shown.ts";
 
 /** What an image of the list says of itself before it is chosen: anything may stand there. */
 interface ArchivedImage {
@@ -36,7 +35,9 @@ async function archivedImages(reader: DocumentReader, values: readonly unknown[]
 const maxListed = 20;
 
 function listNames(images: readonly ArchivedImage[]): string {
-  const listed = images.slice(0, maxListed).map(({ tags: [tag], number }) => (tag ? shown(tag) : `@${number}`));
+  const listed = images
+    .slice(0, maxListed)
+    .map(({ tags: [tag], number }) => (tag ? quotedUnlessPlain(tag) : `@${number}`));
   return listed.join(", ") + (images.length > listed.length ? ", …" : "");
 }
 
@@ -50,7 +51,7 @@ function theOne(tag: string, [first, ...others]: readonly ArchivedImage[]): Arch
   if (first === undefined || others.every((other) => contentOf(other) === contentOf(first))) return first;
   const named = [first, ...others]
     .slice(0, maxListed)
-    .map(({ number, value }) => `@${number} (${shown(textOf(fieldsOf(value)["Config"]))})`);
+    .map(({ number, value }) => `@${number} (${quotedUnlessPlain(textOf(fieldsOf(value)["Config"]))})`);
   throw failedPrecondition(
     `${others.length + 1} images have the tag ${quoted(tag)}; use the number of one in its place: ${named.join(", ")}`,
   );

@@ -8,7 +8,7 @@ import { type ImageFiles, readStart } from "./files.ts";
 import type { BlobRange } from "./image.ts";
 import { type IndexEntry, indexEntry } from "./index-entry.ts";
 import { parseJson } from "./json.ts";
-import { Turns } from "./turns.ts";
+import { LoopYield } from "./loop-yield.ts";
 
 /** What the OCI distribution specification lets registries limit a manifest to. */
 export const maxDocumentBytes = 4 << 20;
@@ -43,7 +43,7 @@ export const blobName = (blob: Digest): string => `blobs/${blob.replace(":", "/"
 export class DocumentReader {
   readonly files: ImageFiles;
   readonly signal: AbortSignal | undefined;
-  readonly #turns: Turns;
+  readonly #loop: LoopYield;
   readonly #fetch: FetchDocument | undefined;
   #documents = 0;
   #entries = 0;
@@ -54,7 +54,7 @@ export class DocumentReader {
     this.files = files;
     this.#fetch = fetch;
     this.signal = signal;
-    this.#turns = new Turns(signal);
+    this.#loop = new LoopYield(signal);
   }
 
   throwIfAborted(): void {
@@ -66,7 +66,7 @@ export class DocumentReader {
     this.#entries += entries;
     if (this.#entries > maxEntries)
       throw new LimitExceeded(`its indexes have more than ${maxEntries} entries: that is no image`);
-    await this.#turns.next();
+    await this.#loop.next();
   }
 
   /** What is in an index's list, as far as it can be said before it is chosen. */
@@ -141,7 +141,7 @@ export class DocumentReader {
       throw new LimitExceeded(`more than ${maxDocuments} documents had to be read to find it: that is no image`);
     if (this.#bytes > maxTotalBytes)
       throw new LimitExceeded(`its documents have more than ${formatSize(maxTotalBytes)} together: that is no image`);
-    await this.#turns.next();
+    await this.#loop.next();
   }
 }
 

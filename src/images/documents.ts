@@ -1,23 +1,13 @@
 // Room: images. Owns the shapes of the JSON documents of images, read as Go reads them: what is null is not there.
 import { z } from "zod";
-import { failedPrecondition, isSnapmillError } from "../domain/errors.ts";
+import { failedPrecondition } from "../domain/errors.ts";
 import { diffId, digest } from "../domain/identifiers.ts";
-import { quoted } from "../domain/quoted.ts";
-import { shown } from "./shown.ts";
+import { parsing } from "../domain/parsing.ts";
+import { quoted, quotedUnlessPlain } from "../domain/quoted.ts";
 
 const maxLayers = 512;
 
-function parsed<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      if (!isSnapmillError(error)) throw error;
-      context.addIssue({ code: "custom", message: error.message });
-      return z.NEVER;
-    }
-  });
-}
+const parsed = <T>(parse: (text: string) => T) => z.string().transform(parsing(parse));
 
 const optional = <Schema extends z.ZodType>(schema: Schema) =>
   schema.nullish().transform((value) => value ?? undefined);
@@ -81,7 +71,10 @@ export function judge<Schema extends z.ZodType>(schema: Schema, value: unknown, 
   if (result.success) return result.data;
   const faults = result.error.issues
     .slice(0, 3)
-    .map(({ path, message }) => `${path.length === 0 ? "top level" : shown(path.join("."))}: ${faultIn(message)}`);
+    .map(
+      ({ path, message }) =>
+        `${path.length === 0 ? "top level" : quotedUnlessPlain(path.join("."))}: ${faultIn(message)}`,
+    );
   throw failedPrecondition(`${what} is not what it should be (${faults.join("; ")}); fetch or build the image again`);
 }
 

@@ -1,7 +1,7 @@
 // Room: images. Owns what an entry of an index says of itself before it is chosen: anything may stand there.
+import { quotedUnlessPlain } from "../domain/quoted.ts";
 import { fieldsOf, textOf } from "./documents.ts";
 import { normalizePlatform, type Platform } from "./platform.ts";
-import { shown } from "./shown.ts";
 
 export const indexTypes = [
   "application/vnd.oci.image.index.v1+json",
@@ -64,4 +64,4 @@ export function indexEntry(value: unknown, number: number): IndexEntry {
 
 /** For a message: its tag, or the number that selects it. */
 export const nameOfEntry = ({ tags: [tag], number }: IndexEntry): string =>
-  tag === undefined ? `@${number}` : shown(tag);
+  tag === undefined ? `@${number}` : quotedUnlessPlain(tag);

@@ -1,10 +1,9 @@
 // Room: images. Owns the choice of a layout's entries by tag or number: those of one image, or an error that lists them.
 import { failedPrecondition, notFound } from "../domain/errors.ts";
-import { quoted } from "../domain/quoted.ts";
+import { quoted, quotedUnlessPlain } from "../domain/quoted.ts";
 import { type IndexEntry, nameOfEntry } from "./index-entry.ts";
 import { formatPlatform } from "./platform.ts";
 import { fullDockerName, type Selector } from "./reference.ts";
-import { shown } from "./shown.ts";
 
 const maxListed = 20;
 
@@ -39,7 +38,7 @@ function areOneImage(entries: readonly IndexEntry[]): boolean {
 function ambiguous(tag: string, entries: readonly IndexEntry[]) {
   const named = entries.slice(0, maxListed).map((entry) => {
     const other = entry.tags.find((name) => name !== tag);
-    return `@${entry.number} (${other === undefined ? "" : `${shown(other)}, `}${shown(entry.digest)})`;
+    return `@${entry.number} (${other === undefined ? "" : `${quotedUnlessPlain(other)}, `}${quotedUnlessPlain(entry.digest)})`;
   });
   return failedPrecondition(
     `${entries.length} images have the tag ${quoted(tag)}; use the number of one in its place: ${named.join(", ")}`,

@@ -3,20 +3,12 @@ import { z } from "zod";
 import { fsTypes } from "../domain/devices.ts";
 import { findingKinds } from "../domain/findings.ts";
 import { chainId, diffId, digest, operationId, poolName, scope, snapshotKey } from "../domain/identifiers.ts";
+import { parsing } from "../domain/parsing.ts";
 import { checkLabels, type Labels, labelsOf, snapshotKinds } from "../domain/snapshots.ts";
 import { maxFieldPathBytes } from "../domain/update-mask.ts";
 
 /** A zod type made of a parsing function of the domain; a refusal keeps its message. */
-export function branded<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
-      return z.NEVER;
-    }
-  });
-}
+export const branded = <T>(parse: (text: string) => T) => z.string().transform(parsing(parse));
 
 const isRecordOfText = (given: unknown): boolean =>
   typeof given === "object" &&
@@ -27,14 +19,7 @@ const isRecordOfText = (given: unknown): boolean =>
 /** Not z.record, which drops a label that is called "__proto__". */
 export const labels = z
   .custom<Labels>(isRecordOfText, "give labels as texts by name")
-  .transform((given, context): Labels => {
-    try {
-      return labelsOf(Object.entries(checkLabels(given)));
-    } catch (error) {
-      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
-      return z.NEVER;
-    }
-  });
+  .transform(parsing((given: Labels): Labels => labelsOf(Object.entries(checkLabels(given)))));
 
 /** The length is checked before the items: a million mistakes need no million messages. */
 export const atMost = <T extends z.ZodType>(count: number, item: T) =>

@@ -1,15 +1,14 @@
 // Room: service. Owns the making of a thin-pool.
-import { existsSync, mkdirSync, rmdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, mkdirSync } from "node:fs";
 import { z } from "zod";
 import { type Config, paths } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import { createThinPool } from "../drivers/devicemapper/pool/create.ts";
-import { poolDefinition } from "../drivers/devicemapper/pool/definition-file.ts";
+import { poolDefinition } from "../drivers/devicemapper/pool/definition.ts";
 import { createDmControl } from "../drivers/open.ts";
 import { readPool } from "../metadata/pool.ts";
 import { prepareStateDirectory } from "../supervisor/directories.ts";
-import { isErrno } from "../system/ffi/errno.ts";
+import { removeEmptyDirectories } from "../system/file/directories.ts";
 import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
 import { lockPool } from "./pool-lock.ts";
@@ -54,7 +53,7 @@ export const createPool = operation(
       if (obstacle !== undefined) notice(obstacle);
       return pool.definition;
     } catch (error) {
-      if (made !== undefined) removeEmpty(poolDir, made);
+      if (made !== undefined) await removeEmptyDirectories(poolDir, made);
       throw error;
     }
   },
@@ -72,15 +71,4 @@ function requireNoOther(config: Config): void {
   const driver = readStoreIfAny(config, readPool)?.driver;
   if (driver === undefined || driver === "devmapper") return;
   throw failedPrecondition(`pool ${config.pool} is one of the driver ${driver}: choose another name`);
-}
-
-function removeEmpty(directory: string, uppermost: string): void {
-  for (let current = directory; current.startsWith(uppermost); current = dirname(current)) {
-    try {
-      rmdirSync(current);
-    } catch (error) {
-      if (isErrno(error, "ENOTEMPTY", "ENOENT", "EEXIST")) return;
-      throw error;
-    }
-  }
 }

@@ -2,7 +2,7 @@
 
 import { paths } from "../config.ts";
 import { notFound } from "../domain/errors.ts";
-import { readDefinition } from "../drivers/devicemapper/pool/definition-file.ts";
+import { readDefinition } from "../drivers/devicemapper/pool/definition.ts";
 import { spaceInPool } from "../drivers/devicemapper/pool/geometry.ts";
 import { loadThinPool } from "../drivers/devicemapper/pool/thin-pool.ts";
 import { createDmControl } from "../drivers/open.ts";

@@ -4,7 +4,7 @@ import { type Config, paths } from "../config.ts";
 import { deviceStates } from "../domain/devices.ts";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import { poolModes } from "../drivers/devicemapper/control/control.ts";
-import { poolDefinition, readDefinition } from "../drivers/devicemapper/pool/definition-file.ts";
+import { poolDefinition, readDefinition } from "../drivers/devicemapper/pool/definition.ts";
 import { lookAtPool } from "../drivers/devicemapper/pool/status.ts";
 import { createDmControl } from "../drivers/open.ts";
 import { countDevicesByState } from "../metadata/devices.ts";

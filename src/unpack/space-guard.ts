@@ -1,11 +1,11 @@
-// Room: unpack. Owns the stop before what lies under a device runs full: writes that find no room are lost unsaid.
-import { statfsSync } from "node:fs";
+// Room: unpack. Owns the stop before the pool or the host's disk is full: writes that find no space are lost silently.
 import { resourceExhausted } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
 import { metadataBlockBytes, readSuperblockSync } from "../system/block/thin-metadata.ts";
+import { spaceOfSync } from "../system/file/space.ts";
 import type { SpaceGuardRequest } from "./protocol.ts";
 
-/** Looking costs a system call or two; what is written between two looks is small against any sensible limit. */
+/** A check costs a system call or two; what is written between two checks is small against any sensible limit. */
 const intervalBytes = 32 * 2 ** 20;
 
 export class SpaceGuard {
@@ -16,7 +16,7 @@ export class SpaceGuard {
     this.#guards = guards;
   }
 
-  /** Call it often; looks at the start and whenever 32 MiB more were written. Throws resource_exhausted. */
+  /** Call it often: it checks at the start and after every 32 MiB written. Throws resource_exhausted. */
   written(bytes: number): void {
     if (bytes < this.#nextBytes) return;
     this.#nextBytes = bytes + intervalBytes;
@@ -29,7 +29,7 @@ export class SpaceGuard {
       for (const { name, freeBytes, leastBytes } of spacesOf(guard)) {
         if (freeBytes >= leastBytes) continue;
         const [free, least] = [formatSize(freeBytes), formatSize(leastBytes)];
-        throw resourceExhausted(`${name} has ${free} free, less than the ${least} that must stay: make room`);
+        throw resourceExhausted(`${name} has ${free} free, less than the ${least} that must stay free: make room`);
       }
     }
   }
@@ -44,11 +44,9 @@ interface GuardedSpace {
 function spacesOf({ source, owner, minFreeBytes }: SpaceGuardRequest): GuardedSpace[] {
   switch (source.kind) {
     case "file-system": {
-      const { bavail, bsize } = statfsSync(source.path);
+      const { freeBytes } = spaceOfSync(source.path);
       const whose = owner === "pool" ? "the pool" : "the host's disk";
-      return [
-        { name: `${whose} (the file system of ${source.path})`, freeBytes: bavail * bsize, leastBytes: minFreeBytes },
-      ];
+      return [{ name: `${whose} (the file system of ${source.path})`, freeBytes, leastBytes: minFreeBytes }];
     }
     case "thin-pool": {
       const { data, dataBlockSectors, metadata } = readSuperblockSync(source.metadataDevice);
@@ -65,5 +63,5 @@ function spacesOf({ source, owner, minFreeBytes }: SpaceGuardRequest): GuardedSp
   }
 }
 
-/** More than the mappings of what is written between two looks take, with the paths to them. */
+/** More than the mappings of what is written between two checks take, with the B-tree nodes above them. */
 const leastMetadataBlocks = (totalBlocks: number): number => Math.min(256, Math.ceil(totalBlocks / 50));

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { withFaultPoints } from "../../src/drivers/devicemapper/control/fault-points.ts";
-import { readDefinition } from "../../src/drivers/devicemapper/pool/definition-file.ts";
+import { readDefinition } from "../../src/drivers/devicemapper/pool/definition.ts";
 import { loadThinPool } from "../../src/drivers/devicemapper/pool/thin-pool.ts";
 import { connectControl, type PoolPlace, poolDirectory } from "./pool.ts";
 

@@ -3,8 +3,8 @@ import { mkdir, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { failedPrecondition } from "../../src/domain/errors.ts";
 import { parseJson } from "../../src/images/json.ts";
+import { LoopYield } from "../../src/images/loop-yield.ts";
 import { openImage } from "../../src/images/resolve.ts";
-import { Turns } from "../../src/images/turns.ts";
 import { packDockerArchive } from "../support/archives.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import {
@@ -106,7 +106,7 @@ test("a long loop lets timers have their turn, and ends with the reason of its s
   const reason = failedPrecondition("enough");
   const controller = new AbortController();
   setTimeout(() => controller.abort(reason), 0);
-  const turns = new Turns(controller.signal);
+  const turns = new LoopYield(controller.signal);
   const endless = async () => {
     for (;;) await turns.next();
   };

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { cpSync, mkdirSync } from "node:fs";
 import { paths } from "../../src/config.ts";
 import { ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
-import { definitionPath } from "../../src/drivers/devicemapper/pool/definition-file.ts";
+import { definitionPath } from "../../src/drivers/devicemapper/pool/definition.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { mounted } from "../conformance/snapshotter-fixture.ts";
 import { startRedis } from "../support/redis.ts";

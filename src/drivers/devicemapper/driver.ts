@@ -31,7 +31,7 @@ import { flushDevice } from "./device/flush.ts";
 import { matchDevices } from "./device/match-devices.ts";
 import { metadataDeviceOf, PoolContents } from "./pool/contents.ts";
 import { createThinPool } from "./pool/create.ts";
-import { definitionPath, readDefinition } from "./pool/definition-file.ts";
+import { definitionPath, readDefinition } from "./pool/definition.ts";
 import { requireFreeSpace, requireWritable } from "./pool/free-space.ts";
 import { spaceInPool } from "./pool/geometry.ts";
 import { stateOf } from "./pool/health.ts";

@@ -1,4 +1,4 @@
-// Room: system. Owns the removal of directories that were made for what is gone by now.
+// Room: system. Owns the removal of directories that have become empty.
 import { rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isErrno } from "../ffi/errno.ts";
@@ -9,7 +9,7 @@ export async function removeEmptyDirectories(directory: string, top: string): Pr
     try {
       await rmdir(current);
     } catch (error) {
-      if (isErrno(error, "ENOTEMPTY", "EBUSY")) return;
+      if (isErrno(error, "ENOTEMPTY", "EEXIST", "EBUSY")) return;
       if (!isErrno(error, "ENOENT")) throw error;
     }
     if (current === top || current === dirname(current)) return;

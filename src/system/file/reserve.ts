@@ -1,10 +1,10 @@
-// Room: system. Owns a reserve of room on a file system: files that are deleted when everything else is used up.
+// Room: system. Owns a reserve of disk space: files that are deleted when all other space is used up.
 import { FFIType } from "bun:ffi";
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
-import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { isErrno } from "../ffi/errno.ts";
 import { openLibc } from "../ffi/libc.ts";
+import { type Space, spaceOf } from "./space.ts";
 
 const libc = openLibc({
   posix_fallocate: { args: [FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
@@ -16,39 +16,29 @@ const files = 16;
 const fileBytes = mebibyte;
 export const reserveBytes = files * fileBytes;
 
-/** Below this the disk counts as full: SQLite and Redis need some of it to end what they have begun. */
+/** With less than this the disk counts as full: SQLite and Redis need some of it to finish what they have begun. */
 const fullBelowBytes = 8 * mebibyte;
 const fullBelowInodes = 32;
-/** A reserve is made again only where it leaves so much for everything else. */
+/** A reserve is made again only when this much is free. */
 const remakeAboveBytes = 256 * mebibyte;
 
-interface Room {
-  readonly freeBytes: number;
-  /** Infinity on a file system that makes inodes as they are needed. */
-  readonly freeInodes: number;
-}
-
-async function roomAt(directory: string): Promise<Room> {
-  const { bavail, bsize, files: inodes, ffree } = await statfs(directory);
-  return { freeBytes: bavail * bsize, freeInodes: inodes === 0 ? Number.POSITIVE_INFINITY : ffree };
-}
-
-const isFull = ({ freeBytes, freeInodes }: Room): boolean => freeBytes < fullBelowBytes || freeInodes < fullBelowInodes;
+const isFull = ({ freeBytes, freeInodes }: Space): boolean =>
+  freeBytes < fullBelowBytes || freeInodes < fullBelowInodes;
 
 export type ReserveChange = "released" | "made" | "none" | "full without a reserve";
 
 /**
- * Releases the reserve in `directory` when its file system is full, and makes it (again) when there is plenty of room and
- * `mayMake` allows it. `parent`, which exists, lies on that file system.
+ * Releases the reserve in `directory` when its file system is full, and makes it (again) when there is enough space and
+ * `mayMake` allows it. `parent`, which exists, is on that file system.
  */
 export async function adjustReserve(directory: string, parent: string, mayMake: boolean): Promise<ReserveChange> {
-  const room = await roomAt(parent);
+  const space = await spaceOf(parent);
   const kept = namesIn(directory);
-  if (isFull(room)) {
+  if (isFull(space)) {
     rmSync(directory, { recursive: true, force: true });
     return kept.length > 0 ? "released" : "full without a reserve";
   }
-  if (!mayMake || kept.length >= files || room.freeBytes < remakeAboveBytes) return "none";
+  if (!mayMake || kept.length >= files || space.freeBytes < remakeAboveBytes) return "none";
   make(directory);
   return "made";
 }
@@ -65,7 +55,7 @@ function make(directory: string): void {
   }
 }
 
-/** Where blocks cannot be allocated by a call, they are written, and not as zeroes, which may take none. */
+/** Where the call cannot allocate blocks, they are written; not as zeroes, which may be stored as holes. */
 function allocate(fd: number): void {
   if (libc.posix_fallocate(fd, 0, fileBytes) === 0) return;
   const piece = crypto.getRandomValues(new Uint8Array(65_536));

@@ -1,16 +1,22 @@
-// Room: system. Owns the question how much room a file system has, and whether that is enough for something new.
-import { rmSync, statfsSync, writeFileSync } from "node:fs";
+// Room: system. Owns how much space a file system has, and whether that is enough for something new.
+import { rmSync, type StatsFs, statfsSync, writeFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { resourceExhausted } from "../../domain/errors.ts";
 import { formatSize } from "../../domain/units.ts";
 import { isErrno } from "../ffi/errno.ts";
 
+/** How much a file system has, and has left. */
 export interface Space {
-  /** What an unprivileged writer could still take: reserved blocks do not count as free. */
+  /** For an unprivileged writer: without the blocks that are reserved for root. */
   readonly freeBytes: number;
+  /** For root. */
+  readonly freeBytesOfRoot: number;
   readonly usedBytes: number;
   readonly totalBytes: number;
+  /** Infinity where the file system makes inodes as they are needed, and does not count them. */
+  readonly freeInodes: number;
+  readonly totalInodes: number;
 }
 
 /** What something is written to in the end, and can run full. A thin-pool says it in its metadata. */
@@ -19,38 +25,35 @@ export type SpaceSource =
   | { readonly kind: "thin-pool"; readonly metadataDevice: string };
 
 /** The space of the file system that `path` (which exists) lies on. */
-export async function spaceOf(path: string): Promise<Space> {
-  const { bsize, blocks, bfree, bavail } = await statfs(path);
-  return { freeBytes: bavail * bsize, usedBytes: (blocks - bfree) * bsize, totalBytes: blocks * bsize };
-}
+export const spaceOf = async (path: string): Promise<Space> => spaceFrom(await statfs(path));
 
-/** What root can still use of a file system, reserved blocks included. */
-export interface Room {
-  readonly freeBytes: number;
-  readonly freeInodes: number;
-  /** 0 where the file system makes inodes as they are needed, and does not count them. */
-  readonly inodes: number;
-}
+/** The same at once, for a thread that may wait. */
+export const spaceOfSync = (path: string): Space => spaceFrom(statfsSync(path));
 
-/** The room of the file system that an open file lies on. */
-export function roomOf(descriptor: number): Room {
-  const { bsize, bfree, ffree, files } = statfsSync(`/proc/self/fd/${descriptor}`);
-  return { freeBytes: bfree * bsize, freeInodes: ffree, inodes: files };
-}
+/** The space of the file system that an open file lies on. */
+export const spaceUnder = (descriptor: number): Space => spaceOfSync(`/proc/self/fd/${descriptor}`);
+
+const spaceFrom = ({ bsize, blocks, bfree, bavail, files, ffree }: StatsFs): Space => ({
+  freeBytes: bavail * bsize,
+  freeBytesOfRoot: bfree * bsize,
+  usedBytes: (blocks - bfree) * bsize,
+  totalBytes: blocks * bsize,
+  freeInodes: files === 0 ? Number.POSITIVE_INFINITY : ffree,
+  totalInodes: files,
+});
 
 /**
- * Whether this process can write `bytes` into a new file in `directory`. Near the end only a try tells: what statfs counts
- * as free is partly root's, and partly nobody's.
+ * Whether this process can write `bytes` into a new file in `directory`. Near the end only a try tells: of what statfs
+ * counts as free, a part is root's, and a part can be had by no process.
  */
 export function hasRoomFor(directory: string, bytes: number): boolean {
-  const { bsize, bavail } = statfsSync(directory);
-  if (bavail * bsize >= bytes) return true;
+  if (spaceOfSync(directory).freeBytes >= bytes) return true;
   const path = join(directory, `.room-${crypto.randomUUID()}`);
   try {
     writeFileSync(path, new Uint8Array(bytes), { flag: "wx", mode: 0o600 });
     return true;
   } catch (error) {
-    // Another trouble than room is told by who writes there in earnest.
+    // Any other failure is reported by the write that is meant.
     return !isErrno(error, "ENOSPC", "EDQUOT");
   } finally {
     rmSync(path, { force: true });
@@ -60,8 +63,8 @@ export function hasRoomFor(directory: string, bytes: number): boolean {
 const mebibyte = 2 ** 20;
 
 /**
- * What must stay free for a new device to be made: 2 % of the file system, but 64 MiB at least (what runs already
- * needs room to end well) and 1 GiB at most.
+ * What must be free for a new device to be made: 2 % of the file system, at least 64 MiB (what runs already needs room to
+ * finish), at most 1 GiB.
  */
 export const defaultMinFreeBytes = (totalBytes: number): number =>
   Math.min(1024 * mebibyte, Math.max(64 * mebibyte, Math.floor(totalBytes / 50)));

@@ -1,7 +1,7 @@
 // Room: unpack. Owns the application of a layer's entries to the tree below a root, by the rules of the OCI image format.
 import { constants } from "node:fs";
 import { invalidArgument, type SnapmillError } from "../../domain/errors.ts";
-import { roomOf } from "../../system/file/space.ts";
+import { spaceUnder } from "../../system/file/space.ts";
 import { type ByteString, display, joinBytes, maxPathBytes } from "../../system/tree/bytes.ts";
 import { errnos, must } from "../../system/tree/calls.ts";
 import { setSize, writeAt } from "../../system/tree/data.ts";
@@ -66,7 +66,7 @@ export class LayerApplier implements TarVisitor, Disposable {
     const { maxOpenDirectories = defaultMaxOpen, onWritten = nothing, lookBelow = nothing } = options;
     this.#directories = new Directories(root, this.#paths, maxOpenDirectories);
     this.#onWritten = onWritten;
-    this.#scene = { room: () => roomOf(root), lookBelow };
+    this.#scene = { space: () => spaceUnder(root), lookBelow };
   }
 
   [Symbol.dispose](): void {

@@ -9,7 +9,7 @@ import {
 } from "../../domain/errors.ts";
 import { formatSize } from "../../domain/units.ts";
 import { SystemCallError } from "../../system/ffi/libc.ts";
-import type { Room } from "../../system/file/space.ts";
+import type { Space } from "../../system/file/space.ts";
 import { type ByteString, display } from "../../system/tree/bytes.ts";
 
 /** What the kernel answers to names, links and attributes that no file system would take. */
@@ -28,7 +28,7 @@ const isFull = (code: string): boolean => code === "ENOSPC" || code === "EDQUOT"
 /** Where an entry failed. */
 export interface Scene {
   /** Of the file system that the layer goes onto. */
-  readonly room: () => Room;
+  readonly space: () => Space;
   /** Throws when what lies under that file system is full: then it is not the device that is too small. */
   readonly lookBelow: () => void;
 }
@@ -62,11 +62,11 @@ const nextToNothingBytes = 2 ** 20;
 const larger = "a larger device (SNAPMILL_DEVICE_SIZE, or the label containerd.io/snapshot/max-size)";
 
 /** The reason for ENOSPC, which has many. */
-export function noRoom(error: SystemCallError, { room, lookBelow }: Scene): SnapmillError {
-  const { freeBytes, freeInodes, inodes } = room();
-  if (inodes > 0 && freeInodes === 0) {
+function noRoom(error: SystemCallError, { space, lookBelow }: Scene): SnapmillError {
+  const { freeBytesOfRoot: freeBytes, freeInodes, totalInodes } = space();
+  if (freeInodes === 0) {
     const wayOut = `${larger} has more, xfs (SNAPMILL_FS_TYPE) makes them as needed`;
-    const why = `all ${inodes} inodes of its file system are used, one for each file and directory`;
+    const why = `all ${totalInodes} inodes of its file system are used, one for each file and directory`;
     return resourceExhausted(`the layer does not fit on its device: ${why}; ${wayOut}`, error);
   }
   if (freeBytes < nextToNothingBytes) {

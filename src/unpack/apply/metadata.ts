@@ -1,6 +1,6 @@
 // Room: unpack. Owns owner, extended attributes, mode and times of what an entry made, in the order that keeps them all.
 import { failedPrecondition } from "../../domain/errors.ts";
-import { roomOf } from "../../system/file/space.ts";
+import { spaceUnder } from "../../system/file/space.ts";
 import { type ByteString, display } from "../../system/tree/bytes.ts";
 import { errnos, must } from "../../system/tree/calls.ts";
 import {
@@ -88,7 +88,7 @@ const enoughBytes = 2 ** 20;
 
 function refuseTooLarge(subject: XattrSubject, key: ByteString, valueBytes: number): void {
   const descriptor = "descriptor" in subject ? subject.descriptor : subject.directory;
-  if (roomOf(descriptor).freeBytes < enoughBytes) return;
+  if (spaceUnder(descriptor).freeBytesOfRoot < enoughBytes) return;
   const what = `its extended attribute ${display(key)} of ${valueBytes} bytes does not fit`;
   const why = "ext4 has one block (4096 bytes) for all attributes of a file";
   throw failedPrecondition(`${what}: ${why}; xfs takes up to 65536 bytes for each (SNAPMILL_FS_TYPE=xfs)`);

@@ -7,8 +7,7 @@ import { deviceId, type PoolName, poolName } from "../../../src/domain/identifie
 import { type DmControl, isDmError, sectorBytes } from "../../../src/drivers/devicemapper/control/control.ts";
 import { devicePath } from "../../../src/drivers/devicemapper/control/names.ts";
 import { createThinPool } from "../../../src/drivers/devicemapper/pool/create.ts";
-import { poolDeviceName } from "../../../src/drivers/devicemapper/pool/definition.ts";
-import { readDefinition } from "../../../src/drivers/devicemapper/pool/definition-file.ts";
+import { poolDeviceName, readDefinition } from "../../../src/drivers/devicemapper/pool/definition.ts";
 import type { PoolPlan } from "../../../src/drivers/devicemapper/pool/plan.ts";
 import { waitForLoops } from "../../../src/drivers/devicemapper/pool/storage.ts";
 import { loadThinPool, type ThinPool } from "../../../src/drivers/devicemapper/pool/thin-pool.ts";

@@ -4,11 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { poolName } from "../../../src/domain/identifiers.ts";
 import type { PoolStatus } from "../../../src/drivers/devicemapper/control/control.ts";
 import type { PoolDefinition } from "../../../src/drivers/devicemapper/pool/definition.ts";
-import {
-  definitionPath,
-  readDefinition,
-  writeDefinition,
-} from "../../../src/drivers/devicemapper/pool/definition-file.ts";
+import { definitionPath, readDefinition, writeDefinition } from "../../../src/drivers/devicemapper/pool/definition.ts";
 import {
   blockSectorsOf,
   defaultLowWaterBlocks,

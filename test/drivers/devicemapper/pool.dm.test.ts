@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { deviceId } from "../../../src/domain/identifiers.ts";
 import { createDmsetupControl } from "../../../src/drivers/devicemapper/control/dmsetup.ts";
 import { createLibdevmapperControl } from "../../../src/drivers/devicemapper/control/libdevmapper/control.ts";
-import { definitionPath } from "../../../src/drivers/devicemapper/pool/definition-file.ts";
+import { definitionPath } from "../../../src/drivers/devicemapper/pool/definition.ts";
 import { transactionIdOf } from "../../../src/drivers/devicemapper/pool/ownership.ts";
 import { lookAtBlockDevice } from "../../../src/system/block/block-devices.ts";
 import { runCommand } from "../../../src/system/process/commands.ts";

@@ -1,23 +1,24 @@
 // Room: drivers. Owns the making of a thin-pool: written down first, so that what was half-made can be taken down.
-import { mkdir, realpath, rm, rmdir, truncate, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { alreadyExists, failedPrecondition, isSnapmillError } from "../../../domain/errors.ts";
 import { reach } from "../../../system/faults.ts";
 import { isErrno } from "../../../system/ffi/errno.ts";
+import { removeEmptyDirectories } from "../../../system/file/directories.ts";
 import { syncPath } from "../../../system/file/durable.ts";
 import { requireUnshared } from "../../../system/file/shared-paths.ts";
 import { requireFree } from "../../../system/file/space.ts";
 import type { DmControl } from "../control/control.ts";
-import { type PoolDefinition, poolDeviceName } from "./definition.ts";
 import {
   type Beginning,
   definitionPath,
+  type PoolDefinition,
+  poolDeviceName,
   readBeginning,
   readDefinition,
   removeBeginning,
   writeBeginning,
   writeDefinition,
-} from "./definition-file.ts";
+} from "./definition.ts";
 import { checkPlan, type PoolPlan } from "./plan.ts";
 import { attachStorage, filesIn } from "./storage.ts";
 import { wipeMetadata } from "./superblock.ts";
@@ -68,7 +69,8 @@ export async function createThinPool(request: CreateRequest): Promise<ThinPool> 
     return pool;
   } catch (error) {
     if (beginning !== undefined) await undo(control, poolDir, beginning);
-    else if (storage.kind === "loopback") await removeMadeDirectory(madeDirectory, await realpath(storage.directory));
+    else if (storage.kind === "loopback" && madeDirectory !== undefined)
+      await removeEmptyDirectories(await realpath(storage.directory), madeDirectory);
     throw error;
   }
 }
@@ -128,7 +130,7 @@ async function undo(control: DmControl, poolDir: string, beginning: Beginning): 
   if (await isOurs(control, definition)) await removePoolDevice(control, definition);
   if (storage.kind === "loopback") {
     for (const file of Object.values(filesIn(storage.directory))) await rm(file, { force: true });
-    await removeMadeDirectory(madeDirectory, storage.directory);
+    if (madeDirectory !== undefined) await removeEmptyDirectories(storage.directory, madeDirectory);
   } else if (formats) {
     await wipeMetadata(storage.metadataDevice);
   }
@@ -153,17 +155,4 @@ async function makeDirectory(directory: string): Promise<string | undefined> {
   requireUnshared(directory);
   const uppermost = await mkdir(directory, { recursive: true, mode: 0o700 });
   return uppermost === undefined ? undefined : await realpath(uppermost);
-}
-
-/** Removes empty directories from `directory` up to `uppermost`, which was made for them. */
-async function removeMadeDirectory(uppermost: string | undefined, directory: string): Promise<void> {
-  for (let current = directory; uppermost !== undefined && current.startsWith(uppermost); current = dirname(current)) {
-    try {
-      await rmdir(current);
-    } catch (error) {
-      if (isErrno(error, "ENOENT")) continue;
-      if (isErrno(error, "ENOTEMPTY", "EEXIST", "EBUSY")) return;
-      throw error;
-    }
-  }
 }

@@ -4,7 +4,7 @@ import { open, readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { deviceId } from "../../../../src/domain/identifiers.ts";
 import { createLibdevmapperControl } from "../../../../src/drivers/devicemapper/control/libdevmapper/control.ts";
-import { readDefinition } from "../../../../src/drivers/devicemapper/pool/definition-file.ts";
+import { readDefinition } from "../../../../src/drivers/devicemapper/pool/definition.ts";
 import { poolTable } from "../../../../src/drivers/devicemapper/pool/geometry.ts";
 import { lookAtPool } from "../../../../src/drivers/devicemapper/pool/status.ts";
 import { attachStorage } from "../../../../src/drivers/devicemapper/pool/storage.ts";

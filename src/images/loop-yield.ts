@@ -1,10 +1,11 @@
-// Room: images. Owns the pauses in long loops over input: a cancel must act, and a lock be renewed, in the middle of one.
+// Room: images. Owns the pauses in long loops over input: meanwhile a cancellation is seen, and a lock renewed.
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** A loop that works longer than this lets the event loop have its turn. */
-const turnMs = 20;
+/** How long a loop may block the event loop. */
+const maxBlockedMs = 20;
 
-export class Turns {
+/** Lets a long loop yield to the event loop now and then. */
+export class LoopYield {
   readonly #signal: AbortSignal | undefined;
   #sinceMs = performance.now();
 
@@ -12,9 +13,9 @@ export class Turns {
     this.#signal = signal;
   }
 
-  /** To be awaited in every round of the loop. Throws the signal's reason. */
+  /** Await it in every iteration. Throws the signal's reason. */
   async next(): Promise<void> {
-    if (performance.now() - this.#sinceMs >= turnMs) {
+    if (performance.now() - this.#sinceMs >= maxBlockedMs) {
       await nextTurn();
       this.#sinceMs = performance.now();
     }
