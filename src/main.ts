@@ -4,8 +4,8 @@ import { AbortReason, Canceller } from "./domain/cancellation.ts";
 import { asSnapmillError } from "./domain/errors.ts";
 import { LocalService } from "./service/local-service.ts";
 import { readMetrics } from "./service/metrics.ts";
-import { readyLine, runUp } from "./supervisor/up.ts";
 import { keepFilesPrivate } from "./system/file/private-directories.ts";
+import { readyLine, runUp } from "./up.ts";
 
 keepFilesPrivate();
 const stop = new Canceller();

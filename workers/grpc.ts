@@ -1,14 +1,14 @@
 // Room: workers. Owns the process that serves containerd: its socket, and what its calls work on.
 import { checkAddress } from "../src/api/grpc/address.ts";
-import { Changes } from "../src/api/grpc/changes.ts";
 import type { Context } from "../src/api/grpc/context.ts";
-import { DatabaseReader } from "../src/api/grpc/database-reader.ts";
 import { serveSnapshots } from "../src/api/grpc/server.ts";
 import { paths, readConfig, redisUrl } from "../src/config.ts";
 import { invalidArgument } from "../src/domain/errors.ts";
 import { containerdScope } from "../src/domain/identifiers.ts";
 import { chooseDriver, devicePathOf, usedBytesOf } from "../src/drivers/open.ts";
 import { createLogger } from "../src/logger.ts";
+import { Changes } from "../src/service/changes.ts";
+import { DatabaseReader } from "../src/service/database-reader.ts";
 import { announceReady } from "../src/supervisor/ready.ts";
 import { claimSocketPath } from "../src/system/file/socket-path.ts";
 import { databaseNumber } from "./claim-holder.ts";

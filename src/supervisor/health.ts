@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Health } from "../api/http/health.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
+import type { Health } from "../domain/health.ts";
 import { formatSize } from "../domain/units.ts";
 import { RedisCheck } from "../jobs/redis/diagnosis.ts";
 import type { Logger } from "../logger.ts";

@@ -1,9 +1,9 @@
 // Room: supervisor. Owns the services of a snapmill on one machine: in which order they come up and go down.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { Health } from "../api/http/health.ts";
 import { type Config, redisUrl } from "../config.ts";
 import { untilAborted } from "../domain/cancellation.ts";
+import type { Health } from "../domain/health.ts";
 import { answering, consumerConnection } from "../jobs/redis/connection.ts";
 import { requireUsable } from "../jobs/redis/diagnosis.ts";
 import { createLogger, sayWhatWasCounted } from "../logger.ts";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
 import { removeForeignLinks } from "../../src/api/dashboard/foreign-links.ts";
-import type { Health } from "../../src/api/http/health.ts";
 import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
+import type { Health } from "../../src/domain/health.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";

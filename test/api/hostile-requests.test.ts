@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
-import type { Health } from "../../src/api/http/health.ts";
 import { hostOf, isOwnHost } from "../../src/api/http/hosts.ts";
 import { isOriginOf } from "../../src/api/http/protection.ts";
 import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
+import type { Health } from "../../src/domain/health.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";

@@ -36,7 +36,7 @@ export function addUp(program: Command): void {
         SNAPMILL_GRPC_ADDRESS: options.grpcAddress,
       });
       // Loaded only here: the dashboard alone takes longer to load than most commands to run.
-      const { readyLine, runUp } = await import("../../supervisor/up.ts");
+      const { readyLine, runUp } = await import("../../up.ts");
       using interruption = catchInterruption();
       const { signal } = interruption;
       await using service = new LocalService(config, notice);

@@ -1,22 +1,22 @@
-// Room: supervisor. Owns `up`: everything of a snapmill on one machine, from the first lock to the last child's end.
-import { Dashboard } from "../api/dashboard/dashboard.ts";
-import { checkAddress } from "../api/grpc/address.ts";
-import { type HttpOptions, type HttpServer, serveHttp } from "../api/http/server.ts";
-import { type Config, paths, redisUrl } from "../config.ts";
-import { untilAborted } from "../domain/cancellation.ts";
-import { failedPrecondition, unavailable } from "../domain/errors.ts";
-import { describeRunning } from "../domain/running.ts";
-import { claimToken, lookUpClaim } from "../jobs/claims/pool-claims.ts";
-import { createLogger, type Logger } from "../logger.ts";
-import type { Lock } from "../system/file/locks.ts";
-import type { Left } from "../system/process/processes.ts";
-import { keepRoom } from "./disk-reserve.ts";
-import { HealthCheck, tellTroubles } from "./health.ts";
-import { poolsIn } from "./pools.ts";
-import { proveJobsRun } from "./probe.ts";
-import { claim } from "./running.ts";
-import { Services } from "./services.ts";
-import { readOrMakeToken } from "./token.ts";
+// Room: top. Owns `up`: everything of a snapmill on one machine, from the first lock to the last child's end.
+import { Dashboard } from "./api/dashboard/dashboard.ts";
+import { checkAddress } from "./api/grpc/address.ts";
+import { type HttpOptions, type HttpServer, serveHttp } from "./api/http/server.ts";
+import { type Config, paths, redisUrl } from "./config.ts";
+import { untilAborted } from "./domain/cancellation.ts";
+import { failedPrecondition, unavailable } from "./domain/errors.ts";
+import { describeRunning } from "./domain/running.ts";
+import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
+import { createLogger, type Logger } from "./logger.ts";
+import { keepRoom } from "./supervisor/disk-reserve.ts";
+import { HealthCheck, tellTroubles } from "./supervisor/health.ts";
+import { poolsIn } from "./supervisor/pools.ts";
+import { proveJobsRun } from "./supervisor/probe.ts";
+import { claim } from "./supervisor/running.ts";
+import { Services } from "./supervisor/services.ts";
+import { readOrMakeToken } from "./supervisor/token.ts";
+import type { Lock } from "./system/file/locks.ts";
+import type { Left } from "./system/process/processes.ts";
 
 /** What `up` has to say once everything is usable. */
 export interface UpReady {

@@ -1,4 +1,4 @@
-// Room: api. Owns what /healthz says.
+// Room: domain. Owns what /healthz says.
 
 export type ChildState = "starting" | "ready" | "waiting" | "stopped";
 

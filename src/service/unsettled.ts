@@ -1,7 +1,7 @@
-// Room: api. Owns the keys on which something may still happen, though whoever asked for it has gone.
+// Room: service. Owns the keys on which something may still happen, though whoever asked for it has gone.
 import { setTimeout as delay } from "node:timers/promises";
-import { AbortReason, Canceller } from "../../domain/cancellation.ts";
-import { unavailable } from "../../domain/errors.ts";
+import { AbortReason, Canceller } from "../domain/cancellation.ts";
+import { unavailable } from "../domain/errors.ts";
 
 /** How long a call waits for what an earlier one may still do. */
 const patienceMs = 1_000;

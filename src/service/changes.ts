@@ -1,8 +1,8 @@
-// Room: api. Owns the way of a change from a call to the pool's worker and back.
-import { asSnapmillError } from "../../domain/errors.ts";
-import type { PoolName } from "../../domain/identifiers.ts";
-import type { Arguments, PoolJobName, Result } from "../../jobs/contract.ts";
-import { JobClient } from "../../jobs/requests/client.ts";
+// Room: service. Owns the way of a change from a call to the pool's worker and back.
+import { asSnapmillError } from "../domain/errors.ts";
+import type { PoolName } from "../domain/identifiers.ts";
+import type { Arguments, PoolJobName, Result } from "../jobs/contract.ts";
+import { JobClient } from "../jobs/requests/client.ts";
 import { Unsettled } from "./unsettled.ts";
 
 /** A commit may have gigabytes to flush, a first snapshot a large file system to make: who waits less long says so. */

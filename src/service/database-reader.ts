@@ -1,7 +1,7 @@
-// Room: api. Owns the service's view of the pool's database: opened once, and again when another file took its place.
+// Room: service. Owns the service's view of the pool's database: opened once, and again when another file took its place.
 import { type Stats, statSync } from "node:fs";
-import { asSnapmillError, unavailable } from "../../domain/errors.ts";
-import { type Database, openDatabase } from "../../metadata/database.ts";
+import { asSnapmillError, unavailable } from "../domain/errors.ts";
+import { type Database, openDatabase } from "../metadata/database.ts";
 
 export class DatabaseReader implements Disposable {
   readonly #path: string;
