@@ -1,13 +1,17 @@
 // Room: top. Owns `up`: everything of a snapmill on one machine, from the first lock to the last child's end.
 import { Dashboard } from "./api/dashboard/dashboard.ts";
 import { checkAddress } from "./api/grpc/address.ts";
-import { type HttpOptions, type HttpServer, serveHttp } from "./api/http/server.ts";
+import { type HttpServer, serveHttp } from "./api/http/server.ts";
 import { type Config, paths, redisUrl } from "./config.ts";
 import { untilAborted } from "./domain/cancellation.ts";
 import { failedPrecondition, unavailable } from "./domain/errors.ts";
 import { describeRunning } from "./domain/running.ts";
+import { hostDirectoriesOf } from "./drivers/open.ts";
 import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
 import { createLogger, type Logger } from "./logger.ts";
+import { LocalService } from "./service/local-service.ts";
+import { readMetrics } from "./service/metrics.ts";
+import { requireOwnPlace } from "./supervisor/directories.ts";
 import { keepRoom } from "./supervisor/disk-reserve.ts";
 import { HealthCheck, tellTroubles } from "./supervisor/health.ts";
 import { poolsIn } from "./supervisor/pools.ts";
@@ -35,8 +39,6 @@ export interface UpOptions {
   /** Moves the pool's name in Redis here, whichever database has it now. Default: false. */
   readonly takeOver?: boolean;
   readonly onReady: (ready: UpReady) => void;
-  /** What /metrics shows. */
-  readonly metrics: HttpOptions["metrics"];
 }
 
 /**
@@ -46,6 +48,7 @@ export interface UpOptions {
  */
 export async function runUp(given: Config, { takeOver = false, ...options }: UpOptions): Promise<void> {
   const config = { ...given, takeOver: takeOver ? await claimToMove(given) : undefined };
+  requireOwnPlace(config);
   const log = createLogger({ name: "up", level: config.logLevel });
   const { grpcAddress } = config;
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
@@ -67,15 +70,11 @@ const describeLeft = (left: readonly Left[]): string =>
   "no signal ends it until the kernel has what it waits for; look at the disks";
 
 /** Everything between the first child's start and the last one's end. */
-async function runPieces(
-  config: Config,
-  given: Services,
-  log: Logger,
-  { signal, onReady, metrics }: UpOptions,
-): Promise<void> {
+async function runPieces(config: Config, given: Services, log: Logger, { signal, onReady }: UpOptions): Promise<void> {
   const { grpcAddress } = config;
   await using services = given;
-  await using health = new HealthCheck(config, services);
+  await using health = new HealthCheck(config, services, () => hostDirectoriesOf(paths.poolDir(config)));
+  await using service = new LocalService(config, (sentence) => log.warn(sentence));
   const token = readOrMakeToken(paths.httpToken(config));
   await using http = serveHttp({
     address: config.httpAddress,
@@ -83,7 +82,7 @@ async function runPieces(
     token,
     log,
     health: () => health.current(),
-    metrics,
+    metrics: () => readMetrics(service, {}),
   });
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));

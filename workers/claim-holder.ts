@@ -2,18 +2,10 @@
 import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Config } from "../src/config.ts";
-import { unavailable } from "../src/domain/errors.ts";
 import type { ClaimHolder } from "../src/jobs/claims/pool-claims.ts";
 import type { Database } from "../src/metadata/database.ts";
-import { lastTakeOver } from "../src/metadata/pool.ts";
+import { databaseNumber } from "../src/metadata/pool.ts";
 import { bootId } from "../src/system/process/boot.ts";
-
-/** The database's number. Throws unavailable before the pool's worker has been there: it makes one up. */
-export function databaseNumber(database: Database): number {
-  const number = lastTakeOver(database)?.owner;
-  if (number === undefined) throw unavailable(`${database.path} has no number yet: its pool's worker gives it one`);
-  return number;
-}
 
 export function claimHolder(config: Config, database: Database): ClaimHolder {
   const { dev, ino } = statSync(database.path);

@@ -2,7 +2,7 @@
 import { redisUrl } from "../src/config.ts";
 import { type RemovalEntry, RemovalPublisher } from "../src/jobs/outbox/removal-publisher.ts";
 import { pendingRemovals } from "../src/metadata/pending-removals.ts";
-import { databaseNumber } from "./claim-holder.ts";
+import { databaseNumber } from "../src/metadata/pool.ts";
 import type { OutboxOptions } from "./outbox.ts";
 import { OutboxPace } from "./outbox-pace.ts";
 

@@ -5,7 +5,7 @@ import { freshOperationId, type OperationId } from "../src/domain/identifiers.ts
 import { parsePayload, type RequestOf, type UnpackedImage } from "../src/jobs/contract.ts";
 import { type OutboxEntry, type PublishedUnpack, UnpackPublisher } from "../src/jobs/outbox/unpack-publisher.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
-import { databaseNumber } from "./claim-holder.ts";
+import { databaseNumber } from "../src/metadata/pool.ts";
 import type { OutboxOptions } from "./outbox.ts";
 import { OutboxPace } from "./outbox-pace.ts";
 

@@ -167,6 +167,13 @@ export async function spaceSourcesOf(
   }
 }
 
+/** The directories of the host whose file systems a pool takes its room from: none for one on devices of its own. */
+export async function hostDirectoriesOf(poolDir: string): Promise<readonly string[]> {
+  const driver = driverOfPool(poolDir);
+  const sources = driver === undefined ? [] : await spaceSourcesOf(driver, poolDir);
+  return sources.flatMap(({ owner, source }) => (owner === "host" && source.kind === "file-system" ? source.path : []));
+}
+
 async function metadataDeviceIn(poolDir: string): Promise<string | undefined> {
   const definition = await readDefinition(poolDir);
   return definition === undefined ? undefined : await metadataDeviceOf(definition);

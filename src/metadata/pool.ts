@@ -2,7 +2,7 @@
 import { randomInt } from "node:crypto";
 import { eq, sql } from "drizzle-orm";
 import type { FsType } from "../domain/devices.ts";
-import { aborted, failedPrecondition } from "../domain/errors.ts";
+import { aborted, failedPrecondition, unavailable } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
 import { type Database, statements, transact } from "./database.ts";
 import {
@@ -112,6 +112,13 @@ export function forgetContent(database: Database): number {
   handle.delete(outbox).where(eq(outbox.job, "remove-device")).run();
   handle.delete(operations).where(eq(operations.state, "intended")).run();
   return forgotten;
+}
+
+/** The database's number. Throws unavailable before the pool's worker has given it one. */
+export function databaseNumber(database: Database): number {
+  const number = lastTakeOver(database)?.owner;
+  if (number === undefined) throw unavailable(`${database.path} has no number yet: its pool's worker gives it one`);
+  return number;
 }
 
 /** Throws aborted unless `ours` is still the latest. Call it in the transaction that writes. */

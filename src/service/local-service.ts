@@ -7,6 +7,7 @@ import type { DriverName } from "../drivers/port.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
 import type { Database } from "../metadata/database.ts";
 import { readPool } from "../metadata/pool.ts";
+import { requireOwnPlace } from "../supervisor/directories.ts";
 import { connectPatiently, type Notice, requireRunning } from "./running-client.ts";
 import type { Service } from "./service.ts";
 import { openStore } from "./store.ts";
@@ -18,7 +19,9 @@ export class LocalService implements Service, AsyncDisposable {
   #database: Database | undefined;
   #client: Promise<JobClient> | undefined;
 
+  /** Throws `failed_precondition` when another user of the host could have put something into its directories. */
   constructor(config: Config, notice: Notice) {
+    requireOwnPlace(config);
     this.config = config;
     this.notice = notice;
   }

@@ -1,49 +1,58 @@
 // Room: service. Owns mounting a snapshot on a directory of this host, by a view where it is committed, and unmounting it.
 import { existsSync } from "node:fs";
-import { realpath, stat } from "node:fs/promises";
+import { realpath, stat as statFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { z } from "zod";
+import { Canceller } from "../domain/cancellation.ts";
 import { failedPrecondition, isSnapmillError, notFound } from "../domain/errors.ts";
 import { type Scope, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
-import { labelNames, type Mount, type Snapshot, type SnapshotKind } from "../domain/snapshots.ts";
+import { labelNames, type Mount, type Snapshot } from "../domain/snapshots.ts";
+import { jobs } from "../jobs/contract.ts";
 import { listDevicesInState } from "../metadata/devices.ts";
 import { findSnapshot } from "../metadata/snapshots.ts";
 import { walkSnapshots } from "../metadata/walk.ts";
 import { deviceNumberOf } from "../system/block/block-devices.ts";
 import { requireUnshared } from "../system/file/shared-paths.ts";
 import { isMountPoint, type MountEntry, mountAtDir, mountInfo } from "../system/mount/mountinfo.ts";
-import { mountAt, type Trust, unmount } from "../system/mount/mounts.ts";
+import { mountAt, unmount } from "../system/mount/mounts.ts";
 import type { LocalService } from "./local-service.ts";
 import { onceIdle } from "./once-idle.ts";
-import { mounts } from "./snapshots.ts";
+import { operation } from "./operation.ts";
+import type { Ending, Service } from "./service.ts";
+import { mounts, stat } from "./snapshots.ts";
 
-export interface MountRequest {
-  readonly scope: Scope;
-  readonly key: SnapshotKey;
+const trust = z.enum(["exec", "suid", "dev"]);
+export type Trust = z.output<typeof trust>;
+
+const mountRequest = stat.input.extend({
   /** An existing directory on which nothing is mounted. */
-  readonly dir: string;
+  dir: z.string(),
   /** What the files of the snapshot may be to the host; always mounted with nosuid and nodev otherwise. */
-  readonly trust: readonly Trust[];
-}
+  trust: z.array(trust).readonly(),
+});
 
-/** Returns the kind of the snapshot, of which only an active one can be written to. `signal` undoes what was done so far. */
-export async function mount(
-  service: LocalService,
-  { scope, key, dir, trust }: MountRequest,
-  signal: AbortSignal,
-): Promise<SnapshotKind> {
-  const place = { target: await mountableDirectory(dir), trust };
-  const { kind } = findSnapshot(service.database(), scope, key);
-  switch (kind) {
-    case "committed":
-      await mountByView(service, scope, key, place, signal);
-      break;
-    case "active":
-    case "view":
-      await mountItself(service, scope, key, place, signal);
-      break;
-  }
-  return kind;
-}
+/** Answers with the kind of the snapshot: only an active one can be written to. `signal` undoes what was done so far. */
+export const mount = operation(
+  { input: mountRequest, output: stat.output.pick({ kind: true }) },
+  async (
+    service: LocalService,
+    { scope, key, dir, trust: trusted },
+    { signal = new Canceller().signal }: Ending = {},
+  ) => {
+    const place = { target: await mountableDirectory(dir), trust: trusted };
+    const { kind } = findSnapshot(service.database(), scope, key);
+    switch (kind) {
+      case "committed":
+        await mountByView(service, scope, key, place, signal);
+        break;
+      case "active":
+      case "view":
+        await mountItself(service, scope, key, place, signal);
+        break;
+    }
+    return { kind };
+  },
+);
 
 /** Where a snapshot is mounted, and what its files may be to the host. */
 interface Place {
@@ -56,7 +65,7 @@ interface Place {
  * its place before mount(8) gets there: the image would cover whatever that leads to.
  */
 async function mountableDirectory(dir: string): Promise<string> {
-  const isDirectory = await stat(dir).then(
+  const isDirectory = await statFile(dir).then(
     (found) => found.isDirectory(),
     () => undefined,
   );
@@ -105,20 +114,24 @@ const mountOn = ({ target, trust }: Place, { type, source, options }: Mount, sig
   mountAt(source, target, type, options, { trust, signal });
 
 /** Unmounts the snapshot that is mounted on `dir`, and removes the view that `mount` made for it. */
-export async function umount(service: LocalService, scope: Scope, dir: string): Promise<void> {
-  const target = await realpath(dir).catch(() => resolve(dir));
-  const mounted = await mountAtDir(target);
-  const views = viewsFor(service, scope, target);
-  if (mounted === undefined && views.length === 0) throw notFound(`nothing is mounted on ${dir}`);
-  if (mounted !== undefined) {
-    if (!(await isSnapshot(service, scope, mounted))) {
-      const { pool } = service.config;
-      throw failedPrecondition(`what is mounted on ${dir} is no snapshot of pool ${pool}: use umount(8) for it`);
+export const umount = operation(
+  { input: mountRequest.pick({ scope: true, dir: true }), output: jobs.remove.result },
+  async (service: LocalService, { scope, dir }) => {
+    const target = await realpath(dir).catch(() => resolve(dir));
+    const mounted = await mountAtDir(target);
+    const views = viewsFor(service, scope, target);
+    if (mounted === undefined && views.length === 0) throw notFound(`nothing is mounted on ${dir}`);
+    if (mounted !== undefined) {
+      if (!(await isSnapshot(service, scope, mounted))) {
+        const { pool } = service.config;
+        throw failedPrecondition(`what is mounted on ${dir} is no snapshot of pool ${pool}: use umount(8) for it`);
+      }
+      await unmount(target);
     }
-    await unmount(target);
-  }
-  if (views.length > 0) await removeViews(service, views, dir);
-}
+    if (views.length > 0) await removeViews(service, views, dir);
+    return {};
+  },
+);
 
 /** The views that were made to be mounted on `target`: one, unless a mount was ended by other means. */
 function viewsFor({ database }: LocalService, scope: Scope, target: string): Snapshot[] {
@@ -143,12 +156,16 @@ async function isSnapshot(service: LocalService, scope: Scope, mounted: MountEnt
 const removingAtMost = 10_000;
 
 /** The directories of this host on which an active snapshot or a view is mounted. */
-export async function directoriesOf(service: LocalService, scope: Scope, key: SnapshotKey): Promise<string[]> {
-  const numbers = await Promise.all(mounts(service, { scope, key }).mounts.map(({ source }) => deviceNumberOf(source)));
-  return (await mountInfo())
-    .filter(({ deviceNumber }) => numbers.includes(deviceNumber))
-    .map(({ mountPoint }) => mountPoint);
-}
+export const mountPoints = operation(
+  { input: stat.input, output: z.array(z.string()) },
+  async (service: Service, { scope, key }) => {
+    const sources = mounts(service, { scope, key }).mounts.map(({ source }) => source);
+    const numbers = await Promise.all(sources.map(deviceNumberOf));
+    return (await mountInfo())
+      .filter(({ deviceNumber }) => numbers.includes(deviceNumber))
+      .map(({ mountPoint }) => mountPoint);
+  },
+);
 
 const busyPatienceMs = 5_000;
 

@@ -21,18 +21,18 @@ export async function connectPatiently(config: Config, notice: Notice, signal?: 
     notice(`Redis at ${redisLabel(url)} does not answer; waiting up to ${outageMs / 1000} s for it`);
   const { JobClient } = await import("../jobs/requests/client.ts");
   const patience = { outageMs, onOutage };
-  const database = databaseNumber(config);
+  const database = knownNumber(config);
   return await JobClient.connect({ redisUrl: url, pool: config.pool, database, patience }, signal);
 }
 
 /** The queue's library is loaded only here: it takes longer than a read does in all. */
 export async function connect(config: Config): Promise<JobClient> {
   const { JobClient } = await import("../jobs/requests/client.ts");
-  return await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool, database: databaseNumber(config) });
+  return await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool, database: knownNumber(config) });
 }
 
 /** Of the database in the state directory: what is asked here is meant for no other. */
-export function databaseNumber(config: Config): number | undefined {
+export function knownNumber(config: Config): number | undefined {
   return readStoreIfAny(config, lastTakeOver)?.owner;
 }
 

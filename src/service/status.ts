@@ -16,7 +16,7 @@ import { listSetAside } from "../metadata/strikes.ts";
 import { findRunning, runningShape } from "../supervisor/running.ts";
 import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
-import { connect, databaseNumber } from "./running-client.ts";
+import { connect, knownNumber } from "./running-client.ts";
 import { storeIfAny } from "./store.ts";
 
 const count = z.number();
@@ -102,7 +102,7 @@ async function readQueues(config: Config): Promise<Queues> {
       client.claim(),
       client.failedRemovals(),
     ]);
-    const shown = claim === undefined ? null : claimOf(claim, databaseNumber(config));
+    const shown = claim === undefined ? null : claimOf(claim, knownNumber(config));
     return { redis: { url, failure: null }, queues: counts, workers, claim: shown, failedRemovals: failed.length };
   } catch (error) {
     return { ...nothingRuns, redis: { url, failure: asSnapmillError(error).message } };

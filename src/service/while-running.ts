@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "../config.ts";
 import { pendingOutbox } from "../metadata/outbox.ts";
+import { requireOwnPlace } from "../supervisor/directories.ts";
 import { LocalService } from "./local-service.ts";
 import type { Notice } from "./running-client.ts";
 
@@ -22,6 +23,7 @@ export async function whileRunning<T>(
   action: (service: LocalService) => Promise<T>,
 ): Promise<T> {
   const { withServices } = await import("../supervisor/services.ts");
+  requireOwnPlace(config);
   const run = async (whose: "ours" | "another's"): Promise<T> => {
     await using service = new LocalService(config, notice);
     await service.client(signal);

@@ -1,8 +1,7 @@
 // Room: supervisor. Owns the answer to "is it well": Redis asked to write, the workers' pulses, the room on the disk.
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { statSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Config, paths, redisUrl } from "../config.ts";
+import { type Config, redisUrl } from "../config.ts";
 import type { Health } from "../domain/health.ts";
 import { formatSize } from "../domain/units.ts";
 import { RedisCheck } from "../jobs/redis/diagnosis.ts";
@@ -22,13 +21,16 @@ export type Watched = Pick<Services, "states" | "troubles" | "beats">;
 export class HealthCheck implements AsyncDisposable {
   readonly #config: Config;
   readonly #services: Watched;
+  readonly #growsIn: () => Promise<readonly string[]>;
   #redis: RedisCheck | undefined;
   #look: Promise<Health> | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(config: Config, services: Watched) {
+  /** `growsIn`: the directories of this host whose file systems the pool takes its room from. */
+  constructor(config: Config, services: Watched, growsIn: () => Promise<readonly string[]>) {
     this.#config = config;
     this.#services = services;
+    this.#growsIn = growsIn;
   }
 
   current(): Promise<Health> {
@@ -47,7 +49,7 @@ export class HealthCheck implements AsyncDisposable {
 
   async #now(): Promise<Health> {
     this.#redis ??= new RedisCheck(redisUrl(this.#config), this.#config.pool);
-    const [redis, disk] = await Promise.all([this.#redis.state(), diskState(this.#config)]);
+    const [redis, disk] = await Promise.all([this.#redis.state(), diskState(this.#config, this.#growsIn)]);
     const { states, troubles, beats } = this.#services;
     const reasons = [
       ...(redis.trouble === undefined ? [] : [redis.trouble]),
@@ -107,7 +109,10 @@ const bareMinimumBytes = 16 * 2 ** 20;
 const answerWithinMs = 2_000;
 
 /** Asks the kernel alone and writes nothing: on a file system that does not answer, that would never return. */
-async function diskState({ stateDir, ...config }: Config): Promise<Health["stateDirectory"]> {
+async function diskState(
+  { stateDir }: Config,
+  growsIn: () => Promise<readonly string[]>,
+): Promise<Health["stateDirectory"]> {
   const silent = delay(answerWithinMs, undefined, { ref: false }).then(() => undefined);
   const space = await Promise.race([spaceOf(stateDir), silent]);
   if (space === undefined) {
@@ -118,11 +123,14 @@ async function diskState({ stateDir, ...config }: Config): Promise<Health["state
     const failure = `${stateDir} is on a file system that is read-only: look at its disk, and mount it writable`;
     return { freeBytes, totalBytes, failure };
   }
-  const poolDir = paths.poolDir({ stateDir, ...config });
-  // A pool on devices of its own takes no room here.
-  const isPoolHere = ["pool.img", "data.img"].some((file) => existsSync(join(poolDir, file)));
+  // A pool that cannot be looked at is for its worker to report.
+  const places = await growsIn().catch(() => []);
+  const isPoolHere = places.some((directory) => isOnSameFileSystem(directory, stateDir));
   const minBytes = isPoolHere ? defaultMinFreeBytes(totalBytes) : bareMinimumBytes;
   if (freeBytes >= minBytes) return { freeBytes, totalBytes, failure: null };
   const left = `${formatSize(freeBytes)} free at ${stateDir}, and ${formatSize(minBytes)} are needed for anything new`;
   return { freeBytes, totalBytes, failure: `${left}: remove snapshots, or make room` };
 }
+
+const isOnSameFileSystem = (one: string, other: string): boolean =>
+  statSync(one, { throwIfNoEntry: false })?.dev === statSync(other).dev;

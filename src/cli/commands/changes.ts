@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { SnapshotKey } from "../../domain/identifiers.ts";
 import type { Labels } from "../../domain/snapshots.ts";
 import { LocalService } from "../../service/local-service.ts";
-import { directoriesOf } from "../../service/mount.ts";
+import { mountPoints } from "../../service/mount.ts";
 import { fullName, requireFullName } from "../../service/names.ts";
 import { commit, label, prepare, remove, view } from "../../service/snapshots.ts";
 import { formatLabels } from "../output/format.ts";
@@ -86,7 +86,7 @@ function addCommit(program: Command): void {
       await using service = new LocalService(configOf(command), notice);
       const { scope } = options;
       await service.requireRunning();
-      const directories = await directoriesOf(service, scope, key);
+      const directories = await mountPoints(service, { scope, key });
       await commit(service, { scope, name, key, labels: options.label ?? {} });
       for (const dir of directories) {
         notice(

@@ -2,9 +2,8 @@
 import type { Command } from "commander";
 import type { SnapshotKey } from "../../domain/identifiers.ts";
 import { LocalService } from "../../service/local-service.ts";
-import { mount } from "../../service/mount.ts";
+import { mount, type Trust } from "../../service/mount.ts";
 import { fullName } from "../../service/names.ts";
-import type { Trust } from "../../system/mount/mounts.ts";
 import { notice, say } from "../output/output.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { configOf, examples, parseKey, type ScopeOption, scopeOption } from "../support/options.ts";
@@ -36,7 +35,7 @@ export function addMount(program: Command): void {
       await using service = new LocalService(configOf(command), notice);
       using interruption = catchInterruption();
       const key = fullName(service, scope, name);
-      const kind = await mount(service, { scope, key, dir, trust }, interruption.signal);
+      const { kind } = await mount(service, { scope, key, dir, trust }, interruption);
       for (const warning of warningsOf(trust, dir)) say(`snapmill: warning: ${warning}`);
       say(
         `snapmill: mounted ${kind === "active" ? "to be written to" : "read-only"}; 'snapmill umount ${dir}' ends it`,

@@ -15,6 +15,6 @@ export function addUmount(program: Command): void {
     .addHelpText("after", examples(["umount /mnt", "undo 'snapmill mount'"]))
     .action(async (dir: string, { scope }: ScopeOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
-      await umount(service, scope, dir);
+      await umount(service, { scope, dir });
     });
 }

@@ -1,9 +1,7 @@
 // Room: cli. Owns `snapmill up`.
 import { type Command, InvalidArgumentError } from "commander";
 import { parseSize } from "../../domain/units.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { readMetrics } from "../../service/metrics.ts";
-import { notice, write } from "../output/output.ts";
+import { write } from "../output/output.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { accept, configOf, examples, wholeNumber } from "../support/options.ts";
 
@@ -39,10 +37,8 @@ export function addUp(program: Command): void {
       const { readyLine, runUp } = await import("../../up.ts");
       using interruption = catchInterruption();
       const { signal } = interruption;
-      await using service = new LocalService(config, notice);
       await runUp(config, {
         signal,
-        metrics: () => readMetrics(service, {}),
         takeOver: options.takeOver === true,
         onReady: (ready) => void write(`${readyLine(ready)}\n`).catch(() => undefined),
       });

@@ -4,7 +4,6 @@ import { type Config, type Overrides, readConfig } from "../../config.ts";
 import { isSnapmillError } from "../../domain/errors.ts";
 import { ownScope, poolName, type Scope, scope, snapshotKey } from "../../domain/identifiers.ts";
 import { checkLabels, type Labels, labelsOf } from "../../domain/snapshots.ts";
-import { requireOwnPlace } from "../../supervisor/directories.ts";
 
 /** A parsing function of the domain as commander wants it: what it refuses is a usage error. */
 export function accept<T>(parse: (text: string) => T): (text: string) => T {
@@ -66,15 +65,10 @@ export const stateDirOption = () =>
 export const poolOption = () =>
   new Option("--pool <name>", "which pool (SNAPMILL_POOL; default default)").argParser(accept(poolName));
 
-/**
- * The configuration for `command`: its options over the environment over the defaults. Throws `failed_precondition` when
- * another user of the host could have put something into its directories.
- */
+/** The configuration for `command`: its options over the environment over the defaults. */
 export function configOf(command: Command, overrides: Overrides = {}): Config {
   const { stateDir, pool } = command.optsWithGlobals<{ stateDir?: string; pool?: string }>();
-  const config = readConfig({ SNAPMILL_STATE_DIR: stateDir, SNAPMILL_POOL: pool, ...overrides });
-  requireOwnPlace(config);
-  return config;
+  return readConfig({ SNAPMILL_STATE_DIR: stateDir, SNAPMILL_POOL: pool, ...overrides });
 }
 
 /** Examples below a command's help: what to type, and what it does. */
