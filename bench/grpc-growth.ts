@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { Redis } from "ioredis";
 import { type Config, paths } from "../src/config.ts";
 import type { SnapshotsClient } from "../test/api/grpc/client.ts";
-import { eventually, processesWith } from "../test/support/processes.ts";
+import { processesWith } from "../test/support/processes.ts";
+import { until } from "../test/support/until.ts";
 import { type Held, heldPath } from "./growth-probe.ts";
 import { printTable, timeAll } from "./measure.ts";
 
@@ -61,8 +62,7 @@ const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 async function askWhatIsHeld(pid: number): Promise<Held> {
   process.kill(pid, "SIGUSR2");
-  if (!(await eventually(() => existsSync(heldPath(pid)))))
-    throw new Error(`process ${pid} does not say what it holds`);
+  await until(`process ${pid} has written what it holds`, () => existsSync(heldPath(pid)));
   const held = JSON.parse(readFileSync(heldPath(pid), "utf8")) as Held;
   rmSync(heldPath(pid));
   return held;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { pino } from "pino";
 import { Repeats, tellOnce } from "../src/repeats.ts";
-import { eventually } from "./support/processes.ts";
+import { until } from "./support/until.ts";
 
 function logInto(lines: string[], repeats: Repeats) {
   const write = (line: string) => void lines.push(String((JSON.parse(line) as { msg: string }).msg));
@@ -14,7 +14,11 @@ describe("a warning that is said again and again", () => {
     const log = logInto(lines, new Repeats(200));
     for (let job = 0; job < 10_000; job += 1) log.error({ err: new Error("full") }, `job ${job} of 0a1b2c3d4e failed`);
     expect(lines).toEqual(["job 0 of 0a1b2c3d4e failed"]);
-    expect(await eventually(() => lines.length === 2)).toBe(true);
+    await until(
+      "the repeats are counted",
+      () => lines,
+      ({ length }) => length === 2,
+    );
     expect(lines[1]).toBe("job 9999 of 0a1b2c3d4e failed (again 9999 times in the last minute)");
     // A whole window without one, after which it is news again.
     await Bun.sleep(500);

@@ -2,9 +2,9 @@
 import { expect } from "bun:test";
 import { z } from "zod";
 import { paths } from "../../src/config.ts";
-import { eventually } from "../support/processes.ts";
 import { answers } from "../support/redis.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
+import { until } from "../support/until.ts";
 
 /** What a command may print of a thing, whatever the thing. */
 const printed = z
@@ -47,8 +47,12 @@ export class CliFixture implements AsyncDisposable {
       expect(stderr).toBe("");
       expect(exitCode).toBe(0);
     };
-    const isUp = await eventually(() => answers(paths.redisSocket(this.snapmill.config)), 60_000);
-    expect(isUp).toBe(true);
+    await until(
+      "Redis answers",
+      async () => ({ answers: await answers(paths.redisSocket(this.snapmill.config)), said: up.said() }),
+      (state) => state.answers,
+      60_000,
+    );
   }
 
   run(...args: readonly string[]) {

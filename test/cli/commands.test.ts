@@ -4,10 +4,10 @@ import { randomFillSync } from "node:crypto";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeImage } from "../support/images.ts";
-import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { file } from "../support/tar-entries.ts";
 import { describeTree, diffTrees, type Tree } from "../support/trees.ts";
+import { until } from "../support/until.ts";
 import { CliFixture } from "./cli-fixture.ts";
 
 setDefaultTimeout(60_000);
@@ -77,12 +77,12 @@ describe("unpack", () => {
     const before = await fixture.json("ls", "kind==committed");
     tellWriters("SIGSTOP");
     const unpack = fixture.snapmill.start(["unpack", big.reference]);
-    const isHalfWay = () => {
+    const look = () => {
       // The other worker may have begun it, with a new writer.
       tellWriters("SIGSTOP");
-      return fixture.snapmill.snapshots().some(({ kind }) => kind === "active");
+      return fixture.snapmill.snapshots();
     };
-    expect(await eventually(isHalfWay, 30_000)).toBe(true);
+    await until("a layer is half written", look, (snapshots) => snapshots.some(({ kind }) => kind === "active"));
     unpack.kill("SIGINT");
     const { exitCode, stdout, stderr } = await unpack.finished;
     tellWriters("SIGCONT");

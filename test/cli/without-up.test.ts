@@ -6,9 +6,9 @@ import type { Config } from "../../src/config.ts";
 import { countSnapshotsByKind } from "../../src/metadata/counts.ts";
 import { storeIfAny } from "../../src/service/store.ts";
 import { writeImage } from "../support/images.ts";
-import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { file } from "../support/tar-entries.ts";
+import { until } from "../support/until.ts";
 import { CliFixture } from "./cli-fixture.ts";
 
 setDefaultTimeout(120_000);
@@ -120,7 +120,7 @@ describe("unpack", () => {
     const bytes = randomFillSync(Buffer.alloc(96 << 20));
     const { reference } = await writeImage(layout, [{ content: [file("big", bytes)], form: "none" }]);
     const unpack = fixture.snapmill.start(["unpack", reference]);
-    expect(await eventually(() => hasActiveSnapshot(fixture.snapmill.config), 60_000)).toBe(true);
+    await until("a snapshot is active", () => hasActiveSnapshot(fixture.snapmill.config), Boolean, 60_000);
     unpack.kill(signal);
     const { exitCode, stdout, stderr } = await unpack.finished;
     expect({ exitCode, stdout }).toEqual({ exitCode: status, stdout: "" });

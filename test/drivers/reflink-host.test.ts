@@ -10,7 +10,7 @@ import { findLoops, loopAt } from "../../src/system/block/loops.ts";
 import { mountInfo } from "../../src/system/mount/mountinfo.ts";
 import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 import { letGoOfOthers } from "../support/namespaces.ts";
-import { eventually } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 import { mebibyte, poolInFile, type ReflinkTestPool } from "./reflink-test-pools.ts";
 
 setDefaultTimeout(60_000);
@@ -136,7 +136,11 @@ describe("the reflink driver and what it finds on the host", () => {
       copy.kill("SIGKILL");
       await copy.exited;
     }
-    expect(await eventually(async () => (await findLoops(image)).length === 0)).toBe(true);
+    await until(
+      "the loop device is detached",
+      () => findLoops(image),
+      ({ length }) => length === 0,
+    );
   });
 
   test("a pool file that is attached twice is not mounted", async () => {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeBoxImage } from "../support/box-image.ts";
 import type { ContainerdFixture } from "../support/containerd-fixture.ts";
-import { eventually } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 import { archiveOf, collectGarbage, lookInto, removeImages } from "./containerd-core.ts";
 
 /** What containers need beside containerd. */
@@ -28,8 +28,12 @@ async function startContainer({ containerd }: ContainerdFixture, name: string) {
     async [Symbol.asyncDispose](): Promise<void> {
       await containerd.ctr("task", "kill", "--signal", "SIGKILL", name);
       // What has been killed may be dying still.
-      const deleted = async () => !(await containerd.try("task", "delete", name)).stderr.includes("must be stopped");
-      if (!(await eventually(deleted, 60_000))) throw new Error(`container ${name} does not end`);
+      await until(
+        `container ${name} has ended`,
+        () => containerd.try("task", "delete", name),
+        ({ stderr }) => !stderr.includes("must be stopped"),
+        60_000,
+      );
       await containerd.ctr("containers", "delete", name);
     },
   };

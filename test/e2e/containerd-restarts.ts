@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerdFixture } from "../support/containerd-fixture.ts";
 import { writeImage } from "../support/images.ts";
-import { eventually } from "../support/processes.ts";
 import { directory, type Entry, file } from "../support/tar-entries.ts";
+import { until } from "../support/until.ts";
 import { type Archive, archiveOf, collectGarbage, lookInto, removeImages } from "./containerd-core.ts";
 
 /** Long enough to unpack that something can happen meanwhile. */
@@ -26,11 +26,11 @@ async function slowArchive({ snapmill }: ContainerdFixture): Promise<Archive> {
 
 /** Waits until containerd is applying the layer that takes long. */
 async function untilUnpacking(fixture: ContainerdFixture): Promise<void> {
-  const extracting = () => {
-    const keys = Object.values(fixture.poolContents()).flat();
-    return keys.length === 2 && keys.some((key) => key.includes("/extract-"));
-  };
-  if (!(await eventually(extracting))) throw new Error("the import never began to unpack");
+  await until(
+    "the import has begun to unpack",
+    () => Object.values(fixture.poolContents()).flat(),
+    (keys) => keys.length === 2 && keys.some((key) => key.includes("/extract-")),
+  );
 }
 
 async function expectWhole(fixture: ContainerdFixture, { top }: Archive): Promise<void> {
@@ -72,8 +72,12 @@ export function describeRestarts(fixture: () => ContainerdFixture): void {
     await fixture().stopSnapmill("SIGKILL");
     expect(await broken).toBe("failed");
     await fixture().startSnapmill();
-    const imported = async () => (await fateOf(importImage(archive.path, "slow"))) === "done";
-    expect(await eventually(imported, 60_000)).toBe(true);
+    await until(
+      "it is imported",
+      () => fateOf(importImage(archive.path, "slow")),
+      (fate) => fate === "done",
+      60_000,
+    );
     await expectWhole(fixture(), archive);
     await removeImages(fixture(), "slow:test");
     await collectGarbage(fixture());

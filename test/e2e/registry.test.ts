@@ -9,7 +9,6 @@ import { type SnapshotKey, snapshotKey } from "../../src/domain/identifiers.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/directories.ts";
 import { answerWith, cutAt, FaultyProxy } from "../support/faulty-proxy.ts";
 import { writeLayout } from "../support/images.ts";
-import { eventually } from "../support/processes.ts";
 import { answers } from "../support/redis.ts";
 import { Registry, registryPrograms } from "../support/registry.ts";
 import { processesOf } from "../support/residue.ts";
@@ -18,6 +17,7 @@ import { file } from "../support/tar-entries.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
 import { describeWith } from "../support/tools.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(120_000);
 const planted = "planted-password-4711";
@@ -88,7 +88,12 @@ describeWith(registryPrograms, "an image in a registry", () => {
     const args = ["unpack", "--json", "--plain-http", "--authfile", authFile, "--bandwidth", "2MB"];
     const run = snapmill.start([...args, `${proxy.host}/org/small:v1`]);
     // The first is the configuration.
-    expect(await eventually(() => proxy.asked(/\/blobs\//).length > 1, 60_000)).toBe(true);
+    await until(
+      "a layer is fetched",
+      () => proxy.asked(/\/blobs\//).length,
+      (count) => count > 1,
+      60_000,
+    );
     const workers = snapmill.pidsOf("workers/unpack.ts");
     expect(workers.length).toBe(1);
     for (const pid of workers) process.kill(pid, "SIGKILL");
@@ -109,7 +114,12 @@ describeWith(registryPrograms, "an image in a registry", () => {
   test("that shares a layer with another one on other layers has it fetched once, also when the worker is killed", async () => {
     using snapmill = new TestSnapmill();
     const run = snapmill.start([...unpackPair(), "--concurrency", "2"]);
-    expect(await eventually(() => bytesBelow(paths.blobs(snapmill.config)) > 200_000, 60_000)).toBe(true);
+    await until(
+      "a blob is half fetched",
+      () => bytesBelow(paths.blobs(snapmill.config)),
+      (bytes) => bytes > 200_000,
+      60_000,
+    );
     for (const pid of snapmill.pidsOf("workers/unpack.ts")) process.kill(pid, "SIGKILL");
     const { exitCode, stdout, stderr } = await run.finished;
     if (exitCode !== 0) throw new Error(stderr);
@@ -148,7 +158,7 @@ describeWith(registryPrograms, "an image in a registry", () => {
   test("has its credentials looked up where it is unpacked: they are in no log, job, command line, key or file", async () => {
     using snapmill = new TestSnapmill({ SNAPMILL_LOG_LEVEL: "trace", SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0" });
     const up = snapmill.start(["up"]);
-    expect(await eventually(() => answers(paths.redisSocket(snapmill.config)), 60_000)).toBe(true);
+    await until("Redis answers", () => answers(paths.redisSocket(snapmill.config)), Boolean, 60_000);
     const wrong = join(directory.path, "wrong.json");
     await writeFile(
       wrong,
@@ -156,10 +166,10 @@ describeWith(registryPrograms, "an image in a registry", () => {
     );
     const seen: string[] = [];
     let isOver = false;
-    const watching = eventually(() => {
-      seen.push(...processesOf(snapmill.directory));
-      return isOver;
-    }, 100_000);
+    const watch = async () => {
+      for (; !isOver; await Bun.sleep(20)) seen.push(...processesOf(snapmill.directory));
+    };
+    const watching = watch();
     for (const [file, status] of [
       [wrong, 1],
       [authFile, 0],

@@ -9,11 +9,11 @@ import { pendingOutbox } from "../../src/metadata/outbox.ts";
 import { CliFixture } from "../cli/cli-fixture.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
-import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { directory, file, hardLink, symlink, whiteout } from "../support/tar-entries.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
 import { describeTree, diffTrees } from "../support/trees.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(120_000);
 
@@ -128,7 +128,11 @@ describe("many at once", () => {
       references.map((reference) => client.unpack({ reference, platform: "linux/amd64" })),
     );
     using database = openDatabase(paths.database(config), { mode: "readonly" });
-    expect(await eventually(() => pendingOutbox(database).length === 2)).toBe(true);
+    await until(
+      "both are accepted",
+      () => pendingOutbox(database),
+      ({ length }) => length === 2,
+    );
     const redis = new Redis({ path: paths.redisSocket(config) });
     await redis.flushall();
     redis.disconnect();
@@ -144,7 +148,7 @@ describe("interrupted", () => {
   ] as const)("%s ends an unpack on pieces of its own, and leaves nothing", async (signal, status) => {
     using snapmill = new TestSnapmill();
     const started = snapmill.start(["unpack", slow.reference]);
-    expect(await eventually(() => started.said().includes("layer 2 of 12"))).toBe(true);
+    await until("it is at layer 2", started.said, (text) => text.includes("layer 2 of 12"));
     started.kill(signal);
     const { exitCode } = await started.finished;
     expect(exitCode).toBe(status);
@@ -155,7 +159,7 @@ describe("interrupted", () => {
 test("what a killed unpack had been promised is finished by the next command", async () => {
   using snapmill = new TestSnapmill();
   const started = snapmill.start(["unpack", slow.reference]);
-  expect(await eventually(() => started.said().includes("layer 2 of 12"))).toBe(true);
+  await until("it is at layer 2", started.said, (text) => text.includes("layer 2 of 12"));
   started.kill("SIGKILL");
   await started.finished;
   await snapmill.unpack(small.reference);

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { eventually, isAlive, processesWith } from "../support/processes.ts";
+import { isAlive, processesWith } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 import {
   guestDied,
   guestTimedOut,
@@ -144,13 +145,18 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     const script = `echo flushed >'${flushed}.new' && sync && mv '${flushed}.new' '${flushed}'; sleep 1000`;
     const { child, own, files } = startGuest(["bash", "-c", script], 290);
     const hasEnded = () => child.exitCode !== null;
-    expect(await eventually(() => existsSync(flushed) || hasEnded(), 280_000)).toBe(true);
+    await until("the guest has flushed or ended", () => existsSync(flushed) || hasEnded(), Boolean, 280_000);
     expect(hasEnded() ? await new Response(child.stderr).text() : "it runs").toBe("it runs");
     const guest = processesWith(own);
     expect(guest.length).toBeGreaterThan(1);
     child.kill(signal);
     await child.exited;
-    expect(await eventually(() => !guest.some(isAlive), 5_000)).toBe(true);
+    await until(
+      "all its processes have ended",
+      () => guest.filter(isAlive),
+      ({ length }) => length === 0,
+      5_000,
+    );
     expect(processesWith(own)).toEqual([]);
     expect(readFileSync(flushed, "utf8")).toBe("flushed\n");
     if (signal === "SIGTERM") expect(files()).toEqual([]);

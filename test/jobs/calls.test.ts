@@ -3,7 +3,7 @@ import { errorCodes, isRetryable, SnapmillError, unavailable } from "../../src/d
 import { freshOperationId, poolName } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { anId, anotherId, connect, consume, failureOf, pool, removal, until, withQueue } from "./support.ts";
+import { anId, anotherId, connect, consume, failureOf, pool, removal, untilCounts, withQueue } from "./support.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -205,7 +205,7 @@ describe("an operation ID", () => {
   test("is the job's ID, which the queue would refuse if it were a digest or a number", async () => {
     await using client = await connect(redis);
     const call = client.call("remove", removal, { operationId: anotherId }).catch(() => undefined);
-    await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
+    await untilCounts(client, { waiting: 1 });
     const job = await withQueue(redis, "pool", (queue) => queue.getJob(anotherId));
     expect(job?.data).toEqual({ ...removal, pool, operationId: anotherId });
     await client[Symbol.asyncDispose]();

@@ -6,6 +6,7 @@ import { backoffMs } from "../../src/jobs/queues.ts";
 import { maxJobBytes } from "../../src/jobs/stored-job.ts";
 import type { JobContext } from "../../src/jobs/worker/job-context.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
+import { until } from "../support/until.ts";
 import {
   anId,
   anotherId,
@@ -15,7 +16,8 @@ import {
   pool,
   removal,
   type TestConsumer,
-  until,
+  untilCounts,
+  untilFinished,
   withQueue,
 } from "./support.ts";
 
@@ -30,7 +32,7 @@ afterAll(() => redis[Symbol.asyncDispose]());
 function failureOfJob(name: string, data: object) {
   return withQueue(redis, "pool", async (queue) => {
     await queue.add(name, data, { jobId: anId, attempts: 3 });
-    await until("the job has failed", async () => (await queue.getJob(anId))?.finishedOn !== undefined);
+    await untilFinished(queue, anId);
     const job = await queue.getJob(anId);
     const { code, message } = decodeFailure(job?.failedReason ?? "");
     return { code, message, attempts: job?.attemptsMade };
@@ -54,7 +56,7 @@ describe("a job that is none", () => {
       },
     });
     await using client = await connect(redis);
-    await until("it has failed", async () => (await client.counts()).pool.failed === 1);
+    await untilCounts(client, { failed: 1 });
     // The worker goes on.
     expect(await client.call("remove", { ...removal, key: "other" })).toEqual({});
     const [failed] = await client.damagedJobs();
@@ -121,7 +123,7 @@ test("a job that killed too many workers fails without being executed", async ()
     await redis.command("HSET", queue.toKey(anId), "defa", "job stalled more than allowable limit");
     await queue.resume();
     await using _consumer = await consume(redis, { remove });
-    await until("the job has failed", async () => (await queue.getJob(anId))?.finishedOn !== undefined);
+    await untilFinished(queue, anId);
     expect((await queue.getJob(anId))?.failedReason).toContain("stalled more than allowable limit");
   });
   expect(runs).toBe(0);
@@ -142,7 +144,7 @@ test("a job that is tried again goes behind the others: nobody may rely on the o
   const calls = ["first", "second", "third"].map(async (key) => {
     await client.call("remove", { scope: "s", key });
   });
-  await until("all are queued", async () => (await client.counts()).pool.waiting === 3);
+  await untilCounts(client, { waiting: 3 });
   await using _consumer = await consume(
     redis,
     {
@@ -215,7 +217,7 @@ test("a consumer that is closed finishes what runs, and takes nothing new", asyn
   );
   await using client = await connect(redis);
   const first = client.call("remove", removal, { operationId: anId });
-  await until("the first runs", async () => (await client.counts()).pool.active === 1);
+  await untilCounts(client, { active: 1 });
   const second = failureOf(client.call("remove", removal, { operationId: anotherId, deadlineMs: 2_000 }));
   await consumer.close();
   expect(finished).toEqual([anId]);
@@ -238,7 +240,11 @@ test("a consumer that is closed now gives its job back at once, and no attempt i
   });
   await using client = await connect(redis);
   const call = client.call("remove", removal);
-  await until("the job runs", () => runs === 1);
+  await until(
+    "the job runs",
+    () => runs,
+    (state) => state === 1,
+  );
   await consumer.closeNow();
   expect(reasons).toEqual([new AbortReason("stopping", "this worker is being stopped")]);
   const attempts: number[] = [];
@@ -265,7 +271,7 @@ describe("a failure says nothing about the job", () => {
     await using first = await consume(redis, { remove: handler });
     await using client = await connect(redis);
     const call = client.call("remove", removal, { operationId: anId });
-    await until("the job runs", async () => (await client.counts()).pool.active === 1);
+    await untilCounts(client, { active: 1 });
     await disturb(first);
     await using _next = await consume(redis, { remove: handler });
     expect(await call).toEqual({});
@@ -310,15 +316,19 @@ test("a handler's signal aborts when its job is taken from it", async () => {
   });
   await using client = await connect(redis);
   const call = client.call("remove", removal).catch(() => undefined);
-  await until("the job runs", async () => (await client.counts()).pool.active === 1);
+  await untilCounts(client, { active: 1 });
   // Nobody asks for it again, so this worker does not get it again.
   await client[Symbol.asyncDispose]();
   await call;
   await redis.flush();
-  await until("the handler has seen it", () => reasons.length > 0);
+  await until(
+    "the handler has seen it",
+    () => reasons,
+    ({ length }) => length > 0,
+  );
   expect(reasons[0]).toEqual(new AbortReason("lock_lost", "this worker's lock on the job is lost"));
   expect(consumer.errors.map(({ message }) => message).join()).toContain("could not renew lock");
-}, 30_000);
+});
 
 test("no job is given to BullMQ's processor files: they do not work in a compiled program", async () => {
   const source = join(import.meta.dir, "../../src/jobs");

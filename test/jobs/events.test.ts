@@ -4,7 +4,8 @@ import { keyPrefix, queueName } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";
 import { EventReader } from "../../src/jobs/requests/event-reader.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { anId, connect, consume, pool, removal, until } from "./support.ts";
+import { until } from "../support/until.ts";
+import { anId, connect, consume, pool, removal, untilCounts } from "./support.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -25,7 +26,11 @@ test("the first completion event is not lost, not even one from before the reade
     progress: () => undefined,
   });
   reader.wake();
-  await until("the event arrives", () => seen.length > 0);
+  await until(
+    "the event arrives",
+    () => seen,
+    ({ length }) => length > 0,
+  );
   expect(seen).toEqual([[anId, { removedDevices: 1, removedSnapshots: 2 }]]);
 });
 
@@ -71,7 +76,7 @@ test("one reader serves all who wait: a thousand callers cost no more connection
       .split("\n").length;
   const before = await connections();
   const calls = Array.from({ length: 1_000 }, () => client.call("remove", removal).catch(() => undefined));
-  await until("all are queued", async () => (await client.counts()).pool.waiting === 1_000);
+  await untilCounts(client, { waiting: 1_000 });
   // `counts` has opened the unpack queue's end too: a few more, however many call.
   expect((await connections()) - before).toBeLessThan(5);
   await client[Symbol.asyncDispose]();

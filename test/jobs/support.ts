@@ -9,10 +9,11 @@ import type { ClaimHolder } from "../../src/jobs/claims/pool-claims.ts";
 import { poolJobNames, type UnpackedImage } from "../../src/jobs/contract.ts";
 import { UnpackPublisher } from "../../src/jobs/outbox/unpack-publisher.ts";
 import { keyPrefix, type QueueKind, queueName } from "../../src/jobs/queues.ts";
-import { JobClient } from "../../src/jobs/requests/client.ts";
+import { JobClient, type JobCounts } from "../../src/jobs/requests/client.ts";
 import { type Consumer, consumePoolJobs, consumeUnpackJobs } from "../../src/jobs/worker/consumer.ts";
 import type { Handler, PoolHandlers } from "../../src/jobs/worker/handlers.ts";
 import type { TestRedis } from "../support/redis.ts";
+import { until } from "../support/until.ts";
 
 export const pool = poolName("test.pool");
 export const anId = operationId("op-first-1");
@@ -101,13 +102,28 @@ export async function failureOf(promise: Promise<unknown>): Promise<SnapmillErro
   throw error;
 }
 
-/** Resolves once `condition` holds; a test that waits in vain says for what. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const start = performance.now(); performance.now() - start < 30_000; await Bun.sleep(10)) {
-    if (await condition()) return;
-  }
-  throw new Error(`in vain waited until ${what}`);
-}
+/** Waits until so many jobs of a queue are in the given states, and shows the counts if they never are. */
+export const untilCounts = (client: JobClient, wanted: Partial<JobCounts>, kind: QueueKind = "pool") =>
+  until(
+    `the ${kind} queue has ${JSON.stringify(wanted)}`,
+    () => client.counts(),
+    ({ [kind]: counts }) =>
+      Object.entries(wanted).every(([state, count]) => counts[state as keyof JobCounts] === count),
+  );
+
+export const untilLength = (list: readonly unknown[], length: number) =>
+  until(
+    `the list has ${length} entries`,
+    () => list,
+    (seen) => seen.length === length,
+  );
+
+export const untilFinished = (queue: Queue, jobId: string) =>
+  until(
+    `the job ${jobId} is finished`,
+    async () => (await queue.getJob(jobId))?.toJSON(),
+    (job) => job?.finishedOn !== undefined,
+  );
 
 /** One of the pool's queues as BullMQ itself sees it. */
 export async function withQueue<T>(redis: TestRedis, kind: QueueKind, use: (queue: Queue) => Promise<T>): Promise<T> {

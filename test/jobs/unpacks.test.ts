@@ -3,6 +3,7 @@ import { failedPrecondition, type SnapmillError, unavailable } from "../../src/d
 import { dashboardQueues } from "../../src/jobs/dashboard-queues.ts";
 import { UnpackPublisher } from "../../src/jobs/outbox/unpack-publisher.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
+import { until } from "../support/until.ts";
 import {
   anId,
   anotherId,
@@ -15,7 +16,8 @@ import {
   pool,
   publishUnpacks,
   unpacked,
-  until,
+  untilCounts,
+  untilFinished,
   withQueue,
 } from "./support.ts";
 
@@ -43,7 +45,7 @@ async function failOnce(failure: SnapmillError): Promise<void> {
   await using _unpacks = await consumeUnpacks(redis, () => Promise.reject(failure));
   await withQueue(redis, "unpack", async (queue) => {
     await queue.add("unpack", { pool, operationId: anId, ...image }, { jobId: anId, attempts: 1 });
-    await until("it has failed", async () => (await queue.getJob(anId))?.finishedOn !== undefined);
+    await untilFinished(queue, anId);
   });
 }
 
@@ -99,7 +101,11 @@ describe("an unpack", () => {
     });
     await using client = await connect(redis);
     const first = client.unpack(image, { operationId: anId });
-    await until("it runs", () => runs === 1);
+    await until(
+      "it runs",
+      () => runs,
+      (state) => state === 1,
+    );
     const second = client.unpack(image, { operationId: anId });
     released.resolve();
     expect(await Promise.all([first, second])).toEqual([unpacked, unpacked]);
@@ -137,7 +143,7 @@ describe("an unpack", () => {
     await using client = await connect(redis);
     const controller = new AbortController();
     const call = failureOf(client.unpack(image, { operationId: anId, signal: controller.signal }));
-    await until("it is queued", async () => (await client.counts()).unpack.waiting === 1);
+    await untilCounts(client, { waiting: 1 }, "unpack");
     controller.abort();
     expect((await call).message).toContain("it may still happen");
     expect((await client.counts()).unpack.waiting).toBe(1);
@@ -211,10 +217,11 @@ describe("the publisher", () => {
       return unpacked;
     });
     await using client = await connect(redis);
-    await until("both have ended", async () => {
-      const { completed, failed } = (await client.counts()).unpack;
-      return completed + failed === 2;
-    });
+    await until(
+      "both have ended",
+      () => client.counts(),
+      ({ unpack }) => unpack.completed + unpack.failed === 2,
+    );
     const [first, second] = await publisher.enqueueUnpacks(entries);
     expect(first).toEqual({ operationId: anId, state: "completed", image: unpacked });
     expect(second).toMatchObject({ operationId: anotherId, state: "failed", failure: { code: "failed_precondition" } });
@@ -239,7 +246,7 @@ describe("the publisher", () => {
     await redis.restart();
     await until("it has noticed", () => publisher.mayHaveLost().catch(() => false));
     expect(await publisher.mayHaveLost()).toBe(false);
-  }, 20_000);
+  });
 
   test("runs a job again whose result is none, and the entries beside it are told of all the same", async () => {
     await using publisher = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
@@ -268,7 +275,7 @@ describe("the publisher", () => {
     expect((await failureOf(publisher.enqueueUnpacks(entries))).code).toBe("unavailable");
     await redis.start();
     expect(await publisher.enqueueUnpacks(entries)).toEqual([{ operationId: anId, state: "present" }]);
-  }, 20_000);
+  });
 });
 
 test("the dashboard's queues are named after their pool, and all keys of a pool lie on one node of a cluster", async () => {

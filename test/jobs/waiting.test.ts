@@ -4,6 +4,7 @@ import type { UnpackProgress } from "../../src/jobs/contract.ts";
 import type { Submission } from "../../src/jobs/requests/submissions.ts";
 import { Waiters } from "../../src/jobs/requests/waiters.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
+import { until } from "../support/until.ts";
 import {
   anId,
   connect,
@@ -14,7 +15,7 @@ import {
   publishUnpacks,
   removal,
   unpacked,
-  until,
+  untilCounts,
 } from "./support.ts";
 
 let redis: TestRedis;
@@ -47,7 +48,7 @@ test.each([2 ** 31, Number.POSITIVE_INFINITY])("a deadline of %d ms has not pass
   await using _consumer = await consume(redis, { remove: () => release.then(() => ({})) });
   await using client = await connect(redis);
   const call = client.call("remove", removal, { operationId: anId, deadlineMs });
-  await until("the job runs", async () => (await client.counts()).pool.active === 1);
+  await untilCounts(client, { active: 1 });
   resolve();
   expect(await call).toEqual({});
 });
@@ -56,7 +57,7 @@ test("a caller who walks away takes back a job that has not begun", async () => 
   await using client = await connect(redis);
   const controller = new AbortController();
   const call = failureOf(client.call("remove", removal, { operationId: anId, signal: controller.signal }));
-  await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
+  await untilCounts(client, { waiting: 1 });
   controller.abort();
   const failure = await call;
   expect(failure.code).toBe("aborted");
@@ -127,7 +128,11 @@ test("a caller who walks away from a running job hears that it may still happen"
   await using client = await connect(redis);
   const controller = new AbortController();
   const call = failureOf(client.call("remove", removal, { operationId: anId, signal: controller.signal }));
-  await until("the job runs", () => runs === 1);
+  await until(
+    "the job runs",
+    () => runs,
+    (state) => state === 1,
+  );
   controller.abort();
   const failure = await call;
   expect([failure.code, failure.message.includes("it may still happen")]).toEqual(["aborted", true]);
@@ -143,7 +148,7 @@ test("a caller who walks away leaves the job to others who wait for it", async (
   const givenUp = failureOf(client.call("remove", removal, { operationId: anId, signal: controller.signal }));
   const here = client.call("remove", removal, { operationId: anId });
   const elsewhere = other.call("remove", removal, { operationId: anId });
-  await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
+  await untilCounts(client, { waiting: 1 });
   controller.abort();
   expect((await givenUp).message).toContain("it may still happen");
   await using _consumer = await consume(redis, { remove: async () => ({}) });
@@ -156,7 +161,7 @@ test("a job taken back in one process is added again by whoever waits for it in 
   const controller = new AbortController();
   const givenUp = failureOf(client.call("remove", removal, { operationId: anId, signal: controller.signal }));
   const elsewhere = other.call("remove", removal, { operationId: anId });
-  await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
+  await untilCounts(client, { waiting: 1 });
   controller.abort();
   expect((await givenUp).message).toContain("taken back");
   await using _consumer = await consume(redis, { remove: async () => ({}) });
@@ -166,7 +171,7 @@ test("a job taken back in one process is added again by whoever waits for it in 
 test("closing the client ends every waiting, and later calls are refused", async () => {
   const client = await connect(redis);
   const calls = Array.from({ length: 100 }, () => failureOf(client.call("remove", removal)));
-  await until("the jobs are queued", async () => (await client.counts()).pool.waiting === 100);
+  await untilCounts(client, { waiting: 100 });
   await client[Symbol.asyncDispose]();
   const failures = await Promise.all(calls);
   expect(new Set(failures.map(({ code }) => code))).toEqual(new Set(["aborted"]));

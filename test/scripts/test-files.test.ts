@@ -8,7 +8,8 @@ import { leftoversIn } from "../../scripts/test-leftovers.ts";
 import { TestProcesses } from "../../scripts/test-process.ts";
 import { nothing } from "../../scripts/test-report.ts";
 import { setUpGuest, setUpTimeoutMs, whyNoGuest } from "../guest/guest.ts";
-import { eventually, processesWith } from "../support/processes.ts";
+import { processesWith } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 const root = join(import.meta.dir, "../..");
@@ -94,7 +95,11 @@ test("an interrupted run ends its processes, takes down what they made, and coun
   });`);
   const processes = new TestProcesses();
   const run = runOne(file, processes);
-  expect(await eventually(() => readdirSync(base).includes("begun"))).toBe(true);
+  await until(
+    "the test has begun",
+    () => readdirSync(base),
+    (names) => names.includes("begun"),
+  );
   processes.interrupt();
   expect(await run).toEqual({ outcome: nothing, text: `      ${file}: interrupted`, tests: [] });
   expect(processesWith(file)).toEqual([]);

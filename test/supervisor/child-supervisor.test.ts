@@ -9,7 +9,8 @@ import type { ChildPlan } from "../../src/supervisor/child-plan.ts";
 import { ChildSupervisor } from "../../src/supervisor/child-supervisor.ts";
 import { judge } from "../../src/supervisor/hang-detection.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { eventually, isAlive, processesWith } from "../support/processes.ts";
+import { isAlive, processesWith } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 
 let directory = "";
 beforeEach(() => {
@@ -42,6 +43,13 @@ function keep(
 
 const lives = (): number[] => readFileSync(join(directory, "lives"), "utf8").trim().split("\n").map(Number);
 
+const untilReady = (supervisor: ChildSupervisor, life: number) =>
+  until(
+    `life ${life} is ready`,
+    () => ({ lives: lives(), state: supervisor.state }),
+    ({ lives, state }) => lives.length === life && state.kind === "ready",
+  );
+
 describe("a kept child", () => {
   test("is ready when it says so, and gone after stop", async () => {
     const supervisor = keep("echo ready; sleep 600");
@@ -57,7 +65,7 @@ describe("a kept child", () => {
 
   test("is ready when it answers a probe", async () => {
     const supervisor = keep("exec sleep 600", async () => {
-      await eventually(() => Bun.file(join(directory, "lives")).size > 0);
+      await until("it has started", () => Bun.file(join(directory, "lives")).size);
     });
     await supervisor.start();
     expect(supervisor.state.kind).toBe("ready");
@@ -69,7 +77,7 @@ describe("a kept child", () => {
     await supervisor.start();
     for (const times of [1, 2]) {
       process.kill(lives().at(-1) ?? 0, "SIGKILL");
-      expect(await eventually(() => lives().length === times + 1 && supervisor.state.kind === "ready")).toBe(true);
+      await untilReady(supervisor, times + 1);
     }
     expect(lives().filter(isAlive)).toEqual([lives()[2] ?? 0]);
     await supervisor.stop();
@@ -137,14 +145,18 @@ describe("a kept child", () => {
   test("can be stopped before it is ready, and while it waits for its next start", async () => {
     const slow = keep("exec sleep 600");
     const started = slow.start();
-    await eventually(() => Bun.file(join(directory, "lives")).size > 0);
+    await until("it has started", () => Bun.file(join(directory, "lives")).size);
     await slow.stop();
     await expect(started).rejects.toMatchObject({ code: "aborted" });
     expect(lives().filter(isAlive)).toEqual([]);
 
     const dying = keep("echo ready; exit 1");
     await dying.start();
-    await eventually(() => dying.state.kind === "waiting");
+    await until(
+      "it waits for its next start",
+      () => dying.state,
+      ({ kind }) => kind === "waiting",
+    );
     await dying.stop();
     const livesAtStop = lives().length;
     await Bun.sleep(500);
@@ -176,7 +188,7 @@ describe("a kept child", () => {
       `echo ready; head -c 1000000 /dev/zero | tr '\\0' x | fold; touch ${directory}/said; exec sleep 600`,
     );
     await supervisor.start();
-    expect(await eventually(() => existsSync(join(directory, "said")))).toBe(true);
+    await until("all is said", () => existsSync(join(directory, "said")));
     await supervisor.stop();
   });
 
@@ -207,7 +219,7 @@ describe("a kept child", () => {
     const supervisor = keep(`sleep 600 & echo $! >> ${directory}/grandchildren; echo ready; wait`);
     await supervisor.start();
     process.kill(lives()[0] ?? 0, "SIGKILL");
-    expect(await eventually(() => lives().length === 2 && supervisor.state.kind === "ready")).toBe(true);
+    await untilReady(supervisor, 2);
     await supervisor.stop();
     const grandchildren = readFileSync(join(directory, "grandchildren"), "utf8").trim().split("\n").map(Number);
     expect(grandchildren.filter(isAlive)).toEqual([]);
@@ -223,7 +235,7 @@ describe("a kept child that goes silent", () => {
       touch ${directory}/spun; while :; do :; done`;
     const supervisor = keep(script, "announced", { hungAfterMs });
     await supervisor.start();
-    expect(await eventually(() => lives().length === 3 && supervisor.state.kind === "ready")).toBe(true);
+    await untilReady(supervisor, 3);
     expect(lives().slice(0, 2).filter(isAlive)).toEqual([]);
     await supervisor.stop();
   });
@@ -233,13 +245,19 @@ describe("a kept child that goes silent", () => {
     await supervisor.start();
     const [pid = 0] = lives();
     process.kill(pid, "SIGSTOP");
-    await eventually(() => (supervisor.silentMs ?? 0) > 2 * hungAfterMs);
+    await until(
+      "it is silent",
+      () => supervisor.silentMs ?? 0,
+      (silentMs) => silentMs > 2 * hungAfterMs,
+    );
     expect(supervisor.trouble).toBe(
       `the script is stopped by a signal or a debugger: continue it by 'kill -CONT ${pid}'`,
     );
     process.kill(pid, "SIGCONT");
-    expect(await eventually(() => supervisor.trouble === undefined && (supervisor.silentMs ?? 0) < hungAfterMs)).toBe(
-      true,
+    await until(
+      "it is well again",
+      () => ({ trouble: supervisor.trouble, silentMs: supervisor.silentMs ?? 0 }),
+      ({ trouble, silentMs }) => trouble === undefined && silentMs < hungAfterMs,
     );
     expect(lives()).toEqual([pid]);
     process.kill(pid, "SIGSTOP");
@@ -265,7 +283,11 @@ describe("a kept child that goes silent", () => {
       hungAfterMs: 60_000,
     });
     await supervisor.start();
-    expect(await eventually(() => supervisor.trouble === "the script cannot write")).toBe(true);
+    await until(
+      "its trouble is told",
+      () => supervisor.trouble,
+      (trouble) => trouble === "the script cannot write",
+    );
     await supervisor.stop();
   });
 });
@@ -280,14 +302,14 @@ test("a child that no signal ends is given up, told, and ends when its disk is b
   try {
     const supervisor = keep(`echo ready; fsfreeze -f ${disk}; touch ${disk}/file`, "announced", { graceMs: 200 });
     await supervisor.start();
-    const inKernel = (pid: number) => /\) D /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-    expect(await eventually(() => processesWith(`touch ${disk}`).some(inKernel))).toBe(true);
+    const touching = () => processesWith(`touch ${disk}`).map((pid) => readFileSync(`/proc/${pid}/stat`, "utf8"));
+    await until("it waits in the kernel", touching, (stats) => stats.some((stat) => /\) D /.test(stat)));
     const [pid = 0] = processesWith(`touch ${disk}`);
     const left = await supervisor.stop();
     expect(left).toMatchObject([{ kind: "left", pid }]);
     expect(left[0]?.reason).toContain("it waits in the kernel");
     await runCommand("fsfreeze", ["-u", disk]);
-    expect(await eventually(() => !isAlive(pid))).toBe(true);
+    await until("it has ended", () => !isAlive(pid));
   } finally {
     await runCommand("fsfreeze", ["-u", disk]).catch(() => undefined);
     await runCommand("umount", [disk]);

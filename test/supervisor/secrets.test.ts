@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import { paths } from "../../src/config.ts";
 import { findRunning } from "../../src/supervisor/running.ts";
-import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { type Finished, TestSnapmill } from "../support/test-snapmill.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(120_000);
 
@@ -88,7 +88,11 @@ test("a password of Redis and the dashboard's token stay out of sight, in succes
   const { reference } = await writeSmallImage(join(snapmill.directory, "image"));
 
   const up = snapmill.start(["up"]);
-  expect(await eventually(async () => (await findRunning(snapmill.config))?.kind === "up")).toBe(true);
+  await until(
+    "up runs",
+    () => findRunning(snapmill.config),
+    (running) => running?.kind === "up",
+  );
   const words = [said(await snapmill.run(["unpack", reference]))];
   for (const command of [["status", "--json"], ["doctor"]]) {
     words.push(said(await snapmill.run(command)));
@@ -119,7 +123,7 @@ test.each<[string, () => string]>([
   });
   const up = snapmill.start(["up"]);
   // Some faults are waited out: what is said of them is said by then.
-  await eventually(() => /Redis|not valid/.test(up.said()), 60_000);
+  await until("the fault is told", up.said, (text) => /Redis|not valid/.test(text), 60_000);
   const unpacked = await snapmill.run(["prepare", "x"]);
   up.kill("SIGTERM");
   const ended = await up.finished;

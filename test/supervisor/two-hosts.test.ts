@@ -7,7 +7,6 @@ import { openDatabase } from "../../src/metadata/database.ts";
 import { listDevices } from "../../src/metadata/devices.ts";
 import { walkSnapshots } from "../../src/metadata/walk.ts";
 import { failureOf } from "../jobs/support.ts";
-import { eventually } from "../support/processes.ts";
 import { startRedis } from "../support/redis.ts";
 import { SlowMkfs } from "../support/slow-mkfs.ts";
 import { Place } from "./running-up.ts";
@@ -73,7 +72,7 @@ test(
     await using oldCaller = await connect();
     mkfs.pull();
     const inFlight = failureOf(oldCaller.call("prepare", { scope: own, key: "in flight", labels: {} }));
-    expect(await eventually(() => mkfs.wasStarted)).toBe(true);
+    await mkfs.untilStarted();
     const [frozen = 0] = first.pidsOf("workers/pool.ts");
     process.kill(frozen, "SIGSTOP");
     mkfs.release();

@@ -11,8 +11,8 @@ import { openDatabase } from "../../src/metadata/database.ts";
 import { listImages } from "../../src/metadata/images.ts";
 import { addToOutbox } from "../../src/metadata/outbox.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { eventually } from "../support/processes.ts";
 import { writeSmallImage } from "../support/small-image.ts";
+import { until } from "../support/until.ts";
 import { healthOf, Place, urlIn } from "./running-up.ts";
 
 const timeoutMs = 120_000;
@@ -53,7 +53,7 @@ test(
     using place = new Place({ SNAPMILL_STATE_DIR: join(disk, "state") });
     const first = place.up();
     await first.ready();
-    expect(await eventually(() => existsSync(paths.reserve(place.config)))).toBe(true);
+    await until("the reserve is there", () => existsSync(paths.reserve(place.config)));
     await using client = await connect(place);
     await client.call("prepare", { scope: ownScope, key: "large", labels: {} });
     expect(await first.end("SIGTERM")).toBe(0);
@@ -71,8 +71,12 @@ test(
     await expect(again.call("prepare", { scope: ownScope, key: "new", labels: {} })).rejects.toThrow("make room");
 
     for (const block of ["1M", "1K"]) await rm(join(disk, `filler-${block}`));
-    expect(await eventually(async () => (await healthOf(url)).status === 200)).toBe(true);
-    expect(await eventually(() => existsSync(paths.reserve(place.config)))).toBe(true);
+    await until(
+      "up is healthy",
+      () => healthOf(url),
+      ({ status }) => status === 200,
+    );
+    await until("the reserve is there", () => existsSync(paths.reserve(place.config)));
     expect(await second.end("SIGTERM")).toBe(0);
     expect(await second.stderr).toContain("is full: the reserve of 16.0 MiB is released");
     await rm(join(disk, "state"), { recursive: true });
@@ -123,7 +127,12 @@ test(
     const second = place.up();
     await second.ready();
     using reader = openDatabase(paths.database(place.config), { mode: "readonly" });
-    expect(await eventually(() => listImages(reader).length === 1, 60_000)).toBe(true);
+    await until(
+      "the image is unpacked",
+      () => listImages(reader),
+      ({ length }) => length === 1,
+      60_000,
+    );
     expect(await second.end("SIGTERM")).toBe(0);
     const aside = readdirSync(redisDir).filter((name) => name.startsWith("damaged-"));
     expect(aside).toHaveLength(1);

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { findRunning } from "../../src/supervisor/running.ts";
-import { eventually } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 import { healthOf, Place, urlIn } from "./running-up.ts";
 
 const timeoutMs = 120_000;
@@ -45,7 +45,11 @@ test(
     expect((await healthOf(url)).status).toBe(200);
     const [running = both[0]] = both.filter((up) => up !== ended[0]);
     expect(await running?.end("SIGTERM")).toBe(0);
-    expect(await eventually(() => place.residue().length === 0)).toBe(true);
+    await until(
+      "nothing is left",
+      () => place.residue(),
+      ({ length }) => length === 0,
+    );
   },
   timeoutMs,
 );

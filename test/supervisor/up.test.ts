@@ -8,8 +8,8 @@ import { JobClient } from "../../src/jobs/requests/client.ts";
 import { findRunning } from "../../src/supervisor/running.ts";
 import { isLock, tryLock } from "../../src/system/file/locks.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
-import { eventually } from "../support/processes.ts";
 import { startRedis } from "../support/redis.ts";
+import { until } from "../support/until.ts";
 import { healthOf, Place, urlIn } from "./running-up.ts";
 
 const cli = join(import.meta.dir, "../../src/cli.ts");
@@ -117,7 +117,11 @@ test(
     await first.ready();
     expect(place.processes().length).toBeGreaterThanOrEqual(4);
     expect(await first.end("SIGKILL")).toBe("SIGKILL");
-    expect(await eventually(() => place.processes().length === 0)).toBe(true);
+    await until(
+      "all processes have ended",
+      () => place.processes(),
+      ({ length }) => length === 0,
+    );
     expect(await findRunning(place.config)).toBeUndefined();
 
     const second = place.up();
@@ -138,8 +142,17 @@ test(
       const [pid = 0, ...others] = place.pidsOf(piece);
       expect(others).toEqual([]);
       process.kill(pid, "SIGKILL");
-      expect(await eventually(() => place.pidsOf(piece).some((other) => other !== pid))).toBe(true);
-      expect(await eventually(async () => (await healthOf(url)).status === 200, 60_000)).toBe(true);
+      await until(
+        `${piece} is started again`,
+        () => place.pidsOf(piece),
+        (pids) => pids.some((other) => other !== pid),
+      );
+      await until(
+        "up is healthy",
+        () => healthOf(url),
+        ({ status }) => status === 200,
+        60_000,
+      );
     }
     for (const pid of place.pidsOf("workers/pool.ts")) process.kill(pid, "SIGKILL");
     expect(await up.end("SIGTERM")).toBe(0);
@@ -262,23 +275,33 @@ test(
     expect((await healthOf(url)).status).toBe(200);
     expect(existsSync(paths.redisDir(place.config))).toBe(false);
 
-    const saysAtOnce = async (reason: RegExp) => {
-      const { status, body } = await healthOf(url);
-      return status === 503 && reason.test((body as { reasons: string[] }).reasons.join("; "));
-    };
+    const untilUnhealthy = (reason: RegExp) =>
+      until(
+        `up is unhealthy: ${reason.source}`,
+        () => healthOf(url),
+        ({ status, body }) => status === 503 && reason.test((body as { reasons: string[] }).reasons.join("; ")),
+      );
     await redis.command("REPLICAOF", "127.0.0.1", "1");
-    expect(await eventually(() => saysAtOnce(/is a read-only replica/))).toBe(true);
+    await untilUnhealthy(/is a read-only replica/);
     await redis.command("REPLICAOF", "NO", "ONE");
-    expect(await eventually(async () => (await healthOf(url)).status === 200)).toBe(true);
+    await until(
+      "up is healthy",
+      () => healthOf(url),
+      ({ status }) => status === 200,
+    );
 
     const [worker = 0] = place.pidsOf("workers/pool.ts");
     process.kill(worker, "SIGSTOP");
-    expect(await eventually(() => saysAtOnce(/the pool worker is stopped by a signal .*kill -CONT/))).toBe(true);
+    await untilUnhealthy(/the pool worker is stopped by a signal .*kill -CONT/);
     process.kill(worker, "SIGCONT");
-    expect(await eventually(async () => (await healthOf(url)).status === 200)).toBe(true);
+    await until(
+      "up is healthy",
+      () => healthOf(url),
+      ({ status }) => status === 200,
+    );
 
     await redis.kill();
-    expect(await eventually(() => saysAtOnce(/Redis at unix:.* is not there/))).toBe(true);
+    await untilUnhealthy(/Redis at unix:.* is not there/);
     await redis.start();
     expect(await up.end("SIGTERM")).toBe(0);
     expect(await redis.command("PING")).toBe("PONG");

@@ -7,9 +7,9 @@ import { openDatabase } from "../../src/metadata/database.ts";
 import { listDevices } from "../../src/metadata/devices.ts";
 import { snapshotsOn } from "../../src/metadata/snapshots.ts";
 import { Containerd } from "./containerd.ts";
-import { eventually } from "./processes.ts";
 import { mountsBelow } from "./residue.ts";
 import { type Started, TestSnapmill } from "./test-snapmill.ts";
+import { until } from "./until.ts";
 
 const guide = readFileSync(join(import.meta.dir, "../../docs/CONTAINERD.md"), "utf8");
 const guidesAddress = "/var/lib/snapmill/containerd.sock";
@@ -98,10 +98,15 @@ async function startUp(snapmill: TestSnapmill): Promise<Started> {
   void up.finished.then(() => {
     hasEnded = true;
   });
-  const serves = async () => hasEnded || (await canConnect(snapmill.config.grpcAddress ?? ""));
-  if ((await eventually(serves, 10 * 60_000)) && !hasEnded) return up;
-  up.kill("SIGKILL");
-  throw new Error(`up does not serve containerd: ${up.said()}`);
+  const look = async () => ({ serves: await canConnect(snapmill.config.grpcAddress ?? ""), hasEnded, said: up.said() });
+  try {
+    const { serves, said } = await until("up serves containerd", look, (seen) => seen.serves || hasEnded, 10 * 60_000);
+    if (!serves) throw new Error(`up ended before it served containerd: ${said}`);
+    return up;
+  } catch (error) {
+    up.kill("SIGKILL");
+    throw error;
+  }
 }
 
 const canConnect = (path: string): Promise<boolean> =>

@@ -1,7 +1,7 @@
 // Room: test. Owns a containerd of a test's own: the real daemon and ctr, with all their files below one directory.
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { eventually } from "./processes.ts";
+import { until } from "./until.ts";
 
 /** What containerd's own programs are called: for testWith. */
 export const containerdPrograms = ["containerd", "ctr"] as const;
@@ -61,10 +61,13 @@ export class Containerd implements AsyncDisposable {
       stderr: log,
     });
     closeSync(log);
-    const serving = async () => (await this.try("version")).exitCode === 0;
-    if (await eventually(serving, 240_000)) return;
-    await this.stop("SIGKILL");
-    throw new Error(`containerd did not start: ${this.said.slice(-2000)}`);
+    const look = async () => ({ ...(await this.try("version")), said: this.said });
+    try {
+      await until("containerd serves", look, ({ exitCode }) => exitCode === 0, 240_000);
+    } catch (error) {
+      await this.stop("SIGKILL");
+      throw error;
+    }
   }
 
   /** Ends the daemon; what runs in containers goes on. */

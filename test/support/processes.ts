@@ -1,4 +1,4 @@
-// Room: test support. Owns looks at processes and the patience to wait for what happens in them.
+// Room: test. Owns the reading of what processes do.
 import { readFileSync } from "node:fs";
 
 /** Whether the process runs: one that is dead and only not yet reaped does not. */
@@ -23,14 +23,4 @@ function commandLineOf(pid: number): string {
   } catch {
     return "";
   }
-}
-
-/** Waits until `condition` holds; false when it does not within `withinMs`. */
-export async function eventually(condition: () => boolean | Promise<boolean>, withinMs = 20_000): Promise<boolean> {
-  const untilMs = performance.now() + withinMs;
-  while (performance.now() < untilMs) {
-    if (await condition()) return true;
-    await Bun.sleep(20);
-  }
-  return false;
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
+import { until } from "./until.ts";
 
 export interface TestRedis extends AsyncDisposable {
   /** `unix://…/redis.sock`: what the project's `redisUrl` options take. */
@@ -82,14 +83,23 @@ function commandLine(dir: string, socket: string, args: readonly string[]): stri
 }
 
 async function ready(server: Bun.Subprocess, socket: string, log: string): Promise<void> {
-  const deadline = Date.now() + startTimeoutMs;
-  while (Date.now() < deadline) {
-    if (server.exitCode !== null) break;
-    if (await answers(socket)) return;
-    await Bun.sleep(10);
+  const look = async () => ({
+    answers: await answers(socket),
+    exitCode: server.exitCode,
+    log: await Bun.file(log).text(),
+  });
+  try {
+    const { exitCode } = await until(
+      "redis-server answers",
+      look,
+      (seen) => seen.answers || seen.exitCode !== null,
+      startTimeoutMs,
+    );
+    if (exitCode !== null) throw new Error(`redis-server did not start: ${await Bun.file(log).text()}`);
+  } catch (error) {
+    server.kill("SIGKILL");
+    throw error;
   }
-  server.kill("SIGKILL");
-  throw new Error(`redis-server did not start: ${await Bun.file(log).text()}`);
 }
 
 /** Whether a Redis is there, and ready. */

@@ -2,7 +2,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { eventually } from "./processes.ts";
+import { until } from "./until.ts";
 
 export const registryPrograms = ["docker-registry", "skopeo"] as const;
 
@@ -67,9 +67,14 @@ export class Registry implements AsyncDisposable {
     const process = Bun.spawn(command, { stdin: "ignore", stdout: output, stderr: output });
     closeSync(output);
     const registry = new Registry(host, log, process);
-    if (await eventually(() => isListening(host))) return registry;
-    await registry[Symbol.asyncDispose]();
-    throw new Error(`docker-registry did not start: ${readFileSync(log, "utf8").slice(-2000)}`);
+    try {
+      const look = async () => ({ listens: await isListening(host), log: readFileSync(log, "utf8") });
+      await until("docker-registry listens", look, ({ listens }) => listens);
+      return registry;
+    } catch (error) {
+      await registry[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Copies an image (`oci:DIRECTORY:TAG`) here and returns what to pull it by. */

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
+import { until } from "./until.ts";
 
 /** A snapshot that is the first of its size waits for a new file system, which waits for `release` after a `pull`. */
 export class SlowMkfs implements Disposable {
@@ -32,11 +33,11 @@ export class SlowMkfs implements Disposable {
   }
 
   /**
-   * Whether anybody has started it since the last `pull`. Until then a process that is about to become it looks like the
-   * worker that starts it.
+   * Waits until it has been started since the last `pull`. Before that, a process that is about to become it looks like
+   * the worker that starts it.
    */
-  get wasStarted(): boolean {
-    return existsSync(this.#started);
+  async untilStarted(): Promise<void> {
+    await until("mkfs.ext4 is started", () => existsSync(this.#started));
   }
 
   [Symbol.dispose](): void {

@@ -10,7 +10,8 @@ import { type BlobSource, slotBytes, slotCount } from "../../src/unpack/blob-mes
 import type { BlobStream } from "../../src/unpack/blob-stream.ts";
 import { BlobThread } from "../../src/unpack/blob-thread.ts";
 import { sha256 } from "../support/images.ts";
-import { isOpen, until } from "./scratch.ts";
+import { until } from "../support/until.ts";
+import { isOpen } from "./scratch.ts";
 
 setDefaultTimeout(60_000);
 
@@ -102,7 +103,7 @@ describe("an announced blob", () => {
   test("is read ahead, and delivered from that when it is opened", async () => {
     const [first, next] = [await source(small), await source(large)];
     expect(await contentOf(thread.open(first, next))).toBe(sha256(small));
-    await until(() => isOpen(next.blob.path));
+    await until("the next blob is open", () => isOpen(next.blob.path));
     // Who has it open needs no name any more; who opens it again does.
     await rm(next.blob.path);
     const stream = thread.open(next);
@@ -119,7 +120,7 @@ describe("an announced blob", () => {
   test("is dropped when another one is opened", async () => {
     const [first, next, other] = [await source(small), await source(large), await source(large)];
     await contentOf(thread.open(first, next));
-    await until(() => isOpen(next.blob.path));
+    await until("the next blob is open", () => isOpen(next.blob.path));
     expect(await contentOf(thread.open(other))).toBe(sha256(large));
     expect(isOpen(next.blob.path)).toBe(false);
   });

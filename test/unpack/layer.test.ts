@@ -13,8 +13,9 @@ import { blobForms } from "../support/images.ts";
 import { tar } from "../support/tar.ts";
 import { directory as dir, file, opaque, whiteout } from "../support/tar-entries.ts";
 import { describeTree, type Tree } from "../support/trees.ts";
+import { until } from "../support/until.ts";
 import { requestFor } from "./requests.ts";
-import { isOpen, makeExt4, until } from "./scratch.ts";
+import { isOpen, makeExt4 } from "./scratch.ts";
 
 setDefaultTimeout(60_000);
 
@@ -123,7 +124,7 @@ describe("the next layer", () => {
     await using loop = await device(128 * 2 ** 20);
     const next = await requestFor(directory, loop.path, large);
     await applyLayer({ ...(await requestFor(directory, loop.path, base, "gzip")), next }, () => undefined);
-    await until(() => isOpen(next.blob.path));
+    await until("the next blob is open", () => isOpen(next.blob.path));
     // Who has it open needs no name any more; who opens it again does.
     await rm(next.blob.path);
     expect(await applyLayer(next, () => undefined)).toMatchObject({ bytes: large.length, entries: 40 });

@@ -91,12 +91,3 @@ export function isOpen(path: string): boolean {
     }
   });
 }
-
-/** Waits for what another thread is about to do. */
-export async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`it never came: ${condition.toString()}`);
-    await Bun.sleep(5);
-  }
-}

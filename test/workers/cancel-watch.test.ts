@@ -7,7 +7,7 @@ import { createLogger } from "../../src/logger.ts";
 import { addToOutbox, cancelInOutbox } from "../../src/metadata/outbox.ts";
 import { CancelWatch } from "../../workers/cancel-watch.ts";
 import { anOperation, temporaryDatabase } from "../metadata/support.ts";
-import { eventually } from "../support/processes.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -36,7 +36,7 @@ test("a job is told of its cancellation, be it before or after its start", async
   using job = await opened.watch.watch(late);
   expect(job.signal.aborted).toBe(false);
   cancelInOutbox(database, late);
-  expect(await eventually(() => job.signal.aborted)).toBe(true);
+  await until("the job is cancelled", () => job.signal.aborted);
 });
 
 test("a database that cannot be read is told of and looked at again", async () => {
@@ -50,7 +50,7 @@ test("a database that cannot be read is told of and looked at again", async () =
   expect(opened.warnings[0]).toMatch(/cannot be read from the pool's database \(.+\); it is tried again/);
   expect(job.signal.aborted).toBe(false);
   renameSync(away, database.path);
-  expect(await eventually(() => job.signal.aborted)).toBe(true);
+  await until("the job is cancelled", () => job.signal.aborted);
 });
 
 test("a worker that does not end a cancelled job is ended by SIGKILL, one that does is not", async () => {

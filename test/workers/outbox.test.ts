@@ -10,8 +10,8 @@ import { addRemoval, pendingRemovals } from "../../src/metadata/pending-removals
 import type { Snapshotter } from "../../src/snapshotter/snapshotter.ts";
 import { Outbox } from "../../workers/outbox.ts";
 import { newDevice, temporaryDatabase } from "../metadata/support.ts";
-import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
+import { until } from "../support/until.ts";
 
 let redis: TestRedis;
 let database: Database;
@@ -48,12 +48,12 @@ test("an unpack is queued though removals cannot be, and the other way round", a
   await redis.command("SET", keyOf("pool", "failed"), "damaged");
   const first = acceptUnpack();
   outbox.start();
-  expect(await eventually(() => isQueued("unpack", first.operationId))).toBe(true);
+  await until("the unpack is queued", () => isQueued("unpack", first.operationId));
   await redis.command("DEL", keyOf("pool", "failed"));
   await redis.command("SET", keyOf("unpack", "events"), "damaged");
   outbox.accepted([acceptUnpack()]);
   addRemoval(database, newDevice(database).deviceName);
   outbox.removalsWritten();
   const [removal] = pendingRemovals(database);
-  expect(await eventually(() => isQueued("pool", removal?.operationId ?? "none"))).toBe(true);
+  await until("the removal is queued", () => isQueued("pool", removal?.operationId ?? "none"));
 });

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { paths } from "../../src/config.ts";
 import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
-import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { SlowMkfs } from "../support/slow-mkfs.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
@@ -121,7 +120,7 @@ test("told to stop while it waits for a command, a worker finishes that, too", a
   await using client = await connect(snapmill);
   mkfs.pull();
   const answer = client.call("prepare", { scope: ownScope, key: snapshotKey("base"), labels: {} });
-  expect(await eventually(() => mkfs.wasStarted)).toBe(true);
+  await mkfs.untilStarted();
   worker.child.kill("SIGTERM");
   // Long enough for the signal to arrive while the command runs.
   await Bun.sleep(200);

@@ -8,9 +8,9 @@ import { findDevice, listDevices } from "../../src/metadata/devices.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { deviceOf } from "../../src/metadata/snapshots.ts";
 import { mounted } from "../conformance/snapshotter-fixture.ts";
-import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
+import { until } from "../support/until.ts";
 import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(90_000);
@@ -68,7 +68,7 @@ class Fixture implements AsyncDisposable {
       await meanwhile(isGone);
       expect(isGone()).toBe(false);
     });
-    expect(await eventually(isGone, 30_000)).toBe(true);
+    await until("the device is removed", isGone);
     expect(this.read(pendingRemovals)).toEqual([]);
   }
 
@@ -80,16 +80,22 @@ class Fixture implements AsyncDisposable {
   }
 }
 
-const hasFailed = async ({ client }: Fixture) => (await client.counts()).pool.failed === 1;
-
 test("a device that is in use is tried again until it is not; others go meanwhile, and work goes on", async () => {
   await using fixture = await Fixture.open("patient");
   await fixture.whileBusy(async (isGone) => {
-    expect(await eventually(async () => (await fixture.client.counts()).pool.delayed === 1)).toBe(true);
+    await until(
+      "the removal is delayed",
+      () => fixture.client.counts(),
+      ({ pool }) => pool.delayed === 1,
+    );
     const other = { scope: ownScope, key: snapshotKey("other") };
     await fixture.client.call("prepare", { ...other, labels: {} });
     await fixture.client.call("remove", other);
-    expect(await eventually(() => fixture.read(pendingRemovals).length === 1)).toBe(true);
+    await until(
+      "the other one is removed",
+      () => fixture.read(pendingRemovals),
+      ({ length }) => length === 1,
+    );
     expect(isGone()).toBe(false);
   });
 });
@@ -100,9 +106,17 @@ test("a worker that is killed and a Redis that is emptied lose no removal", asyn
     await fixture.end("SIGKILL");
     await redis.flush();
     await fixture.start();
-    expect(await eventually(async () => (await fixture.client.counts()).pool.delayed === 1)).toBe(true);
+    await until(
+      "the removal is delayed",
+      () => fixture.client.counts(),
+      ({ pool }) => pool.delayed === 1,
+    );
     await redis.flush();
-    expect(await eventually(async () => (await fixture.client.counts()).pool.delayed === 1)).toBe(true);
+    await until(
+      "the removal is delayed",
+      () => fixture.client.counts(),
+      ({ pool }) => pool.delayed === 1,
+    );
   });
 });
 
@@ -111,7 +125,11 @@ test("given up, a removal is shown as failed; cleanup has it tried again, and so
   const { mounts } = await fixture.client.call("prepare", { ...busy, labels: {} });
   await mounted(mounts, async () => {
     await fixture.client.call("remove", busy);
-    expect(await eventually(() => hasFailed(fixture))).toBe(true);
+    await until(
+      "the removal has failed",
+      () => fixture.client.counts(),
+      ({ pool }) => pool.failed === 1,
+    );
     const failed = await fixture.client.failedRemovals();
     expect(failed).toMatchObject(
       fixture.read(pendingRemovals).map(({ operationId, device }) => ({ operationId, device })),
@@ -121,16 +139,24 @@ test("given up, a removal is shown as failed; cleanup has it tried again, and so
     await Bun.sleep(2_500);
     expect(await fixture.client.failedRemovals()).toEqual(failed);
     await fixture.client.call("cleanup", {});
-    const failedAgain = async () => {
-      const [again] = await fixture.client.failedRemovals();
-      return again !== undefined && again.failedAtMs !== failed[0]?.failedAtMs;
-    };
-    expect(await eventually(failedAgain)).toBe(true);
+    await until(
+      "the removal has failed again",
+      () => fixture.client.failedRemovals(),
+      ([again]) => again !== undefined && again.failedAtMs !== failed[0]?.failedAtMs,
+    );
   });
   await fixture.end("SIGTERM");
   await fixture.start();
-  expect(await eventually(() => fixture.read(pendingRemovals).length === 0)).toBe(true);
-  expect(await eventually(async () => !(await hasFailed(fixture)))).toBe(true);
+  await until(
+    "no removal is left",
+    () => fixture.read(pendingRemovals),
+    ({ length }) => length === 0,
+  );
+  await until(
+    "no removal has failed any more",
+    () => fixture.client.counts(),
+    ({ pool }) => pool.failed === 0,
+  );
 });
 
 test("cleanup removes at once what was given up, and nothing is shown as failed any more", async () => {
@@ -138,9 +164,17 @@ test("cleanup removes at once what was given up, and nothing is shown as failed 
   const { mounts } = await fixture.client.call("prepare", { ...busy, labels: {} });
   await mounted(mounts, async () => {
     await fixture.client.call("remove", busy);
-    expect(await eventually(() => hasFailed(fixture))).toBe(true);
+    await until(
+      "the removal has failed",
+      () => fixture.client.counts(),
+      ({ pool }) => pool.failed === 1,
+    );
   });
   expect(await fixture.client.call("cleanup", {})).toEqual({ removedDevices: 1, removedSnapshots: 0 });
   expect(fixture.read(listDevices).filter(({ role }) => role === "snapshot")).toEqual([]);
-  expect(await eventually(async () => !(await hasFailed(fixture)))).toBe(true);
+  await until(
+    "no removal has failed any more",
+    () => fixture.client.counts(),
+    ({ pool }) => pool.failed === 0,
+  );
 });

@@ -11,10 +11,10 @@ import { acquireLock } from "../../src/system/file/locks.ts";
 import { chainIdsOf, lockPath } from "../../src/unpack/chain.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
-import { eventually } from "../support/processes.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { file } from "../support/tar-entries.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
+import { until } from "../support/until.ts";
 import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(120_000);
@@ -89,12 +89,14 @@ test("a lost lock, a stop, an emptied Redis and a killed worker lose no accepted
   const [held] = chainIdsOf(long.layers.map((layer) => ({ diffId: diffId(layer.diffId) }))).slice(20);
   const barrier = await acquireLock(lockPath(paths.chainLocks(fixture.snapmill.config), held as ChainId));
   const first = await fixture.start("unpack");
-  expect(await eventually(() => layers() === 20)).toBe(true);
+  await until("20 layers are committed", layers, (count) => count === 20);
   const token = await redis.command("GET", lock);
   await redis.command("DEL", lock);
   // It is handed over, here to the same worker.
-  expect(await eventually(async () => ![null, token].includes((await redis.command("GET", lock)) as string))).toBe(
-    true,
+  await until(
+    "it has another lock",
+    () => redis.command("GET", lock),
+    (found) => found !== null && found !== token,
   );
   // No image has these layers yet, and no child the last of them: they are the unpack's all the same.
   expect(await fixture.client.call("remove-images", { names: [], images: [] })).toMatchObject({ layers: [] });
@@ -106,11 +108,16 @@ test("a lost lock, a stop, an emptied Redis and a killed worker lose no accepted
 
   barrier[Symbol.dispose]();
   const second = await fixture.start("unpack");
-  expect(await eventually(() => layers() > 20)).toBe(true);
+  await until("more layers are committed", layers, (count) => count > 20);
   second.kill("SIGKILL");
   await second.exited;
   await fixture.start("unpack");
-  expect(await eventually(() => fixture.read(pendingOutbox).length === 0, 60_000)).toBe(true);
+  await until(
+    "the outbox is empty",
+    () => fixture.read(pendingOutbox),
+    ({ length }) => length === 0,
+    60_000,
+  );
   expect(layers()).toBe(40);
 });
 

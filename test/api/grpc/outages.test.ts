@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { Place, type Up } from "../../supervisor/running-up.ts";
-import { eventually } from "../../support/processes.ts";
 import { SlowMkfs } from "../../support/slow-mkfs.ts";
+import { until } from "../../support/until.ts";
 import { codeOf, failureOf, SnapshotsClient } from "./client.ts";
 
 /** On two slow cores, with processes that are killed and started again. */
 const timeoutMs = 120_000;
 /** What a call gets here that must not hang: to be told so is no answer. */
+const isServed = (code: string): boolean => code !== "UNAVAILABLE";
 const patience = { deadlineMs: 20_000 };
 
 /** A snapshot that is the first of its size waits for it. */
@@ -59,11 +60,9 @@ test(
     expect((await client.call("stat", { key: "before" })).info?.name).toBe("before");
     expect(await names()).toContain("before");
     signal("redis-server", "SIGCONT");
-    expect(
-      await eventually(async () => (await codeOf(client.call("remove", { key: "before" }))) !== "UNAVAILABLE"),
-    ).toBe(true);
+    await until("remove is served", () => codeOf(client.call("remove", { key: "before" })), isServed);
     expect(await names()).not.toContain("before");
-    await eventually(async () => (await codeOf(client.call("prepare", { key: "meanwhile" }))) !== "UNAVAILABLE");
+    await until("prepare is served", () => codeOf(client.call("prepare", { key: "meanwhile" })), isServed);
     expect(await names()).toEqual(["meanwhile"]);
     await tidy();
   },
@@ -82,7 +81,12 @@ test(
     expect(failure.details).toContain("the pool's worker is not there");
     expect((await client.call("mounts", { key: "before" })).mounts).toHaveLength(1);
     process.kill(up.pid, "SIGCONT");
-    await eventually(async () => (await codeOf(client.call("remove", { key: "before" }))) === "OK", 60_000);
+    await until(
+      "remove succeeds",
+      () => codeOf(client.call("remove", { key: "before" })),
+      (code) => code === "OK",
+      60_000,
+    );
     expect(await names()).toEqual([]);
     await client.call("prepare", { key: "meanwhile" });
     await tidy();
@@ -106,7 +110,7 @@ test(
     expect(failure.code).toBe("UNAVAILABLE");
     expect(failure.details).toContain("does not answer");
     process.kill(worker, "SIGCONT");
-    await eventually(async () => (await codeOf(client.call("prepare", { key: "after" }))) !== "UNAVAILABLE");
+    await until("prepare is served", () => codeOf(client.call("prepare", { key: "after" })), isServed);
     expect(await names()).toEqual(["after"]);
     // And so the keys of those who gave up are free, as if they had never asked.
     await client.call("prepare", { key: "given up" });
@@ -121,23 +125,20 @@ test(
   async () => {
     mkfs.pull();
     const late = failureOf(client.call("prepare", { key: "left", labels: ofNewSize() }, { deadlineMs: 1_500 }));
-    expect(await eventually(() => mkfs.wasStarted)).toBe(true);
+    await mkfs.untilStarted();
     expect((await late).code).toBe("DEADLINE_EXCEEDED");
-    let retried = await late;
-    // The server may hear of the deadline after the client: who asks in between waits in the queue, and is taken back.
-    await eventually(async () => {
-      retried = await failureOf(client.call("prepare", { key: "left" }, { deadlineMs: 3_000 }));
-      return retried.code === "UNAVAILABLE";
-    }, 60_000);
-    expect(retried).toMatchObject({ code: "UNAVAILABLE", details: expect.stringContaining("is still under way") });
+    // The server may hear of the deadline after the client: a retry in between waits in the queue, and is taken back.
+    const retried = await until(
+      "a retry is refused",
+      () => failureOf(client.call("prepare", { key: "left" }, { deadlineMs: 3_000 })),
+      ({ code }) => code === "UNAVAILABLE",
+      60_000,
+    );
+    expect(retried.details).toContain("is still under way");
     expect((await failureOf(client.call("remove", { key: "left" }, patience))).code).toBe("UNAVAILABLE");
     mkfs.release();
-    let answer = "UNAVAILABLE";
-    await eventually(async () => {
-      answer = await codeOf(client.call("prepare", { key: "left" }));
-      return answer !== "UNAVAILABLE";
-    }, 60_000);
-    expect(answer).toBe("ALREADY_EXISTS");
+    const retry = () => codeOf(client.call("prepare", { key: "left" }));
+    expect(await until("the retry is served", retry, isServed, 60_000)).toBe("ALREADY_EXISTS");
     const { mounts } = await client.call("mounts", { key: "left" });
     expect(existsSync(mounts[0]?.source ?? "")).toBe(true);
     await tidy();
@@ -150,16 +151,16 @@ test(
   async () => {
     mkfs.pull();
     const call = codeOf(client.call("prepare", { key: "interrupted", labels: ofNewSize() }, { deadlineMs: 60_000 }));
-    expect(await eventually(() => mkfs.wasStarted)).toBe(true);
+    await mkfs.untilStarted();
     signal("workers/pool.ts", "SIGKILL");
     mkfs.release();
     expect(["OK", "UNAVAILABLE"]).toContain(await call);
-    let answer = "";
-    await eventually(async () => {
-      answer = await codeOf(client.call("prepare", { key: "interrupted" }, patience));
-      return answer === "OK" || answer === "ALREADY_EXISTS";
-    }, 60_000);
-    expect(["OK", "ALREADY_EXISTS"]).toContain(answer);
+    await until(
+      "the key is usable",
+      () => codeOf(client.call("prepare", { key: "interrupted" }, patience)),
+      (code) => code === "OK" || code === "ALREADY_EXISTS",
+      60_000,
+    );
     expect(await names()).toEqual(["interrupted"]);
     expect((await client.call("mounts", { key: "interrupted" })).mounts).toHaveLength(1);
     await tidy();
@@ -172,8 +173,11 @@ test(
   async () => {
     await client.call("prepare", { key: "kept" });
     signal("workers/grpc.ts", "SIGKILL");
-    expect(await eventually(async () => (await codeOf(client.call("stat", { key: "kept" }))) === "OK", 60_000)).toBe(
-      true,
+    await until(
+      "stat succeeds",
+      () => codeOf(client.call("stat", { key: "kept" })),
+      (code) => code === "OK",
+      60_000,
     );
     await tidy();
   },
@@ -198,7 +202,7 @@ test(
   async () => {
     mkfs.pull();
     const call = codeOf(client.call("prepare", { key: "cut off", labels: ofNewSize() }, { deadlineMs: 60_000 }));
-    expect(await eventually(() => mkfs.wasStarted)).toBe(true);
+    await mkfs.untilStarted();
     const ended = up.end("SIGTERM");
     await Bun.sleep(1_000);
     mkfs.release();

@@ -9,9 +9,9 @@ import { filesDir, imagePath } from "../../../src/drivers/reflink/layout.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
 import { openDatabase } from "../../../src/metadata/database.ts";
 import { deviceOf } from "../../../src/metadata/snapshots.ts";
-import { eventually } from "../../support/processes.ts";
 import { loopsBackedBelow, mountsBelow } from "../../support/residue.ts";
 import type { Started, TestSnapmill } from "../../support/test-snapmill.ts";
+import { until } from "../../support/until.ts";
 import { CliFixture } from "../cli-fixture.ts";
 
 setDefaultTimeout(120_000);
@@ -82,7 +82,7 @@ describe("doctor with a running snapmill", () => {
     expect(await fixture.stdout("doctor")).toBe(`pool default in ${paths.poolDir(snapmill.config)} is in order\n`);
     const [kept, removed] = [nameOf(snapmill, "kept"), nameOf(snapmill, "removed")];
     await fixture.stdout("rm", "removed");
-    expect(await eventually(() => !existsSync(fileOf(snapmill, removed)))).toBe(true);
+    await until("its file is gone", () => !existsSync(fileOf(snapmill, removed)));
     copyFileSync(fileOf(snapmill, kept), fileOf(snapmill, removed));
     losetup("-d", readlinkSync(linkOf(snapmill, kept)));
     const damage = [`device-without-record ${removed}`, `wrong-activation ${kept}`];
@@ -108,7 +108,11 @@ describe("doctor with a running snapmill", () => {
     mkdirSync(dir);
     await fixture.stdout("mount", "busy", dir);
     await fixture.stdout("rm", "busy");
-    expect(await eventually(async () => (await fixture.json("status"))[0]?.["failedRemovals"] === 1)).toBe(true);
+    await until(
+      "the removal is given up",
+      () => fixture.json("status"),
+      ([status]) => status?.["failedRemovals"] === 1,
+    );
     expect(await fixture.stdout("status")).toMatch(/^Removals to do +1, 1 of them given up: /m);
     for (const options of [[], ["--repair"]]) {
       const [left, ...more] = await doctor(fixture, ...options);
@@ -120,12 +124,12 @@ describe("doctor with a running snapmill", () => {
     await using client = await JobClient.connect({ redisUrl: redisUrl(snapmill.config), pool });
     const [first] = await client.failedRemovals();
     expect(await fixture.stdout("cleanup")).toContain(`${busy} is still to be removed`);
-    const failedAgain = async () => {
-      const [again] = await client.failedRemovals();
-      return again !== undefined && again.failedAtMs !== first?.failedAtMs;
-    };
     // Unmounted before that, it would be done without another word.
-    expect(await eventually(failedAgain)).toBe(true);
+    await until(
+      "the removal has failed again",
+      () => client.failedRemovals(),
+      ([again]) => again !== undefined && again.failedAtMs !== first?.failedAtMs,
+    );
     expect(Bun.spawnSync(["umount", dir]).exitCode).toBe(0);
     expect(await fixture.json("cleanup")).toMatchObject([{ removedDevices: 1, pendingRemovals: 0 }]);
     expect(await doctor(fixture)).toEqual([]);
@@ -143,7 +147,12 @@ describe("doctor where nothing runs", () => {
     const { fixture } = stopped;
     const { snapmill } = fixture;
     const up = snapmill.start(["up"]);
-    expect(await eventually(async () => (await fixture.json("status"))[0]?.redis?.failure === null, 60_000)).toBe(true);
+    await until(
+      "Redis answers",
+      () => fixture.json("status"),
+      ([status]) => status?.redis?.failure === null,
+      60_000,
+    );
     for (const key of ["half", "whole"]) await fixture.stdout("prepare", key);
     const names = [nameOf(snapmill, "half"), nameOf(snapmill, "whole")];
     const [half = ""] = names;

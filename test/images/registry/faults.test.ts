@@ -5,10 +5,10 @@ import { type BlobLimits, streamBlob } from "../../../src/images/registry/blobs.
 import { type TemporaryDirectory, temporaryDirectory } from "../../support/directories.ts";
 import { answerWith, cutAt, type Fault, FaultyProxy, writeHead } from "../../support/faulty-proxy.ts";
 import { type BuiltLayer, writeLayout } from "../../support/images.ts";
-import { eventually } from "../../support/processes.ts";
 import { Registry, registryPrograms } from "../../support/registry.ts";
 import { file } from "../../support/tar-entries.ts";
 import { describeWith } from "../../support/tools.ts";
+import { until } from "../../support/until.ts";
 import { failureOf, noLimits, Progress, readBlob, repositoryOf } from "./fixture.ts";
 
 const content = Buffer.from(Array.from({ length: 100_000 }, (_, index) => (index * 7919) % 251));
@@ -60,7 +60,12 @@ describeWith(registryPrograms, "a blob of a registry that stands behind a faulty
     await readBlob(await repositoryOf({ registry: proxy.host, repository: "org/app" }), wanted(), limits, options);
   const ranges = () => proxy.asked(blobs).map(({ headers }) => headers["range"] ?? "all");
   const isWhole = (bytes: Buffer) => bytes.equals(whole);
-  const noConnections = () => eventually(() => proxy.connections === 0);
+  const untilDisconnected = () =>
+    until(
+      "its connections are closed",
+      () => proxy.connections,
+      (count) => count === 0,
+    );
 
   test("is read as it is, from its start or from an offset", async () => {
     expect(isWhole(await read())).toBe(true);
@@ -179,7 +184,7 @@ describeWith(registryPrograms, "a blob of a registry that stands behind a faulty
       expect(failure.message).toStartWith(`${proxy.host} `);
       expect(failure.message).not.toContain("\n");
       expect([failure.code, ranges().length]).toEqual([code, requests]);
-      expect(await noConnections()).toBe(true);
+      await untilDisconnected();
     }
 
     test("when it is cut again and again", async () => {
@@ -294,10 +299,10 @@ describeWith(registryPrograms, "a blob of a registry that stands behind a faulty
     const patience = { idleMs: 60_000 };
     const options = { registry: proxy.host, repository: "org/app", signal: cancel.signal, patience };
     const reading = failureOf(readBlob(await repositoryOf(options), wanted()));
-    expect(await eventually(() => proxy.requests.length > 0)).toBe(true);
+    await until("it was asked", () => proxy.requests.length);
     cancel.abort(new Error("the caller went"));
     expect((await reading).message).toBe("the caller went");
-    expect(await noConnections()).toBe(true);
+    await untilDisconnected();
   });
 
   test("is let go of with its slot when its reader stops", async () => {
@@ -316,6 +321,6 @@ describeWith(registryPrograms, "a blob of a registry that stands behind a faulty
       break;
     }
     expect(taken).toBe(0);
-    expect(await noConnections()).toBe(true);
+    await untilDisconnected();
   });
 });

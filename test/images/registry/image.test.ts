@@ -10,10 +10,10 @@ import { openImage } from "../../../src/images/resolve.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../../support/directories.ts";
 import { answerWith, FaultyProxy } from "../../support/faulty-proxy.ts";
 import { type BuiltLayout, mediaTypes, sha256, writeLayout } from "../../support/images.ts";
-import { eventually } from "../../support/processes.ts";
 import { Registry, registryPrograms } from "../../support/registry.ts";
 import { file } from "../../support/tar-entries.ts";
 import { describeWith } from "../../support/tools.ts";
+import { until } from "../../support/until.ts";
 import { failureOf, impatient } from "./fixture.ts";
 
 const layer = (text: string) => ({ content: [file("content", text)] });
@@ -276,9 +276,13 @@ describeWith(registryPrograms, "an image in a registry", () => {
     const gone = new Canceller();
     proxy.plan(manifests, (socket) => new Promise((resolve) => socket.once("close", () => resolve())));
     const opening = failureOf(open("org/app:one", "linux/amd64", gone.signal));
-    expect(await eventually(() => proxy.requests.length > 0)).toBe(true);
+    await until("it was asked", () => proxy.requests.length);
     gone.cancel(new AbortReason("cancelled", "the caller went"));
     expect((await opening).message).toBe("the caller went");
-    expect(await eventually(() => proxy.connections === 0)).toBe(true);
+    await until(
+      "its connections are closed",
+      () => proxy.connections,
+      (count) => count === 0,
+    );
   });
 });

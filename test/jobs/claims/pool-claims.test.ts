@@ -16,6 +16,7 @@ import { producerConnection } from "../../../src/jobs/redis/connection.ts";
 import { RedisCheck } from "../../../src/jobs/redis/diagnosis.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
+import { until } from "../../support/until.ts";
 import {
   anId,
   connect,
@@ -30,7 +31,6 @@ import {
   runsOf,
   startConsumerProcess,
   unpacked,
-  until,
   withQueue,
 } from "../support.ts";
 
@@ -206,7 +206,11 @@ test("a caller elsewhere means the database whose claim it found, and a job of a
     expect((await queue.getJob(anId))?.data).toEqual({ ...removal, pool, operationId: anId, database: 1111 });
     const operationId = freshOperationId();
     await queue.add("remove", { ...removal, pool, operationId }, { jobId: operationId });
-    await until("it has been executed", async () => (await queue.getJobState(operationId)) === "completed");
+    await until(
+      "it has been executed",
+      () => queue.getJobState(operationId),
+      (state) => state === "completed",
+    );
   });
 });
 
@@ -285,7 +289,7 @@ test(
   async () => {
     await using _consumer = await consume(redis, {});
     await redis.flush();
-    await until("it is claimed again", async () => (await claim())?.database === holder.database);
+    await until("it is claimed again", claim, (found) => found?.database === holder.database);
     expect((await failureOf(take(otherHolder))).message).toContain("host host-a");
     const hostile = "evil\u001b[2J" as typeof pool;
     await redis.command("SADD", "{snapmill}:pools", hostile, "x".repeat(100_000));
@@ -315,10 +319,11 @@ test(
       await using _pool = await consume(redis, { "remove-device": async () => ({}) }, { holder: otherHolder });
       await using _unpacks = await consumeUnpacks(redis, async () => unpacked, { holder: otherHolder });
       await using caller = await callerOf(otherHolder);
-      await until("both were refused", async () => {
-        const { pool: calls, unpack } = await caller.counts();
-        return calls.failed === 1 && unpack.failed === 1;
-      });
+      await until(
+        "both were refused",
+        () => caller.counts(),
+        (counts) => counts.pool.failed === 1 && counts.unpack.failed === 1,
+      );
       expect(await caller.failedRemovals()).toEqual([]);
     }
     await using caller = await callerOf(holder);
@@ -329,10 +334,11 @@ test(
     await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
     expect(await removals.startOver([])).toBe(1);
     expect(await publisher.enqueueUnpacks([entry])).toEqual([{ operationId: anId, state: "added" }]);
-    await until("both are done", async () => {
-      const { pool: calls, unpack } = await caller.counts();
-      return calls.completed === 1 && unpack.completed === 1;
-    });
+    await until(
+      "both are done",
+      () => caller.counts(),
+      (counts) => counts.pool.completed === 1 && counts.unpack.completed === 1,
+    );
   },
   timeoutMs,
 );

@@ -5,7 +5,8 @@ import { deviceName, operationId } from "../../../src/domain/identifiers.ts";
 import { RemovalPublisher } from "../../../src/jobs/outbox/removal-publisher.ts";
 import { backoffMs } from "../../../src/jobs/queues.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
-import { anId, anotherId, connect, consume, holder, pool, until, withQueue } from "../support.ts";
+import { until } from "../../support/until.ts";
+import { anId, anotherId, connect, consume, holder, pool, untilCounts, untilLength, withQueue } from "../support.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -40,11 +41,11 @@ test("a removal is queued once, and again when Redis has lost it", async () => {
   await using publisher = await connectPublisher();
   await publisher.enqueue(entries);
   await publisher.enqueue(entries);
-  await until("both ran", () => ran.length === 2);
+  await untilLength(ran, 2);
   expect(ran.toSorted()).toEqual([`${anId} test.pool-snap-1`, `${anotherId} test.pool-snap-2`]);
   await redis.flush();
   await publisher.enqueue(entries.slice(1));
-  await until("one ran again", () => ran.length === 3);
+  await untilLength(ran, 3);
 });
 
 test("given up, it stays failed until all start over; one that Redis takes for done runs again then, too", async () => {
@@ -60,19 +61,20 @@ test("given up, it stays failed until all start over; one that Redis takes for d
   await using client = await connect(redis);
   await using publisher = await connectPublisher();
   await publisher.enqueue(entries);
-  await until("one is done and one given up", async () => {
-    const { pool: counts } = await client.counts();
-    return counts.failed === 1 && counts.completed === 1;
-  });
+  await untilCounts(client, { failed: 1, completed: 1 });
   expect(await client.failedRemovals()).toMatchObject([{ ...entries[0], reason: "it is in use" }]);
   await publisher.enqueue(entries);
   expect(await client.failedRemovals()).toHaveLength(1);
   isBusy = false;
   expect(await publisher.startOver(entries)).toBe(1);
   await publisher.enqueue(entries);
-  await until("both ran", () => ran.length === 3);
+  await untilLength(ran, 3);
   await withQueue(redis, "pool", async (queue) => {
-    await until("both are done", async () => (await queue.getCompletedCount()) === 2);
+    await until(
+      "both are done",
+      () => queue.getCompletedCount(),
+      (count) => count === 2,
+    );
   });
   expect(ran.toSorted()).toEqual(["test.pool-snap-1", "test.pool-snap-2", "test.pool-snap-2"]);
 });
@@ -90,15 +92,15 @@ test("the list of what was given up can be read while that is tried again", asyn
   await using client = await connect(redis);
   await using publisher = await connectPublisher();
   await publisher.enqueue(many);
-  const allAreGivenUp = async () => (await client.counts()).pool.failed === many.length;
+  const untilAllAreGivenUp = () => untilCounts(client, { failed: many.length });
   for (let round = 0; round < 10; round += 1) {
-    await until("all are given up", allAreGivenUp);
+    await untilAllAreGivenUp();
     const startedOver = publisher.startOver([]);
     const lists = await Promise.all(Array.from({ length: 5 }, () => client.failedRemovals()));
     await startedOver;
     for (const { reason } of lists.flat()) expect(reason).toBe("it is in use");
   }
-  await until("all are given up again", allAreGivenUp);
+  await untilAllAreGivenUp();
   expect(await client.failedRemovals()).toHaveLength(many.length);
 });
 
@@ -120,11 +122,15 @@ test("failed jobs that are none hide no removal: each is told as what it is", as
     await redis.command("HSET", key(jobId), "failedReason", "why", "timestamp", "5", ...fields);
     await redis.command("ZADD", `{snapmill:${pool}}:${pool}.pool:failed`, "5", jobId);
   }
-  await until("the removal is given up", async () => (await client.counts()).pool.failed === damaged.length + 1);
+  await untilCounts(client, { failed: damaged.length + 1 });
   expect(await client.failedRemovals()).toMatchObject([{ ...entries[0], reason: "it is in use" }]);
   const found = await client.damagedJobs();
   expect(found.map(({ jobId }) => jobId).toSorted()).toEqual(damaged.map(([jobId]) => jobId).toSorted());
   expect(found.find(({ jobId }) => jobId === "op-unknown-name")?.damage).toContain("no job is called");
   expect(await publisher.startOver([])).toBe(1);
-  await until("the removal is given up again", async () => (await client.failedRemovals()).length === 1);
+  await until(
+    "the removal is given up again",
+    () => client.failedRemovals(),
+    ({ length }) => length === 1,
+  );
 });

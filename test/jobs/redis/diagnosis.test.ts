@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { requireUsable } from "../../../src/jobs/redis/diagnosis.ts";
 import { redisLabel } from "../../../src/jobs/redis/url.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
-import { connect, consume, failureOf, removal, until } from "../support.ts";
+import { until } from "../../support/until.ts";
+import { connect, consume, failureOf, removal } from "../support.ts";
 
 /** A server that is no Redis: says `greeting` to all that it hears, or nothing. */
 function listen(greeting?: string) {
@@ -44,8 +45,10 @@ async function withoutDisk(redis: TestRedis): Promise<void> {
   await redis.command("CONFIG", "SET", "save", "3600 1");
   await redis.command("SET", "a", "change");
   await redis.command("BGSAVE");
-  await until("the save has failed", async () =>
-    String(await redis.command("INFO", "persistence")).includes("rdb_last_bgsave_status:err"),
+  await until(
+    "the save has failed",
+    async () => String(await redis.command("INFO", "persistence")),
+    (info) => info.includes("rdb_last_bgsave_status:err"),
   );
 }
 
@@ -99,7 +102,11 @@ test("a worker whose Redis refuses to write asks again with growing pauses, and 
   await using redis = await startRedis();
   await using consumer = await consume(redis, { remove: async () => ({}) });
   await redis.command("REPLICAOF", "127.0.0.1", "1");
-  await until("it has been refused", () => consumer.errors.some(({ message }) => message.startsWith("READONLY")));
+  await until(
+    "it has been refused",
+    () => consumer.errors,
+    (errors) => errors.some(({ message }) => message.startsWith("READONLY")),
+  );
   await Bun.sleep(1_000);
   // Without pauses there are thousands.
   expect(consumer.errors.length).toBeLessThan(30);

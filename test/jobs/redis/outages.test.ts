@@ -4,7 +4,8 @@ import type { SnapmillError } from "../../../src/domain/errors.ts";
 import { freshOperationId } from "../../../src/domain/identifiers.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
-import { anId, connect, consume, failureOf, pool, removal, until, withQueue } from "../support.ts";
+import { until } from "../../support/until.ts";
+import { anId, connect, consume, failureOf, pool, removal, untilCounts, untilLength, withQueue } from "../support.ts";
 
 let redis: TestRedis;
 beforeEach(async () => {
@@ -41,14 +42,14 @@ describe("with Redis away", () => {
     await redis.start();
     await using _consumer = await consume(redis, { remove: async () => ({}) });
     expect(await client.call("remove", removal, { operationId: anId })).toEqual({});
-  }, 20_000);
+  });
 
   test("a thousand calls are all answered with unavailable", async () => {
     await using client = await connect(redis);
     await redis.kill();
     const calls = Array.from({ length: 1_000 }, () => failureOf(client.call("remove", removal)));
     expect(new Set((await Promise.all(calls)).map(({ code }) => code))).toEqual(new Set(["unavailable"]));
-  }, 20_000);
+  });
 
   test("a consumer finishes its job, and closes", async () => {
     const { promise: release, resolve } = Promise.withResolvers<void>();
@@ -63,7 +64,11 @@ describe("with Redis away", () => {
     });
     const client = await connect(redis);
     const call = failureOf(client.call("remove", removal));
-    await until("the job runs", () => state === "runs");
+    await until(
+      "the job runs",
+      () => state,
+      (state) => state === "runs",
+    );
     await redis.kill();
     expect((await call).code).toBe("unavailable");
     const closed = consumer.close();
@@ -71,7 +76,7 @@ describe("with Redis away", () => {
     await closed;
     expect(state).toBe("finished");
     await client[Symbol.asyncDispose]();
-  }, 20_000);
+  });
 });
 
 describe("a client that has patience", () => {
@@ -80,7 +85,7 @@ describe("a client that has patience", () => {
     const patience = { outageMs: 60_000, onOutage: ({ code }: SnapmillError) => void told.push(code) };
     await redis.stop();
     const connecting = JobClient.connect({ redisUrl: redis.url, pool, patience });
-    await until("it has noticed", () => told.length === 1);
+    await untilLength(told, 1);
     await redis.start();
     await using client = await connecting;
     const operations = new Set<string>();
@@ -93,9 +98,17 @@ describe("a client that has patience", () => {
       },
     });
     const calls = [client.call("remove", removal), client.call("remove", removal)];
-    await until("one runs", () => operations.size === 1);
+    await until(
+      "one runs",
+      () => operations,
+      ({ size }) => size === 1,
+    );
     await redis.kill();
-    await until("it has noticed", () => told.length > 1);
+    await until(
+      "it has noticed",
+      () => told,
+      ({ length }) => length > 1,
+    );
     const counting = client.counts();
     await redis.start();
     resolve();
@@ -103,7 +116,7 @@ describe("a client that has patience", () => {
     expect((await counting).pool.failed).toBe(0);
     expect(operations.size).toBe(2);
     expect(told).toEqual(["unavailable", "unavailable"]);
-  }, 40_000);
+  });
 
   test("is answered with unavailable when patience ends, and with its own reason when it is given up", async () => {
     await using client = await JobClient.connect({ redisUrl: redis.url, pool, patience: { outageMs: 500 } });
@@ -115,7 +128,7 @@ describe("a client that has patience", () => {
     const givenUp = failureOf(connecting);
     expect((await failureOf(client.call("remove", removal))).code).toBe("unavailable");
     expect(await givenUp).toBe(reason);
-  }, 20_000);
+  });
 
   test(
     "does not wait for a Redis that refuses its sign-in",
@@ -144,7 +157,7 @@ describe("a call that waits", () => {
     });
     await using client = await connect(redis);
     const call = failureOf(client.call("remove", removal, { operationId: anId }));
-    await until("the job runs", () => operations.length === 1);
+    await untilLength(operations, 1);
     await redis.kill();
     const failure = await call;
     expect(failure.code).toBe("unavailable");
@@ -155,12 +168,12 @@ describe("a call that waits", () => {
     resolve();
     expect(await client.call("remove", removal, { operationId: anId })).toEqual({});
     expect(new Set(operations)).toEqual(new Set([anId]));
-  }, 30_000);
+  });
 
   test("is told soon when Redis hangs", async () => {
     await using client = await connect(redis);
     const call = failureOf(client.call("remove", removal));
-    await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
+    await untilCounts(client, { waiting: 1 });
     await redis.pause();
     const others = [failureOf(client.call("remove", removal)), failureOf(client.counts())];
     expect((await Promise.all([call, ...others])).map(({ code }) => code)).toEqual(
@@ -168,7 +181,7 @@ describe("a call that waits", () => {
     );
     await redis.resume();
     expect((await client.counts()).pool.waiting).toBeGreaterThanOrEqual(1);
-  }, 20_000);
+  });
 
   test("outlives a Redis that is restarted in the middle", async () => {
     const released = Promise.withResolvers<void>();
@@ -182,16 +195,20 @@ describe("a call that waits", () => {
     const calls = Array.from({ length: 20 }, () =>
       client.call("cleanup", {}, { operationId: freshOperationId() }).catch((error: Error) => error.message),
     );
-    await until("jobs run", async () => (await client.counts()).pool.active > 0);
+    await until(
+      "jobs run",
+      () => client.counts(),
+      ({ pool }) => pool.active > 0,
+    );
     await redis.restart();
     released.resolve();
     expect(await Promise.all(calls)).toEqual(calls.map(() => ({ removedDevices: 1, removedSnapshots: 2 })));
-  }, 30_000);
+  });
 
   test("asks again for a job that Redis lost (FLUSHALL in the middle)", async () => {
     await using client = await connect(redis);
     const call = client.call("remove", removal, { operationId: anId });
-    await until("the job is queued", async () => (await client.counts()).pool.waiting === 1);
+    await untilCounts(client, { waiting: 1 });
     await redis.flush();
     const operations: string[] = [];
     await using _consumer = await consume(redis, {
@@ -202,7 +219,7 @@ describe("a call that waits", () => {
     });
     expect(await call).toEqual({});
     expect(operations).toEqual([anId]);
-  }, 30_000);
+  });
 
   test("gets its answer though Redis lost the job while it ran alone; handed out again, it is run by the same operation ID", async () => {
     const operations: string[] = [];
@@ -216,13 +233,13 @@ describe("a call that waits", () => {
     });
     await using client = await connect(redis);
     const call = client.call("cleanup", {}, { operationId: anId });
-    await until("the job runs", () => operations.length === 1);
+    await untilLength(operations, 1);
     await redis.flush();
-    await until("it is asked for again", async () => (await client.counts()).pool.waiting === 1);
+    await untilCounts(client, { waiting: 1 });
     released.resolve();
     expect(await call).toEqual({ removedDevices: 1, removedSnapshots: 0 });
     expect(operations).toEqual([anId, anId]);
-  }, 30_000);
+  });
 
   test("gets its answer though Redis lost the job while it ran; handed out again to a worker that takes several, it joins the run", async () => {
     const operations: string[] = [];
@@ -240,18 +257,18 @@ describe("a call that waits", () => {
     // A worker takes several as soon as one had to wait for another.
     const ahead = client.call("remove", removal);
     const call = client.call("cleanup", {}, { operationId: anId });
-    await until("one waits", async () => (await client.counts()).pool.waiting === 1);
+    await untilCounts(client, { waiting: 1 });
     isFollowed.resolve();
     await ahead;
-    await until("the job runs", () => operations.length === 1);
+    await untilLength(operations, 1);
     await redis.flush();
-    await until("it is handed out again", async () => (await client.counts()).pool.active === 1);
+    await untilCounts(client, { active: 1 });
     // Handed out after it, and done: so the other one has reached the consumer.
     await client.call("remove", removal);
     released.resolve();
     expect(await call).toEqual({ removedDevices: 1, removedSnapshots: 0 });
     expect(operations).toEqual([anId]);
-  }, 30_000);
+  });
 
   test("gets its answer though Redis lost the job and another worker runs it meanwhile, by the same operation ID", async () => {
     const operations: string[] = [];
@@ -263,12 +280,12 @@ describe("a call that waits", () => {
     await using _hanging = await consume(redis, { remove }, { concurrency: 1 });
     await using client = await connect(redis);
     const call = client.call("remove", removal, { operationId: anId });
-    await until("the job runs", () => operations.length === 1);
+    await untilLength(operations, 1);
     await using _other = await consume(redis, { remove }, { concurrency: 1 });
     await redis.flush();
     expect(await call).toEqual({});
     expect(operations).toEqual([anId, anId]);
-  }, 30_000);
+  });
 
   test("gets its answer though its event was lost", async () => {
     const released = Promise.withResolvers<void>();
@@ -282,7 +299,11 @@ describe("a call that waits", () => {
     });
     await using client = await connect(redis);
     const call = client.call("remove", removal);
-    await until("the job runs", () => runs === 1);
+    await until(
+      "the job runs",
+      () => runs,
+      (state) => state === 1,
+    );
     // The reader goes on after the last event it saw: one from the far future hides all that come from now on.
     const events = `{snapmill:${pool}}:${pool}.pool:events`;
     await redis.command("XADD", events, `${Date.now() + 1e9}-0`, "event", "none");
@@ -293,7 +314,7 @@ describe("a call that waits", () => {
     await until("the reader has ended", async () => !(await isReaderWaiting(redis)));
     // The next one does without a look at the job's state, of which the first comes after a second: its event is seen.
     expect(await client.call("remove", removal, { deadlineMs: 900 })).toEqual({});
-  }, 30_000);
+  });
 });
 
 test("a consumer goes on after an outage, and says again how many may run at once after Redis was emptied", async () => {
@@ -304,10 +325,14 @@ test("a consumer goes on after an outage, and says again how many may run at onc
   await using client = await connect(redis);
   expect(await client.call("remove", removal)).toEqual({});
   const meta = `{snapmill:${pool}}:${pool}.pool:meta`;
-  await until("the limit is back", async () => (await redis.command("HGET", meta, "concurrency")) === "3");
+  await until(
+    "the limit is back",
+    () => redis.command("HGET", meta, "concurrency"),
+    (concurrency) => concurrency === "3",
+  );
   await withQueue(redis, "pool", async (queue) => expect(await queue.getGlobalConcurrency()).toBe(3));
   await consumer.close();
-}, 40_000);
+});
 
 /** Whether the reader of events has been given all there is, and waits for more. */
 async function hasReaderSeenAll(server: TestRedis): Promise<boolean> {

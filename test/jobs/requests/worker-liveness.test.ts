@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
-import { connect, consume, failureOf, removal, startConsumerProcess, until, withQueue } from "../support.ts";
+import { until } from "../../support/until.ts";
+import { connect, consume, failureOf, removal, startConsumerProcess, withQueue } from "../support.ts";
 
 /** On two slow cores. */
 const timeoutMs = 60_000;
@@ -63,7 +64,11 @@ test(
     await using _consumer = await consume(redis, { remove: () => release.then(() => ({})) });
     await using client = await connect(redis);
     await redis.restart();
-    await until("the worker is back", async () => (await client.workers().catch(() => ({ pool: 0 }))).pool === 1);
+    await until(
+      "the worker is back",
+      () => client.workers().catch(String),
+      (workers) => typeof workers === "object" && workers.pool === 1,
+    );
     const call = client.call("remove", removal, { needsWorker: true });
     await Bun.sleep(3_000);
     resolve();
@@ -108,7 +113,11 @@ test(
       });
     };
     const call = failureOf(client.call("remove", removal, { signal: controller.signal, onLeft }));
-    await until("the job runs", () => runs === 1);
+    await until(
+      "the job runs",
+      () => runs,
+      (state) => state === 1,
+    );
     controller.abort();
     await call;
     await Bun.sleep(500);

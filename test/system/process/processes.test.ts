@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../../src/config.ts";
 import { describeExit, startProcess } from "../../../src/system/process/processes.ts";
-import { eventually, isAlive } from "../../support/processes.ts";
+import { isAlive } from "../../support/processes.ts";
+import { until } from "../../support/until.ts";
 
 const environment = childEnvironment({});
 const quiet = { environment, stdin: "ignore", stdout: "ignore", stderr: "ignore" } as const;
@@ -61,7 +62,7 @@ test("a child dies with its parent, also when that is killed by SIGKILL", async 
     expect(isAlive(childPid)).toBe(true);
     parent.kill("SIGKILL");
     await parent.exited;
-    expect(await eventually(() => !isAlive(childPid))).toBe(true);
+    await until("the child has ended", () => !isAlive(childPid));
   } finally {
     rmSync(directory, { recursive: true });
   }
