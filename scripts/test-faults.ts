@@ -1,5 +1,5 @@
 // Room: scripts. Owns the run of the fault tests: workers of a pool killed at every fault point of every operation, and
-// the power of a guest cut during a batch of operations. What cannot be killed on this kernel is killed in a guest.
+// the power of a guest cut during a sequence of operations. Without device-mapper on this kernel, all runs in guests.
 //
 //   npm run test:faults                                  everything, with either control of device-mapper
 //   npm run test:faults -- --control dmsetup             with one of them
@@ -31,7 +31,7 @@ const { values, positionals: words } = parseArgs({
 });
 const controls = dmControlNames.filter((name) => values.control === undefined || values.control === name);
 
-/** Runs the kills with one control, their output passed on; a sentence about what went wrong. */
+/** Runs the kills with one control; returns what went wrong, in a sentence. */
 async function runKills(machine: TestMachine, control: DmControlName): Promise<string | undefined> {
   const command = [process.execPath, join(root, "test/faults/run.ts"), "--control", control, ...words];
   const options = { timeoutSeconds: killsTimeoutSeconds, environment: frugalBun };
@@ -73,7 +73,7 @@ async function runAll(machine: TestMachine): Promise<string[]> {
   return failures.filter((failure) => failure !== undefined);
 }
 
-/** As many with either control. */
+/** The same number with each control. */
 async function runAllPowerCuts(): Promise<(string | undefined)[]> {
   const noGuest = whyNoGuest();
   if (noGuest !== undefined) {

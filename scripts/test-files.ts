@@ -1,4 +1,4 @@
-// Room: scripts. Owns the run of test files in one process of bun: what each came to, and what they left behind.
+// Room: scripts. Owns the run of test files in one bun process: the result of each, and what they left behind.
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
@@ -15,15 +15,15 @@ import {
   type TimedTest,
 } from "./test-report.ts";
 
-/** For a test that says nothing itself; the files of a process as a whole have longer. */
+/** For a test without its own timeout; all files of a process together have longer. */
 const testTimeoutMs = 60_000;
 const guestTestTimeoutMs = 180_000;
 const processTimeoutMs = 12 * 60_000;
 
-/** What became of one file, or of what concerns several. */
+/** The result of one file. */
 export interface Result {
   readonly outcome: Outcome;
-  /** As it is printed, in one piece. */
+  /** Printed as one block. */
   readonly text: string;
   readonly tests: readonly TimedTest[];
 }
@@ -33,13 +33,13 @@ interface Verdict {
   readonly outcome: Outcome;
   readonly seconds: number;
   readonly tests: readonly TimedTest[];
-  /** What no test says of itself: that the process died, that something was left behind. */
+  /** Failures outside the tests: the process died, something was left behind. */
   readonly failures: readonly string[];
 }
 
 const flagsOf = (report: string, timeoutMs: number): string[] => [
   "test",
-  // Of those that are marked so: they mostly wait.
+  // For concurrent tests, which mostly wait.
   "--max-concurrency=2",
   "--only-failures",
   `--timeout=${timeoutMs}`,
@@ -47,7 +47,7 @@ const flagsOf = (report: string, timeoutMs: number): string[] => [
   `--reporter-outfile=${report}`,
 ];
 
-/** Runs a file in a process of its own on this machine; its temporary files go below `directory`, which is new. */
+/** Runs a file in its own process on this machine; its temporary files go below `directory`, which is new. */
 export async function runFile(
   processes: TestProcesses,
   file: string,
@@ -72,8 +72,8 @@ export async function runFile(
 }
 
 /**
- * Runs files in one process in a guest of its own. What is left behind in the guest fails the last of them: they share
- * it. See test/guest/leftovers.ts.
+ * Runs files in one process in their own guest. What is left behind in the guest fails the last file, since they share the
+ * guest. See test/guest/leftovers.ts.
  */
 export async function runInGuest(
   processes: TestProcesses,
@@ -117,19 +117,19 @@ export async function runInGuest(
   const unaccounted = isAccountedFor || ended.trouble === undefined ? [] : [`the test process ${ended.trouble}`];
   return verdicts.map((verdict, index) => {
     const shared = index === files.length - 1 ? [...unaccounted, ...leftovers] : [];
-    // What cannot be told apart is shown once, with the first file.
+    // Output that belongs to no file is shown once, with the first file.
     const words = said.get(verdict.file) ?? (index === 0 ? ended.said : "");
     return resultOf({ ...verdict, failures: [...verdict.failures, ...shared] }, words, " in the guest");
   });
 }
 
-/** What was under way when the run was interrupted counts for nothing, and leaves nothing. */
+/** A file that was running when the run was interrupted does not count, and leaves nothing. */
 async function interrupted(files: readonly string[], directory: string): Promise<Result[]> {
   await clearAway(directory);
   return files.map((file) => ({ outcome: nothing, text: `      ${file}: interrupted`, tests: [] }));
 }
 
-/** What was said under each file's heading; nothing when there are none. */
+/** The output under each file's heading; empty when there are no headings. */
 function saidOf(said: string, files: readonly string[]): ReadonlyMap<string, string> {
   const parts = said.split(/^(\S+\.test\.ts):$/m);
   const found = new Map<string, string>();

@@ -1,15 +1,15 @@
-// Room: scripts. Owns the question what a test left behind: processes, mounts, devices and files of its own.
+// Room: scripts. Owns the search for what a test left behind: processes, mounts, devices and files.
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand } from "../src/system/process/commands.ts";
 import { loopsBackedBelow, mappedDevicesBelow, mountsBelow, processesOf } from "../test/support/residue.ts";
 
-/** How long what a test has ended may take to be gone. */
+/** How long the processes that a test has ended may take to be gone. */
 const settleMs = 3_000;
 
 /**
- * What is left of the tests whose temporary directories are below `directory`, in words: processes that still have it
- * in their environment, mounts, mapped devices and loop devices over its files, files.
+ * What is left of the tests whose temporary directories are below `directory`, one sentence each: processes with it in
+ * their environment, mounts, mapped devices and loop devices over its files, files.
  */
 export async function leftoversIn(directory: string): Promise<string[]> {
   const untilMs = performance.now() + settleMs;
@@ -29,8 +29,8 @@ const look = (directory: string): string[] => [
 ];
 
 /**
- * Takes down what is left, from the top: so that the next test is not blamed, and an interrupted run leaves the machine
- * as it was. What cannot be taken down stays, and its files with it.
+ * Takes down what is left, from the top, so that the next test is not blamed and an interrupted run leaves the machine as
+ * it was. What cannot be taken down stays, with its files.
  */
 export async function clearAway(directory: string): Promise<void> {
   for (let round = 0; round < 5 && look(directory).length > 0; round++) {
@@ -41,9 +41,9 @@ export async function clearAway(directory: string): Promise<void> {
 
 async function takeDown(directory: string): Promise<void> {
   for (const line of processesOf(directory)) end(Number(wordsIn(line)[1]?.replace(":", "")));
-  // Mounted later, and so perhaps on top: unmounted first.
+  // A later mount may lie on top of an earlier one: it is unmounted first.
   for (const line of mountsBelow(directory).toReversed()) {
-    // A frozen file system keeps the processes that write to it, and so its mount.
+    // Writers to a frozen file system cannot end, and keep its mount busy.
     await attempt("fsfreeze", "--unfreeze", wordsIn(line)[5]);
     await attempt("umount", wordsIn(line)[5]);
   }
@@ -60,7 +60,7 @@ function end(pid: number): void {
   try {
     if (pid > 0) process.kill(pid, "SIGKILL");
   } catch {
-    // It was gone by then.
+    // It has ended meanwhile.
   }
 }
 
@@ -69,6 +69,6 @@ async function attempt(file: string, ...args: readonly (string | undefined)[]): 
     const given = args.filter((arg) => arg !== undefined);
     await runCommand(file, given, { timeoutMs: 10_000 });
   } catch {
-    // The next round tries it again; what then stays is told by whoever looks.
+    // The next round tries again; what stays is reported by the next look.
   }
 }

@@ -1,4 +1,4 @@
-// Room: scripts. Owns the question where the device-mapper suites can be run: on this kernel, in a guest, or nowhere.
+// Room: scripts. Owns the choice of where the device-mapper suites run: on this kernel, in a guest, or nowhere.
 import { release } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
@@ -14,10 +14,10 @@ export type TestMachine =
 
 const root = join(import.meta.dir, "..");
 
-/** A guest that boots does so in some seconds; one that does not is told within half a minute. */
+/** A guest boots within seconds; one that does not is reported within half a minute. */
 const bootSeconds = 25;
 
-/** Asks the kernel, and where it has no thin-pools, fetches the guest and boots it once. */
+/** Asks the kernel; if it has no thin-pools, fetches the guest and boots it once. */
 export async function findTestMachine(processes: TestProcesses): Promise<TestMachine> {
   if (await kernelHasThinPools()) return { kind: "here", text: `on this kernel, ${release()}, which has thin-pools` };
   const reason = whyNoGuest();
@@ -37,7 +37,7 @@ export async function findTestMachine(processes: TestProcesses): Promise<TestMac
   return { kind: "guest", text: `in the guest, kernel ${guestRelease() ?? "unknown"}` };
 }
 
-/** Found out by doing: a module may be built in, or loaded, or missing; a container may keep the device away. */
+/** Found out by trying: the module may be built in, loaded or missing, and a container may hide the device. */
 async function kernelHasThinPools(): Promise<boolean> {
   const does = async (file: string, args: readonly string[]): Promise<string> => {
     try {

@@ -1,5 +1,5 @@
-// Room: scripts. Owns what every test takes for granted of the machine: room on its disk, and a Redis that starts. Where
-// that is missing it is said once, instead of by every test.
+// Room: scripts. Owns what every test needs of the machine: free space on its disk, and a Redis that starts. If it is
+// missing, that is reported once instead of by every test.
 import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
@@ -9,7 +9,7 @@ import { startProcess } from "../src/system/process/processes.ts";
 const neededBytes = 2 * 2 ** 30;
 const redisTimeoutMs = 20_000;
 
-/** Why the tests cannot put their files into `directory`; nothing when they can. Pools and images take up to a GiB. */
+/** Why the tests cannot put their files into `directory`; undefined when they can. Pools and images take up to a GiB. */
 export function whyNoDisk(directory: string): string | undefined {
   const { bavail, bsize } = statfsSync(directory);
   const freeBytes = bavail * bsize;
@@ -18,7 +18,7 @@ export function whyNoDisk(directory: string): string | undefined {
   return `${directory} has ${mib(freeBytes)} left and the tests need ${mib(neededBytes)}: free some, or set TMPDIR`;
 }
 
-/** Why no redis-server starts here; nothing when one does. It is stopped again, and leaves no file. */
+/** Why no redis-server starts here; undefined when one does. It is stopped again, and leaves no file. */
 export async function whyNoRedis(directory: string): Promise<string | undefined> {
   const socket = join(directory, "redis.sock");
   const command = ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", directory];

@@ -1,15 +1,15 @@
-// Room: scripts. Owns the processes that tests run in: bounded in time, ended together when the run is interrupted.
+// Room: scripts. Owns the processes that tests run in: limited in time, and ended together when the run is interrupted.
 import { describeExit, type Exit, type RunningProcess, startProcess } from "../src/system/process/processes.ts";
 
 export interface Ended {
-  /** Nothing when all went well, else how it went: "exited with status 1", "took longer than 12 minutes". */
+  /** Undefined when all went well, else what happened: "exited with status 1", "took longer than 12 minutes". */
   readonly trouble: string | undefined;
   readonly exit: Exit;
-  /** What it said, standard output before standard error. */
+  /** Its output, standard output before standard error. */
   readonly said: string;
 }
 
-/** A guest takes its leave; a test process ends its own. */
+/** A guest shuts down in this time, and a test process ends its children. */
 const graceMs = 5_000;
 
 export class TestProcesses {
@@ -20,13 +20,13 @@ export class TestProcesses {
     return this.#isInterrupted;
   }
 
-  /** Ends what runs; from now on, nothing more is to be started. */
+  /** Ends all running processes; none may be started from now on. */
   interrupt(): void {
     this.#isInterrupted = true;
     for (const process of this.#running) void process.stop({ graceMs });
   }
 
-  /** Runs a command to its end, with nothing to read. */
+  /** Runs a command to its end, without standard input. */
   async run(argv: readonly string[], environment: Readonly<Record<string, string>>, timeoutMs: number): Promise<Ended> {
     const process = startProcess(argv, { environment, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
     this.#running.add(process);
@@ -45,8 +45,8 @@ export class TestProcesses {
   }
 }
 
-/** A process left behind may keep the pipes open for ever. */
+/** A process that was left behind may keep the pipes open forever. */
 async function outputIsHeldOpen(): Promise<string[]> {
   await Bun.sleep(10_000);
-  return ["(what the tests said is not to be had: a process that they left behind holds their output open)\n"];
+  return ["(the output of the tests is not available: a process that they left behind keeps it open)\n"];
 }

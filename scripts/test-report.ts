@@ -1,4 +1,4 @@
-// Room: scripts. Owns what became of the tests: read from bun's JUnit report, told in one line at the end.
+// Room: scripts. Owns the results of the tests: read from bun's JUnit report, summed up in one line at the end.
 
 export interface Skipped {
   readonly title: string;
@@ -6,7 +6,7 @@ export interface Skipped {
   readonly reason: string;
 }
 
-/** One test that was run: its title below its file's path, and how long it took. */
+/** One test that was run: its title, its file's path, and how long it took. */
 export interface TimedTest {
   readonly file: string;
   readonly title: string;
@@ -19,10 +19,10 @@ export interface Outcome {
   readonly skipped: readonly Skipped[];
 }
 
-/** What a report says of one test file. */
+/** The report of one test file. */
 export interface FileReport {
   readonly outcome: Outcome;
-  /** In its tests; the time to load the file is not counted. */
+  /** The time of its tests, without loading the file. */
   readonly seconds: number;
   readonly tests: readonly TimedTest[];
 }
@@ -35,7 +35,7 @@ export const sum = (one: Outcome, other: Outcome): Outcome => ({
   skipped: [...one.skipped, ...other.skipped],
 });
 
-/** The JUnit report of bun by test file: its `testcase` elements, whose body (if any) says what went wrong. */
+/** Bun's JUnit report by test file: its `testcase` elements, whose body (if any) says what went wrong. */
 export function parseReport(xml: string): ReadonlyMap<string, FileReport> {
   const files = new Map<string, FileReport>();
   for (const [, attributes = "", , body = ""] of xml.matchAll(/<testcase ([^>]*?)(\/>|>([\s\S]*?)<\/testcase>)/g)) {
@@ -75,7 +75,7 @@ const entities: Readonly<Record<string, string>> = { lt: "<", gt: ">", quot: '"'
 const unescapeXml = (text: string): string =>
   text.replaceAll(/&(#?\w+);/g, (whole, entity: string) => entities[entity] ?? whole);
 
-/** The tests that took longest, one a line, the longest first. */
+/** The slowest tests, one line each, slowest first. */
 export function slowestTests(tests: readonly TimedTest[], count: number): string[] {
   const slowest = tests.toSorted((one, other) => other.seconds - one.seconds).slice(0, count);
   return slowest.map(({ file, title, seconds }) => `${seconds.toFixed(1).padStart(6)} s  ${file}: ${title}`);

@@ -1,12 +1,12 @@
-// Room: scripts. Owns the run of the tests: each file in a process and a directory of its own, a few at once.
-// What a file says is shown when it fails.
+// Room: scripts. Owns the run of the tests: each file in its own process and directory, two at a time. The output of a
+// file is shown when it fails.
 //
 //   npm test                        everything
 //   npm test -- test/jobs tidy      the files whose path contains one of the words
 //
-// Two lanes run at once: one for most files, one for the longest; whichever is through takes up the device-mapper suites
-// (*.dm.test.ts). Those run on this kernel where it has thin-pools, else in guests, several files together (see test/guest).
-// There, those that take minutes (*.slow.dm.test.ts) run when they are asked for: npm test -- slow.dm
+// Two workers run at a time: one for most files, one for the longest file; the worker that is done first goes on to the
+// device-mapper suites (*.dm.test.ts). Those run on this kernel if it has thin-pools, else in guests, several files together
+// (see test/guest). In a guest, suites that take minutes (*.slow.dm.test.ts) run only on request: npm test -- slow.dm
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
@@ -21,13 +21,13 @@ import { nothing, slowestTests, sum, summaryLine, type TimedTest } from "./test-
 const root = join(import.meta.dir, "..");
 const tmpfsMagic = 0x01021994;
 
-/** A guest that dies takes the results of all of its files along; and all of them have its time together. */
+/** A guest that dies takes the results of all its files with it, and its files share one time limit. */
 const filesPerGuest = 4;
-/** Takes nearly as long as all others together, and is patient: so it does not hold them up. */
+/** Takes nearly as long as all others together, and mostly waits: beside them it costs little. */
 const longest = "test/e2e/crash.test.ts";
 const slowestShown = 10;
 
-/** Where the tests' files go: a disk, so that pools behave as they do in earnest. */
+/** Where the tests' files go: a disk, so that pools behave as in production. */
 function temporaryBase(): string {
   const given = childEnvironment({})["TMPDIR"];
   if (given !== undefined && given !== "") return given;
@@ -37,7 +37,7 @@ function temporaryBase(): string {
 const processes = new TestProcesses();
 let outcome = nothing;
 const timed: TimedTest[] = [];
-/** What no further test can do without, once it is missing. */
+/** What every further test needs, once it is missing. */
 let missing: string | undefined;
 
 function tell(...results: readonly Result[]): void {
@@ -66,9 +66,9 @@ async function main(words: readonly string[]): Promise<number> {
   return conclude();
 }
 
-/** What is run where: files on this machine in lanes of their own, then batches that whichever lane is through takes up. */
+/** What runs where: a list of files for each worker, then the batches for the worker that is done first. */
 interface Plan {
-  readonly lanes: readonly (readonly string[])[];
+  readonly workers: readonly (readonly string[])[];
   readonly batches: Batch[];
   readonly next: () => string;
   readonly environment: Readonly<Record<string, string>>;
@@ -77,20 +77,20 @@ interface Plan {
 /** Some suites that run together. */
 type Batch = () => Promise<void>;
 
-/** Decides where the files run, and says so. */
+/** Decides where the files run, and prints it. */
 async function planRun(files: readonly string[], areAskedFor: boolean, directory: string): Promise<Plan> {
   let count = 0;
   // All of one length, so that none is the beginning of another.
   const next = () => join(directory, String(count++).padStart(4, "0"));
   const suites = files.filter(isSuite);
   const others = files.filter((file) => !isSuite(file));
-  const lanes = [others.filter((file) => file !== longest), others.filter((file) => file === longest)];
+  const workers = [others.filter((file) => file !== longest), others.filter((file) => file === longest)];
   console.log(`${others.length} test files on this machine, ${suites.length} device-mapper suites`);
-  if (!files.some(needsDeviceMapper)) return { lanes, batches: [], next, environment: {} };
+  if (!files.some(needsDeviceMapper)) return { workers, batches: [], next, environment: {} };
   const machine = await findTestMachine(processes);
-  if (processes.isInterrupted) return { lanes: [], batches: [], next, environment: {} };
+  if (processes.isInterrupted) return { workers: [], batches: [], next, environment: {} };
   const environment: Record<string, string> = machine.kind === "broken" ? { [guestTroubleVariable]: machine.text } : {};
-  return { lanes, batches: planSuites(machine, suites, areAskedFor, next), next, environment };
+  return { workers, batches: planSuites(machine, suites, areAskedFor, next), next, environment };
 }
 
 const isSuite = (file: string): boolean => file.endsWith(".dm.test.ts");
@@ -99,15 +99,15 @@ const isSuite = (file: string): boolean => file.endsWith(".dm.test.ts");
 const needsDeviceMapper = (file: string): boolean =>
   isSuite(file) || file.startsWith("test/guest/") || file === "test/scripts/test-files.test.ts";
 
-async function runAll({ lanes, batches, next, environment }: Plan): Promise<void> {
-  const runs = lanes.map(async (queue) => {
+async function runAll({ workers, batches, next, environment }: Plan): Promise<void> {
+  const runs = workers.map(async (queue) => {
     await runQueue(queue, next, environment);
     for (let run = batches.shift(); run !== undefined && canGoOn(); run = batches.shift()) await run();
   });
   await Promise.all(runs);
 }
 
-/** Whether there is anything left to try: a disk that fills up meanwhile would fail every file from here on. */
+/** False once the run is interrupted or the disk is full, which would fail every further file. */
 function canGoOn(): boolean {
   missing ??= whyNoDisk(temporaryBase());
   return missing === undefined && !processes.isInterrupted;
@@ -125,7 +125,7 @@ async function runQueue(
   }
 }
 
-/** The device-mapper suites in batches, to be run where they can be; says where that is. */
+/** The device-mapper suites in batches, for where they can run; prints where that is. */
 function planSuites(machine: TestMachine, files: readonly string[], areAskedFor: boolean, next: () => string): Batch[] {
   if (files.length === 0 && machine.kind !== "broken") return [];
   const say = (text: string) => console.log(`device-mapper suites: ${text}`);
@@ -152,7 +152,7 @@ function planSuites(machine: TestMachine, files: readonly string[], areAskedFor:
   }
 }
 
-/** Several files in each guest, in one process: a boot takes seconds there, and so does a start of bun. */
+/** Several files per guest, in one process: a boot takes seconds, and so does a start of bun there. */
 function guestBatches(files: readonly string[], next: () => string): Batch[] {
   const environment = { ...frugalBun, CI: "true", NO_COLOR: "1", TMPDIR: "/tmp/in-guest" };
   return Array.from({ length: Math.ceil(files.length / filesPerGuest) }, (_, index) => async () => {
@@ -161,7 +161,7 @@ function guestBatches(files: readonly string[], next: () => string): Batch[] {
   });
 }
 
-/** The last lines of the run, and its exit status. */
+/** Prints the last lines of the run; returns its exit status. */
 function conclude(): number {
   for (const { title, reason } of outcome.skipped) console.log(`skipped: ${title}: ${reason}`);
   const slowest = slowestTests(timed, slowestShown);
