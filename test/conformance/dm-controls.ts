@@ -13,6 +13,7 @@ import {
 } from "../../src/drivers/devicemapper/control/control.ts";
 import { devicePath } from "../../src/drivers/devicemapper/control/names.ts";
 import { makeThinPool, poolTable, type ThinPool } from "../support/thin-pool.ts";
+import { until } from "../support/until.ts";
 
 const mebibyte = 2 ** 20;
 const dataBytes = 64 * mebibyte;
@@ -332,15 +333,15 @@ export function describeControl(title: string, makeControl: (options?: Options) 
   });
 }
 
-/** What was given up goes on in the kernel for a while, and holds the device. */
+/** A request that was given up goes on in the kernel for a while, and holds the device. */
 async function untilDone(attempt: () => Promise<void>): Promise<void> {
-  const deadlineMs = Date.now() + 20_000;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!isDmError(error, "EBUSY") || Date.now() > deadlineMs) throw error;
-    }
-    await Bun.sleep(50);
-  }
+  const look = () =>
+    attempt().then(
+      () => "done",
+      (error: unknown) => {
+        if (isDmError(error, "EBUSY")) return error;
+        throw error;
+      },
+    );
+  await until("the device is free", look, (outcome) => outcome === "done");
 }

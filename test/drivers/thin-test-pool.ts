@@ -9,6 +9,7 @@ import { createLibdevmapperControl } from "../../src/drivers/devicemapper/contro
 import { createDevmapperDriver, type DevmapperOptions } from "../../src/drivers/devicemapper/driver.ts";
 import { listLoops } from "../../src/system/block/loops.ts";
 import type { DriverTestPool } from "../conformance/driver-fixture.ts";
+import { until } from "../support/until.ts";
 
 export const mebibyte = 2 ** 20;
 
@@ -37,7 +38,7 @@ export async function thinPool(name: ControlName, overrides: Partial<DevmapperOp
   const reboot = async () => {
     // The pool last: the others are on it.
     for (const device of (await devices()).sort().reverse()) await control.remove(device);
-    while ((await loops()).length > 0) await Bun.sleep(20);
+    await until("its loop devices are detached", loops, ({ length }) => length === 0);
   };
   return {
     pool,

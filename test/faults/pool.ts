@@ -10,6 +10,7 @@ import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.t
 import type { SnapshotterOptions } from "../../src/snapshotter/snapshotter.ts";
 import { openFixture, type SnapshotterFixture, type TestPool } from "../conformance/snapshotter-fixture.ts";
 import { loopsBackedBelow } from "../support/residue.ts";
+import { until } from "../support/until.ts";
 
 const mebibyte = 2 ** 20;
 export const deviceSizeBytes = 24 * mebibyte;
@@ -87,5 +88,6 @@ export async function removeFromHost(place: PoolPlace, control: DmControl): Prom
       if (!isDmError(error, "ENXIO")) throw error;
     });
   }
-  for (let wait = 0; wait < 100 && loopsBackedBelow(`${place.directory}/`).length > 0; wait++) await Bun.sleep(50);
+  const loops = () => loopsBackedBelow(`${place.directory}/`);
+  await until("its loop devices are detached", loops, ({ length }) => length === 0);
 }

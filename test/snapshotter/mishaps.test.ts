@@ -28,6 +28,8 @@ interface Mishap {
   /** Whether the driver has done what it was asked for, before it says otherwise. */
   readonly done: boolean;
   times: number;
+  /** What goes wrong after that. */
+  readonly next?: Mishap;
 }
 
 let directory: string;
@@ -44,10 +46,12 @@ const clumsy = (driver: Driver): Driver =>
       if (typeof value !== "function") return value;
       return async (...parameters: unknown[]) => {
         const call = async () => (await value.apply(target, parameters)) as unknown;
-        if (mishap?.verb !== property || mishap.times === 0) return await call();
-        mishap.times -= 1;
-        if (mishap.done) await call();
-        throw mishap.error;
+        const current = mishap;
+        if (current?.verb !== property || current.times === 0) return await call();
+        current.times -= 1;
+        if (current.times === 0 && current.next !== undefined) mishap = current.next;
+        if (current.done) await call();
+        throw current.error;
       };
     },
   });
@@ -98,12 +102,9 @@ describe("an operation whose command goes wrong", () => {
   });
 
   test("prepare: what cannot be taken back at once is removed by cleanup", async () => {
-    mishap = { verb: "activate", error: unavailable("not now"), done: true, times: 1 };
-    const failing = client.prepare("key", "base");
-    const deletion: Mishap = { verb: "delete", error: unavailable("nor that"), done: false, times: 1 };
-    while (mishap.times > 0) await Bun.sleep(1);
-    mishap = deletion;
-    expect(await codeOf(failing)).toBe("unavailable");
+    const next: Mishap = { verb: "delete", error: unavailable("nor that"), done: false, times: 1 };
+    mishap = { verb: "activate", error: unavailable("not now"), done: true, times: 1, next };
+    expect(await codeOf(client.prepare("key", "base"))).toBe("unavailable");
     expect(countDevicesByState(fixture.database)["removing"]).toBe(1);
     expect(await fixture.snapshotter.cleanup(freshOperationId(), {})).toEqual({
       removedDevices: 1,

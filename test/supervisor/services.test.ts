@@ -6,6 +6,7 @@ import { JobClient } from "../../src/jobs/requests/client.ts";
 import { claim, findRunning } from "../../src/supervisor/running.ts";
 import { withServices } from "../../src/supervisor/services.ts";
 import { loopsBackedBelow, mountsBelow, processesOf } from "../support/residue.ts";
+import { until } from "../support/until.ts";
 import { Place } from "./running-up.ts";
 
 const timeoutMs = 120_000;
@@ -51,7 +52,7 @@ test(
 
     const interrupted = new AbortController();
     const waiting = withServices(place.config, () => Promise.resolve("too late"), { signal: interrupted.signal });
-    await Bun.sleep(300);
+    await until("they are coming up", () => place.processes().length);
     interrupted.abort(new Error("Ctrl-C"));
     await expect(waiting).rejects.toThrow("Ctrl-C");
     expect(residueOf(place)).toEqual([]);

@@ -56,6 +56,7 @@ export class FaultyProxy implements AsyncDisposable {
   readonly #target: string;
   readonly #server: Server;
   readonly #sockets: Set<Socket>;
+  readonly #asking = new Set<Promise<ProxiedAnswer>>();
   #planned: Planned[] = [];
 
   private constructor(target: string, server: Server, sockets: Set<Socket>) {
@@ -103,6 +104,8 @@ export class FaultyProxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
+    // A request may still be on its way for a client that is gone, and the target ends after this.
+    await Promise.all(this.#asking);
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -114,7 +117,9 @@ export class FaultyProxy implements AsyncDisposable {
     if (!path.startsWith("/")) throw new Error(`this is no request: ${JSON.stringify(head)}`);
     const request = { method, path, headers };
     this.requests.push(request);
-    const answer = await this.#ask(request);
+    const asking = this.#ask(request);
+    this.#asking.add(asking);
+    const answer = await asking.finally(() => this.#asking.delete(asking));
     const planned = this.#planned.find((plan) => plan.leftTimes > 0 && plan.path.test(path));
     if (planned !== undefined) planned.leftTimes -= 1;
     await (planned?.fault ?? answerWith({}))(socket, answer, request);

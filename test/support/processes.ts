@@ -1,5 +1,6 @@
 // Room: test. Owns the reading of what processes do.
 import { readFileSync } from "node:fs";
+import { until } from "./until.ts";
 
 /** Whether the process runs: one that is dead and only not yet reaped does not. */
 export function isAlive(pid: number): boolean {
@@ -23,4 +24,10 @@ function commandLineOf(pid: number): string {
   } catch {
     return "";
   }
+}
+
+/** Waits until a process whose command line contains `text` is blocked in the kernel, where no signal reaches it. */
+export async function untilInKernel(text: string): Promise<void> {
+  const look = () => processesWith(text).map((pid) => readFileSync(`/proc/${pid}/stat`, "utf8"));
+  await until(`"${text}" is blocked in the kernel`, look, (stats) => stats.some((stat) => /\) D /.test(stat)));
 }

@@ -8,6 +8,7 @@ import { JobClient } from "../../src/jobs/requests/client.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { SlowMkfs } from "../support/slow-mkfs.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
+import { until } from "../support/until.ts";
 import { startWorker } from "./start-worker.ts";
 
 setDefaultTimeout(60_000);
@@ -115,15 +116,14 @@ test("told to stop, a worker finishes what it runs, and the rest waits for the n
 test("told to stop while it waits for a command, a worker finishes that, too", async () => {
   using mkfs = new SlowMkfs();
   using snapmill = new TestSnapmill({ REDIS_URL: redis.url, SNAPMILL_POOL: "waiting", PATH: mkfs.path });
-  const worker = startWorker(snapmill);
+  const worker = startWorker(snapmill, "pool", { SNAPMILL_LOG_LEVEL: "info" });
   expect((await worker.announced).kind).toBe("ready");
   await using client = await connect(snapmill);
   mkfs.pull();
   const answer = client.call("prepare", { scope: ownScope, key: snapshotKey("base"), labels: {} });
   await mkfs.untilStarted();
   worker.child.kill("SIGTERM");
-  // Long enough for the signal to arrive while the command runs.
-  await Bun.sleep(200);
+  await until("the worker is stopping", worker.said, (log) => log.includes("stopping: "));
   mkfs.release();
   expect((await answer).mounts).toHaveLength(1);
   expect(await worker.child.exited).toBe(0);

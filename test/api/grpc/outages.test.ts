@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { paths } from "../../../src/config.ts";
+import { JobClient } from "../../../src/jobs/requests/client.ts";
 import { Place, type Up } from "../../supervisor/running-up.ts";
 import { SlowMkfs } from "../../support/slow-mkfs.ts";
 import { until } from "../../support/until.ts";
@@ -8,12 +10,13 @@ import { codeOf, failureOf, SnapshotsClient } from "./client.ts";
 /** On two slow cores, with processes that are killed and started again. */
 const timeoutMs = 120_000;
 /** What a call gets here that must not hang: to be told so is no answer. */
-const isServed = (code: string): boolean => code !== "UNAVAILABLE";
 const patience = { deadlineMs: 20_000 };
+const isServed = (code: string): boolean => code !== "UNAVAILABLE";
 
 /** A snapshot that is the first of its size waits for it. */
 const mkfs = new SlowMkfs();
 const place = new Place({ PATH: mkfs.path });
+const { pool } = place.config;
 let up: Up;
 let client: SnapshotsClient;
 
@@ -95,13 +98,18 @@ test(
 );
 
 test(
-  "a worker that hangs is missed, too; whoever gives up before it takes his call with him",
+  "a worker that hangs is missed, too; a caller that gives up before that takes its call with it",
   async () => {
     const worker = onlyPid("workers/pool.ts");
     process.kill(worker, "SIGSTOP");
     const impatient = new AbortController();
     const given = failureOf(client.call("prepare", { key: "given up" }, { signal: impatient.signal }));
-    await Bun.sleep(500);
+    await using jobs = await JobClient.connect({ redisUrl: `unix://${paths.redisSocket(place.config)}`, pool });
+    await until(
+      "the call is queued",
+      () => jobs.counts(),
+      (counts) => counts.pool.waiting > 0,
+    );
     impatient.abort();
     expect((await given).code).toBe("CANCELLED");
     const late = await failureOf(client.call("prepare", { key: "late" }, { deadlineMs: 700 }));
@@ -204,7 +212,7 @@ test(
     const call = codeOf(client.call("prepare", { key: "cut off", labels: ofNewSize() }, { deadlineMs: 60_000 }));
     await mkfs.untilStarted();
     const ended = up.end("SIGTERM");
-    await Bun.sleep(1_000);
+    await up.says("the calls that are under way are answered first");
     mkfs.release();
     expect(await ended).toBe(0);
     expect(["OK", "UNAVAILABLE"]).toContain(await call);

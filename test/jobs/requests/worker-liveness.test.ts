@@ -1,10 +1,21 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, spyOn, test } from "bun:test";
+import { WorkerLiveness } from "../../../src/jobs/requests/worker-liveness.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 import { until } from "../../support/until.ts";
 import { connect, consume, failureOf, removal, startConsumerProcess, withQueue } from "../support.ts";
 
 /** On two slow cores. */
 const timeoutMs = 60_000;
+
+/** Waits until the clients have asked seven times, over more than three seconds, whether a worker is there. */
+async function untilAskedSeveralTimes(): Promise<void> {
+  using asking = spyOn(WorkerLiveness.prototype, "absence");
+  await until(
+    "it was asked whether a worker is there",
+    () => asking.mock.calls.length,
+    (count) => count >= 7,
+  );
+}
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -14,7 +25,7 @@ afterEach(() => redis.flush());
 afterAll(() => redis[Symbol.asyncDispose]());
 
 test(
-  "who needs a worker is told that none is there, and the job will not happen",
+  "a call that needs a worker fails when none is there, and its job will not happen",
   async () => {
     await using client = await connect(redis);
     const failure = await failureOf(client.call("remove", removal, { needsWorker: true }));
@@ -27,7 +38,7 @@ test(
 );
 
 test(
-  "who does not need one waits for it",
+  "a call that does not need a worker waits for one",
   async () => {
     await using client = await connect(redis);
     const patient = client.call("remove", removal);
@@ -47,7 +58,7 @@ test(
     const call = failureOf(client.call("remove", removal, { needsWorker: true })).finally(() => {
       isOver = true;
     });
-    await Bun.sleep(3_000);
+    await untilAskedSeveralTimes();
     expect(isOver).toBe(false);
     await worker.kill();
     const failure = await call;
@@ -70,7 +81,7 @@ test(
       (workers) => typeof workers === "object" && workers.pool === 1,
     );
     const call = client.call("remove", removal, { needsWorker: true });
-    await Bun.sleep(3_000);
+    await untilAskedSeveralTimes();
     resolve();
     expect(await call).toEqual({});
   },
@@ -78,7 +89,7 @@ test(
 );
 
 test(
-  "a paused queue is one that nobody works off",
+  "a paused queue is one without a worker",
   async () => {
     await using _consumer = await consume(redis, { remove: () => Promise.resolve({}) });
     await using client = await connect(redis);
@@ -92,12 +103,14 @@ test(
 );
 
 test(
-  "whoever leaves a running job can hear of its end",
+  "a caller that leaves a running job can hear of its end",
   async () => {
     const { promise: release, resolve } = Promise.withResolvers<void>();
+    const other = { ...removal, key: "another key" };
     let runs = 0;
     await using _consumer = await consume(redis, {
-      remove: async () => {
+      remove: async ({ key }) => {
+        if (key === other.key) return {};
         runs += 1;
         await release;
         return {};
@@ -120,7 +133,8 @@ test(
     );
     controller.abort();
     await call;
-    await Bun.sleep(500);
+    // The end of a later job has reached this client: that of the one it left would have, too.
+    await client.call("remove", other);
     expect(hasEnded).toBe(false);
     resolve();
     await ended;

@@ -7,6 +7,7 @@ import { createLibdevmapperControl } from "../../../../../src/drivers/devicemapp
 import { devicePath } from "../../../../../src/drivers/devicemapper/control/names.ts";
 import { describeControl } from "../../../../conformance/dm-controls.ts";
 import { makeThinPool, type ThinPool } from "../../../../support/thin-pool.ts";
+import { until } from "../../../../support/until.ts";
 
 describeControl("device-mapper controlled by libdevmapper", createLibdevmapperControl);
 
@@ -132,17 +133,14 @@ describe("libdevmapper in a thread", () => {
     const message = { kind: "create_thin", deviceId: deviceId(1) } as const;
     expect(await errnoOf(hurried.message(inner, message))).toMatch(/did not end within 2000 ms; its effect is unknown/);
     // On a machine that has other things to do, a new thread may need more than one try.
-    const isLate = (outcome: string) => outcome.includes("did not end within");
-    let outcome: string;
-    do outcome = await errnoOf(hurried.info(metadata));
-    while (isLate(outcome));
-    expect(outcome).toBe("none");
+    const isInTime = (errno: string) => !errno.includes("did not end within");
+    expect(await until("a thread answers", () => errnoOf(hurried.info(metadata)), isInTime)).toBe("none");
     await control.resume(metadata);
     // What was given up is done by the kernel all the same; meanwhile the pool is held open.
-    const isDone = async () =>
-      (await errnoOf(control.message(inner, { kind: "delete", deviceId: deviceId(1) }))) === "none";
-    while (!(await isDone())) await Bun.sleep(20);
-    while ((await errnoOf(control.remove(inner))) !== "none") await Bun.sleep(20);
+    const deletion = { kind: "delete", deviceId: deviceId(1) } as const;
+    const isDone = (errno: string) => errno === "none";
+    await until("the thin device is deleted", () => errnoOf(control.message(inner, deletion)), isDone);
+    await until("the pool is removed", () => errnoOf(control.remove(inner)), isDone);
     for (const device of [4, 5]) await unmakeThin(device);
   });
 });
