@@ -30,7 +30,7 @@ export async function measurePeer(title: string, peer: Peer, extent: Extent): Pr
   const { client, snapshotter } = peer;
   await client.call("prepare", { snapshotter, key: "base-active", labels });
   await client.call("commit", { snapshotter, key: "base-active", name: "base", labels });
-  // Looked at by nobody: a program that is compiled while it runs is at its speed only afterwards.
+  // Not measured: the JIT needs these calls to warm up.
   await measureRound(peer, { ...extent, stored: 0, callers: 1 });
   const rows: string[][] = [];
   let stored = 0;

@@ -12,7 +12,7 @@ import { median, ms, percentile, printTable } from "./measure.ts";
 /**
  * Measures `count` prepares and commits in process, on a new pool, and over the socket of a running service, in turns:
  * a disk that was left alone for some milliseconds takes longer to flush, the driver's files as well as the records.
- * As many that nobody looks at come first.
+ * As many unmeasured ones come first, to warm up.
  */
 export async function measureDriver(config: Config, service: SnapshotsClient, count: number): Promise<void> {
   mkdirSync(paths.poolDir(config), { recursive: true });

@@ -13,7 +13,7 @@ quietly() {
   return 1
 }
 
-# Takes the lock of $tools on descriptor 9. Its file is for the owner alone, since whoever can open it can hold it; a
+# Takes the lock of $tools on descriptor 9. Its file is for the owner alone, since every process that can open it can hold it; a
 # holder that takes longer than anything a set-up does is named instead of waited for.
 lock_tools() {
   command -v flock >/dev/null || return 0

@@ -160,7 +160,7 @@ describe("ls, stat, usage, mounts, images", () => {
   });
 
   test("another scope sees none of it", async () => {
-    expect(await fixture.json("ls", "--scope", "somebody")).toEqual([]);
+    expect(await fixture.json("ls", "--scope", "other")).toEqual([]);
   });
 
   test("a filter that cannot be understood is a usage error", async () => {
@@ -190,7 +190,7 @@ describe("prepare, view, commit, rm", () => {
 
   test("rm goes on after a failure, and says each", async () => {
     await fixture.stdout("prepare", "left");
-    const { exitCode, stderr } = await fixture.run("rm", "nobody", "left", "nothing");
+    const { exitCode, stderr } = await fixture.run("rm", "missing", "absent", "gone");
     expect(exitCode).toBe(1);
     expect(stderr.trimEnd().split("\n")).toHaveLength(2);
     expect(await fixture.json("ls", "name==left")).toEqual([]);
@@ -199,7 +199,7 @@ describe("prepare, view, commit, rm", () => {
   test("prepare says what is wrong with its key or parent", async () => {
     await fixture.stdout("prepare", "taken");
     expect(await fixture.failure(1, "prepare", "taken")).toContain("taken");
-    expect(await fixture.failure(1, "prepare", "other", "nobody")).toContain("nobody");
+    expect(await fixture.failure(1, "prepare", "other", "missing")).toContain("missing");
     expect(await fixture.failure(1, "view", "other", "taken")).toContain("taken");
     await fixture.stdout("rm", "taken");
   });
@@ -287,7 +287,7 @@ describe("mount and umount", () => {
     const dir = directory("mnt");
     expect(await fixture.failure(1, "mount", image, directory("nowhere"))).toContain("does not exist");
     expect(await fixture.failure(1, "mount", image, directory("image/index.json"))).toContain("not a directory");
-    expect(await fixture.failure(1, "mount", "nobody", dir)).toContain("nobody");
+    expect(await fixture.failure(1, "mount", "missing", dir)).toContain("missing");
     await fixture.stdout("mount", image, dir);
     expect(await fixture.failure(1, "mount", image, dir)).toContain("already");
     expect(await views()).toHaveLength(1);
@@ -310,7 +310,7 @@ describe("mount and umount", () => {
     expect(await views()).toEqual([]);
   });
 
-  test("what somebody else mounted stays mounted", async () => {
+  test("what another process mounted stays mounted", async () => {
     const dir = directory("mnt");
     expect(Bun.spawnSync(["mount", "-t", "tmpfs", "none", dir]).exitCode).toBe(0);
     try {

@@ -1,4 +1,4 @@
-// The command line without a running `up`: usage, reads, and unpacks that bring the pieces up themselves.
+// The command line without a running `up`: usage, reads, and unpacks that bring the services up themselves.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomFillSync } from "node:crypto";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Owns what the suites do to a mounted snapshot, as functions of its root.
+// Owns the changes that the suites make in a mounted snapshot, as functions of its root.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 

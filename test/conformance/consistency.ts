@@ -1,4 +1,4 @@
-// Owns the question whether a fixture is consistent: database, pool and host say the same, and nothing is half-way.
+// Owns the check that a fixture is consistent: database, pool and host agree, and nothing is half done.
 import type { FoundDevice } from "../../src/drivers/port.ts";
 import type { Database } from "../../src/metadata/database.ts";
 import { type DeviceRecord, listDevices } from "../../src/metadata/devices.ts";
@@ -16,7 +16,7 @@ export async function inconsistencies({ database, driver }: SnapshotterFixture):
   for (const device of records) {
     const there = found.get(device.deviceName);
     found.delete(device.deviceName);
-    // What a job is still to remove is known to nobody else, and what there is of it may be in use.
+    // A device whose removal is pending belongs to no snapshot, and may still be in use.
     if (isDoomed(database, device) && removals.delete(device.deviceName)) continue;
     complaints.push(...complaintsOf(database, device, there));
   }
@@ -25,7 +25,7 @@ export async function inconsistencies({ database, driver }: SnapshotterFixture):
   return complaints;
 }
 
-/** Left to a job by its snapshot's removal, or by what nobody could take back because somebody has it mounted. */
+/** Devices left to a job: by the removal of a snapshot, or by an undo that failed because the device is mounted. */
 const isDoomed = (database: Database, { number, state }: DeviceRecord): boolean =>
   state === "removed" || (state === "removing" && snapshotsOn(database, number).length === 0);
 

@@ -13,14 +13,14 @@ import { mountAt, unmount } from "../../src/system/mount/mounts.ts";
 
 export const mebibyte = 2 ** 20;
 
-/** A pool to run the suite on. Disposing of it removes the pool and whatever it stood on. */
+/** A pool to run the suite on. Disposing of it removes the pool and everything beneath it. */
 export interface DriverTestPool extends AsyncDisposable {
   readonly pool: PoolName;
-  /** A driver of this pool, as a process that starts now would make it. Not opened. */
+  /** A new driver of this pool, as a starting process makes it. Not opened. */
   connect(): Driver;
-  /** Whatever a closed pool still has on this host besides its contents: loop devices, mounts, device nodes. */
+  /** What a closed pool still has on this host besides its contents: loop devices, mounts, device nodes. */
   leftOnHost(): Promise<readonly string[]>;
-  /** Takes from this host what a reboot takes, with no driver's help: all that `leftOnHost` names. */
+  /** Removes from this host what a reboot removes, without a driver: all that `leftOnHost` returns. */
   reboot(): Promise<void>;
 }
 
@@ -70,12 +70,12 @@ export class DriverFixture {
     return this.#open.testPool;
   }
 
-  /** The driver of now: `reconnect` puts another in its place. */
+  /** The current driver; `reconnect` replaces it. */
   get driver(): Driver {
     return this.#open.driver;
   }
 
-  /** Opens the pool as the next process would, whatever became of the driver until now. */
+  /** Opens the pool as the next process does, whatever the state of the current driver. */
   async reconnect(): Promise<void> {
     this.#opened = { ...this.#open, driver: this.testPool.connect() };
     await this.#takeOver();
@@ -136,7 +136,7 @@ export class DriverFixture {
     (await this.driver.list(this.#devices)).find((candidate) => candidate.deviceName === device.deviceName);
 }
 
-/** Expects `attempt` to fail with this code, and `saying` in what it says. */
+/** Expects `attempt` to fail with this code, and a message that contains `saying`. */
 export async function rejects(attempt: Promise<unknown>, code: ErrorCode, saying: string): Promise<void> {
   const outcome: unknown = await attempt.then(
     () => "succeeded",

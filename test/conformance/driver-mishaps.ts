@@ -70,20 +70,20 @@ export function describeFullPool(fixture: DriverFixture): void {
 
   test("in a full pool nothing is made, nothing is lost unsaid, and room made again is used again", async () => {
     const device = await formatted(1024 * mebibyte);
-    const keeper = await formatted();
-    await put(keeper, "kept", "kept");
-    await fixture.driver.flush(keeper);
+    const kept = await formatted();
+    await put(kept, "file", "kept");
+    await fixture.driver.flush(kept);
     const { failed } = await onMounted(device, (root) => fillUp(join(root, "big")));
     expect(failed).toBe(true);
     await rejects(fixture.driver.flush(device), "resource_exhausted", device.deviceName);
     await rejects(fixture.driver.create(nextDevice()), "resource_exhausted", "");
-    await rejects(fixture.driver.snapshot(keeper, nextDevice()), "resource_exhausted", "");
+    await rejects(fixture.driver.snapshot(kept, nextDevice()), "resource_exhausted", "");
     await remove(device);
-    expect(await get(keeper, "kept")).toBe("kept");
-    await runCommand("e2fsck", ["-f", "-n", pathOf(keeper)]);
-    const child = await snapshotOf(keeper);
+    expect(await get(kept, "file")).toBe("kept");
+    await runCommand("e2fsck", ["-f", "-n", pathOf(kept)]);
+    const child = await snapshotOf(kept);
     expect(await get(child, "kept")).toBe("kept");
-    await remove(child, keeper);
+    await remove(child, kept);
   });
 
   test("writes that were lost to a full pool are remembered when there is room again", async () => {

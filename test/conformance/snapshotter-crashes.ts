@@ -1,4 +1,4 @@
-// Owns what every snapshotter must survive: the end of its process at each named point, a full pool, a reboot.
+// Owns what every snapshotter must survive: a kill at each fault point, a full pool, a reboot.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync, writeSync } from "node:fs";
 import { mkdtemp, open, rm } from "node:fs/promises";
@@ -18,7 +18,7 @@ const mebibyte = 2 ** 20;
 const verbs = ["prepare", "commit", "remove"] as const;
 type Verb = (typeof verbs)[number];
 
-/** Where a snapshot larger than its parent is prepared, and one in use committed: test/faults goes there. */
+/** Only reached with a snapshot larger than its parent, or a commit of one in use: covered by test/faults. */
 const detours: readonly FaultPoint[] = ["prepare.grown", "commit.copying"];
 
 /** Every verb at every point that it passes. */
@@ -69,7 +69,7 @@ export function describeCrashes(title: string, testPool: TestPool, testPoolModul
   });
 }
 
-/** Runs the suite for what happens without a process being killed. */
+/** Runs the suite for failures without a kill. */
 export function describeMisfortunes(title: string, testPool: TestPool): void {
   describe(title, () => {
     setDefaultTimeout(300_000);
@@ -83,7 +83,7 @@ export function describeMisfortunes(title: string, testPool: TestPool): void {
       await withFixture(testPool, directory, async (fixture) => {
         await new Client(fixture, "reboot").prepare("active");
       });
-      // Closing the pool took down everything active, as a reboot does; the database does not know of it.
+      // Closing the pool deactivates everything, as a reboot does, without the knowledge of the database.
       await withFixture(testPool, directory, async (fixture) => {
         const client = new Client(fixture, "reboot");
         expect(fixture.recovered.join()).toContain("activated again");
@@ -175,7 +175,7 @@ async function keepsWhatIsInUse(testPool: TestPool, testPoolModule: string, dire
   } as const;
   const request = await withFixture(testPool, directory, (fixture) => setUp(new Client(fixture, "crashes"), "remove"));
   expect(await runUntilKilled({ ...killed, request })).toBe("SIGKILL");
-  // The process is gone, what it had activated is not: the device can be mounted before the next one starts.
+  // The device that the killed process activated can be mounted before the next process starts.
   const path = withoutRecovery(testPool, directory);
   await mounted([{ type: "ext4", source: path, options: [] }], async () => {
     await using fixture = await openFixture(testPool, { directory });
@@ -228,7 +228,7 @@ async function fillsUp(testPool: TestPool, directory: string): Promise<void> {
   expect(await client.seen("next", (root) => readFileSync(join(root, "file"), "utf8"))).toBe("kept");
 }
 
-/** Writes what no file system can make small, until an error; returns how many bytes were taken before. */
+/** Writes incompressible data until an error; returns how many bytes were written.  */
 async function writeUntilFull(path: string): Promise<number> {
   const chunk = Buffer.alloc(4 * mebibyte);
   await using file = await open(path, "w");

@@ -106,7 +106,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       await mounted(client.mounts("active"), () => undefined);
     });
 
-    test("a committed snapshot's device that is active is deactivated, as soon as nobody has it open", async () => {
+    test("an active device of a committed snapshot is deactivated as soon as no process has it open", async () => {
       const device = deviceOf("base");
       await driver().activate(device);
       {
@@ -169,13 +169,13 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       await driver().activate(ours);
       await expectMended("device-without-record", ours.deviceName);
 
-      const somebodys = strange(lastDeviceNumber(fixture.database) + 3);
-      await driver().create(somebodys);
-      await driver().activate(somebodys);
+      const foreign = strange(lastDeviceNumber(fixture.database) + 3);
+      await driver().create(foreign);
+      await driver().activate(foreign);
       for (const _look of [1, 2]) {
-        await expectLeft("device-without-record", somebodys.deviceName, "may hold content that is needed");
+        await expectLeft("device-without-record", foreign.deviceName, "may hold content that is needed");
       }
-      await driver().delete(somebodys);
+      await driver().delete(foreign);
     });
 
     test("an ID that is down as free and is not is taken from the free ones", async () => {

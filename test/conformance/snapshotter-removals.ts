@@ -95,7 +95,7 @@ export function describeRemovals(
           expect(queued).toBe(queuedBefore + 1);
           expect(findDevice(fixture.database, device.number)?.state).toBe("removed");
           expect(await codeOf(workOff(fixture))).toBe("unavailable");
-          writeFileSync(join(root, "file"), "whoever has it mounted can go on");
+          writeFileSync(join(root, "file"), "still writable");
           // Its key is free. Its ID is not: what is still in the pool under it is not what the next one is made on.
           await client.prepare("busy", "base");
           expect(deviceOf(client, "busy").deviceId).not.toBe(device.deviceId);

@@ -1,4 +1,4 @@
-// A thin-pool that runs full, of data or of metadata: what is refused, who is told, and that room can be made again.
+// Tests a thin-pool that runs out of data or metadata: what is refused, what callers are told, and how it recovers.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
@@ -59,13 +59,13 @@ describe("a pool that is nearly full", () => {
     await driver.create(device(1));
     await driver.create(device(2));
     await driver.activate(device(2));
-    // Each device takes a block of metadata and no data; what is left is not enough for what is written next.
+    // Each device takes a block of metadata and no data; the rest is not enough for the next writes.
     await using control = controls.libdevmapper();
     const ballast: DeviceId[] = [];
     for (let free = 100; free > 2; free = metadataFree(await driver.poolUsage())) {
       ballast.push((1000 + ballast.length) as DeviceId);
       await control.message(poolDeviceName(pool), { kind: "create_thin", deviceId: ballast.at(-1) ?? (0 as DeviceId) });
-      // Commits first: what the last change has given back is free only then.
+      // Commits first: blocks that the last change freed are usable only after a commit.
       await control.status(poolDeviceName(pool), { flush: true });
     }
     expect(() => scatter(driver.devicePath(device(2).deviceName), 256 * mebibyte)).toThrow("EIO");
@@ -86,8 +86,8 @@ const metadataFree = ({ metadata }: PoolUsage): number =>
   metadata === undefined ? 0 : (metadata.totalBytes - metadata.usedBytes) / metadataBlockBytes;
 
 /**
- * A block every 64 KiB: much metadata for little that is written. Flushed every 64 blocks: the pool commits then, and so
- * finds out while somebody waits for its answer. Throws EIO where that is.
+ * Writes a block every 64 KiB: much metadata for little data. Flushes every 64 blocks, so that the pool commits while a
+ * caller waits for its answer. Throws EIO when that fails.
  */
 function scatter(path: string, sizeBytes: number): void {
   const block = Buffer.alloc(4096, 1);

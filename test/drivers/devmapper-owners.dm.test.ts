@@ -1,4 +1,4 @@
-// Two drivers on one thin-pool: who cannot claim it leaves what is another's, and takes off what it had loaded itself.
+// Tests two drivers on one thin-pool: the one that cannot claim it leaves it alone, and unloads only what it has loaded.
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
@@ -26,7 +26,7 @@ test.each(dmControlNames)(
     await intrude();
     expect(await owner.list([device])).toMatchObject([{ deviceName: device.deviceName, active: true }]);
     await owner.deactivate(device);
-    // Nothing is active now that would hold the pool.
+    // No active device holds the pool now.
     await intrude();
     await owner.activate(device);
     await owner.delete(device);

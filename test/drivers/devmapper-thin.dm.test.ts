@@ -1,4 +1,4 @@
-// What only the devmapper driver has: contents by ID, calls that are counted, suspended origins, discards.
+// Tests what only the devmapper driver has: contents by ID, the number of its calls, suspended origins, discards.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { statSync } from "node:fs";
 import { open } from "node:fs/promises";
@@ -137,7 +137,7 @@ describeEach("thin devices through %s", (name) => {
     await testPool.control.create(late.deviceName, { ...table, deviceId: late.deviceId });
     await driver.activate(late);
     await fill(late, 1);
-    // The next process of the name, with another's ID behind it.
+    // The next process, which finds another thin device's ID behind the name.
     await driver.deactivate(late);
     await testPool.control.message(`${testPool.pool}-pool`, { kind: "create_thin", deviceId: 80 as DeviceId });
     await testPool.control.create(late.deviceName, { ...table, deviceId: 80 as DeviceId });

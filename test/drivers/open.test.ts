@@ -17,7 +17,7 @@ describe("the choice of a driver", () => {
       "reflink",
       "devmapper",
     ]);
-    // One that is half-made is taken down by its own driver, or by none.
+    // A half-made pool is taken down by its own driver only.
     await Bun.write(join(path, ".new-thin-pool.json"), "{}");
     expect(chooseDriver("auto", path)).toBe("devmapper");
     await rm(join(path, ".new-thin-pool.json"));

@@ -1,4 +1,4 @@
-// Tests what the reflink driver takes down again when something fails, and what it leaves alone.
+// Tests what the reflink driver takes down when something fails, and what it leaves alone.
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { mkdir, open, rm, writeFile } from "node:fs/promises";
@@ -65,7 +65,7 @@ test("a device whose file system was frozen, and could not be synced then, is th
     const quiet = new Freezer(testPool.pool, activations, devicesDir, failing);
     await expect(quiet.hold(device(1).deviceName)).rejects.toThrow("the disk says no");
     expect(existsSync(join(devicesDir, `.frozen-${device(1).deviceName}`))).toBe(false);
-    // Only one that is not frozen can be frozen.
+    // Only a file system that is not frozen can be frozen.
     expect(await freeze(dir)).toBe(true);
   });
 });

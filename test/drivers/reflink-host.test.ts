@@ -61,7 +61,7 @@ describe("the reflink driver and what it finds on the host", () => {
     expect(existsSync(join(testPool.options.poolDir, ".new-pool.img"))).toBe(false);
   });
 
-  test("a stable path that leads to somebody else's loop device is taken away at opening", async () => {
+  test("a stable path that leads to a foreign loop device is removed when the pool is opened", async () => {
     const foreign = await foreignLoop();
     await using _loop = foreign.loop;
     await mkdir(links, { recursive: true });
@@ -71,7 +71,7 @@ describe("the reflink driver and what it finds on the host", () => {
     expect((await loopAt(foreign.loop.path))?.backingFile).toBe(foreign.file);
   });
 
-  test("a stable path never leads to a loop device that became somebody else's while the pool was open", async () => {
+  test("a stable path never leads to a loop device that was reused for another file while the pool was open", async () => {
     const driver = await opened();
     await driver.create(device(1));
     await driver.activate(device(1));
@@ -128,7 +128,7 @@ describe("the reflink driver and what it finds on the host", () => {
       await copy.stdout.getReader().read();
       expect(await driver.close()).toEqual({ stillInUse: [] });
       expect(await findLoops(image)).toHaveLength(1);
-      // Meanwhile the pool can be opened and closed again, on the same loop device.
+      // Meanwhile the pool can be closed and opened again, on the same loop device.
       const again = await opened();
       expect(await findLoops(image)).toHaveLength(1);
       expect(await again.close()).toEqual({ stillInUse: [] });

@@ -1,4 +1,4 @@
-// Owns the pools that the reflink driver is tested on: in a file, and in a directory of an XFS of their own.
+// Owns the pools that the reflink driver is tested on: in a file, and in a directory of their own XFS.
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

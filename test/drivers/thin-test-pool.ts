@@ -18,25 +18,25 @@ export type ControlName = keyof typeof controls;
 
 export interface ThinTestPool extends DriverTestPool {
   readonly options: DevmapperOptions;
-  /** For looks past the driver. */
+  /** For access past the driver. */
   readonly control: DmControl;
 }
 
 let serial = 0;
 
-/** A pool of 320 MiB, where what the options say is not otherwise. */
+/** A pool, by default of 320 MiB. */
 export async function thinPool(name: ControlName, overrides: Partial<DevmapperOptions> = {}): Promise<ThinTestPool> {
   const poolDir = await realpath(await mkdtemp(join(tmpdir(), "snapmill-dm-")));
   serial += 1;
   const pool = poolName(`dm-${process.pid}-${serial}`);
   const shape = { sizeBytes: 320 * mebibyte, minFreeShare: 0.02, discardBlocks: false };
   const options = { pool, poolDir, connect: controls[name], ...shape, ...overrides };
-  // Whichever the driver has: this one costs no processes.
+  // Always this one, whichever the driver has: it starts no processes.
   const control = controls.libdevmapper();
   const loops = async () => (await listLoops()).filter((entry) => entry.backingFile.startsWith(`${poolDir}/`));
   const devices = async () => (await control.list(`${pool}-`)).map((device) => device.name);
   const reboot = async () => {
-    // The pool last: the others are on it.
+    // The pool last: the other devices are on it.
     for (const device of (await devices()).sort().reverse()) await control.remove(device);
     await until("its loop devices are detached", loops, ({ length }) => length === 0);
   };

@@ -1,4 +1,4 @@
-// Owns what must go well when everybody comes to containerd at once.
+// Owns the tests with many concurrent clients of containerd.
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

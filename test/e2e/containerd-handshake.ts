@@ -1,4 +1,4 @@
-// Owns the proof that layers which snapmill has unpacked are containerd's for nothing, and that nobody takes them away.
+// Owns the proof that containerd uses layers which snapmill has unpacked without unpacking them again, and that they stay.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { ContainerdFixture } from "../support/containerd-fixture.ts";

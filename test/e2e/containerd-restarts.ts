@@ -1,4 +1,4 @@
-// Owns what must go on when containerd or snapmill ends in the middle of an unpack.
+// Owns the tests in which containerd or snapmill ends in the middle of an unpack.
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -41,7 +41,7 @@ async function expectWhole(fixture: ContainerdFixture, { top }: Archive): Promis
   expect(seen).toEqual(["of all", "content of 3999\n".repeat(100)]);
 }
 
-/** How a command ends. Listened to from the start: it may fail before anybody waits for it. */
+/** How a command ends. Attached at once: the command may fail before the test awaits it. */
 const fateOf = (command: Promise<unknown>): Promise<"done" | "failed"> =>
   command.then(
     () => "done",

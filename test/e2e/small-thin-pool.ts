@@ -1,4 +1,4 @@
-// Owns the settings of a small snapmill on a thin-pool that nobody else has.
+// Owns the settings of a small snapmill on a thin-pool with a unique name.
 import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";
 
 export const smallThinPool = (control: DmControlName): Record<string, string> => ({

@@ -145,7 +145,7 @@ describe("interrupted", () => {
   test.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
-  ] as const)("%s ends an unpack on pieces of its own, and leaves nothing", async (signal, status) => {
+  ] as const)("%s ends an unpack on services of its own, and leaves nothing", async (signal, status) => {
     using snapmill = new TestSnapmill();
     const started = snapmill.start(["unpack", slow.reference]);
     await until("it is at layer 2", started.said, (text) => text.includes("layer 2 of 12"));

@@ -5,7 +5,7 @@
 # the command's exit status to the control directory and switches the machine off.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root LANG=C.UTF-8 TERM=dumb
-# There is no udevd: libdevmapper is to make /dev/mapper/* itself, and to wait for nobody.
+# There is no udevd: libdevmapper creates /dev/mapper/* itself, and does not wait for udev.
 export DM_DISABLE_UDEV=1
 
 # Every command here is busybox's own: it starts quickest, and does not depend on what is installed.

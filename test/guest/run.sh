@@ -124,7 +124,7 @@ trap 'exit 143' TERM
 trap 'exit 129' HUP
 
 if [[ -n $console_is_shown ]]; then tail -f --pid=$guest "$control/console" >&2 7>&- & fi
-# Waits without starting a process: reads from a pipe into which nobody writes.
+# Waits without starting a process: reads from a pipe without a writer.
 exec 6<> <(:)
 pause() { read -rt 0.1 -u 6; }
 

@@ -31,13 +31,13 @@ const checked = zstdCompressSync(content, { params: { [constants.ZSTD_c_checksum
 const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
 const endlessZeroes = Buffer.alloc(3_000_000);
 
-/** Reads the blob from the middle of a file, in pieces of at most `pieceBytes`. */
-async function result(bytes: Uint8Array, compression: Compression, pieceBytes = Number.POSITIVE_INFINITY) {
+/** Reads the blob from the middle of a file, in chunks of at most `chunkBytes`. */
+async function result(bytes: Uint8Array, compression: Compression, chunkBytes = Number.POSITIVE_INFINITY) {
   const path = join(directory, crypto.randomUUID());
   await writeFile(path, Buffer.concat([Buffer.from("before"), bytes, Buffer.from("behind")]));
   const blob = new BlobReader({ path, offsetBytes: 6, lengthBytes: bytes.length });
   const hasher = new Bun.CryptoHasher("sha256");
-  const stream = pieceBytes === Number.POSITIVE_INFINITY ? blob.chunks() : pieces(blob.chunks(), pieceBytes);
+  const stream = chunkBytes === Number.POSITIVE_INFINITY ? blob.chunks() : split(blob.chunks(), chunkBytes);
   for await (const chunk of decompress(stream, compression)) hasher.update(chunk);
   // Also what follows the stream belongs to the blob.
   expect(blob.readBytes).toBe(bytes.length);
@@ -45,9 +45,9 @@ async function result(bytes: Uint8Array, compression: Compression, pieceBytes = 
   return `sha256:${hasher.digest("hex")}`;
 }
 
-async function* pieces(chunks: AsyncIterable<Uint8Array>, pieceBytes: number): AsyncGenerator<Uint8Array> {
+async function* split(chunks: AsyncIterable<Uint8Array>, chunkBytes: number): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.length; at += pieceBytes) yield chunk.subarray(at, at + pieceBytes);
+    for (let at = 0; at < chunk.length; at += chunkBytes) yield chunk.subarray(at, at + chunkBytes);
   }
 }
 
@@ -144,16 +144,16 @@ test("padding of many chunks is looked at to its end", async () => {
   expect(await failureOf(result(Buffer.concat([padded, more]), "gzip"))).toContain("garbage follows");
 });
 
-for (const pieceBytes of [Number.POSITIVE_INFINITY, 4093]) {
-  describe(`in ${pieceBytes === 4093 ? "small pieces" : "whole chunks"}`, () => {
+for (const chunkBytes of [Number.POSITIVE_INFINITY, 4093]) {
+  describe(`in ${chunkBytes === 4093 ? "small chunks" : "whole chunks"}`, () => {
     for (const [what, compression, bytes, expected] of whole) {
       test(`${what} comes out whole`, async () => {
-        expect(await result(bytes, compression, pieceBytes)).toBe(sha256(expected));
+        expect(await result(bytes, compression, chunkBytes)).toBe(sha256(expected));
       });
     }
     for (const [what, compression, bytes, reason] of broken) {
       test(`${what} is refused`, async () => {
-        expect(await failureOf(result(bytes, compression, pieceBytes))).toContain(reason);
+        expect(await failureOf(result(bytes, compression, chunkBytes))).toContain(reason);
       });
     }
   });

@@ -83,7 +83,7 @@ describe("a job that is none", () => {
 
   test.each([
     ["has a payload of another shape", "remove", { ...payload, key: "" }, "key: "],
-    ["has a name that nobody knows", "format-disk", payload, '"format-disk"'],
+    ["has an unknown name", "format-disk", payload, '"format-disk"'],
     ["is of another pool", "remove", { ...payload, pool: "elsewhere" }, "for pool elsewhere"],
     ["is of another operation", "remove", { ...payload, operationId: anotherId }, `of operation ${anotherId}`],
     ["is an unpack, on the pool's own queue", "unpack", payload, '"unpack"'],
@@ -137,7 +137,7 @@ test("pauses between attempts double up to a cap, and differ by chance", () => {
   }
 });
 
-test("a job that is tried again goes behind the others: nobody may rely on the order", async () => {
+test("a job that is tried again goes behind the others: callers cannot rely on the order", async () => {
   const order: string[] = [];
   await using client = await connect(redis);
   const calls = ["first", "second", "third"].map(async (key) => {
@@ -320,7 +320,7 @@ test("a handler's signal aborts when its job is taken from it", async () => {
   await using client = await connect(redis);
   const call = client.call("remove", removal).catch(() => undefined);
   await untilCounts(client, { active: 1 });
-  // Nobody asks for it again, so this worker does not get it again.
+  // No client asks for the job again, so this worker does not get it a second time.
   await client[Symbol.asyncDispose]();
   await call;
   await redis.flush();

@@ -61,7 +61,7 @@ test("of a job that takes its time, the reader fetches what precedes the end at 
     await add("completed");
     await until("the end is told", () => isOver);
     readsOfEach.push(read.mock.calls.length);
-    // Until the next one nobody waits, and nothing is read.
+    // Until the next round no call waits, and nothing is read.
     await Bun.sleep(5);
   }
   // The machine may be busy, and the second event late, in some rounds.

@@ -155,7 +155,7 @@ test("a caller who walks away leaves the job to others who wait for it", async (
   expect(await Promise.all([here, elsewhere])).toEqual([{}, {}]);
 });
 
-test("a job taken back in one process is added again by whoever waits for it in another", async () => {
+test("a job taken back in one process is added again by a caller that waits for it in another", async () => {
   await using client = await connect(redis);
   await using other = await connect(redis);
   const controller = new AbortController();

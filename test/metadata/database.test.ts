@@ -57,7 +57,7 @@ describe("a database", () => {
     expect(String(error)).toContain(`${directory} cannot be opened (disk I/O error)`);
   });
 
-  testWith(["mkfs.ext4", "mount"], "is refused on a full disk of small blocks, and kills nobody", async () => {
+  testWith(["mkfs.ext4", "mount"], "is refused on a full disk of small blocks, and kills no process", async () => {
     const image = join(directory, "disk.img");
     const disk = join(directory, "disk");
     mkdirSync(disk);

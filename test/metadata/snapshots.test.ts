@@ -113,7 +113,7 @@ describe("a walk", () => {
     expect(count("labels.layer~=^1$")).toBe(200);
     expect(count('labels."x.y/z"==v,parent==base')).toBe(300);
     expect(count("parent==base,labels.layer==0")).toBe(100);
-    expect(count("parent==nobody")).toBe(0);
+    expect(count("parent==missing")).toBe(0);
     expect(count("kind==active")).toBe(600);
     expect(count("name==a17")).toBe(1);
     expect(count("name==a17", "labels.layer==0")).toBe(202);

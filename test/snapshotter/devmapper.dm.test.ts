@@ -1,5 +1,5 @@
-// Runs the suites for snapshotters on thin-pools. The long one is run through dmsetup, a process for each call, by
-// devmapper-dmsetup.slow.dm.test.ts. Kills are the fault tests' (test/faults).
+// Runs the suites for snapshotters on thin-pools. The long one runs through dmsetup, with a process for each call, in
+// devmapper-dmsetup.slow.dm.test.ts. Kills are in test/faults.
 import { describeMisfortunes } from "../conformance/snapshotter-crashes.ts";
 import { describeSnapshotter } from "../conformance/snapshotters.ts";
 import { thinTestPool } from "./thin-test-pool.ts";

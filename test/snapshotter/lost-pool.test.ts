@@ -1,4 +1,4 @@
-// Tests that a pool that is lost is not made anew in silence, and that one that is put back is as it was.
+// Tests that a lost pool is not silently created again, and that a restored one works as before.
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, rename, rm, stat, truncate } from "node:fs/promises";
@@ -45,7 +45,7 @@ async function expectKept(): Promise<void> {
   expect(await new Client(fixture, "loss").seen("kept", () => "seen")).toBe("seen");
 }
 
-/** Opens the pool without asking what its database has in it. */
+/** Opens the pool without regard to the content of its database. */
 async function withPool(change: () => Promise<void>): Promise<void> {
   const driver = place.connect();
   await driver.open();

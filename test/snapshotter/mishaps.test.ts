@@ -1,4 +1,4 @@
-// Tests effects that go wrong: commands that run out of time, deletions that fail, devices that nobody knows.
+// Tests effects that go wrong: commands that time out, deletions that fail, unknown devices.
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -25,10 +25,10 @@ type Verb = "snapshot" | "activate" | "flush" | "deactivate" | "delete";
 interface Mishap {
   readonly verb: Verb;
   readonly error: Error;
-  /** Whether the driver has done what it was asked for, before it says otherwise. */
+  /** Whether the driver does the call before it throws. */
   readonly done: boolean;
   times: number;
-  /** What goes wrong after that. */
+  /** The next mishap. */
   readonly next?: Mishap;
 }
 
@@ -38,7 +38,7 @@ let client: Client;
 let mishap: Mishap | undefined;
 const abandoned = new Set<string>();
 
-/** The real driver, whose next calls of one verb go wrong as `mishap` says. */
+/** The real driver, whose next calls fail as `mishap` says. */
 const clumsy = (driver: Driver): Driver =>
   new Proxy(driver, {
     get(target, property) {
@@ -60,7 +60,7 @@ const late = deadlineExceeded("the command ran out of time");
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "snapmill-mishaps-"));
-  // devicePath is not asynchronous: it goes to the driver itself.
+  // devicePath is synchronous: it goes to the driver itself.
   const around = (driver: Driver) => {
     const proxy = clumsy(driver);
     return new Proxy(proxy, {
@@ -132,7 +132,7 @@ describe("an operation whose command goes wrong", () => {
       const next = client.prepare("key", "base");
       expect(await codeOf(removal)).toBe("aborted");
       await next;
-      // The same operation, tried again: it has had its effect, and does not touch what has its key now.
+      // The same operation again: it was done, and does not touch the snapshot that has its key now.
       expect(await fixture.snapshotter.remove(operationId, request)).toEqual({});
       expect(client.stat("key").kind).toBe("active");
       await client.remove("key");

@@ -1,4 +1,4 @@
-// Tests the queue: the order of operations, how they share commits, and what happens when a commit fails.
+// Tests the operation queue: the order of operations, how they share commits, and what happens when a commit fails.
 import { describe, expect, test } from "bun:test";
 import { aborted, failedPrecondition, unavailable } from "../../src/domain/errors.ts";
 import { freshOperationId } from "../../src/domain/identifiers.ts";
@@ -118,7 +118,7 @@ describe("the operation queue", () => {
     await expect(queue.submit(refused)).rejects.toMatchObject({ code: "failed_precondition", message: "refused" });
   });
 
-  test("tells everybody in a commit that failed to try again, and works again", async () => {
+  test("tells every caller of a failed commit to try again, and works again", async () => {
     using database = temporaryDatabase();
     let full = true;
     const assertOwned = () => {
@@ -165,7 +165,7 @@ describe("the operation queue", () => {
       const crashGuard = new NotedCrashGuard({ database, parent, note, left: line });
       return { ...queueOn(database, { crashGuard }), crashGuard, said: crashGuard.settle() };
     };
-    // As if the process had ended there: what it noted last is what the next one finds.
+    // As if the process had ended there: the next one finds its last note.
     const dies = (...requests: Request[]) => life().crashGuard.hold(requests);
     const [poison, bystander] = [metadataNamed("poison"), metadataNamed("bystander")];
 

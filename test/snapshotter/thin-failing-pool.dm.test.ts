@@ -1,4 +1,4 @@
-// A thin-pool that gets into trouble while it is in service: what its clients are told, and doctor; and that it comes back.
+// Tests a thin-pool that fails while it is in service: what clients and doctor report, and that it recovers.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, realpath, rm, truncate, writeFile } from "node:fs/promises";
@@ -28,7 +28,7 @@ let directory: string;
 let host: string;
 let fixture: SnapshotterFixture;
 let client: Client;
-/** What was made, to be taken down in the reverse order: also when making it fails halfway. */
+/** Takes down in reverse order what was made, also when the set-up fails halfway. */
 const made = new AsyncDisposableStack();
 const openAgain = async () => {
   fixture = await openFixture(testPool, { directory });
@@ -41,7 +41,7 @@ async function attach(path: string, bytes: number): Promise<string> {
   return made.use(await attachLoop(path)).path;
 }
 
-/** A file system that a test can fill: the metadata lie on it, as those of a pool in files lie on the host's. */
+/** A file system that a test can fill; it holds the pool's metadata, as the host's does for a pool in files. */
 async function mountHost(image: string, at: string): Promise<void> {
   const path = await attach(image, 64 * mebibyte);
   await runCommand("mkfs.ext4", ["-q", path]);
@@ -74,7 +74,7 @@ afterAll(() => made.disposeAsync());
 
 const doctor = async (repair: boolean) => (await fixture.snapshotter.doctor(freshOperationId(), { repair })).findings;
 
-/** Doctor finds nothing but the pool's state, and leaves it as it is. */
+/** Doctor finds only the state of the pool, and leaves it as it is. */
 async function expectTold(state: string): Promise<void> {
   for (const repair of [false, true]) {
     const findings = await doctor(repair);
@@ -133,7 +133,7 @@ test("a pool whose metadata fails makes nothing; doctor says that it has failed;
 test("a pool whose metadata's host is full must be checked: it makes nothing until that is done, then it goes on", async () => {
   const filler = join(host, "filler");
   await runCommand("dd", ["if=/dev/zero", `of=${filler}`, "bs=64K", "conv=fsync"], { successCodes: [1] });
-  // Each takes a block of metadata that has never been written, for which the host has no room.
+  // Each takes a block of metadata that was never written, for which the host has no space.
   let code = "no error";
   for (let tries = 0; tries < 50 && code === "no error"; tries += 1)
     code = await codeOf(client.prepare(`lost-${tries}`, "base"));

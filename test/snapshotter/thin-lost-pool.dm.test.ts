@@ -1,4 +1,4 @@
-// Tests that a thin-pool that is lost is not made anew in silence, and that one that is put back is as it was.
+// Tests that a lost thin-pool is not silently created again, and that a restored one works as before.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { mkdtemp, realpath, rename, rm, stat, truncate, writeFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-// What can happen to a snapshotter on a thin-pool: strangers by ID, other owners, a crowd of clients.
+// Tests a snapshotter on a thin-pool with unknown thin devices, other owners, and many concurrent clients.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";

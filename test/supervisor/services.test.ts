@@ -61,7 +61,7 @@ test(
 );
 
 test(
-  "commands that bring pieces up take turns",
+  "commands that bring services up take turns",
   async () => {
     using place = new Place({ SNAPMILL_LOG_LEVEL: "warn" });
     const events: string[] = [];
@@ -107,7 +107,7 @@ test(
   timeoutMs,
 );
 
-test("a file that a killed one left behind is nobody's lock", async () => {
+test("a lock file that a killed command left behind does not lock", async () => {
   using place = new Place();
   const path = paths.upLock(place.config);
   mkdirSync(dirname(path), { recursive: true });

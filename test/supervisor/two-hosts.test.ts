@@ -70,7 +70,7 @@ test(
     // Its worker stands still in the middle of a job, and the other host takes the name over.
     const connect = () => JobClient.connect({ redisUrl: redis.url, pool: first.config.pool });
     await using oldCaller = await connect();
-    mkfs.pull();
+    mkfs.hold();
     const inFlight = failureOf(oldCaller.call("prepare", { scope: own, key: "in flight", labels: {} }));
     await mkfs.untilStarted();
     const [frozen = 0] = first.pidsOf("workers/pool.ts");

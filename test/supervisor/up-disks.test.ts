@@ -29,7 +29,7 @@ beforeAll(async () => {
   mkdirSync(disk);
   const image = join(directory, "disk.img");
   await runCommand("truncate", ["-s", "512M", image]);
-  // Its last block is everybody's.
+  // Every user may write to its last block.
   await runCommand("mkfs.ext4", ["-q", "-m", "0", image]);
   await runCommand("mount", ["-o", "loop", image, disk]);
 });

@@ -133,18 +133,18 @@ test(
 );
 
 test(
-  "each piece that dies is started again",
+  "each service that dies is started again",
   async () => {
     using place = new Place();
     const up = place.up();
     const url = urlIn(await up.ready());
-    for (const piece of ["workers/grpc.ts", "workers/unpack.ts", "workers/pool.ts", "redis-server"]) {
-      const [pid = 0, ...others] = place.pidsOf(piece);
+    for (const program of ["workers/grpc.ts", "workers/unpack.ts", "workers/pool.ts", "redis-server"]) {
+      const [pid = 0, ...others] = place.pidsOf(program);
       expect(others).toEqual([]);
       process.kill(pid, "SIGKILL");
       await until(
-        `${piece} is started again`,
-        () => place.pidsOf(piece),
+        `${program} is started again`,
+        () => place.pidsOf(program),
         (pids) => pids.some((other) => other !== pid),
       );
       await until(

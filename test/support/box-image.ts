@@ -1,4 +1,4 @@
-// Room: test. Owns a small image that containers can be run from: busybox, in three layers with a bit of everything.
+// Room: test. Owns a small image that containers can run: busybox, in three layers with all kinds of entries.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ModelledLayer, type SmallImage, writeModelledImage } from "./small-image.ts";

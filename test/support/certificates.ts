@@ -1,4 +1,4 @@
-// Room: test. Owns certificates of a test's own: an authority that nobody else knows, and what it signs for loopback.
+// Room: test. Owns test certificates: a private authority, and what it signs for loopback addresses.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -24,7 +24,7 @@ function openssl(directory: string, ...args: string[]): void {
   if (!done.success) throw new Error(`openssl ${args.join(" ")}: ${done.stderr.toString()}`);
 }
 
-/** Files in `directory`, which is made. */
+/** Writes the files to `directory`, which is created. */
 export function makeCertificates(directory: string): Certificates {
   mkdirSync(directory, { recursive: true });
   const extensions: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-// Room: test. Owns a containerd on a snapmill, both real and put together as docs/CONTAINERD.md says.
+// Room: test. Owns a real containerd on a real snapmill, configured as docs/CONTAINERD.md says.
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ function configurationWith(line: string): string {
   return found;
 }
 
-/** Disposing of it ends both, and throws when one of them leaves something behind. */
+/** Disposing of it ends both, and throws if one leaves something behind. */
 export class ContainerdFixture implements AsyncDisposable {
   readonly snapmill: TestSnapmill;
   readonly containerd: Containerd;
@@ -70,7 +70,7 @@ export class ContainerdFixture implements AsyncDisposable {
     this.#up = await startUp(this.snapmill);
   }
 
-  /** What is in the pool, templates aside: every device, with the snapshots on it as `scope key`. */
+  /** The devices in the pool without templates, each with its snapshots as `scope key`. */
   poolContents(): Readonly<Record<string, readonly string[]>> {
     using database = openDatabase(paths.database(this.snapmill.config), { mode: "readonly" });
     const devices = listDevices(database).filter(({ role }) => role === "snapshot");

@@ -28,7 +28,7 @@ export class Containerd implements AsyncDisposable {
   readonly #log: string;
   #daemon: Bun.Subprocess | undefined;
 
-  /** `configuration`: blocks of TOML, as a user appends them to his. */
+  /** `configuration`: blocks of TOML, as users append them to their own. */
   private constructor(directory: string, configuration: readonly string[]) {
     mkdirSync(directory, { recursive: true });
     this.#directory = directory;

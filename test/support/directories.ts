@@ -1,4 +1,4 @@
-// Room: test. Owns temporary directories that go away with the scope that made them.
+// Room: test. Owns temporary directories, removed with the scope that made them.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 
 export interface ProxiedRequest {
   readonly method: string;
-  /** With its query. */
+  /** Includes the query. */
   readonly path: string;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
@@ -15,7 +15,7 @@ export interface ProxiedAnswer {
   readonly body: Buffer;
 }
 
-/** Writes what goes to the client in place of `answer`. The connection is closed when it returns, however it stands. */
+/** Writes to the client instead of `answer`. The connection is closed when it returns. */
 export type Fault = (socket: Socket, answer: ProxiedAnswer, request: ProxiedRequest) => void | Promise<void>;
 
 export const writeHead = (socket: Socket, status: number, headers: Readonly<Record<string, string | number>>): void => {
@@ -23,7 +23,7 @@ export const writeHead = (socket: Socket, status: number, headers: Readonly<Reco
   socket.write(`HTTP/1.1 ${status} Status\r\n${lines.join("")}connection: close\r\n\r\n`);
 };
 
-/** What a well-behaved proxy does; `changed` is put over the answer. */
+/** Answers as a well-behaved proxy does; `changed` overrides parts of the answer. */
 export const answerWith =
   (changed: Partial<ProxiedAnswer>): Fault =>
   (socket, answer) => {
@@ -66,7 +66,7 @@ export class FaultyProxy implements AsyncDisposable {
     this.#sockets = sockets;
   }
 
-  /** `target`: the origin of what it stands before. */
+  /** `target`: the origin of the registry behind it. */
   static async start(target: string): Promise<FaultyProxy> {
     const sockets = new Set<Socket>();
     const server = createServer();
@@ -87,7 +87,7 @@ export class FaultyProxy implements AsyncDisposable {
     return this;
   }
 
-  /** Forgets what was planned, and what it was asked. */
+  /** Forgets the planned faults and the recorded requests. */
   reset(): void {
     this.#planned = [];
     this.requests.splice(0);
@@ -104,7 +104,7 @@ export class FaultyProxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
-    // A request may still be on its way for a client that is gone, and the target ends after this.
+    // A request of a client that is gone may still be in flight, and the registry ends after this.
     await Promise.all(this.#asking);
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }

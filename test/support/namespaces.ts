@@ -1,8 +1,8 @@
-// Room: test support. Owns what a test's mount namespace must not do to the tests beside it.
+// Room: test. Owns the isolation of a test's mount namespace from the tests beside it.
 
 /**
- * Shell code that begins what runs in a mount namespace of its own: it lets go of the copies of other tests' mounts, whose
- * loop devices would stay as long as they do. `kept`: the directory of this test, whose mounts stay.
+ * Shell code for the start of a command in its own mount namespace: it unmounts the copies of other tests' mounts, which
+ * would keep their loop devices busy. `kept`: the directory of this test, whose mounts stay.
  */
 export const letGoOfOthers = (kept: string): string => `
   while read -r source directory _; do

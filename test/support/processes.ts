@@ -1,8 +1,8 @@
-// Room: test. Owns the reading of what processes do.
+// Room: test. Owns the view of running processes.
 import { readFileSync } from "node:fs";
 import { until } from "./until.ts";
 
-/** Whether the process runs: one that is dead and only not yet reaped does not. */
+/** Whether the process runs: a zombie does not. */
 export function isAlive(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
@@ -12,7 +12,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** The processes whose command line contains `text`, this one left out. */
+/** The other processes whose command line contains `text`. */
 export function processesWith(text: string): number[] {
   const pids = [...new Bun.Glob("[0-9]*").scanSync({ cwd: "/proc", onlyFiles: false })].map(Number);
   return pids.filter((pid) => pid !== process.pid && isAlive(pid) && commandLineOf(pid).includes(text));

@@ -1,4 +1,4 @@
-// Room: test support. Owns a private redis-server for one test file: on a UNIX socket in a directory of its own.
+// Room: test. Owns a private redis-server for one test file, on a UNIX socket.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,11 +10,11 @@ export interface TestRedis extends AsyncDisposable {
   readonly url: string;
   /** Runs one command on a connection of its own: `await redis.command("DBSIZE")`. */
   command(name: string, ...args: string[]): Promise<unknown>;
-  /** FLUSHALL: everything that Redis knew is gone. */
+  /** FLUSHALL: empties Redis. */
   flush(): Promise<void>;
   /** Starts it again after `stop` or `kill`, on the same socket and the same append-only file. */
   start(): Promise<void>;
-  /** Ends it in order: what it holds is written down. */
+  /** Ends it in order: its data is saved. */
   stop(): Promise<void>;
   /** Ends it with SIGKILL. */
   kill(): Promise<void>;
@@ -28,7 +28,7 @@ const startTimeoutMs = 10_000;
 
 /**
  * A redis-server that is ready to answer, set up like the one of `snapmill up` (append-only file, noeviction). `args`
- * are redis-server's own flags, for a test that needs it otherwise. It dies with this process, however that dies.
+ * are further flags of redis-server. It ends with this process, even if that is killed.
  */
 export async function startRedis(args: readonly string[] = []): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), "snapmill-redis-"));

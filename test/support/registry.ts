@@ -1,4 +1,4 @@
-// Room: test. Owns a registry of a test's own: Debian's docker-registry on a loopback port, and what it was asked for.
+// Room: test. Owns a private registry: Debian's docker-registry on a loopback port, and the log of its requests.
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
@@ -6,12 +6,12 @@ import { until } from "./until.ts";
 
 export const registryPrograms = ["docker-registry", "skopeo"] as const;
 
-/** How a registry is to be reached and asked; without these over plain HTTP, by anybody. */
+/** How a registry is reached and authenticated; default: over plain HTTP, without authentication. */
 export interface RegistryOptions {
-  /** Whose images it serves: those of the registry that was started on that directory. Default: its own. */
+  /** Serves the images of the registry that was started on this directory. Default: its own. */
   readonly storage?: string;
   readonly tls?: { readonly certificate: string; readonly key: string; readonly clientAuthority?: string };
-  /** File of users and bcrypt's hashes of their passwords. */
+  /** File of users and the bcrypt hashes of their passwords. */
   readonly htpasswd?: string;
   readonly token?: {
     readonly realm: string;
@@ -43,7 +43,7 @@ function configuration(directory: string, host: string, { storage, tls, htpasswd
   });
 }
 
-/** Disposing of it ends the process; its directory is the caller's to remove. */
+/** Disposing of it ends the process; the caller removes its directory. */
 export class Registry implements AsyncDisposable {
   /** `127.0.0.1:<port>`: containerd speaks plain HTTP to a registry at such an address. */
   readonly host: string;
@@ -77,7 +77,7 @@ export class Registry implements AsyncDisposable {
     }
   }
 
-  /** Copies an image (`oci:DIRECTORY:TAG`) here and returns what to pull it by. */
+  /** Copies an image (`oci:DIRECTORY:TAG`) here; returns the reference to pull it by. */
   async push(source: string, name: string, how: readonly string[] = ["--preserve-digests"]): Promise<string> {
     const target = `${this.host}/${name}`;
     const options = [...how, "--dest-tls-verify=false", "--insecure-policy"];
@@ -92,7 +92,7 @@ export class Registry implements AsyncDisposable {
     return target;
   }
 
-  /** The blobs that were fetched so far, a digest each time, in order. */
+  /** The digests of the blobs that were fetched so far, in order. */
   fetchedBlobs(): string[] {
     const fetches = readFileSync(this.#log, "utf8").matchAll(/"GET \/v2\/\S+\/blobs\/(sha256:[0-9a-f]{64}) HTTP/g);
     return [...fetches].map(([, digest]) => digest ?? "");
@@ -111,7 +111,7 @@ const isListening = (host: string): Promise<boolean> =>
     socket.once("connect", () => socket.destroy());
   });
 
-/** One that is free now; nobody else is likely to be given it meanwhile. */
+/** A port that is free now, and unlikely to be taken meanwhile. */
 const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer();

@@ -1,16 +1,16 @@
-// Room: test. Owns an mkfs.ext4 that takes as long as a test wants: found before the real one, which it ends in.
+// Room: test. Owns an mkfs.ext4 that takes as long as a test wants: it is found first on PATH, and ends in the real one.
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
 import { until } from "./until.ts";
 
-/** A snapshot that is the first of its size waits for a new file system, which waits for `release` after a `pull`. */
+/** After `hold`, the first snapshot of each size waits for its file system until `release`. */
 export class SlowMkfs implements Disposable {
   readonly #directory = mkdtempSync(join(tmpdir(), "snapmill-mkfs-"));
   readonly #brake = join(this.#directory, "brake");
   readonly #started = join(this.#directory, "started");
-  /** For the PATH of the programs that shall find it. */
+  /** The PATH for the programs that are to find it. */
   readonly path = `${this.#directory}:${childEnvironment({})["PATH"] ?? ""}`;
 
   constructor() {
@@ -23,7 +23,7 @@ export class SlowMkfs implements Disposable {
     chmodSync(program, 0o755);
   }
 
-  pull(): void {
+  hold(): void {
     rmSync(this.#started, { force: true });
     writeFileSync(this.#brake, "");
   }
@@ -33,7 +33,7 @@ export class SlowMkfs implements Disposable {
   }
 
   /**
-   * Waits until it has been started since the last `pull`. Before that, a process that is about to become it looks like
+   * Waits until it has been started since the last `hold`. Before that, a process that is about to become it looks like
    * the worker that starts it.
    */
   async untilStarted(): Promise<void> {

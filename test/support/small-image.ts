@@ -1,4 +1,4 @@
-// Room: test. Owns a small image with much in it: three layers, a few MB, hundreds of files, most kinds of entry.
+// Room: test. Owns a small but varied image: three layers, a few MB, hundreds of files, most kinds of entries.
 import { FlatModel } from "./flat-model.ts";
 import { type BlobForm, type BuiltImage, writeImage } from "./images.ts";
 import { directory, type Entry, fifo, file, hardLink, opaque, sparse, symlink, whiteout } from "./tar-entries.ts";
@@ -65,7 +65,7 @@ const smallLayers: readonly ModelledLayer[] = [
 
 export const writeSmallImage = (layout: string): Promise<SmallImage> => writeModelledImage(layout, smallLayers);
 
-/** Writes an image of these layers at `layout` (a directory), and says what it should contain. */
+/** Writes an image of these layers to the directory `layout`; returns its expected content. */
 export async function writeModelledImage(layout: string, layers: readonly ModelledLayer[]): Promise<SmallImage> {
   const model = new FlatModel();
   for (const { entries } of layers) model.addLayer(entries);

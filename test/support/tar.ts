@@ -1,4 +1,4 @@
-// Room: test. Owns a tar writer of few surprises: test entries to bytes, the same bytes every time.
+// Room: test. Owns a simple tar writer: test entries to bytes, the same bytes every time.
 import {
   type Attributes,
   type Bytes,
@@ -12,7 +12,7 @@ import {
 const blockBytes = 512;
 const nameFieldBytes = 100;
 
-/** What of a header's fields differs between entries. */
+/** The header fields that differ between entries. */
 export interface HeaderFields {
   readonly name: Uint8Array;
   readonly typeflag: string;

@@ -1,4 +1,4 @@
-// Room: test. Owns a snapmill of a test's own: a state directory, the real program on it, and what it leaves behind.
+// Room: test. Owns a private snapmill for a test: a state directory, the real program, and the check for leftovers.
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ import { mountOptions } from "../../src/system/mount/filesystems.ts";
 import { loopsBackedBelow, mountsBelow, processesOf, strayFiles } from "./residue.ts";
 
 const cli = join(import.meta.dir, "../../src/cli.ts");
-/** All that may lie in a state directory and a run directory when nothing runs. */
+/** The only files in a state directory and a run directory when nothing runs. */
 const expectedState =
   /^(redis\/.*|reserve\/.*|http-token|pools\/[^/]+\/(metadata\.db(-wal|-shm)?|pool\.img|thin-pool\.json|(meta)?data\.img))$/;
 
@@ -30,16 +30,16 @@ export interface Finished {
 export interface Started {
   readonly pid: number;
   readonly finished: Promise<Finished>;
-  /** What it has said on stderr so far. */
+  /** Its stderr so far. */
   readonly said: () => string;
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Where a test's snapmill lives. Disposing of it deletes all its files; nothing may run on it any more. */
+/** Disposing of it deletes all its files; by then none of its processes may run. */
 export class TestSnapmill implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "snapmill-test-"));
   readonly config: Config;
-  /** The environment that its programs get. */
+  /** The environment of its programs. */
   readonly settings: Readonly<Record<string, string>>;
 
   constructor(settings: Record<string, string> = {}) {
@@ -55,13 +55,13 @@ export class TestSnapmill implements Disposable {
     mkdirSync(this.config.stateDir, { mode: 0o700 });
   }
 
-  /** Every snapshot of its own scope, as the database has them. */
+  /** Every snapshot of its own scope in the database. */
   snapshots() {
     using database = openDatabase(paths.database(this.config), { mode: "readonly" });
     return [...walkSnapshots(database, { scope: ownScope })];
   }
 
-  /** Of its running processes, those whose command line names `program`. */
+  /** Its running processes whose command line contains `program`. */
   pidsOf(program: string): number[] {
     const lines = processesOf(this.directory).filter((line) => line.includes(program));
     return lines.map((line) => Number(line.split(" ")[1]?.replace(":", "")));
@@ -95,7 +95,7 @@ export class TestSnapmill implements Disposable {
     return this.start(args, fault).finished;
   }
 
-  /** Unpacks one image and returns what the command said of it; throws when the command failed. */
+  /** Unpacks one image and returns the output of the command; throws when it fails. */
   async unpack(reference: string): Promise<UnpackedImage> {
     const { exitCode, stdout, stderr } = await this.run(["unpack", "--json", reference]);
     if (exitCode !== 0) throw new Error(`unpack ended with ${exitCode ?? "a signal"}: ${stderr}`);
@@ -107,7 +107,7 @@ export class TestSnapmill implements Disposable {
     return !existsSync(this.#marker);
   }
 
-  /** Shows `look` the content of a committed snapshot while nothing runs. */
+  /** Mounts a committed snapshot for `look`, while nothing runs. */
   async inspect<T>(name: SnapshotKey, look: (root: string) => T): Promise<T> {
     using database = openDatabase(paths.database(this.config), { mode: "readonly" });
     const driver = createDriver({
@@ -129,7 +129,7 @@ export class TestSnapmill implements Disposable {
     }
   }
 
-  /** Everything that should not be there when nothing runs and every unpack has ended; empty when all is well. */
+  /** Everything that is left although nothing runs and every unpack has ended; empty when all is well. */
   residue(): string[] {
     const { stateDir, runDir } = this.config;
     return [

@@ -1,4 +1,4 @@
-// Room: test support. Owns damage to a thin-pool's metadata, as the kernel would leave it.
+// Room: test. Owns damage to a thin-pool's metadata, as the kernel would leave it.
 import { readFile, writeFile } from "node:fs/promises";
 import { crc32c } from "../../src/system/block/crc32c.ts";
 

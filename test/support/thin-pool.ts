@@ -1,4 +1,4 @@
-// Room: test. Owns thin-pools to test on: sparse files on loop devices, gone with the scope that made them.
+// Room: test. Owns thin-pools for tests: sparse files on loop devices, removed with the scope that made them.
 import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ export interface ThinPoolOptions {
   readonly lowWaterBlocks?: number;
   /** Default: `error_if_no_space`. */
   readonly features?: readonly string[];
-  /** Device-mapper's name of the pool; default: one that nobody else has. */
+  /** The pool's name in device-mapper; default: a unique one. */
   readonly name?: string;
 }
 
@@ -63,7 +63,7 @@ export async function makePoolStore(options: ThinPoolOptions = {}): Promise<Pool
   }
 }
 
-/** A live thin-pool. Disposing of it removes its devices first: those whose names begin as its own, `-pool` apart. */
+/** A live thin-pool. Disposing of it first removes its devices: those whose names begin with its name without `-pool`. */
 export interface ThinPool extends PoolStore {
   /** Device-mapper's name of the pool. */
   readonly name: string;
@@ -111,7 +111,7 @@ export function poolTable(store: PoolStore, options: ThinPoolOptions = {}): Pool
   };
 }
 
-/** What uses the pool first: it holds the pool open. */
+/** The users of the pool first: they hold it open. */
 async function removeAll(control: DmControl, pool: string): Promise<void> {
   const devices = await control.list(pool.replace(/-pool$/, ""));
   const isPool = (name: string) => name === pool;

@@ -1,4 +1,4 @@
-// Room: test. Owns a token service for registries (distribution's token specification): who asks, and what is granted.
+// Room: test. Owns a token service for registries (the token specification of distribution), and a record of its requests.
 import { createSign, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Certificates } from "./certificates.ts";
@@ -6,7 +6,7 @@ import type { Certificates } from "./certificates.ts";
 export interface TokenRequest {
   readonly method: string;
   readonly authorization: string | null;
-  /** Of the query or the form. */
+  /** From the query or the form. */
   readonly fields: Readonly<Record<string, string>>;
 }
 

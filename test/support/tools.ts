@@ -1,4 +1,4 @@
-// Room: test. Owns tests that need another program: they run where it is, and say why they are skipped where it is not.
+// Room: test. Owns tests that need another program: where it is missing, they are skipped with that reason.
 import { describe, test } from "bun:test";
 
 /** The first of `programs` that is not on PATH. */

@@ -1,9 +1,9 @@
-// Room: test. Owns the comparison of directory trees: all that a file system says of them, and how two of them differ.
+// Room: test. Owns the comparison of directory trees: everything that a file system records, and how two trees differ.
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { openLibc } from "../../src/system/ffi/libc.ts";
 
-/** What is said of one file, in words: `type`, `mode`, `owner`, `mtimeNs`, and what else that type has. */
+/** The facts of one file as text: `type`, `mode`, `owner`, `mtimeNs`, and what else its type has. */
 export type Facts = Readonly<Record<string, string>>;
 
 /** A fact that an expected tree leaves open. */
@@ -17,7 +17,7 @@ const libc = openLibc({
   lgetxattr: { args: ["ptr", "ptr", "ptr", "u64"], returns: "i64" },
 });
 
-/** Given to every file by the system, not by whoever wrote it. */
+/** Set by the system on every file, not by the program that wrote it. */
 const ambientXattrs = ["security.selinux"];
 
 const asPath = (bytes: string): Buffer => Buffer.from(bytes, "latin1");
@@ -123,7 +123,7 @@ function diffFacts(path: string, expected: Facts, actual: Facts): string[] {
     );
 }
 
-/** What of `actual` differs from `expected`, one line a fact, in the order of paths; empty when nothing does. */
+/** The facts of `actual` that differ from `expected`, one line each, ordered by path; empty when none does. */
 export function diffTrees(expected: Tree, actual: Tree): string[] {
   const paths = [...new Set([...expected.keys(), ...actual.keys()])].sort();
   return paths.flatMap((path) => {

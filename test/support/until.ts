@@ -1,12 +1,12 @@
-// Room: test. Owns the waiting for a state: bounded, and with what was seen instead when the state does not come.
+// Room: test. Owns waiting for a state: bounded in time, with an error that shows what was seen instead.
 
 const defaultWithinMs = 30_000;
 const pollMs = 10;
 const maxShown = 4_000;
 
 /**
- * Looks again and again until `holds` of what it sees, and returns that. Throws when it does not hold within `withinMs`,
- * with what was waited for and the state that was seen last. Default: until the state is truthy, for 30 seconds.
+ * Polls `look` until `holds` is true of the state that it returns; returns that state. Throws after `withinMs`, with `what`
+ * was expected and the last state. Default: until the state is truthy, for 30 seconds.
  */
 export async function until<T>(
   what: string,

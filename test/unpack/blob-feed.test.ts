@@ -19,7 +19,7 @@ const never = async (signal: AbortSignal | undefined): Promise<void> => {
   signal?.throwIfAborted();
 };
 
-/** A layer that is fetched in pieces; `then` follows the last. What was asked for and let go of is counted. */
+/** A layer that is fetched in chunks; `then` runs after the last one. Counts how often it is opened and closed. */
 function remoteLayer(
   bytes: Buffer,
   compression: Compression,

@@ -28,7 +28,7 @@ beforeEach(() => {
 afterEach(() => thread[Symbol.dispose]());
 
 const small = Buffer.from("a tar, more or less");
-/** More than the thread may have ready: it stops in the middle until somebody reads. */
+/** More than the thread buffers: it stops in the middle until a reader comes. */
 const large = Buffer.alloc(slotBytes * (slotCount + 12));
 for (let at = 0; at < large.length; at += 64) large.writeUInt32LE(Math.imul(at, 2_654_435_761) >>> 0, at);
 

@@ -133,7 +133,7 @@ describe("a writer", () => {
     expect(await new Response(child.stderr).text()).toBe("");
   });
 
-  test("finishes its layer when its stdin ends, and reads ahead for nobody", async () => {
+  test("finishes its layer when its stdin ends, and does not read ahead", async () => {
     await using loop = await device();
     const next = await requestFor(directory, loop.path, large);
     const request = await requestFor(directory, loop.path, small, "gzip");

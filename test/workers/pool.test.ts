@@ -119,7 +119,7 @@ test("told to stop while it waits for a command, a worker finishes that, too", a
   const worker = startWorker(snapmill, "pool", { SNAPMILL_LOG_LEVEL: "info" });
   expect((await worker.announced).kind).toBe("ready");
   await using client = await connect(snapmill);
-  mkfs.pull();
+  mkfs.hold();
   const answer = client.call("prepare", { scope: ownScope, key: snapshotKey("base"), labels: {} });
   await mkfs.untilStarted();
   worker.child.kill("SIGTERM");

@@ -24,7 +24,7 @@ beforeAll(async () => {
     for (let index = 1; index < count; index += 1) {
       addActive(database, `key ${index}`, { parent, labels: { "example.com/number": String(index) } });
     }
-    addActive(database, "somebody else's", { inScope: scope("other") });
+    addActive(database, "of another scope", { inScope: scope("other") });
   });
   const address = join(directory, "list.sock");
   server = await serveSnapshots({
@@ -50,7 +50,7 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test("a list comes in blocks of a hundred, each snapshot once, and nobody else's", async () => {
+test("a list comes in blocks of a hundred, each snapshot once, and none of another scope", async () => {
   const sizes: number[] = [];
   const names = new Set<string>();
   for await (const block of client.blocks()) {
@@ -59,7 +59,7 @@ test("a list comes in blocks of a hundred, each snapshot once, and nobody else's
   }
   expect(sizes).toEqual([...Array.from({ length: 12 }, () => 100), 34]);
   expect(names.size).toBe(count);
-  expect(names).not.toContain("somebody else's");
+  expect(names).not.toContain("of another scope");
 });
 
 test("filters are containerd's: fields, operators, and, or, quotes", async () => {
@@ -82,7 +82,7 @@ test("a filter that is none is refused, with the place of the mistake", async ()
   expect(details).toContain('filter "kind=view" at character 5');
 });
 
-test("a list that is given up, or read slowly, holds up nobody", async () => {
+test("a list that is given up, or read slowly, holds up no other call", async () => {
   for await (const _block of client.blocks()) break;
   const slow: Info[] = [];
   for await (const block of client.blocks()) {

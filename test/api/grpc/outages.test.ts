@@ -131,7 +131,7 @@ test(
 test(
   "a prepare that is under way when its caller goes is whole in the end, and a retry hears of it",
   async () => {
-    mkfs.pull();
+    mkfs.hold();
     const late = failureOf(client.call("prepare", { key: "left", labels: ofNewSize() }, { deadlineMs: 1_500 }));
     await mkfs.untilStarted();
     expect((await late).code).toBe("DEADLINE_EXCEEDED");
@@ -157,7 +157,7 @@ test(
 test(
   "a worker that is killed under a call leaves one snapshot or none, and the key usable",
   async () => {
-    mkfs.pull();
+    mkfs.hold();
     const call = codeOf(client.call("prepare", { key: "interrupted", labels: ofNewSize() }, { deadlineMs: 60_000 }));
     await mkfs.untilStarted();
     signal("workers/pool.ts", "SIGKILL");
@@ -208,7 +208,7 @@ test(
 test(
   "stopped under a call, snapmill answers it and leaves nothing",
   async () => {
-    mkfs.pull();
+    mkfs.hold();
     const call = codeOf(client.call("prepare", { key: "cut off", labels: ofNewSize() }, { deadlineMs: 60_000 }));
     await mkfs.untilStarted();
     const ended = up.end("SIGTERM");

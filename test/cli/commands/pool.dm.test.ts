@@ -29,7 +29,7 @@ async function loadedDevices(pool: string): Promise<string[]> {
 }
 
 test("a pool in files is made once or not at all, grows at rest and under 'up', and is taken off at the end", async () => {
-  // A name that nobody else has: device-mapper's names are everybody's.
+  // A unique name: all tests of this kernel share the names of device-mapper.
   const pool = `cli-${crypto.randomUUID().slice(0, 8)}`;
   {
     // No more processes than are wanted: each takes seconds to start where there is one processor.

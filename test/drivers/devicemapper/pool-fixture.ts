@@ -1,4 +1,4 @@
-// Room: test. Owns a place for thin-pools that are made by the product's own code, and what must not be left of them.
+// Room: test. Owns a fixture for thin-pools that snapmill itself creates, and the check that nothing is left of them.
 import { expect } from "bun:test";
 import { mkdtemp, readdir, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -17,8 +17,8 @@ import { loopsBackedBelow } from "../../support/residue.ts";
 export const mebibyte = 2 ** 20;
 
 /**
- * Expects the attempt to fail, with an error of which `expected` is true, or whose message contains it. Not by
- * `expect(…).rejects`: that waits in an event loop within the event loop, where another thread's answers may not come.
+ * Expects the attempt to fail with an error that matches `expected`, or whose message contains it. `expect(…).rejects` does
+ * not do here: it waits in a nested event loop, which may miss the answers of another thread.
  */
 export async function fails(attempt: Promise<unknown>, expected: string | object = {}): Promise<void> {
   const outcome: unknown = await attempt.then(
@@ -43,11 +43,11 @@ export interface PoolFixture extends AsyncDisposable {
   device(name: string, bytes: number, content?: string): Promise<string>;
   /** As a worker does at its start. */
   load(options?: { readonly toGrow?: boolean }): Promise<ThinPool>;
-  /** Takes the loaded pool off, however it is. */
+  /** Unloads the pool, whatever its state. */
   takeOff(): Promise<void>;
   /** A thin device of the pool, of 16 MiB, active while `body` runs. */
   withDevice<T>(deviceId: number, body: (path: string) => Promise<T>): Promise<T>;
-  /** What device-mapper has of the pool, and which loop devices its files are on. */
+  /** The pool's devices in device-mapper, and the loop devices of its files. */
   leftovers(): Promise<readonly string[]>;
   /** All files below the fixture, sorted. */
   files(): Promise<readonly string[]>;
@@ -55,7 +55,7 @@ export interface PoolFixture extends AsyncDisposable {
 
 const uniquePool = (): PoolName => poolName(`pool-${crypto.randomUUID().slice(0, 8)}`);
 
-/** `pool`: default, a name that nobody else has. */
+/** `pool`: default, a unique name. */
 export async function poolFixture(control: DmControl, pool = uniquePool()): Promise<PoolFixture> {
   const directory = await realpath(await mkdtemp(join(tmpdir(), "snapmill-pool-")));
   const poolDir = join(directory, "pool");

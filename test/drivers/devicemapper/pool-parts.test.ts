@@ -1,4 +1,4 @@
-// The parts of a thin-pool that need no kernel: its arithmetic, its claims, its words, its file.
+// Tests the parts of a thin-pool that need no kernel: arithmetic, claims, messages, the definition file.
 import { describe, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { poolName } from "../../../src/domain/identifiers.ts";

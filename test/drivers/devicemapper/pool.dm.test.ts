@@ -1,4 +1,4 @@
-// The life of a thin-pool on the running kernel: made, loaded again after a reboot, claimed; refused where that is right.
+// Tests thin-pools on the running kernel: creation, loading after a reboot, claims, refusals.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { runCommand } from "../../../src/system/process/commands.ts";
 import { fails, mebibyte, type PoolFixture, poolFixture } from "./pool-fixture.ts";
 
 setDefaultTimeout(120_000);
-/** Patient: many tests may share the machine. */
+/** Long: many tests may share the machine. */
 const control = createLibdevmapperControl({ timeoutMs: 150_000 });
 afterAll(() => control[Symbol.asyncDispose]());
 
@@ -56,7 +56,7 @@ describe("a pool in files", () => {
     const again = await fixture.load();
     const kept = await fixture.withDevice(7, (path) => beginningOf(path, 18));
     expect(kept).toBe("kept over a reboot");
-    // A worker that was killed leaves it loaded: the next one takes it as it is.
+    // A killed worker leaves the pool loaded; the next worker takes it over as it is.
     await fixture.load();
     expect(await again.close()).toBeUndefined();
     expect(await fixture.leftovers()).toEqual([]);
@@ -73,7 +73,7 @@ describe("a pool in files", () => {
   test("is not made twice, nor over what is there, nor half", async () => {
     await using fixture = await poolFixture(control);
     await mkdir(fixture.filesDir);
-    await writeFile(join(fixture.filesDir, "metadata.img"), "somebody's");
+    await writeFile(join(fixture.filesDir, "metadata.img"), "foreign data");
     await fails(fixture.create(), { code: "already_exists" });
     expect(await fixture.files()).toEqual(["files", "files/metadata.img", "pool"]);
     await rm(fixture.filesDir, { recursive: true });
@@ -176,7 +176,7 @@ describe("a pool on devices", () => {
     await makeThinFails(fixture);
   });
 
-  /** The content is gone: device 3 can be made anew. */
+  /** The content is gone: device 3 can be created again. */
   async function makeThinFails(fixture: PoolFixture): Promise<void> {
     const pool = await fixture.load();
     await makeThin(fixture, 3);
@@ -188,7 +188,7 @@ describe("a pool on devices", () => {
     const data = await fixture.device("data", 64 * mebibyte);
     const metadata = await fixture.device("metadata", 4 * mebibyte);
     const small = await fixture.device("small", mebibyte);
-    const foreign = await fixture.device("foreign", 4 * mebibyte, "somebody's");
+    const foreign = await fixture.device("foreign", 4 * mebibyte, "foreign data");
     const formatted = await fixture.device("formatted", 32 * mebibyte);
     await runCommand("mkfs.ext4", ["-q", formatted]);
     const file = join(fixture.directory, "data");
@@ -214,7 +214,7 @@ describe("a pool on devices", () => {
     await fails(fixture.create({ ...on(formatted, metadata), existing: "wipe" }), "is in use");
     await runCommand("umount", [mountPoint]);
     expect(existsSync(definitionPath(fixture.poolDir))).toBe(false);
-    expect(await readFile(join(fixture.directory, "foreign"), "utf8")).toStartWith("somebody's");
+    expect(await readFile(join(fixture.directory, "foreign"), "utf8")).toStartWith("foreign data");
     expect((await lookAtBlockDevice(metadata)).sizeBytes).toBe(4 * mebibyte);
     await (await fixture.create({ ...on(data, foreign), existing: "wipe" })).close();
   });
@@ -228,7 +228,7 @@ describe("a pool is claimed", () => {
     const claim = (owner: number, known: number, next: number) =>
       pool.claim({ owner, takeOver: known }, () => ({ owner, takeOver: next }));
     await claim(5, 1, 2);
-    // Whoever has it already asks whether that is still so.
+    // A database that has claimed the pool asks whether the claim still holds.
     await claim(5, 2, 2);
     expect(await claimed()).toBe(transactionIdOf({ owner: 5, takeOver: 2 }));
     await claim(5, 8, 9);
@@ -237,10 +237,10 @@ describe("a pool is claimed", () => {
       pool.claim(undefined, () => ({ owner: 5, takeOver: 1 })),
       "this database is new",
     );
-    // Not even when it would count on to where the pool is.
+    // Not even with a number that would continue the pool's count.
     await fails(claim(5, 8, 9), "older than the pool");
     expect(await claimed()).toBe(transactionIdOf({ owner: 5, takeOver: 9 }));
-    // Both of two that claim at once see the same number, and one of them changes it.
+    // Two concurrent claims see the same number, and only one of them changes it.
     const rivals = [claim(5, 9, 10), claim(5, 9, 11)];
     await Promise.allSettled(rivals);
     expect(await claimed()).toBeGreaterThan(transactionIdOf({ owner: 5, takeOver: 9 }));

@@ -11,7 +11,7 @@ import { failureOf, Progress, readBlob, repositoryOf } from "./fixture.ts";
 
 const blobs = /\/blobs\//;
 
-/** A registry that nobody can reach but through its mirrors, and its own host behind a proxy. */
+/** A registry that can only be reached through its mirrors, and its own host behind a proxy. */
 describeWith(registryPrograms, "of a registry with mirrors", () => {
   const resources = new AsyncDisposableStack();
   let directory: TemporaryDirectory;

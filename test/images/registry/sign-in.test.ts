@@ -213,7 +213,7 @@ describeWith([...registryPrograms, "openssl"], "a registry", () => {
       ]);
     });
 
-    test("serves what is public to all, and the rest to nobody else", async () => {
+    test("serves public repositories to all, and the rest only to its user", async () => {
       expect(await read({ registry: registry.host, repository: "public/app" })).toBe(layer.blobBytes);
       const none = await failureOf(read({ registry: registry.host }));
       expect(none.message).toMatch(/answered 401 for .*UNAUTHORIZED: authentication required/);

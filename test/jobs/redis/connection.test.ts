@@ -19,7 +19,7 @@ describe("a connection", () => {
     expect(failure.message).toContain("ENOENT");
   });
 
-  test("to a port where nobody listens says so without the password", async () => {
+  test("to a port without a listener says so without the password", async () => {
     const url = "redis://:secret@127.0.0.1:1";
     const failure = await failureOf(answering(producerConnection(url), url, 1_500));
     expect(failure.message).toContain("Redis at redis://127.0.0.1:1 is not there");

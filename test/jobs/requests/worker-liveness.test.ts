@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, spyOn, test } from "bun:test";
 import { WorkerLiveness } from "../../../src/jobs/requests/worker-liveness.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 import { until } from "../../support/until.ts";
-import { connect, consume, failureOf, removal, startConsumerProcess, withQueue } from "../support.ts";
+import { anotherId, connect, consume, failureOf, pool, removal, startConsumerProcess, withQueue } from "../support.ts";
 
 /** On two slow cores. */
 const timeoutMs = 60_000;
@@ -133,8 +133,12 @@ test(
     );
     controller.abort();
     await call;
-    // The end of a later job has reached this client: that of the one it left would have, too.
-    await client.call("remove", other);
+    // An event that comes after reaches this client: the end of the job that it left would have, too.
+    const later = client.call("remove", other, { operationId: anotherId });
+    const queue = `{snapmill:${pool}}:${pool}.pool`;
+    await until("the later job is added", () => redis.command("EXISTS", `${queue}:${anotherId}`));
+    await redis.command("XADD", `${queue}:events`, "*", "event", "completed", "jobId", anotherId, "returnvalue", "{}");
+    expect(await later).toEqual({});
     expect(hasEnded).toBe(false);
     resolve();
     await ended;

@@ -33,7 +33,7 @@ describe("a lock", () => {
     expect(again.path).toBe(path);
   });
 
-  test("released twice releases nobody else's", () => {
+  test("released twice does not release that of another holder", () => {
     const path = join(dir, "twice");
     const first = taken(path, "first");
     first[Symbol.dispose]();

@@ -32,7 +32,7 @@ test("a free path can be had, with the directories above it, and is free again a
   expect([existsSync(path), existsSync(`${path}.lock`)]).toEqual([false, false]);
 });
 
-test("a socket that nobody listens at any more is replaced", async () => {
+test("a socket without a listener is replaced", async () => {
   const path = join(directory, "stale.sock");
   const program = `Bun.listen({ unix: ${JSON.stringify(path)}, socket: { data() {} } }); process.kill(process.pid, "SIGKILL")`;
   await Bun.spawn([process.execPath, "-e", program]).exited;
@@ -41,7 +41,7 @@ test("a socket that nobody listens at any more is replaced", async () => {
   expect(existsSync(path)).toBe(false);
 });
 
-test("a socket that somebody listens at is refused, and goes on", async () => {
+test("a socket with a listener is refused, and stays", async () => {
   const path = join(directory, "live.sock");
   const server = listenAt(path);
   expect(await refusal(path)).toBe(`another program listens at ${path}: stop it, or use another path`);

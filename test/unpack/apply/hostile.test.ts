@@ -180,7 +180,7 @@ describe("an entry that no file system takes", () => {
     ["a capability that is none", [file("f", "", { xattrs: { "security.capability": "x" } })], "invalid"],
     ["a NUL in its name", [file("f", "", { pax: { path: "a\0b" } })], "contains a NUL"],
     ["a NUL in its target", [symlink("l", "t", { pax: { linkpath: "a\0b" } })], "contains a NUL"],
-    ["an owner that means nobody", [file("f", "", { pax: { uid: "4294967295" } })], "uid"],
+    ["an owner that means no user", [file("f", "", { pax: { uid: "4294967295" } })], "uid"],
   ];
   for (const [what, layer, reason] of cases) {
     test(`${what} is refused by name and reason`, async () => {

@@ -101,7 +101,7 @@ describe("a table", () => {
   });
 
   test.each(["0 10 error", "0 65536 linear 7:0 0", "0 8 thin 254:0 1\n8 8 thin 254:0 2", "8 8 thin 254:0 1"])(
-    "%j is somebody else's",
+    "%j belongs to another program",
     (line) => {
       expect(() => parseTableLine("theirs", line)).toThrow("the device theirs is neither thin nor a thin-pool");
     },

@@ -131,7 +131,7 @@ describe("a refusal", () => {
     ["device-mapper: message ioctl on a  failed: Invalid argument", "EINVAL", "internal"],
     ["failed: first\nagain failed: Input/output error", "EIO", "internal"],
     ["Device does not exist.", "ENXIO", "not_found"],
-    ["device-mapper: it failed: Nobody knows this", "EUNKNOWN", "internal"],
+    ["device-mapper: it failed: Unheard of", "EUNKNOWN", "internal"],
     ["no word of the reason", "EUNKNOWN", "internal"],
     ["", "EUNKNOWN", "internal"],
   ] as const)("%j is %s: %s", (stderr, errno, code) => {

@@ -1,4 +1,4 @@
-// The growth of a thin-pool on the running kernel, and what a pool in trouble says.
+// Tests the growth of a thin-pool on the running kernel, and the reports of a failing pool.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { open, readFile, truncate } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { markForCheck } from "../../../support/thin-metadata.ts";
 import { fails, mebibyte, type PoolFixture, poolFixture } from "../pool-fixture.ts";
 
 setDefaultTimeout(300_000);
-/** Patient: many tests may share the machine. */
+/** Long: many tests may share the machine. */
 const control = createLibdevmapperControl({ timeoutMs: 150_000 });
 afterAll(() => control[Symbol.asyncDispose]());
 
@@ -32,7 +32,7 @@ async function write(path: string, bytes: number, content: string): Promise<void
 const inFiles = (fixture: PoolFixture, dataBytes: number, metadataBytes: number) =>
   ({ storage: { kind: "loopback", directory: fixture.filesDir, dataBytes, metadataBytes } }) as const;
 
-/** The definition as it was written down. */
+/** The definition on disk. */
 async function definitionIn(fixture: PoolFixture) {
   const definition = await readDefinition(fixture.poolDir);
   if (definition === undefined) throw new Error("no definition was written");
@@ -49,7 +49,7 @@ describe("a pool that grows", () => {
       await write(path, 2 * mebibyte, "kept");
       await pool.grow({ dataBytes: 64 * mebibyte, metadataBytes: 8 * mebibyte });
       expect(await pool.status()).toMatchObject({ mode: "rw", totalDataBlocks: 1024, totalMetadataBlocks: 2048 });
-      // More than there was room for before.
+      // More than fitted before.
       await write(path, 6 * mebibyte, "kept");
       expect((await readFile(path)).subarray(0, 6 * mebibyte)).toEqual(Buffer.alloc(6 * mebibyte, "kept"));
     });
@@ -161,7 +161,7 @@ describe("a pool in trouble", () => {
   });
 });
 
-/** The metadata tools read past the page cache, which a file on tmpfs does not have a way for. */
+/** The metadata tools read past the page cache, which tmpfs does not support. */
 async function onLoop(file: string, body: (loop: string) => Promise<unknown>): Promise<void> {
   await using loop = await attachLoop(file);
   await body(loop.path);

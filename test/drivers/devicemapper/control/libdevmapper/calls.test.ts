@@ -18,7 +18,7 @@ test("a missing library is named, and the package that has it", () => {
 });
 
 test("several copies of the library are opened in turn and at once, and each knows of its own failures alone", () => {
-  // A name that nobody has, and one that is too long: the one gets to the kernel where there is one, the other never.
+  // An unknown name and one that is too long: the former reaches the kernel if it has device-mapper, the latter never does.
   const attempt = (library: Libdevmapper, name: string) => {
     try {
       library.resume(name);

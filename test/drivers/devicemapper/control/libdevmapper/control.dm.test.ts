@@ -77,7 +77,7 @@ describe("libdevmapper in a thread", () => {
     const before = { bytes: process.memoryUsage.rss(), openFiles: openFiles() };
     for (let turn = 0; turn < 5000 / expected.length; turn++) expect(round()).toEqual(expected);
     Bun.gc(true);
-    // A call's buffer in the library has 16 KiB: if they stayed, this would be 80 MiB.
+    // The library has a buffer of 16 KiB per call: a leak would amount to 80 MiB.
     expect(process.memoryUsage.rss() - before.bytes).toBeLessThan(40 * 2 ** 20);
     expect(openFiles()).toBeLessThanOrEqual(before.openFiles);
     await unmakeThin(1);
@@ -132,11 +132,11 @@ describe("libdevmapper in a thread", () => {
     await control.suspend(metadata);
     const message = { kind: "create_thin", deviceId: deviceId(1) } as const;
     expect(await errnoOf(hurried.message(inner, message))).toMatch(/did not end within 2000 ms; its effect is unknown/);
-    // On a machine that has other things to do, a new thread may need more than one try.
+    // On a busy machine, a new thread may need several attempts.
     const isInTime = (errno: string) => !errno.includes("did not end within");
     expect(await until("a thread answers", () => errnoOf(hurried.info(metadata)), isInTime)).toBe("none");
     await control.resume(metadata);
-    // What was given up is done by the kernel all the same; meanwhile the pool is held open.
+    // The kernel still completes the call that was given up; until then the pool is held open.
     const deletion = { kind: "delete", deviceId: deviceId(1) } as const;
     const isDone = (errno: string) => errno === "none";
     await until("the thin device is deleted", () => errnoOf(control.message(inner, deletion)), isDone);
