@@ -1,5 +1,5 @@
 // Room: test. Owns the outbox at work: each kind of entry gets into its queue, whatever becomes of the others.
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, test } from "bun:test";
 import { readConfig } from "../../src/config.ts";
 import { freshOperationId } from "../../src/domain/identifiers.ts";
 import { keyPrefix } from "../../src/jobs/queues.ts";
