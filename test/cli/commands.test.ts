@@ -190,7 +190,7 @@ describe("prepare, view, commit, rm", () => {
 
   test("rm goes on after a failure, and says each", async () => {
     await fixture.stdout("prepare", "left");
-    const { exitCode, stderr } = await fixture.run("rm", "missing", "absent", "gone");
+    const { exitCode, stderr } = await fixture.run("rm", "missing", "left", "absent");
     expect(exitCode).toBe(1);
     expect(stderr.trimEnd().split("\n")).toHaveLength(2);
     expect(await fixture.json("ls", "name==left")).toEqual([]);
