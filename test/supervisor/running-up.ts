@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, childEnvironment, readConfig } from "../../src/config.ts";
 import { loopsBackedBelow, mountsBelow, processesOf } from "../support/residue.ts";
+import { until } from "../support/until.ts";
 
 const main = join(import.meta.dir, "../../src/main.ts");
 const cli = join(import.meta.dir, "../../src/cli.ts");
@@ -155,3 +156,11 @@ export async function healthOf(url: string): Promise<{ readonly status: number; 
   const answer = await fetch(`${url}/healthz`);
   return { status: answer.status, body: await answer.json() };
 }
+
+export const untilHealthy = (url: string) =>
+  until(
+    "up is healthy",
+    () => healthOf(url),
+    ({ status }) => status === 200,
+    60_000,
+  );

@@ -13,7 +13,7 @@ import { addToOutbox } from "../../src/metadata/outbox.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { until } from "../support/until.ts";
-import { healthOf, Place, urlIn } from "./running-up.ts";
+import { healthOf, Place, untilHealthy, urlIn } from "./running-up.ts";
 
 const timeoutMs = 120_000;
 
@@ -71,11 +71,7 @@ test(
     await expect(again.call("prepare", { scope: ownScope, key: "new", labels: {} })).rejects.toThrow("make room");
 
     for (const block of ["1M", "1K"]) await rm(join(disk, `filler-${block}`));
-    await until(
-      "up is healthy",
-      () => healthOf(url),
-      ({ status }) => status === 200,
-    );
+    await untilHealthy(url);
     await until("the reserve is there", () => existsSync(paths.reserve(place.config)));
     expect(await second.end("SIGTERM")).toBe(0);
     expect(await second.stderr).toContain("is full: the reserve of 16.0 MiB is released");

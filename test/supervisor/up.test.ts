@@ -10,7 +10,7 @@ import { isLock, tryLock } from "../../src/system/file/locks.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { startRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
-import { healthOf, Place, urlIn } from "./running-up.ts";
+import { healthOf, Place, untilHealthy, urlIn } from "./running-up.ts";
 
 const cli = join(import.meta.dir, "../../src/cli.ts");
 /** Starts, stops and repairs of the real thing, on two slow cores. */
@@ -147,12 +147,7 @@ test(
         () => place.pidsOf(program),
         (pids) => pids.some((other) => other !== pid),
       );
-      await until(
-        "up is healthy",
-        () => healthOf(url),
-        ({ status }) => status === 200,
-        60_000,
-      );
+      await untilHealthy(url);
     }
     for (const pid of place.pidsOf("workers/pool.ts")) process.kill(pid, "SIGKILL");
     expect(await up.end("SIGTERM")).toBe(0);
@@ -284,21 +279,13 @@ test(
     await redis.command("REPLICAOF", "127.0.0.1", "1");
     await untilUnhealthy(/is a read-only replica/);
     await redis.command("REPLICAOF", "NO", "ONE");
-    await until(
-      "up is healthy",
-      () => healthOf(url),
-      ({ status }) => status === 200,
-    );
+    await untilHealthy(url);
 
     const [worker = 0] = place.pidsOf("workers/pool.ts");
     process.kill(worker, "SIGSTOP");
     await untilUnhealthy(/the pool worker is stopped by a signal .*kill -CONT/);
     process.kill(worker, "SIGCONT");
-    await until(
-      "up is healthy",
-      () => healthOf(url),
-      ({ status }) => status === 200,
-    );
+    await untilHealthy(url);
 
     await redis.kill();
     await untilUnhealthy(/Redis at unix:.* is not there/);
