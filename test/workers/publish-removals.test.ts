@@ -83,9 +83,9 @@ class Fixture implements AsyncDisposable {
     await mounted(mounts, async () => {
       await this.client.call("remove", other);
       const [first] = await until("its removal has failed", failures, ({ length }) => length === 1);
-      const { pool } = this.snapmill.config;
-      await redis.command("DEL", `{snapmill:${pool}}:${pool}.pool:${first?.operationId}`);
-      await redis.command("ZREM", `{snapmill:${pool}}:${pool}.pool:failed`, String(first?.operationId));
+      const [{ pool }, jobId] = [this.snapmill.config, String(first?.operationId)];
+      await redis.command("DEL", `{snapmill:${pool}}:${pool}.pool:${jobId}`);
+      await redis.command("ZREM", `{snapmill:${pool}}:${pool}.pool:failed`, jobId);
       await until(
         "its removal has failed again",
         failures,

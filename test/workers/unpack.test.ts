@@ -139,7 +139,11 @@ test("a layer that is removed after an unpack has found it is unpacked again", a
     { reference: two.reference, platform },
     { onProgress: ({ layers }) => found.push(layers.map(({ state }) => state).join()) },
   );
-  expect(await eventually(() => found.includes("cached,waiting"))).toBe(true);
+  await until(
+    "the shared layer is found",
+    () => found,
+    (states) => states.includes("cached,waiting"),
+  );
   const removed = await fixture.client.call("remove-images", {
     names: [{ reference: one.reference, platform }],
     images: [],
