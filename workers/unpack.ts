@@ -223,7 +223,7 @@ const consumer = await consumeUnpackJobs({
   pool: config.pool,
   holder,
   concurrency: 1,
-  handler: handle,
+  handlers: { unpack: handle },
   onError: (error) => log.error({ err: error }, error.message),
 });
 for (const warning of consumer.warnings) log.warn(warning);

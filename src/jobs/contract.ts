@@ -26,18 +26,29 @@ import {
   unpackRequest,
 } from "./schemas.ts";
 
-interface JobDeclaration {
-  /** Who executes it: the pool's one worker, one job after the other, or an unpack worker, several at a time. */
-  readonly worker: "pool" | "unpack";
-  /**
-   * Whether the snapshotter executes it, under the journal, so that it has one effect however often it is delivered.
-   * The journal compares what comes again under an operation ID by hash, either with the pool's name in it or without. A
-   * job keeps its choice for good: a change would refuse operations that are repeated across an upgrade. New jobs: "with pool".
-   */
-  readonly journal: "with pool" | "without pool" | "none";
+interface Schemas {
   readonly payload: z.ZodObject;
   readonly result: z.ZodType;
 }
+
+/** Executed by the pool's worker, one job after the other. */
+interface PoolJob extends Schemas {
+  readonly worker: "pool";
+  /**
+   * Whether the snapshotter executes the job, with the journal, so that it has one effect however often it is delivered.
+   * The journal hashes the payload, with or without the pool's name, to recognize a repeated operation. A job keeps its
+   * choice for good: a change would refuse operations that are repeated across an upgrade. New jobs: "with pool".
+   */
+  readonly journal: "with pool" | "without pool" | "none";
+}
+
+/** Executed by the unpack workers, in parallel. */
+interface UnpackJob extends Schemas {
+  readonly worker: "unpack";
+  readonly journal: "none";
+}
+
+type JobDeclaration = PoolJob | UnpackJob;
 
 /** How many unpacks can be accepted at once. */
 const maxUnpacks = 1000;
@@ -190,8 +201,9 @@ type NamesOf<Declared extends Partial<JobDeclaration>> = {
   [Name in JobName]: Jobs[Name] extends Declared ? Name : never;
 }[JobName];
 export type PoolJobName = NamesOf<{ worker: "pool" }>;
+export type UnpackJobName = NamesOf<{ worker: "unpack" }>;
 /** Jobs that the snapshotter executes. */
-export type JournaledJobName = NamesOf<{ worker: "pool"; journal: "with pool" | "without pool" }>;
+export type JournaledJobName = NamesOf<{ journal: "with pool" | "without pool" }>;
 
 /** A payload as the handler gets it: parsed. */
 export type Payload<Name extends JobName> = z.output<Jobs[Name]["payload"]>;
@@ -216,6 +228,7 @@ export { unpackProgress };
 
 const jobNames = Object.keys(jobs).filter(isJobName);
 export const poolJobNames = jobNames.filter(isPoolJobName);
+export const unpackJobNames = jobNames.filter(isUnpackJobName);
 export const journaledJobNames = jobNames.filter(isJournaledJobName);
 
 export function isJobName(name: string): name is JobName {
@@ -224,6 +237,10 @@ export function isJobName(name: string): name is JobName {
 
 export function isPoolJobName(name: string): name is PoolJobName {
   return isJobName(name) && jobs[name].worker === "pool";
+}
+
+function isUnpackJobName(name: string): name is UnpackJobName {
+  return isJobName(name) && jobs[name].worker === "unpack";
 }
 
 function isJournaledJobName(name: string): name is JournaledJobName {

@@ -62,7 +62,15 @@ export async function consumeUnpacks(
 ): Promise<TestConsumer> {
   const errors: Error[] = [];
   const onError = (error: Error) => void errors.push(error);
-  const options = { redisUrl: redis.url, pool, holder, ...claiming, handler, concurrency: 4, onError };
+  const options = {
+    redisUrl: redis.url,
+    pool,
+    holder,
+    ...claiming,
+    handlers: { unpack: handler },
+    concurrency: 4,
+    onError,
+  };
   return disposable(await consumeUnpackJobs(options), errors);
 }
 

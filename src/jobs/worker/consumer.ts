@@ -7,6 +7,7 @@ import type { SnapmillError } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import { ClaimGuard } from "../claims/claim-guard.ts";
 import { type ClaimHolder, type PoolClaim, requireClaimable, takeClaim } from "../claims/pool-claims.ts";
+import { poolJobNames, unpackJobNames } from "../contract.ts";
 import {
   backoffMs,
   type JobQueue,
@@ -22,7 +23,7 @@ import { answering, checkRedis, consumerConnection } from "../redis/connection.t
 import { asRedisFailure } from "../redis/failures.ts";
 import { beatKey } from "../requests/worker-liveness.ts";
 import { Executor } from "./executor.ts";
-import { type Handler, type PoolHandlers, poolRunners, type Runners, runnerOf } from "./handlers.ts";
+import { type PoolHandlers, type Runners, runnersOf, type UnpackHandlers } from "./handlers.ts";
 import { PatientWorker } from "./patient-worker.ts";
 
 export interface Consumer {
@@ -73,18 +74,12 @@ const abortGraceMs = 5_000;
  * failed_precondition when the pool's name is another database's.
  */
 export function consumePoolJobs(options: ConsumerOptions & { readonly handlers: PoolHandlers }): Promise<Consumer> {
-  return QueueConsumer.open("pool", poolRunners(options.pool, options.handlers), options);
+  return QueueConsumer.open("pool", runnersOf(poolJobNames, options.pool, options.handlers), options);
 }
 
 /** Executes unpacks of a pool; otherwise like `consumePoolJobs`. */
-export function consumeUnpackJobs(
-  options: ConsumerOptions & { readonly handler: Handler<"unpack"> },
-): Promise<Consumer> {
-  return QueueConsumer.open(
-    "unpack",
-    new Map([["unpack", runnerOf("unpack", options.pool, options.handler)]]),
-    options,
-  );
+export function consumeUnpackJobs(options: ConsumerOptions & { readonly handlers: UnpackHandlers }): Promise<Consumer> {
+  return QueueConsumer.open("unpack", runnersOf(unpackJobNames, options.pool, options.handlers), options);
 }
 
 /**

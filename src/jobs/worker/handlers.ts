@@ -1,4 +1,4 @@
-// Room: jobs. Owns what a handler is, and what is checked before and after it runs.
+// Room: jobs. Owns the handlers of jobs, and the checks before and after each one runs.
 import { invalidArgument } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import {
@@ -10,43 +10,49 @@ import {
   type PoolJobName,
   parsePayload,
   parseResult,
-  poolJobNames,
   type Result,
   requestOf,
+  type UnpackJobName,
 } from "../contract.ts";
 import type { JobContext } from "./job-context.ts";
 
 /**
- * Executes a job. It may run twice for one operation ID, even at the same time in two processes (a job whose worker
- * hangs is given to another one): it must have one effect and the same answer. What it throws is the job's failure; with
- * a retryable code the job is tried again later, behind others.
+ * Executes a job. It may run twice for one operation ID, even at the same time in two processes (when a worker hangs, its
+ * job is given to another one): it must have one effect, and answer the same. What it throws is the job's failure; if the
+ * code is retryable, the job is tried again later, behind others.
  */
 export type Handler<Name extends JobName> = (payload: Payload<Name>, job: JobContext) => Promise<Result<Name>>;
 
-/** A handler for every job of a pool's queue: a missing one does not compile. */
-export type PoolHandlers = { readonly [Name in PoolJobName]: Handler<Name> };
+type Handlers<Names extends JobName> = { readonly [Name in Names]: Handler<Name> };
 
-type JournaledHandlers = { readonly [Name in JournaledJobName]: Handler<Name> };
+/** A handler for every job of the pool's worker: if one is missing, it does not compile. */
+export type PoolHandlers = Handlers<PoolJobName>;
+/** The same for the unpack workers. */
+export type UnpackHandlers = Handlers<UnpackJobName>;
 
-/** A handler for every journaled job, which does nothing but what its verb does. */
-export function journaledHandlers(verbs: JournaledVerbs): JournaledHandlers {
+/** A handler for every journaled job: it calls the job's verb. */
+export function journaledHandlers(verbs: JournaledVerbs): Handlers<JournaledJobName> {
   const handler =
     <Name extends JournaledJobName>(name: Name): Handler<Name> =>
     (payload) =>
       verbs[name](payload.operationId, requestOf<Name>(payload));
-  return forJournaledJobs<JournaledHandlers>(handler);
+  return forJournaledJobs<Handlers<JournaledJobName>>(handler);
 }
 
-/** A handler behind its checks. */
+/** A handler with its checks. */
 export type Runner = (given: unknown, job: JobContext) => Promise<unknown>;
 export type Runners = ReadonlyMap<string, Runner>;
 
-export function poolRunners(pool: PoolName, handlers: PoolHandlers): Runners {
-  const runner = <Name extends PoolJobName>(name: Name) => runnerOf(name, pool, handlers[name]);
-  return new Map(poolJobNames.map((name) => [name, runner(name)]));
+export function runnersOf<Names extends JobName>(
+  names: readonly Names[],
+  pool: PoolName,
+  handlers: Handlers<Names>,
+): Runners {
+  const runner = <Name extends Names>(name: Name) => runnerOf(name, pool, handlers[name]);
+  return new Map(names.map((name) => [name, runner(name)]));
 }
 
-export function runnerOf<Name extends JobName>(name: Name, pool: PoolName, handler: Handler<Name>): Runner {
+function runnerOf<Name extends JobName>(name: Name, pool: PoolName, handler: Handler<Name>): Runner {
   return async (given, job) => {
     const payload = parsePayload(name, given);
     requireOwn(payload, pool, job);

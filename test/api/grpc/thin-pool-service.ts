@@ -6,8 +6,8 @@ import { serveSnapshots } from "../../../src/api/grpc/server.ts";
 import type { FsType } from "../../../src/domain/devices.ts";
 import { internal } from "../../../src/domain/errors.ts";
 import { containerdScope, freshOperationId } from "../../../src/domain/identifiers.ts";
-import { parsePayload, parseResult } from "../../../src/jobs/contract.ts";
-import { journaledHandlers, poolRunners } from "../../../src/jobs/worker/handlers.ts";
+import { parsePayload, parseResult, poolJobNames } from "../../../src/jobs/contract.ts";
+import { journaledHandlers, runnersOf } from "../../../src/jobs/worker/handlers.ts";
 import { createLogger } from "../../../src/logger.ts";
 import { openFixture, type SnapshotterFixture, type TestPool } from "../../conformance/snapshotter-fixture.ts";
 import { SnapshotsClient } from "./client.ts";
@@ -49,7 +49,7 @@ function serve(
   address: string,
 ): Promise<AsyncDisposable> {
   const none = () => Promise.reject(internal("no call has this done"));
-  const runners = poolRunners(pool, { ...journaledHandlers(snapshotter), probe: none });
+  const runners = runnersOf(poolJobNames, pool, { ...journaledHandlers(snapshotter), probe: none });
   return serveSnapshots({
     address,
     log: createLogger({ name: "test", level: "silent" }),
