@@ -19,16 +19,16 @@ import { type Member, memberName, memberOf } from "./archive-member.ts";
 import type { BlobRange } from "./image.ts";
 import { LoopYield } from "./loop-yield.ts";
 
-/** A mirror of fifty thousand images has so many. */
+/** As many as an archive of fifty thousand images has. */
 const maxMembers = 250_000;
-/** Headers of any kind. */
+/** Extended headers included. */
 const maxHeaders = 4 * maxMembers;
 const maxExtendedHeaderBytes = 1 << 20;
-/** Of all of them: a few MB of zstd hold so many records that reading them takes hours. */
+/** In all extended headers of an archive: a few MB of zstd can hold records that take hours to read. */
 const maxExtendedBytes = 64 << 20;
-/** Linux's limit of a path. No file of an image has a longer one: such members are not looked for. */
+/** Linux's limit for a path. No file of an image has a longer name, so such members are skipped. */
 const maxNameLength = 4096;
-/** Of all names and links: they are kept in memory. */
+/** Of all names and link targets: they are kept in memory. */
 const maxNamesLength = 32 << 20;
 const maxLinks = 8;
 /** Headers that lie close together are read together. */
@@ -36,13 +36,13 @@ const windowBytes = 16 << 10;
 
 export interface IndexedTar {
   readonly handle: FileHandle;
-  /** Under which other processes can open the same file. */
+  /** The path by which other processes can open the same file. */
   readonly place: Pick<BlobRange, "path" | "within">;
-  /** What the user calls it: it may have been decompressed into another file. */
+  /** The archive's name for the user; `handle` may be the file that it was decompressed into. */
   readonly archive: string;
 }
 
-/** Of several members with one name the last counts, as it does for tar itself. */
+/** Of several members with the same name the last one counts, as for tar itself. */
 export class ArchiveIndex {
   readonly #tar: IndexedTar;
   readonly #loop: LoopYield;
@@ -63,12 +63,12 @@ export class ArchiveIndex {
     this.#loop = new LoopYield(signal);
   }
 
-  /** Whether the end marker has been met, at `claimedBytes`: nothing behind it is looked at. */
+  /** Whether the end marker has been read: nothing after it is examined. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** How long the tar is at least, by the headers that have been read. */
+  /** The least length that the tar can have, by the headers that have been read. */
   get claimedBytes(): number {
     return Math.max(this.#position, this.#last.endBytes);
   }
@@ -88,7 +88,7 @@ export class ArchiveIndex {
     }
   }
 
-  /** Follows links from member to member: old archives of `docker save` store a shared layer once. */
+  /** Follows links between members: old archives of `docker save` store a shared layer only once. */
   find(name: string): BlobRange | undefined {
     const { archive, place } = this.#tar;
     let current = memberName(bytesOfText(name));
@@ -107,13 +107,13 @@ export class ArchiveIndex {
     throw failedPrecondition(`the member ${quoted(name)} of ${archive} is a link that leads round in a circle`);
   }
 
-  /** One header and what belongs to it; false when that is not there yet. */
+  /** Reads one header and what belongs to it; false when not all of that is there yet. */
   async #step(lengthBytes: number, isWhole: boolean): Promise<boolean> {
     const { archive } = this.#tar;
     const bodyAt = this.#position + blockBytes;
     if (isWhole && this.#last.endBytes > lengthBytes) throw this.#cutShort(this.#last.name);
     if (bodyAt > lengthBytes) {
-      // A tar may lack its end marker, but not a part of a header.
+      // A tar may lack its end marker, but a header must be whole.
       if (isWhole && this.#position < lengthBytes)
         throw failedPrecondition(`${archive} ends in the middle of a tar header; fetch it again`);
       return false;
@@ -177,7 +177,7 @@ export class ArchiveIndex {
     return failedPrecondition(`${this.#tar.archive} ends in the middle of its member ${display(name)}; fetch it again`);
   }
 
-  /** Valid until the next call. Of the tar only its first `availableBytes` are there. */
+  /** Valid until the next call. Only the first `availableBytes` of the tar are there yet. */
   async #read(position: number, lengthBytes: number, availableBytes: number): Promise<Buffer> {
     const start = position - this.#windowAt;
     if (start >= 0 && start + lengthBytes <= this.#windowLength)

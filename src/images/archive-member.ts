@@ -12,11 +12,11 @@ export type Member =
   | { readonly kind: "link"; readonly target: ByteString }
   | { readonly kind: "unreadable"; readonly why: string };
 
-/** "./blobs//x" and "blobs/x" are the same member; a name that leads out of the archive stays as odd as it is. */
+/** "./blobs//x" and "blobs/x" name the same member. No name leads out of the archive: ".." at its root is dropped. */
 export const memberName = (name: string): ByteString =>
   posix.normalize(`/${name}`).slice(1).replace(/\/$/, "") as ByteString;
 
-/** Undefined for directories, which an index has no use for. */
+/** Undefined for directories, which no document of an image refers to. */
 export function memberOf(
   header: MemberHeader,
   preamble: Preamble,

@@ -1,4 +1,4 @@
-// Room: images. Owns the random access to the members of a tar archive: nothing of it is extracted.
+// Room: images. Owns random access to the members of a tar archive, without extracting it.
 import { realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
@@ -14,7 +14,7 @@ export interface ArchiveOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The file called `archive`. It is pinned: what is put in its place later must at least not lead elsewhere. */
+/** The file at `archive`, by its real path: a link that is put in its place later must not lead to another directory. */
 async function findArchive(archive: string): Promise<BlobRange> {
   const found = await statOf(archive);
   if (found === undefined) throw notFound(`there is no file ${archive}`);

@@ -6,21 +6,21 @@ import { type IndexEntry, indexTypes } from "./index-entry.ts";
 import { formatPlatform, type Platform, platformDistance } from "./platform.ts";
 
 const maxIndexDepth = 4;
-/** Of other platforms, for the error that lists them. */
+/** The platforms of other entries, for the error that lists them. */
 const maxOffered = 100;
 
 export interface Candidates {
-  /** Whose platform the index says, and whose image would run: nearest first, of equally near ones in their order. */
+  /** Entries whose platform the index states and this machine runs: the nearest first, otherwise in the index's order. */
   readonly fitting: readonly { readonly entry: IndexEntry; readonly platform: Platform }[];
-  /** Whose platform is not said. Like containerd, they come after all that say it. */
+  /** Entries without a platform. As in containerd, they come after all that have one. */
   readonly unsaid: readonly IndexEntry[];
   /** The platforms of all others. */
   readonly offered: string[];
-  /** Of what could not be read: nested indexes. It matters only when nothing else is found. */
+  /** The failures to read nested indexes. They matter only when nothing else is found. */
   readonly problems: readonly unknown[];
 }
 
-/** Whether something that was looked at in passing is just not the image. */
+/** Whether the failure only says that this entry is not the image that is wanted. */
 export const isSkippable = (error: unknown): boolean =>
   isSnapmillError(error) && !(error instanceof LimitExceeded || error instanceof FetchFailure);
 
@@ -33,7 +33,7 @@ export async function collectCandidates(
   const unsaid: IndexEntry[] = [];
   const offered: string[] = [];
   const problems: unknown[] = [];
-  /** One that is met again leads nowhere new. */
+  /** The indexes that have been read, so that none is read twice. */
   const visited = new Set<string>();
 
   function add(entry: IndexEntry): void {
@@ -72,7 +72,7 @@ export async function collectCandidates(
   }
 
   await walk(entries, 0);
-  // A stable sort: of equally near ones the first comes first.
+  // The sort is stable: equally near entries stay in order.
   fitting.sort((one, other) => one.distance - other.distance);
   return { fitting, unsaid, offered, problems };
 }

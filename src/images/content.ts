@@ -1,11 +1,11 @@
-// Room: images. Owns the question what a layer's or an archive's bytes really are, whatever they are called.
+// Room: images. Owns what the bytes of a layer or an archive really are, whatever their name or media type says.
 import { isSnapmillError } from "../domain/errors.ts";
 import { blockBytes, isZeroBlock } from "../tar/blocks.ts";
 import { parseMemberHeader } from "../tar/header.ts";
 import { readStart } from "./files.ts";
 import type { BlobRange, Compression } from "./image.ts";
 
-/** `foreign`: compressed, in a way that is not supported. `unknown`: neither compressed nor a tar. */
+/** `foreign`: compressed in a way that is not supported. `unknown`: neither compressed nor a tar. */
 export type Content =
   | { readonly kind: Compression }
   | { readonly kind: "foreign"; readonly name: string }
@@ -38,7 +38,7 @@ function isTar(start: Buffer): boolean {
 export const contentOf = async (range: BlobRange, expected?: Compression): Promise<Content> =>
   contentOfStart(await readStart(range, contentStartBytes), expected);
 
-/** How much of a blob tells what it is. */
+/** How much of a blob is needed to tell what it is. */
 export const contentStartBytes = blockBytes;
 
 /**

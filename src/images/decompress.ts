@@ -1,4 +1,4 @@
-// Room: images. Owns decompression: a blob's chunks in, the tar's chunks out, nothing missing and nothing behind it.
+// Room: images. Owns decompression: a blob's chunks in, the tar's chunks out; what is truncated or has more after it fails.
 import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from "node:zlib";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
@@ -11,9 +11,9 @@ const gzipMagic = [0x1f, 0x8b] as const;
 
 type Decompressor = Gunzip | ZstdDecompress;
 
-/** Of what comes out, at most. */
+/** The largest chunk of decompressed bytes. */
 export const chunkBytes = 2 ** 19;
-/** What may be ready before it is asked for: lets the thread pool decompress while this thread digests. */
+/** How many bytes are decompressed in advance: the thread pool decompresses while this thread hashes. */
 const readAheadBytes = 4 * chunkBytes;
 
 /**
@@ -66,15 +66,15 @@ async function* through(
 }
 
 /**
- * zlib goes on with the next member where one ended and something other than a zero follows. As the stream's own start
- * has been looked at, a wrong magic number is that of what follows.
+ * Where a member ends and something other than a zero follows, zlib expects another member. The stream's own start has
+ * been checked, so a wrong magic number belongs to what follows.
  */
 const faultOf = (form: "gzip" | "zstd", error: Error): string =>
   form === "gzip" && error.message === "incorrect header check"
     ? `garbage follows the ${form} stream`
     : `the ${form} stream is damaged or truncated: ${error.message}`;
 
-/** A stream whose first bytes are those of a gzip stream; zstd's frames are followed anyway. */
+/** Checks that a gzip stream begins as one; the frames of zstd are followed in any case. */
 async function* checkedStart(source: AsyncIterable<Uint8Array>, form: "gzip" | "zstd"): AsyncGenerator<Uint8Array> {
   let seen = form === "gzip" ? 0 : gzipMagic.length;
   for await (const chunk of source) {
@@ -103,7 +103,7 @@ async function feed(
     if (!isOver) await write(chunk);
     if (abandoned.aborted) return;
     fedBytes += chunk.length;
-    // The decompressor took less than it was given: the stream is over. Tape programs pad it with zeroes.
+    // The decompressor took less than it was given, so the stream has ended. Tape programs pad it with zeroes.
     const rest = chunk.subarray(isOver ? 0 : decompressor.bytesWritten - before);
     if (rest.some((byte) => byte !== 0)) throw invalidArgument(`garbage follows the ${form} stream`);
     paddingBytes += rest.length;
@@ -111,14 +111,14 @@ async function feed(
     if (paddingBytes > maxPaddingBytes)
       throw invalidArgument(`more than ${formatSize(maxPaddingBytes)} of zeroes follow the ${form} stream`);
   }
-  // One that has seen the end of its stream may be gone already.
+  // A decompressor that has reached the end of its stream may be closed already.
   if (!decompressor.destroyed) decompressor.end();
 }
 
-/** Writes one chunk at a time; resolves when it has been worked off, so that its memory can be used again. */
+/** Writes one chunk at a time; resolves when it is consumed, so that its memory can be reused. */
 function writerInto(decompressor: Decompressor): (chunk: Uint8Array) => Promise<void> {
   let resume: () => void = () => undefined;
-  // A decompressor that fails, or that its reader gave up, never calls back.
+  // A decompressor that failed, or that was destroyed by its reader, never calls back.
   decompressor.once("close", () => resume());
   return (chunk) =>
     new Promise((resolve) => {

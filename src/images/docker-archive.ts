@@ -12,7 +12,7 @@ import { type FoundImage, noSuchPlatform, platformOfConfig } from "./layout.ts";
 import { formatPlatform, type Platform, platformDistance } from "./platform.ts";
 import { fullDockerName, type Selector } from "./reference.ts";
 
-/** What an image of the list says of itself before it is chosen: anything may stand there. */
+/** An image of the list, before it is chosen: it may contain anything. */
 interface ArchivedImage {
   readonly value: unknown;
   readonly number: number;
@@ -46,7 +46,7 @@ const fullName = (name: string): string => fullDockerName(name) ?? name;
 const contentOf = ({ value }: ArchivedImage): string =>
   JSON.stringify([fieldsOf(value)["Config"], fieldsOf(value)["Layers"]]);
 
-/** Which of several was meant cannot be guessed; the same one twice is one. */
+/** The single image of a tag. Several different ones are refused: which one was meant cannot be guessed. */
 function theOne(tag: string, [first, ...others]: readonly ArchivedImage[]): ArchivedImage | undefined {
   if (first === undefined || others.every((other) => contentOf(other) === contentOf(first))) return first;
   const named = [first, ...others]
@@ -81,7 +81,7 @@ function selectImage(images: readonly ArchivedImage[], selector: Selector): Arch
   }
 }
 
-/** Configurations are named after their digest, as `<hex>.json`, `sha256:<hex>` or a blob of a layout: it can be checked. */
+/** A configuration is named after its digest (`<hex>.json`, `sha256:<hex>`, or a blob of a layout), which can be checked. */
 const promisedDigest = /(?:^|\/|^sha256:)([0-9a-f]{64})(?:\.json)?$/;
 
 async function readConfig(reader: DocumentReader, name: string) {
@@ -123,7 +123,7 @@ async function findLayers(
   return found;
 }
 
-/** Digests of compressed layers, which an archive does not record, by where they lie: one may be stored for several. */
+/** Digests of compressed layers, which an archive does not record, by position: several layers may share one member. */
 type ComputedDigests = Map<string, Digest>;
 
 async function digestOnce(range: BlobRange, known: ComputedDigests, signal: AbortSignal | undefined): Promise<Digest> {
@@ -153,9 +153,9 @@ async function noDockerArchive({ files }: DocumentReader) {
 }
 
 /**
- * The image of a docker archive that `selector` and platform choose. There is no manifest with a digest in it:
- * `manifestDigest` is that of the configuration, which docker calls the image ID. A layer's digest is that of the bytes as
- * stored: the diff ID for an uncompressed one (verified when it is unpacked), otherwise computed here by reading it.
+ * The image of a docker archive that `selector` and the platform choose. The archive has no manifest digest, so
+ * `manifestDigest` is the configuration's digest, which docker calls the image ID. A layer's digest is that of the stored
+ * bytes: the diff ID of an uncompressed layer (verified when it is unpacked), otherwise computed here.
  */
 export async function resolveDockerArchive(
   reader: DocumentReader,

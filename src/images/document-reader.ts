@@ -1,4 +1,4 @@
-// Room: images. Owns the reading of an image's documents: verified, and limited in what all of them may cost together.
+// Room: images. Owns the reading of an image's documents: verified, with a limit on their number and total size.
 import type { z } from "zod";
 import { failedPrecondition, SnapmillError } from "../domain/errors.ts";
 import { type Digest, digest } from "../domain/identifiers.ts";
@@ -10,26 +10,26 @@ import { type IndexEntry, indexEntry } from "./index-entry.ts";
 import { parseJson } from "./json.ts";
 import { LoopYield } from "./loop-yield.ts";
 
-/** What the OCI distribution specification lets registries limit a manifest to. */
+/** The limit for a manifest that the OCI distribution specification allows registries. */
 export const maxDocumentBytes = 4 << 20;
-/** A layout's or an archive's own list, of a hundred thousand images say. */
+/** For the list of a layout or an archive, with a hundred thousand images for example. */
 const maxEntryPointBytes = 32 << 20;
-/** For one image, with all the indexes and manifests on the way to it. */
+/** For one image, together with all indexes and manifests that lead to it. */
 const maxDocuments = 2000;
 const maxEntries = 250_000;
 const maxTotalBytes = 128 << 20;
 
-/** The image asks for more than any real one does: nothing that could still be found in it matters. */
+/** The image exceeds a limit that no real one reaches: the search in it ends. */
 export class LimitExceeded extends SnapmillError {
   constructor(message: string) {
     super("failed_precondition", message);
   }
 }
 
-/** A document could not be had: that says nothing of what is in it, and nothing else may be taken in its place. */
+/** A document could not be fetched. Its content is unknown, so no other document is used in its place. */
 export class FetchFailure extends SnapmillError {}
 
-/** The bytes of a document that lies elsewhere, whatever they say. Throws FetchFailure. */
+/** Fetches the bytes of a remote document, unverified. Throws FetchFailure. */
 export type FetchDocument = (blob: Descriptor, kind: DocumentKind) => Promise<Buffer>;
 export type DocumentKind = "index" | "manifest" | "configuration";
 
@@ -39,7 +39,7 @@ export const sha256Of = (bytes: Uint8Array): Digest =>
 /** The name of a blob's file in a layout. A parsed digest holds no path. */
 export const blobName = (blob: Digest): string => `blobs/${blob.replace(":", "/")}`;
 
-/** For one image. Every method throws the reason of the signal, and LimitExceeded when the work becomes too much. */
+/** For one image. Every method throws the signal's reason, and LimitExceeded. */
 export class DocumentReader {
   readonly files: ImageFiles;
   readonly signal: AbortSignal | undefined;
@@ -61,7 +61,7 @@ export class DocumentReader {
     this.signal?.throwIfAborted();
   }
 
-  /** To be awaited before so many entries of a list are looked at. */
+  /** Await it before examining this many entries of a list. */
   async lookAt(entries: number): Promise<void> {
     this.#entries += entries;
     if (this.#entries > maxEntries)
@@ -69,7 +69,7 @@ export class DocumentReader {
     await this.#loop.next();
   }
 
-  /** What is in an index's list, as far as it can be said before it is chosen. */
+  /** The entries of an index, before one is chosen and validated. */
   async entriesOf(manifests: readonly unknown[]): Promise<IndexEntry[]> {
     const entries: IndexEntry[] = [];
     for (const [number, value] of manifests.entries()) {
@@ -104,7 +104,7 @@ export class DocumentReader {
     return judge(schema, parseJson(bytes, what), what);
   }
 
-  /** All of a document, whatever it says. Throws failed_precondition when it is too large to be one. */
+  /** All bytes of a document, unparsed. Throws failed_precondition when it is too large. */
   async bytesOf(range: BlobRange, what: string, limitBytes = maxDocumentBytes): Promise<Buffer> {
     if (range.lengthBytes > limitBytes)
       throw failedPrecondition(`${what} has ${range.lengthBytes} bytes; the limit is ${limitBytes}`);

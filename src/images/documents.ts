@@ -1,4 +1,4 @@
-// Room: images. Owns the shapes of the JSON documents of images, read as Go reads them: what is null is not there.
+// Room: images. Owns the schemas of an image's JSON documents, read as Go reads them: null is the same as absent.
 import { z } from "zod";
 import { failedPrecondition } from "../domain/errors.ts";
 import { diffId, digest } from "../domain/identifiers.ts";
@@ -29,7 +29,7 @@ const text = z
 const absent = z.null({ error: "a document must not be both an index and a manifest" }).optional();
 
 const descriptor = z.object({
-  /** Empty where it is not given. */
+  /** Empty when it is absent. */
   mediaType: text,
   digest: parsed(digest),
   size: z.number().int().nonnegative(),
@@ -41,7 +41,7 @@ export type Descriptor = z.output<typeof descriptor>;
 export const documents = {
   descriptor,
   ociLayout: z.object({ imageLayoutVersion: text }),
-  /** What is in the list is judged when it is chosen: what stands beside an image may be anything. */
+  /** An entry is validated only when it is chosen: beside an image there may be anything. */
   index: z.object({ manifests: list(z.unknown(), Number.POSITIVE_INFINITY), layers: absent, config: absent }),
   manifest: z.object({
     mediaType: text,
@@ -58,7 +58,7 @@ export const documents = {
       .nullish()
       .transform((rootfs) => rootfs ?? { type: "" as const, diff_ids: [] }),
   }),
-  /** The images are judged when they are chosen. */
+  /** An image is validated only when it is chosen. */
   dockerManifest: list(z.unknown(), Number.POSITIVE_INFINITY),
   dockerImage: z.object({ Config: z.string().min(1), Layers: list(z.string(), maxLayers) }),
 } as const;
@@ -80,7 +80,7 @@ export function judge<Schema extends z.ZodType>(schema: Schema, value: unknown, 
 
 const maxFaultLength = 300;
 
-/** The schema's message in plain words. */
+/** The schema's message in plain English. */
 function faultIn(message: string): string {
   if (/ received (?:undefined|null)$/.test(message)) return "it is missing";
   const fault = message.replace(/^Invalid input: /, "");

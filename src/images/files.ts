@@ -1,4 +1,4 @@
-// Room: images. Owns the access to an image's files, wherever they lie: a directory or an archive looks the same.
+// Room: images. Owns access to an image's files, which are the same from a directory and from an archive.
 import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { failedPrecondition, isSnapmillError, notFound, type SnapmillError } from "../domain/errors.ts";
@@ -13,7 +13,7 @@ export interface ImageFiles extends AsyncDisposable {
   find(name: string): Promise<BlobRange | undefined>;
 }
 
-/** What is at `path`, never opened; undefined when nothing is. */
+/** The status of what is at `path`, which is not opened; undefined when nothing is there. */
 export async function statOf(path: string) {
   try {
     return await stat(path);
@@ -29,9 +29,9 @@ function unreadable(path: string, error: unknown): SnapmillError {
 }
 
 /**
- * The files below `directory`. A link in it is followed only to what lies in it as well. A layout may come from anywhere;
- * if its links were followed out of it, its author could have root read any file of the host, and learn the file's size,
- * its digest, or names in it from the error. A hard link or a copy does what such a link is for.
+ * The files below `directory`. A link is followed only within it. A layout may come from anyone: if a link could lead out
+ * of it, its author could have root read any file of the host, and learn its size, its digest, or names in it from the
+ * error. A hard link or a copy serves the same purpose.
  */
 export async function openDirectory(directory: string): Promise<ImageFiles> {
   const found = await statOf(directory);
@@ -56,7 +56,7 @@ export async function openDirectory(directory: string): Promise<ImageFiles> {
 }
 
 /**
- * The file that `range` lies in, open. What has been put in its place since it was found is judged again.
+ * Opens the file of `range`. It is checked again, as another one may have been put in its place.
  * Errors: failed_precondition.
  */
 export async function openRange(range: BlobRange): Promise<RegularFile> {
@@ -79,7 +79,7 @@ async function readFully({ handle }: RegularFile, buffer: Buffer, position: numb
 /** The first `lengthBytes` of the range, or all of it when it is shorter. */
 export async function readStart(range: BlobRange, lengthBytes: number): Promise<Buffer> {
   await using file = await openRange(range);
-  // Before memory is taken for what is no longer there.
+  // Before memory is allocated for bytes that are no longer there.
   if (file.sizeBytes < range.offsetBytes + range.lengthBytes)
     throw failedPrecondition(`${range.path} became shorter while it was read`);
   const buffer = Buffer.alloc(Math.min(lengthBytes, range.lengthBytes));
@@ -89,7 +89,7 @@ export async function readStart(range: BlobRange, lengthBytes: number): Promise<
 
 const pieceBytes = 1 << 20;
 
-/** All bytes of the range; each piece is valid until the next is asked for. Throws the reason of `signal`. */
+/** All bytes of the range in chunks, each valid until the next is requested. Throws the reason of `signal`. */
 export async function* piecesOf(range: BlobRange, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
   await using file = await openRange(range);
   const buffer = Buffer.allocUnsafe(pieceBytes);

@@ -14,8 +14,8 @@ export interface BlobRange {
 export interface RemoteBlob {
   readonly lengthBytes: number;
   /**
-   * Its bytes from `offsetBytes` on, as fast as they are taken; verified against its digest when read from the start. Left
-   * early, it lets go of all that it holds. Throws the reason of `signal`.
+   * Its bytes from `offsetBytes` on, at the reader's pace; verified against its digest when read from the start. A reader
+   * that leaves early releases all resources. Throws the reason of `signal`.
    */
   open(offsetBytes: number, signal?: AbortSignal): AsyncGenerator<Uint8Array>;
 }
@@ -32,7 +32,7 @@ export interface ImageLayer<Blob extends LayerBlob = BlobRange> {
   readonly digest: Digest;
   /** Of the uncompressed tar. */
   readonly diffId: DiffId;
-  /** Of a remote blob what its media type says: its bytes are seen when it is opened. */
+  /** For a remote blob as its media type says: its bytes are only seen when it is opened. */
   readonly compression: Compression;
   readonly blob: Blob;
 }

@@ -1,4 +1,4 @@
-// Room: images. Owns what an entry of an index says of itself before it is chosen: anything may stand there.
+// Room: images. Owns what an index says about one of its entries, which is untrusted until the entry is chosen.
 import { quotedUnlessPlain } from "../domain/quoted.ts";
 import { fieldsOf, textOf } from "./documents.ts";
 import { normalizePlatform, type Platform } from "./platform.ts";
@@ -17,7 +17,7 @@ export const configTypes = [
 ];
 
 export interface IndexEntry {
-  /** As it stands in the index: to be judged when it is chosen. */
+  /** As in the index, not validated. */
   readonly value: unknown;
   /** Its place in the index. */
   readonly number: number;
@@ -25,13 +25,13 @@ export interface IndexEntry {
   /** As it is written, valid or not. */
   readonly digest: string;
   readonly tags: readonly string[];
-  /** Undefined where none is given: then only the configuration says it. */
+  /** Undefined when the index gives none; then only the configuration says it. */
   readonly platform: Platform | undefined;
-  /** Signatures, attestations and the like, as far as the entry says so. */
+  /** Whether the entry says that it is a signature, an attestation or the like. */
   readonly isArtifact: boolean;
 }
 
-/** A docker image store's own archives have the bare tag as ref.name, and the whole name in an annotation of its own. */
+/** Archives from docker's containerd image store have only the tag in ref.name, and the full name in another annotation. */
 const tagAnnotations = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
 
 const cosignKind = /^dev\.cosignproject\.cosign\/(?!image)/;

@@ -1,11 +1,11 @@
-// Room: images. Owns the parsing of JSON that may have been made to do harm: it is measured before it is built.
+// Room: images. Owns the parsing of untrusted JSON: its size is measured before the values are built.
 import { failedPrecondition } from "../domain/errors.ts";
 
-/** No document of an image is deeper than a dozen. */
+/** No real document of an image is nested more than a dozen levels deep. */
 const maxDepth = 100;
 /** An object or an array takes up to a hundred bytes of memory, and two characters of text. */
 const maxValues = 1_000_000;
-/** Of one object: many fields are much slower to build than many values. An image's labels are the most there is. */
+/** Of one object: many fields are much slower to build than many values. The largest real one is an image's labels. */
 const maxFields = 10_000;
 
 const quote = 0x22;
@@ -23,11 +23,11 @@ function behindString(bytes: Uint8Array, start: number): number {
 }
 
 class Measure {
-  /** For each container that is open, how many values it has; an array's are counted only with all others. */
+  /** For each open object, how many fields it has; an array has no limit of its own. */
   readonly #open: number[] = [];
   #values = 0;
 
-  /** Takes a byte outside of strings; what is now more than any document has, if anything. */
+  /** Takes a byte outside of strings; returns what limit is exceeded by it, if any. */
   take(byte: number): string | undefined {
     if (isClosing(byte)) this.#open.pop();
     if (isOpening(byte)) {
@@ -43,7 +43,7 @@ class Measure {
   }
 }
 
-/** What of the text is more than any document has; undefined: nothing. Not whether it is JSON. */
+/** The limit that the text exceeds; undefined: none. It may still not be JSON. */
 function excessOf(bytes: Uint8Array): string | undefined {
   const measure = new Measure();
   for (let at = 0; at < bytes.length; ) {
@@ -67,7 +67,7 @@ export function parseJson(bytes: Uint8Array, what: string): unknown {
     // Bytes that are not UTF-8 are replaced, as Go does it.
     return JSON.parse(new TextDecoder("utf-8").decode(bytes));
   } catch {
-    // What the parser says shows a piece of the text.
+    // The parser's message is dropped: it quotes the text.
     throw failedPrecondition(`${what} is not valid JSON; fetch or build the image again`);
   }
 }

@@ -1,4 +1,4 @@
-// Room: images. Owns what a manifest says of its layers, checked against what is really stored.
+// Room: images. Owns what a manifest says about its layers, checked against what is stored.
 import { failedPrecondition } from "../domain/errors.ts";
 import type { DiffId } from "../domain/identifiers.ts";
 import { quoted } from "../domain/quoted.ts";
@@ -14,13 +14,13 @@ const maxStoredBytes = 2 ** 40;
 const layerPattern =
   /^application\/vnd\.(?:oci\.image\.layer(\.nondistributable)?\.v1\.tar|docker\.image\.rootfs(\.foreign)?\.diff\.tar)(?:[+.](.+))?$/;
 
-/** Whether a manifest is that of an image, going by its layers: signatures have a configuration like an image's. */
+/** Whether a manifest is an image's, judged by its layers: signatures have a configuration like an image's. */
 export const areLayers = (blobs: readonly Descriptor[]): boolean =>
   blobs.length === 0 || blobs.some(({ mediaType }) => layerPattern.test(mediaType));
 
 interface LayerType {
   readonly compression: Compression;
-  /** Its bytes may lawfully be absent: they are to be fetched from elsewhere. */
+  /** A layer that is allowed to be absent: it has to be fetched from elsewhere. */
   readonly isForeign: boolean;
 }
 
@@ -47,13 +47,13 @@ export function layerType(mediaType: string, layer: string): LayerType {
 }
 
 /**
- * How the layer is really compressed. Like containerd, docker and podman, the bytes are believed more than the media
- * type: docker's plain one stands for compressed layers too, and digest and diff ID are verified in any case.
+ * How the layer is really compressed. As in containerd, docker and podman, its bytes count more than its media type:
+ * docker uses the plain type for compressed layers too, and digest and diff ID are verified in any case.
  */
 export const compressionOf = async (range: BlobRange, expected: Compression, layer: string): Promise<Compression> =>
   compressionOfContent(await contentOf(range, expected), expected, layer);
 
-/** The same for a layer whose `content` has been looked at. */
+/** The same for a layer whose `content` is known. */
 export function compressionOfContent(content: Content, expected: Compression, layer: string): Compression {
   switch (content.kind) {
     case "none":
@@ -65,7 +65,7 @@ export function compressionOfContent(content: Content, expected: Compression, la
         `${layer} is compressed in a way that is not supported (${content.name}); only gzip and zstd are`,
       );
     case "unknown":
-      // Whether it is a tar all the same, however odd, is its reader's to say.
+      // It may still be a tar: its reader decides.
       if (expected === "none") return "none";
       throw failedPrecondition(
         `${layer} should be ${expected} by its media type, but is not, nor is it a tar; fetch or build the image again`,
@@ -73,7 +73,7 @@ export function compressionOfContent(content: Content, expected: Compression, la
   }
 }
 
-/** One layer: its blob is there, has the size that it should, and starts as a layer does. */
+/** One layer, after checking that its blob exists, has the right size and starts like a layer. */
 async function checkLayer(
   { files }: DocumentReader,
   blob: Descriptor,
@@ -109,7 +109,7 @@ export function checkCounts(layers: number, diffIds: number): void {
 }
 
 /**
- * A file of holes is as large as one likes, and hours long to read. Registries take layers of some 50 GiB.
+ * A sparse file can have any size and take hours to read. Registries accept layers of some 50 GiB.
  * Throws failed_precondition.
  */
 export function checkStoredBytes(layers: readonly { readonly lengthBytes: number }[]): void {

@@ -11,13 +11,13 @@ import { formatPlatform, normalizePlatform, type Platform, platformDistance } fr
 import type { Selector } from "./reference.ts";
 import { selectEntries } from "./select-entry.ts";
 
-/** A resolved image apart from what its reference and its files add. */
+/** A resolved image, without its reference and its files. */
 export type FoundImage<Blob extends LayerBlob = BlobRange> = Pick<
   ResolvedImage<Blob>,
   "platform" | "manifestDigest" | "layers"
 >;
 
-/** What is a manifest, or could be one, but of something else than a container image. */
+/** A manifest that describes something other than a container image, or may do so. */
 class NoImage extends SnapmillError {
   constructor(message: string) {
     super("failed_precondition", message);
@@ -52,7 +52,7 @@ async function readImage(reader: DocumentReader, { value, mediaType, number }: I
   return { descriptor, layers: manifest.layers, config: read };
 }
 
-/** A configuration that does not say for which platform it is fits every one. */
+/** The image's platform; a configuration that names none fits every platform. */
 export const platformOfConfig = (config: ImageConfig, wanted: Platform): Platform =>
   saysPlatform(config) ? normalizePlatform(config.os, config.architecture, config.variant) : wanted;
 
@@ -60,7 +60,7 @@ const saysPlatform = ({ os, architecture }: ImageConfig): boolean => os !== "" &
 
 const maxListed = 40;
 
-/** The not_found for an image that exists, for other platforms. */
+/** The error for an image that exists only for other platforms. */
 export function noSuchPlatform(wanted: Platform, offered: readonly string[]) {
   const names = [...new Set(offered)];
   if (names.length === 0) return notFound(`it is not for ${formatPlatform(wanted)}, nor for any other platform`);
@@ -68,7 +68,7 @@ export function noSuchPlatform(wanted: Platform, offered: readonly string[]) {
   return notFound(`it is not for ${formatPlatform(wanted)}; pass --platform with one of: ${listed}`);
 }
 
-/** What it is instead, as far as its files give it away. */
+/** The error for a directory that is no layout: its files may show what it is instead. */
 async function noLayout({ files }: DocumentReader) {
   if ((await files.find("manifest.json")) === undefined)
     return failedPrecondition("it is no OCI layout: there is no file oci-layout in it");
@@ -79,7 +79,7 @@ async function noLayout({ files }: DocumentReader) {
   return failedPrecondition("it is a docker archive: use docker-archive:FILE");
 }
 
-/** The version says how a layout is to be read: a new major one could mean anything. */
+/** Refuses an unknown version: a new major version may have to be read differently. */
 async function checkLayoutVersion(reader: DocumentReader): Promise<void> {
   const layout = await reader.entryPoint(documents.ociLayout, "oci-layout");
   if (layout === undefined) throw await noLayout(reader);
@@ -95,7 +95,7 @@ export interface ChosenImage {
   readonly platform: Platform;
 }
 
-/** The nearest of those whose platform the index says. What is no image there is passed over, what is damaged is not. */
+/** The nearest entry whose platform the index states. Entries that are no images are skipped; damaged ones are errors. */
 async function chooseBySaidPlatform(
   reader: DocumentReader,
   { fitting }: Candidates,
@@ -113,7 +113,7 @@ async function chooseBySaidPlatform(
   return undefined;
 }
 
-/** The nearest of those whose configuration must be asked. What cannot be read may be for another platform. */
+/** The nearest entry among those whose configuration must be read. An unreadable one may be for another platform. */
 async function chooseByConfiguration(
   reader: DocumentReader,
   { unsaid, offered }: Candidates,
@@ -125,7 +125,7 @@ async function chooseByConfiguration(
     try {
       const image = await readImage(reader, entry);
       const platform = platformOfConfig(image.config, wanted);
-      // A configuration that does not say its platform comes last.
+      // An image whose configuration names no platform comes last.
       const distance = saysPlatform(image.config) ? platformDistance(wanted, platform) : Number.MAX_VALUE;
       if (distance === undefined) offered.push(formatPlatform(platform));
       else if (best === undefined || distance < best.distance) best = { image, platform, distance };
@@ -139,7 +139,7 @@ async function chooseByConfiguration(
   return best;
 }
 
-/** Of `entries` and what they lead to, the image that fits `wanted` best. Errors do not name the image: the caller does. */
+/** The image that fits `wanted` best, in `entries` and the indexes below them. The caller adds the image's name to errors. */
 export async function chooseImage(
   reader: DocumentReader,
   entries: readonly IndexEntry[],

@@ -44,7 +44,7 @@ export function parsePlatform(text: string): Platform {
   return normalizePlatform(os, architecture, variant);
 }
 
-/** As people write it: amd64's first variant goes without saying. */
+/** As users write it: amd64's first variant is left out. */
 export function formatPlatform({ os, architecture, variant }: Platform): string {
   const isPlain = variant === undefined || (architecture === "amd64" && variant === "v1");
   return isPlain ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
@@ -63,7 +63,7 @@ function hostArchitecture(): string {
   }
 }
 
-/** This machine's platform. Of amd64 the first variant, which every such machine runs. */
+/** This machine's platform; for amd64 the first variant, which all of them run. */
 export const hostPlatform = (): Platform => normalizePlatform("linux", hostArchitecture());
 
 /** "v8.1" as [8, 1]; undefined for what is not numbered. */
@@ -73,9 +73,8 @@ function variantNumber(variant: string): readonly [number, number] | undefined {
 }
 
 /**
- * How far `offered` lies below what `wanted` could run: 0 is the very same, undefined does not run. Within an
- * architecture a machine runs its own variant and all lower ones (arm v7 → v6 → v5). Another architecture is never
- * offered, not even 386 to amd64: whoever wants that names it.
+ * How far `offered` is below `wanted`: 0 is the same platform, undefined does not run. A machine runs its own variant and
+ * all lower ones (arm v7 → v6 → v5). Another architecture never matches, not even 386 on amd64: it must be asked for.
  */
 export function platformDistance(wanted: Platform, offered: Platform): number | undefined {
   if (wanted.os !== offered.os || wanted.architecture !== offered.architecture) return undefined;

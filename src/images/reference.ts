@@ -1,4 +1,4 @@
-// Room: images. Owns image references: how they are written, and how they are made independent of the directory.
+// Room: images. Owns image references: their grammar, and their full form, which is independent of the current directory.
 import { posix, resolve } from "node:path";
 import { invalidArgument, type SnapmillError } from "../domain/errors.ts";
 import { formatRegistryName, parseRegistryName, type RegistryName } from "./registry/name.ts";
@@ -30,14 +30,14 @@ const refuse = (text: string, why: string): SnapmillError =>
 
 /** What the OCI specification allows as org.opencontainers.image.ref.name, with a limit. */
 const tagPattern = /^[A-Za-z0-9]+(?:(?:[-._:@+/]|--)[A-Za-z0-9]+)*$/;
-/** Repository, with a host and port in front perhaps, and tag: docker's grammar, read generously. */
+/** Repository, optionally with host and port, and tag: docker's grammar, applied leniently. */
 const dockerNamePattern =
   /^[A-Za-z0-9][A-Za-z0-9._-]*(?::\d+(?=\/))?(?:\/[a-z0-9][a-z0-9._-]*)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?$/;
 const maxTagLength = 512;
 
 /**
- * A docker name in full: "busybox" is "docker.io/library/busybox:latest". Undefined for what is no such name, names with
- * a digest among them: an archive records only tags.
+ * A docker name in full: "busybox" is "docker.io/library/busybox:latest". Undefined for anything else, also for a name
+ * with a digest: an archive records only tags.
  */
 export function fullDockerName(name: string): string | undefined {
   if (name.length > maxTagLength || !dockerNamePattern.test(name)) return undefined;
@@ -50,7 +50,7 @@ export function fullDockerName(name: string): string | undefined {
   return full.lastIndexOf(":") > full.lastIndexOf("/") ? full : `${full}:latest`;
 }
 
-/** Files that are others in every process. */
+/** Paths that mean another file in every process. */
 const ownFiles = /^\/(?:dev\/(?:stdin|stdout|stderr|fd)|proc\/(?:self|thread-self))(?:\/|$)/;
 
 /**
@@ -87,12 +87,12 @@ function parseSelector(text: string, transport: FileTransport, tag: string | und
 const otherTransports =
   /^(?:dir|docker-daemon|containers-storage|ostree|sif|tarball|https?|[a-z][a-z0-9+.-]*(?=:\/\/)):/;
 
-/** A password in a reference would stand in the queue and in logs: it is not even repeated. */
+/** Refuses a reference with a password, which would appear in the queue and in logs; the message does not repeat it. */
 const withPassword = /^(?:[^/]*:\/\/[^/]*|[^/@]*:[^/@]*)@(?!sha\d+:)/;
 
-/** What is a path, and neither a tag nor a port with a repository behind it. */
+/** Matches a path, which neither a tag nor a port with a repository can be. */
 const pathPattern = /^(?:[./~]|(?!\d+\/)[^@]*\/|.*\.(?:tar|tgz|tar\.(?:gz|xz|zst|bz2))$)/;
-/** Nothing else is spelled like a transport with so many letters. */
+/** From this length on, a word that is almost a transport's name is a misspelling of it. */
 const longTransportLength = 8;
 
 /** Whether at most one edit of a letter, or two in a long word, turns `given` into `wanted`. */

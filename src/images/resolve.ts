@@ -44,7 +44,7 @@ function findImage(reader: DocumentReader, reference: FileReference, wanted: Pla
   }
 }
 
-/** A reading error that the image's files are to blame for. */
+/** A read error that is caused by the image's files. */
 const fileErrors = [
   "EACCES",
   "EIO",
@@ -56,15 +56,15 @@ const fileErrors = [
   "EPERM",
   "ESTALE",
 ] as const;
-/** Messages go through the queue and onto terminals: what an image wrote into its documents must not fill them. */
+/** Limits a message: it goes through the queue and onto terminals, and may quote an image's documents. */
 const maxMessageLength = 2000;
 
-/** Errors from below call the image "it": here it gets its name. */
+/** Adds the image's name to an error from below. */
 async function naming<T>(reference: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    // The reason is the caller's own, and no fault of the image.
+    // The caller's own reason: the image is not at fault.
     signal?.throwIfAborted();
     if (error instanceof Error && isErrno(error, ...fileErrors))
       throw failedPrecondition(`image ${reference}: it cannot be read: ${error.message}`, error);

@@ -12,7 +12,7 @@ function listNames(entries: readonly IndexEntry[]): string {
   return listed.join(", ") + (entries.length > listed.length ? ", …" : "");
 }
 
-/** Each content once: it may have several tags. What has no digest is like nothing else. */
+/** Each image once, though it may have several tags. An entry without a digest is never the same as another. */
 function distinct(entries: readonly IndexEntry[]): readonly IndexEntry[] {
   const seen = new Set<string>();
   return entries.filter(({ digest }) => {
@@ -22,7 +22,7 @@ function distinct(entries: readonly IndexEntry[]): readonly IndexEntry[] {
   });
 }
 
-/** What stands beside images, signatures say, is not meant where there are images. */
+/** Without artifacts such as signatures, unless there is nothing else. */
 function imagesAmong(entries: readonly IndexEntry[]): readonly IndexEntry[] {
   const images = entries.filter(({ isArtifact }) => !isArtifact);
   return distinct(images.length > 0 ? images : entries);
@@ -49,14 +49,14 @@ function withTag(entries: readonly IndexEntry[], tag: string): readonly IndexEnt
   const exact = entries.filter(({ tags }) => tags.includes(tag));
   const full = fullDockerName(tag);
   if (exact.length > 0 || full === undefined) return exact;
-  // A layout can have a hundred thousand names: only those that end alike are worth to be parsed.
+  // A layout can have a hundred thousand names: only those with the same end are parsed.
   const end = full.slice(full.lastIndexOf("/"));
   return entries.filter(({ tags }) => tags.some((name) => name.endsWith(end) && fullDockerName(name) === full));
 }
 
 /**
- * What the layout has under the selector: one entry, or one a platform. Errors: not_found; failed_precondition when the
- * tag is that of several images, since which of them was meant cannot be guessed.
+ * The selected entries: one, or one for each platform. Errors: not_found; failed_precondition when several images have
+ * the tag, since which one was meant cannot be guessed.
  */
 export function selectEntries(entries: readonly IndexEntry[], selector: Selector): readonly IndexEntry[] {
   if (entries.length === 0) throw notFound("the layout holds no image");

@@ -1,4 +1,4 @@
-// Room: images. Owns the decompression of a whole archive into a file without a name, which cannot outlive its process.
+// Room: images. Owns the decompression of a whole archive into an unnamed file, which cannot outlive its process.
 import { constants, type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { failedPrecondition, isSnapmillError, resourceExhausted } from "../domain/errors.ts";
@@ -13,21 +13,21 @@ import type { BlobRange } from "./image.ts";
 
 /** Linux's O_TMPFILE (O_DIRECTORY is part of it), which node does not name. */
 const openUnnamed = 0o20000000 | constants.O_DIRECTORY;
-/** How often the room in the temporary directory is looked at. */
+/** After how many bytes the free space of the temporary directory is checked again. */
 const spaceCheckBytes = 64 << 20;
 const minFreeBytes = 256 << 20;
 const maxArchiveBytes = 64 * 2 ** 30;
 
 /**
- * Whether an archive that has grown to `writtenBytes` may grow to `totalBytes` with so much free. A small archive can
- * hold any number of bytes, and is not the only one: it may have as much as it leaves, and some room stays in any case.
+ * Whether an archive of which `writtenBytes` are written may grow to `totalBytes` with `freeBytes` free now. A small
+ * archive can decompress to any size, and several may do so at once: it must leave as much as it takes, and 256 MiB.
  */
 export function isRoomFor(totalBytes: number, writtenBytes: number, freeBytes: number): boolean {
   const leftBytes = freeBytes - Math.max(0, totalBytes - writtenBytes);
   return totalBytes <= maxArchiveBytes && leftBytes >= Math.max(minFreeBytes, totalBytes);
 }
 
-/** A file with no name; where the file system cannot make one, it loses its name at once. */
+/** A file without a name; where the file system cannot make one, it is unlinked at once. */
 async function openTemporary(directory: string): Promise<FileHandle> {
   try {
     return await open(directory, openUnnamed | constants.O_RDWR, 0o600);
@@ -48,7 +48,7 @@ interface Spool {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Refuses what would take too much room, by what is written or by what the tar's headers say will come. */
+/** Refuses an archive that takes too much space, by what is written or by the sizes in the tar's headers. */
 class RoomCheck {
   readonly #spool: Spool;
   #checkAtBytes = 0;
@@ -72,7 +72,7 @@ class RoomCheck {
   }
 }
 
-/** Writes the tar up to its end marker; of what follows nothing, but a stream is read to its end, as it has a checksum. */
+/** Writes the tar up to its end marker. The rest of the stream is only read, because a checksum follows. */
 async function fill(spool: Spool, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   const { archive, handle, index, signal } = spool;
   const room = new RoomCheck(spool);
@@ -80,13 +80,13 @@ async function fill(spool: Spool, chunks: AsyncIterable<Uint8Array>): Promise<vo
   let paddingBytes = 0;
   await room.written(0);
   for await (const chunk of chunks) {
-    // A few compressed bytes can be many GiB: looking when more are read is too late.
+    // For each decompressed chunk: a few compressed bytes can become many GiB.
     signal?.throwIfAborted();
     if (index.isOver) {
       paddingBytes += chunk.length;
       if (paddingBytes > maxPaddingBytes)
         throw failedPrecondition(
-          `${archive} goes on for more than ${formatSize(maxPaddingBytes)} behind its tar's end`,
+          `${archive} continues for more than ${formatSize(maxPaddingBytes)} after its tar's end`,
         );
       continue;
     }
@@ -107,18 +107,18 @@ function explained(error: unknown, archive: string, directory: string): unknown 
 }
 
 export interface Spooled extends AsyncDisposable {
-  /** Its ranges are good while this is not disposed of and this process lives; also for this process's children. */
+  /** Its ranges are valid until this is disposed of or the process ends, also in the process's children. */
   readonly index: ArchiveIndex;
 }
 
 export interface CompressedArchive {
-  /** What the user calls it. */
+  /** The archive's name for the user. */
   readonly archive: string;
   readonly range: BlobRange;
   readonly compression: "gzip" | "zstd";
 }
 
-/** What the archive decompresses to, in a file on the file system of `directory`, and the index of it. */
+/** Decompresses the archive into a file on the file system of `directory`, and indexes it. */
 export async function spoolArchive(
   { archive, range, compression }: CompressedArchive,
   directory: string,

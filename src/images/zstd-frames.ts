@@ -2,7 +2,7 @@
 import { invalidArgument } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
 
-/** 128 MiB, what zstd itself decompresses by default (`zstd --long=27`): memory is bounded by it. */
+/** 128 MiB, the limit of zstd itself by default (`zstd --long=27`): it bounds the memory. */
 export const maxWindowLog = 27;
 const maxWindowBytes = 2 ** maxWindowLog;
 /** Of all skippable frames: zstd:chunked keeps its table of contents in one. A sparse file holds any number of them. */
@@ -16,7 +16,7 @@ type State =
 const frameMagic = 0xfd2fb528;
 const skippableMagic = 0x184d2a50;
 const fieldBytes = { magic: 4, skippableSize: 4, descriptor: 1, block: 3 } as const;
-/** The bytes of a frame's header behind its descriptor, in their order. */
+/** The fields of a frame's header after its descriptor, in order. */
 interface HeaderForm {
   readonly windowBytes: number;
   readonly dictionaryBytes: number;
@@ -94,7 +94,7 @@ export class ZstdFrames {
       dictionaryBytes: dictionaryIdBytes[descriptor & 0x03] ?? 0,
       contentSizeBytes: sizeFlag === 0 && singleSegment ? 1 : (contentSizeBytes[sizeFlag] ?? 0),
     };
-    // Never empty: what has no window has a content size.
+    // Never empty: a frame without a window has a content size.
     return { at: "header", form };
   }
 
@@ -134,7 +134,7 @@ function windowSize(descriptor: number): number {
   return base + (base / 8) * (descriptor & 0x07);
 }
 
-/** Section 3.1.1.1.4; two bytes leave out the sizes that one byte can say. Without a window, all of it is one. */
+/** Section 3.1.1.1.4: a size of two bytes starts at 256. Without a window descriptor, the window is the whole content. */
 const contentSize = (field: Buffer): number =>
   field.length === 8
     ? Number(field.readBigUInt64LE(0))

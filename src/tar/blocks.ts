@@ -3,8 +3,8 @@
 export const blockBytes = 512;
 
 /**
- * What may follow the end marker. Tape programs fill up a record, of 10 KiB by default and 1 MiB at most in practice; but
- * a few MB of zstd hold hours of zeroes.
+ * How many bytes may follow the end marker. Tape programs fill up a record, of 10 KiB by default and 1 MiB at most in
+ * practice. More is refused: a few MB of zstd can hold zeroes that take hours to read.
  */
 export const maxPaddingBytes = 16 << 20;
 

@@ -7,19 +7,19 @@ import { parseOldSparseBlock, parseOldSparseSize, parseSparseList, type Segment 
 
 export type Content =
   | { readonly kind: "plain"; readonly storedBytes: number }
-  /** Stored are the parts of the file in `segments`, one behind the other. */
+  /** The archive stores the parts of the file in `segments`, one after the other. */
   | {
       readonly kind: "sparse";
       readonly storedBytes: number;
       readonly sizeBytes: number;
       readonly segments: Segment[];
-      /** Where the rest of the map stands: nowhere, in blocks behind the header, at the start of the content. */
+      /** Where the rest of the map is: there is none, in blocks after the header, at the start of the content. */
       readonly mapIn: "header" | "extensions" | "content";
     };
 
 /**
- * Links, devices, directories and fifos have none, whatever their size field says: so do Go's and Python's readers, and
- * archives exist that rely on it.
+ * Links, devices, directories and fifos have none, whatever their size field says. Go's and Python's readers do the same,
+ * and some archives rely on it.
  */
 const hasContent = ({ typeFlag }: MemberHeader): boolean => typeFlag < "1" || typeFlag > "6";
 
@@ -30,7 +30,7 @@ export function storedBytesOf(header: MemberHeader, preamble: Preamble): number 
   return record === undefined ? header.sizeBytes : parseDecimal(record, "size");
 }
 
-/** Whether what follows the header is not simply the file's content. */
+/** Whether the archive stores only parts of the file, with a map of them. */
 export const isSparse = (header: MemberHeader, preamble: Preamble): boolean =>
   header.typeFlag === "S" || (hasContent(header) && versionOf(preamble) !== undefined);
 
@@ -67,7 +67,7 @@ function paxSparse(preamble: Preamble, storedBytes: number): Content | undefined
 function versionOf(preamble: Preamble): string | undefined {
   const major = recordOf(preamble, "GNU.sparse.major");
   if (major !== undefined) return `${major}.${recordOf(preamble, "GNU.sparse.minor") ?? "0"}`;
-  // The versions before 1.0 do not say which they are.
+  // The versions before 1.0 do not state a version.
   return recordOf(preamble, "GNU.sparse.size") === undefined ? undefined : "0.1";
 }
 

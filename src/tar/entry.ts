@@ -8,7 +8,7 @@ import { type Xattrs, xattrsOf } from "./pax.ts";
 import { linkNameOf, nameOf, type Preamble, recordOf } from "./preamble.ts";
 
 interface Common {
-  /** As the archive has it: may be absolute, may contain "..". Never empty, never with a NUL. */
+  /** As in the archive: it may be absolute and contain "..", but is never empty and has no NUL. */
   readonly name: ByteString;
   /** The 12 bits of permissions, setuid, setgid and sticky. */
   readonly mode: number;
@@ -27,7 +27,7 @@ export type TarEntry = Common &
     | { readonly type: "characterDevice" | "blockDevice"; readonly major: number; readonly minor: number }
   );
 
-/** (uid_t) -1 means "leave as it is" to the kernel: what was root's would stay root's. */
+/** To the kernel, (uid_t) -1 means "no change": root's files would stay root's. */
 const maxOwner = 0xffff_fffe;
 const minOwner = -0x8000_0000;
 const noXattrs: Xattrs = new Map();
@@ -82,7 +82,7 @@ function commonOf(header: Header, preamble: Preamble): Common {
   };
 }
 
-/** A negative owner is what chown(2) makes of it, as with Go's archive/tar: -2 is 4294967294. */
+/** A negative owner is taken as chown(2) takes it, as in Go's archive/tar: -2 is 4294967294. */
 function owner(field: string, record: string | undefined, header: number): number {
   const value = record === undefined ? header : parseInteger(record, field);
   if (value < minOwner || value > maxOwner || value === -1) {

@@ -133,7 +133,7 @@ function nameAndAtime(block: Uint8Array): Pick<Header, "name" | "atime"> {
   }
 }
 
-/** GNU has times where POSIX has the prefix; Go's archive/tar before 1.8 wrote the prefix there all the same. */
+/** GNU has times where POSIX has the prefix; Go's archive/tar before 1.8 wrote the prefix there nevertheless. */
 function gnuNameAndAtime(block: Uint8Array, name: ByteString): Pick<Header, "name" | "atime"> {
   if (block[fields.atime[0]] === 0) return { name, atime: undefined };
   try {

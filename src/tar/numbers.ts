@@ -1,4 +1,4 @@
-// Room: tar. Owns the ways in which a tar archive writes numbers and times.
+// Room: tar. Owns how a tar archive writes numbers and times.
 import { invalidArgument } from "../domain/errors.ts";
 import type { FileTime } from "../system/tree/metadata.ts";
 

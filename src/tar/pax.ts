@@ -3,16 +3,16 @@ import { invalidArgument } from "../domain/errors.ts";
 import { type ByteString, byteString, bytesOf, display } from "../system/tree/bytes.ts";
 import { maxSegments, tooManySegments } from "./sparse.ts";
 
-/** Records by key; a later one replaces an earlier one. An empty value takes the record back (but see `xattrsOf`). */
+/** Records by key; a later one replaces an earlier one. An empty value cancels the record (but see `xattrsOf`). */
 export type PaxRecords = ReadonlyMap<string, ByteString>;
 
 export type Xattrs = ReadonlyMap<ByteString, Uint8Array>;
 
-/** Of one extended header: a file can have some thousand attributes (XATTR_LIST_MAX), and little else. */
+/** In one extended header: a file can have some thousand attributes (XATTR_LIST_MAX), and few other records. */
 const maxRecords = 10_000;
 
 /**
- * The records of one extended header, each "<length> <key>=<value>\n" with the length of all of it in decimal.
+ * The records of one extended header, each "<length> <key>=<value>\n", where the decimal length counts the whole record.
  * The sparse map of GNU's format 0.0 repeats two keys; their values are gathered into one record as format 0.1 has it.
  * Throws invalid_argument.
  */
@@ -71,7 +71,7 @@ const percentDecoded = (text: string): ByteString =>
 
 /**
  * GNU tar writes "=" in a name as "%3D", and "%" as "%25" (xattr_encode_keyword in its xheader.c); Go, star and
- * libarchive write names as they are. So a name with any other "%" in it is not of GNU tar's writing, and stays.
+ * libarchive write names as they are. So a name with any other "%" in it was not written by GNU tar, and is not decoded.
  */
 function gnuDecoded(text: string): ByteString {
   if (/%(?!3D|25)/.test(text)) return text as ByteString;

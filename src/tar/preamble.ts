@@ -4,7 +4,7 @@ import { type ByteString, byteString } from "../system/tree/bytes.ts";
 import type { MemberHeader } from "./header.ts";
 import { type PaxRecords, parsePaxRecords, type Xattrs, xattrsOf } from "./pax.ts";
 
-/** What came before an entry's own header and speaks about it. */
+/** What preceded an entry's own header and applies to it. */
 export interface Preamble {
   readonly local: PaxRecords;
   readonly global: GlobalRecords;
@@ -14,7 +14,7 @@ export interface Preamble {
 
 const nothing: PaxRecords = new Map();
 
-/** For the next entry, when `global` holds what the archive has said for all of them. */
+/** For the next entry; `global` holds what applies to all entries. */
 export const emptyPreamble = (global: GlobalRecords): Preamble => ({
   local: nothing,
   global,
@@ -22,11 +22,11 @@ export const emptyPreamble = (global: GlobalRecords): Preamble => ({
   longLink: undefined,
 });
 
-/** Whether anything waits for the entry that it belongs to. */
+/** Whether an extended header has been read whose entry has not followed yet. */
 export const isPending = ({ local, longName, longLink }: Preamble): boolean =>
   local !== nothing || longName !== undefined || longLink !== undefined;
 
-/** Whether a header of this type is followed by something about other entries, not by an entry's content. */
+/** Whether a header of this type describes the entries after it, and is no entry itself. */
 export const isExtendedHeader = (typeFlag: string): boolean =>
   typeFlag === "x" || typeFlag === "g" || typeFlag === "L" || typeFlag === "K";
 
@@ -57,7 +57,7 @@ export function recordOf({ local, global }: Preamble, key: string): ByteString |
   return value === "" ? undefined : value;
 }
 
-/** The entry's name, for messages also when something else about it is wrong. */
+/** The entry's name, which messages need also when the rest of the entry is invalid. */
 export const nameOf = (header: MemberHeader, preamble: Preamble): ByteString =>
   preamble.longName ?? recordOf(preamble, "GNU.sparse.name") ?? recordOf(preamble, "path") ?? header.name;
 
@@ -65,11 +65,11 @@ export const nameOf = (header: MemberHeader, preamble: Preamble): ByteString =>
 export const linkNameOf = (header: MemberHeader, preamble: Preamble): ByteString =>
   preamble.longLink ?? recordOf(preamble, "linkpath") ?? header.linkName;
 
-/** Archives have a comment there, or an owner or time for all: each entry pays for every record. */
+/** Real archives have a comment there, or an owner or a time. The limit matters because every entry looks at them. */
 const maxRecords = 256;
 const maxBytes = 256 * 2 ** 10;
 
-/** The PAX records that hold for all entries that follow, gathered from any number of global headers. */
+/** The PAX records that apply to all following entries, from any number of global headers. */
 export class GlobalRecords {
   readonly #records = new Map<string, ByteString>();
   #bytes = 0;
@@ -85,7 +85,7 @@ export class GlobalRecords {
     return this.#xattrs;
   }
 
-  /** Throws invalid_argument when there are too many in sum. */
+  /** Throws invalid_argument when there are too many in total. */
   add(records: PaxRecords): void {
     this.#xattrs = undefined;
     for (const [key, value] of records) {

@@ -1,4 +1,4 @@
-// Room: tar. Owns the walk through a tar stream: which bytes are headers, which content, which padding.
+// Room: tar. Owns the parsing of a tar stream: which bytes are headers, content and padding.
 import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
 import { type ByteString, display } from "../system/tree/bytes.ts";
 import { blockBytes, isZeroBlock, paddingOf } from "./blocks.ts";
@@ -16,15 +16,15 @@ import {
 } from "./preamble.ts";
 import { checkSegments, parseOldSparseBlock, type Segment, SparseMapReader } from "./sparse.ts";
 
-/** Is told of each entry: `begin`, for a file `data` as it comes, `finish`. What it throws ends the reading. */
+/** Called for each entry: `begin`, for a file `data` as it arrives, `finish`. What it throws ends the reading. */
 export interface TarVisitor {
   begin(entry: TarEntry): void;
-  /** The bytes `start` to `end` of `chunk` belong at `offsetBytes` of the file. `chunk` is not to be kept. */
+  /** The bytes `start` to `end` of `chunk` belong at `offsetBytes` of the file. `chunk` is valid only during the call. */
   data(chunk: Uint8Array, start: number, end: number, offsetBytes: number): void;
   finish(): void;
 }
 
-/** Long names and PAX records are held in memory: no file system takes a name or a target of 64 KiB. */
+/** Long names and PAX records are held in memory. No file system accepts a name or a target of 64 KiB. */
 const maxMetadataBytes: Readonly<Record<string, number>> = { x: 4 * 2 ** 20, g: 2 ** 20, L: 2 ** 16, K: 2 ** 16 };
 
 type Sparse = Extract<Content, { kind: "sparse" }>;
@@ -45,8 +45,8 @@ type State =
   | { readonly at: "end" };
 
 /**
- * Reads a tar that comes in chunks of any size: `push` each, then `end`. Everything happens inside these two calls, so
- * whoever feeds the reader waits for the visitor, and memory does not grow with the archive.
+ * Reads a tar that arrives in chunks of any size: `push` each, then `end`. Everything happens inside these two calls, so
+ * the caller waits for the visitor, and memory does not grow with the archive.
  * Errors: invalid_argument, with the place in the archive and the entry.
  */
 export class TarReader {
@@ -54,7 +54,7 @@ export class TarReader {
   readonly #partial = Buffer.alloc(blockBytes);
   #partialBytes = 0;
   #positionBytes = 0;
-  /** Of the block or extended header that is being read, what came in chunks before. */
+  /** How much of the current block or extended header was in earlier chunks. */
   #earlierBytes = 0;
   #state: State = { at: "header", afterZeroBlock: false };
   #preamble: Preamble = emptyPreamble(new GlobalRecords());
@@ -71,7 +71,7 @@ export class TarReader {
     return this.#extendedBytes;
   }
 
-  /** How much has followed the end marker: padding, which is ignored whatever it is. */
+  /** How many bytes have followed the end marker: padding, which is ignored. */
   get behindBytes(): number {
     return this.#behindBytes;
   }
@@ -85,7 +85,7 @@ export class TarReader {
     }
   }
 
-  /** The stream is over. An archive may lack its end marker, and the padding before it, but nothing else. */
+  /** Call it at the end of the stream. Only the end marker, and the padding before it, may be missing. */
   end(): void {
     const state = this.#state;
     const between = state.at === "padding" || (state.at === "header" && this.#partialBytes === 0);
@@ -93,7 +93,7 @@ export class TarReader {
     throw this.#fault(invalidArgument("it is truncated: the tar ends in the middle of an entry"));
   }
 
-  /** Takes some bytes of `chunk` from `at`; how many. */
+  /** Consumes bytes of `chunk` from `at` on; returns how many. */
   #step(chunk: Uint8Array, at: number): number {
     const state = this.#state;
     const available = chunk.length - at;
@@ -252,7 +252,7 @@ export class TarReader {
     this.#state = leftBytes === 0 ? { at: "header", afterZeroBlock: false } : { at: "padding", leftBytes };
   }
 
-  /** Runs a step that judges the archive, and says where it was when that fails. */
+  /** Runs a step that may reject the archive; adds the position to the error. */
   #parsing<Result>(step: () => Result): Result {
     try {
       return step();

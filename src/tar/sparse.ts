@@ -1,4 +1,4 @@
-// Room: tar. Owns the maps of sparse files: which parts of a file an archive stores, in GNU tar's four ways.
+// Room: tar. Owns the maps of sparse files, in GNU tar's four formats: which parts of a file an archive stores.
 import { invalidArgument } from "../domain/errors.ts";
 import { parseDecimal, parseNumber } from "./numbers.ts";
 
@@ -8,7 +8,7 @@ export interface Segment {
   readonly lengthBytes: number;
 }
 
-/** Each is held in memory. GNU tar makes one of each part of a file that has data. */
+/** All of them are held in memory. GNU tar makes one for each part of a file that has data. */
 export const maxSegments = 100_000;
 
 const entryBytes = 24;
@@ -49,12 +49,12 @@ export function parseSparseList(text: string): Segment[] {
   return segments;
 }
 
-/** Format 1.0: the map stands before the data: lines of decimal numbers, first the count, padded to whole blocks. */
+/** Format 1.0: the map precedes the data, as lines of decimal numbers, the count first, padded to whole blocks. */
 export class SparseMapReader {
   readonly #numbers: number[] = [];
   #line = "";
 
-  /** Takes the next block; the parts once the map is complete. */
+  /** Takes the next block; returns the parts once the map is complete. */
   push(block: Uint8Array): Segment[] | undefined {
     for (const byte of block) {
       if (byte !== 0x0a) {
@@ -81,7 +81,7 @@ export class SparseMapReader {
   }
 }
 
-/** Throws unless the parts are in order, apart, inside the file, and `storedBytes` in sum. */
+/** Throws unless the parts are in order, disjoint, inside the file, and `storedBytes` long in total. */
 export function checkSegments(segments: readonly Segment[], sizeBytes: number, storedBytes: number): void {
   let end = 0;
   let sum = 0;

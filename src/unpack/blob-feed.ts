@@ -1,4 +1,4 @@
-// Room: unpack. Owns how a layer's blob gets to the writer: where it lies, or through a pipe while it is fetched.
+// Room: unpack. Owns how a layer's blob gets to the writer: as a file, or through a pipe while it is fetched.
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { asSnapmillError, isSnapmillError, type SnapmillError } from "../domain/errors.ts";
 import { contentOfStart, contentStartBytes } from "../images/content.ts";
@@ -7,19 +7,19 @@ import { compressionOfContent } from "../images/layers.ts";
 import { openPipe, type Pipe } from "../system/process/pipes.ts";
 import type { BlobSource } from "./blob-messages.ts";
 
-/** Dispose of it when the writer is done, however that ended. */
+/** Dispose of it when the writer has finished, whatever the outcome. */
 export interface BlobFeed extends AsyncDisposable {
   readonly source: BlobSource;
-  /** Resolves when all of the blob was given to the writer. Throws why it could not be had. */
+  /** Resolves when the writer has been given all of the blob. Throws why it could not be fetched. */
   readonly complete: () => Promise<void>;
-  /** What is behind the writer's `failure`: often the blob was cut, or is another one than it should be. */
+  /** The cause of the writer's `failure`: often the blob is truncated, or not the one that was asked for. */
   readonly explain: (failure: unknown) => Promise<unknown>;
 }
 
-/** The rest of a blob that is read only to see whether it is the right one. */
+/** How much of a blob's rest is read only to verify its digest. */
 const maxDrainedBytes = 256 * 2 ** 20;
 
-/** The blob of `layer`, for one reader. A remote one is being fetched from now on. Throws what its fetching throws. */
+/** The blob of `layer`, for one reader. Fetching a remote one starts here. Throws what fetching it throws. */
 export async function feedBlob({ blob, compression, digest }: ImageLayer<LayerBlob>): Promise<BlobFeed> {
   if (isRemote(blob)) return feedRemote(blob, compression, `the layer ${digest}`);
   return {
@@ -49,14 +49,14 @@ async function feedRemote(blob: RemoteBlob, expected: Compression, name: string)
     complete: () => pump.complete(),
     explain: (failure) => pump.explain(failure),
     [Symbol.asyncDispose]: async () => {
-      // Before anything is waited for: a registry may be silent.
+      // Before waiting for anything: a registry may not answer.
       over.cancel(new AbortReason("over", "the blob is not read any further"));
       await held.disposeAsync();
     },
   };
 }
 
-/** As much of the beginning as it takes to see what it is. */
+/** Enough of the beginning to tell what it is. */
 async function takeStart(chunks: AsyncGenerator<Uint8Array>): Promise<Buffer> {
   const start: Uint8Array[] = [];
   for (let bytes = 0; bytes < contentStartBytes; ) {
@@ -68,7 +68,7 @@ async function takeStart(chunks: AsyncGenerator<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(start);
 }
 
-/** Moves the chunks into the pipe; when nobody reads that any more, it reads on to the end for what the blob really is. */
+/** Writes the chunks to the pipe; once its reader has closed it, reads the rest only to verify the digest. */
 class Pump implements AsyncDisposable {
   readonly #pipe: Pipe;
   readonly #over: AbortSignal;

@@ -3,7 +3,7 @@ import type { Digest } from "../domain/identifiers.ts";
 import { chunkBytes } from "../images/decompress.ts";
 import type { BlobRange, Compression } from "../images/image.ts";
 
-/** A blob that comes through a pipe while it is fetched: once. */
+/** A blob that arrives through a pipe while it is fetched: it can be read only once. */
 export interface BlobPipe {
   /** Of the pipe's reading end. */
   readonly pipe: string;
@@ -17,23 +17,23 @@ export interface BlobSource {
 }
 
 /**
- * The shared memory is cut into slots of one chunk each. A slot belongs to the blob thread until a chunk message names
- * it, then to the main thread until that says `free`. So the blob thread runs at most 16 MiB ahead.
+ * The shared memory is divided into slots of one chunk each. A slot belongs to the blob thread until a chunk message names
+ * it, then to the main thread until a `free` message does. So the blob thread is at most 16 MiB ahead.
  */
 export const slotCount = 32;
 export const slotBytes = chunkBytes;
-/** Slots are given back by the handful: each message wakes a thread that has better things to do. */
+/** Slots are freed several at a time, because each message wakes a thread that is busy. */
 export const slotsPerMessage = 8;
 
-/** Streams are numbered by the main thread; they are served one after the other, in the order they were opened. */
+/** Streams are numbered by the main thread, and served one after the other in the order in which they were opened. */
 export type ToBlobThread =
   | { readonly type: "memory"; readonly memory: SharedArrayBuffer }
   | { readonly type: "open"; readonly stream: number; readonly source: BlobSource }
-  /** Nobody reads the stream any more. Chunks that are on their way are still to be freed. */
+  /** The stream is no longer read. Chunks that are in flight must still be freed. */
   | { readonly type: "drop"; readonly stream: number }
   | { readonly type: "free"; readonly slots: readonly number[] };
 
-/** Any number of chunks, then the end or a failure (see `encodeFailure`): but nothing more once a drop has come. */
+/** Any number of chunks, then the end or a failure (see `encodeFailure`); nothing after a drop. */
 export type FromBlobThread =
   | {
       readonly type: "chunk";

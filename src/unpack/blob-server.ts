@@ -1,4 +1,4 @@
-// Room: unpack. Owns the work of the blob thread: reading, decompressing and digesting blobs, as far ahead as it may.
+// Room: unpack. Owns the work of the blob thread: reading, decompressing and hashing blobs ahead of the main thread.
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { encodeFailure } from "../domain/errors.ts";
 import { digest } from "../domain/identifiers.ts";
@@ -12,7 +12,7 @@ type Send = (message: FromBlobThread) => void;
 export class BlobServer {
   readonly #send: Send;
   readonly #slots = new FreeSlots();
-  /** Streams that are served or wait for their turn, by number. */
+  /** Streams that are served or queued, by number. */
   readonly #open = new Map<number, Canceller>();
   #memory: Uint8Array = new Uint8Array(0);
   #turn: Promise<void> = Promise.resolve();
@@ -67,9 +67,9 @@ export class BlobServer {
   }
 }
 
-/** The slots that nobody uses. One taker at a time. */
+/** The free slots. One consumer at a time. */
 class FreeSlots {
-  /** The last one freed is taken first: memory that a slow stream does not need is never touched. */
+  /** The slot that was freed last is used first: a slow stream never touches memory that it does not need. */
   readonly #free = Array.from({ length: slotCount }, (_, slot) => slot).reverse();
   #wake: () => void = () => undefined;
 
@@ -90,7 +90,7 @@ class FreeSlots {
     this.#wake();
   }
 
-  /** Has the taker look at its signal again. */
+  /** Makes the consumer check its signal again. */
   wake(): void {
     this.#wake();
   }

@@ -30,7 +30,7 @@ export class BlobStream implements Disposable {
     this.#hooks = hooks;
   }
 
-  /** Of what was read to its end. */
+  /** Available only after the end of the stream. */
   get digests(): BlobDigests {
     if (this.#digests === undefined) throw internal("a blob has its digests only when it has been read to its end");
     return this.#digests;
@@ -58,7 +58,7 @@ export class BlobStream implements Disposable {
     }
   }
 
-  /** Takes what the thread says about this stream. */
+  /** Handles the thread's messages about this stream. */
   receive(message: FromBlobThread): void {
     this.#messages.push(message);
     this.#arrived();

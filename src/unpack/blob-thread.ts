@@ -1,4 +1,4 @@
-// Room: unpack. Owns the blob thread: a thread beside the one that writes, which has the next bytes ready when that asks.
+// Room: unpack. Owns the blob thread, which prepares the next bytes while the main thread writes.
 import { Worker } from "node:worker_threads";
 import { encodeFailure, internal } from "../domain/errors.ts";
 import { startTimer, type Timer } from "../domain/timers.ts";
@@ -13,7 +13,7 @@ import {
 import { BlobStream } from "./blob-stream.ts";
 
 const program = new URL("../../workers/blob-thread.ts", import.meta.url);
-/** A blob that was announced and is not opened by then: its memory and its open file are given back. */
+/** After this time, the memory and the file of a blob that was announced but not opened are released. */
 const announcedForMs = 30_000;
 
 interface Running {
@@ -24,8 +24,8 @@ interface Running {
 }
 
 /**
- * A thread that is started with the first blob, lives as long as the process and does not keep it alive while nothing
- * is read. One that died is replaced with the next blob. One stream is read at a time.
+ * A thread that starts with the first blob and lives as long as the process, but does not keep it alive while nothing is
+ * read. After its death, the next blob starts another one. One stream is read at a time.
  */
 export class BlobThread implements Disposable {
   readonly #program: URL;
@@ -40,8 +40,8 @@ export class BlobThread implements Disposable {
   }
 
   /**
-   * Opens `source`. Once all of it is decompressed the thread goes on with `next`, so that this is under way when it is
-   * opened in its turn; it is dropped when something else is, or when `source` is not read to its end.
+   * Opens `source`. When all of it is decompressed, the thread starts on `next`, so that part of it is ready when it is
+   * opened. It is dropped when something else is opened instead, or when `source` is not read to its end.
    */
   open(source: BlobSource, next?: BlobSource): BlobStream {
     const stream = this.#takeAnnounced(source) ?? this.#begin(source);
@@ -50,7 +50,7 @@ export class BlobThread implements Disposable {
     return stream;
   }
 
-  /** Ends the thread; whoever still reads from it gets an error. */
+  /** Ends the thread; a stream that is still being read fails. */
   [Symbol.dispose](): void {
     const { worker } = this.#running ?? {};
     this.#ended("it was told to");
@@ -131,7 +131,7 @@ export class BlobThread implements Disposable {
 }
 
 const isSame = (one: BlobSource, other: BlobSource): boolean =>
-  // What comes through a pipe comes once.
+  // A pipe can be read only once.
   !("pipe" in one.blob || "pipe" in other.blob) &&
   one.compression === other.compression &&
   one.blob.path === other.blob.path &&

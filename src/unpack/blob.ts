@@ -7,7 +7,7 @@ import { openRange } from "../images/files.ts";
 import type { BlobRange } from "../images/image.ts";
 import type { BlobPipe, BlobSource } from "./blob-messages.ts";
 
-/** A blob's bytes, once. `readBytes` and `digest` speak of what has been given out; of all of it after the end. */
+/** Reads a blob's bytes once. `readBytes` and `digest` cover what has been returned so far. */
 export class BlobReader {
   readonly #blob: BlobSource["blob"];
   readonly #hasher = new Bun.CryptoHasher("sha256");
@@ -21,7 +21,7 @@ export class BlobReader {
     return this.#readBytes;
   }
 
-  /** To be asked once, at the end. */
+  /** Call it once, at the end. */
   digest(): Digest {
     return digest(`sha256:${this.#hasher.digest("hex")}`);
   }
@@ -39,7 +39,7 @@ export class BlobReader {
   }
 }
 
-/** Reads ahead: two buffers take turns, one being filled while the other is used. */
+/** Reads ahead with two buffers: one is filled while the other is used. */
 async function* fromFile(range: BlobRange): AsyncGenerator<Uint8Array> {
   await using file = await openRange(range);
   const buffers = [Buffer.allocUnsafeSlow(chunkBytes), Buffer.allocUnsafeSlow(chunkBytes)] as const;
@@ -49,7 +49,7 @@ async function* fromFile(range: BlobRange): AsyncGenerator<Uint8Array> {
     const chunk = await next;
     readBytes += chunk.length;
     next = fill(file.handle, range, buffers[turn % 2 === 0 ? 0 : 1], readBytes);
-    // Whoever stops reading half-way leaves this read behind; its failure then concerns nobody.
+    // A reader that stops half-way abandons this read, whose failure then does not matter.
     next.catch(() => undefined);
     yield chunk;
   }
@@ -72,7 +72,7 @@ async function fill(file: FileHandle, range: BlobRange, buffer: Buffer, atBytes:
   return buffer.subarray(0, wantedBytes);
 }
 
-/** No thread waits for a pipe: the runtime polls it. */
+/** Reading a pipe blocks no thread: the runtime polls it. */
 async function* throughPipe({ pipe, lengthBytes }: BlobPipe): AsyncGenerator<Uint8Array> {
   let readBytes = 0;
   for await (const chunk of Bun.file(pipe).stream()) {

@@ -1,4 +1,4 @@
-// Room: unpack. Owns how an image's layers become a chain of committed snapshots, each unpacked once however many ask.
+// Room: unpack. Owns how an image's layers become a chain of committed snapshots, each unpacked only once at a time.
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { abortReason } from "../domain/cancellation.ts";
@@ -20,18 +20,18 @@ export interface PreparedLayer {
   readonly mountOptions: readonly string[];
 }
 
-/** What a chain needs of the pool. Reads answer from what is committed; the others are jobs of the pool's queue. */
+/** What a chain needs of the pool. Reads return what is committed; the others are jobs of the pool's queue. */
 export interface LayerStore {
   /** The length in bytes of the uncompressed layer when the pool holds its committed snapshot. */
   committedBytes(chainId: ChainId): number | undefined;
-  /** Active snapshots that earlier attempts at this layer left behind. */
+  /** Active snapshots that earlier attempts at this layer have left behind. */
   attempts(chainId: ChainId): readonly SnapshotKey[];
   prepare(key: SnapshotKey, parent: ChainId | undefined, chainId: ChainId, signal: AbortSignal): Promise<PreparedLayer>;
-  /** As long as the pool does not answer, only `signal` ends it. */
+  /** Retries without end while the pool does not answer; only `signal` ends it. */
   commit(chainId: ChainId, key: SnapshotKey, bytes: number, signal: AbortSignal): Promise<void>;
   /**
-   * Removes an attempt, waiting a bounded time while its device is still busy. Never throws: nobody will use the
-   * attempt's key again, and what cannot be removed now is found and removed by the pool's sweep.
+   * Removes an attempt, waiting for a bounded time while its device is still busy. Never throws: an attempt's key is not
+   * used again, and what cannot be removed now is removed later by the pool's sweep.
    */
   discard(key: SnapshotKey): Promise<void>;
 }
@@ -61,7 +61,7 @@ export interface ChainOptions {
   readonly spaceGuards: ApplyRequest["spaceGuards"];
   /** Ends the work at once. */
   readonly signal: AbortSignal;
-  /** Ends it where nothing is lost by that: before a layer, and while another process has the layer's lock. */
+  /** Ends it only where no work is lost: before a layer, and while another process has the layer's lock. */
   readonly handOver: AbortSignal;
   readonly onProgress: (layerIndex: number, state: LayerState, readBytes: number) => void;
 }
@@ -76,8 +76,8 @@ export function chainIdsOf(layers: readonly Pick<ImageLayer, "diffId">[]): Chain
 }
 
 /**
- * Unpacks what the pool does not hold yet of `image`, bottom first, and returns its layers with their chain IDs.
- * A failure names image and layer, and leaves nothing of the layer that failed; layers below it stay, committed.
+ * Unpacks the layers of `image` that the pool does not hold, bottom first; returns all layers with their chain IDs. A
+ * failure names image and layer, and leaves nothing of the layer that failed; layers below it stay committed.
  */
 export async function unpackChain(image: ResolvedImage<LayerBlob>, options: ChainOptions): Promise<ChainedLayer[]> {
   const chained: ChainedLayer[] = [];
@@ -132,7 +132,7 @@ async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<
   waiting.throwIfAborted();
   using _lock = await acquireLock(lockPath(options.lockDir, chainId), { signal: waiting });
   reach("unpack.locked");
-  // Whoever held the lock before us may have unpacked the layer, or died over it.
+  // The lock's last holder may have unpacked the layer, or died while doing so.
   const heldNow = options.store.committedBytes(chainId);
   if (heldNow !== undefined) return finished(heldNow);
   for (const key of options.store.attempts(chainId)) await options.store.discard(key);
@@ -163,13 +163,13 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
     reach("unpack.committed");
     return { bytes, spentMs: { ...spentMs, snapshot: preparedAt - startedAt + performance.now() - appliedAt } };
   } catch (error) {
-    // The commit of a finished layer may still be in the pool's queue, and be executed when this process has ended.
+    // The commit of a finished layer may still be queued, and be executed after this process has ended.
     if (!isApplied || abortReason(signal)?.kind !== "stopping") await store.discard(key);
     throw error;
   }
 }
 
-/** A blob that has to be fetched is being fetched only while its chain ID is locked: so it is fetched once. */
+/** A remote blob is fetched only while its chain ID is locked, so that it is fetched once. */
 async function applyLayer(
   place: LayerInChain,
   prepared: PreparedLayer,
@@ -191,14 +191,14 @@ async function applyLayer(
   }
 }
 
-/** What the writer can read ahead: the layer above, unless the pool has it. */
+/** What the writer can read ahead: the layer above, unless the pool holds it. */
 function nextOf({ above }: LayerInChain, store: LayerStore): ApplyRequest["next"] {
   if (above === undefined || store.committedBytes(above.chainId) !== undefined) return undefined;
   const { blob, compression } = above.layer;
   return isRemote(blob) ? undefined : { blob, compression };
 }
 
-/** Unique to the attempt: a writer that outlives its attempt touches only a device that nobody will use. */
+/** Unique to the attempt: a writer that outlives its attempt writes to a device that will not be used. */
 const attemptKey = (chainId: ChainId): SnapshotKey => snapshotKey(`unpack/${chainId}/${randomUUID()}`);
 
 export const lockPath = (lockDir: string, chainId: ChainId): string =>

@@ -1,4 +1,4 @@
-// Room: unpack. Owns the way of one layer from its blob onto a device: mount, apply, verify, flush, unmount.
+// Room: unpack. Owns the unpacking of one layer onto a device: mount, apply, verify, flush, unmount.
 import { internal, invalidArgument, isSnapmillError, resourceExhausted } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
 import { reach } from "../system/faults.ts";
@@ -24,20 +24,20 @@ export interface AppliedLayer {
   readonly spentMs: PhasesMs;
 }
 
-/** What of the blob has been read; the layer is not applied before its promise says so. */
+/** Called with how much of the blob has been read; only the promise says that the layer is applied. */
 export type OnProgress = (readBytes: number) => void;
 
-/** Beside this process's main thread, however many layers it applies. */
+/** One for the process, however many layers it applies. */
 const blobThread = new BlobThread();
 
 /**
- * Applies a layer to the file system on `request.devicePath`, which nobody has mounted. When the promise resolves, all
- * of it is on the device and the device is not in use. When it rejects, the device is not in use either and its
- * content is worth nothing. Blocks its thread for as long as the kernel takes, so it is for a process of its own, one
- * layer at a time; a second thread decompresses meanwhile.
+ * Applies a layer to the file system on `request.devicePath`, which is not mounted. When the promise resolves, all of it
+ * is on the device and the device is not in use. When it rejects, the device is not in use either, and its content is
+ * unusable. It blocks its thread during system calls, so it needs a process of its own, for one layer at a time; a second
+ * thread decompresses meanwhile.
  *
  * Errors: `invalid_argument` for a layer that is damaged, hostile or not the one that was asked for;
- * `resource_exhausted` when the device, or what lies under it, is full; `internal` for I/O errors and the like.
+ * `resource_exhausted` when the device, its pool or the host's disk is full; `internal` for I/O errors and the like.
  */
 export async function applyLayer(request: ApplyRequest, onProgress: OnProgress): Promise<AppliedLayer> {
   const guard = new SpaceGuard(request.spaceGuards);
@@ -50,7 +50,7 @@ export async function applyLayer(request: ApplyRequest, onProgress: OnProgress):
     reach("writer.unmounted");
     return { ...applied, spentMs: clock.spentMs };
   } catch (error) {
-    // An I/O error may be all that a file system says when there is no room under it.
+    // A full pool or host disk may show only as an I/O error of the file system.
     if (!isSnapmillError(error) || error.code === "internal") guard.check();
     throw error;
   }
@@ -68,7 +68,7 @@ type Applied = Omit<AppliedLayer, "spentMs">;
 async function onDevice(request: ApplyRequest, supervision: Supervision): Promise<Applied> {
   const { devicePath, fsType, mountOptions } = request;
   using mount = mountDetached({ source: devicePath, fsType, options: mountOptions, readOnly: false });
-  // Open before the first write: syncfs reports what failed since then.
+  // Opened before the first write: syncfs reports the failures since then.
   using root = openRoot(mount.fd, devicePath);
   reach("writer.mounted");
   supervision.clock.ended("mounting");
@@ -117,16 +117,16 @@ async function applyTo(
   return { bytes, entries: applier.entries };
 }
 
-/** The diff ID covers the padding too, but hashing hours of it is no use. */
+/** The diff ID covers the padding too, but padding can take hours to hash. */
 function checkPadding(bytes: number): void {
   if (bytes > maxPaddingBytes) {
     throw invalidArgument(
-      `the layer goes on for more than ${formatSize(maxPaddingBytes)} behind the end of its tar, which no program writes`,
+      `the layer continues for more than ${formatSize(maxPaddingBytes)} after the end of its tar, which no program writes`,
     );
   }
 }
 
-/** Each entry leaves a kibibyte or two, each kibibyte of extended headers as much: what is collected late would take this process beyond its bound. */
+/** Each entry, and each KiB of extended headers, leaves 1 or 2 KiB of garbage, which must not exceed this process's limit. */
 const garbagePerCollection = 10_000;
 
 class GarbageCollector {
@@ -150,14 +150,14 @@ function openRoot(mount: number, devicePath: string): Disposable & { readonly de
   return { descriptor, [Symbol.dispose]: () => closeDescriptor(descriptor) };
 }
 
-/** Pages that went to the cache without complaint may find no room now: then it is said here, once, or never. */
+/** Pages that the cache has accepted may find no space now. syncfs reports that once, and only here. */
 function flush(root: number, devicePath: string, guard: SpaceGuard): void {
   const result = syncFileSystem(root);
   if (result === 0) return;
   const error = new SystemCallError("syncfs", devicePath, -result);
   const message = `the layer could not be written to its device: ${error.message}`;
   if (error.code !== "ENOSPC" && error.code !== "EDQUOT") throw internal(message, error);
-  // The file system has given these pages their blocks already: it is what lies under it that has none.
+  // The file system has allocated blocks for these pages already, so it is the pool or the host's disk that is full.
   guard.check();
-  throw resourceExhausted(`${message}; the device's pool, or the host's disk under it, is full: make room`, error);
+  throw resourceExhausted(`${message}; the device's pool or the host's disk is full: make room`, error);
 }

@@ -1,4 +1,4 @@
-// Room: unpack. Owns the reading of the writer's protocol: checked objects out of lines.
+// Room: unpack. Owns the parsing of the writer's protocol: one checked message from each line.
 import { z } from "zod";
 import { fsTypes } from "../domain/devices.ts";
 import { errorCodes } from "../domain/errors.ts";

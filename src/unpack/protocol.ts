@@ -8,7 +8,7 @@ import type { PhasesMs } from "./phases.ts";
 
 export interface SpaceGuardRequest {
   readonly source: SpaceSource;
-  /** Whose room it is: where room has to be made. */
+  /** Whose space it is, and so where space must be made. */
   readonly owner: "pool" | "host";
   readonly minFreeBytes: number;
 }
@@ -22,7 +22,7 @@ export interface ApplyRequest extends BlobSource {
   readonly diffId: DiffId;
   /** The writer stops with resource_exhausted when one of these (the pool, its host) has too little free. */
   readonly spaceGuards: readonly SpaceGuardRequest[];
-  /** The layer that will probably come next: it is read and decompressed ahead while this one is flushed. */
+  /** The layer that will probably come next: it is read and decompressed while this one is flushed. */
   readonly next?: BlobSource | undefined;
 }
 

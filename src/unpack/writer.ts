@@ -1,4 +1,4 @@
-// Room: unpack. Owns the parent's handle on a writer process: requests in, results out, a new process when one is gone.
+// Room: unpack. Owns the parent's side of a writer process: requests, results, and a new process after one has died.
 import { fileURLToPath } from "node:url";
 import { aborted, internal, SnapmillError } from "../domain/errors.ts";
 import { linesOf } from "../system/process/lines.ts";
@@ -8,7 +8,7 @@ import { encodeMessage, parseWriterMessage } from "./messages.ts";
 import type { ApplyRequest } from "./protocol.ts";
 
 const program = fileURLToPath(new URL("../../workers/writer.ts", import.meta.url));
-/** Of what a dying writer had to say. */
+/** How much of a dead writer's standard error is kept. */
 const keptErrorBytes = 4096;
 const stopGraceMs = 2000;
 
@@ -103,7 +103,7 @@ class WriterChild implements AsyncDisposable {
   }
 
   async #result(onProgress: OnProgress | undefined): Promise<AppliedLayer> {
-    // Not `for await`: leaving it would close the stream, which the next request still needs.
+    // Not `for await`: leaving the loop would close the stream, which the next request needs.
     for (let line = await this.#lines.next(); line.done !== true; line = await this.#lines.next()) {
       const message = parseWriterMessage(line.value);
       switch (message.type) {
@@ -121,7 +121,7 @@ class WriterChild implements AsyncDisposable {
     throw await this.#death(undefined);
   }
 
-  /** The end of the process as an error. What it left in the kernel (its mount) is gone when this returns. */
+  /** The process's end as an error. When this returns, its mount is gone from the kernel too. */
   async #death(cause: unknown): Promise<SnapmillError> {
     const exit = await this.#bury();
     const said = (await this.#said).trim();
@@ -140,7 +140,7 @@ async function lastOf(stream: ReadableStream<Uint8Array>): Promise<string> {
   try {
     for await (const line of linesOf(stream)) kept = `${kept}${line}\n`.slice(-keptErrorBytes);
   } catch {
-    // The process is gone in the middle of a line.
+    // The process has died in the middle of a line.
   }
   return kept;
 }

@@ -80,7 +80,7 @@ describe("an archive", () => {
     await expectArchiveRefusal(
       padded(2 ** 25),
       "failed_precondition",
-      /goes on for more than 16\.0 MiB behind its tar's end/,
+      /continues for more than 16\.0 MiB after its tar's end/,
     );
   });
 

@@ -167,7 +167,7 @@ describe("a layer that is not what it should be is refused, and the device is fr
     await applyLayer(await padded(2 ** 20), () => undefined);
     const failure = await failureOf({ ...(await padded(2 ** 25)), diffId: other as ApplyRequest["diffId"] });
     expect(failure.code).toBe("invalid_argument");
-    expect(failure.message).toContain("goes on for more than 16.0 MiB behind the end of its tar");
+    expect(failure.message).toContain("continues for more than 16.0 MiB after the end of its tar");
     expect(await isFree(loop.path)).toBe(true);
   });
 

@@ -28,9 +28,9 @@ interface OpenFile {
 export interface ApplierOptions {
   /** At least 2. */
   readonly maxOpenDirectories?: number;
-  /** Told before each entry about what was written so far; what it throws ends the layer. */
+  /** Called before each entry with the bytes written so far; what it throws ends the layer. */
   readonly onWritten?: (bytes: number) => void;
-  /** See Scene; by default nothing is known of what lies below. */
+  /** See Scene; by default nothing below is checked. */
   readonly lookBelow?: () => void;
 }
 
@@ -38,15 +38,15 @@ const nothing = () => undefined;
 
 type Of<Type extends TarEntry["type"]> = Extract<TarEntry, { type: Type }> & { readonly type: Type };
 
-/** Roughly what the file system needs for an entry or a directory beside its content, and at least for any content. */
+/** Roughly what the file system needs for an entry or a directory besides its content, and the least for any content. */
 const blockBytes = 4096;
 /** The largest images have some hundred thousand. */
 const maxEntries = 10_000_000;
 
 /**
- * Takes the entries of one layer from a TarReader and makes them real below `root`. After the last one call
- * `complete`; dispose of it in any case. Errors: invalid_argument (the layer is wrong), resource_exhausted (no room),
- * internal; each names the entry.
+ * Takes the entries of one layer from a TarReader and creates them below `root`. Call `complete` after the last one;
+ * dispose of it in any case. Errors: invalid_argument (the layer is wrong), resource_exhausted (no space), internal; each
+ * names the entry.
  */
 export class LayerApplier implements TarVisitor, Disposable {
   readonly #paths = new LayerPaths();
@@ -78,7 +78,7 @@ export class LayerApplier implements TarVisitor, Disposable {
     return this.#entries;
   }
 
-  /** About what was written so far: content, attributes, and a block for each entry and each directory. */
+  /** Roughly what was written so far: content, attributes, and a block for each entry and each directory. */
   get writtenBytes(): number {
     return this.#writtenBytes + (this.#entries + this.#directories.made) * blockBytes;
   }
@@ -98,7 +98,7 @@ export class LayerApplier implements TarVisitor, Disposable {
 
   data(chunk: Uint8Array, start: number, end: number, offsetBytes: number): void {
     const file = this.#file;
-    // No file: the content of a whiteout, which nobody wants.
+    // Without a file it is the content of a whiteout, which is ignored.
     if (file === undefined) return;
     const written = writeAt(file.descriptor, chunk, start, end, offsetBytes);
     if (written < 0) this.#attempt(() => must(written, "write", file.entry.name));
@@ -118,7 +118,7 @@ export class LayerApplier implements TarVisitor, Disposable {
     this.#closeFile();
   }
 
-  /** What can be done only when all entries are there: the times of directories. */
+  /** Sets the times of directories, which is possible only after the last entry. */
   complete(): void {
     this.#attempt(() => this.#directories.restoreTimes());
   }
@@ -158,7 +158,7 @@ export class LayerApplier implements TarVisitor, Disposable {
     const directory = this.#directories.find(path);
     if (directory === undefined || directory.isLayers || this.#paths.isWhole(directory.path, hidden)) return;
     const isBrought = this.#paths.has(directory.path, hidden);
-    // What the layer brought stays; but if that is a directory of a lower layer too, what was in it goes.
+    // What this layer has made stays; of a directory that a lower layer has too, the lower layer's content is removed.
     if (isBrought && this.#directories.child(directory, hidden) === undefined) return;
     if (this.#remove(directory, hidden, this.#sparingOwn)) {
       this.#directories.becameLayers(joinBytes(directory.path, hidden));
@@ -227,7 +227,7 @@ export class LayerApplier implements TarVisitor, Disposable {
     finishNode(directory, base, entry);
   }
 
-  /** Over a directory, an entry changes its attributes; over anything else, also a link to a directory, it replaces it. */
+  /** An entry changes the attributes of an existing directory; anything else, also a link to a directory, it replaces. */
   #makeDirectory(parent: Directory, base: ByteString, entry: TarEntry): void {
     const make = () => this.#directories.make(parent, base, creationMode(entry));
     let directory = make() ?? this.#directories.child(parent, base);
@@ -244,7 +244,7 @@ export class LayerApplier implements TarVisitor, Disposable {
     directory.setTimes({ atime: entry.atime ?? entry.mtime, mtime: entry.mtime });
   }
 
-  /** A link shares its target's inode: owner, mode and times in the entry say nothing. */
+  /** A link shares its target's inode, so the entry's owner, mode and times are ignored. */
   #makeHardLink(directory: Directory, base: ByteString, entry: Of<"hardLink" | "symlink">): void {
     const target = placeOf(entry.target);
     const from = target.base === "" ? undefined : this.#directories.find(target.directory);
@@ -259,11 +259,11 @@ export class LayerApplier implements TarVisitor, Disposable {
       return linked;
     };
     if (!isItself) this.#replacing(directory, base, "link", link);
-    // It is there already: all that is left is to see that it is a file.
+    // It is there already; it only must be a file.
     else if (link() !== -errnos.EEXIST || this.#directories.child(directory, base) !== undefined) throw lost();
   }
 
-  /** Makes something that must be new, in the place of what was there. */
+  /** Makes something new in place of what was there. */
   #replacing(directory: Directory, base: ByteString, call: string, make: () => number): number {
     let made = make();
     if (made === -errnos.EEXIST) {

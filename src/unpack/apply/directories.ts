@@ -1,4 +1,4 @@
-// Room: unpack. Owns the way to a directory of the tree while a layer is applied: finding it, through links or not, making it.
+// Room: unpack. Owns finding and making directories of the tree while a layer is applied, through links or not.
 
 import { type ByteString, joinBytes, maxPathBytes } from "../../system/tree/bytes.ts";
 import { errnos, must } from "../../system/tree/calls.ts";
@@ -15,7 +15,7 @@ const maxLinks = 40;
 const impliedMode = 0o755;
 const root = "" as ByteString;
 
-/** What its functions give out stays open until `nextEntry`. */
+/** Directories that it returns stay open until `nextEntry`. */
 export class Directories implements Disposable {
   readonly #root: Directory;
   readonly #paths: LayerPaths;
@@ -49,7 +49,7 @@ export class Directories implements Disposable {
     this.#steps.nextEntry();
   }
 
-  /** The directory at `path`, following symbolic links inside the root; what is missing is made, 0755 and root's. */
+  /** The directory at `path`, through symbolic links inside the root; missing directories are made, 0755 and owned by root. */
   ensure(path: ByteString): Directory {
     const found = this.#lookUp(path, "make");
     if (typeof found === "number") must(found, "open directory", path);
@@ -110,7 +110,7 @@ export class Directories implements Disposable {
     if (path === root) this.#root.isLayers = true;
   }
 
-  /** Gives every directory that was touched the times it is to have: the layer's, or those it had before. */
+  /** Sets the times of every directory that was changed: the layer's, or those it had before. */
   restoreTimes(): void {
     this.#cache.restoreTimes();
     this.#root.restoreTimes();

@@ -1,14 +1,14 @@
-// Room: unpack. Owns the directories that are held open: a bounded number, and always those that an entry uses.
+// Room: unpack. Owns the directories that are kept open: a bounded number, which includes those that the entry uses.
 import type { ByteString } from "../../system/tree/bytes.ts";
 import { Directory } from "./directory.ts";
 
-/** Most images touch fewer directories at a time; each costs one of the process's descriptors. */
+/** Most images use fewer directories at a time; each needs a file descriptor. */
 export const defaultMaxOpen = 256;
 
 /**
- * By path. What `hold` was called for stays open until `nextEntry`; of the others the least recently used is closed
- * when there are too many. A directory gets its times when it is closed: so they are remembered by the file system, and
- * nothing here grows with the layer.
+ * Open directories by path. Those that `hold` was called for stay open until `nextEntry`; of the others the least
+ * recently used is closed when there are too many. A directory gets its times when it is closed, so that nothing here
+ * grows with the layer.
  */
 export class DirectoryCache implements Disposable {
   readonly #maxOpen: number;
@@ -25,7 +25,7 @@ export class DirectoryCache implements Disposable {
     this.#open.clear();
   }
 
-  /** What was held for the entry before may be closed from here on. */
+  /** From here on, directories held for the previous entry may be closed. */
   nextEntry(): void {
     this.#entry++;
   }
@@ -44,12 +44,12 @@ export class DirectoryCache implements Disposable {
     return directory;
   }
 
-  /** As `recall`, but it is not taken for a use. */
+  /** As `recall`, but it does not count as a use. */
   peek(path: ByteString): Directory | undefined {
     return this.#open.get(path);
   }
 
-  /** Takes over a descriptor that was just opened. Others may be closed, but not the one used before. */
+  /** Takes ownership of a new descriptor. Others may be closed by this, but not the one that was used last. */
   adopt(path: ByteString, descriptor: number, isLayers: boolean): Directory {
     const directory = new Directory(path, descriptor, isLayers);
     this.#open.set(path, directory);

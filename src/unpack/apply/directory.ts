@@ -1,4 +1,4 @@
-// Room: unpack. Owns one open directory of the tree: its descriptor, which cannot be used once it is closed, and its times.
+// Room: unpack. Owns one open directory of the tree: its times, and its descriptor, which is refused after its close.
 import { internal } from "../../domain/errors.ts";
 import { type ByteString, display } from "../../system/tree/bytes.ts";
 import { must } from "../../system/tree/calls.ts";
@@ -18,18 +18,18 @@ const closed = -1;
 export class Directory {
   /** From the root, through no symbolic link. "" is the root. */
   readonly path: ByteString;
-  /** Nothing in it is of a lower layer: this layer made it, or hid all that was there. */
+  /** Nothing in it is from a lower layer: this layer made it, or removed all that was there. */
   isLayers: boolean;
-  /** New files in it get its group, or its default ACL, instead of what a process gives them. */
+  /** New files in it inherit its group (setgid) or its default ACL. */
   setgid: boolean;
   inheritsAcl: boolean;
-  /** The entry that it is in use for; see DirectoryCache. */
+  /** The number of the last entry that uses it; see DirectoryCache. */
   heldFor = 0;
   #descriptor: number;
   #times: Times;
   #isChanged = false;
 
-  /** Takes `descriptor` over, also when it throws. */
+  /** Takes ownership of `descriptor`, also when it throws. */
   constructor(path: ByteString, descriptor: number, isLayers: boolean) {
     this.path = path;
     this.#descriptor = descriptor;
@@ -45,24 +45,24 @@ export class Directory {
     }
   }
 
-  /** Throws when it is closed: the number may belong to another file by then. */
+  /** Throws once it is closed: the number may then belong to another file. */
   get descriptor(): number {
     if (this.#descriptor === closed) throw internal(`the directory ${display(this.path)} was used after it was closed`);
     return this.#descriptor;
   }
 
-  /** Called before something in it is made, replaced or removed: it is to keep its times all the same. */
+  /** Called before something in it is made, replaced or removed, which must not change its times. */
   willChange(): void {
     this.#isChanged = true;
   }
 
-  /** The times that it is to have in the end, whatever else happens in it. */
+  /** Its final times, whatever else happens in it. */
   setTimes(times: Times): void {
     this.#times = times;
     this.#isChanged = true;
   }
 
-  /** Gives it its times, if anything has changed them. */
+  /** Restores its times if anything has changed them. */
   restoreTimes(): void {
     if (!this.#isChanged) return;
     must(changeTimes(this.descriptor, this.#times.atime, this.#times.mtime), "utimensat", this.path);

@@ -1,4 +1,4 @@
-// Room: unpack. Owns the judgement on a failed entry: is the layer wrong, is the device full, or is something broken.
+// Room: unpack. Owns what a failed entry means: the layer is wrong, the device is full, or something is broken.
 import {
   failedPrecondition,
   internal,
@@ -12,7 +12,7 @@ import { SystemCallError } from "../../system/ffi/libc.ts";
 import type { Space } from "../../system/file/space.ts";
 import { type ByteString, display } from "../../system/tree/bytes.ts";
 
-/** What the kernel answers to names, links and attributes that no file system would take. */
+/** The kernel's refusals of names, links and attributes that are the layer's fault. */
 const layersFault: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "its name or target is longer than the file system allows",
   ENOTDIR: "a file is where its path needs a directory",
@@ -29,7 +29,7 @@ const isFull = (code: string): boolean => code === "ENOSPC" || code === "EDQUOT"
 export interface Scene {
   /** Of the file system that the layer goes onto. */
   readonly space: () => Space;
-  /** Throws when what lies under that file system is full: then it is not the device that is too small. */
+  /** Throws when the pool or the host's disk is full: then the device is not too small. */
   readonly lookBelow: () => void;
 }
 
@@ -57,11 +57,11 @@ export function entryFailure(name: ByteString, error: unknown, scene: Scene): Sn
   return internal(`${entry}: ${error.message}`, error);
 }
 
-/** What a file system keeps for itself, and what a single operation may need: less than this is full. */
+/** A file system with less free space than this is full: it keeps some for itself, and one operation may need more. */
 const nextToNothingBytes = 2 ** 20;
 const larger = "a larger device (SNAPMILL_DEVICE_SIZE, or the label containerd.io/snapshot/max-size)";
 
-/** The reason for ENOSPC, which has many. */
+/** Finds out which of its many reasons an ENOSPC has. */
 function noRoom(error: SystemCallError, { space, lookBelow }: Scene): SnapmillError {
   const { freeBytesOfRoot: freeBytes, freeInodes, totalInodes } = space();
   if (freeInodes === 0) {
@@ -73,7 +73,7 @@ function noRoom(error: SystemCallError, { space, lookBelow }: Scene): SnapmillEr
     return resourceExhausted(`the layer does not fit on its device, which is full: give it ${larger}`, error);
   }
   lookBelow();
-  const why = `its file system has ${formatSize(freeBytes)} free and refuses more all the same`;
-  const wayOut = "what lies under it may be full, or a directory has more names than the file system allows";
+  const why = `its file system has ${formatSize(freeBytes)} free but refuses to use it`;
+  const wayOut = "the pool or the host's disk may be full, or a directory has more names than the file system allows";
   return resourceExhausted(`the layer does not fit on its device: ${why} (${error.message}): ${wayOut}`, error);
 }

@@ -1,15 +1,15 @@
-// Room: unpack. Owns the memory of what the layer itself has brought: that no whiteout of the same layer removes.
+// Room: unpack. Owns the record of which paths the layer itself has made: no whiteout of the same layer removes them.
 import { invalidArgument } from "../../domain/errors.ts";
 import type { ByteString } from "../../system/tree/bytes.ts";
 import type { Directory } from "./directory.ts";
 import { PathSet } from "./path-set.ts";
 
-/** At eleven bytes each: 22 MiB. The largest images have some hundred thousand entries, most of them in directories of their own. */
+/** At eleven bytes each, 22 MiB. The largest images have some hundred thousand entries, most of them in new directories. */
 const maxNames = 2_000_000;
 
 /**
- * Paths are real ones: no symbolic link leads to them. All in a directory of which nothing is a lower layer's is the
- * layer's own, so only the topmost of those are remembered, and names in directories of lower layers.
+ * Paths contain no symbolic links. A directory without anything from a lower layer belongs to the layer with all its
+ * content, so only the topmost of such directories are recorded, and names in directories of lower layers.
  */
 export class LayerPaths {
   readonly #wholeDirectories = new PathSet();
@@ -20,7 +20,7 @@ export class LayerPaths {
     this.#maxNames = limit;
   }
 
-  /** Throws invalid_argument when that is one name too many. */
+  /** Throws invalid_argument when the limit is exceeded. */
   add(directory: Directory, name: ByteString): void {
     if (directory.isLayers) return;
     this.#names.add(directory.path, name);
@@ -31,18 +31,18 @@ export class LayerPaths {
     return this.#names.has(directory, name) || this.isWhole(directory, name);
   }
 
-  /** `name` is a directory in which nothing is a lower layer's any more. */
+  /** `name` is a directory that has nothing from a lower layer any more. */
   addWhole(directory: ByteString, name: ByteString): void {
     this.#wholeDirectories.add(directory, name);
     this.#checkSize();
   }
 
-  /** For a `directory` in which there may be something of lower layers. */
+  /** For a `directory` that may have something from lower layers. */
   isWhole(directory: ByteString, name: ByteString): boolean {
     return this.#wholeDirectories.has(directory, name);
   }
 
-  /** Whether nothing in the directory at `path` is a lower layer's. */
+  /** Whether the directory at `path` has nothing from a lower layer. */
   isLayers(path: ByteString): boolean {
     return this.#wholeDirectories.hasAbove(path);
   }

@@ -1,7 +1,7 @@
-// Room: unpack. Owns the memory of where symbolic links led, for as long as all of them are as they were.
+// Room: unpack. Owns a cache of where paths with symbolic links lead, valid while none of the links changes.
 import { type ByteString, joinBytes } from "../../system/tree/bytes.ts";
 
-/** Of paths that are remembered; a new memory is begun when there are more. */
+/** How many paths are cached; the cache is emptied when there are more. */
 const maxBytes = 4 * 2 ** 20;
 
 export class LinkMemory {

@@ -1,4 +1,4 @@
-// Room: unpack. Owns owner, extended attributes, mode and times of what an entry made, in the order that keeps them all.
+// Room: unpack. Owns setting owner, extended attributes, mode and times, in the order in which none undoes another.
 import { failedPrecondition } from "../../domain/errors.ts";
 import { spaceUnder } from "../../system/file/space.ts";
 import { type ByteString, display } from "../../system/tree/bytes.ts";
@@ -15,7 +15,7 @@ import { listXattrs, removeXattr, setXattr, type XattrSubject } from "../../syst
 import type { TarEntry } from "../../tar/entry.ts";
 import type { Directory } from "./directory.ts";
 
-/** Belong to the machine a layer was made on, not to the layer. */
+/** Attributes of the machine on which the layer was made, not of the layer. */
 const foreignXattrs: ReadonlySet<string> = new Set(["security.selinux", "system.nfs4_acl"]);
 const defaultAcl = "system.posix_acl_default" as ByteString;
 const accessAcl = "system.posix_acl_access" as ByteString;
@@ -23,20 +23,20 @@ const accessAcl = "system.posix_acl_access" as ByteString;
 const setBits = 0o7000;
 const setgidBit = 0o2000;
 
-// What this process gives a file that it makes: it is root in a process of its own, and its mask does not change.
+// What a new file gets from this process, which is root and whose umask does not change.
 const ownUid = process.geteuid?.() ?? 0;
 const ownGid = process.getegid?.() ?? 0;
 const mask = process.umask();
 
-/** Whether a file that was just made in `directory` has another owner than the entry says. */
+/** Whether a new file in `directory` has another owner than its entry says. */
 const ownerDiffers = (directory: Directory, entry: TarEntry): boolean =>
   directory.setgid || entry.uid !== ownUid || entry.gid !== ownGid;
 
-/** Whether the mode that the file was made with may not have come through whole. */
+/** Whether the new file may lack some bits of its mode. */
 const modeDiffers = (directory: Directory, entry: TarEntry): boolean =>
   (entry.mode & (mask | setBits)) !== 0 || directory.setgid || directory.inheritsAcl || entry.xattrs.has(accessAcl);
 
-/** The permissions to make a file with: setuid and setgid come after its owner, who would lose them. */
+/** The permissions to make a file with: a change of owner clears setuid and setgid, so they are set later. */
 export const creationMode = (entry: TarEntry): number => entry.mode & ~setBits;
 
 export function finishFile(descriptor: number, directory: Directory, entry: TarEntry): void {
@@ -48,7 +48,7 @@ export function finishFile(descriptor: number, directory: Directory, entry: TarE
   must(changeTimes(descriptor, entry.atime ?? entry.mtime, entry.mtime), "utimensat", name);
 }
 
-/** Devices, fifos and symbolic links: what must not be opened. */
+/** Devices, fifos and symbolic links, which must not be opened. */
 export function finishNode(directory: Directory, base: ByteString, entry: TarEntry): void {
   const { name } = entry;
   const { descriptor } = directory;
@@ -62,7 +62,7 @@ export function finishNode(directory: Directory, base: ByteString, entry: TarEnt
   must(changeTimesIn(descriptor, base, entry.atime ?? entry.mtime, entry.mtime), "utimensat", name);
 }
 
-/** A directory, new or of a lower layer: the entry's attributes replace those it had. Its times come at the end. */
+/** A directory, new or from a lower layer: the entry's attributes replace its own. Its times are set at the end. */
 export function finishDirectory(directory: Directory, entry: TarEntry): void {
   const { descriptor } = directory;
   must(changeOwner(descriptor, entry.uid, entry.gid), "fchown", entry.name);
@@ -83,7 +83,7 @@ function applyXattrs(subject: XattrSubject, entry: TarEntry): void {
   }
 }
 
-/** An attribute takes a block; with more than that free, ENOSPC speaks of the room that ext4 has for each file's. */
+/** An attribute takes one block; with more space free, ENOSPC means that ext4's space for the file's attributes is full. */
 const enoughBytes = 2 ** 20;
 
 function refuseTooLarge(subject: XattrSubject, key: ByteString, valueBytes: number): void {
@@ -94,7 +94,7 @@ function refuseTooLarge(subject: XattrSubject, key: ByteString, valueBytes: numb
   throw failedPrecondition(`${what}: ${why}; xfs takes up to 65536 bytes for each (SNAPMILL_FS_TYPE=xfs)`);
 }
 
-/** The file system knows no such name space (com.apple.*, say), or user.* where the kernel has it for no one. */
+/** The file system does not support the namespace (com.apple.*, for example), or user.* is not allowed on such a file. */
 function isHarmless(result: number, key: ByteString, entry: TarEntry): boolean {
   if (result === -errnos.EOPNOTSUPP) return true;
   return result === -errnos.EPERM && key.startsWith("user.") && entry.type !== "file" && entry.type !== "directory";

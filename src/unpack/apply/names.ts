@@ -1,4 +1,4 @@
-// Room: unpack. Owns what an entry's name means: a place in the tree, or a mark that removes what lower layers brought.
+// Room: unpack. Owns what an entry's name means: a place in the tree, or a whiteout of what lower layers have there.
 import { invalidArgument } from "../../domain/errors.ts";
 import { type ByteString, maxPathBytes, sliceBytes } from "../../system/tree/bytes.ts";
 
@@ -9,12 +9,12 @@ export interface Place {
   readonly base: ByteString;
 }
 
-/** Of a name with all its dots and slashes, before it is known where that leads. */
+/** The longest name, before it is resolved. */
 const maxSpelledBytes = 16 * maxPathBytes;
 
 /**
- * Where `name` lies: as in a process whose root is the layer's, "/a", "../a", "./b/../a" and "a/" are all "a".
- * Throws invalid_argument for what is longer than the kernel takes.
+ * The place of `name`, resolved as in a process whose root is the layer's: "/a", "../a", "./b/../a" and "a/" are all "a".
+ * Throws invalid_argument for a name that is longer than the kernel accepts.
  */
 export function placeOf(name: ByteString): Place {
   if (name.length > maxSpelledBytes) throw tooLong();
@@ -37,7 +37,7 @@ export type Marker =
   | { readonly kind: "whiteout"; readonly hidden: ByteString }
   /** Removes all that lower layers have in the directory. */
   | { readonly kind: "opaque" }
-  /** Book-keeping of AUFS that means nothing elsewhere. */
+  /** Internal records of AUFS, which are ignored. */
   | { readonly kind: "ignored" };
 
 const whiteoutPrefix = ".wh.";

@@ -1,4 +1,4 @@
-// Room: unpack. Owns a set of paths that takes eight bytes a path, however long they are.
+// Room: unpack. Owns a set of paths that takes eight bytes for each, however long it is.
 import type { ByteString } from "../../system/tree/bytes.ts";
 
 /** Two million paths just fit into segments of 8192 slots. */
@@ -7,8 +7,8 @@ const firstSlots = 16;
 const slash = 0x2f;
 
 /**
- * Paths are known by 64 bits of a hash whose seed is random. Among two million paths a path that was never added is
- * taken for one of them once in six million million times.
+ * Paths are stored as 64 bits of a hash with a random seed. With two million paths in it, a path that was never added is
+ * reported with a probability of about 1 in 10^13.
  */
 export class PathSet {
   readonly #hash = new PathHash();
@@ -55,7 +55,7 @@ export class PathSet {
   }
 }
 
-/** Two lanes of 32 bits, a character at a time, so that a path's hash passes through those of the paths above it. */
+/** Two hashes of 32 bits, updated for each character, so that a path's hash passes through those of its parents. */
 class PathHash {
   readonly #seed = crypto.getRandomValues(new Uint32Array(2));
   #one = 0;

@@ -6,7 +6,7 @@ import { type ListedPage, listPage, seekPage } from "../../system/tree/listing.t
 import { type FileStatus, statusOf } from "../../system/tree/metadata.ts";
 import { closeDescriptor, openDirectoryBelow, removeDirectory, removeFile } from "../../system/tree/tree.ts";
 
-/** What a removal leaves: nothing, or what the layer itself has brought. */
+/** What a removal spares: nothing, or what the layer itself has made. */
 export interface Spared {
   /** The name itself stays; below it, if it is a directory, the removal goes on. */
   name(directory: ByteString, name: ByteString): boolean;
@@ -28,7 +28,7 @@ const closed = -1;
 
 export const sparedNothing: Spared = { name: () => false, whole: () => false };
 
-/** Removes `name` if it is no directory: "removed", "missing" or "directory". */
+/** Removes `name` unless it is a directory; returns "removed", "missing" or "directory". */
 export function removePlain(descriptor: number, directory: ByteString, name: ByteString) {
   const removed = removeFile(descriptor, name);
   if (removed === -errnos.EISDIR) return "directory";
@@ -37,14 +37,14 @@ export function removePlain(descriptor: number, directory: ByteString, name: Byt
   return "removed";
 }
 
-/** Removes the directory `name` in the open directory at `path`, with all below it, but what is spared. */
+/** Removes the directory `name` in the open directory at `path` and all below it, except what is spared. */
 export function removeTree(removal: Removal, descriptor: number, path: ByteString, name: ByteString): void {
   removeBelow(removal, descriptor, path, emptyDirectories(removal, path, [name]));
 }
 
 /**
- * Removes all that is in the directory at `path`, but what is spared. `stays`: the directory itself is not removed
- * next. Whether nothing is left in it.
+ * Removes all that is in the directory at `path`, except what is spared; returns whether it is empty now. `stays`: the
+ * directory itself is not removed afterwards.
  */
 export function emptyDirectory(removal: Removal, path: ByteString, stays: boolean): boolean {
   let descriptor = openAt(removal, path);
@@ -55,7 +55,7 @@ export function emptyDirectory(removal: Removal, path: ByteString, stays: boolea
       const left = removeFiles(removal, descriptor, path, page);
       isEmpty &&= left.isEmpty;
       if (left.directories.length === 0) continue;
-      // Not held while going down: a tree may be deeper than a process may have files open.
+      // Closed while going down: a tree may be deeper than a process may have files open.
       closeDescriptor(descriptor);
       descriptor = closed;
       const emptied = emptyDirectories(removal, path, left.directories);
@@ -82,7 +82,7 @@ function pageOf(descriptor: number, path: ByteString): ListedPage | undefined {
   return undefined;
 }
 
-/** Empties the directories `names` at `path`: those that can be removed now. */
+/** Empties the directories `names` at `path`; returns those that can be removed now. */
 function emptyDirectories(removal: Removal, path: ByteString, names: readonly ByteString[]): ByteString[] {
   const { spared } = removal;
   return names.filter((name) => {
@@ -104,13 +104,13 @@ function removeBelow(
   }
 }
 
-/** Removes what is on the page, but directories: their names, and whether nothing else is left. */
+/** Removes everything on the page except directories; returns their names, and whether nothing else is left. */
 function removeFiles({ spared }: Removal, descriptor: number, path: ByteString, page: ListedPage) {
   const directories: ByteString[] = [];
   let isEmpty = true;
   for (const { name, kind } of page.names) {
     if (kind === "directory") directories.push(name);
-    // On a file system without types in its directories, a spared directory's content is spared with it.
+    // On a file system that lists names without types, the content of a spared directory is spared as well.
     else if (spared.name(path, name)) isEmpty = false;
     else if (removePlain(descriptor, path, name) === "directory") directories.push(name);
   }

@@ -1,7 +1,7 @@
-// Room: unpack. Owns the bound on what looking for directories may cost: so much for each entry, so the whole is linear.
+// Room: unpack. Owns the limit on steps of path resolution: a number for each entry, so that the total is linear.
 import { invalidArgument } from "../../domain/errors.ts";
 
-/** A layer that is all links and missing directories needs a step for each component of its paths: some twenty. */
+/** A layer of links and missing directories needs a step for each component of its paths: about twenty. */
 const stepsPerEntry = 100;
 const firstSteps = 100_000;
 
@@ -14,7 +14,7 @@ export class StepBudget {
     this.#left += stepsPerEntry;
   }
 
-  /** One component of a path is looked up by itself. Throws invalid_argument when the layer has had its share. */
+  /** Counts the look-up of one component of a path. Throws invalid_argument when the limit is reached. */
   take(): void {
     if (--this.#left >= 0) return;
     const limit = `${firstSteps} and ${stepsPerEntry} for each entry`;
