@@ -43,6 +43,11 @@ export class Outbox {
     this.#unpackRounds.wake();
   }
 
+  /** Has the next items of a batch queued that were just written down. */
+  unpacksWritten(): void {
+    this.#unpackRounds.wake();
+  }
+
   /** Has removals queued that were just written down. */
   removalsWritten(): void {
     this.#removalRounds.wake();

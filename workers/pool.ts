@@ -1,5 +1,6 @@
 // Room: workers. Owns the pool's one worker: its lock, its database and its devices, and its jobs, executed in order.
 import { type Config, paths, poolSettings, readConfig, redisUrl } from "../src/config.ts";
+import { batchLimits } from "../src/domain/batches.ts";
 import { asSnapmillError, isSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { createDriver, recordedDriver } from "../src/drivers/open.ts";
@@ -9,6 +10,7 @@ import { journaledHandlers, type PoolHandlers } from "../src/jobs/worker/handler
 import { createLogger } from "../src/logger.ts";
 import { type Database, openDatabase, writeTrouble } from "../src/metadata/database.ts";
 import { lastTakeOver, readPool } from "../src/metadata/pool.ts";
+import { answerReadBatch } from "../src/service/batches.ts";
 import { hasContent } from "../src/snapshotter/lost-pool.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
 import { NotedCrashGuard } from "../src/snapshotter/strikes.ts";
@@ -32,11 +34,12 @@ armFault(config.fault);
 const log = createLogger({ name: "pool", level: config.logLevel });
 
 /** Every journaled job as the snapshotter does it; some have something of the worker's to do as well. */
-function handlersOf(snapshotter: Snapshotter, outbox: Outbox): PoolHandlers {
+function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox): PoolHandlers {
   const journaled = journaledHandlers(snapshotter);
   return {
     ...journaled,
     probe: async () => ({}),
+    "read-batch": async (payload) => answerReadBatch(database, payload),
     "remove-device": async (payload, job) => {
       try {
         return await journaled["remove-device"](payload, job);
@@ -100,7 +103,7 @@ async function work(stopped: Promise<string>): Promise<void> {
       holder: claimHolder(config, database),
       takeOver,
       concurrency: prefetchedJobs,
-      handlers: handlersOf(snapshotter, itsOutbox),
+      handlers: handlersOf(database, snapshotter, itsOutbox),
       onError: (error) => log.error({ err: error }, error.message),
     });
     return consumer;
@@ -118,6 +121,8 @@ async function work(stopped: Promise<string>): Promise<void> {
       asyncRemove: config.asyncRemove,
       crashGuard,
       onRemovalQueued: () => setImmediate(() => outbox?.removalsWritten()),
+      onUnpackQueued: () => setImmediate(() => outbox?.unpacksWritten()),
+      defaultParallel: Math.min(2 * config.unpackWorkers, batchLimits.parallel),
       isChainAbandoned: (chain) => isChainAbandoned(config, chain),
       onNotice: (sentence) => log.warn(sentence),
     });

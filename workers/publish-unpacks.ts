@@ -4,6 +4,7 @@ import { isRetryable, isSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId, type OperationId } from "../src/domain/identifiers.ts";
 import { parsePayload, type RequestOf, type UnpackedImage } from "../src/jobs/contract.ts";
 import { type OutboxEntry, type PublishedUnpack, UnpackPublisher } from "../src/jobs/outbox/unpack-publisher.ts";
+import { cancelledRunning, itemOfOperation } from "../src/metadata/batch-items.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
 import { databaseNumber } from "../src/metadata/pool.ts";
 import type { OutboxOptions } from "./outbox.ts";
@@ -27,7 +28,8 @@ export class PendingUnpacks implements AsyncDisposable {
   async publish(): Promise<void> {
     const { database, config } = this.#options;
     const all = this.#pending();
-    if (all.length === 0) return;
+    const cancelled = cancelledRunning(database);
+    if (all.length === 0 && cancelled.length === 0) return;
     this.#publisher ??= await UnpackPublisher.connect({
       redisUrl: redisUrl(config),
       pool: config.pool,
@@ -38,6 +40,9 @@ export class PendingUnpacks implements AsyncDisposable {
     let changes = 0;
     for (const entry of published) if (entry.state === "added" || (await this.#settleIfEnded(entry))) changes += 1;
     looked(changes > 0);
+    for (const operationId of await this.#publisher.withoutWorker(cancelled)) {
+      await this.#settle(operationId, { kind: "failed", reason: "cancelled, and lost before its worker had ended it" });
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -67,10 +72,7 @@ export class PendingUnpacks implements AsyncDisposable {
         await this.#settleUnpacked(published.operationId, published.image);
         return true;
       case "failed":
-        // What may pass by itself stays, failed and visible, until it is retried or asked for again.
-        if (isRetryable(published.failure.code)) return false;
-        await this.#settle(published.operationId, { kind: "failed", reason: published.failure.message });
-        return true;
+        return await this.#settleFailed(published);
     }
   }
 
@@ -82,6 +84,14 @@ export class PendingUnpacks implements AsyncDisposable {
       if (!isSnapmillError(error, "not_found")) throw error;
       await this.#settle(operationId, { kind: "failed", code: error.code, reason: error.message });
     }
+  }
+
+  /** What may pass by itself stays, failed and visible, until it is retried or asked for again; a batch's item ends. */
+  async #settleFailed({ operationId, failure }: PublishedUnpack & { readonly state: "failed" }): Promise<boolean> {
+    const isOfBatch = itemOfOperation(this.#options.database, operationId) !== undefined;
+    if (!isOfBatch && isRetryable(failure.code)) return false;
+    await this.#settle(operationId, { kind: "failed", reason: failure.message, code: failure.code });
+    return true;
   }
 
   async #settle(unpackOperationId: OperationId, outcome: RequestOf<"settle-unpack">["outcome"]): Promise<void> {

@@ -9,6 +9,7 @@ import {
 } from "../src/domain/errors.ts";
 import { type OperationId, snapshotKey } from "../src/domain/identifiers.ts";
 import { formatSize } from "../src/domain/units.ts";
+import { inStage } from "../src/domain/unpack-stage.ts";
 import { chooseDriver, spaceSourcesOf } from "../src/drivers/open.ts";
 import type { LayerBlob, ResolvedImage } from "../src/images/image.ts";
 import { Registries } from "../src/images/registry/registries.ts";
@@ -28,8 +29,18 @@ import type { SpaceGuardRequest } from "../src/unpack/protocol.ts";
 import { startWriter } from "../src/unpack/writer.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { claimHolder } from "./claim-holder.ts";
+import {
+  beginItem,
+  countFailedAttempt,
+  failureRecord,
+  mayPassLater,
+  type PatientCall,
+  startTimeLimit,
+  type TimeLimit,
+} from "./item-attempt.ts";
 import { createLayerStore, removedMeanwhile } from "./layer-store.ts";
 import { callPatiently } from "./pool-calls.ts";
+import { imageOfName } from "./recorded-image.ts";
 import { untilSignalled } from "./run-process.ts";
 
 const config = readConfig();
@@ -92,11 +103,8 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
   } catch (error) {
     const failure = asSnapmillError(error);
     log.warn({ operationId, reference, code: failure.code }, failure.message);
-    if (isRetryable(failure.code) || isMisaddressed(failure)) throw failure;
-    // While this worker stops, or when another one may have the job, that worker's outcome counts.
-    await job.requireOwn();
-    await settle(operationId, { kind: "failed", reason: failure.message }, job.stopping);
-    throw failure;
+    if (isMisaddressed(failure)) throw failure;
+    throw await concludeFailure(payload, failure, job);
   }
   try {
     await settle(operationId, { kind: "unpacked", image: unpacked }, job.stopping);
@@ -107,32 +115,70 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
   return unpacked;
 }
 
+/** Settles the unpack unless it is tried again; returns what its job fails with. */
+async function concludeFailure(
+  payload: Payload<"unpack">,
+  failure: SnapmillError,
+  job: JobContext,
+): Promise<SnapmillError> {
+  const isOfBatch = payload.batch !== undefined;
+  if (!isOfBatch && isRetryable(failure.code)) return failure;
+  // While this worker stops, or when another one may have the job, that worker's outcome counts.
+  await job.requireOwn();
+  if (isOfBatch && mayPassLater(failure)) return await countFailedAttempt(call, payload, failure, job.stopping);
+  const { message: reason, code, stage } = failureRecord(failure);
+  await settle(payload.operationId, { kind: "failed", reason, code, stage }, job.stopping);
+  return failure;
+}
+
 /** Retries without end: an image must not be unpacked twice because the pool's worker was away. */
+const call: PatientCall = (name, given, signal) => {
+  const onFailure = (failure: SnapmillError) => tellFailure(name, failure);
+  return callPatiently(client, name, given, { awayMs: Number.POSITIVE_INFINITY, signal, onFailure });
+};
+
 async function settle(
   unpackOperationId: OperationId,
   outcome: Arguments<"settle-unpack">["outcome"],
   signal: AbortSignal,
 ): Promise<void> {
-  const onFailure = (failure: SnapmillError) => tellFailure("settle-unpack", failure);
-  const patience = { awayMs: Number.POSITIVE_INFINITY, signal, onFailure };
-  await callPatiently(client, "settle-unpack", { unpackOperationId, outcome }, patience);
+  await call("settle-unpack", { unpackOperationId, outcome }, signal);
 }
 
-async function unpackUnlessCancelled(
-  { operationId, reference, platform, registry = {} }: Payload<"unpack">,
-  job: JobContext,
-): Promise<UnpackedImage> {
+async function unpackUnlessCancelled(payload: Payload<"unpack">, job: JobContext): Promise<UnpackedImage> {
+  const { operationId, reference } = payload;
   using watched = await cancelWatch.watch(operationId);
-  const signal = AbortSignal.any([job.stopping, watched.signal]);
+  const wanted = AbortSignal.any([job.stopping, watched.signal]);
+  let limit: TimeLimit | undefined;
   try {
-    signal.throwIfAborted();
-    await using image = await openImage(reference, platform, { signal, registries, registry });
-    reach("unpack.resolved");
-    return await unpack(image, { operationId, job, signal });
+    wanted.throwIfAborted();
+    if (!(await beginItem(call, payload, wanted))) return unwanted(payload);
+    limit = startTimeLimit(payload);
+    return await resolveAndUnpack(payload, job, AbortSignal.any([wanted, limit.signal]));
   } catch (error) {
     if (watched.signal.aborted) throw cancelled(reference);
-    throw job.stopping.aborted ? job.stopping.reason : error;
+    if (job.stopping.aborted) throw job.stopping.reason;
+    throw limit?.signal.aborted === true ? limit.reason(error) : error;
+  } finally {
+    limit?.[Symbol.dispose]();
   }
+}
+
+async function resolveAndUnpack(
+  { operationId, reference, platform, registry = {} }: Payload<"unpack">,
+  job: JobContext,
+  signal: AbortSignal,
+): Promise<UnpackedImage> {
+  await using image = await inStage("resolve", () => openImage(reference, platform, { signal, registries, registry }));
+  reach("unpack.resolved");
+  return await inStage("unpack", () => unpack(image, { operationId, job, signal }));
+}
+
+/** The job of an item that has ended: its worker died, or Redis lost it, between the record of its end and the job's. */
+function unwanted({ reference, platform, batch }: Payload<"unpack">): UnpackedImage {
+  const image = imageOfName(database, { reference, platform });
+  if (image !== undefined) return image;
+  throw failedPrecondition(`image ${reference}: its batch ${batch?.batch ?? ""} does not want it any more`);
 }
 
 const tellFailure = (operation: string, failure: SnapmillError): void =>

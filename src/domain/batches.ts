@@ -36,6 +36,8 @@ export const batchLimits = {
   items: 10_000,
   /** Of the items of one batch, as JSON. */
   itemBytes: 3 * 2 ** 20,
+  /** In one answer. */
+  pageItems: 500,
   nameCharacters: 200,
   reasonCharacters: 500,
   /** Items of one batch that are queued or running. */

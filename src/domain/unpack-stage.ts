@@ -28,8 +28,10 @@ class StagedFailure extends SnapmillError {
 }
 
 /** The same failure, which `stageOf` then knows the stage of; the innermost stage counts. */
-export const atStage = (stage: UnpackStage, error: unknown): unknown =>
-  stageOf(error) === undefined ? new StagedFailure(stage, asSnapmillError(error), error) : error;
+export function atStage(stage: UnpackStage, error: unknown): SnapmillError {
+  const failure = asSnapmillError(error);
+  return stageOf(failure) === undefined ? new StagedFailure(stage, failure, error) : failure;
+}
 
 /** Where a failure happened, also one that has been wrapped since; undefined: nothing marked it. */
 export function stageOf(error: unknown): UnpackStage | undefined {

@@ -1,6 +1,6 @@
 // Room: metadata. Owns the records of batches; what a batch has come to is counted from the rows of its items.
 import { count, desc, eq, getTableColumns, sql } from "drizzle-orm";
-import { type BatchSettings, type ItemCounts, noItems } from "../domain/batches.ts";
+import { type BatchSettings, type BatchState, batchState, type ItemCounts, noItems } from "../domain/batches.ts";
 import { notFound } from "../domain/errors.ts";
 import type { BatchId } from "../domain/identifiers.ts";
 import { type Database, statements } from "./database.ts";
@@ -66,6 +66,17 @@ export const countBatches = (database: Database): number =>
 export function countItems(database: Database, batch: BatchId): ItemCounts {
   const rows = prepared(database).count.all({ batch });
   return { ...noItems, ...Object.fromEntries(rows.map(({ state, count: items }) => [state, items])) };
+}
+
+export interface BatchSummary extends BatchRecord {
+  readonly state: BatchState;
+  readonly counts: ItemCounts;
+}
+
+/** What a batch has come to. */
+export function summaryOf(database: Database, record: BatchRecord): BatchSummary {
+  const counts = countItems(database, record.batch);
+  return { ...record, state: batchState(counts, record.cancelledAtMs !== undefined), counts };
 }
 
 /** The first reason counts. */

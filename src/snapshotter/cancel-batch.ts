@@ -1,27 +1,18 @@
 // Room: snapshotter. Owns cancel-batch: what has not ended of a batch is wanted no more.
-import type { BatchId, OperationId } from "../domain/identifiers.ts";
+import type { RequestOf, Result } from "../jobs/contract.ts";
 import { findBatch } from "../metadata/batches.ts";
-import { type Cancelled, cancelOpenItems } from "./batch-progress.ts";
+import { cancelOpenItems } from "./batch-progress.ts";
 import type { Context } from "./context.ts";
-import type { MetadataOperation } from "./operations.ts";
-
-export interface CancelBatchRequest {
-  readonly batch: BatchId;
-  readonly reason: string;
-}
+import type { MetadataSteps } from "./operations.ts";
 
 /** Throws not_found. A batch that has ended stays as it is. */
-export function cancelBatch(
+export const cancelBatch = (
   context: Context,
-  operationId: OperationId,
-  request: CancelBatchRequest,
-): MetadataOperation<Cancelled> {
-  return {
-    kind: "metadata",
-    request: { operationId, job: "cancel-batch", payload: request },
-    apply() {
-      const { batch } = findBatch(context.database, request.batch);
-      return cancelOpenItems(context, batch, request.reason);
-    },
-  };
-}
+  request: RequestOf<"cancel-batch">,
+): MetadataSteps<Result<"cancel-batch">> => ({
+  kind: "metadata",
+  apply() {
+    const { batch } = findBatch(context.database, request.batch);
+    return cancelOpenItems(context, batch, request.reason);
+  },
+});

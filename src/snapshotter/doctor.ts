@@ -5,6 +5,7 @@ import type { RequestOf, Result } from "../jobs/contract.ts";
 import { transact } from "../metadata/database.ts";
 import { freeIdsInUse, takeFromFree } from "../metadata/inspection.ts";
 import { dropFromOutbox } from "../metadata/outbox.ts";
+import { endItemOf } from "./batch-progress.ts";
 import { finishRemovals, sweepDeadUnpacks } from "./cleanup.ts";
 import type { Context } from "./context.ts";
 import { damagedEntries, inspect } from "./inspect.ts";
@@ -48,9 +49,19 @@ async function repairSafely(context: Context): Promise<void> {
   const { database } = context;
   transact(database, () => {
     for (const deviceId of freeIdsInUse(database)) takeFromFree(database, deviceId);
-    for (const { operationId } of damagedEntries(database)) dropFromOutbox(database, operationId);
+    for (const { operationId } of damagedEntries(database)) giveUpEntry(context, operationId);
   });
   await reconcile(context);
   await finishRemovals(context);
   await sweepDeadUnpacks(context);
+}
+
+/** An entry of the outbox that cannot be read: what it was for will not happen. */
+function giveUpEntry(context: Context, damagedId: string): void {
+  dropFromOutbox(context.database, damagedId);
+  const message = "its entry in the outbox could not be read, and was given up by 'snapmill doctor --repair'";
+  endItemOf(context, damagedId as OperationId, {
+    kind: "failed",
+    failure: { code: "internal", message, stage: "queue" },
+  });
 }

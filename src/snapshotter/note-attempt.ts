@@ -1,36 +1,22 @@
 // Room: snapshotter. Owns note-attempt: an attempt at a batch's item has failed in a way that another may not.
-import type { OperationId } from "../domain/identifiers.ts";
-import { type ItemFailure, itemOfOperation, noteFailedAttempt } from "../metadata/batch-items.ts";
+import type { RequestOf, Result } from "../jobs/contract.ts";
+import { itemOfOperation, noteFailedAttempt } from "../metadata/batch-items.ts";
 import { findBatch } from "../metadata/batches.ts";
 import { dropFromOutbox, isCancelled } from "../metadata/outbox.ts";
 import { endItemOf } from "./batch-progress.ts";
 import type { Context } from "./context.ts";
-import type { MetadataOperation } from "./operations.ts";
-
-export interface NoteAttemptRequest {
-  readonly unpackOperationId: OperationId;
-  readonly failure: ItemFailure;
-}
-
-export interface NotedAttempt {
-  /** Whether it was the last: the item has ended. */
-  readonly isLast: boolean;
-}
+import type { MetadataSteps } from "./operations.ts";
 
 /** Attempts are counted here and not in the queue alone: a Redis that was emptied does not begin to count anew. */
-export function noteAttempt(
+export const noteAttempt = (
   context: Context,
-  operationId: OperationId,
-  request: NoteAttemptRequest,
-): MetadataOperation<NotedAttempt> {
-  return {
-    kind: "metadata",
-    request: { operationId, job: "note-attempt", payload: request },
-    apply: () => ({ isLast: !mayTryAgain(context, request) }),
-  };
-}
+  request: RequestOf<"note-attempt">,
+): MetadataSteps<Result<"note-attempt">> => ({
+  kind: "metadata",
+  apply: () => ({ isLast: !mayTryAgain(context, request) }),
+});
 
-function mayTryAgain(context: Context, { unpackOperationId, failure }: NoteAttemptRequest): boolean {
+function mayTryAgain(context: Context, { unpackOperationId, failure }: RequestOf<"note-attempt">): boolean {
   const { database } = context;
   const item = itemOfOperation(database, unpackOperationId);
   if (item === undefined || item.endedAtMs !== undefined) return false;

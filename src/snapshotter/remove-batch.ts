@@ -1,34 +1,26 @@
 // Room: snapshotter. Owns remove-batch: an ended batch is forgotten; the images that it brought stay.
 import { batchState, isBatchOver } from "../domain/batches.ts";
 import { failedPrecondition } from "../domain/errors.ts";
-import type { BatchId, OperationId } from "../domain/identifiers.ts";
+import type { RequestOf, Result } from "../jobs/contract.ts";
 import { countItems, deleteBatch, findBatch } from "../metadata/batches.ts";
 import type { Context } from "./context.ts";
-import type { MetadataOperation } from "./operations.ts";
-
-export interface RemoveBatchRequest {
-  readonly batch: BatchId;
-}
+import type { MetadataSteps } from "./operations.ts";
 
 /** Throws not_found, and failed_precondition for a batch that has not ended. */
-export function removeBatch(
+export const removeBatch = (
   { database }: Context,
-  operationId: OperationId,
-  request: RemoveBatchRequest,
-): MetadataOperation<object> {
-  return {
-    kind: "metadata",
-    request: { operationId, job: "remove-batch", payload: request },
-    apply() {
-      const { batch, cancelledAtMs } = findBatch(database, request.batch);
-      const state = batchState(countItems(database, batch), cancelledAtMs !== undefined);
-      if (!isBatchOver(state)) {
-        throw failedPrecondition(
-          `batch ${batch} is ${state}: cancel it first ('snapmill batch cancel ${batch}'), or wait until it has ended`,
-        );
-      }
-      deleteBatch(database, batch);
-      return {};
-    },
-  };
-}
+  request: RequestOf<"remove-batch">,
+): MetadataSteps<Result<"remove-batch">> => ({
+  kind: "metadata",
+  apply() {
+    const { batch, cancelledAtMs } = findBatch(database, request.batch);
+    const state = batchState(countItems(database, batch), cancelledAtMs !== undefined);
+    if (!isBatchOver(state)) {
+      throw failedPrecondition(
+        `batch ${batch} is ${state}: cancel it first ('snapmill batch cancel ${batch}'), or wait until it has ended`,
+      );
+    }
+    deleteBatch(database, batch);
+    return {};
+  },
+});

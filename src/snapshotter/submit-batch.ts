@@ -1,70 +1,41 @@
 // Room: snapshotter. Owns submit-batch: a batch and all its items are written down, and its first items queued.
-import {
-  type BatchSettings,
-  batchLimits,
-  defaultAttempts,
-  defaultPriority,
-  requireDistinct,
-} from "../domain/batches.ts";
+import { batchLimits, defaultAttempts, defaultPriority, requireDistinct } from "../domain/batches.ts";
 import { alreadyExists, failedPrecondition } from "../domain/errors.ts";
-import type { BatchId, OperationId } from "../domain/identifiers.ts";
-import type { RegistryOptions } from "../domain/registry-options.ts";
+import type { RequestOf, Result } from "../jobs/contract.ts";
 import { insertItems, type WantedImage, wantedImages } from "../metadata/batch-items.ts";
 import { type BatchRecord, countBatches, findBatch, insertBatch, lookUpBatch } from "../metadata/batches.ts";
 import type { Database } from "../metadata/database.ts";
 import { queueNextItems } from "./batch-progress.ts";
 import type { Context } from "./context.ts";
-import type { MetadataOperation } from "./operations.ts";
-
-export interface SubmitBatchRequest extends Partial<BatchSettings> {
-  readonly batch: BatchId;
-  /** Of the items that have none of their own. */
-  readonly platform: string;
-  readonly registry?: RegistryOptions | undefined;
-  readonly items: readonly {
-    readonly reference: string;
-    readonly platform?: string | undefined;
-    readonly registry?: RegistryOptions | undefined;
-  }[];
-}
-
-export interface SubmittedBatch {
-  readonly items: number;
-  /** False: this pool had the same batch already. */
-  readonly isNew: boolean;
-}
+import type { MetadataSteps } from "./operations.ts";
 
 /** The same batch may be submitted again, and stays as it is; another one of its ID is already_exists. */
-export function submitBatch(
+export const submitBatch = (
   context: Context,
-  operationId: OperationId,
-  request: SubmitBatchRequest,
-): MetadataOperation<SubmittedBatch> {
-  return {
-    kind: "metadata",
-    request: { operationId, job: "submit-batch", payload: request },
-    apply() {
-      const { database } = context;
-      const items = wantedBy(request);
-      const known = lookUpBatch(database, request.batch);
-      if (known !== undefined) {
-        requireSame(database, known, request, items);
-        return { items: items.length, isNew: false };
-      }
-      requireRoom(database);
-      requireDistinct(items);
-      const { batch, name, failAfterPercent, timeLimitMs } = request;
-      const { priority = defaultPriority, attempts = defaultAttempts } = request;
-      const { parallel = context.defaultParallel } = request;
-      insertBatch(database, { batch, name, priority, parallel, attempts, failAfterPercent, timeLimitMs });
-      insertItems(database, batch, items);
-      queueNextItems(context, findBatch(database, batch));
-      return { items: items.length, isNew: true };
-    },
-  };
-}
+  request: RequestOf<"submit-batch">,
+): MetadataSteps<Result<"submit-batch">> => ({
+  kind: "metadata",
+  apply() {
+    const { database } = context;
+    const items = wantedBy(request);
+    const known = lookUpBatch(database, request.batch);
+    if (known !== undefined) {
+      requireSame(database, known, request, items);
+      return { items: items.length, isNew: false };
+    }
+    requireRoom(database);
+    requireDistinct(items);
+    const { batch, name, failAfterPercent, timeLimitMs } = request;
+    const { priority = defaultPriority, attempts = defaultAttempts } = request;
+    const { parallel = context.defaultParallel } = request;
+    insertBatch(database, { batch, name, priority, parallel, attempts, failAfterPercent, timeLimitMs });
+    insertItems(database, batch, items);
+    queueNextItems(context, findBatch(database, batch));
+    return { items: items.length, isNew: true };
+  },
+});
 
-const wantedBy = ({ items, platform, registry }: SubmitBatchRequest): WantedImage[] =>
+const wantedBy = ({ items, platform, registry }: RequestOf<"submit-batch">): WantedImage[] =>
   items.map((item) => ({
     reference: item.reference,
     platform: item.platform ?? platform,
@@ -83,7 +54,7 @@ const settings = ["name", "priority", "parallel", "attempts", "failAfterPercent"
 function requireSame(
   database: Database,
   known: BatchRecord,
-  request: SubmitBatchRequest,
+  request: RequestOf<"submit-batch">,
   items: readonly WantedImage[],
 ): void {
   const differs = settings.some((setting) => request[setting] !== undefined && request[setting] !== known[setting]);

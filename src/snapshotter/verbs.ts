@@ -2,19 +2,25 @@
 import type { OperationId } from "../domain/identifiers.ts";
 import type { JournaledJobName, RequestOf, Result } from "../jobs/contract.ts";
 import { acceptUnpack } from "./accept-unpack.ts";
+import { beginUnpack } from "./begin-unpack.ts";
+import { cancelBatch } from "./cancel-batch.ts";
 import { cleanup } from "./cleanup.ts";
 import { commit } from "./commit.ts";
 import type { Context } from "./context.ts";
 import { prepare, view } from "./create.ts";
 import { doctor } from "./doctor.ts";
 import { growPool } from "./grow-pool.ts";
+import { noteAttempt } from "./note-attempt.ts";
 import type { Steps } from "./operations.ts";
 import { pinImages } from "./pin-images.ts";
 import { remove } from "./remove.ts";
+import { removeBatch } from "./remove-batch.ts";
 import { removeDevice } from "./remove-device.ts";
 import { removeImages } from "./remove-images.ts";
 import { resetPool } from "./reset-pool.ts";
+import { retryBatch } from "./retry-batch.ts";
 import { settleUnpack } from "./settle-unpack.ts";
+import { submitBatch } from "./submit-batch.ts";
 import { update } from "./update.ts";
 
 /** Changes nothing itself: it returns steps, which the operation queue runs. */
@@ -42,4 +48,10 @@ export const verbs: Verbs = {
   "settle-unpack": settleUnpack,
   "remove-images": removeImages,
   "pin-images": pinImages,
+  "submit-batch": submitBatch,
+  "cancel-batch": cancelBatch,
+  "retry-batch": retryBatch,
+  "remove-batch": removeBatch,
+  "begin-unpack": beginUnpack,
+  "note-attempt": noteAttempt,
 };

@@ -1,6 +1,7 @@
 // Room: unpack. Owns how a layer's blob gets to the writer: as a file, or through a pipe while it is fetched.
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
-import { asSnapmillError, isSnapmillError, type SnapmillError } from "../domain/errors.ts";
+import { isSnapmillError, type SnapmillError } from "../domain/errors.ts";
+import { atStage, inStage } from "../domain/unpack-stage.ts";
 import { contentOfStart, contentStartBytes } from "../images/content.ts";
 import { type Compression, type ImageLayer, isRemote, type LayerBlob, type RemoteBlob } from "../images/image.ts";
 import { compressionOfContent } from "../images/layers.ts";
@@ -38,7 +39,7 @@ async function feedRemote(blob: RemoteBlob, expected: Compression, name: string)
     await chunks.return(undefined).catch(() => undefined);
   });
   cleanup.defer(() => over.cancel(new AbortReason("over", "the blob is not read any further")));
-  const start = await takeStart(chunks);
+  const start = await inStage("fetch", () => takeStart(chunks));
   const compression = compressionOfContent(contentOfStart(start, expected), expected, name);
   const pump = new Pump(openPipe(), blob.lengthBytes, over.signal);
   cleanup.use(pump);
@@ -113,7 +114,7 @@ class Pump implements AsyncDisposable {
       await this.#give(start);
       for await (const chunk of chunks) await this.#give(chunk);
     } catch (error) {
-      this.#failure = asSnapmillError(error);
+      this.#failure = atStage("fetch", error);
     } finally {
       await this.#pipe.end();
     }

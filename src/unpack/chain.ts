@@ -5,6 +5,7 @@ import { abortReason } from "../domain/cancellation.ts";
 import type { FsType } from "../domain/devices.ts";
 import { asSnapmillError, SnapmillError } from "../domain/errors.ts";
 import { type ChainId, childChainId, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
+import { inStage } from "../domain/unpack-stage.ts";
 import { type ImageLayer, isRemote, type LayerBlob, type ResolvedImage } from "../images/image.ts";
 import { reach } from "../system/faults.ts";
 import { acquireLock } from "../system/file/locks.ts";
@@ -151,7 +152,7 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
   let isApplied = false;
   try {
     const startedAt = performance.now();
-    const prepared = await store.prepare(key, parent, chainId, signal);
+    const prepared = await inStage("prepare", () => store.prepare(key, parent, chainId, signal));
     const preparedAt = performance.now();
     reach("unpack.prepared");
     options.onProgress(index, "unpacking", 0);
@@ -159,7 +160,7 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
     isApplied = true;
     const appliedAt = performance.now();
     reach("unpack.applied");
-    await store.commit(chainId, key, bytes, signal);
+    await inStage("commit", () => store.commit(chainId, key, bytes, signal));
     reach("unpack.committed");
     return { bytes, spentMs: { ...spentMs, snapshot: preparedAt - startedAt + performance.now() - appliedAt } };
   } catch (error) {

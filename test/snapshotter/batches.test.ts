@@ -23,7 +23,7 @@ import type { MetadataSteps } from "../../src/snapshotter/operations.ts";
 import { removeBatch } from "../../src/snapshotter/remove-batch.ts";
 import { retryBatch } from "../../src/snapshotter/retry-batch.ts";
 import { settleUnpack } from "../../src/snapshotter/settle-unpack.ts";
-import { type SubmitBatchRequest, submitBatch } from "../../src/snapshotter/submit-batch.ts";
+import { submitBatch } from "../../src/snapshotter/submit-batch.ts";
 import { addCommitted, temporaryDatabase } from "../metadata/support.ts";
 
 const batch = batchId("b-test");
@@ -47,12 +47,12 @@ beforeEach(() => {
 });
 afterEach(() => database.close());
 
-const run = <Result>(operation: MetadataSteps<Result>): Result =>
-  transact(database, () => ({ result: operation.apply() })).result;
+const run = <Result>(steps: MetadataSteps<Result>): Result =>
+  transact(database, () => ({ result: steps.apply() })).result;
 
-const submit = (count: number, given: Partial<SubmitBatchRequest> = {}) => {
+const submit = (count: number, given: Partial<RequestOf<"submit-batch">> = {}) => {
   const items = Array.from({ length: count }, (_, index) => ({ reference: `oci:/image-${index}` }));
-  return run(submitBatch(context, freshOperationId(), { batch, platform: "linux/amd64", items, ...given }));
+  return run(submitBatch(context, { batch, platform: "linux/amd64", items, ...given }));
 };
 const items = () => itemsPage(database, batch, { limit: 1000 });
 const stateOf = () => {
@@ -66,8 +66,7 @@ const inFlight = () => {
   return items().flatMap(({ operationId }) => (operationId && accepted.has(operationId) ? [operationId] : []));
 };
 const next = () => inFlight()[0] ?? freshOperationId();
-const begin = (operation = next()) =>
-  run(beginUnpack(context, freshOperationId(), { unpackOperationId: operation })).isWanted;
+const begin = (operation = next()) => run(beginUnpack(context, { unpackOperationId: operation })).isWanted;
 const settle = (outcome: RequestOf<"settle-unpack">["outcome"], operation = next()) =>
   run(settleUnpack(context, { unpackOperationId: operation, outcome }));
 const image = {
@@ -80,8 +79,8 @@ const image = {
 };
 const unpacked = { kind: "unpacked", image } as const;
 const failed = { kind: "failed", ...broken } as const;
-const cancel = (reason = "not wanted") => run(cancelBatch(context, freshOperationId(), { batch, reason }));
-const retry = (failedOnly = false) => run(retryBatch(context, freshOperationId(), { batch, failedOnly }));
+const cancel = (reason = "not wanted") => run(cancelBatch(context, { batch, reason }));
+const retry = (failedOnly = false) => run(retryBatch(context, { batch, failedOnly }));
 
 describe("a batch", () => {
   test("has no more items in flight than it may, and the next is queued with the end of one", () => {
@@ -136,8 +135,7 @@ describe("a batch", () => {
   test("counts attempts in its rows, and ends an item with the last", () => {
     submit(1, { attempts: 3 });
     const operation = next();
-    const note = () =>
-      run(noteAttempt(context, freshOperationId(), { unpackOperationId: operation, failure: passing })).isLast;
+    const note = () => run(noteAttempt(context, { unpackOperationId: operation, failure: passing })).isLast;
     begin(operation);
     // Its worker died and another one begins: no attempt.
     begin(operation);
@@ -159,7 +157,7 @@ describe("a batch", () => {
     expect([stateOf(), isCancelled(database, first ?? next())]).toEqual(["cancelling", true]);
     expect(begin(second)).toBe(false);
     expect(inFlight()).toEqual([]);
-    expect(() => run(removeBatch(context, freshOperationId(), { batch }))).toThrow("is cancelling: cancel it first");
+    expect(() => run(removeBatch(context, { batch }))).toThrow("is cancelling: cancel it first");
     expect(() => retry()).toThrow("wait until none of its items runs");
     settle(failed, first);
     expect([stateOf(), countItems(database, batch).cancelled]).toEqual(["cancelled", 5]);
@@ -194,7 +192,7 @@ describe("a batch", () => {
     settle(unpacked);
     settle(unpacked);
     expect([stateOf(), retry().retried]).toEqual(["done", 0]);
-    run(removeBatch(context, freshOperationId(), { batch }));
+    run(removeBatch(context, { batch }));
     expect(() => findBatch(database, batch)).toThrow("no batch b-test");
     expect(items()).toEqual([]);
   });

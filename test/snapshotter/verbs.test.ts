@@ -37,12 +37,13 @@ describe("does not compile:", () => {
   test("a job without a handler, or with one of another shape", () => {
     const journaled = journaledHandlers(Object.fromEntries(journaledJobNames.map((name) => [name, refuse])) as never);
     // @ts-expect-error no handler for probe
-    const missing: PoolHandlers = journaled;
+    const missing: PoolHandlers = { ...journaled, "read-batch": refuse };
     const probe = () => Promise.resolve({});
+    const unjournaled = { probe, "read-batch": refuse };
     // @ts-expect-error the answer has no findings
-    const otherResult: PoolHandlers = { ...journaled, probe, doctor: () => Promise.resolve({ found: [] }) };
+    const otherResult: PoolHandlers = { ...journaled, ...unjournaled, doctor: () => Promise.resolve({ found: [] }) };
     // @ts-expect-error unpack is no job of the pool's worker
-    const otherWorker: PoolHandlers = { ...journaled, probe, unpack: probe };
+    const otherWorker: PoolHandlers = { ...journaled, ...unjournaled, unpack: probe };
     // @ts-expect-error no handler for unpack
     const noUnpack: UnpackHandlers = {};
     expect(Object.keys({ ...missing, ...noUnpack })).not.toContain("probe");

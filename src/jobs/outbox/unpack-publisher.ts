@@ -42,10 +42,20 @@ export class UnpackPublisher extends Publisher {
     });
   }
 
+  /** Those of these unpacks that no worker has or will have: Redis has lost their jobs, or they have ended. */
+  withoutWorker(operationIds: readonly OperationId[]): Promise<OperationId[]> {
+    return this.asking(async () => {
+      const states = await inBatches(operationIds, (operationId) => jobState(this.queue, operationId));
+      return operationIds.filter((_, index) => states[index]?.state !== "pending");
+    });
+  }
+
   async #add({ operationId, ...request }: OutboxEntry): Promise<void> {
     const { pool, database } = this.#options;
     const payload = parsePayload("unpack", { ...request, pool, operationId });
-    await this.submissions.add({ name: "unpack", operationId, payload, database, isFresh: true });
+    const { priority, attempts } = request.batch ?? {};
+    const submission = { name: "unpack", operationId, payload, database, isFresh: true, priority, attempts } as const;
+    await this.submissions.add(submission);
   }
 
   async #published(entry: OutboxEntry, wasAdded: boolean): Promise<PublishedUnpack> {

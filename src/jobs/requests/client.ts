@@ -312,9 +312,9 @@ function parsing(onProgress: UnpackOptions["onProgress"]) {
 }
 
 async function countJobs(queue: JobQueue): Promise<JobCounts> {
-  const counts = await queue.getJobCounts("waiting", "active", "delayed", "completed", "failed");
+  const counts = await queue.getJobCounts("waiting", "prioritized", "active", "delayed", "completed", "failed");
   const of = (state: string): number => counts[state] ?? 0;
-  const [waiting, active, delayed] = [of("waiting"), of("active"), of("delayed")];
+  const [waiting, active, delayed] = [of("waiting") + of("prioritized"), of("active"), of("delayed")];
   return { waiting, active, delayed, completed: of("completed"), failed: of("failed") };
 }
 

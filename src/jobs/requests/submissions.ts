@@ -18,6 +18,8 @@ export interface Submission {
   readonly attempts?: number | undefined;
   /** Goes before all that waits. */
   readonly isUrgent?: boolean | undefined;
+  /** 1 goes first; default: before all that have one. */
+  readonly priority?: number | undefined;
 }
 
 /** What the queue has under a job's ID already. */
@@ -135,8 +137,13 @@ export async function inBatches<E, T>(entries: readonly E[], look: (entry: E) =>
   return answers;
 }
 
-const asJob = ({ name, operationId, payload, database, attempts, isUrgent }: Submission): BulkJob => ({
+const asJob = ({ name, operationId, payload, database, attempts, isUrgent, priority }: Submission): BulkJob => ({
   name,
   data: addressed(payload, database),
-  opts: { jobId: operationId, ...(attempts !== undefined && { attempts }), ...(isUrgent === true && { lifo: true }) },
+  opts: {
+    jobId: operationId,
+    ...(attempts !== undefined && { attempts }),
+    ...(isUrgent === true && { lifo: true }),
+    ...(priority !== undefined && { priority }),
+  },
 });

@@ -49,7 +49,7 @@ function serve(
   address: string,
 ): Promise<AsyncDisposable> {
   const none = () => Promise.reject(internal("no call has this done"));
-  const runners = runnersOf(poolJobNames, pool, { ...journaledHandlers(snapshotter), probe: none });
+  const runners = runnersOf(poolJobNames, pool, { ...journaledHandlers(snapshotter), probe: none, "read-batch": none });
   return serveSnapshots({
     address,
     log: createLogger({ name: "test", level: "silent" }),
