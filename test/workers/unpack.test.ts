@@ -4,8 +4,6 @@ import { join } from "node:path";
 import { paths } from "../../src/config.ts";
 import { type ChainId, diffId, freshOperationId } from "../../src/domain/identifiers.ts";
 import { keyPrefix, queueName } from "../../src/jobs/queues.ts";
-import { JobClient } from "../../src/jobs/requests/client.ts";
-import { openDatabase } from "../../src/metadata/database.ts";
 import { pendingOutbox } from "../../src/metadata/outbox.ts";
 import { acquireLock } from "../../src/system/file/locks.ts";
 import { chainIdsOf, lockPath } from "../../src/unpack/chain.ts";
@@ -13,9 +11,8 @@ import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { file } from "../support/tar-entries.ts";
-import { TestSnapmill } from "../support/test-snapmill.ts";
 import { until } from "../support/until.ts";
-import { startWorker } from "./start-worker.ts";
+import { PoolWorkers } from "./pool-workers.ts";
 
 setDefaultTimeout(120_000);
 
@@ -27,56 +24,13 @@ afterAll(() => redis[Symbol.asyncDispose]());
 const images = await temporaryDirectory();
 afterAll(() => images[Symbol.asyncDispose]());
 
-/** A pool's worker, a client, and unpack workers as they are asked for. */
-class Fixture implements AsyncDisposable {
-  readonly #workers: ReturnType<typeof startWorker>[] = [];
-  readonly snapmill: TestSnapmill;
-  readonly client: JobClient;
-
-  private constructor(snapmill: TestSnapmill, client: JobClient) {
-    this.snapmill = snapmill;
-    this.client = client;
-  }
-
-  static async open(): Promise<Fixture> {
-    await redis.flush();
-    const snapmill = new TestSnapmill({ REDIS_URL: redis.url });
-    const client = await JobClient.connect({ redisUrl: redis.url, pool: snapmill.config.pool });
-    const fixture = new Fixture(snapmill, client);
-    await fixture.start("pool");
-    return fixture;
-  }
-
-  async start(kind: "pool" | "unpack"): Promise<ReturnType<typeof startWorker>["child"]> {
-    const worker = startWorker(this.snapmill, kind);
-    this.#workers.unshift(worker);
-    expect((await worker.announced).kind).toBe("ready");
-    return worker.child;
-  }
-
-  read<T>(look: (database: ReturnType<typeof openDatabase>) => T): T {
-    using database = openDatabase(paths.database(this.snapmill.config), { mode: "readonly" });
-    return look(database);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.client[Symbol.asyncDispose]();
-    for (const { child } of this.#workers) {
-      child.kill("SIGTERM");
-      await child.exited;
-    }
-    expect(this.snapmill.residue()).toEqual([]);
-    this.snapmill[Symbol.dispose]();
-  }
-}
-
 test("a lost lock, a stop, an emptied Redis and a killed worker lose no accepted image", async () => {
   const content = (index: number) => [file(`file-${index}`, `content ${index}`)];
   const long = await writeImage(
     join(images.path, "long"),
     Array.from({ length: 40 }, (_, index) => ({ content: content(index), form: "none" as const })),
   );
-  await using fixture = await Fixture.open();
+  await using fixture = await PoolWorkers.open(redis);
   const { pool } = fixture.snapmill.config;
   const operationId = freshOperationId();
   await fixture.client.call("accept-unpack", {
@@ -128,7 +82,7 @@ test("a layer that is removed after an unpack has found it is unpacked again", a
   }));
   const one = await writeImage(join(images.path, "one"), [shared as never]);
   const two = await writeImage(join(images.path, "two"), [shared, upper] as never);
-  await using fixture = await Fixture.open();
+  await using fixture = await PoolWorkers.open(redis);
   await fixture.start("unpack");
   const platform = "linux/amd64";
   await fixture.client.unpack({ reference: one.reference, platform });
@@ -156,7 +110,7 @@ test("a layer that is removed after an unpack has found it is unpacked again", a
 
 test("an image that was cancelled before it was accepted is not unpacked", async () => {
   const image = await writeImage(join(images.path, "unwanted"), [{ content: [file("unwanted", "x")] }]);
-  await using fixture = await Fixture.open();
+  await using fixture = await PoolWorkers.open(redis);
   await fixture.start("unpack");
   const operationId = freshOperationId();
   await fixture.client.call("settle-unpack", { unpackOperationId: operationId, outcome: { kind: "cancelled" } });
