@@ -11,7 +11,7 @@ import { encodeMessage } from "../../src/unpack/messages.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { startWriter, type Writer } from "../../src/unpack/writer.ts";
 import { tar } from "../support/tar.ts";
-import { directory as directoryEntry, file, symlink, whiteout } from "../support/tar-entries.ts";
+import { directory as directoryEntry, file, sparse, symlink, whiteout } from "../support/tar-entries.ts";
 import { requestFor } from "./requests.ts";
 import { makeExt4 } from "./scratch.ts";
 
@@ -219,19 +219,29 @@ describe("a signal", () => {
     expect(await apply(writer, request)).toMatchObject({ entries: 60 });
   });
 
-  test("ends a layer of nothing but directories, links and marks as soon as any other", async () => {
-    const way = "d/".repeat(50);
-    const steps = Array.from({ length: 20_000 }, (_, index) => [
-      directoryEntry(`${way}${index}`),
-      symlink("l", way),
-      whiteout(`l/${index}`),
-    ]);
+  const way = "d/".repeat(50);
+  const steps = Array.from({ length: 20_000 }, (_, index) => [
+    directoryEntry(`${way}${index}`),
+    symlink("l", way),
+    whiteout(`l/${index}`),
+  ]);
+  const records = Object.fromEntries(Array.from({ length: 9_000 }, (_, index) => [`bomb.${index}`, "x".repeat(80)]));
+  const extents = Array.from({ length: 90_000 }, (_, index) => ({
+    offsetBytes: index * 1024,
+    content: Buffer.alloc(512, 1),
+  }));
+  test.each<[string, () => Buffer]>([
+    ["nothing but directories, links and marks", () => tar(steps.flat())],
+    ["entries with as many PAX records as they may have", () => tar(Array(60).fill(file("f", "", { pax: records })))],
+    ["one sparse file of many extents", () => tar([sparse("f", extents.length * 1024, extents)])],
+  ])("ends a layer of %s as soon as any other", async (_title, layer) => {
     await using loop = await device();
     await using writer = startWriter({ environment: environment() });
-    const request = await requestFor(directory, loop.path, tar(steps.flat()));
+    const request = await requestFor(directory, loop.path, layer(), "zstd");
     const stop = new AbortController();
     const applying = rejection(writer.apply(request, { signal: stop.signal, onProgress: () => stop.abort() }));
     expect(await applying).toMatchObject({ code: "aborted" });
+    expect(writerPids()).toEqual([]);
     await expectFree(loop.path);
   });
 
