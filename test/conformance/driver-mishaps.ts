@@ -82,7 +82,7 @@ export function describeFullPool(fixture: DriverFixture): void {
     expect(await get(kept, "file")).toBe("kept");
     await runCommand("e2fsck", ["-f", "-n", pathOf(kept)]);
     const child = await snapshotOf(kept);
-    expect(await get(child, "kept")).toBe("kept");
+    expect(await get(child, "file")).toBe("kept");
     await remove(child, kept);
   });
 
