@@ -1,4 +1,4 @@
-// Room: bench. Owns containerd with its own devmapper snapshotter, as something to compare with, over its API's socket.
+// Room: bench. Owns containerd with its own devmapper snapshotter, for comparison, over the socket of its API.
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, type DescMethodUnary, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -10,7 +10,7 @@ const snapshotter = "devmapper";
 const startTimeoutMs = 300_000;
 const callTimeoutMs = 300_000;
 
-/** What containerd's garbage collector must not take: everything but what is removed. */
+/** Keeps containerd's garbage collector from snapshots that are not removed. */
 const labels = { "containerd.io/gc.root": "bench" };
 
 const configuration = (directory: string, poolDevice: string, deviceSizeMib: number): string => `version = 2
@@ -84,7 +84,7 @@ export class ContainerdPeer implements AsyncDisposable {
   stat = (key: string) => this.#snapshots(Snapshots.method.stat, { snapshotter, key });
   usage = (key: string) => this.#snapshots(Snapshots.method.usage, { snapshotter, key });
 
-  /** Takes the name away; the device goes with the next collection. */
+  /** Removes the name; the next garbage collection removes the device. */
   release = (key: string) => this.#snapshots(Snapshots.method.remove, { snapshotter, key });
 
   /**

@@ -18,7 +18,7 @@ const guestSeconds = 5400;
 const parent = "parent";
 const atOnce = 4;
 const countedTurns = 3;
-/** A program that is compiled while it runs is at its speed only after some. */
+/** Warm-up turns for the JIT. */
 const warmTurns = 5;
 
 /** `limits`: how long it may take, as a share of containerd's time, with dmsetup and with libdevmapper. */

@@ -1,5 +1,5 @@
-// Room: bench. Owns the count of what a process holds. Loaded into a program by bun's --preload, it answers SIGUSR2 by
-// writing a file.
+// Room: bench. Owns the count of the objects that a process holds. Loaded into a program by bun's --preload, it writes a
+// file on SIGUSR2.
 import { heapStats } from "bun:jsc";
 import { renameSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// Room: bench. Owns the measuring of each call of a snapshots service, snapmill's or containerd's own.
+// Room: bench. Owns the measurement of each call of a snapshots service, snapmill's or containerd's own.
 import type { SnapshotsClient } from "../test/api/grpc/client.ts";
 import { ms, percentile, printTable, timeAll } from "./measure.ts";
 
@@ -22,7 +22,7 @@ export interface Extent {
   readonly storingMs: number;
 }
 
-/** What containerd's garbage collector is to leave alone. */
+/** Keeps containerd's garbage collector away. */
 const labels = { "containerd.io/gc.root": "bench" };
 const storingWidth = 32;
 

@@ -1,4 +1,4 @@
-// Room: bench. Owns the driver's own share of a prepare and a commit: the same ones, in process and over the socket.
+// Room: bench. Owns the driver's share of a prepare and a commit: in process, and over the socket.
 import { mkdirSync } from "node:fs";
 import { type Config, paths, poolSettings } from "../src/config.ts";
 import { freshOperationId, ownScope, snapshotKey } from "../src/domain/identifiers.ts";

@@ -1,4 +1,4 @@
-// Room: bench. Owns the question whether many calls make a snapmill grow: its memory, descriptors, listeners, Redis keys.
+// Room: bench. Owns the check that many calls do not make snapmill grow: its memory, descriptors, listeners, Redis keys.
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { Redis } from "ioredis";
 import { type Config, paths } from "../src/config.ts";
@@ -34,7 +34,7 @@ export async function measureGrowth(config: Config, client: SnapshotsClient, cal
   );
 }
 
-/** Every kind of call, in the proportions of a busy node, and now and then a caller who gives up. */
+/** Every kind of call, in the proportions of a busy node, and now and then a caller that gives up. */
 async function mixedCall(client: SnapshotsClient, change: () => Promise<unknown>, index: number): Promise<void> {
   const key = "growing";
   if (index % 10 === 0) await change();

@@ -1,4 +1,4 @@
-// Room: bench. Owns the image that unpacking is measured with: gzip layers of this machine's own files.
+// Room: bench. Owns the image for measuring unpacks: gzip layers of this machine's files.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand } from "../src/system/process/commands.ts";

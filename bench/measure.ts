@@ -1,4 +1,4 @@
-// Room: bench. Owns percentiles, tables and the fresh disk that every measurement starts from.
+// Room: bench. Owns percentiles, tables and the fresh disk of every measurement.
 import { mkdirSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";

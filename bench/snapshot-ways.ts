@@ -1,4 +1,4 @@
-// Room: bench. Owns the ways that are compared on device-mapper: containerd's own snapshotter, and snapmill's two.
+// Room: bench. Owns the snapshotters that are compared on device-mapper: containerd's own, and snapmill with either control.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { paths, readConfig, redisUrl } from "../src/config.ts";

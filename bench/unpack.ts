@@ -1,5 +1,5 @@
-// Room: bench. Measures unpacking by the whole way against GNU tar and gzip onto an ext4 loop device on the same disk,
-// taking turns, each time on a fresh disk.
+// Room: bench. Measures an unpack through the queue against GNU tar and gzip onto an ext4 loop device on the same disk,
+// in turns, each time on a fresh disk.
 //
 //   node_modules/.bin/bun bench/unpack.ts
 import { mkdirSync, readFileSync } from "node:fs";

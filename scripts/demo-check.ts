@@ -1,4 +1,4 @@
-// Room: scripts. Owns the check of an image that is not ours: GNU tar reads every layer and compares it with the files.
+// Room: scripts. Owns the check of a foreign image: GNU tar reads every layer and compares it with the files.
 import { lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { posix } from "node:path";

@@ -1,4 +1,4 @@
-// Room: scripts. Owns the demo image: a realistic OCI image of this machine's own files, and what it should contain.
+// Room: scripts. Owns the demo image: a realistic OCI image of this machine's files, and its expected content.
 import { readdirSync } from "node:fs";
 import { FlatModel } from "../test/support/flat-model.ts";
 import { type BlobForm, type LayerSource, writeLayout } from "../test/support/images.ts";
@@ -139,7 +139,7 @@ export async function buildDemoImage(
     const content = tar(layer);
     layers.push({ content, form: onlyForm ?? form });
     tarBytes += content.length;
-    // A builder that never lets go of the thread could not be interrupted.
+    // Yields the thread, so that the build can be interrupted.
     await Bun.sleep(0);
   }
   signal?.throwIfAborted();

@@ -1,4 +1,4 @@
-// Room: scripts. The demo: a real image the whole way through snapmill, by its own command line, compared file by file.
+// Room: scripts. The demo: unpacks a real image with the command line of snapmill, and compares it file by file.
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -64,7 +64,7 @@ async function demo(signal: AbortSignal): Promise<boolean> {
   return isSame && left.length === 0;
 }
 
-/** Every demo starts from nothing, whatever became of the last one. */
+/** Every demo starts from an empty directory. */
 async function clearTheGround(signal: AbortSignal): Promise<void> {
   if (!existsSync(home)) return;
   const { running } = JSON.parse(await snapmill(["status", "--json", ...here], { signal })) as {

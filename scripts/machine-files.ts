@@ -1,4 +1,4 @@
-// Room: scripts. Owns the collecting of this machine's own files as layer entries: sorted, bounded, and nothing secret.
+// Room: scripts. Owns the collection of this machine's files as layer entries: sorted, bounded, without secrets.
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Attributes, directory, file, hardLink, type NodeEntry, symlink } from "../test/support/tar-entries.ts";

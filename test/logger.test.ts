@@ -1,4 +1,4 @@
-// What a log shows of an error (its words, not what a library hung on it), and where it cannot be written.
+// Tests what a log shows of an error (its message, not the fields that a library adds), and logs that cannot be written.
 import { expect, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";

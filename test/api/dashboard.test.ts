@@ -86,7 +86,7 @@ describe("the dashboard", () => {
     ["a token's beginning", basic("snapmill", token.slice(0, -1))],
     ["another user", basic("admin", token)],
     ["another scheme", { authorization: `Bearer ${token}` }],
-  ])("shows nothing to who brings %s", async (_what, headers) => {
+  ])("shows nothing to a request with %s", async (_what, headers) => {
     for (const path of ["/queues", "/queues/api/queues", "/queues/queue/default.pool", "/queues/static/js/main.js"]) {
       const answer = await get(path, { headers });
       expect([path, answer.status]).toEqual([path, 401]);
@@ -98,7 +98,7 @@ describe("the dashboard", () => {
     const connection = producerConnection(redis.url);
     const queue = await openQueue(connection, poolName("second"), "unpack");
     await queue.add("unpack", { reference: "oci:/images/debian" });
-    // What is no JSON is listed all the same, and hides no other job.
+    // A job whose data is not JSON is still listed, and hides no other job.
     await queue.add("unpack", {}, { jobId: "damaged-1" });
     await redis.command("HSET", queue.toKey("damaged-1"), "data", "{ no JSON");
     const answer = await get("/queues/api/queues?activeQueue=second.unpack&status=waiting", { headers: authorized });

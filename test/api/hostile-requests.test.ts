@@ -1,4 +1,4 @@
-// What a page in the operator's browser, or a client on the network, sends: byte for byte, since no client would.
+// Tests requests of hostile web pages and network clients: sent byte by byte, since no HTTP client would send them.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
@@ -53,7 +53,7 @@ afterAll(async () => {
   await redis[Symbol.asyncDispose]();
 });
 
-/** The status of what is answered to these lines; 0 when the connection is closed without one. */
+/** The status of the answer to these lines; 0 when the connection is closed without an answer. */
 function statusOf(lines: readonly string[], body = ""): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const socket = connect(port, "127.0.0.1", () => socket.write(`${lines.join("\r\n")}\r\n\r\n${body}`));

@@ -1,4 +1,4 @@
-// Room: test. Owns a snapmill whose command line is tested: its own state directory, and `up` on it if wanted.
+// Room: test. Owns a private snapmill for tests of the command line, with or without a running `up`.
 import { expect } from "bun:test";
 import { z } from "zod";
 import { paths } from "../../src/config.ts";
@@ -6,7 +6,7 @@ import { answers } from "../support/redis.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
 import { until } from "../support/until.ts";
 
-/** What a command may print of a thing, whatever the thing. */
+/** The fields that the commands print with --json. */
 const printed = z
   .looseObject({
     key: z.string(),
@@ -38,7 +38,7 @@ export class CliFixture implements AsyncDisposable {
     });
   }
 
-  /** Starts `up`, and waits until its Redis answers: jobs wait for the workers by themselves. */
+  /** Starts `up`, and waits until its Redis answers; jobs wait for the workers by themselves. */
   async up(): Promise<void> {
     const up = this.snapmill.start(["up"]);
     this.#stopUp = async () => {
@@ -59,7 +59,7 @@ export class CliFixture implements AsyncDisposable {
     return this.snapmill.run(args);
   }
 
-  /** What a command prints that must succeed. */
+  /** The output of a command, which must succeed. */
   async stdout(...args: readonly string[]): Promise<string> {
     const { exitCode, stdout, stderr } = await this.run(...args);
     expect(stderr.replaceAll(/^(snapmill: mounted .*|oci:.*)\n/gm, "")).toBe("");
@@ -73,7 +73,7 @@ export class CliFixture implements AsyncDisposable {
     return stdout.split("\n").flatMap((line) => (line === "" ? [] : [printed.parse(JSON.parse(line))]));
   }
 
-  /** The one line with which a command fails that must fail. */
+  /** The one line of error of a command, which must fail. */
   async failure(status: number, ...args: readonly string[]): Promise<string> {
     const { exitCode, stdout, stderr } = await this.run(...args);
     expect(stdout).toBe("");

@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => fixture[Symbol.asyncDispose]());
 
 const fieldsOf = (printed: object = {}): string[] => Object.keys(printed).toSorted();
-/** A writer that was stopped holds its layer half-way. */
+/** A stopped writer keeps its layer half written. */
 const tellWriters = (signal: NodeJS.Signals): void => {
   for (const pid of fixture.snapmill.pidsOf("workers/writer.ts")) process.kill(pid, signal);
 };
@@ -78,7 +78,7 @@ describe("unpack", () => {
     tellWriters("SIGSTOP");
     const unpack = fixture.snapmill.start(["unpack", big.reference]);
     const look = () => {
-      // The other worker may have begun it, with a new writer.
+      // The other worker may have begun the layer, with a new writer.
       tellWriters("SIGSTOP");
       return fixture.snapmill.snapshots();
     };
@@ -344,6 +344,6 @@ describe("status", () => {
   });
 });
 
-test("a second up says who is there already", async () => {
+test("a second up names the one that runs", async () => {
   expect(await fixture.failure(1, "up")).toContain("runs for");
 });

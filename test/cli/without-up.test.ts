@@ -126,10 +126,10 @@ describe("unpack", () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: status, stdout: "" });
     expect(stderr).toEndWith(`snapmill: interrupted by ${signal}\n`);
     expect(fixture.snapmill.residue()).toEqual([]);
-    // What was cancelled is not taken up again by the next one; a layer that was committed just before may be there.
+    // The next command does not resume a cancelled unpack; a layer that was committed just before may be there.
     const before = await fixture.json("ls");
     await fixture.up();
-    // Answered once the pool's worker has done all that it does at its start.
+    // Answered once the pool's worker has completed its start.
     await fixture.stdout("prepare", "one");
     await fixture.stdout("rm", "one");
     expect(await fixture.json("ls")).toEqual(before);
@@ -137,7 +137,7 @@ describe("unpack", () => {
   });
 });
 
-/** Asked of the database itself: a layer can be over in less time than a command takes to start. */
+/** Read from the database: a layer may take less time than the start of a command. */
 function hasActiveSnapshot(config: Config): boolean {
   using database = storeIfAny(config);
   return database !== undefined && countSnapshotsByKind(database).active > 0;

@@ -1,4 +1,4 @@
-// Owns what doctor must find and mend on any driver: each kind of damage is made for real.
+// Owns what doctor must find and repair on any driver; each kind of damage is real.
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -255,7 +255,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
   });
 }
 
-/** As doctor looks where nothing runs: with a database that it cannot write to. */
+/** As doctor inspects an idle pool: with a read-only database. */
 async function lookTwice(testPool: TestPool, directory: string): Promise<Finding[][]> {
   const driver = testPool.connectDriver(directory, 768 * 2 ** 20);
   await driver.open();

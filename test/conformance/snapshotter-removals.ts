@@ -1,4 +1,4 @@
-// Owns what every snapshotter must do with devices that cannot be removed yet: really busy ones, and a process killed.
+// Owns what every snapshotter must do with devices that cannot be removed yet: busy ones, and after a kill.
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { mkdtemp, open, rm } from "node:fs/promises";
@@ -201,7 +201,7 @@ export function describeRemovals(
         expect(await inconsistencies(fixture)).toEqual([]);
         expect(await removeDevice(fixture, removal)).toEqual({});
         expect(devicesNamed(fixture, device)).toEqual([]);
-        // The same key again, and the same operation: what is there now is not touched.
+        // The key is used again, and the old operation repeated: it does not touch the new snapshot.
         const again = newClient();
         await again.prepare("doomed", "base");
         expect(await removeDevice(fixture, removal)).toEqual({});
@@ -224,7 +224,7 @@ interface Removal {
 const removeDevice = ({ snapshotter }: SnapshotterFixture, { operationId, device }: Removal): Promise<object> =>
   snapshotter["remove-device"](operationId, { device });
 
-/** What the queue does with the outbox, once. */
+/** One round of the queue over the outbox. */
 async function workOff(fixture: SnapshotterFixture): Promise<void> {
   for (const removal of pendingRemovals(fixture.database)) await removeDevice(fixture, removal);
 }

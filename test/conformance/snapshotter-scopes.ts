@@ -1,4 +1,4 @@
-// Owns what every snapshotter must keep apart, scope from scope, and the layers that it shows in several of them.
+// Owns the isolation of scopes that every snapshotter must keep, and the layers that it shows in several scopes.
 import { expect, test } from "bun:test";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -120,7 +120,7 @@ export function describeScopes(newClient: () => Client, fixture: () => Snapshott
     expect(await extract(third, layers.lower)).toBe("already_exists");
   });
 
-  test("a shown layer that is removed stays snapmill's; removed there, it stays with who uses it; then it goes", async () => {
+  test("a shown layer that is removed stays snapmill's; removed there, it stays as long as a scope uses it", async () => {
     await using layers = await unpacked(fixture());
     const [client, other] = [newClient(), newClient()];
     for (const user of [client, other]) {

@@ -1,4 +1,4 @@
-// A program that makes, activates and deletes devices without end, to be killed at any moment.
+// A program that creates, activates and deletes devices in a loop, to be killed at any moment.
 import { type DeviceId, deviceName, poolName } from "../../src/domain/identifiers.ts";
 import { createReflinkDriver } from "../../src/drivers/reflink/driver.ts";
 

@@ -12,13 +12,13 @@ export function describeCrowd(fixture: () => ContainerdFixture): void {
   test("32 images of eight namespaces are imported at once: those of one share a layer, each has its own content", async () => {
     const { snapmill } = fixture();
     const groups = await Promise.all(Array.from({ length: 8 }, (_, index) => crowdOf(fixture(), `crowd-${index}`)));
-    // Not all in one namespace: of several imports, containerd writes a file of one name for one after the other.
+    // Not all in one namespace: containerd serializes imports that write a file of the same name.
     const imports = groups.flatMap(({ ctr, images }) =>
       images.map(({ name, archive }) =>
         ctr("images", "import", "--snapshotter", "snapmill", "--base-name", name, archive.path),
       ),
     );
-    // When one fails, the others are not left running.
+    // If one fails, the others are still awaited.
     await Promise.allSettled(imports);
     await Promise.all(imports);
     for (const { ctr, images } of groups) {

@@ -1,4 +1,4 @@
-// Owns what containers do with their snapshots: they run from them, are saved, and keep what they use.
+// Owns the tests of containers on snapshots: they run, are committed to images, and keep their snapshots in use.
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ async function startContainer({ containerd }: ContainerdFixture, name: string) {
     },
     async [Symbol.asyncDispose](): Promise<void> {
       await containerd.ctr("task", "kill", "--signal", "SIGKILL", name);
-      // What has been killed may be dying still.
+      // A killed task may not have ended yet.
       await until(
         `container ${name} has ended`,
         () => containerd.try("task", "delete", name),

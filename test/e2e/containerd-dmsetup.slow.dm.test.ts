@@ -1,5 +1,5 @@
-// Runs a real containerd on the device-mapper driver through dmsetup: all that it must be able to do on reflink, but for
-// the crowd. The guest has one processor: 32 clients that start on it keep Redis from answering within its second.
+// Runs a real containerd on the device-mapper driver through dmsetup: all that it must be able to do on reflink, but
+// without the concurrent clients: 32 of them on the one processor of the guest keep Redis from answering within a second.
 import { writeBoxImage } from "../support/box-image.ts";
 import { registryPrograms } from "../support/registry.ts";
 import { containerPrograms, describeContainers } from "./containerd-containers.ts";

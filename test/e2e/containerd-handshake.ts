@@ -10,7 +10,7 @@ import { archiveOf, collectGarbage, lookInto, type Snapshots } from "./container
 
 /** Declares the tests. */
 export function describeHandshake(fixture: () => ContainerdFixture): void {
-  test("of an image that snapmill has unpacked, a pull through CRI fetches no layer; who removes it there or here spoils nothing", async () => {
+  test("of an image that snapmill has unpacked, a pull through CRI fetches no layer; a removal there or here breaks nothing", async () => {
     const { snapmill, containerd } = fixture();
     const layout = join(snapmill.directory, "pulled");
     const { reference, expected, layers } = await writeSmallImage(layout);

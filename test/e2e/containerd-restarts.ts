@@ -8,7 +8,7 @@ import { directory, type Entry, file } from "../support/tar-entries.ts";
 import { until } from "../support/until.ts";
 import { type Archive, archiveOf, collectGarbage, lookInto, removeImages } from "./containerd-core.ts";
 
-/** Long enough to unpack that something can happen meanwhile. */
+/** Takes long enough to unpack to be interrupted. */
 const manyFiles: readonly Entry[] = [
   directory("many"),
   ...Array.from({ length: 4000 }, (_, number) => file(`many/${number}`, `content of ${number}\n`.repeat(100))),
@@ -24,7 +24,7 @@ async function slowArchive({ snapmill }: ContainerdFixture): Promise<Archive> {
   return await archiveOf(layout, layers);
 }
 
-/** Waits until containerd is applying the layer that takes long. */
+/** Waits until containerd applies the slow layer. */
 async function untilUnpacking(fixture: ContainerdFixture): Promise<void> {
   await until(
     "the import has begun to unpack",

@@ -15,7 +15,7 @@ setDefaultTimeout(120_000);
 const images = await temporaryDirectory();
 afterAll(() => images[Symbol.asyncDispose]());
 const small = await writeSmallImage(join(images.path, "small"));
-/** Its second layer is cut short: the snapshot prepared for it must be removed again. */
+/** The second layer is truncated: the snapshot prepared for it must be removed again. */
 const damaged = await writeImage(join(images.path, "damaged"), [
   { content: [file("a", "below")] },
   {
@@ -25,7 +25,7 @@ const damaged = await writeImage(join(images.path, "damaged"), [
   },
 ]);
 
-/** Reached only where something is taken back. */
+/** Reached only when something is undone. */
 const removalPoints: readonly FaultPoint[] = ["remove.intended", "remove.deactivated", "remove.deleted"];
 /** Not reached by a plain unpack: what grows a file system, or commits what is in use. */
 const otherPoints: readonly FaultPoint[] = ["prepare.grown", "commit.copying"];
@@ -76,7 +76,7 @@ function kill(pid: number | undefined): void {
   try {
     if (pid !== undefined) process.kill(pid, "SIGKILL");
   } catch {
-    // It was faster than we were.
+    // The process has ended before the signal.
   }
 }
 

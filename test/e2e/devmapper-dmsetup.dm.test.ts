@@ -1,4 +1,4 @@
-// Runs the whole of snapmill on a thin-pool through dmsetup.
+// Runs snapmill on a thin-pool through dmsetup.
 import { describeUp } from "./devmapper-up.ts";
 
 describeUp("dmsetup");

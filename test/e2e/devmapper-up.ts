@@ -1,4 +1,4 @@
-// Room: test. Owns the whole of snapmill on a thin-pool: `up`, an image, one that does not fit, and what is there afterwards.
+// Room: test. Owns the test of snapmill on a thin-pool: `up`, an image, one that does not fit, and the state afterwards.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import type { DmControlName } from "../../src/drivers/devicemapper/control/control.ts";

@@ -1,4 +1,4 @@
-// Runs the whole of snapmill on a thin-pool through libdevmapper; see devmapper-dmsetup.dm.test.ts.
+// Runs snapmill on a thin-pool through libdevmapper; see devmapper-dmsetup.dm.test.ts.
 import { describeUp } from "./devmapper-up.ts";
 
 describeUp("libdevmapper");

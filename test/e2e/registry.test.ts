@@ -1,4 +1,4 @@
-// An unpack from a registry: the same tree as from files, with nothing of its credentials anywhere.
+// Tests an unpack from a registry: the same tree as from files, and credentials that are stored nowhere.
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";

@@ -1,4 +1,4 @@
-// Room: test. Owns a second opinion: what umoci makes of an image, and a real Debian image that umoci built.
+// Room: test. Owns the comparison with umoci: its unpack of an image, and a real Debian image that it built.
 import { existsSync } from "node:fs";
 import { appendFile, chmod, lutimes, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Unpacks a real Debian image by the whole way and compares it, file by file, with what umoci makes of it.
+// Unpacks a real Debian image through the queue and compares it, file by file, with the unpack of umoci.
 import { expect } from "bun:test";
 import { join } from "node:path";
 import { buildDemoImage } from "../../scripts/demo-image.ts";

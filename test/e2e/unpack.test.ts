@@ -1,4 +1,4 @@
-// What an unpack does when many ask for it, when images are bad or too big, and when it is interrupted.
+// Tests concurrent unpacks of one image, bad and oversized images, and interruptions.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { Redis } from "ioredis";
@@ -22,7 +22,7 @@ afterAll(() => images[Symbol.asyncDispose]());
 const small = await writeSmallImage(join(images.path, "small"));
 const layerOf = (name: string, lengthBytes: number) => [file(name, Buffer.alloc(lengthBytes, name))];
 
-/** `count` layers that take a while: enough to be interrupted in. */
+/** `count` layers that take long enough to be interrupted. */
 const slow = await writeImage(
   join(images.path, "slow"),
   Array.from({ length: 12 }, (_, index) => ({ content: layerOf(`slow-${index}`, 4 << 20), form: "none" as const })),
@@ -94,7 +94,7 @@ describe("bad images", () => {
     expect(exitCode).toBe(1);
     expect(stderr).toMatch(/layer 1 of 1 .*the pool .* free, less than .* must stay: make room/);
     expect(snapmill.residue()).toEqual([]);
-    // There is room again for an image that fits.
+    // There is space again for an image that fits.
     const image = await snapmill.unpack(small.reference);
     const differences = await snapmill.inspect(image.snapshot, (root) => diffTrees(small.expected, describeTree(root)));
     expect(differences).toEqual([]);
@@ -116,7 +116,7 @@ describe("many at once", () => {
   });
 
   test("Redis emptied in the middle loses no accepted unpack", async () => {
-    // The workers say what Redis has lost, job by job.
+    // The workers report each job that Redis has lost.
     await using fixture = new CliFixture({ SNAPMILL_LOG_LEVEL: "silent" });
     await fixture.up();
     const { config } = fixture.snapmill;

@@ -1,4 +1,4 @@
-// Room: test. Owns the guest's own promises: what comes out of it, and that nothing of it stays.
+// Room: test. Owns the guest: its output and exit status, and that it leaves nothing behind.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// Room: test. Owns the guest as tests see it: how a command is run in it, and why there may be none.
+// Room: test. Owns the interface to the guest: how a command runs in it, and why there may be no guest.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,5 +1,5 @@
-// Room: test. Owns the last look around in the guest: what its test files have left behind fails them. Loaded by bun
-// before the files; the hook runs after the last of them.
+// Room: test. Owns the search for leftovers in the guest: they fail its test files. Bun loads it before the files; the hook
+// runs after the last of them.
 import { afterAll } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// Room: test. Owns decompression: whole streams come out whole, and nothing else passes for one.
+// Room: test. Owns decompression: complete streams are accepted, and nothing else is.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-// A pool's consumer in a process of its own, for tests that kill or block it: consumer-process.ts REDIS_URL BEHAVIOUR
+// A pool's consumer in a separate process, for tests that kill or block it: consumer-process.ts REDIS_URL BEHAVIOUR
 import { Redis } from "ioredis";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { consumePoolJobs } from "../../src/jobs/worker/consumer.ts";

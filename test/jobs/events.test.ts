@@ -68,7 +68,7 @@ test("of a job that takes its time, the reader fetches what precedes the end at 
   expect(readsOfEach.toSorted((one, other) => one - other)[15]).toBe(2);
 });
 
-test("one reader serves all who wait: a thousand callers cost no more connections than one", async () => {
+test("one reader serves all that wait: a thousand callers cost no more connections than one", async () => {
   await using client = await connect(redis);
   const connections = async () =>
     String(await redis.command("CLIENT", "LIST"))

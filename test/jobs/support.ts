@@ -1,4 +1,4 @@
-// What the tests of the jobs share: a pool's name, consumers with handlers for the occasion, failures as values.
+// Owns what the tests of jobs share: a pool's name, consumers with given handlers, waits, failures as values.
 import { expect } from "bun:test";
 import { join } from "node:path";
 import { Queue } from "bullmq";
@@ -19,11 +19,11 @@ export const pool = poolName("test.pool");
 export const anId = operationId("op-first-1");
 export const anotherId = operationId("op-second-2");
 
-/** The database whose jobs the consumers of these tests execute, unless they are told another. */
+/** The database whose jobs the consumers of these tests execute by default. */
 export const holder: ClaimHolder = { database: 1111, host: "host-a", stateDir: "/state/a", place: "boot:1:1" };
 export const otherHolder: ClaimHolder = { database: 2222, host: "host-b", stateDir: "/state/b", place: "boot:1:2" };
 
-/** Arguments of a removal: the smallest of the pool's jobs, and the one most tests use. */
+/** Arguments of a removal, the smallest job of the pool: most tests use it. */
 export const removal = { scope: "test", key: "a key" };
 export const image = { reference: "oci:/images/a", platform: "linux/amd64" };
 
@@ -145,7 +145,7 @@ export async function withQueue<T>(redis: TestRedis, kind: QueueKind, use: (queu
   }
 }
 
-/** A consumer in a process of its own: see consumer-process.ts. It notes every run in the Redis list `runs`. */
+/** A consumer in a separate process (consumer-process.ts). It records every run in the Redis list `runs`. */
 export async function startConsumerProcess(redis: TestRedis, behaviour: "answers" | "hangs" | "blocks") {
   const program = [process.execPath, join(import.meta.dir, "consumer-process.ts"), redis.url, behaviour];
   const child = Bun.spawn(["setpriv", "--pdeathsig", "KILL", "--", ...program], { stdout: "pipe" });

@@ -53,7 +53,7 @@ test.each([2 ** 31, Number.POSITIVE_INFINITY])("a deadline of %d ms has not pass
   expect(await call).toEqual({});
 });
 
-test("a caller who walks away takes back a job that has not begun", async () => {
+test("a caller that gives up takes back a job that has not begun", async () => {
   await using client = await connect(redis);
   const controller = new AbortController();
   const call = failureOf(client.call("remove", removal, { operationId: anId, signal: controller.signal }));
@@ -65,7 +65,7 @@ test("a caller who walks away takes back a job that has not begun", async () => 
   expect((await client.counts()).pool).toEqual({ waiting: 0, active: 0, delayed: 0, completed: 0, failed: 0 });
 });
 
-test("a caller who walks away at once takes the job back too", async () => {
+test("a caller that gives up at once takes the job back too", async () => {
   await using client = await connect(redis);
   const controller = new AbortController();
   const call = failureOf(client.call("remove", removal, { signal: controller.signal }));
@@ -74,7 +74,7 @@ test("a caller who walks away at once takes the job back too", async () => {
   expect((await client.counts()).pool.waiting).toBe(0);
 });
 
-test("a thousand callers who walk away at once leave nothing behind", async () => {
+test("a thousand callers that give up at once leave nothing behind", async () => {
   await using client = await connect(redis);
   // What lives as long as the caller's process, such as the signal of its own end.
   const longLived = new AbortController();
@@ -108,14 +108,14 @@ test("a wait that has ended is forgotten", async () => {
   expect([waiters.areNone, [...waiters.of(anId)], [...waiters.all()]]).toEqual([true, [], []]);
 });
 
-test("a caller who has walked away already sends nothing", async () => {
+test("a caller that has given up already sends nothing", async () => {
   await using client = await connect(redis);
   const failure = await failureOf(client.call("remove", removal, { signal: AbortSignal.abort() }));
   expect(failure.code).toBe("aborted");
   expect(await redis.command("EXISTS", "{snapmill:test.pool}:test.pool.pool:id")).toBe(0);
 });
 
-test("a caller who walks away from a running job hears that it may still happen", async () => {
+test("a caller that gives up from a running job hears that it may still happen", async () => {
   const { promise: release, resolve } = Promise.withResolvers<void>();
   let runs = 0;
   await using _consumer = await consume(redis, {
@@ -141,7 +141,7 @@ test("a caller who walks away from a running job hears that it may still happen"
   expect(runs).toBe(1);
 });
 
-test("a caller who walks away leaves the job to others who wait for it", async () => {
+test("a caller that gives up leaves the job to others that wait for it", async () => {
   await using client = await connect(redis);
   await using other = await connect(redis);
   const controller = new AbortController();

@@ -1,4 +1,4 @@
-// Tests how a database is opened: by its writer, by readers of other processes, by programs of other versions.
+// Tests how a database is opened: by its writer, by readers in other processes, by other versions of the program.
 import { Database as SqliteDatabase } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";

@@ -99,7 +99,7 @@ test("a user's snapshot, a client of the socket and an unpack that has not ended
   addLayer(database, "left", 140, layer("a"), unpack);
   expect(parentNumber).toBe(layer("left").parentNumber ?? 0);
   expect(unused(database, "a", "b")).toEqual([7]);
-  // Cancelled, it has ended: what it left is nobody's.
+  // Cancelled, it has ended: no image owns what it left.
   cancelInOutbox(database, unpack);
   expect(unused(database, "a", "b")).toEqual([10, 7]);
 });

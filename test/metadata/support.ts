@@ -1,4 +1,4 @@
-// What the tests of the metadata share: a database with a pool in it, and ways to fill it.
+// Owns what the tests of metadata share: a database with a pool, and functions to fill it.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// The demo with an image of one's own: the whole way, and a check that finds what is wrong.
+// Tests the demo with a given image: the whole run, and that its check finds differences.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";

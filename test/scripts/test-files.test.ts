@@ -1,4 +1,4 @@
-// Room: test. Owns the runner of the tests, tried on test files that pass, fail, die and leave things behind.
+// Room: test. Owns the test runner, tested with files that pass, fail, die and leave things behind.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

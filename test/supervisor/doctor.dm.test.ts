@@ -1,4 +1,4 @@
-// Doctor where nothing runs, on a thin-pool that a killed worker left loaded, and on one that must be checked.
+// Tests doctor without a running snapmill, on a thin-pool that a killed worker left loaded, and on a damaged one.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { paths, poolSettings } from "../../src/config.ts";

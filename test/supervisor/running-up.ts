@@ -1,4 +1,4 @@
-// Room: test. Owns a real `up` of a test's own: started on a state directory, ready, looked at, ended.
+// Room: test. Owns a private `up` for a test: started on a state directory, inspected, ended.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

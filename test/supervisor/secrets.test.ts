@@ -1,4 +1,4 @@
-// Nothing secret gets to where others can read it: the words of every command, the log, Redis, the process table.
+// Tests that no secret is readable to others: in the output of commands, the log, Redis, the process table.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";

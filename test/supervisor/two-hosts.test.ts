@@ -1,4 +1,4 @@
-// Two hosts on one Redis with one pool's name: it is the first one's, until it is moved.
+// Tests two hosts that use one pool name on one Redis: the first host owns it until it is moved.
 import { expect, test } from "bun:test";
 import { paths } from "../../src/config.ts";
 import { type Scope, scope } from "../../src/domain/identifiers.ts";

@@ -1,4 +1,4 @@
-// Room: test. Owns a containerd of a test's own: the real daemon and ctr, with all their files below one directory.
+// Room: test. Owns a private containerd: the real daemon and ctr, with all their files below one directory.
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "./until.ts";

@@ -1,4 +1,4 @@
-// Room: test. Owns an independent idea of what an image contains: its layers' entries, laid over each other in memory.
+// Room: test. Owns an independent model of the content of an image: the entries of its layers, applied in memory.
 import { posix } from "node:path";
 import { bytesOf, defaultMtimeNs, type Entry, type NodeEntry } from "./tar-entries.ts";
 import { anything, type Facts, modeText, type Tree } from "./trees.ts";

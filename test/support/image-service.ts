@@ -1,4 +1,4 @@
-// Room: test. Owns a client of containerd's CRI image service, as far as the tests need it: what Kubernetes pulls with.
+// Room: test. Owns a minimal client of containerd's CRI image service, with which Kubernetes pulls.
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 

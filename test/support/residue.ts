@@ -1,4 +1,4 @@
-// Room: test. Owns the question what a snapmill left behind: processes, devices, mounts, files, half-done work.
+// Room: test. Owns the search for what snapmill left behind: processes, devices, mounts, files, half-done work.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,4 +1,4 @@
-// Room: test. Owns what can stand in a test layer: one function for each kind of tar entry.
+// Room: test. Owns the entries of test layers: one function for each kind of tar entry.
 
 /** A string is written as UTF-8; bytes as they are. */
 export type Bytes = string | Uint8Array;

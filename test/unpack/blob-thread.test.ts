@@ -1,4 +1,4 @@
-// Room: test. Owns the blob thread's life: what it delivers, runs ahead with, gives up, and what its death looks like.
+// Room: test. Owns the blob thread: what it delivers, how far it reads ahead, and how its death is reported.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -104,7 +104,7 @@ describe("an announced blob", () => {
     const [first, next] = [await source(small), await source(large)];
     expect(await contentOf(thread.open(first, next))).toBe(sha256(small));
     await until("the next blob is open", () => isOpen(next.blob.path));
-    // Who has it open needs no name any more; who opens it again does.
+    // An open blob is read on although its file is deleted; opening it again would fail.
     await rm(next.blob.path);
     const stream = thread.open(next);
     expect(await contentOf(stream)).toBe(sha256(large));
@@ -139,7 +139,7 @@ describe("an announced blob", () => {
 describe("the death of a blob thread", () => {
   const onMessage = (action: string) => `require("node:worker_threads").parentPort.on("message", () => ${action});`;
 
-  test("is told to who reads from it, and the next blob has another thread", async () => {
+  test("is reported to its reader, and the next blob has another thread", async () => {
     using stream = thread.open(await source(large), await source(small));
     const chunks = stream.chunks();
     await chunks.next();

@@ -1,4 +1,4 @@
-// Room: test. Owns what a chain asks of the writer and of the pool, and what becomes of a layer when it is interrupted.
+// Room: test. Owns the calls of a chain to the writer and the pool, and the handling of interrupted layers.
 import { afterAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type AbortKind, AbortReason, Canceller } from "../../src/domain/cancellation.ts";

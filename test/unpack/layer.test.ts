@@ -1,4 +1,4 @@
-// Room: test. Owns the way of one layer onto a device: what is there afterwards, and what is said when it cannot be.
+// Room: test. Owns the application of one layer to a device: the result, and the errors.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, mkdtemp, open as openFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -46,7 +46,7 @@ async function contentOf(path: string, fsType: "ext4" | "xfs" = "ext4"): Promise
   }
 }
 
-/** Free for anyone: not mounted, not held. */
+/** Free: neither mounted nor held. */
 async function isFree(path: string): Promise<boolean> {
   const exclusive = 0o200;
   try {
@@ -125,7 +125,7 @@ describe("the next layer", () => {
     const next = await requestFor(directory, loop.path, large);
     await applyLayer({ ...(await requestFor(directory, loop.path, base, "gzip")), next }, () => undefined);
     await until("the next blob is open", () => isOpen(next.blob.path));
-    // Who has it open needs no name any more; who opens it again does.
+    // An open blob is read on although its file is deleted; opening it again would fail.
     await rm(next.blob.path);
     expect(await applyLayer(next, () => undefined)).toMatchObject({ bytes: large.length, entries: 40 });
   });

@@ -1,4 +1,4 @@
-// Room: test. Owns the writer process and its parent's handle: what happens when either side dies, waits or is told to.
+// Room: test. Owns the writer process and its parent's handle: kills of either side, stops and cancellations.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
@@ -34,7 +34,7 @@ async function device() {
 
 const environment = (fault?: string) => childEnvironment({ SNAPMILL_FAULT: fault });
 
-/** Children of this process that run a writer, found without its help. */
+/** Children of this process that run a writer, found in /proc. */
 function writerPids(): number[] {
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, "latin1").split(" ");
   return children.map(Number).filter((pid) => pid > 0 && commandLine(pid).includes("workers/writer.ts"));

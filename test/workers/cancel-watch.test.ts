@@ -1,4 +1,5 @@
-// Room: test. Owns the thread beside an unpack worker: it sees cancellations, bears a database it cannot read, and ends a worker that hangs.
+// Room: test. Owns the thread beside an unpack worker: it sees cancellations, survives an unreadable database, and ends a
+// worker that hangs.
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
@@ -11,10 +12,10 @@ import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 
-/** Which is never reached in this process. */
+/** Never reached in this process. */
 const graceMs = 3_600_000;
 
-/** A watch whose warnings are kept. */
+/** A watch that records its warnings. */
 function openWatch(databasePath: string) {
   const warnings: string[] = [];
   const log = createLogger({ name: "test", level: "silent" });

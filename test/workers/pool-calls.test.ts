@@ -1,4 +1,4 @@
-// Room: test. Owns how an unpack worker asks the pool: again under one operation ID, as long as the pool is away.
+// Room: test. Owns the calls of an unpack worker to the pool: repeated under one operation ID while the pool is away.
 import { expect, test } from "bun:test";
 import { AbortReason, Canceller } from "../../src/domain/cancellation.ts";
 import { deadlineExceeded, failedPrecondition, type SnapmillError, unavailable } from "../../src/domain/errors.ts";

@@ -1,4 +1,4 @@
-// Workers as processes on one thin-pool: one has it, others say who, and exit.
+// Tests workers as processes on one thin-pool: one owns it, the others name the owner and exit.
 import { expect, test } from "bun:test";
 import { cpSync, mkdirSync } from "node:fs";
 import { paths } from "../../src/config.ts";
@@ -10,7 +10,7 @@ import { startRedis } from "../support/redis.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
 import { startWorker } from "./start-worker.ts";
 
-/** Starts a worker that must refuse; returns its words once it has exited. */
+/** Starts a worker that must refuse to run; returns its error once it has exited. */
 async function refusal(snapmill: TestSnapmill): Promise<string> {
   const { child, announced } = startWorker(snapmill);
   const said = await announced;
@@ -29,7 +29,7 @@ test("a second worker on a thin-pool says who has it, also from another state di
     SNAPMILL_DEVICE_SIZE: "64MiB",
   };
   using snapmill = new TestSnapmill(settings);
-  // Where the pool's name is free: it is the pool itself that is another's.
+  // The pool's name is free, but the pool itself belongs to another database.
   await using elsewhere = await startRedis();
   using other = new TestSnapmill({ ...settings, REDIS_URL: elsewhere.url });
   const first = startWorker(snapmill);

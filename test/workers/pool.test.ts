@@ -1,4 +1,4 @@
-// The pool's worker as a process: one per pool, graceful at its end, and right after whatever came before.
+// Tests the pool's worker as a process: one per pool, a graceful end, and recovery from kills.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -80,7 +80,7 @@ test("an operation of which two workers died is set aside, is told by doctor, an
   const { findings } = await client.call("doctor", { repair: true });
   expect(findings).toMatchObject([{ kind: "operation-set-aside", subject: operationId, repaired: false }]);
   expect((await snapmill.run(["status"])).stdout).toContain("1 operation of which workers died");
-  // Forgiven, the same operation is one like any other.
+  // Once retried, the operation is treated like any other.
   await client.call("cleanup", {});
   expect((await client.call("doctor", { repair: false })).findings).toEqual([]);
   await client.call("remove", { scope: ownScope, key: "other" });
@@ -107,7 +107,7 @@ test("told to stop, a worker finishes what it runs, and the rest waits for the n
   const second = startWorker(snapmill);
   expect((await second.announced).kind).toBe("ready");
   const mounts = (await Promise.all(answers)).map((answer) => answer.mounts[0]?.source);
-  // Each was made once: sixty answers, sixty devices.
+  // Each snapshot was made once: sixty answers, sixty devices.
   expect(new Set(mounts).size).toBe(60);
   second.child.kill("SIGTERM");
   expect(await second.child.exited).toBe(0);

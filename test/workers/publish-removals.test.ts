@@ -1,4 +1,4 @@
-// Removals of devices as the pool's worker has them done: through everything that can go away meanwhile.
+// Tests removals of devices by the pool's worker, through kills, a lost Redis and devices in use.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { paths } from "../../src/config.ts";
 import { ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
@@ -24,7 +24,7 @@ afterAll(() => redis[Symbol.asyncDispose]());
 
 const busy = { scope: ownScope, key: snapshotKey("busy") };
 
-/** A pool whose removals answer at once, with a worker on it. */
+/** A pool with asynchronous removals, and its worker. */
 class Fixture implements AsyncDisposable {
   readonly snapmill: TestSnapmill;
   readonly client: JobClient;
@@ -58,7 +58,7 @@ class Fixture implements AsyncDisposable {
     return look(database);
   }
 
-  /** Has the snapshot "busy" made and removed while it is mounted; `meanwhile` gets its device. */
+  /** Prepares the snapshot "busy" and removes it while it is mounted; `meanwhile` runs before it is unmounted. */
   async whileBusy(meanwhile: (isGone: () => boolean) => Promise<void>): Promise<void> {
     const { mounts } = await this.client.call("prepare", { ...busy, labels: {} });
     const { number } = this.read((database) => deviceOf(database, busy.scope, busy.key));

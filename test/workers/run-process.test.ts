@@ -4,7 +4,7 @@ import { parseAnnouncement } from "../../src/supervisor/ready.ts";
 
 const root = join(import.meta.dir, "../..");
 
-/** What a worker with this program announces before it ends. */
+/** The announcements of a worker with this program until its end. */
 async function lastAnnouncement(program: string) {
   const imports = `import "${root}/workers/run-process.ts";
     import { announceReady } from "${root}/src/supervisor/ready.ts";
@@ -26,6 +26,6 @@ test("a worker that an uncaught error ends tells its supervisor why, wherever it
     expect(failed).toMatchObject({ kind: "failed", error: { code: "internal", message: "the disk is away" } });
   }
   expect(loading).toMatchObject({ kind: "refused", error: { code: "failed_precondition" } });
-  // It is to be started again.
+  // The supervisor is to start it again.
   expect(worked).toMatchObject({ kind: "failed", error: { code: "failed_precondition" } });
 });

@@ -1,4 +1,4 @@
-// Room: test. Owns the unpack worker as a process: what it was given is done in the end, whatever happens to it meanwhile.
+// Room: test. Owns the unpack worker as a process: accepted work is completed, whatever happens meanwhile.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { paths } from "../../src/config.ts";
@@ -39,14 +39,14 @@ test("a lost lock, a stop, an emptied Redis and a killed worker lose no accepted
   const lock = `${keyPrefix(pool)}:${queueName(pool, "unpack")}:${operationId}:lock`;
   const layers = () => fixture.snapmill.snapshots().filter(({ kind }) => kind === "committed").length;
 
-  // So that it cannot be through before it has lost all that it is to lose.
+  // Keeps the unpack from ending before the test has taken everything away.
   const [held] = chainIdsOf(long.layers.map((layer) => ({ diffId: diffId(layer.diffId) }))).slice(20);
   const barrier = await acquireLock(lockPath(paths.chainLocks(fixture.snapmill.config), held as ChainId));
   const first = await fixture.start("unpack");
   await until("20 layers are committed", layers, (count) => count === 20);
   const token = await redis.command("GET", lock);
   await redis.command("DEL", lock);
-  // It is handed over, here to the same worker.
+  // The job is handed over, here to the same worker.
   await until(
     "it has another lock",
     () => redis.command("GET", lock),
@@ -114,7 +114,7 @@ test("an image that was cancelled before it was accepted is not unpacked", async
   await fixture.start("unpack");
   const operationId = freshOperationId();
   await fixture.client.call("settle-unpack", { unpackOperationId: operationId, outcome: { kind: "cancelled" } });
-  // Also when Redis has forgotten it, and it is accepted once more.
+  // Also after Redis has lost the job and it is accepted again.
   for (let time = 1; time <= 2; time += 1) {
     const unpacking = fixture.client.unpack({ reference: image.reference, platform: "linux/amd64" }, { operationId });
     expect(await unpacking.catch((error: unknown) => error)).toMatchObject({

@@ -70,7 +70,7 @@ test("labels may be called like what every object has", async () => {
   await client.call("remove", { key: "oddly" });
 }, 60_000);
 
-test("of many who prepare one key at once, one gets it", async () => {
+test("of many concurrent prepares of one key, one succeeds", async () => {
   const calls = Array.from({ length: 32 }, () => client.call("prepare", { key: "contended" }));
   const outcomes = await Promise.allSettled(calls);
   expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -197,7 +197,7 @@ describe("a call that cannot be done", () => {
       "prepare it with that parent",
     ],
     ["a list with a bad filter", () => client.list("name=="), "INVALID_ARGUMENT", "expected a value"],
-    // Which complaint comes first is containerd's.
+    // The order of the checks is that of containerd.
     ["a taken key on nothing", () => client.call("prepare", { key: "active", parent: "none" }), "NOT_FOUND", "none"],
     [
       "a taken key on an active one",

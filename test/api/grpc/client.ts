@@ -1,4 +1,4 @@
-// Room: test. Owns a client of the snapshots service, as a program in JavaScript would have one.
+// Room: test. Owns a client of the snapshots service, as a JavaScript program would use.
 import {
   create,
   type DescMessage,
@@ -22,7 +22,7 @@ const unaryMethods: {
   readonly [Name in UnaryName]: DescMethodUnary<Methods[Name]["input"], Methods[Name]["output"]>;
 } = Snapshots.method;
 
-/** Of a call: how long it may take, and how it is given up. */
+/** The deadline of a call, and its cancellation. */
 export interface Patience {
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
@@ -91,7 +91,7 @@ export class SnapshotsClient implements Disposable {
     return all;
   }
 
-  /** How many snapshots a list has: counted, but not decoded, since what that costs is the client's own affair. */
+  /** How many snapshots a list has: counted but not decoded, so that the cost of decoding is not measured. */
   async countOf(snapshotter: string): Promise<number> {
     const { list } = Snapshots.method;
     const request = toBinary(list.input, create(list.input, { snapshotter }));
@@ -102,7 +102,7 @@ export class SnapshotsClient implements Disposable {
     return count;
   }
 
-  /** Sends bytes as they are to whatever path; answers with the code's name. */
+  /** Sends raw bytes to any path; returns the name of the code. */
   raw(path: string, bytes: Uint8Array): Promise<{ readonly status: string }> {
     const { promise, resolve } = Promise.withResolvers<{ readonly status: string }>();
     const asTheyAre = (given: Uint8Array) => Buffer.from(given);
@@ -117,7 +117,7 @@ export class SnapshotsClient implements Disposable {
   }
 }
 
-/** How many fields a message has, a repeated one as often as it is there. */
+/** The number of fields of a message, repeated ones counted each time. */
 function fieldsIn(message: Uint8Array): number {
   const reader = new BinaryReader(message);
   let count = 0;
@@ -135,7 +135,7 @@ const pathOf = (method: DescMethodUnary | DescMethodServerStreaming): string =>
 const optionsOf = (deadlineMs: number | undefined): CallOptions =>
   deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
 
-/** How a call failed: the name of its code, and the sentence. */
+/** The failure of a call: the name of its code, and its message. */
 export interface Failure {
   readonly code: string;
   readonly details: string;

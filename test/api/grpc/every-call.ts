@@ -1,4 +1,4 @@
-// Owns the whole way of a snapshot through the calls of the service, whatever the driver and the file system.
+// Owns the test of all calls of the service on the life of one snapshot, for any driver and file system.
 import { expect } from "bun:test";
 import { statSync } from "node:fs";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
@@ -6,13 +6,13 @@ import { Kind } from "../../../src/api/grpc/generated/snapshots_pb.js";
 import type { FsType } from "../../../src/domain/devices.ts";
 import { failureOf, type SnapshotsClient } from "./client.ts";
 
-/** How what can be written to is mounted: its file system, and the options besides `rw`. */
+/** How a writable snapshot is mounted: its file system, and the options besides `rw`. */
 interface MountShape {
   readonly type: FsType;
   readonly options: readonly string[];
 }
 
-/** Makes all ten calls on snapshots of its own, in a scope that is empty, and leaves it so. */
+/** Makes all ten calls on its own snapshots in an empty scope, and leaves it empty. */
 export async function expectEveryCall(client: SnapshotsClient, { type, options }: MountShape): Promise<void> {
   const before = Date.now();
   const prepared = await client.call("prepare", { key: "ns/1/a key", labels: { "containerd.io/gc.root": "now" } });

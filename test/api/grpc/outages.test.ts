@@ -9,11 +9,11 @@ import { codeOf, failureOf, SnapshotsClient } from "./client.ts";
 
 /** On two slow cores, with processes that are killed and started again. */
 const timeoutMs = 120_000;
-/** What a call gets here that must not hang: to be told so is no answer. */
+/** For calls that must not hang: reaching this deadline is a failure. */
 const patience = { deadlineMs: 20_000 };
 const isServed = (code: string): boolean => code !== "UNAVAILABLE";
 
-/** A snapshot that is the first of its size waits for it. */
+/** The first snapshot of each size waits for it. */
 const mkfs = new SlowMkfs();
 const place = new Place({ PATH: mkfs.path });
 const { pool } = place.config;
@@ -21,7 +21,7 @@ let up: Up;
 let client: SnapshotsClient;
 
 let sizes = 64;
-/** Labels of a snapshot for which a file system is to be made. */
+/** Labels of a snapshot that needs a new file system. */
 const ofNewSize = () => {
   sizes += 1;
   return { "containerd.io/snapshot/max-size": `${sizes}MiB` };
@@ -76,7 +76,7 @@ test(
   "while the pool's worker is away, changes are unavailable and do not happen later; reads go on",
   async () => {
     await client.call("prepare", { key: "before" });
-    // The supervisor cannot start another one as long as it is stopped itself.
+    // The stopped supervisor cannot start another one.
     process.kill(up.pid, "SIGSTOP");
     signal("workers/pool.ts", "SIGKILL");
     const failure = await failureOf(client.call("prepare", { key: "meanwhile" }, patience));
@@ -120,7 +120,7 @@ test(
     process.kill(worker, "SIGCONT");
     await until("prepare is served", () => codeOf(client.call("prepare", { key: "after" })), isServed);
     expect(await names()).toEqual(["after"]);
-    // And so the keys of those who gave up are free, as if they had never asked.
+    // The keys of the cancelled calls are free, as if they had never been made.
     await client.call("prepare", { key: "given up" });
     await client.call("prepare", { key: "late" });
     await tidy();

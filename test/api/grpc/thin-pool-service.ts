@@ -1,4 +1,4 @@
-// Owns the service on a thin-pool within the test's own process: gRPC and device-mapper are real, the queue is left out.
+// Owns the service on a thin-pool in the test's process: gRPC and device-mapper are real, the queue is left out.
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { createLogger } from "../../../src/logger.ts";
 import { openFixture, type SnapshotterFixture, type TestPool } from "../../conformance/snapshotter-fixture.ts";
 import { SnapshotsClient } from "./client.ts";
 
-/** Disposing of it leaves nothing of the pool. */
+/** Disposing of it removes the pool. */
 export class ThinPoolService implements AsyncDisposable {
   readonly client: SnapshotsClient;
   readonly #directory: string;

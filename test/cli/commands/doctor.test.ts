@@ -1,4 +1,4 @@
-// `snapmill doctor`, `cleanup` and `status`, on pools that are really damaged: with a running snapmill and without one.
+// Tests `snapmill doctor`, `cleanup` and `status` on damaged pools, with and without a running snapmill.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ const report = z.object({
   ),
 });
 
-/** What doctor finds; its exit status must say whether something is left. */
+/** The findings of doctor; its exit status must say whether some are left. */
 async function doctor({ snapmill }: CliFixture, ...options: string[]) {
   const { exitCode, stdout, stderr } = await snapmill.run(["doctor", "--json", ...options]);
   expect(stderr).toBe("");
@@ -52,7 +52,7 @@ const fileOf = ({ config }: TestSnapmill, name: string) => join(filesDir(paths.p
 const attachedOf = ({ directory }: TestSnapmill) => [...loopsBackedBelow(directory), ...mountsBelow(directory)];
 const losetup = (...args: string[]) => expect(Bun.spawnSync(["losetup", ...args]).exitCode).toBe(0);
 
-/** Stops the process (SIGSTOP) in which doctor looks at a pool that nothing runs on, while it has the pool attached. */
+/** Stops (SIGSTOP) the process in which doctor inspects an idle pool, while it has the pool attached. */
 async function catchLooking(snapmill: TestSnapmill): Promise<{ readonly pid: number; readonly command: Started }> {
   for (let attempt = 1; attempt <= 20; attempt += 1) {
     const command = snapmill.start(["doctor"]);
@@ -124,7 +124,7 @@ describe("doctor with a running snapmill", () => {
     await using client = await JobClient.connect({ redisUrl: redisUrl(snapmill.config), pool });
     const [first] = await client.failedRemovals();
     expect(await fixture.stdout("cleanup")).toContain(`${busy} is still to be removed`);
-    // Unmounted before that, it would be done without another word.
+    // Unmounted before that, the removal would succeed without another failure.
     await until(
       "the removal has failed again",
       () => client.failedRemovals(),
@@ -180,7 +180,7 @@ describe("doctor where nothing runs", () => {
     await fixture.stdout("prepare", "kept");
     await fixture.down();
     const { pid, command } = await catchLooking(fixture.snapmill);
-    // As a terminal does: all of its processes get it.
+    // As a terminal does: to all of its processes.
     command.kill("SIGINT");
     process.kill(pid, "SIGINT");
     process.kill(pid, "SIGCONT");
@@ -214,13 +214,13 @@ describe("doctor where nothing runs", () => {
   });
 });
 
-/** By another program than snapmill, so to say. */
+/** As another program than snapmill would. */
 function edit({ config }: TestSnapmill, statement: string): void {
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
   database.drizzle.run(statement);
 }
 
-/** A snapmill that does not run at the end of a test; its snapshots may stay. */
+/** A snapmill that is stopped at the end of a test; its snapshots may stay. */
 class Stopped implements AsyncDisposable {
   readonly fixture = new CliFixture();
 

@@ -47,7 +47,7 @@ test("of a pool that is lost the database forgets what was in it, and a new one 
   expect(await fixture.json("ls")).toEqual([]);
   await fixture.up();
   const [mount] = await fixture.json("prepare", "anew");
-  // No name is used twice.
+  // Device names are never used twice.
   expect(mount?.source).toEndWith("default-snap-7");
   await fixture.stdout("rm", "anew");
   await fixture.down();

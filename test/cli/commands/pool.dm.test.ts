@@ -32,7 +32,7 @@ test("a pool in files is made once or not at all, grows at rest and under 'up', 
   // A unique name: all tests of this kernel share the names of device-mapper.
   const pool = `cli-${crypto.randomUUID().slice(0, 8)}`;
   {
-    // No more processes than are wanted: each takes seconds to start where there is one processor.
+    // As few processes as possible: each takes seconds to start on the one processor of the guest.
     const few = { SNAPMILL_GRPC_ADDRESS: "", SNAPMILL_UNPACK_WORKERS: "1" };
     await using fixture = new CliFixture({ SNAPMILL_POOL: pool, SNAPMILL_DEVICE_SIZE: "64MiB", ...few });
     const { config, directory } = fixture.snapmill;

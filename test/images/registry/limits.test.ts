@@ -46,7 +46,7 @@ test("slots of a registry are shared by all, and free when their holder ends", a
   using _fourth = await fourth;
 });
 
-test("bandwidth is shared by all who spend it", async () => {
+test("bandwidth is shared by all downloads", async () => {
   const bandwidth = new Bandwidth(100_000);
   const sinceMs = performance.now();
   await Promise.all([bandwidth.spend(5000), bandwidth.spend(5000), bandwidth.spend(5000)]);

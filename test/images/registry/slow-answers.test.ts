@@ -1,4 +1,4 @@
-// Room: test. Owns what becomes of documents that a registry sends a byte at a time, never silent for long.
+// Room: test. Owns documents that a registry sends byte by byte, never silent for long.
 import { expect, test } from "bun:test";
 import { readWhole, sendRequest } from "../../../src/images/registry/transport.ts";
 import { failureOf } from "./fixture.ts";

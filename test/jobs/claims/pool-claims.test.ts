@@ -1,4 +1,4 @@
-// Whose a pool's name is in Redis, and whose jobs a worker executes: several databases on one Redis.
+// Tests the claim on a pool's name with several databases on one Redis, and that a worker executes only its own jobs.
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { freshOperationId } from "../../../src/domain/identifiers.ts";
 import {
@@ -108,7 +108,7 @@ test("a claim that was damaged in Redis is told as far as it can be read, and ca
   expect(await claim()).toMatchObject({ database: holder.database, host: "host-a" });
 });
 
-test("a value that is no claim is told with the way out, also to who asks for the health, and is replaced by a take-over", async () => {
+test("a value that is no claim is told with the way out, also in the health report, and is replaced by a take-over", async () => {
   using check = new RedisCheck(redis.url, pool);
   for (const [type, command] of [
     ["string", "SET"],
@@ -141,7 +141,7 @@ test(
   timeoutMs,
 );
 
-test("of many who claim at once, and of many who take over at once, one gets the name", async () => {
+test("of many concurrent claims, and of many concurrent take-overs, one gets the name", async () => {
   const claimants = Array.from({ length: 20 }, (_, index) => ({ ...holder, database: index + 1, place: `${index}` }));
   const winnersOf = async (takeOver?: string) => {
     const outcomes = await Promise.allSettled(claimants.map((claimant) => take(claimant, takeOver)));

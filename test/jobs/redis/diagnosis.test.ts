@@ -8,7 +8,7 @@ import { startRedis, type TestRedis } from "../../support/redis.ts";
 import { until } from "../../support/until.ts";
 import { connect, consume, failureOf, removal } from "../support.ts";
 
-/** A server that is no Redis: says `greeting` to all that it hears, or nothing. */
+/** A server that is not Redis: answers everything with `greeting`, or does not answer. */
 function listen(greeting?: string) {
   const server = Bun.listen({
     hostname: "127.0.0.1",
@@ -37,7 +37,7 @@ function oldRedis() {
   return { url: `redis://127.0.0.1:${server.port}`, [Symbol.dispose]: () => server.stop(true) };
 }
 
-/** Like a Redis whose disk is full: it could not save, and refuses to write from then on. */
+/** Makes Redis behave as on a full disk: it cannot save, and refuses writes from then on. */
 async function withoutDisk(redis: TestRedis): Promise<void> {
   const elsewhere = mkdtempSync(join(tmpdir(), "snapmill-gone-"));
   await redis.command("CONFIG", "SET", "dir", elsewhere);

@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterAll(() => redis[Symbol.asyncDispose]());
 
-/** Generous: what must not happen is a hang, and the machine may be busy. */
+/** Generous: only a hang is a failure, and the machine may be busy. */
 const soonMs = 10_000;
 
 describe("with Redis away", () => {
@@ -254,7 +254,7 @@ describe("a call that waits", () => {
       remove: () => isFollowed.promise.then(() => ({})),
     });
     await using client = await connect(redis);
-    // A worker takes several as soon as one had to wait for another.
+    // A worker takes several jobs as soon as one had to wait for another.
     const ahead = client.call("remove", removal);
     const call = client.call("cleanup", {}, { operationId: anId });
     await untilCounts(client, { waiting: 1 });
@@ -263,7 +263,7 @@ describe("a call that waits", () => {
     await untilLength(operations, 1);
     await redis.flush();
     await untilCounts(client, { active: 1 });
-    // Handed out after it, and done: so the other one has reached the consumer.
+    // This job was handed out later and is done: the other one has reached the consumer.
     await client.call("remove", removal);
     released.resolve();
     expect(await call).toEqual({ removedDevices: 1, removedSnapshots: 0 });

@@ -1,4 +1,4 @@
-// The parsing of a thin-pool's metadata: blocks as the kernel writes them, and blocks that are damaged or others'.
+// Tests the parsing of thin-pool metadata: blocks as the kernel writes them, damaged ones and foreign ones.
 import { describe, expect, test } from "bun:test";
 import { crc32c } from "../../../src/system/block/crc32c.ts";
 import { dataBlockIn, parseNode, parseNumbersNode, parseSuperblock } from "../../../src/system/block/thin-metadata.ts";

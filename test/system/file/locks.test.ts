@@ -21,7 +21,7 @@ describe("a lock", () => {
     return outcome;
   }
 
-  test("is had by one, and the loser reads who has it", async () => {
+  test("is held by one, and the others read its holder", async () => {
     const path = join(dir, "new", "folder", "lock");
     {
       using _lock = taken(path, '{"pid":1}');

@@ -1,4 +1,4 @@
-// Tests the note that outlives its process: what a reader finds, whole or not at all, and also without any room.
+// Tests the note that outlives its process: readers find it whole or not at all, even on a full disk.
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

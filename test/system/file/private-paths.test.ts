@@ -1,4 +1,4 @@
-// What another user of the host could have changed is refused, and what is ours is closed to them.
+// Tests that paths which another user could have changed are refused, and that private paths are closed to other users.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -101,7 +101,7 @@ describe("a private directory", () => {
     expect(() => requireUnshared(join(shared, "state"))).toThrow("can be written to by other users");
   });
 
-  test("may lie beside the program, wherever that lies: who can change one can change the other", async () => {
+  test("may lie beside the program, wherever that lies: a user that can change one can change the other", async () => {
     const shared = make(below("builds"), 0o777);
     for (const room of ["system", "domain"]) {
       cpSync(join(import.meta.dir, "../../../src", room), join(shared, "checkout/src", room), { recursive: true });

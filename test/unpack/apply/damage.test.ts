@@ -1,4 +1,4 @@
-// Room: test. Owns damaged archives: cut off anywhere, any bit turned. They fail in words or apply; they never crash.
+// Room: test. Owns damaged archives: cut off anywhere, any bit flipped. They fail with an error or apply; they never crash.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

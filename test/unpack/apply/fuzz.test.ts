@@ -1,4 +1,4 @@
-// Room: test. Owns thousands of layers out of a seed: none leaves its root, crashes, or leaves a descriptor open.
+// Room: test. Owns thousands of random layers from a seed: none leaves its root, crashes, or leaves a descriptor open.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Room: test. Owns layers made to break out or to break something: nothing outside the root changes, errors are clear.
+// Room: test. Owns hostile layers: nothing outside the root changes, and errors are clear.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Room: test. Owns whiteouts and opaque marks that come again and again: they remove no more, and cost next to nothing.
+// Room: test. Owns repeated whiteouts and opaque marks: they remove nothing more, and cost next to nothing.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// Room: test. Owns layers out of a seed: entries that get in each other's way, PAX records that lie, and damaged bytes.
+// Room: test. Owns random layers from a seed: entries that conflict, PAX records that lie, and damaged bytes.
 import { type HeaderFields, header, paddingOf, paxHeader, putChecksum } from "../../support/tar.ts";
 
 /** Numbers from 0 to 1, the same for one seed: mulberry32. */
