@@ -20,10 +20,11 @@ import {
   queueName,
 } from "../queues.ts";
 import { answering, checkRedis, consumerConnection } from "../redis/connection.ts";
-import { asRedisFailure } from "../redis/failures.ts";
+import { asRedisFailure, isConnectionLost } from "../redis/failures.ts";
 import { beatKey } from "../requests/worker-liveness.ts";
 import { Executor } from "./executor.ts";
 import { type PoolHandlers, type Runners, runnersOf, type UnpackHandlers } from "./handlers.ts";
+import { mendUnreadableJobs } from "./mend-jobs.ts";
 import { PatientWorker } from "./patient-worker.ts";
 
 export interface Consumer {
@@ -108,6 +109,7 @@ class QueueConsumer implements Consumer {
   readonly #upkeep: Timer | undefined;
   readonly #guard: ClaimGuard;
   #closed: Promise<void> | undefined;
+  #mending: Promise<string[]> | undefined;
 
   private constructor(
     kind: QueueKind,
@@ -136,7 +138,10 @@ class QueueConsumer implements Consumer {
       runRetryDelay: 1_000,
       settings: { backoffStrategy: (made, _type, _error, job) => backoffMs(kind, made, job?.name) },
     });
-    this.#worker.on("error", onError);
+    this.#worker.on("error", (error) => {
+      onError(error);
+      if (!isConnectionLost(error)) void this.#mendJobs(queue);
+    });
     // First of those told that a job is active: until the executor has begun with it, whether others run can be seen.
     if (kind === "pool") askForFewWhenFew(this.#worker, concurrency, executor);
     this.#worker.on("active", (job) => executor.begin(job));
@@ -146,6 +151,14 @@ class QueueConsumer implements Consumer {
     if (kind === "pool") {
       this.#upkeep = setInterval(() => void limitAllWorkers(queue, concurrency, connection), upkeepMs);
     }
+  }
+
+  /** BullMQ says only that it could not read a job, not which one. */
+  async #mendJobs(queue: JobQueue): Promise<void> {
+    this.#mending ??= mendUnreadableJobs(this.#connection, queue).finally(() => {
+      this.#mending = undefined;
+    });
+    await this.#mending.catch(() => undefined);
   }
 
   get lost(): Promise<SnapmillError> {
