@@ -5,7 +5,7 @@ import type { OperationId } from "../src/domain/identifiers.ts";
 import { createLogger } from "../src/logger.ts";
 import { type Database, openDatabase } from "../src/metadata/database.ts";
 import { isCancelled } from "../src/metadata/outbox.ts";
-import type { CancelThreadOptions, FromCancelThread, ToCancelThread } from "./cancel-messages.ts";
+import type { CancelThreadOptions, FromCancelThread, ToCancelThread } from "./cancel-watch.ts";
 
 const tickMs = 250;
 /** Between looks at a database that cannot be read. */

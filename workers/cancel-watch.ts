@@ -4,7 +4,25 @@ import { AbortReason, Canceller } from "../src/domain/cancellation.ts";
 import type { OperationId } from "../src/domain/identifiers.ts";
 import { startTimer } from "../src/domain/timers.ts";
 import type { Logger } from "../src/logger.ts";
-import type { CancelThreadOptions, FromCancelThread, ToCancelThread } from "./cancel-messages.ts";
+
+export interface CancelThreadOptions {
+  readonly databasePath: string;
+  /** How long the worker has from a cancellation to the end of the job. */
+  readonly graceMs: number;
+}
+
+export type ToCancelThread =
+  | { readonly type: "begun"; readonly operationId: OperationId }
+  | { readonly type: "ended" }
+  /** Ends the thread. */
+  | { readonly type: "close" };
+
+export type FromCancelThread =
+  /** The first look at an operation has ended; it may have failed. */
+  | { readonly type: "looked"; readonly operationId: OperationId }
+  | { readonly type: "cancelled"; readonly operationId: OperationId }
+  /** The database cannot be read, for the `failures`th time in a row; it is tried again `nextMs` later. */
+  | { readonly type: "unreadable"; readonly failures: number; readonly nextMs: number; readonly reason: string };
 
 const program = new URL("./cancel-thread.ts", import.meta.url);
 /** The start of a job does not wait longer than this for the first look. */

@@ -12,9 +12,8 @@ import { readPool } from "../src/metadata/pool.ts";
 import { heldFinding, inspect } from "../src/snapshotter/inspect.ts";
 import { findLoss, hasContent } from "../src/snapshotter/lost-pool.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
-import { endWithOutcomeOf } from "./outcome.ts";
 import { isChainAbandoned, lockPool } from "./pool-locks.ts";
-import { untilSignalled } from "./run-process.ts";
+import { endWithOutcomeOf, untilSignalled } from "./run-process.ts";
 
 interface Patient {
   readonly config: Config;

@@ -1,8 +1,10 @@
 // Room: workers. Owns the locks around a pool: of the process that has it, and of the chains that are being unpacked.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { type Config, paths } from "../src/config.ts";
 import { failedPrecondition } from "../src/domain/errors.ts";
 import type { ChainId } from "../src/domain/identifiers.ts";
+import { isErrno } from "../src/system/ffi/errno.ts";
 import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../src/system/file/locks.ts";
 import { lockPath } from "../src/unpack/chain.ts";
 
@@ -24,4 +26,21 @@ export function isChainAbandoned(config: Config, chain: ChainId): boolean {
   if (!isLock(outcome)) return false;
   outcome[Symbol.dispose]();
   return true;
+}
+
+/** Deletes the files in `directory` that no process holds a lock on. */
+export function sweepLocks(directory: string): void {
+  for (const name of namesIn(directory)) {
+    const outcome = tryLock(join(directory, name), `${process.pid}`);
+    if (isLock(outcome)) outcome[Symbol.dispose]();
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return [];
+    throw error;
+  }
 }

@@ -20,9 +20,8 @@ import { openNote, readNote } from "../src/system/file/note.ts";
 import { identityOf } from "../src/system/process/process-facts.ts";
 import { claimHolder } from "./claim-holder.ts";
 import { Outbox } from "./outbox.ts";
-import { isChainAbandoned, lockPool } from "./pool-locks.ts";
+import { isChainAbandoned, lockPool, sweepLocks } from "./pool-locks.ts";
 import { runProcess } from "./run-process.ts";
-import { sweepLocks } from "./sweep-locks.ts";
 
 /** How many jobs BullMQ hands over ahead of time: they are executed one after the other all the same. */
 const prefetchedJobs = 32;

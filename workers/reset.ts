@@ -10,9 +10,8 @@ import { type Database, openDatabase, transact } from "../src/metadata/database.
 import { forgetContent, readPool } from "../src/metadata/pool.ts";
 import { hasContent } from "../src/snapshotter/lost-pool.ts";
 import { createSnapshotter } from "../src/snapshotter/snapshotter.ts";
-import { endWithOutcomeOf } from "./outcome.ts";
 import { lockPool } from "./pool-locks.ts";
-import { untilSignalled } from "./run-process.ts";
+import { endWithOutcomeOf, untilSignalled } from "./run-process.ts";
 
 /** A reset that has begun is finished: half of it would have to be done again. */
 void untilSignalled();

@@ -1,5 +1,5 @@
 // Room: workers. Owns the life of a worker's process: it works until a signal stops it, or ends saying what went wrong.
-import { asSnapmillError, isRetryable } from "../src/domain/errors.ts";
+import { asSnapmillError, encodeFailure, isRetryable } from "../src/domain/errors.ts";
 import type { Logger } from "../src/logger.ts";
 import { announceFailure, announceRefusal, hasAnnouncedReady } from "../src/supervisor/ready.ts";
 
@@ -25,6 +25,13 @@ export async function runProcess(log: Logger, work: (stopped: Promise<string>) =
     log.fatal(code === "internal" ? { err: failure, code } : { code }, failure.message);
     endWith(error);
   }
+}
+
+/** Prints what `work` answers, or `{ failure }`. */
+export async function endWithOutcomeOf(work: () => Promise<object>): Promise<never> {
+  const outcome = await work().catch((error: unknown) => ({ failure: encodeFailure(error) }));
+  await Bun.write(Bun.stdout, JSON.stringify(outcome));
+  process.exit();
 }
 
 /** The supervisor hears why; it starts another one, unless that would not help. */

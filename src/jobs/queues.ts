@@ -49,7 +49,7 @@ export function backoffMs(kind: QueueKind, attemptsMade: number, jobName = ""): 
   return Math.round(spreadPauseAfterMs(pausesByJob[jobName] ?? patience[kind], attemptsMade));
 }
 
-export const jobOptions = (kind: QueueKind): DefaultJobOptions => ({
+const jobOptions = (kind: QueueKind): DefaultJobOptions => ({
   ...retention,
   attempts: patience[kind].attempts,
   backoff: { type: "custom" },

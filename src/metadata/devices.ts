@@ -256,5 +256,19 @@ export function recordForeignId(database: Database, id: DeviceId): void {
   database.drizzle.insert(foreignDeviceIds).values({ deviceId: id }).onConflictDoNothing().run();
 }
 
-export const isForeignId = (database: Database, id: DeviceId): boolean =>
+const isForeignId = (database: Database, id: DeviceId): boolean =>
   prepared(database).foreign.get({ deviceId: id }) !== undefined;
+
+/** IDs that are down as free and have a device: the next device would be made over that one. */
+export const freeIdsInUse = (database: Database): DeviceId[] =>
+  database.drizzle
+    .select()
+    .from(freeDeviceIds)
+    .where(inArray(freeDeviceIds.deviceId, database.drizzle.select({ deviceId: devices.deviceId }).from(devices)))
+    .all()
+    .map(({ deviceId }) => deviceId);
+
+/** The ID is handed out no more until its device is gone. */
+export function takeFromFree(database: Database, deviceId: DeviceId): void {
+  database.drizzle.delete(freeDeviceIds).where(eq(freeDeviceIds.deviceId, deviceId)).run();
+}

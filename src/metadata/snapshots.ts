@@ -1,9 +1,9 @@
 // Room: metadata. Owns the records of snapshots: how they are read, one at a time.
-import { and, eq, getTableColumns, ne, sql } from "drizzle-orm";
+import { and, count, eq, getTableColumns, ne, sql } from "drizzle-orm";
 import { alias } from "drizzle-orm/sqlite-core";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import type { DeviceName, Scope, SnapshotKey } from "../domain/identifiers.ts";
-import type { Labels, Mount, Snapshot, Usage } from "../domain/snapshots.ts";
+import type { Labels, Mount, Snapshot, SnapshotKind, Usage } from "../domain/snapshots.ts";
 import { mountOptions } from "../system/mount/filesystems.ts";
 import { type Database, readConsistently, statements } from "./database.ts";
 import { type DeviceRecord, findDevice } from "./devices.ts";
@@ -29,7 +29,7 @@ export const snapshotColumns = {
 
 type SnapshotRow = typeof snapshots.$inferSelect & { readonly parentKey: SnapshotKey | null; readonly labels: string };
 
-export const toSnapshotRecord = (row: SnapshotRow): SnapshotRecord => ({
+const toSnapshotRecord = (row: SnapshotRow): SnapshotRecord => ({
   ...toSnapshot(row),
   number: row.number,
   parentNumber: row.parent ?? undefined,
@@ -165,3 +165,13 @@ export const sharesDevice = (database: Database, snapshot: SnapshotRecord): bool
 /** The snapshots that a device holds: one, unless several scopes share it. */
 export const snapshotsOn = (database: Database, deviceNumber: number): SnapshotRecord[] =>
   prepared(database).onDevice.all({ device: deviceNumber }).map(toSnapshotRecord);
+
+/** How many snapshots of each kind there are, in all scopes together. */
+export function countSnapshotsByKind(database: Database): Readonly<Record<SnapshotKind, number>> {
+  const rows = database.drizzle
+    .select({ kind: snapshots.kind, count: count() })
+    .from(snapshots)
+    .groupBy(snapshots.kind)
+    .all();
+  return { active: 0, view: 0, committed: 0, ...Object.fromEntries(rows.map((row) => [row.kind, row.count])) };
+}

@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { Canceller } from "../domain/cancellation.ts";
 import { jobs, type Result } from "../jobs/contract.ts";
-import { countSnapshotsByKind } from "../metadata/counts.ts";
 import { listDevices } from "../metadata/devices.ts";
 import { listImages } from "../metadata/images.ts";
+import { countSnapshotsByKind } from "../metadata/snapshots.ts";
 import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
 import { takePoolTurn } from "./pool-turn.ts";

@@ -3,7 +3,7 @@ import { compareLooks, unrepaired } from "../domain/findings.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import type { RequestOf, Result } from "../jobs/contract.ts";
 import { transact } from "../metadata/database.ts";
-import { freeIdsInUse, takeFromFree } from "../metadata/inspection.ts";
+import { freeIdsInUse, takeFromFree } from "../metadata/devices.ts";
 import { dropFromOutbox } from "../metadata/outbox.ts";
 import { endItemOf } from "./batch-progress.ts";
 import { finishRemovals, sweepDeadUnpacks } from "./cleanup.ts";

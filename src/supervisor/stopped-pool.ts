@@ -39,7 +39,7 @@ export async function resetStopped(config: Config, signal: AbortSignal): Promise
   return parseResult("reset-pool", await run({ script: "reset.ts", graceMs: 60_000 }, config, signal));
 }
 
-/** What the process printed: see workers/outcome.ts. */
+/** What the process printed: see workers/run-process.ts. */
 async function run({ script, args = [], graceMs }: Work, config: Config, signal: AbortSignal): Promise<unknown> {
   const program = ["--pdeathsig", "KILL", "--", process.execPath, join(import.meta.dir, "../../workers", script)];
   // Not as arguments, which every user of the host can read: the settings hold the password of Redis.

@@ -3,7 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomFillSync } from "node:crypto";
 import { join } from "node:path";
 import type { Config } from "../../src/config.ts";
-import { countSnapshotsByKind } from "../../src/metadata/counts.ts";
+import { countSnapshotsByKind } from "../../src/metadata/snapshots.ts";
 import { storeIfAny } from "../../src/service/store.ts";
 import { writeImage } from "../support/images.ts";
 import { writeSmallImage } from "../support/small-image.ts";

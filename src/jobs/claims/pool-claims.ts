@@ -34,7 +34,7 @@ export interface PoolClaim extends ClaimHolder {
 }
 
 /** A holder that has not been seen for so long is not alive: see `beatEveryMs` of worker-liveness.ts. */
-export const holderLastsMs = 10_000;
+const holderLastsMs = 10_000;
 /** A worker that has not confirmed its claim for so long asks before it begins another job. */
 export const confirmedLastsMs = 3_000;
 
@@ -305,13 +305,13 @@ export const describeClaim = ({ host, stateDir, database, claimedAtMs, seenAtMs,
 
 const timeText = (ms: number): string => new Date(ms).toISOString();
 
-export const heldByAnother = (pool: PoolName, claim: PoolClaim): SnapmillError =>
+const heldByAnother = (pool: PoolName, claim: PoolClaim): SnapmillError =>
   failedPrecondition(
-    damageOf(pool, claim) ?? `the pool name ${pool} is claimed in this Redis by ${describeClaim(claim)}: ${wayOut}`,
+    claimDamage(pool, claim) ?? `the pool name ${pool} is claimed in this Redis by ${describeClaim(claim)}: ${wayOut}`,
   );
 
 /** Why a claim cannot be read, and the way out; undefined: it can. */
-export const damageOf = (pool: PoolName, { wrongType }: PoolClaim): string | undefined =>
+export const claimDamage = (pool: PoolName, { wrongType }: PoolClaim): string | undefined =>
   wrongType &&
   `the claim on the pool name ${pool} is damaged: its key ${claimKey(pool)} in Redis is a ${wrongType}, not a hash; ` +
     "if no other host serves the pool, replace it with 'snapmill up --take-over'";

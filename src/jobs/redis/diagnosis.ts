@@ -4,7 +4,7 @@ import { Redis } from "ioredis";
 import { failedPrecondition, isSnapmillError, unavailable } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import { startTimer } from "../../domain/timers.ts";
-import { damageOf, readClaim } from "../claims/pool-claims.ts";
+import { claimDamage, readClaim } from "../claims/pool-claims.ts";
 import { keyPrefix, queueName } from "../queues.ts";
 import { answerTimeoutMs, lastErrorOf, producerConnection } from "./connection.ts";
 import { describeTrouble, isFinal, isReply } from "./failures.ts";
@@ -117,7 +117,7 @@ export class RedisCheck implements Disposable {
         this.#connection.hexists(meta, "paused"),
         written,
       ]);
-      return { trouble: claim && damageOf(this.#pool, claim), isPaused: paused === 1 };
+      return { trouble: claim && claimDamage(this.#pool, claim), isPaused: paused === 1 };
     } catch (error) {
       const reason = isReply(error) ? error : (lastErrorOf(this.#connection) ?? error);
       const said = reason instanceof Error ? reason.message : String(reason);
