@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { freshOperationId } from "../../../src/domain/identifiers.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
-import { connect, consume, failureOf, removal, until, withQueue } from "../support.ts";
+import { until } from "../../support/until.ts";
+import { connect, consume, failureOf, removal, withQueue } from "../support.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
