@@ -1,30 +1,49 @@
-// Room: service. Owns the operations on images.
+// Room: service. Owns the list of the images in a pool.
 import { z } from "zod";
 import { jobs } from "../jobs/contract.ts";
-import { type Image, listImages } from "../metadata/images.ts";
+import type { Image } from "../metadata/images.ts";
+import { bytesOf, type LayerUses, readLayerUses } from "../metadata/layer-uses.ts";
 import { operation } from "./operation.ts";
 
 /** An image under one of its names; `image` is null where it has none. */
 const namedImage = jobs.unpack.result.extend({
   image: z.string().nullable(),
   unpackedAtMs: z.number(),
+  /** By this name; of an image without one, by any. */
   lastAskedAtMs: z.number(),
   pinnedAtMs: z.number().optional(),
+  /** What its layers hold in the pool, as measured when they were committed: what would go with the image, and the rest. */
+  exclusiveBytes: z.number(),
+  sharedBytes: z.number(),
 });
 
 export type NamedImage = z.input<typeof namedImage>;
 
 /** The images that were unpacked, by reference, once for each name; each with the committed snapshot that shows it. */
-export const images = operation({ input: z.object({}), output: z.array(namedImage) }, ({ database }): NamedImage[] =>
-  listImages(database())
-    .flatMap(underItsNames)
-    .sort((one, other) => compare(one.image ?? "", other.image ?? "") || compare(one.platform, other.platform)),
-);
+export const images = operation({ input: z.object({}), output: z.array(namedImage) }, ({ database }): NamedImage[] => {
+  const uses = readLayerUses(database());
+  return uses.images
+    .filter(({ chainId, removedAtMs }) => removedAtMs === undefined || uses.layers.has(chainId))
+    .flatMap((image) => underItsNames(uses, image))
+    .sort((one, other) => compare(one.image ?? "", other.image ?? "") || compare(one.platform, other.platform));
+});
 
-function underItsNames({ names, ...image }: Image): readonly NamedImage[] {
-  const shown = { ...image, layers: [...image.layers], snapshot: image.chainId, image: null };
+function underItsNames(uses: LayerUses, image: Image): readonly NamedImage[] {
+  const { names, removedAtMs: _removed, ...facts } = image;
+  const shown = {
+    ...facts,
+    ...bytesOf(uses, image),
+    layers: [...image.layers],
+    snapshot: image.chainId,
+    image: null,
+  };
   if (names.length === 0) return [shown];
-  return names.map(({ reference, lastAskedAtMs }) => ({ ...shown, image: reference, lastAskedAtMs }));
+  return names.map(({ reference, resolvedDigest, lastAskedAtMs }) => ({
+    ...shown,
+    image: reference,
+    resolvedDigest,
+    lastAskedAtMs,
+  }));
 }
 
 const compare = (one: string, other: string): number => (one < other ? -1 : Number(one > other));

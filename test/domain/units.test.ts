@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { formatDuration, formatSize, parseSize } from "../../src/domain/units.ts";
+import { formatDuration, formatSize, parseAge, parsePercentage, parseSize } from "../../src/domain/units.ts";
 
 describe("sizes", () => {
   test.each([
@@ -35,4 +35,13 @@ test.each([
   [200_000, "3 min 20 s"],
 ])("a duration of %p ms reads as %p", (ms, text) => {
   expect(formatDuration(ms)).toBe(text);
+});
+
+test("ages and shares are understood, and anything else is refused by name", () => {
+  expect(["45s", "90m", "12h", "30d", "2w"].map(parseAge)).toEqual([45e3, 54e5, 432e5, 2592e6, 12096e5]);
+  expect(["1%", "20%", "7.5%"].map(parsePercentage)).toEqual([0.01, 0.2, 0.075]);
+  for (const text of ["", "30", "d", "-1d", "1.5h", "30 d"]) expect(() => parseAge(text)).toThrow(JSON.stringify(text));
+  for (const text of ["", "20", "0%", "0.5%", "100%", "%"]) {
+    expect(() => parsePercentage(text)).toThrow(JSON.stringify(text));
+  }
 });

@@ -1,0 +1,64 @@
+// Room: cli. Owns `snapmill images prune`.
+import type { Command } from "commander";
+import { parseAge, parsePercentage } from "../../domain/units.ts";
+import { LocalService } from "../../service/local-service.ts";
+import { type Pruned, pruneImages } from "../../service/prune-images.ts";
+import { formatShare, formatTime, plural } from "../output/format.ts";
+import { notice, printJson, printLines, say } from "../output/output.ts";
+import { freedLine, keptSentence } from "../output/removed-images.ts";
+import { wantsJson } from "../support/image-options.ts";
+import { catchInterruption } from "../support/interruption.ts";
+import { accept, configOf, examples, jsonOption, wholeNumber } from "../support/options.ts";
+
+interface PruneOptions {
+  readonly olderThan?: number;
+  readonly keep?: number;
+  readonly untilFree?: number;
+  readonly dryRun?: true;
+}
+
+export function addImagesPrune(images: Command): void {
+  images
+    .command("prune")
+    .description("remove images that have no name, or by rules, the longest not asked for first; never a pinned one")
+    .summary("remove images that were not asked for lately")
+    .option("--older-than <age>", "only images that were not asked for in this time: 30d, 12h", accept(parseAge))
+    .option("--keep <n>", "leave the n images with names that were asked for last", wholeNumber(0, 1_000_000))
+    .option("--until-free <share>", "stop when this share of the pool is free: 20%", accept(parsePercentage))
+    .option("--dry-run", "only say what would go")
+    .addOption(jsonOption("one JSON object"))
+    .addHelpText("after", howRulesWork)
+    .addHelpText(
+      "after",
+      examples(
+        ["images prune", "images without a name, and layers of failed unpacks"],
+        ["images prune --older-than 30d --keep 20", "what was not asked for in a month, but for the latest 20"],
+        ["images prune --until-free 20%", "as many as it takes"],
+      ),
+    )
+    .action(async (options: PruneOptions, command: Command) => {
+      const { olderThan: olderThanMs, keep, untilFree: untilFreeShare, dryRun: isDryRun } = options;
+      await using service = new LocalService(configOf(command), notice);
+      using interruption = catchInterruption();
+      const pruned = await pruneImages(service, { olderThanMs, keep, untilFreeShare, isDryRun }, interruption);
+      if (wantsJson(command)) await printJson(pruned);
+      else await printLines(lines(pruned, isDryRun === true));
+      for (const kept of pruned.kept) say(`snapmill: ${keptSentence(kept)}`);
+    });
+}
+
+const howRulesWork = `
+Without a rule, only images go that have no name any more, and layers that no image has. With several rules, an image goes
+only when all let it. Images without a name go first, --keep does not count them. An image counts as asked for when it is
+unpacked, also when the pool has it already.`;
+
+function lines({ images, layers, space }: Pruned, isDryRun: boolean): string[] {
+  const verb = isDryRun ? "would remove" : "removed";
+  const told = images.map(({ manifestDigest, platform, references, lastAskedAtMs }) => {
+    const names = references.length === 0 ? "<none>" : references.join(", ");
+    return `${verb} ${names} (${manifestDigest}, ${platform}), asked for ${formatTime(lastAskedAtMs)}`;
+  });
+  const sum = `${verb} ${plural(images.length, "image")} and ${freedLine({ layers }, "")}`;
+  if (space === null) return [...told, sum];
+  return [...told, sum, `the pool's space in use: ${formatShare(space.usedBytes, space.totalBytes)}`];
+}

@@ -1,0 +1,51 @@
+// Room: cli. Owns `snapmill images rm`.
+import type { Command } from "commander";
+import type { ImageTarget } from "../../service/image-targets.ts";
+import { LocalService } from "../../service/local-service.ts";
+import { removeImages } from "../../service/remove-images.ts";
+import { notice, printJson, printLines, say } from "../output/output.ts";
+import { freedLine, keptSentence } from "../output/removed-images.ts";
+import { AlreadySaid } from "../support/failures.ts";
+import { type PlatformOption, parseTargets, platformOption, targetsText, wantsJson } from "../support/image-options.ts";
+import { catchInterruption } from "../support/interruption.ts";
+import { configOf, examples, jsonOption } from "../support/options.ts";
+
+export function addImagesRm(images: Command): void {
+  images
+    .command("rm")
+    .description(
+      "remove names of images, and with the last name of an image every layer that nothing else uses; a digest means all names",
+    )
+    .summary("remove images")
+    .argument("<image...>", targetsText, parseTargets)
+    .addOption(platformOption())
+    .addOption(jsonOption("one JSON object"))
+    .addHelpText("after", whatStays)
+    .addHelpText(
+      "after",
+      examples(
+        ["images rm alpine:3.20 oci:./image:latest", "by their names"],
+        ["images rm sha256:ab12cd34ef56", "by the manifest's digest, with all names"],
+      ),
+    )
+    .action(async (targets: readonly ImageTarget[], { platform }: PlatformOption, command: Command) => {
+      await using service = new LocalService(configOf(command), notice);
+      using interruption = catchInterruption();
+      const removed = await removeImages(service, { targets: [...targets], platform }, interruption);
+      const { kept, names, images: gone } = removed;
+      if (wantsJson(command)) await printJson(removed);
+      else {
+        await printLines([
+          ...names.map(({ reference, platform }) => `removed the name ${reference} (${platform})`),
+          ...gone.map(({ manifestDigest, platform }) => `removed the image ${manifestDigest} (${platform})`),
+          freedLine(removed),
+        ]);
+      }
+      for (const each of kept) say(`snapmill: ${keptSentence(each)}`);
+      if (kept.some(({ kind }) => kind !== "in use")) throw new AlreadySaid();
+    });
+}
+
+const whatStays = `
+Layers that another image, a snapshot, a client of containerd's socket or a running unpack uses stay; those of a removed
+image go by themselves once nothing uses them. A pinned image is not removed.`;

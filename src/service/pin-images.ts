@@ -1,0 +1,25 @@
+// Room: service. Owns pinning: pinned images are not removed by anything until they are unpinned.
+import { z } from "zod";
+import { jobs } from "../jobs/contract.ts";
+import { imageSelection, imagesMeant } from "./image-targets.ts";
+import { operation } from "./operation.ts";
+import type { CallOptions, Service } from "./service.ts";
+
+const pinned = z.object({ images: jobs["pin-images"].payload.shape.images });
+
+const pinOperation = (isPinned: boolean) =>
+  operation(
+    { input: imageSelection, output: pinned },
+    async (service: Pick<Service, "database" | "change">, selection, options?: CallOptions) => {
+      const images = imagesMeant(service, selection).map(({ manifestDigest, platform }) => ({
+        manifestDigest,
+        platform,
+      }));
+      await service.change("pin-images", { images, isPinned }, options);
+      return { images };
+    },
+  );
+
+/** All that the targets mean, or none. Throws what `resolveTargets` and the job throw. */
+export const pinImages = pinOperation(true);
+export const unpinImages = pinOperation(false);

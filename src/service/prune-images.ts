@@ -1,0 +1,160 @@
+// Room: service. Owns pruning: images that were not asked for lately are removed, by rules or until there is room.
+import { setTimeout as delay } from "node:timers/promises";
+import { z } from "zod";
+import { paths } from "../config.ts";
+import { unavailable } from "../domain/errors.ts";
+import { poolUsageOf, recordedDriver } from "../drivers/open.ts";
+import { jobs } from "../jobs/contract.ts";
+import { type Image, idOf, listImages } from "../metadata/images.ts";
+import { readLayerUses, type UsedLayer, unusedLayers } from "../metadata/layer-uses.ts";
+import { pendingRemovals } from "../metadata/pending-removals.ts";
+import { readPool } from "../metadata/pool.ts";
+import type { LocalService } from "./local-service.ts";
+import { operation } from "./operation.ts";
+import { firstCount, nextCount, type PruneRules, pruneCandidates } from "./prune-plan.ts";
+import { type RemovedImages, removeInParts, together } from "./remove-images.ts";
+import type { CallOptions } from "./service.ts";
+
+const input = z.object({
+  olderThanMs: z.number().nonnegative().optional(),
+  keep: z.number().int().nonnegative().optional(),
+  untilFreeShare: z.number().gt(0).lt(1).optional(),
+  /** Only say what would go. */
+  isDryRun: z.boolean().optional(),
+});
+
+const removed = jobs["remove-images"].result;
+const output = removed.omit({ images: true, names: true, isMore: true }).extend({
+  /** What went, or would go, in that order; `references` are the names that each had. */
+  images: z.array(
+    removed.shape.images.unwrap().element.extend({ references: z.array(z.string()), lastAskedAtMs: z.number() }),
+  ),
+  /** How full the pool is afterwards; null: that was not asked for. */
+  space: z.object({ usedBytes: z.number(), totalBytes: z.number() }).nullable(),
+});
+
+export type Pruned = z.input<typeof output>;
+
+/**
+ * Removes images by the rules, and every layer that nothing uses. With `untilFreeShare` it looks at the pool's space after
+ * each few images, once their devices are gone, and stops when there is enough; that there is not in the end is no failure.
+ */
+export const pruneImages = operation(
+  { input, output },
+  async (service: LocalService, { isDryRun = false, ...rules }, options: Options = {}): Promise<Pruned> => {
+    const nowMs = Date.now();
+    const candidates = pruneCandidates(listImages(service.database()), rules, nowMs);
+    if (isDryRun) return await foresee(service, candidates, rules);
+    const removal = rules.untilFreeShare === undefined ? removeAll : removeUntilFree;
+    const parts = await removal(service, { candidates, nowMs, share: rules.untilFreeShare ?? 0 }, options);
+    const { layers, images, kept } = together(parts);
+    const gone = new Set(images.map(idOf));
+    return {
+      layers,
+      kept,
+      images: candidates.filter((image) => gone.has(idOf(image))).map(described),
+      space: rules.untilFreeShare === undefined ? null : await spaceOf(service),
+    };
+  },
+);
+
+type Options = Pick<CallOptions, "signal">;
+
+interface Plan {
+  readonly candidates: readonly Image[];
+  /** When the plan was made: what was asked for since is left. */
+  readonly nowMs: number;
+  readonly share: number;
+}
+
+const described = ({ manifestDigest, platform, names, lastAskedAtMs }: Image): Pruned["images"][number] => ({
+  manifestDigest,
+  platform,
+  references: names.map(({ reference }) => reference),
+  lastAskedAtMs,
+});
+
+async function removeAll(service: LocalService, plan: Plan, options: Options): Promise<RemovedImages[]> {
+  return [await removeInParts(service, removalOf(plan, plan.candidates), options)];
+}
+
+const removalOf = ({ nowMs }: Plan, images: readonly Image[]) => ({ names: [], images, notAskedSinceMs: nowMs });
+
+async function removeUntilFree(service: LocalService, plan: Plan, options: Options): Promise<RemovedImages[]> {
+  // First what nothing uses any more.
+  const parts = [await removeInParts(service, removalOf(plan, []), options)];
+  let left = plan.candidates;
+  for (;;) {
+    await devicesGone(service, options);
+    const missingBytes = await missing(service, plan.share, options);
+    if (missingBytes <= 0 || left.length === 0) return parts;
+    const count = nextCount(left.length, missingBytes, (first) => sumOf(unusedWithout(service, left.slice(0, first))));
+    parts.push(await removeInParts(service, removalOf(plan, left.slice(0, count)), options));
+    left = left.slice(count);
+  }
+}
+
+/** The layers that would go with these images, and those that nothing uses as it is. */
+const unusedWithout = ({ database }: LocalService, images: readonly Image[]): UsedLayer[] =>
+  unusedLayers(readLayerUses(database(), new Set(images.map(idOf))));
+
+const sumOf = (layers: readonly UsedLayer[]): number => layers.reduce((sum, { ownBytes }) => sum + ownBytes, 0);
+
+async function spaceOf({ config, database }: LocalService) {
+  const driver = readPool(database())?.driver;
+  const usage =
+    driver === undefined
+      ? undefined
+      : await poolUsageOf(recordedDriver(driver), paths.poolDir(config), config.dmControl);
+  if (usage === undefined) throw unavailable(`pool ${config.pool} does not say how full it is: it is not attached`);
+  return { usedBytes: usage.usedBytes, totalBytes: usage.totalBytes };
+}
+
+const missingIn = ({ usedBytes, totalBytes }: Awaited<ReturnType<typeof spaceOf>>, share: number): number =>
+  Math.ceil(totalBytes * share) - (totalBytes - usedBytes);
+
+const pollMs = 100;
+/** A file system frees a deleted file's blocks in the background. */
+const freeingMs = 1_000;
+/** For the devices of a few images. One that is in use may take much longer: then its space is not waited for. */
+const removalMs = 60_000;
+
+/** How many bytes more must be free; 0 or less: there is enough. */
+async function missing(service: LocalService, share: number, { signal }: Options): Promise<number> {
+  const untilMs = performance.now() + freeingMs;
+  for (;;) {
+    const bytes = missingIn(await spaceOf(service), share);
+    if (bytes <= 0 || performance.now() > untilMs) return bytes;
+    await pause(signal);
+  }
+}
+
+async function devicesGone({ database }: LocalService, { signal }: Options): Promise<void> {
+  const untilMs = performance.now() + removalMs;
+  while (pendingRemovals(database()).length > 0) {
+    if (performance.now() > untilMs) return;
+    await pause(signal);
+  }
+}
+
+async function pause(signal: AbortSignal | undefined): Promise<void> {
+  await delay(pollMs, undefined, { signal }).catch(() => undefined);
+  signal?.throwIfAborted();
+}
+
+/** As far as it can be told from what was measured. */
+async function foresee(
+  service: LocalService,
+  candidates: readonly Image[],
+  { untilFreeShare }: PruneRules,
+): Promise<Pruned> {
+  const space = untilFreeShare === undefined ? null : await spaceOf(service);
+  const missingBytes = space === null ? Number.POSITIVE_INFINITY : missingIn(space, untilFreeShare ?? 0);
+  const freed = (count: number) => sumOf(unusedWithout(service, candidates.slice(0, count)));
+  const images = candidates.slice(
+    0,
+    space === null ? candidates.length : firstCount(candidates.length, (count) => freed(count) >= missingBytes),
+  );
+  const layers = unusedWithout(service, images).map(({ chainId, ownBytes }) => ({ chainId, bytes: ownBytes }));
+  return { images: images.map(described), layers, kept: [], space };
+}
