@@ -1,4 +1,4 @@
-// Room: drivers. Owns giving up what is left of a pool that is lost, so that a new one can be made in its place.
+// Room: drivers. Owns the removal of what is left of a lost pool, so that a new one can be made in its place.
 import { existsSync } from "node:fs";
 import { realpath, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -23,8 +23,8 @@ export interface AbandonRequest {
 }
 
 /**
- * Removes what is left of the pool in its directory. Devices that a thin-pool was made of are left as they are. Throws
- * `failed_precondition`, with nothing removed, while something of the pool is attached to the host.
+ * Removes what is left of the pool in its directory, but does not touch the block devices of a thin-pool. Throws
+ * `failed_precondition`, with nothing removed, while a part of the pool is attached to the host.
  */
 export async function abandonPool(driver: DriverName, request: AbandonRequest): Promise<void> {
   switch (driver) {
@@ -59,7 +59,5 @@ async function abandonThinPool({ pool, poolDir, dmControl }: AbandonRequest): Pr
 
 function requireNothing(parts: readonly string[]): void {
   if (parts.length === 0) return;
-  throw failedPrecondition(
-    `something of the pool is attached still (${parts.join(", ")}): unmount and detach it first`,
-  );
+  throw failedPrecondition(`a part of the pool is still attached (${parts.join(", ")}): unmount and detach it first`);
 }

@@ -1,4 +1,4 @@
-// Room: drivers. Owns what of a pool is attached to the host besides its devices, as seen without opening the pool.
+// Room: drivers. Owns which mounts and loop devices of a pool are attached to the host, found without opening the pool.
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { findLoops } from "../system/block/loops.ts";
@@ -6,7 +6,7 @@ import { isMountPoint } from "../system/mount/mountinfo.ts";
 import type { DriverName } from "./port.ts";
 import { filesDir, imagePath } from "./reflink/layout.ts";
 
-/** Mounts and loop devices that stand only while a worker has the pool open. A thin-pool may always be loaded. */
+/** Mounts and loop devices that exist only while a worker has the pool open. A thin-pool may always be loaded. */
 export async function attachedParts(driver: DriverName, poolDir: string): Promise<string[]> {
   switch (driver) {
     case "reflink": {

@@ -83,7 +83,7 @@ export function createDmControl(name: DmControlName): DmControl {
   }
 }
 
-/** The path of an active device, as `Driver.devicePath` says it, for who has no open pool. */
+/** The path of an active device, as `Driver.devicePath` returns it, without an open pool. */
 export function devicePathOf(driver: DriverName, devicesDir: string, deviceName: DeviceName): string {
   switch (driver) {
     case "reflink":
@@ -141,7 +141,7 @@ async function thinPoolUsage(poolDir: string, dmControl: DmControlName): Promise
   }
 }
 
-/** What loses writes, or stops, when it runs full under a pool: the pool's own space, and its host's. */
+/** The spaces that must not run full: the pool's own, and the host's disk under it. */
 export async function spaceSourcesOf(
   driver: DriverName,
   poolDir: string,

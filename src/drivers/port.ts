@@ -6,7 +6,7 @@ import type { DeviceId, DeviceName } from "../domain/identifiers.ts";
 export const driverNames = ["reflink", "devmapper"] as const;
 export type DriverName = (typeof driverNames)[number];
 
-/** What a thin-pool says of itself: see the kernel's documentation, device-mapper/thin-provisioning. */
+/** The states of a thin-pool: see the kernel's documentation, device-mapper/thin-provisioning. */
 export const poolStates = ["rw", "ro", "out_of_data_space", "failed", "needs_check"] as const;
 export type PoolState = (typeof poolStates)[number];
 
@@ -25,9 +25,9 @@ export interface PoolUsage extends Fill {
 
 /** A device that a driver found in its pool or active on the host, whether or not a database knows it. */
 export interface FoundDevice {
-  /** Undefined: content of a pool that goes by ID, under an ID that no known or active device has. */
+  /** Undefined for content with an ID that no known or active device has, in a pool that identifies devices by ID. */
   readonly deviceName: DeviceName | undefined;
-  /** Of a pool that goes by ID; undefined from one that goes by name, and of a name without a device behind it. */
+  /** Undefined in a pool that identifies devices by name, and for a name without a device. */
   readonly deviceId?: DeviceId | undefined;
   /** In the pool: its content exists. Not in the pool: only an activation was left behind. */
   readonly inPool: boolean;
@@ -50,7 +50,7 @@ export interface GrowRequest {
 
 /** What is asked of `Driver.open`. */
 export interface OpenRequest {
-  /** Whether the database has devices in the pool: then a new one in its place would pass for the old one. */
+  /** Whether the database has devices in the pool; a new pool in its place must then not be taken for the old one. */
   readonly mustExist: boolean;
 }
 
@@ -65,7 +65,7 @@ export class LostPool extends SnapmillError {
 /** How much `Driver.head` reads. */
 export const headBytes = 4096;
 
-/** What closing a pool left standing because someone still uses it; empty when all was taken down. */
+/** What closing a pool has left because it is in use; empty when nothing is left. */
 export interface CloseReport {
   readonly stillInUse: readonly string[];
 }
@@ -75,7 +75,7 @@ export interface CloseReport {
  *
  * Life of a device: `create` or `snapshot` → `activate` (a block device appears at `devicePath`) →
  * `flush` → `deactivate` → ... → `delete`. Every call is idempotent towards its goal: creating over a half-made
- * device of the same name starts it anew, activating an active device and deactivating or deleting a missing one
+ * device of the same name makes it anew, activating an active device and deactivating or deleting a missing one
  * succeed. When a call returns, its effect survives a power cut. Callers are serial: no two calls overlap.
  *
  * Errors: `failed_precondition` when a device is busy (mounted or open), `resource_exhausted` when the pool or the
@@ -93,8 +93,8 @@ export interface Driver {
   /**
    * Takes the pool over: compares what it says of its owner with `known`, the database's last take-over (undefined: it
    * has none), has the next one written down there by `takeOver`, and then in the pool, where that can store it.
-   * Idempotent: `takeOver` may return what is `known`. `failed_precondition`, in words and before anything is written,
-   * when the pool is another owner's, or was taken over later than the database knows (one restored from a backup).
+   * Idempotent: `takeOver` may return what is `known`. `failed_precondition`, before anything is written, when the pool is
+   * another owner's, or was taken over later than the database knows (one restored from a backup).
    */
   claim(known: Ownership | undefined, takeOver: () => Ownership): Promise<void>;
   /**
@@ -119,7 +119,7 @@ export interface Driver {
    */
   flush(device: DeviceRef): Promise<void>;
 
-  /** Whether someone has the device mounted or open. */
+  /** Whether the device is mounted or open, by any process. */
   isBusy(device: DeviceRef): Promise<boolean>;
   /** Bytes of the pool that the device maps, shared ones included. */
   usedBytes(device: DeviceRef): Promise<number>;
@@ -135,8 +135,8 @@ export interface Driver {
   /** The block device's path while it is active: the same for the device's whole life. */
   devicePath(deviceName: DeviceName): string;
   /**
-   * All that is really there, for reconcile and doctor. `known` (default: none) are the devices that there should be, or
-   * could: a pool that goes by ID has the names of its inactive devices from them.
+   * All devices that really exist, for reconcile and doctor. `known` (default: none) are those that are expected: a pool
+   * that identifies devices by ID gets the names of inactive ones from them.
    */
   list(known?: readonly DeviceRef[]): Promise<readonly FoundDevice[]>;
 }

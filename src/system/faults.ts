@@ -1,9 +1,9 @@
-// Room: system. Owns the fault points: places where a test can have the process killed, each before or after an effect.
+// Room: system. Owns the fault points: places, each before or after an effect, where a test can have the process killed.
 import { unlinkSync } from "node:fs";
 
 /**
- * Every fault point: `<operation>.<what has just been done>`. Tests take their list from here, so that none is
- * forgotten. `dm.*` are reached after each call of that verb that has changed something in the kernel.
+ * Every fault point: `<operation>.<what has just been done>`. Tests take their list from here, so none is forgotten. A
+ * `dm.*` point is reached after each call of that verb that has changed something in the kernel.
  */
 export const faultPoints = [
   "prepare.intended",
@@ -56,7 +56,7 @@ export const faultPoints = [
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 
-/** At its `occurrence`-th time (from 1) in a process. */
+/** Which time that the point is reached in a process, from 1. */
 export interface Fault {
   readonly point: FaultPoint;
   readonly occurrence: number;
@@ -71,9 +71,8 @@ let timesReached = 0;
 let observer: ((point: FaultPoint) => void) | undefined;
 
 /**
- * Arms one fault, given as `<point>[#<occurrence>]@<marker file>`: the first process that reaches the point so often
- * and manages to delete the marker kills itself with SIGKILL; whoever comes later goes on. Undefined (production) arms
- * nothing.
+ * Arms one fault, given as `<point>[#<occurrence>]@<marker file>`: the first process that reaches the point that often and
+ * deletes the marker kills itself with SIGKILL; later ones continue. Undefined (production) arms nothing.
  */
 export function armFault(specification: string | undefined): void {
   armed = specification === undefined ? undefined : parseFault(specification);
@@ -89,7 +88,7 @@ function parseFault(specification: string): ArmedFault {
 
 export const faultText = ({ point, occurrence }: Fault): string => `${point}#${occurrence}`;
 
-/** Tells `tell` of every point that is reached from now on, for tests to learn which ones an operation passes. */
+/** Calls `tell` for every point that is reached from now on, so that tests learn which ones an operation passes. */
 export function observeFaultPoints(tell: ((point: FaultPoint) => void) | undefined): void {
   observer = tell;
 }
@@ -105,6 +104,6 @@ export function reach(point: FaultPoint): void {
     return;
   }
   process.kill(process.pid, "SIGKILL");
-  // The signal is delivered to the process at once, but let no further line of code run.
+  // The signal is delivered at once, but no further line of code may run.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000);
 }

@@ -43,13 +43,13 @@ export interface DevmapperOptions {
   readonly poolDir: string;
   /** Of the pool that is made in sparse files in `poolDir` when there is none. */
   readonly sizeBytes: number;
-  /** The way to the kernel; taken down when the driver is closed. */
+  /** Connects to the kernel's device-mapper; the connection is closed with the driver. */
   readonly connect: () => DmControl;
-  /** Share of data, and of metadata, below which nothing new is made. 0.1 is a tenth. */
+  /** With less than this share of data or metadata free, nothing new is made. 0.1 is a tenth. */
   readonly minFreeShare: number;
   /** Has a device's blocks discarded before it is deleted. */
   readonly discardBlocks: boolean;
-  /** Told what an operator should know, a sentence each. */
+  /** Called with sentences that an operator should know. */
   readonly onNotice?: ((sentence: string) => void) | undefined;
 }
 
@@ -101,7 +101,7 @@ class DevmapperDriver implements Driver {
     const path = await metadataDeviceOf(pool.definition);
     if (path === undefined) throw internal(`the metadata of pool ${poolName} is not attached, but the pool is loaded`);
     const contents = new PoolContents(path, { control, poolDevice: pool.deviceName });
-    // Whoever held it is gone; a second one cannot be had.
+    // The process that held it has died, and there can be only one.
     const isHeld = (await pool.status()).heldMetadataRoot !== undefined;
     if (isHeld) await control.message(pool.deviceName, { kind: "release_metadata_snap" });
     const activations = new Activations({ control, pool: poolName, poolPath: pool.path });
@@ -184,7 +184,7 @@ class DevmapperDriver implements Driver {
     try {
       await control.message(pool.deviceName, message);
     } catch (error) {
-      // A half-made device of the same ID is started anew.
+      // A half-made device with the same ID is made anew.
       if (!isDmError(error, "EEXIST")) throw error;
       await eraseDevice(control, pool, message.deviceId);
       await control.message(pool.deviceName, message);
@@ -216,7 +216,7 @@ class DevmapperDriver implements Driver {
     });
   }
 
-  /** Nobody has the device: it was just inactive. What cannot be discarded is deleted all the same. */
+  /** The device was inactive, so it is not in use. A device whose blocks cannot be discarded is deleted nevertheless. */
   async #discard({ activations }: Parts, device: DeviceRef): Promise<void> {
     await activations.activate(device);
     try {
@@ -294,7 +294,7 @@ class DevmapperDriver implements Driver {
     throw failedPrecondition(`the pool ${this.#options.pool} is not open`);
   }
 
-  /** One verb on one device: what the system refuses gets the port's codes, and the device's name. */
+  /** Runs one operation on one device; errors get the port's codes, and the device's name. */
   async #act<T>(verb: string, device: DeviceRef, action: (parts: Parts) => Promise<T>): Promise<T> {
     const parts = this.#opened();
     try {
@@ -302,7 +302,7 @@ class DevmapperDriver implements Driver {
     } catch (error) {
       if (isSnapmillError(error) && !(error instanceof DmError)) throw error;
       const attempt = `cannot ${verb} device ${device.deviceName}`;
-      // What a pool that is out of service answers to every message.
+      // The answer of a pool that has failed to every message.
       if (isDmError(error, "EOPNOTSUPP")) requireWritable(parts.pool.definition, await parts.pool.status(), attempt);
       const { code, message } = asSnapmillError(error);
       throw new SnapmillError(code, `${attempt}: ${message}`, { cause: error });
@@ -317,7 +317,7 @@ function requireBlocks({ deviceName, sizeBytes }: DeviceRef): void {
   throw invalidArgument(`device ${deviceName}: ${sizeBytes} bytes are no whole number of ${blockBytes}-byte blocks`);
 }
 
-/** What a file system counts in; a thin device may have any number of sectors. */
+/** The block size of file systems; a thin device may have any number of sectors. */
 const blockBytes = 4096;
 
 function requireFitting(origin: DeviceRef, device: DeviceRef): void {

@@ -9,8 +9,8 @@ import { isErrno } from "../../system/ffi/errno.ts";
 import { blockBytes, deviceFile, deviceOfFile, deviceOfLink, devicePath, halfMade, isHalfMade } from "./layout.ts";
 
 /**
- * The active devices of one pool. What is active is the kernel's to say (by the file on each loop device); the map
- * only remembers where to look, so that no call but `reconcile` and `found` has to look at every loop device.
+ * The active devices of one pool. The kernel knows which are active (by the file of each loop device); the map caches the
+ * loop device, so that only `reconcile` and `found` look at all loop devices.
  */
 export class Activations {
   readonly #pool: PoolName;
@@ -25,9 +25,8 @@ export class Activations {
   }
 
   /**
-   * Learns what another process (of before a crash) has left: adopts its loop devices, takes off what has lost its
-   * file or is attached twice (unless in use), and removes stable paths that lead nowhere or, worse, to a loop device
-   * that has become somebody else's.
+   * Takes over what a dead process has left: adopts its loop devices, detaches those whose file is deleted or attached twice
+   * (unless in use), and removes stable paths that lead nowhere, or to a loop device that has another file now.
    */
   async reconcile(): Promise<void> {
     await mkdir(this.#linksDir, { recursive: true });
@@ -70,7 +69,7 @@ export class Activations {
     if (path === undefined) return undefined;
     const entry = await loopAt(path);
     if (entry?.backingFile === deviceFile(this.#filesDir, device)) return entry;
-    // Taken off behind our back: the number may be somebody else's by now.
+    // Detached by another program: the loop device may have another file now.
     await this.#unlink(device);
     this.#loops.delete(device);
     return undefined;
@@ -92,7 +91,7 @@ export class Activations {
     const loop = await this.loopOf(device);
     if (loop === undefined) return this.#unlink(device);
     if (await isHeldExclusively(loop)) throw inUse(device, loop);
-    // The path goes first: at no moment may it lead to a number that another program can take.
+    // The path is removed first: it must never lead to a loop device that another program can take.
     await this.#unlink(device);
     try {
       await detachLoop(loop, deviceFile(this.#filesDir, device));
@@ -103,7 +102,7 @@ export class Activations {
     }
   }
 
-  /** Every device that is active, or whose stable path stands around. */
+  /** Every device that is active, or has a stable path. */
   async found(): Promise<ReadonlyMap<DeviceName, "active" | "path only">> {
     const active = new Map((await this.#ours()).map(([device]) => [device, "active" as const]));
     const links = (await readdir(this.#linksDir)).flatMap((name) => deviceOfLink(this.#pool, name) ?? []);

@@ -45,14 +45,14 @@ export interface ReflinkOptions {
   readonly poolDir: string;
   /** Where the stable paths of active devices appear; not shared with another pool. */
   readonly devicesDir: string;
-  /** The directory above it, or itself, that goes with it once nothing is left in it. */
+  /** `devicesDir` or a directory above it: up to this one, empty directories are removed with the pool. */
   readonly runDir: string;
   /** Of a new pool; see openPool. */
   readonly sizeBytes: number;
-  /** Free space below which nothing new is made, in the pool and on the host under it. Default: see room.ts. */
+  /** With less than this free in the pool, or on the host, nothing new is made. Default: see free-space.ts. */
   readonly minFreeBytes?: number;
   readonly minHostFreeBytes?: number;
-  /** Told what an operator should know, a sentence each. */
+  /** Called with sentences that an operator should know. */
   readonly onNotice?: (sentence: string) => void;
 }
 
@@ -95,7 +95,7 @@ class ReflinkDriver implements Driver {
     return { pool, activations, freezer };
   }
 
-  /** A directory is fenced by the lock of its worker alone. */
+  /** Only the worker's lock protects a directory. */
   async claim(_known: Ownership | undefined, takeOver: () => Ownership): Promise<void> {
     takeOver();
   }
@@ -171,7 +171,7 @@ class ReflinkDriver implements Driver {
     });
   }
 
-  /** After an unmount, an fsync no longer tells of writes that had failed before: look for other evidence. */
+  /** After an unmount, fsync no longer reports earlier failed writes, so other evidence is checked. */
   async #requireNothingLost(pool: OpenPool, device: DeviceName, loop: string | undefined): Promise<void> {
     const wayOut = "remove its snapshot and make it anew";
     if (await isFull(pool)) {
@@ -234,7 +234,7 @@ class ReflinkDriver implements Driver {
     throw failedPrecondition(`the pool ${this.#options.pool} is not open`);
   }
 
-  /** One verb on one device: what the system refuses gets the port's codes. */
+  /** Runs one operation on one device; errors get the port's codes. */
   async #act<T>(verb: string, device: DeviceRef, action: (parts: Parts) => Promise<T>): Promise<T> {
     const parts = this.#opened();
     try {
@@ -243,7 +243,7 @@ class ReflinkDriver implements Driver {
       if (isSnapmillError(error)) throw error;
       const said = `cannot ${verb} device ${device.deviceName}: ${asSnapmillError(error).message}`;
       if (isErrno(error, "ENOSPC", "EDQUOT")) throw resourceExhausted(said, error);
-      // A loop device has one error for everything that goes wrong below it, want of room included.
+      // A loop device reports any failure below it as EIO, also a lack of space.
       if (isErrno(error, "EIO") && (await isFull(parts.pool))) throw resourceExhausted(said, error);
       throw internal(said, error);
     }

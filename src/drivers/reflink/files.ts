@@ -1,4 +1,4 @@
-// Room: drivers. Owns the files that devices are: made under another name, durable, then put in place.
+// Room: drivers. Owns the devices' files: made under another name, flushed, then renamed into place.
 import { constants } from "node:fs";
 import { copyFile, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -58,8 +58,8 @@ export const mappedBytes = async (dir: string, device: DeviceName): Promise<numb
   (await statFile(dir, device)).blocks * 512;
 
 /**
- * The device is there, whole, or it is gone: the rename decides. Cutting the file to nothing frees its blocks at once,
- * where XFS would free those of an unlinked file some time later.
+ * The rename makes the removal atomic. Truncating the file frees its blocks at once, while XFS frees those of an unlinked
+ * file some time later.
  */
 export async function removeFile(dir: string, device: DeviceName): Promise<void> {
   const file = deviceFile(dir, device);
@@ -79,7 +79,7 @@ export async function listFiles(dir: string, pool: PoolName): Promise<DeviceName
   return (await readdir(dir)).flatMap((name) => deviceOfFile(pool, name) ?? []);
 }
 
-/** What a process that died was about to make, among what `isOurs` takes for this driver's. */
+/** Removes unfinished files of a process that died, among those that `isOurs` accepts. */
 export async function removeHalfMade(dir: string, isOurs = isHalfMade): Promise<void> {
   for (const name of await readdir(dir)) {
     if (isOurs(name)) await rm(join(dir, name), { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// Room: drivers. Owns holding a device still: everything written is on its file, and nothing more comes meanwhile.
+// Room: drivers. Owns freezing a device: all earlier writes are in its file, and new ones wait.
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { failedPrecondition } from "../../domain/errors.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
@@ -12,7 +12,7 @@ import { deviceOfMark, frozenMark } from "./layout.ts";
 
 /**
  * Freezes mounted devices. A mark in the directory of stable paths (which, like a freeze, does not survive a reboot)
- * tells the next process what one that was killed left frozen.
+ * tells the next process what a killed one has left frozen.
  */
 export class Freezer {
   readonly #pool: PoolName;
@@ -20,7 +20,7 @@ export class Freezer {
   readonly #linksDir: string;
   readonly #sync: (path: string) => Promise<void>;
 
-  /** `sync` is fsync's place for tests: no disk fails on command. */
+  /** `sync` replaces fsync in tests: no disk fails on command. */
   constructor(pool: PoolName, activations: Activations, linksDir: string, sync = syncPath) {
     this.#pool = pool;
     this.#activations = activations;
@@ -45,7 +45,7 @@ export class Freezer {
     return { [Symbol.asyncDispose]: () => (isOurs ? this.thaw(device) : Promise.resolve()) };
   }
 
-  /** Has everything written, and nothing more written where a file system is mounted. */
+  /** Flushes all writes, and freezes the file system if one is mounted. */
   async #still(device: DeviceName): Promise<Stillness> {
     const loop = await this.#activations.loopOf(device);
     if (loop === undefined) return "not mounted";
@@ -71,7 +71,7 @@ export class Freezer {
     try {
       isOurs = await freeze(dir);
     } finally {
-      // What is not ours to thaw must not be thawed by the next process either.
+      // A freeze by another program must not be thawed by the next process either.
       if (!isOurs) await rm(mark, { force: true });
     }
     return isOurs ? "frozen" : "frozen by another";
@@ -88,11 +88,11 @@ export class Freezer {
 
 type Stillness = "not mounted" | "frozen" | "frozen by another";
 
-/** A directory where the device's file system is seen; undefined when none is in this mount namespace. */
+/** A directory on which the device's file system is mounted; undefined when there is none in this mount namespace. */
 async function mountPointOf(loop: string): Promise<string | undefined> {
   const number = await loopDeviceNumber(loop);
   const mounts = await mountInfo();
-  // What another mount covers cannot be reached by its path.
+  // A mount that another one covers cannot be reached by its path.
   const uppermost = new Map(mounts.map((entry) => [entry.mountPoint, entry]));
   const ours = [...uppermost.values()].filter((entry) => entry.deviceNumber === number);
   return (ours.find((entry) => entry.root === "/") ?? ours[0])?.mountPoint;

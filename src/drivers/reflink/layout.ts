@@ -2,16 +2,16 @@
 import { basename, join } from "node:path";
 import { type DeviceName, deviceName, type PoolName } from "../../domain/identifiers.ts";
 
-/** The pool's own file system, when it lies in a file. */
+/** The file of the pool's own file system, if it has one. */
 export const imagePath = (poolDir: string): string => join(poolDir, "pool.img");
 
 /**
- * Logical block size of every loop device: what direct I/O on a shared (reflinked) file takes. Left to the kernel it
- * would be 512 for a fresh file and 4096 for its copy, and XFS mounts only on the size that it was made for.
+ * Logical block size of every loop device, as direct I/O on a shared (reflinked) file needs it. The kernel would choose
+ * 512 for a new file and 4096 for its copy, and XFS can only be mounted with the size that it was made with.
  */
 export const blockBytes = 4096;
 
-/** Where device files lie: a plain directory, or the mount point of the pool's own file system. */
+/** The directory of the devices' files: a plain one, or the mount point of the pool's own file system. */
 export const filesDir = (poolDir: string): string => join(poolDir, "devices");
 
 const suffix = ".img";
@@ -23,11 +23,11 @@ export const deviceFile = (dir: string, device: DeviceName): string => join(dir,
 /** The stable path of an active device: a symbolic link to its loop device. */
 export const devicePath = (linksDir: string, device: DeviceName): string => join(linksDir, device);
 
-/** A name under which something is made before it gets its real one: whoever finds it may remove it. */
+/** The name of an unfinished file, which any process may remove. */
 export const halfMade = (path: string): string => join(path, "..", newPrefix + basename(path));
 export const isHalfMade = (name: string): boolean => name.startsWith(newPrefix);
 
-/** In the directory of stable paths: this device's file system is frozen (by us), so that a restart can thaw it. */
+/** A file next to the stable path that marks a file system frozen by this driver, so that a restart can thaw it. */
 export const frozenMark = (linksDir: string, device: DeviceName): string => join(linksDir, frozenPrefix + device);
 
 /** The device whose file is called `name`; undefined for what no device of the pool is called. */

@@ -24,26 +24,26 @@ const minImageBytes = 300 * 2 ** 20;
 export interface OpenPool {
   /** Without symbolic links, as the kernel names the files of loop devices. */
   readonly filesDir: string;
-  /** The file system whose room the pool takes besides its own: set when the pool is a sparse file. */
+  /** The file system that a pool in a sparse file takes space of; undefined for a pool in a directory. */
   readonly hostDir: string | undefined;
-  /** Whether it was attached before: by a process that is gone, or by one that has it. */
+  /** Whether it was attached already, by a process that has died or by one that uses it. */
   readonly wasAttached: boolean;
-  /** Takes the pool off the host; a sentence about what keeps it there, if something does. */
+  /** Detaches the pool from the host; returns why it could not, if so. */
   close(): Promise<string | undefined>;
 }
 
 export interface PoolRequest {
   readonly pool: PoolName;
   readonly poolDir: string;
-  /** Of a new pool in a file; in a directory the file system is the limit. */
+  /** The size of a new pool in a file; in a directory, the file system is the limit. */
   readonly sizeBytes: number;
   readonly onNotice?: (sentence: string) => void;
   readonly minHostFreeBytes?: number;
 }
 
 /**
- * Opens the pool at `poolDir`, making it when there is none. A pool that was made in a file stays in its file, with
- * the size it was made with: another `sizeBytes` later changes nothing, and is said through `onNotice`. Throws LostPool.
+ * Opens the pool at `poolDir`, making it when there is none. A pool in a file keeps the size that it was made with:
+ * another `sizeBytes` changes nothing, and is reported by `onNotice`. Throws LostPool.
  */
 export async function openPool(request: PoolRequest, { mustExist }: OpenRequest): Promise<OpenPool> {
   if (mustExist) await requirePool(request);
@@ -62,7 +62,7 @@ export async function openPool(request: PoolRequest, { mustExist }: OpenRequest)
   return openImage(poolDir, image);
 }
 
-/** Nothing is made for it. What lies in the pool is for the database's owner to judge. */
+/** Checks that the pool exists, and makes nothing. The caller checks its content. */
 async function requirePool({ pool, poolDir }: PoolRequest): Promise<void> {
   const image = imagePath(poolDir);
   if ((await sizeOf(image)) !== undefined) return;
@@ -80,7 +80,7 @@ async function requirePool({ pool, poolDir }: PoolRequest): Promise<void> {
   throw new LostPool(pool, `${image} is not there`, "put it back, from a backup or from where it was moved to");
 }
 
-/** Of a file that need not exist, in a directory that need not either. */
+/** For a file that need not exist, in a directory that need not exist either. */
 async function realPathOf(file: string): Promise<string> {
   try {
     return join(await realpath(dirname(file)), basename(file));
@@ -108,11 +108,11 @@ async function sizeOf(file: string): Promise<number | undefined> {
 
 const probePrefix = "probe-";
 
-/** The directory of the pool is other drivers' as well: a thin-pool that is half-made has its record there. */
+/** Drivers share the pool's directory: a half-made thin-pool has its record there. */
 const isOwnHalfMade = (name: string): boolean =>
   name === basename(halfMade(imagePath("."))) || name.startsWith(halfMade(probePrefix));
 
-/** Found out by doing it: no list of file systems says what this one was made with. */
+/** Found out by cloning a file: whether a file system has reflinks depends on how it was made. */
 export async function hasReflinks(dir: string): Promise<boolean> {
   const probe = await mkdtemp(halfMade(join(dir, probePrefix)));
   try {
@@ -165,7 +165,7 @@ async function attachAndMount(dir: string, image: string): Promise<ImageLoop> {
         await releaseLoop(loop.path, image);
         throw error;
       }
-      // One that was found may have gone with its last user (see closeImage) before it was ours.
+      // One that was found may have been detached after its last use (see closeImage) before we opened it.
       const isGone = (await findLoops(image)).every((entry) => entry.path !== loop.path);
       if (!isGone || attempt === attachAttempts) throw error;
     }
@@ -191,24 +191,24 @@ async function mountImage(loop: string, dir: string, image: string): Promise<voi
   if (mounted !== undefined) {
     throw failedPrecondition(`${mounted.source} is mounted on ${dir}, where ${image} belongs; unmount it first`);
   }
-  // `discard` gives the room of deleted devices back to the host's file system.
+  // `discard` returns the space of deleted devices to the host's file system.
   try {
     await mountAt(loop, dir, "xfs", ["noatime", "discard"]);
   } catch (error) {
-    // A worker that was killed leaves the mount(8) behind that it had just started: it may have been faster.
+    // A mount(8) that a killed worker had started may have mounted it first.
     if ((await mountAtDir(dir))?.deviceNumber !== number) throw error;
   }
 }
 
 const attachAttempts = 3;
 
-/** A loop device that was just taken off may hold its file in here for a moment longer. */
+/** A loop device that was just detached may keep its file in here open for a moment. */
 const unmountAttempts = 20;
 const unmountPauseMs = 50;
 
 /**
- * Takes the pool off the host; why not, if it is in use. Another mount namespace may have a copy of the mount (whoever
- * ran `unshare -m` meanwhile): then the loop device is left to go with that copy.
+ * Detaches the pool from the host; returns why it could not, if it is in use. Another mount namespace may have a copy of
+ * the mount (after `unshare -m`): then the loop device is detached together with that copy.
  */
 async function closeImage(dir: string, loop: string, image: string): Promise<string | undefined> {
   const obstacle = await patiently(() => unmount(dir));

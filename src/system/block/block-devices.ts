@@ -61,7 +61,7 @@ export async function readBeginning(path: string, lengthBytes: number): Promise<
   return buffer.subarray(0, bytesRead);
 }
 
-/** Overwrites the first `lengthBytes` with zeroes, durably. EBUSY when somebody has the block device mounted. */
+/** Overwrites the first `lengthBytes` with zeroes, durably. EBUSY when the block device is mounted. */
 export async function wipeBeginning(path: string, lengthBytes: number): Promise<void> {
   await using handle = await open(path, constants.O_WRONLY | constants.O_EXCL);
   await handle.write(Buffer.alloc(lengthBytes), 0, lengthBytes, 0);
@@ -74,7 +74,7 @@ export async function knownContentOf(path: string): Promise<string | undefined> 
     const { stdout } = await runCommand("blkid", ["-p", "-o", "value", "-s", "TYPE", "-s", "PTTYPE", path]);
     return stdout.trim().split("\n")[0] || undefined;
   } catch (error) {
-    // Its way to say that nothing is known.
+    // blkid's exit status when it recognises nothing.
     if (error instanceof CommandError && error.exitCode === 2) return undefined;
     throw error;
   }

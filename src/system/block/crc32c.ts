@@ -1,4 +1,4 @@
-// Room: system. Owns the CRC-32C (Castagnoli) of a buffer, with which the kernel marks what it writes to disks.
+// Room: system. Owns the CRC-32C (Castagnoli) of a buffer, the kernel's checksum in on-disk formats.
 
 const polynomial = 0x82f63b78;
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {

@@ -1,9 +1,9 @@
-// Room: system. Owns reading block devices past the page cache, which does not see what the kernel itself writes below.
+// Room: system. Owns reading block devices past the page cache, which misses what the kernel's own drivers write.
 import { ptr } from "bun:ffi";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { internal } from "../../domain/errors.ts";
 
-/** O_DIRECT wants memory, offset and length to be multiples of the device's block size: none is larger than this. */
+/** O_DIRECT needs memory, offset and length to be multiples of the device's block size, which is at most this. */
 const alignmentBytes = 4096;
 
 /** Memory that O_DIRECT can read into. */
@@ -13,7 +13,7 @@ function alignedBuffer(lengthBytes: number): Buffer {
   return memory.subarray(start, start + lengthBytes);
 }
 
-/** Reads from a device, open until it is disposed of. Blocks its thread meanwhile: for a few blocks at a time. */
+/** Reads from a device, open until it is disposed of. A read blocks the thread, so it is for a few blocks at a time. */
 export class DirectReader implements Disposable {
   readonly #descriptor: number;
 

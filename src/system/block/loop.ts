@@ -1,4 +1,4 @@
-// Room: system. Owns loop devices: attaching files to them and taking them off again, by ioctl (a process costs ms).
+// Room: system. Owns loop devices: attaching files to them and detaching them, by ioctl (a process costs ms).
 import { constants } from "node:fs";
 import { access, type FileHandle, open } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
@@ -23,15 +23,15 @@ const attempts = 64;
 
 export interface LoopOptions {
   readonly readOnly?: boolean;
-  /** Bypass the page cache of the file's file system, where that can do it; where not, the page cache is used. */
+  /** Bypasses the page cache of the file's file system, if that supports it. */
   readonly directIo?: boolean;
-  /** The kernel takes the device off when the last user is gone, however it goes: also this process by SIGKILL. */
+  /** The kernel detaches the device after its last use, also when this process dies by SIGKILL. */
   readonly autoClear?: boolean;
-  /** Logical block size; default: what the kernel finds right. */
+  /** Logical block size; default: the kernel's choice. */
   readonly blockSizeBytes?: number;
 }
 
-/** An attached loop device. Disposing of it takes it off (see `detachLoop`); one with `autoClear` when unused. */
+/** An attached loop device. Disposing of it detaches it (see `detachLoop`); one with `autoClear` when it is unused. */
 export interface LoopDevice extends AsyncDisposable {
   /** `/dev/loopN` */
   readonly path: string;
@@ -96,11 +96,11 @@ async function openControl(): Promise<FileHandle> {
     return await open("/dev/loop-control", constants.O_RDWR);
   } catch (error) {
     const wayOut = "load the kernel module 'loop', and run as root on the host or in a privileged container";
-    throw failedPrecondition(`loop devices are not to be had here (/dev/loop-control): ${wayOut}`, error);
+    throw failedPrecondition(`loop devices are not available here (/dev/loop-control): ${wayOut}`, error);
   }
 }
 
-/** In a container, /dev is seldom the kernel's own: a new loop device then has no node there. */
+/** In a container, /dev is usually not a devtmpfs, so a new loop device has no node there. */
 async function ensureNode(path: string, number: number): Promise<void> {
   const exists = () =>
     access(path).then(
@@ -116,9 +116,9 @@ async function ensureNode(path: string, number: number): Promise<void> {
 }
 
 /**
- * Takes `file` off the loop device at `path`; a device that has another file, or none, is left alone. What was
- * written through the device is on the file afterwards. `failed_precondition` when it is mounted or open: it then
- * stays as it is. (LOOP_CLR_FD alone answers 0 on a device in use, and takes it off behind the user's back later.)
+ * Detaches `file` from the loop device at `path`; a device that has another file, or none, is left alone. All writes
+ * through the device are in the file afterwards. `failed_precondition` when it is mounted or open: it then stays as it is.
+ * (LOOP_CLR_FD alone returns 0 for a device in use, and detaches it later.)
  */
 export async function detachLoop(path: string, file: string): Promise<void> {
   const busy = (cause?: unknown) => failedPrecondition(`${path} (${file}) is mounted or open`, cause);
@@ -142,8 +142,8 @@ export async function detachLoop(path: string, file: string): Promise<void> {
 }
 
 /**
- * Takes `file` off the loop device at `path` now or, when somebody still uses it (a mount that another namespace has a
- * copy of, say), with its last user: LOOP_CLR_FD's own way.
+ * Detaches `file` from the loop device at `path` now or, if it is in use (by a copy of a mount in another namespace, for
+ * example), after its last use, as LOOP_CLR_FD does.
  */
 export async function releaseLoop(path: string, file: string): Promise<void> {
   await using handle = await open(path, constants.O_RDONLY);
@@ -156,8 +156,8 @@ export async function releaseLoop(path: string, file: string): Promise<void> {
 }
 
 /**
- * What the file has no room for is lost with the loop device or without: who must know flushes before, and a device
- * that is full must still come off, to be deleted.
+ * Writes that the file has no space for are lost in any case: a caller that must know flushes before. A full device must
+ * still be detached, so that it can be deleted.
  */
 async function syncAsFarAsPossible(handle: FileHandle): Promise<void> {
   try {
@@ -167,7 +167,7 @@ async function syncAsFarAsPossible(handle: FileHandle): Promise<void> {
   }
 }
 
-/** With another descriptor open, the kernel only marks the device to be taken off at the last close: unmark it. */
+/** With another descriptor open, the kernel only marks the device to be detached at the last close: clears that mark. */
 function keepIfDeferred(fd: number, path: string): boolean {
   const status = Buffer.alloc(loopInfoBytes);
   try {
@@ -182,8 +182,8 @@ function keepIfDeferred(fd: number, path: string): boolean {
 }
 
 /**
- * Whether someone has the loop device mounted or holds it exclusively. What merely has it open (a virtual machine,
- * say) does not show here; `detachLoop` sees that too.
+ * Whether the loop device is mounted or held exclusively. A process that merely has it open (a virtual machine, for
+ * example) is not seen here, but by `detachLoop`.
  */
 export async function isHeldExclusively(path: string): Promise<boolean> {
   try {

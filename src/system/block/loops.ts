@@ -1,4 +1,4 @@
-// Room: system. Owns looking at loop devices: which file is attached where, from sysfs (no device is opened for it).
+// Room: system. Owns the list of attached loop devices and their files, read from sysfs without opening a device.
 import { readdir, readFile } from "node:fs/promises";
 import { isErrno } from "../ffi/errno.ts";
 
@@ -7,13 +7,13 @@ export interface LoopEntry {
   readonly path: string;
   /** Absolute, with symbolic links resolved: as the kernel knows it. */
   readonly backingFile: string;
-  /** The file has no name any more; it lives on while it is attached. */
+  /** The file was deleted; it exists as long as it is attached. */
   readonly deleted: boolean;
 }
 
 const deletedMark = " (deleted)";
 
-/** A line of `/sys/block/loopN/loop/backing_file`. A file can really be named "x (deleted)": the caller knows better. */
+/** A line of `/sys/block/loopN/loop/backing_file`. A file can really be named "x (deleted)": the caller must check. */
 export function parseBackingFile(line: string): { readonly backingFile: string; readonly deleted: boolean } {
   const text = line.endsWith("\n") ? line.slice(0, -1) : line;
   const deleted = text.endsWith(deletedMark);
@@ -32,7 +32,7 @@ async function readLoop(name: string): Promise<LoopEntry | undefined> {
     const line = await readFile(`/sys/block/${name}/loop/backing_file`, "utf8");
     return { path: `/dev/${name}`, ...parseBackingFile(line) };
   } catch (error) {
-    // No file attached, or taken off between the listing and the look.
+    // No file attached, or detached since the listing.
     if (isErrno(error, "ENOENT", "ENXIO", "ENODEV", "EIO")) return undefined;
     throw error;
   }

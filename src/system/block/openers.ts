@@ -1,11 +1,11 @@
-// Room: system. Owns the question whether a block device is in use by anybody.
+// Room: system. Owns whether a block device is in use by any process or mount.
 import { readdir, readlink } from "node:fs/promises";
 import { isErrno } from "../ffi/errno.ts";
 import { isHeldExclusively } from "./loop.ts";
 
 /**
- * Whether someone has the block device at `path` (as it is named in /dev) mounted or open. Mounts and other exclusive
- * holders are the kernel's to tell; who merely has it open shows among the descriptors of the processes.
+ * Whether the block device at `path` (as it is named in /dev) is mounted or open. The kernel tells of mounts and other
+ * exclusive holders; other users are found by the descriptors of all processes.
  */
 export const isInUse = async (path: string): Promise<boolean> =>
   (await isHeldExclusively(path)) || (await isOpenAnywhere(path));
@@ -23,7 +23,7 @@ async function isOpenAnywhere(path: string): Promise<boolean> {
 const list = (dir: string) => readdir(dir).catch(whenGone<string[]>([]));
 const target = (link: string) => readlink(link).catch(whenGone<string>(""));
 
-/** A process or its descriptor may end while we look. */
+/** A process or its descriptor may disappear during the search. */
 const whenGone =
   <T>(instead: T) =>
   (error: unknown): T => {

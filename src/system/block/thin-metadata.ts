@@ -1,4 +1,4 @@
-// Room: system. Owns the format in which the kernel's dm-thin keeps a pool's metadata on disk, as far as it is read here.
+// Room: system. Owns the on-disk format of dm-thin's metadata, as far as it is read here.
 // Source: drivers/md/dm-thin-metadata.c, drivers/md/persistent-data/dm-btree-internal.h and dm-space-map-common.h.
 import { internal, isSnapmillError } from "../../domain/errors.ts";
 import { crc32c } from "./crc32c.ts";
@@ -11,14 +11,14 @@ export interface BlockCounts {
   readonly free: number;
 }
 
-/** What a pool's superblock says as of its last commit, which is a second old at most. */
+/** The content of a pool's superblock, as of its last commit, which is at most a second old. */
 export interface ThinSuperblock {
   readonly checksum: number;
-  /** The kernel found something wrong: it writes no more until thin_check or thin_repair was there. */
+  /** The kernel found an error: it writes nothing more before thin_check or thin_repair. */
   readonly needsCheck: boolean;
   readonly transactionId: number;
   readonly data: BlockCounts;
-  /** Without what the kernel keeps back for itself: as `dmsetup status` counts. */
+  /** Without the kernel's reserve, as `dmsetup status` counts. */
   readonly metadata: BlockCounts;
   readonly dataBlockSectors: number;
   /** Block of the root of the tree of mappings: a tree of data blocks for each device. */
@@ -35,7 +35,7 @@ export interface NumbersNode {
   readonly values: readonly bigint[];
 }
 
-/** What the tree of devices says of one. */
+/** A device's entry in the tree of devices. */
 export interface ThinDetails {
   readonly mappedBlocks: number;
 }
@@ -50,7 +50,7 @@ const magic = 27_022_010;
 const salts = { superblock: 160_774, node: 121_107 } as const;
 const needsCheckFlag = 1;
 
-/** What the kernel keeps back for itself since 4.20: a tenth, 16 MiB at most. */
+/** The kernel's reserve since 4.20: a tenth, 16 MiB at most. */
 const reservedBlocks = (totalBlocks: number): number => Math.min(4096, Math.floor(totalBlocks / 10));
 
 /** `block` is a superblock's 4096 bytes: the pool's own (block 0), or that of its metadata snapshot. */
@@ -102,7 +102,7 @@ function readKeys(block: Buffer, number: number, leafValueBytes: number) {
   requireIntact(block, salts.node);
   if (readNumber(block, 8) !== number) throw internal(`block ${number} of the metadata belongs elsewhere`);
   const isInternal = (block.readUInt32LE(4) & 1) !== 0;
-  // Every tree of the metadata has nodes of this kind: by what they hold can they be told apart.
+  // All trees of the metadata have nodes of this kind; the size of their values tells them apart.
   if (block.readUInt32LE(24) !== (isInternal ? 8 : leafValueBytes))
     throw internal(`block ${number} is of another tree`);
   const [entries, maxEntries] = [block.readUInt32LE(16), block.readUInt32LE(20)];
@@ -121,7 +121,7 @@ function requireIntact(block: Buffer, salt: number): number {
 
 const readNumber = (block: Buffer, offset: number): number => Number(block.readBigUInt64LE(offset));
 
-/** A block that is read in the moment in which the kernel writes it may be half the old one. */
+/** A block that is read while the kernel writes it may be half old. */
 const looks = 5;
 
 /** The pool's superblock, by way of `read`. Throws `internal` when it is damaged. */

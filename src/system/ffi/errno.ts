@@ -1,4 +1,4 @@
-// Room: system. Owns the question which errno an exception carries, be it node:fs's or a system call's of our own.
+// Room: system. Owns which errno an exception carries, from node:fs or from a system call of this room.
 
 /** Whether `error` carries one of these errno names ("ENOENT"). */
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {

@@ -1,4 +1,4 @@
-// Room: system. Owns the way into libc: how it is opened, and how its errors become exceptions.
+// Room: system. Owns the access to libc: opening it, and turning its errors into exceptions.
 import { dlopen, type FFIFunction, FFIType, read } from "bun:ffi";
 import { constants } from "node:os";
 

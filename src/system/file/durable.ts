@@ -11,8 +11,8 @@ export async function syncPath(path: string): Promise<void> {
 }
 
 /**
- * fsync of a block device that nobody has mounted or holds exclusively, nor can until it is done. False, with nothing
- * done, when somebody has.
+ * fsync of a block device that is not mounted or held exclusively, and cannot be until the fsync is done. False, with
+ * nothing done, when it is.
  */
 export async function syncUnlessHeld(path: string): Promise<boolean> {
   try {
@@ -25,7 +25,7 @@ export async function syncUnlessHeld(path: string): Promise<boolean> {
   }
 }
 
-/** Gives a complete file its real name, replacing what had it: after a power cut there is one or the other, whole. */
+/** Renames a complete file into place; after a power cut, either the old or the new file is there, whole. */
 export async function settleFile(madeAs: string, path: string): Promise<void> {
   await syncPath(madeAs);
   await rename(madeAs, path);

@@ -16,7 +16,7 @@ const nonBlocking = 4;
 /** A held lock. Disposing of it deletes the file and releases the lock. */
 export interface Lock extends Disposable {
   readonly path: string;
-  /** Releases the lock and leaves the file: where its file system does not answer, deleting it would never return. */
+  /** Releases the lock without deleting the file, which would never return where the file system does not answer. */
   leaveFile(): void;
 }
 
@@ -26,9 +26,9 @@ export interface Held {
 }
 
 /**
- * Takes the lock at `path` (its directory is made) if it is free, and writes `contents`, a line about the holder, into
- * the file, which is for its user's eyes alone: whoever can open it can hold the lock. Children do not inherit the lock:
- * the descriptor closes on exec.
+ * Takes the lock at `path` (its directory is made) if it is free, and writes `contents`, a line about the holder, into the
+ * file. Only its user can open it, because every process that opens it could hold the lock. Children do not inherit the
+ * lock: the descriptor closes on exec.
  */
 export function tryLock(path: string, contents: string): Lock | Held {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -37,7 +37,7 @@ export function tryLock(path: string, contents: string): Lock | Held {
     let kept = false;
     try {
       if (!lockNow(fd, path)) return { heldBy: readFileSync(fd, "utf8").trim() };
-      // The holder before us may have deleted the file between our open and our lock: then it locks nobody out.
+      // The last holder may have deleted the file between our open and our lock, which then excludes no process.
       if (!isStillAt(fd, path)) continue;
       writeHolder(fd, path, contents);
       kept = true;
@@ -52,8 +52,8 @@ const deathMs = 10_000;
 const deathPollMs = 20;
 
 /**
- * The same, with patience for a holder that is being killed: the kernel releases its lock a moment later, or as soon as it
- * has what the process waits for. `contents` and those of the holder: JSON with a `pid`.
+ * The same, but it waits for a holder that is being killed: the kernel releases the lock a moment later, or when the
+ * process no longer waits in the kernel. `contents` and the holder's are JSON with a `pid`.
  */
 export async function tryLockAfterDeath(path: string, contents: string): Promise<Lock | Held> {
   const untilMs = performance.now() + deathMs;
@@ -124,7 +124,7 @@ function heldLock(fd: number, path: string): Lock {
     [Symbol.dispose]: () => {
       if (!held) return;
       held = false;
-      // While the lock is held, so that nobody can have locked the file that we delete.
+      // While the lock is held: otherwise another process could have locked the file that is deleted.
       if (isStillAt(fd, path)) unlinkSync(path);
       closeSync(fd);
     },

@@ -1,18 +1,18 @@
-// Room: system. Owns a note that outlives its process, however that dies: what it was doing in its last moment.
+// Room: system. Owns a note that survives the death of its process: what it was doing last.
 import { closeSync, constants, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { isErrno } from "../ffi/errno.ts";
 
 /**
- * A file that holds one line. Written without waiting for the disk, in microseconds: it tells of the death of a process,
- * not of a power cut.
+ * A file with one line, written in microseconds without waiting for the disk: it survives the death of the process, not a
+ * power cut.
  */
 export interface Note extends Disposable {
   write(line: string): void;
-  /** At the end of a process that has nothing to tell the next one. */
+  /** Deletes the note, at the orderly end of a process. */
   remove(): void;
 }
 
-/** What the last process wrote last; undefined when there is nothing, or it was cut short. */
+/** The last note of the last process; undefined when there is none, or it is incomplete. */
 export function readNote(path: string): string | undefined {
   try {
     const text = readFileSync(path, "utf8");
@@ -24,7 +24,7 @@ export function readNote(path: string): string | undefined {
   }
 }
 
-/** What stands there stays until the first write, which makes the file. Where there is no room for it, nothing is noted. */
+/** An existing note stays until the first write, which makes the file. Without disk space, nothing is noted. */
 export function openNote(path: string): Note {
   let descriptor: number | undefined;
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
@@ -32,7 +32,7 @@ export function openNote(path: string): Note {
     write: (line) =>
       tolerant(() => {
         descriptor ??= openSync(path, flags, 0o600);
-        // One write, from the beginning: what a longer line before has left comes after the line's end.
+        // One write at the beginning: the rest of a longer earlier line stays after the line's end.
         writeSync(descriptor, `${line}\n`, 0, "utf8");
       }),
     remove: () => rmSync(path, { force: true }),
@@ -42,7 +42,7 @@ export function openNote(path: string): Note {
   };
 }
 
-/** Without room, nothing is told of this process; its work goes on. */
+/** Without disk space, nothing is noted of this process, but its work continues. */
 function tolerant(action: () => void): void {
   try {
     action();

@@ -1,4 +1,4 @@
-// Room: system. Owns the opening of files that another user of the host could have put there: looked at once it is open.
+// Room: system. Owns opening files that another user of the host could have put there: they are checked once open.
 import {
   closeSync,
   constants,
@@ -20,14 +20,14 @@ export interface OwnFileOptions {
   /** Makes it, 0600, when there is none. */
   readonly create?: boolean;
   readonly write?: boolean;
-  /** What becomes of a file that others can read: refused (a secret), closed to them, or left as it is. */
+  /** For a file that others can read: it is refused (a secret), made private, or left as it is. */
   readonly readableByOthers: "refused" | "closed" | "allowed";
 }
 
 /**
- * Opens the regular file at `path`, which belongs to root or to this process's user and to whom alone it can be written.
- * Never waits (for the other end of a FIFO), and follows no link. Errors: those of open(2), such as ENOENT;
- * `failed_precondition` for what is something else, or somebody else's.
+ * Opens the regular file at `path`, which must belong to root or to this process's user, with no right to write for
+ * others. Never waits (for the other end of a FIFO), and follows no link. Errors: those of open(2), such as ENOENT;
+ * `failed_precondition` for anything else, or a file of another user.
  */
 export function openOwnFile(path: string, { create = false, write = false, readableByOthers }: OwnFileOptions): number {
   const access = write ? constants.O_RDWR : constants.O_RDONLY;
@@ -58,7 +58,7 @@ export function readOwnFile(path: string, options: Pick<OwnFileOptions, "readabl
   }
 }
 
-/** Makes the file at `path`, 0600, with this content, or puts it in place of what is there: all of it, or nothing. */
+/** Makes or replaces the file at `path`, 0600, with this content, atomically. */
 export function writeOwnFile(path: string, content: string): void {
   const unfinished = `${path}.new`;
   rmSync(unfinished, { force: true });

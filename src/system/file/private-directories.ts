@@ -1,4 +1,4 @@
-// Room: system. Owns directories and files that are this user's alone: whoever opens a lock file can hold its lock.
+// Room: system. Owns private directories and files: any user who could open a lock file could hold its lock.
 import {
   chmodSync,
   closeSync,
@@ -18,17 +18,17 @@ import { isWritableByOthers, requireTrustedOwner, requireUnshared, sharedDirecto
 
 const othersRights = 0o077;
 const privateMode = 0o700;
-/** Of directories above a private one, that others may have to pass. */
+/** The mode of directories above a private one, which others may have to traverse. */
 const passableMode = 0o755;
 
-/** From here on, what this process and its children make is for its user alone where they say nothing else. */
+/** From here on, files of this process and its children are private unless they set a mode. */
 export const keepFilesPrivate = (): void => void process.umask(othersRights);
 
 /**
- * Makes sure that the directory `path` is there, and its owner's alone: 0700, whatever the umask. Answers whether it was
- * open to others before, and is closed now, with all that is in it; only then is `mayClose` asked.
+ * Makes sure that the directory `path` exists and is private: 0700, whatever the umask. Returns whether it was open to
+ * others before and has been closed, with all its content; only then is `mayClose` called.
  *
- * Throws `failed_precondition` where other users could have put something there, or where `mayClose` says no.
+ * Throws `failed_precondition` where other users could have put something there, or where `mayClose` refuses.
  */
 export function makePrivateDirectory(path: string, mayClose: (path: string) => boolean): "closed" | "private" {
   makeParents(dirname(path));
@@ -63,7 +63,7 @@ function makeParents(path: string): void {
   makeDirectory(path, passableMode);
 }
 
-/** False when it was there. */
+/** False when it existed. */
 function makeDirectory(path: string, mode: number): boolean {
   try {
     mkdirSync(path, { mode });
@@ -93,7 +93,7 @@ function openDirectory(path: string): number {
   }
 }
 
-/** Takes the rights of others away below `directory`, which nobody else can enter any more; mounts are left alone. */
+/** Removes the rights of others below `directory`, which they can no longer enter; mounts are left alone. */
 function closeTree(directory: string, device: number): void {
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);

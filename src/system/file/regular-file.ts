@@ -1,4 +1,4 @@
-// Room: system. Owns the opening of files that others may have put there: nothing but a regular file is ever opened.
+// Room: system. Owns opening files that others may have put there: only a regular file is ever opened.
 import type { Stats } from "node:fs";
 import { constants, type FileHandle, lstat, open, readlink } from "node:fs/promises";
 import { failedPrecondition } from "../../domain/errors.ts";
@@ -11,8 +11,8 @@ const closeOnExec = 0o2000000;
 export interface FilePlace {
   readonly path: string;
   /**
-   * A directory, by a path without links, that `path` must not lead out of. For a directory of unknown origin: links in
-   * it must not make a privileged process read, and talk about, the rest of the host.
+   * A directory, by a path without links, that `path` must not lead out of. For a directory of unknown origin: links in it
+   * must not have a privileged process read, and describe, the rest of the host.
    */
   readonly within?: string | undefined;
 }
@@ -25,10 +25,10 @@ export interface RegularFile extends AsyncDisposable {
 }
 
 /**
- * Opens the regular file at `place`. It is found first (O_PATH: no pipe wakes up, no device notices), judged by what the
- * descriptor says, and opened through that descriptor, so that nothing can be put in its place in between.
- * Errors: failed_precondition for anything but a regular file, and for a link that leads out of `within`; what open(2)
- * says otherwise (ENOENT).
+ * Opens the regular file at `place`. It is first located with O_PATH, which has no effect on pipes and devices, checked by
+ * its descriptor, and opened through it, so that nothing can be put in its place meanwhile.
+ * Errors: failed_precondition for anything but a regular file, and for a link that leads out of `within`; otherwise those
+ * of open(2), such as ENOENT.
  */
 export async function openRegularFile(place: FilePlace): Promise<RegularFile> {
   await using found = await findRegularFile(place);
@@ -48,7 +48,7 @@ export async function regularFileSize(place: FilePlace): Promise<number | undefi
   }
 }
 
-/** The file, found and not opened: its handle is good for nothing but questions. */
+/** The file, located but not opened: its handle only serves to ask for its status. */
 async function findRegularFile(place: FilePlace): Promise<RegularFile> {
   await using cleanup = new AsyncDisposableStack();
   const handle = await findFile(place);
@@ -67,7 +67,7 @@ async function findFile({ path, within }: FilePlace): Promise<FileHandle> {
   try {
     return await open(path, findOnly | closeOnExec);
   } catch (error) {
-    // The same words as for a link to something: whether there is something is not for the maker of the link to know.
+    // The same message as for a link to an existing file: the link's author must not learn whether it exists.
     if (within !== undefined && (await isLink(path))) throw leadsElsewhere(path, within);
     throw error;
   }

@@ -1,4 +1,4 @@
-// Room: system. Owns the question whether another user of the host could change what a path leads to.
+// Room: system. Owns whether another user of the host could change what a path leads to.
 import { lstatSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { failedPrecondition } from "../../domain/errors.ts";
@@ -9,7 +9,7 @@ const sticky = 0o1000;
 /** As the kernel's own limit. */
 const maxLinks = 40;
 
-/** Who can change this program has this process in hand: nothing is gained by keeping them from its directories. */
+/** A user who can change this program controls the process anyway, so its directories are not protected from them. */
 const program = realpathSync(import.meta.dir);
 const programOwner = statSync(program).uid;
 const isAboveProgram = (directory: string): boolean => program.startsWith(`${directory}/`);
@@ -26,8 +26,8 @@ export function isWritableByOthers({ mode, gid }: Pick<Stats, "mode" | "gid">): 
 
 /**
  * Throws `failed_precondition`, naming the directory, when a user other than root and this process's own could put
- * something else at `path` (absolute; it need not exist): who owns a directory above it, or a link on the way, or may
- * write to one that is not sticky. Directories that the program itself lies below are taken as they are.
+ * something else at `path` (absolute; it need not exist): the owner of a directory above it or of a link on the way, or a
+ * user who can write to one that is not sticky. Directories above the program itself are not checked.
  */
 export function requireUnshared(path: string): void {
   let at: Walk | undefined = { directory: "/", names: path.split("/"), links: 0 };

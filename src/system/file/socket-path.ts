@@ -1,4 +1,4 @@
-// Room: system. Owns who may listen at the path of a UNIX socket: one at a time, and what a dead one left goes.
+// Room: system. Owns the path of a UNIX socket: one process at a time listens, and a dead process's socket is replaced.
 import { lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname } from "node:path";
@@ -7,23 +7,23 @@ import { isErrno } from "../ffi/errno.ts";
 import { isLock, tryLockAfterDeath } from "./locks.ts";
 import { requireUnshared } from "./shared-paths.ts";
 
-/** A path at which nothing is: a socket can be made there. Disposing of it deletes what is there then. */
+/** A free path for a socket. Disposing of it deletes the socket. */
 export interface SocketPath extends Disposable {
   readonly path: string;
 }
 
 /**
- * Makes `path` free for a socket of this process, with the directories above it. A socket that nobody listens at any
- * more is replaced; failed_precondition when somebody does, when something else is there, or when other users of the host
- * could put something there.
+ * Makes `path` free for a socket of this process, with the directories above it. A socket on which no process listens any
+ * more is replaced; failed_precondition when one does, when something else is there, or when other users of the host could
+ * put something there.
  */
 export async function claimSocketPath(path: string): Promise<SocketPath> {
   const directory = dirname(path);
   requireUnshared(directory);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  // Once more: what was not there yet could be made by another user meanwhile.
+  // Again: another user could have made meanwhile what did not exist before.
   requireUnshared(directory);
-  // Two that start at the same time would both find a dead socket, and the second would delete the first one's.
+  // Otherwise two processes that start together both find a dead socket, and the second deletes the first one's new socket.
   const lock = await tryLockAfterDeath(`${path}.lock`, JSON.stringify({ pid: process.pid }));
   if (!isLock(lock)) throw failedPrecondition(`another snapmill (${lock.heldBy}) listens at ${path}: use another path`);
   try {
@@ -45,19 +45,19 @@ async function clear(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) throw failedPrecondition(`${path} exists and is not a socket: delete it, or use another path`);
-  if (await someoneListens(path)) {
+  if (await isListening(path)) {
     throw failedPrecondition(`another program listens at ${path}: stop it, or use another path`);
   }
   deleteSocket(path);
 }
 
-function someoneListens(path: string): Promise<boolean> {
+function isListening(path: string): Promise<boolean> {
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const socket = connect(path);
   socket.once("connect", () => resolve(true));
   socket.once("error", (error) => {
     if (isErrno(error, "ECONNREFUSED", "ENOENT")) resolve(false);
-    else reject(failedPrecondition(`it cannot be told whether somebody listens at ${path}: ${error.message}`, error));
+    else reject(failedPrecondition(`cannot tell whether a process listens at ${path}: ${error.message}`, error));
   });
   return promise.finally(() => socket.destroy());
 }

@@ -19,7 +19,7 @@ export interface Space {
   readonly totalInodes: number;
 }
 
-/** What something is written to in the end, and can run full. A thin-pool says it in its metadata. */
+/** Where written data is finally stored and space can run out. A thin-pool's metadata says how much is free. */
 export type SpaceSource =
   | { readonly kind: "file-system"; readonly path: string }
   | { readonly kind: "thin-pool"; readonly metadataDevice: string };
@@ -27,7 +27,7 @@ export type SpaceSource =
 /** The space of the file system that `path` (which exists) lies on. */
 export const spaceOf = async (path: string): Promise<Space> => spaceFrom(await statfs(path));
 
-/** The same at once, for a thread that may wait. */
+/** The same synchronously, for a thread that may block. */
 export const spaceOfSync = (path: string): Space => spaceFrom(statfsSync(path));
 
 /** The space of the file system that an open file lies on. */

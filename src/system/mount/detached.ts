@@ -1,4 +1,4 @@
-// Room: system. Owns mounts without a mount point: they live as long as a descriptor, and die with their process.
+// Room: system. Owns mounts without a mount point, which exist as long as a descriptor and end with their process.
 import { FFIType, ptr } from "bun:ffi";
 import { closeSync, readSync } from "node:fs";
 import { failedPrecondition } from "../../domain/errors.ts";
@@ -27,7 +27,7 @@ const attributes: Readonly<Record<string, number>> = {
   rw: 0,
   nodiratime: 0x80,
 };
-/** Nothing in it is run or opened as a device: what an image brings is chosen by whoever built it. */
+/** Programs and devices in it cannot be used: an image's files are untrusted. */
 const withoutTrust = ["nosuid", "nodev", "noexec"] as const;
 
 export interface DetachedMountRequest {
@@ -48,7 +48,7 @@ export interface DetachedMount extends Disposable {
 /**
  * Mounts without a mount point, always with nosuid, nodev and noexec. Blocks its thread while the file system is
  * mounted: for processes of their own.
- * Errors: SystemCallError with what the kernel's file system had to say; `failed_precondition` for a busy source.
+ * Errors: SystemCallError with the messages of the kernel's file system; `failed_precondition` for a busy source.
  */
 export function mountDetached(request: DetachedMountRequest): DetachedMount {
   const { source, fsType } = request;
@@ -114,7 +114,7 @@ function configure(
   }
 }
 
-/** The file system's own words: the context's descriptor gives one message a read, "e ext4: ..." for an error. */
+/** The file system's messages: the context's descriptor returns one for each read, "e ext4: ..." for an error. */
 function readLog(context: number): string {
   const messages: string[] = [];
   const line = Buffer.alloc(1024);

@@ -39,7 +39,7 @@ export async function makeFileSystem(request: FileSystemRequest): Promise<void> 
   }
 }
 
-/** Our own arguments of mkfs, for a device that is `fresh` unless it is said. */
+/** The default arguments of mkfs. */
 export function makingOptions(fsType: FsType, fresh = true): string[] {
   switch (fsType) {
     case "ext4":
@@ -50,8 +50,8 @@ export function makingOptions(fsType: FsType, fresh = true): string[] {
 }
 
 /**
- * An inode for each block: then layers of small files run out of blocks first. mkfs gives a device of 10 GiB a quarter
- * of that. Inode tables take 6.25 % of the device instead of 1.6, of which nothing is written before it is used.
+ * An inode for each block, so that layers of small files run out of blocks first. By default a device of 10 GiB has a
+ * quarter of that. Inode tables take 6.25 % of the device instead of 1.6 %, but are only written when they are used.
  */
 const bytesPerInode = 4096;
 
@@ -63,15 +63,15 @@ function ext4Options(fresh: boolean): string[] {
 }
 
 /**
- * Empties the root, and writes into the superblock that whoever mounts the file system, with whatever options, stops at
- * the first write of data that fails: ext4 by itself only logs it, and a snapshot that lost data to a full pool would
- * look whole. By debugfs and not by a mount: a process that is killed meanwhile leaves nothing behind.
+ * Empties the root, and sets in the superblock that every mount, with any options, stops at the first failed write of
+ * data: otherwise ext4 only logs it, and a snapshot that lost data to a full pool would look intact. By debugfs, not by a
+ * mount: a process that is killed meanwhile leaves nothing behind.
  */
 async function finishExt4(devicePath: string, limits: CommandOptions): Promise<void> {
   const requests = ["rmdir lost+found", "set_super_value mount_opts data_err=abort"];
   const input = `${requests.join("\n")}\n`;
   const { stderr } = await runCommand("debugfs", ["-w", "-f", "-", devicePath], { ...limits, input });
-  // Its exit status is 0 whatever happened; besides its version it says nothing when all is well.
+  // Its exit status is always 0; on success it prints only its version.
   const complaint = stderr.split("\n").filter((line) => line !== "" && !/^debugfs \d/.test(line));
   if (complaint.length > 0) throw internal(`debugfs could not finish ext4 on ${devicePath}: ${complaint.join("; ")}`);
 }
@@ -139,8 +139,8 @@ export function mountOptions(fsType: FsType, readOnly: boolean): string[] {
 }
 
 /**
- * Options for who writes what counts only after a later `Driver.flush` (an unpack): until then a power cut may ruin it,
- * so nothing waits for the disk in between. An ext4 of one layer unmounts three times as fast.
+ * Options for writes that count only after a later `Driver.flush` (an unpack): a power cut may destroy them before, so no
+ * write waits for the disk. An ext4 of one layer unmounts three times as fast.
  */
 export function draftMountOptions(fsType: FsType): string[] {
   const draft = { ext4: ["nobarrier", "noatime"], xfs: ["noatime"] } as const;

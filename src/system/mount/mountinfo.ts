@@ -20,7 +20,7 @@ export interface MountEntry {
 const unescapeOctal = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 
-/** The mounts in a mountinfo text, in its order; lines that are none are left out. */
+/** The mounts in a mountinfo text, in its order; malformed lines are skipped. */
 export function parseMountInfo(text: string): MountEntry[] {
   return text.split("\n").flatMap((line) => parseLine(line) ?? []);
 }
@@ -60,12 +60,12 @@ export async function mountAtDir(dir: string): Promise<MountEntry | undefined> {
 
 export const isMountPoint = async (dir: string): Promise<boolean> => (await mountAtDir(dir)) !== undefined;
 
-/** Whether the file system that `dir` is on refuses writes: mounted so, or gone so after an error. */
+/** Whether the file system of `dir` is read-only, by its mount or after an error. */
 export async function isReadOnly(dir: string): Promise<boolean> {
   const resolved = await realpath(dir);
   const isAbove = ({ mountPoint }: MountEntry) =>
     mountPoint === "/" || resolved === mountPoint || resolved.startsWith(`${mountPoint}/`);
-  // The last one that covers the directory is what is seen there.
+  // The last mount that covers the directory is the visible one.
   const entries = (await mountInfo()).filter(isAbove);
   const depth = Math.max(...entries.map(({ mountPoint }) => mountPoint.length));
   const seen = entries.findLast(({ mountPoint }) => mountPoint.length === depth);

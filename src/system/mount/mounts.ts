@@ -1,4 +1,4 @@
-// Room: system. Owns mounting at a directory, unmounting and freezing; by command, since each may wait for a disk.
+// Room: system. Owns mounting at a directory, unmounting and freezing, by commands, since each may wait for a disk.
 import { failedPrecondition, unavailable } from "../../domain/errors.ts";
 import { deviceNumberOf } from "../block/block-devices.ts";
 import { CommandError, runCommand } from "../process/commands.ts";
@@ -10,8 +10,8 @@ export interface CallOptions {
 }
 
 /**
- * What files of a mounted file system may be to the host: programs, programs with the rights of their owner, devices.
- * What an image brings is chosen by whoever built it: each is denied where it is not asked for.
+ * Which files of a mounted file system the host may use as programs, set-user-ID programs and devices. An image's files
+ * are untrusted: each is denied unless it is asked for.
  */
 export type Trust = "exec" | "suid" | "dev";
 
@@ -24,7 +24,7 @@ export interface MountCall extends CallOptions {
 
 /**
  * Mounts `source` at the directory `dir`. `failed_precondition` when the source is busy. A mount that is cancelled or
- * runs out of time is unmounted again, as far as it came.
+ * runs out of time is unmounted again.
  */
 export async function mountAt(
   source: string,
@@ -44,7 +44,7 @@ export async function mountAt(
   }
 }
 
-/** Of a mount whose effect is unknown: what else is mounted at `dir` stays. */
+/** Undoes a mount whose effect is unknown; anything else that is mounted at `dir` stays. */
 async function undoMount(source: string, dir: string): Promise<void> {
   const mounted = await mountAtDir(dir);
   if (mounted !== undefined && mounted.deviceNumber === (await deviceNumberOf(source))) await unmount(dir);
@@ -63,7 +63,7 @@ export async function unmount(dir: string, call: CallOptions = {}): Promise<void
 
 /**
  * Freezes the file system mounted at `dir`: all that was written is on its device, and writers wait until `thaw`.
- * False when it was frozen already. A freeze that runs out of time is thawed again, as far as it came.
+ * False when it was frozen already. A freeze that runs out of time is thawed again.
  */
 export async function freeze(dir: string, call: CallOptions = {}): Promise<boolean> {
   try {
@@ -76,7 +76,7 @@ export async function freeze(dir: string, call: CallOptions = {}): Promise<boole
   }
 }
 
-/** Lets writers go on; a file system that is not frozen is a success. */
+/** Lets writers continue; a file system that is not frozen is a success. */
 export async function thaw(dir: string, call: CallOptions = {}): Promise<void> {
   try {
     await runCommand("fsfreeze", ["--unfreeze", dir], call);

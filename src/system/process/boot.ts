@@ -11,7 +11,7 @@ export function bootId(): string {
   }
 }
 
-/** A clock that all processes of the machine share and nobody sets; in milliseconds, to the hundredth of a second. */
+/** A clock that all processes of the machine share and that is never set; in milliseconds, to a hundredth of a second. */
 export function sinceBootMs(): number {
   const [seconds = ""] = readFileSync("/proc/uptime", "utf8").split(" ");
   return Math.round(Number(seconds) * 1000);

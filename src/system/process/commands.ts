@@ -1,4 +1,4 @@
-// Room: system. Owns the running of short commands: the one place that spawns one and waits for it.
+// Room: system. Owns running short commands: the only place that spawns one and waits for it.
 import { aborted, deadlineExceeded, failedPrecondition, SnapmillError } from "../../domain/errors.ts";
 import { longestTimeoutMs, startTimer, type Timer } from "../../domain/timers.ts";
 import { openScratch } from "./scratch.ts";
@@ -7,16 +7,16 @@ export interface CommandOptions {
   /** Default: one minute. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** How long it may take to go after SIGTERM before it gets SIGKILL. Default: two seconds. */
+  /** How long it may take to end after SIGTERM before it gets SIGKILL. Default: two seconds. */
   readonly graceMs?: number;
-  /** Put into the environment that it inherits. What is secret belongs here, or into `input`: arguments are public. */
+  /** Added to the environment that it inherits. Secrets belong here or into `input`: arguments are public. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Text for the command's standard input; without it, the input is empty. */
   readonly input?: string | undefined;
   /**
-   * It is over in no time, and nobody wants what it prints unless it fails: `stdout` and `stderr` are empty. Should this
-   * process exit meanwhile, the command is left to its end. Pipes, and the handlers that end a child, cost a tenth of
-   * such a command's time.
+   * For a command that ends at once, whose output only matters when it fails: `stdout` and `stderr` are empty. If this
+   * process exits meanwhile, the command continues. Pipes, and the handlers that end a child, cost a tenth of such a
+   * command's time.
    */
   readonly isBrief?: boolean;
   /** Exit codes that mean success. Default: 0 alone. */
@@ -29,7 +29,7 @@ export interface CommandOutput {
   readonly exitCode: number;
 }
 
-/** What execa tells of a command that has ended. */
+/** What execa reports about a command that has ended. */
 interface Ending {
   readonly exitCode?: number | undefined;
   readonly signal?: string | undefined;
@@ -38,7 +38,7 @@ interface Ending {
   readonly shortMessage?: string | undefined;
 }
 
-/** A command that ended, and not well. Crosses the queue as `internal`. */
+/** A command that failed. Crosses the queue as `internal`. */
 export class CommandError extends SnapmillError {
   readonly file: string;
   /** Undefined when a signal ended the command. */
@@ -46,7 +46,7 @@ export class CommandError extends SnapmillError {
   readonly stderr: string;
 
   constructor(file: string, args: readonly string[], ended: Ending) {
-    // Some say on standard output what went wrong (e2fsck).
+    // Some programs report errors on standard output (e2fsck).
     const said = [ended.stdout, ended.stderr]
       .filter((text) => text.trim() !== "")
       .join("\n")
@@ -76,17 +76,17 @@ const packageOf: Readonly<Record<string, string>> = {
 };
 
 const defaultGraceMs = 2000;
-/** How long a command may take to go after SIGKILL before it is given up. */
+/** How long a command may take to end after SIGKILL before it is abandoned. */
 const immortalAfterMs = 2000;
 
-/** The administrator's programs are not in everybody's PATH: `su` without `-` leaves them out. */
+/** The administrator's programs may not be in PATH: `su` without `-` leaves them out. */
 const administratorsPath = "/usr/sbin:/sbin";
 
-/** Where each program was found. The kernel tries each folder of PATH otherwise, for every run. */
+/** The path of each program that was found; otherwise every run would try each directory of PATH. */
 const located = new Map<string, string>();
 
 /**
- * Runs `file` to its end, with the environment kept but for the language of messages.
+ * Runs `file` to its end, in this process's environment except for the language of messages.
  * Errors: CommandError when it ends with a code that is no success; `deadline_exceeded` when it ran out of time and
  * `aborted` when `signal` ended it, both with an unknown effect; `failed_precondition` when there is no such program.
  */
@@ -115,13 +115,13 @@ function locate(file: string): string | undefined {
 
 /** Undefined when there is no program at `path`. */
 async function runProgram(path: string, file: string, args: readonly string[], options: CommandOptions) {
-  // Not at the top: it is 137 files, and most of the command line's commands run no program.
+  // Imported here: it is 137 files, and most commands of the command line run no program.
   const { execa } = await import("execa");
   const { timeoutMs = 60_000, graceMs = defaultGraceMs, signal } = options;
   using complaints = options.isBrief === true ? openScratch(`what ${file} says`) : undefined;
   const running = execa(path, args, {
     env: { ...options.environment, LC_ALL: "C" },
-    // Not an empty pipe: one less to make and to close for each command.
+    // Not an empty pipe, which would have to be made and closed for each command.
     ...(options.input === undefined ? { stdin: "ignore" } : { input: options.input }),
     // Its types have descriptors up to 9 alone.
     ...(complaints === undefined ? {} : { stdout: "ignore", stderr: complaints.fd as 9, cleanup: false }),
@@ -156,7 +156,7 @@ const commandLine = (file: string, args: readonly string[]) => [file, ...args].j
 const outOfTime = (file: string, args: readonly string[], timeoutMs: number) =>
   deadlineExceeded(`${commandLine(file, args)} did not end within ${timeoutMs} ms; its effect is unknown`);
 
-/** A process that waits for a device in the kernel survives even SIGKILL: its caller must not wait as well. */
+/** A process that waits for a device in the kernel survives even SIGKILL, and its caller must not wait for it. */
 function giveUpOnImmortal(bounds: { timeoutMs: number; graceMs: number; signal: AbortSignal | undefined }) {
   const { timeoutMs, signal } = bounds;
   const goneAfterMs = bounds.graceMs + immortalAfterMs;

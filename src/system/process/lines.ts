@@ -1,4 +1,4 @@
-// Room: system. Owns the reading of a stream, a child's output say, line by line.
+// Room: system. Owns reading a stream, such as a child's output, line by line.
 
 /** The lines of a stream as they come; the last one also without its line end. */
 export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {

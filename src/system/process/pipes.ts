@@ -1,4 +1,4 @@
-// Room: system. Owns pipes whose reading end another process opens by a path, and whose writer waits when they are full.
+// Room: system. Owns pipes whose reading end another process opens by a path; their writer waits while they are full.
 import { FFIType } from "bun:ffi";
 import { closeSync } from "node:fs";
 import { isErrno } from "../ffi/errno.ts";
@@ -10,16 +10,16 @@ const libc = openLibc({
 });
 const closeOnExec = 0o2000000;
 const setPipeSize = 1031;
-/** What one may ask for without privileges (fs.pipe-max-size); with less there are more turns. */
+/** The most that is allowed without privileges (fs.pipe-max-size); a smaller pipe needs more switches. */
 const pipeBytes = 1 << 20;
 
-/** Disposing of it closes both ends: a reader that has the pipe open then comes to its end. */
+/** Disposing of it closes both ends: a reader that has the pipe open then reads end of file. */
 export interface Pipe extends AsyncDisposable {
-  /** Of the reading end, for other processes; good until the pipe is disposed of. */
+  /** The reading end's path for other processes, valid until the pipe is disposed of. */
   readonly path: string;
-  /** Resolves when there is room for more; false when nobody will read any more of it. */
+  /** Resolves when there is room for more; false when its reader has closed it. */
   write(bytes: Uint8Array): Promise<boolean>;
-  /** Nothing more will be written: the reader comes to its end behind what it has not read yet. */
+  /** Ends the stream: the reader gets what it has not read yet, then end of file. */
   end(): Promise<void>;
 }
 
@@ -27,14 +27,14 @@ export function openPipe(): Pipe {
   const ends = new Int32Array(2);
   checked(libc.pipe2(ends, closeOnExec), "pipe2", "");
   const [readEnd = -1, writeEnd = -1] = ends;
-  // A smaller pipe does as well: a user's pipes may have taken all that they may.
+  // A smaller pipe works as well: the user's pipes may have reached their limit.
   libc.fcntl(writeEnd, setPipeSize, pipeBytes);
   const sink = Bun.file(writeEnd).writer();
   const closed = Promise.withResolvers<void>();
   let isEnded = false;
   let isClosed = false;
 
-  /** Waits for the reader, but not for one that does not read any more when the pipe is closed. */
+  /** Waits for the reader, but not for one that has stopped reading when the pipe is closed. */
   async function patiently(work: () => unknown): Promise<boolean> {
     try {
       await Promise.race([work(), closed.promise]);
@@ -63,7 +63,7 @@ export function openPipe(): Pipe {
     [Symbol.asyncDispose]: async () => {
       if (isClosed) return;
       isClosed = true;
-      // The reading end first: what is still being written then fails instead of waiting.
+      // The reading end first: a write that is in flight then fails instead of waiting.
       closeSync(readEnd);
       closed.resolve();
       await end();

@@ -1,4 +1,4 @@
-// Room: system. Owns what the kernel tells of processes: their state, the time they took, where they wait.
+// Room: system. Owns what the kernel reports about processes: their state, their processor time, where they wait.
 import { readdirSync, readFileSync } from "node:fs";
 
 /** One process, or one thread. */
@@ -7,7 +7,7 @@ export interface ProcessFacts {
   readonly state: string;
   /** The process that leads its session; a child of `startProcess` leads its own. */
   readonly session: number;
-  /** Of the processor, in user and kernel together. */
+  /** Processor time, in user and kernel mode together. */
   readonly cpuMs: number;
 }
 
@@ -31,7 +31,7 @@ const namesIn = (path: string): string[] => {
   }
 };
 
-/** Undefined when there is no such process (any more). */
+/** Undefined when there is no such process. */
 export const factsOf = (pid: number): ProcessFacts | undefined => parseStat(readIfThere(`/proc/${pid}/stat`));
 
 function parseStat(text: string | undefined): ProcessFacts | undefined {
@@ -42,7 +42,7 @@ function parseStat(text: string | undefined): ProcessFacts | undefined {
   return { state, session: Number(session), cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick };
 }
 
-/** Names the process among all that ran since the machine was started: its number, and when it began (proc(5)). */
+/** Identifies the process among all since the machine's boot: its number and its start time (proc(5)). */
 export function identityOf(pid: number): string {
   const text = readIfThere(`/proc/${pid}/stat`) ?? "";
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
@@ -51,7 +51,7 @@ export function identityOf(pid: number): string {
 
 const killBit = 1n << 8n;
 
-/** Whether there is no such process any more, or SIGKILL is on its way to it. */
+/** Whether the process has ended, or has a pending SIGKILL. */
 export function isDying(pid: number): boolean {
   const status = readIfThere(`/proc/${pid}/status`);
   if (status === undefined || /^State:\s+[ZX]/m.test(status)) return true;
@@ -59,7 +59,7 @@ export function isDying(pid: number): boolean {
   return pending.some(([, mask = "0"]) => (BigInt(`0x${mask}`) & killBit) !== 0n);
 }
 
-/** Why a process that was killed is still there, in words: the kernel function that one of its threads waits in. */
+/** Why a process that was killed is still there, for messages: the kernel function in which one of its threads waits. */
 export function whyStillThere(pid: number): string {
   const threads = namesIn(`/proc/${pid}/task`).map((name) => ({
     facts: parseStat(readIfThere(`/proc/${pid}/task/${name}/stat`)),
@@ -73,7 +73,7 @@ export function whyStillThere(pid: number): string {
   return `its state is ${factsOf(pid)?.state ?? "unknown"}`;
 }
 
-/** The processes of a session that still run: the children, and theirs, of a process that led it. */
+/** The running processes of a session: the descendants of the process that led it. */
 export const processesOfSession = (session: number): number[] =>
   namesIn("/proc")
     .filter((name) => /^\d+$/.test(name))

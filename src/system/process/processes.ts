@@ -1,4 +1,4 @@
-// Room: system. Owns the start and the end of long-lived child processes, which never outlive their parent.
+// Room: system. Owns starting and ending long-lived child processes, which never outlive their parent.
 import type { FileSink } from "bun";
 import { startTimer } from "../../domain/timers.ts";
 import { isErrno } from "../ffi/errno.ts";
@@ -20,7 +20,7 @@ export type Exit =
   | { readonly kind: "exited"; readonly code: number }
   | { readonly kind: "killed"; readonly signal: string };
 
-/** A process that has got SIGKILL and is still there: the kernel waits for something on its behalf. */
+/** A process that is still there after SIGKILL, because it waits in the kernel. */
 export interface Left {
   readonly kind: "left";
   readonly pid: number;
@@ -40,23 +40,23 @@ export interface RunningProcess<
   readonly stdin: Input<In>;
   readonly stdout: Output<Out>;
   readonly stderr: Output<Err>;
-  /** Resolves at the end of the process, however it came; never rejects. */
+  /** Resolves when the process has ended for any reason; never rejects. */
   readonly exited: Promise<Exit>;
   /** Sends a signal; nothing happens when the process has ended already. */
   kill(signal: NodeJS.Signals): void;
   /**
-   * SIGTERM, and SIGKILL when the process is still there `graceMs` later. Returns when it is gone, or when SIGKILL has
-   * not helped for five seconds.
+   * SIGTERM, and SIGKILL when the process is still there `graceMs` later. Returns when it has ended, or five seconds after
+   * an ineffective SIGKILL.
    */
   stop(patience: { readonly graceMs: number }): Promise<Exit | Left>;
 }
 
-/** How long after SIGKILL a process counts as one that does not end. */
+/** How long a process may take to end after SIGKILL before it is reported as one that does not. */
 const immortalAfterMs = 5_000;
 
 /**
- * Closes the gap between the start of the child and the moment at which its death was tied to its parent's: a parent
- * that died in between is no longer the one that was given (`$1`).
+ * Covers the time between the child's start and its prctl(PR_SET_PDEATHSIG): when the parent has died meanwhile, it is not
+ * the given one (`$1`) any more.
  */
 const onlyUnderItsParent = 'test "$PPID" = "$1" || exit 1; shift; exec "$@"';
 
@@ -93,7 +93,7 @@ export function startProcess<In extends InputMode, Out extends OutputMode, Err e
     kill,
     stop: async ({ graceMs }) => {
       kill("SIGTERM");
-      // One that an operator has stopped would not hear of it.
+      // A process that is stopped (SIGSTOP) would not receive it.
       kill("SIGCONT");
       using _killer = startTimer(graceMs, () => kill("SIGKILL"));
       const { promise: left, resolve } = Promise.withResolvers<Left>();
@@ -104,11 +104,11 @@ export function startProcess<In extends InputMode, Out extends OutputMode, Err e
   };
 }
 
-/** How long what a dead child had started may take to end by itself; most of it is over in no time. */
+/** How long the processes that a dead child had started may take to end by themselves; most end at once. */
 const lingerMs = 1_000;
 
 /**
- * Ends what a child of `startProcess` that is gone had started and left: SIGKILL after a second. Returns what is still
+ * Ends the processes that a dead child of `startProcess` has left: SIGKILL after a second. Returns those that are still
  * there two seconds later.
  */
 export async function endSession(leader: number): Promise<readonly Left[]> {
@@ -134,7 +134,7 @@ function killIfThere(pid: number): void {
   }
 }
 
-/** An ending in words, for logs and errors: "exited with status 1", "was killed by SIGKILL". */
+/** An exit as text for logs and errors: "exited with status 1", "was killed by SIGKILL". */
 export function describeExit(exit: Exit | Left): string {
   switch (exit.kind) {
     case "left":

@@ -1,4 +1,4 @@
-// Room: system. Owns files in memory that have no name: for what somebody else writes and only sometimes is read.
+// Room: system. Owns unnamed files in memory, for output of other processes that is only sometimes read.
 import { FFIType } from "bun:ffi";
 import { closeSync, readFileSync } from "node:fs";
 import { checked, cString, openLibc } from "../ffi/libc.ts";
@@ -13,12 +13,12 @@ export interface Scratch extends Disposable {
   read(): string;
 }
 
-/** An empty one, gone when it is disposed of and nobody else has it open; a child gets it through its `stdio`. */
+/** An empty file, which exists until it is disposed of and its last user has closed it; a child gets it by its `stdio`. */
 export function openScratch(purpose: string): Scratch {
   const fd = checked(libc.memfd_create(cString(purpose), closeOnExec), "memfd_create", purpose);
   return {
     fd,
-    // Not through `fd`, whose position is where its writers are.
+    // Not through `fd`, whose position is that of its writers.
     read: () => readFileSync(`/proc/self/fd/${fd}`, "utf8"),
     [Symbol.dispose]: () => closeSync(fd),
   };

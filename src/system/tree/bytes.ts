@@ -1,4 +1,4 @@
-// Room: system. Owns names as the kernel knows them: bytes, not text, carried exactly whatever their encoding.
+// Room: system. Owns names as the kernel has them: bytes in any encoding, kept exactly.
 import { type Pointer, ptr } from "bun:ffi";
 import { visible } from "../../domain/quoted.ts";
 

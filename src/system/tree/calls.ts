@@ -1,4 +1,4 @@
-// Room: system. Owns the raw calls on a tree of files: their C types, and the kernel's way to answer 0 or -errno.
+// Room: system. Owns the raw calls on a tree of files: their C types, and results of 0 or -errno.
 import { FFIType } from "bun:ffi";
 import { constants } from "node:os";
 import { errno, openLibc, SystemCallError } from "../ffi/libc.ts";
@@ -46,7 +46,7 @@ export const libc = openLibc({
 /** The errno values that callers expect and act on. */
 export const errnos = constants.errno;
 
-/** A call's result; what failed as -errno. Failures that are part of the game then cost no exception. */
+/** A call's result, or -errno: expected failures then need no exception. */
 export const answer = (result: number): number => (result === -1 ? -errno() : result);
 
 /** `result` of a call in this folder, or the exception for its -errno. */

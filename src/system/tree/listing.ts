@@ -16,19 +16,19 @@ export interface ListedPage {
   readonly next: bigint;
 }
 
-/** Some three hundred names: who goes down a tree holds a page on each level. */
+/** About three hundred names: a walk down a tree keeps one page for each level. */
 const page = fixedMemory(8192);
 const pageAddress = ptr(page);
 const fromStart = 0;
 
-/** The next names in an open directory; undefined at its end; -errno. What is read already may be removed meanwhile. */
+/** The next names in an open directory; undefined at its end; -errno. Names that were read may be removed meanwhile. */
 export function listPage(descriptor: number): ListedPage | undefined | number {
   const length = answer(libc.getdents64(descriptor, pageAddress, page.length));
   if (length < 0) return length;
   return length === 0 ? undefined : readPage(length);
 }
 
-/** Has the next page of an open directory begin at `next` of a page before. 0 or -errno. */
+/** Makes the next page of an open directory begin at `next` of an earlier page. 0 or -errno. */
 export function seekPage(descriptor: number, next: bigint): number {
   return libc.lseek(descriptor, next, fromStart) === next ? 0 : -errnos.EIO;
 }

@@ -30,7 +30,7 @@ const dot = "." as ByteString;
 
 /**
  * Opens the directory at `path` below the directory `root`. No symbolic link is followed and no name leads out of
- * `root`, whatever happens in the tree meanwhile: the kernel sees to both. "" is the root itself.
+ * `root`, even if the tree changes meanwhile: the kernel enforces both. "" is the root itself.
  */
 export function openDirectoryBelow(root: number, path: ByteString): number {
   const address = first.put(path === "" ? dot : path);

@@ -4,8 +4,8 @@ import { type ByteString, byteString, bytesOfText, fixedMemory, joinBytes, PathS
 import { answer, errnos, libc } from "./calls.ts";
 
 /**
- * The file that a call is about: one that is open, or a name in an open directory (for what cannot be opened without
- * side effects: symbolic links, devices, fifos).
+ * The file that a call acts on: an open one, or a name in an open directory (for files that cannot be opened without side
+ * effects: symbolic links, devices, fifos).
  */
 export type XattrSubject = { readonly descriptor: number } | { readonly directory: number; readonly name: ByteString };
 

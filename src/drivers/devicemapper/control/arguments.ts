@@ -4,10 +4,10 @@ import { escapeName } from "./names.ts";
 import { infoColumns, infoSeparator } from "./parsing.ts";
 import { tableLine } from "./tables.ts";
 
-/** We escape names ourselves: the default mode takes one that happens to look escaped for escaped. */
+/** Names are escaped here: in its default mode dmsetup does not escape a name that looks escaped. */
 const verbatim = ["--manglename", "none"] as const;
 
-/** Without udevd, or with one that is late, dmsetup makes and removes the node itself instead of trusting in udev. */
+/** Without udevd, or with a slow one, dmsetup makes and removes the node itself instead of relying on udev. */
 const withNode = [...verbatim, "--verifyudev"] as const;
 
 /** A name may begin with "-". */

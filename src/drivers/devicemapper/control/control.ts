@@ -1,4 +1,4 @@
-// Room: drivers. Owns the control of device-mapper: what can be asked of it, whoever carries the question to the kernel.
+// Room: drivers. Owns the interface to device-mapper, whichever way leads to the kernel.
 import { type ErrorCode, SnapmillError } from "../../../domain/errors.ts";
 import type { DeviceId } from "../../../domain/identifiers.ts";
 import type { DmDeviceInfo } from "./libdevmapper/calls.ts";
@@ -30,12 +30,12 @@ export interface PoolTable {
 
 export type DmTable = ThinTable | PoolTable;
 
-/** What the kernel has of a device by name. */
+/** What the kernel reports about a device. */
 export type DmInfo = DmDeviceInfo;
 
 export interface ThinStatus {
   readonly target: "thin";
-  /** The pool has failed, or is out of service for this device. */
+  /** The pool has failed, or does not serve this device any more. */
   readonly hasFailed: boolean;
   readonly mappedSectors: number;
 }
@@ -52,7 +52,7 @@ export interface PoolStatus {
   readonly totalMetadataBlocks: number;
   readonly usedDataBlocks: number;
   readonly totalDataBlocks: number;
-  /** Block of the metadata snapshot that is held; undefined: none is. */
+  /** The block of the metadata snapshot that is held; undefined when none is. */
   readonly heldMetadataRoot: number | undefined;
 }
 
@@ -102,7 +102,7 @@ export interface DmControl extends AsyncDisposable {
 
 /** The kernel's refusal of a call, by errno. */
 export class DmError extends SnapmillError {
-  /** `EBUSY`, `ENODATA` ...; `EUNKNOWN` when nobody said. */
+  /** `EBUSY`, `ENODATA` ...; `EUNKNOWN` when it was not reported. */
   readonly errno: string;
 
   constructor(errno: string, message: string, options?: ErrorOptions) {

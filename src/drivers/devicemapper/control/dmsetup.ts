@@ -25,7 +25,7 @@ export interface DmControlOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** Needs the program dmsetup, and nothing else: what is asked is in its arguments, the answer in its output. */
+/** Needs only the program dmsetup: the request is in its arguments, the answer in its output. */
 export function createDmsetupControl(options: DmControlOptions = {}): DmControl {
   /** `args` begin with the verb. */
   async function run(name: string, args: readonly string[], isBrief: boolean): Promise<string> {

@@ -1,8 +1,8 @@
-// Room: drivers. Owns what dmsetup's complaints mean: the errno behind the text that it prints.
+// Room: drivers. Owns the errno behind an error message of dmsetup.
 import { failedPrecondition, type SnapmillError } from "../../../domain/errors.ts";
 import { DmError } from "./control.ts";
 
-/** glibc's texts in the C language for what device-mapper's ioctls, and opening its control node, can answer. */
+/** glibc's texts, in the C locale, for errors of device-mapper's ioctls and of opening its control node. */
 const errnoOfText: Readonly<Record<string, string>> = {
   "Argument list too long": "E2BIG",
   "Bad address": "EFAULT",
@@ -39,22 +39,22 @@ const errnoOfText: Readonly<Record<string, string>> = {
   "Value too large for defined data type": "EOVERFLOW",
 };
 
-/** What `status` and `info` say where others name the errno. */
+/** The text of `status` and `info` where other verbs name the errno. */
 const missing = "Device does not exist.";
 
-/** The errno that dmsetup's standard error tells of: the text after the last "failed: "; `EUNKNOWN` without one. */
+/** The errno in dmsetup's standard error: the text after the last "failed: "; `EUNKNOWN` without one. */
 export function errnoOf(stderr: string): string {
   const text = [...stderr.matchAll(/failed: (.+)/g)].at(-1)?.[1];
   if (text !== undefined) return errnoOfText[text.trim()] ?? "EUNKNOWN";
   return stderr.includes(missing) ? "ENXIO" : "EUNKNOWN";
 }
 
-/** dmsetup's refusal of `verb` as an error: of the kernel's answer, or of there being no device-mapper. */
+/** dmsetup's failure of `verb` as an error: the kernel's answer, or that there is no device-mapper. */
 export function refusal(verb: string, name: string, stderr: string): SnapmillError {
   const said = stderr.split("\n").find((line) => line.trim() !== "") ?? "it gave no reason";
   if (/Failure to communicate with kernel|Incompatible libdevmapper/.test(stderr)) {
     const wayOut = "load the kernel modules dm-mod and dm-thin-pool, and run as root";
-    return failedPrecondition(`device-mapper is not to be had here (${said}): ${wayOut}`);
+    return failedPrecondition(`device-mapper is not available here (${said}): ${wayOut}`);
   }
   const errno = errnoOf(stderr);
   return new DmError(errno, `device-mapper refuses ${verb} ${name}: ${said.trim()}`);

@@ -59,7 +59,7 @@ export interface TargetLine {
 
 /**
  * `<start> <sectors> <target> <word> ...`, as table and status have it. `failed_precondition` when the device is of
- * another kind, or of several pieces: then somebody else made it.
+ * another kind, or has several targets: then another program made it.
  */
 export function splitLine(name: string, text: string): TargetLine {
   const [line = "", ...more] = text.split("\n");

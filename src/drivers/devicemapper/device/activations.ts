@@ -1,4 +1,4 @@
-// Room: drivers. Owns which thin devices are active: activating, suspending and taking them off again.
+// Room: drivers. Owns which thin devices are active: activating, suspending and deactivating them.
 import { setTimeout as delay } from "node:timers/promises";
 import type { DeviceRef } from "../../../domain/devices.ts";
 import { failedPrecondition, isSnapmillError, unavailable } from "../../../domain/errors.ts";
@@ -7,7 +7,7 @@ import { isHeldExclusively } from "../../../system/block/loop.ts";
 import { type DmControl, DmError, isDmError, sectorBytes, type ThinTable } from "../control/control.ts";
 import { devicePath } from "../control/names.ts";
 
-/** `unknown`: a command ran out of time, or the kernel said something else than was expected. */
+/** `unknown`: a command ran out of time, or the kernel gave an unexpected answer. */
 type Activation = "live" | "suspended" | "unknown";
 
 export interface ActivationsOptions {
@@ -17,13 +17,13 @@ export interface ActivationsOptions {
   readonly poolPath: string;
 }
 
-/** Something that merely looks at a new device (udev) has it open for a moment: patience in milliseconds. */
+/** Pauses between retries: udev has a new device open for a moment. */
 const removePausesMs = [20, 60, 120, 200] as const;
 const resumePausesMs = [50, 500] as const;
 
 /**
- * The active devices of one pool. Nobody else activates devices of these names, so that what was done is known without
- * asking; `reconcile` asks.
+ * The active devices of one pool. No other process activates devices of these names, so their state is known without
+ * asking the kernel; `reconcile` asks.
  */
 export class Activations {
   readonly #control: DmControl;
@@ -37,7 +37,7 @@ export class Activations {
     this.#poolPath = poolPath;
   }
 
-  /** Learns what is there; resumes what a process left suspended, and takes off what it had only begun to make. */
+  /** Reads what exists; resumes devices that a process has left suspended, and removes those that it had not finished. */
   async reconcile(): Promise<void> {
     const states = new Map<DeviceName, Activation>();
     for (const { name, hasLiveTable, isSuspended } of await this.#control.list(`${this.#pool}-snap-`)) {
@@ -51,7 +51,7 @@ export class Activations {
     for (const [device, state] of states) this.#states.set(device, state);
   }
 
-  /** Without a table it is nothing yet. Where something looks at it for the moment, it stays until the name is wanted. */
+  /** A device without a table is unfinished. One that is open for the moment stays until its name is needed. */
   async #removeBegun(name: string): Promise<void> {
     try {
       await this.#control.remove(name);
@@ -81,7 +81,7 @@ export class Activations {
     try {
       await this.#create(device);
     } catch (error) {
-      // The name is taken: a command that had run out of time has come through since.
+      // The name is taken: a command that had run out of time has succeeded since.
       if (!isDmError(error, "EBUSY", "EEXIST")) throw error;
       await this.#learn(device);
       if (!this.#states.has(device.deviceName)) await this.#create(device);
@@ -97,7 +97,7 @@ export class Activations {
     return { target: "thin", sectors: sizeBytes / sectorBytes, poolDevice: this.#poolPath, deviceId };
   }
 
-  /** Looks at what there is under the device's name; what is not this device goes. */
+  /** Reads what exists under the device's name, and removes it if it is another device. */
   async #learn({ deviceName, deviceId }: DeviceRef): Promise<void> {
     const info = await this.#control.info(deviceName);
     this.#states.delete(deviceName);
@@ -185,7 +185,7 @@ export class Activations {
     }
   }
 
-  /** A refusal leaves the device as it was; of everything else that goes wrong nobody knows the effect. */
+  /** A refusal leaves the device as it was; after any other failure its state is unknown. */
   async #change(device: DeviceName, after: Activation | undefined, act: () => Promise<void>): Promise<void> {
     const before = this.#states.get(device);
     this.#states.set(device, "unknown");

@@ -4,10 +4,10 @@ import { type DmControl, isDmError } from "../control/control.ts";
 import { isOutOfMetadata } from "../pool/free-space.ts";
 import type { ThinPool } from "../pool/thin-pool.ts";
 
-/** Writers that still wait may use up what was made available, once each time. */
+/** How often it is retried: writers that wait may use up the space that each attempt makes available. */
 const revivals = 3;
 
-/** One that is not there is a success. */
+/** A missing device is a success. */
 export async function eraseDevice(control: DmControl, pool: ThinPool, deviceId: DeviceId): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -23,8 +23,8 @@ export async function eraseDevice(control: DmControl, pool: ThinPool, deviceId: 
 }
 
 /**
- * The kernel keeps metadata back with which a full pool could still delete, but takes no more messages. A new table puts
- * it in service again.
+ * The kernel reserves metadata with which a full pool could still delete, but accepts no more messages. A new table makes
+ * it accept them again.
  */
 async function revive(control: DmControl, deviceName: string): Promise<void> {
   const table = await control.table(deviceName);

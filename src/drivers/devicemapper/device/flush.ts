@@ -1,4 +1,4 @@
-// Room: drivers. Owns the flush of a thin device, by the cheapest way that is right, and the proof that nothing was lost.
+// Room: drivers. Owns the flush of a thin device, in the cheapest safe way, and the check that no write was lost.
 import { resourceExhausted } from "../../../domain/errors.ts";
 import type { DeviceName } from "../../../domain/identifiers.ts";
 import { isErrno } from "../../../system/ffi/errno.ts";
@@ -20,12 +20,12 @@ export interface FlushParts {
 export async function flushDevice(parts: FlushParts, device: DeviceName): Promise<void> {
   const { control, pool, activations } = parts;
   if (!activations.isActive(device) || activations.isSuspended(device)) {
-    // All of it is in the pool; what the pool has not committed yet it commits with this look.
+    // All of it is in the pool; a status with flush makes the pool commit the rest.
     await control.status(pool.deviceName, { flush: true });
     return requireWritable(pool.definition, await pool.status(), `device ${device}`);
   }
   const [written] = await Promise.allSettled([writeOut(activations, device)]);
-  // What a full pool refused may have been told to its writer already, and never again: so its mode is asked, too.
+  // A full pool's refusal may already have been reported, once, to the writer; so the pool's mode is checked too.
   requireWritable(pool.definition, await pool.status(), `device ${device}`);
   if (written.status === "rejected") throw written.reason;
   if (await hasRecordedErrors(devicePath(device))) throw writesFailed(device);
@@ -39,13 +39,13 @@ function writesFailed(device: DeviceName, cause?: unknown) {
   );
 }
 
-/** A mounted device must be suspended, which freezes its file system; one that nobody holds needs no more than fsync. */
+/** A mounted device must be suspended, which freezes its file system; for one that is not in use, fsync is enough. */
 async function writeOut(activations: Activations, device: DeviceName): Promise<void> {
   let isSynced: boolean;
   try {
     isSynced = await syncUnlessHeld(devicePath(device));
   } catch (error) {
-    // Also of writes that failed earlier: there may be room again by now.
+    // Also for writes that failed earlier: by now there may be space again.
     throw isErrno(error, "EIO", "ENOSPC") ? writesFailed(device, error) : error;
   }
   if (!isSynced) await activations.whileSuspended(device, () => Promise.resolve());

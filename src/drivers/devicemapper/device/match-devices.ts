@@ -1,4 +1,4 @@
-// Room: drivers. Owns the matching of what a thin-pool holds by ID, and what is active by name, to devices.
+// Room: drivers. Owns matching a thin-pool's content, which is known by ID, with active devices, which are known by name.
 import type { DeviceRef } from "../../../domain/devices.ts";
 import type { DeviceId, DeviceName } from "../../../domain/identifiers.ts";
 import type { FoundDevice } from "../../port.ts";
@@ -6,7 +6,7 @@ import type { FoundDevice } from "../../port.ts";
 export interface Sighting {
   readonly known: readonly Pick<DeviceRef, "deviceId" | "deviceName">[];
   readonly inPool: ReadonlySet<DeviceId>;
-  /** Of names that are not known also the ID, if they have one. */
+  /** With the ID for names that are not known, if they have one. */
   readonly active: ReadonlyMap<DeviceName, DeviceId | undefined>;
 }
 
@@ -17,7 +17,7 @@ export function matchDevices({ known, inPool, active }: Sighting): FoundDevice[]
     return { deviceName, deviceId, inPool: ids.has(deviceId), active: names.delete(deviceName) };
   });
   for (const { deviceId } of known) ids.delete(deviceId);
-  // Of an ID that is known under another name, the activation is all that is strange.
+  // The ID is known under another name: only the activation is unknown.
   const strangers = [...names].map(([deviceName, deviceId]) => {
     return { deviceName, deviceId, inPool: deviceId !== undefined && ids.delete(deviceId), active: true };
   });

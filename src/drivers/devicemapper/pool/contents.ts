@@ -1,4 +1,4 @@
-// Room: drivers. Owns what a thin-pool holds, read from its metadata on disk: no process, and nothing has to be active.
+// Room: drivers. Owns what a thin-pool holds, read from its metadata on disk, without a process or an active device.
 import { realpath } from "node:fs/promises";
 import { internal, unavailable } from "../../../domain/errors.ts";
 import type { DeviceId } from "../../../domain/identifiers.ts";
@@ -21,8 +21,8 @@ import type { PoolDefinition } from "./definition.ts";
 import { filesIn } from "./storage.ts";
 
 /**
- * Each look is at most a few reads of 4 KiB, made at once: to hand them to other threads would take many times as long.
- * A commit in between is seen, and the look taken again.
+ * Each query is a few reads of 4 KiB, made synchronously: handing them to other threads would take many times as long. A
+ * commit during the query is noticed, and the query repeated.
  */
 const looks = 8;
 
@@ -38,21 +38,21 @@ export async function metadataDeviceOf({ storage }: PoolDefinition): Promise<str
   }
 }
 
-/** Needs for a pool that changes without a pause: a metadata snapshot, which stands still. */
+/** For a pool that commits continually: a metadata snapshot, which does not change. */
 export interface Stillness {
   readonly control: DmControl;
   readonly poolDevice: string;
 }
 
 /**
- * The devices of one pool by ID, as of its last commit. Every message to the pool that succeeded has committed, and so
- * has every flush of a device; what is written otherwise shows within a second.
+ * The devices of one pool by ID, as of its last commit. Every successful message to the pool has committed, and so has
+ * every flush of a device; other writes become visible within a second.
  */
 export class PoolContents {
   readonly #path: string;
   readonly #stillness: Stillness | undefined;
 
-  /** Without `stillness`, a look at a pool under constant change can end in `unavailable`. */
+  /** Without `stillness`, a query of a pool under constant change can fail with `unavailable`. */
   constructor(path: string, stillness?: Stillness) {
     this.#path = path;
     this.#stillness = stillness;
@@ -84,7 +84,7 @@ export class PoolContents {
     });
   }
 
-  /** Where on the data device the first block of a device lies; undefined when nothing was written there. */
+  /** The position of a device's first block on the data device; undefined when it was never written. */
   offsetOfHead(deviceId: DeviceId): Promise<number | undefined> {
     return this.#consistently((reader, superblock) => {
       const blocks = findNumber(reader, superblock.mappingRoot, deviceId);
@@ -94,8 +94,8 @@ export class PoolContents {
   }
 
   /**
-   * What is read stands still from one commit to the next but one: when the superblock is the same afterwards, all that
-   * was read belongs to it.
+   * Metadata is not overwritten before the next commit but one: when the superblock is unchanged afterwards, all that was
+   * read belongs to it.
    */
   async #consistently<T>(look: Look<T>): Promise<T> {
     using reader = new DirectReader(this.#path);
@@ -129,7 +129,7 @@ export class PoolContents {
 type Look<T> = (reader: DirectReader, superblock: ThinSuperblock) => T;
 type Leaf = Extract<DetailsNode, { kind: "leaf" }>;
 
-/** What was being written while it was read can look like anything. */
+/** A block that was read while it was written may have any content. */
 function attempt<T>(look: () => T): { readonly value: T } | { readonly error: unknown } {
   try {
     return { value: look() };

@@ -1,4 +1,4 @@
-// Room: drivers. Owns the making of a thin-pool: written down first, so that what was half-made can be taken down.
+// Room: drivers. Owns the creation of a thin-pool, recorded beforehand so that a half-made one can be undone.
 import { mkdir, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { alreadyExists, failedPrecondition, isSnapmillError } from "../../../domain/errors.ts";
 import { reach } from "../../../system/faults.ts";
@@ -26,19 +26,19 @@ import { createPoolDevice, loadThinPool, removePoolDevice, requireOurs, type Thi
 
 export interface CreateRequest {
   readonly control: DmControl;
-  /** Made when it is not there. */
+  /** Created when it is missing. */
   readonly poolDir: string;
   readonly plan: PoolPlan;
-  /** Free space on the host below which no files are made. Default: see requireFree. */
+  /** With less than this free on the host no files are made. Default: see requireFree. */
   readonly minHostFreeBytes?: number | undefined;
   readonly onNotice?: ((sentence: string) => void) | undefined;
-  /** Gives it up, between two effects: all that was made is taken down. */
+  /** Cancels the creation between two effects; all that was made is undone. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Makes a thin-pool, loads it, and writes its definition down. Only one process at a time: the caller holds the pool's
- * lock. When it fails, all that was made is taken down again; when it is killed, the next call does that first.
+ * Makes a thin-pool, loads it, and writes its definition. Only one process at a time may do so: the caller holds the
+ * pool's lock. When it fails, everything that it made is undone; when it is killed, the next call does that first.
  *
  * Errors: `already_exists`, `resource_exhausted` when the host has too little room, and those of `checkPlan`.
  */
@@ -115,11 +115,11 @@ async function makeFile(file: string, sizeBytes: number): Promise<void> {
   await syncPath(file);
 }
 
-/** Takes down what a creation that was killed had made. */
+/** Undoes a creation that was killed. */
 async function undoHalfMade(control: DmControl, poolDir: string): Promise<void> {
   const beginning = await readBeginning(poolDir);
   if (beginning === undefined) return;
-  // Killed in the last moment, when all had been made. (One that adopts has nothing that could be undone.)
+  // It was killed after everything had been made. (An adoption makes nothing that could be undone.)
   if (beginning.formats && (await readDefinition(poolDir)) !== undefined) await removeBeginning(poolDir);
   else await undo(control, poolDir, beginning);
 }
@@ -150,7 +150,7 @@ async function isOurs(control: DmControl, definition: PoolDefinition): Promise<b
   }
 }
 
-/** The uppermost directory that had to be made; undefined when all were there. Refused where other users can write. */
+/** The topmost directory that was created; undefined when all existed. Refused where other users can write. */
 async function makeDirectory(directory: string): Promise<string | undefined> {
   requireUnshared(directory);
   const uppermost = await mkdir(directory, { recursive: true, mode: 0o700 });

@@ -1,4 +1,4 @@
-// Room: drivers. Owns what a thin-pool is made of, and the file that says it: `<poolDir>/thin-pool.json`.
+// Room: drivers. Owns the definition of a thin-pool, and its file `<poolDir>/thin-pool.json`.
 import { rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
@@ -9,7 +9,7 @@ import { isErrno } from "../../../system/ffi/errno.ts";
 import { settleFile, syncPath } from "../../../system/file/durable.ts";
 import { readOwnFile } from "../../../system/file/own-files.ts";
 
-/** Where a pool's blocks lie. */
+/** Where a pool's blocks are stored. */
 export type PoolStorage =
   | { readonly kind: "devices"; readonly dataDevice: string; readonly metadataDevice: string }
   /** Sparse files `data.img` and `metadata.img` in a directory, on loop devices. */
@@ -20,7 +20,7 @@ export type PoolStorage =
       readonly metadataBytes: number;
     };
 
-/** The pool as `pool create` was told to make it: `<poolDir>/thin-pool.json`. */
+/** The pool as `pool create` made it: the content of `<poolDir>/thin-pool.json`. */
 export interface PoolDefinition {
   readonly pool: PoolName;
   readonly storage: PoolStorage;
@@ -57,7 +57,7 @@ export const poolDefinition = z.strictObject({
  */
 const beginning = z.strictObject({
   definition: poolDefinition,
-  /** Whether the metadata was empty, or wiped: undoing makes it empty again. */
+  /** Whether the metadata was empty or wiped; undoing then empties it again. */
   formats: z.boolean(),
   /** The uppermost directory that was made for the files. */
   madeDirectory: absolutePath.optional(),
@@ -97,7 +97,7 @@ async function readJson<T>(path: string, shape: z.ZodType<T>): Promise<T | undef
     return shape.parse(JSON.parse(text));
   } catch (error) {
     const faults = error instanceof z.ZodError ? error.issues.map(faultText).join("; ") : "it is not JSON";
-    throw failedPrecondition(`${path} is damaged (${faults}): put it right, or back from a backup`, error);
+    throw failedPrecondition(`${path} is damaged (${faults}): repair it, or restore it from a backup`, error);
   }
 }
 

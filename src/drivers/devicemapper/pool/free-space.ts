@@ -1,4 +1,4 @@
-// Room: drivers. Owns the guard against a thin-pool that runs full: in time, before anything new is made.
+// Room: drivers. Owns the check of a thin-pool's free space before anything new is made.
 import { failedPrecondition, resourceExhausted } from "../../../domain/errors.ts";
 import { formatSize } from "../../../domain/units.ts";
 import type { BlockCounts, ThinSuperblock } from "../../../system/block/thin-metadata.ts";
@@ -29,7 +29,7 @@ export async function requireFreeSpace(
   if (storage.kind === "loopback") await requireFree("the host under the pool", storage.directory, undefined);
 }
 
-/** Throws when writes to `subject` can have been lost: the pool is full, or takes no more writes for another reason. */
+/** Throws when writes to `subject` may have been lost: the pool is full, or accepts no writes for another reason. */
 export function requireWritable(definition: PoolDefinition, status: PoolStatus, subject: string): void {
   const { pool } = definition;
   const lost = `${subject}: writes may have been lost`;
@@ -41,6 +41,6 @@ export function requireWritable(definition: PoolDefinition, status: PoolStatus, 
   throw failedPrecondition(`${lost}, ${trouble}`);
 }
 
-/** The kernel stops writing for want of metadata, and shows it as read-only. */
+/** When metadata runs out, the kernel makes the pool read-only. */
 export const isOutOfMetadata = ({ mode, needsCheck, usedMetadataBlocks, totalMetadataBlocks }: PoolStatus): boolean =>
   mode === "ro" && !needsCheck && usedMetadataBlocks >= totalMetadataBlocks;

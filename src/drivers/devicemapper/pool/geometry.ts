@@ -7,8 +7,8 @@ const kibibyte = 1024;
 const mebibyte = 1024 * kibibyte;
 
 /**
- * The smallest that dm-thin has. What a write to a snapshot copies, and what it takes from the pool at least, is one
- * block: layers are many small files, so small blocks share more; bulk writers on large disks may want larger ones.
+ * The smallest of dm-thin. A write to a snapshot copies and allocates at least one block. Layers are many small files, so
+ * small blocks share more; large sequential writes on large disks may profit from larger ones.
  */
 export const defaultBlockBytes = 64 * kibibyte;
 const blockStepBytes = 64 * kibibyte;
@@ -34,8 +34,8 @@ export const neededMetadataBytes = (dataBytes: number, blockBytes: number): numb
   metadataBlocks(48 * Math.ceil(dataBytes / blockBytes));
 
 /**
- * What a pool of our own making gets: twice what is asked for and 16 MiB, since each snapshot has tree nodes of its own
- * (12 KiB at least). In a sparse file, what is not used costs nothing.
+ * The metadata of a pool in files: twice the minimum plus 16 MiB, since each snapshot has tree nodes of its own (12 KiB at
+ * least). In a sparse file, unused space costs nothing.
  */
 export const roomyMetadataBytes = (dataBytes: number, blockBytes: number): number =>
   metadataBlocks(2 * neededMetadataBytes(dataBytes, blockBytes) + 16 * mebibyte);
@@ -48,7 +48,7 @@ function metadataBlocks(bytes: number): number {
 /** Data blocks that fit; a last one that is not whole does not count. */
 export const wholeBlocks = (dataBytes: number, blockBytes: number): number => Math.floor(dataBytes / blockBytes);
 
-/** Where the default low-water mark is: a tenth of the pool, as the space guard's. */
+/** The default low-water mark: a tenth of the pool, like the space guard's. */
 export const defaultLowWaterBlocks = (dataBytes: number, blockBytes: number): number =>
   Math.ceil(wholeBlocks(dataBytes, blockBytes) / 10);
 
@@ -60,7 +60,7 @@ export interface PoolDevices {
 
 /**
  * The pool's table. Blocks are always zeroed before their first use (no skip_block_zeroing): a new device reads as
- * zeroes, and whoever has a snapshot as a raw block device must not see what a deleted one had in the same block.
+ * zeroes, and the user of a snapshot's raw block device must not see what a deleted one had in the same block.
  */
 export function poolTable(definition: PoolDefinition, devices: PoolDevices): PoolTable {
   return {

@@ -1,4 +1,4 @@
-// Room: drivers. Owns the growth of a loaded thin-pool: files or devices first, then its table, its content untouched.
+// Room: drivers. Owns the growth of a loaded thin-pool: first its files or devices, then its table.
 import { stat, truncate } from "node:fs/promises";
 import { failedPrecondition, internal, invalidArgument } from "../../../domain/errors.ts";
 import { formatSize } from "../../../domain/units.ts";
@@ -19,12 +19,12 @@ export interface GrowContext {
   readonly control: DmControl;
   readonly poolDir: string;
   readonly definition: PoolDefinition;
-  /** Free space on the host below which no files are made larger. Default: see requireFree. */
+  /** With less than this free on the host no files are made larger. Default: see requireFree. */
   readonly minHostFreeBytes?: number | undefined;
 }
 
 /**
- * Grows the pool and writes its new definition down; no other call on the pool may overlap (a device cannot be
+ * Grows the pool and writes its new definition; no other call on the pool may overlap (a device cannot be
  * activated while its pool is suspended). A growth that was interrupted is finished when the pool is next loaded.
  *
  * Errors: `invalid_argument` for a size that is smaller, or given for a pool on devices; `failed_precondition` for a
@@ -34,7 +34,7 @@ export async function growPool(context: GrowContext, request: GrowRequest): Prom
   const { control, definition, poolDir } = context;
   const name = poolDeviceName(definition.pool);
   const status = await readPoolStatus(control, name);
-  // The kernel grows none of which it does not trust the metadata, and says so only in its log.
+  // The kernel does not grow a pool whose metadata it does not trust, and says so only in its log.
   if (status.needsCheck || status.mode === "failed") {
     throw failedPrecondition(poolTrouble(definition, status) ?? `pool ${definition.pool} cannot be grown`);
   }
@@ -106,7 +106,7 @@ async function grownDefinition(definition: PoolDefinition, live: PoolTable): Pro
         "give it its size back, or what lies beyond is lost",
     );
   }
-  // A mark that was a share of the pool stays one.
+  // A low-water mark that was the default share stays that share.
   const isShare = definition.lowWaterBlocks === defaultLowWaterBlocks(liveBytes, blockBytes);
   const lowWaterBlocks = isShare ? defaultLowWaterBlocks(dataBytes, blockBytes) : definition.lowWaterBlocks;
   const grown = { ...definition, lowWaterBlocks };
@@ -114,11 +114,11 @@ async function grownDefinition(definition: PoolDefinition, live: PoolTable): Pro
   return { definition: grown, table: poolTable(grown, { metadataDevice, dataDevice, dataBytes }) };
 }
 
-/** Devices on the pool wait meanwhile, for as long as this takes; their file systems notice nothing else. */
+/** I/O to the pool's devices waits meanwhile; their file systems notice nothing else. */
 async function swapTable(control: DmControl, name: string, table: PoolTable): Promise<void> {
   await control.reload(name, table);
   try {
-    // Without a flush: what waits for room in a full pool would be waited for.
+    // Without a flush, which would wait for writes that wait for space in a full pool.
     await control.suspend(name, { lockFs: false, flush: false });
   } finally {
     await control.resume(name);

@@ -1,4 +1,4 @@
-// Room: drivers. Owns what is wrong with a thin-pool, in words, and the way out of it.
+// Room: drivers. Owns the health of a thin-pool: its state, what is wrong with it, and how to repair it.
 import { failedPrecondition, internal } from "../../../domain/errors.ts";
 import type { PoolState } from "../../port.ts";
 import type { DmControl, PoolStatus } from "../control/control.ts";
@@ -12,7 +12,7 @@ export async function readPoolStatus(control: DmControl, deviceName: string): Pr
   throw internal(`device ${deviceName} is a thin device, not a thin-pool`);
 }
 
-/** The commands that bring a pool back whose metadata must be checked; thin_check and its like want it not loaded. */
+/** The commands that repair a pool whose metadata must be checked; thin_check needs the pool not to be loaded. */
 export function repairCommands(definition: PoolDefinition): string {
   const metadata = metadataPathOf(definition.storage);
   return (
@@ -22,10 +22,10 @@ export function repairCommands(definition: PoolDefinition): string {
   );
 }
 
-/** The state in one word: what the kernel wants checked comes before the mode that it has set because of it. */
+/** The state in one word: needs_check comes before the mode that the kernel has set because of it. */
 export const stateOf = ({ mode, needsCheck }: PoolStatus): PoolState => (needsCheck ? "needs_check" : mode);
 
-/** What keeps a pool from being used; undefined: nothing does. A full one can be used: to remove from it. */
+/** Why a pool cannot be used; undefined when it can. A full pool can be used, to remove from it. */
 export function poolTrouble(definition: PoolDefinition, status: PoolStatus): string | undefined {
   const name = `pool ${definition.pool}`;
   if (status.mode === "failed") {
@@ -43,7 +43,7 @@ export function poolTrouble(definition: PoolDefinition, status: PoolStatus): str
   return undefined;
 }
 
-/** Throws `failed_precondition`, in words, when the pool cannot be used. */
+/** Throws `failed_precondition` with the reason when the pool cannot be used. */
 export function requireUsable(definition: PoolDefinition, status: PoolStatus): void {
   const trouble = poolTrouble(definition, status);
   if (trouble !== undefined) throw failedPrecondition(trouble);

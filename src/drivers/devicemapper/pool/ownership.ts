@@ -1,4 +1,4 @@
-// Room: drivers. Owns whose a thin-pool is: its transaction ID, compared and set at every take-over.
+// Room: drivers. Owns which database a thin-pool belongs to: its transaction ID, compared and set at every take-over.
 import { failedPrecondition, internal } from "../../../domain/errors.ts";
 import type { Ownership } from "../../port.ts";
 import { type DmControl, DmError } from "../control/control.ts";
@@ -24,7 +24,7 @@ export const ownershipOf = (transactionId: number): Ownership => ({
   takeOver: transactionId % 2 ** takeOverBits,
 });
 
-/** Why a database whose last take-over is `known` cannot take a pool that says `transactionId`; undefined: it can. */
+/** Why a database whose last take-over is `known` cannot take over a pool with `transactionId`; undefined when it can. */
 export function claimRefusal(pool: string, transactionId: number, known: Ownership | undefined): string | undefined {
   if (transactionId === 0) return undefined;
   const theirs = ownershipOf(transactionId);
@@ -51,8 +51,8 @@ interface Claim {
 }
 
 /**
- * Takes the pool: whoever took it before can no longer. Not counted on before it is known that the pool is the database's:
- * an old copy that is refused must not catch up by trying. Errors: see `Driver.claim`.
+ * Takes the pool over, which ends the previous owner's claim. The count rises only after the pool is known to be the
+ * database's: an old copy of the database that is refused must not catch up by retrying. Errors: see `Driver.claim`.
  */
 export async function claimPool(control: DmControl, definition: PoolDefinition, claim: Claim): Promise<void> {
   const deviceName = poolDeviceName(definition.pool);

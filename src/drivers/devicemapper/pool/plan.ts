@@ -1,4 +1,4 @@
-// Room: drivers. Owns what a new thin-pool is to be, and the checks that nothing is lost by making it.
+// Room: drivers. Owns the plan of a new thin-pool, and the checks that its creation destroys nothing.
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -41,18 +41,18 @@ export interface PoolPlan {
   /** Default: error. */
   readonly whenFull?: PoolDefinition["whenFull"] | undefined;
   /**
-   * What to do with what is on the devices already. `refuse` (the default) makes a pool of empty ones only, `wipe` of
-   * any; `adopt` takes the thin-pool that is there, with all that is in it.
+   * What to do with existing content of the devices. `refuse` (the default) accepts only empty ones, `wipe` any; `adopt`
+   * takes the existing thin-pool with all its content.
    */
   readonly existing?: "refuse" | "wipe" | "adopt" | undefined;
 }
 
-/** What is to be done, after all has been checked that can be without doing it. */
+/** The plan after all checks that are possible beforehand. */
 export interface CheckedPlan {
   readonly definition: PoolDefinition;
-  /** Whether the kernel makes a new, empty pool of the metadata. */
+  /** Whether the kernel formats the metadata as a new, empty pool. */
   readonly formats: boolean;
-  /** What an operator should know, a sentence each. */
+  /** Sentences that an operator should know. */
   readonly notices: readonly string[];
 }
 
@@ -138,7 +138,7 @@ async function requireMakeable(plan: PoolPlan, data: BlockDevice, metadata: Bloc
   }
 }
 
-/** Throws `invalid_argument` for sizes that cannot be; what is merely unwise comes back as notices. */
+/** Throws `invalid_argument` for impossible sizes; returns notices about unwise ones. */
 function checkSizes(plan: PoolPlan, dataBytes: number, metadataBytes: number, blockBytes: number): string[] {
   blockSectorsOf(blockBytes);
   if (wholeBlocks(dataBytes, blockBytes) < 1) {
@@ -177,7 +177,7 @@ function definitionOf(
   };
 }
 
-/** After a reboot, another device may have such a name. */
+/** Names that another device may have after a reboot. */
 const namingNotice = (path: string): string[] =>
   /^\/dev\/(sd[a-z]+\d*|vd[a-z]+\d*|nvme\w+|dm-\d+|loop\d+)$/.test(path)
     ? [`${path} may be another device after a reboot: a name below /dev/disk/by-id or /dev/mapper stays`]

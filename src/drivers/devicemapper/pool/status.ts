@@ -1,4 +1,4 @@
-// Room: drivers. Owns the look at a thin-pool from outside, loaded or not, without changing anything about it.
+// Room: drivers. Owns the status of a thin-pool, loaded or not, read without changing anything.
 import { failedPrecondition } from "../../../domain/errors.ts";
 import type { Ownership } from "../../port.ts";
 import type { DmControl, PoolMode } from "../control/control.ts";
@@ -17,13 +17,13 @@ export interface PoolLook {
   /** Null: it is not loaded. */
   readonly mode: PoolMode | null;
   readonly needsCheck: boolean;
-  /** What keeps it from being used, and the way out; null: nothing does. */
+  /** Why it cannot be used, and how to repair it; null when it can. */
   readonly trouble: string | null;
   readonly data: SpaceInPool;
-  /** What the kernel keeps back for itself counts as used. */
+  /** What the kernel reserves counts as used. */
   readonly metadata: SpaceInPool;
   readonly transactionId: number;
-  /** Null: nobody has claimed it. */
+  /** Null: it is not claimed. */
   readonly owner: Ownership | null;
 }
 

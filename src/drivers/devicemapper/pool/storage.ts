@@ -1,4 +1,4 @@
-// Room: drivers. Owns the two block devices under a thin-pool: found, or made of files by loop devices.
+// Room: drivers. Owns the two block devices under a thin-pool: given ones, or loop devices on files.
 import { existsSync } from "node:fs";
 import { readlink, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -22,25 +22,25 @@ export const filesIn = (directory: string): PoolFiles => ({
   metadata: join(directory, "metadata.img"),
 });
 
-/** What thin_check and its like are given while the pool is not loaded. */
+/** The path for thin_check and the like while the pool is not loaded. */
 export const metadataPathOf = (storage: PoolStorage): string =>
   storage.kind === "devices" ? storage.metadataDevice : filesIn(storage.directory).metadata;
 
 /**
- * Logical block size of the loop devices, and so of the pool's devices: what direct I/O takes on every host, also on
- * disks of 4 KiB sectors. File systems that were made on it work on devices of 512 bytes too, not the reverse.
+ * Logical block size of the loop devices, and so of the pool's devices: with it direct I/O works on every host, also on
+ * disks with sectors of 4 KiB. A file system made with it works on devices of 512 bytes too, but not the reverse.
  */
 const loopBlockBytes = 4096;
 
-/** A pool's devices while nobody but us has them. Disposing of them takes loop devices off that no pool has taken. */
+/** The devices of a pool that is not loaded yet. Disposing of them detaches the loop devices that no pool uses. */
 export interface AttachedStorage extends AsyncDisposable {
   readonly data: BlockDevice;
   readonly metadata: BlockDevice;
 }
 
 /**
- * The devices of a pool that is not loaded. Loop devices are told to go with their last user: from the moment a pool is
- * made of them they are there for exactly as long as it is, however this process ends.
+ * The devices of a pool that is not loaded. Loop devices detach themselves after their last use: once the pool is loaded
+ * they exist for exactly as long as it does, however this process ends.
  * Errors: `not_found`, `failed_precondition` when a file is attached already, or other users could have put another there.
  */
 export async function attachStorage(storage: PoolStorage): Promise<AttachedStorage> {
@@ -98,7 +98,7 @@ export async function dataDeviceOf({ storage }: PoolDefinition): Promise<string>
 const goneAttempts = 40;
 const gonePauseMs = 50;
 
-/** A loop device that still has `file`. One whose last user has just gone is taken off by the kernel a moment later. */
+/** A loop device that still has `file`. The kernel detaches one a moment after its last use. */
 async function patientlyGone(file: string): Promise<string | undefined> {
   for (let attempt = 1; ; attempt++) {
     const [loop] = await findLoops(file);
@@ -107,7 +107,7 @@ async function patientlyGone(file: string): Promise<string | undefined> {
   }
 }
 
-/** After the pool's device has gone: waits until its loop devices have, too. What is left of them, if they stay. */
+/** After the removal of the pool's device: waits until its loop devices are detached; returns those that stay. */
 export async function waitForLoops(storage: PoolStorage): Promise<readonly string[]> {
   if (storage.kind === "devices") return [];
   const { data, metadata } = filesIn(storage.directory);

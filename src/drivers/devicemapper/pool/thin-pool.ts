@@ -1,4 +1,4 @@
-// Room: drivers. Owns a loaded thin-pool: how one gets loaded, and what can be done with it as a whole.
+// Room: drivers. Owns a loaded thin-pool: loading it, and the operations on the pool as a whole.
 import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition } from "../../../domain/errors.ts";
 import type { GrowRequest, Ownership } from "../../port.ts";
@@ -17,9 +17,9 @@ export interface ThinPoolRequest {
   readonly definition: PoolDefinition;
   readonly poolDir: string;
   readonly onNotice?: ((sentence: string) => void) | undefined;
-  /** Loads one that is read-only too: growing may be the way out of that. */
+  /** Also loads a read-only pool, which growing may repair. */
   readonly toGrow?: boolean | undefined;
-  /** Its device, if it is there, was made by the caller just now. */
+  /** Its device, if it exists, was just made by the caller. */
   readonly isNew?: boolean | undefined;
 }
 
@@ -30,22 +30,22 @@ export interface ThinPool {
   readonly deviceName: string;
   /** `/dev/mapper/<deviceName>` */
   readonly path: string;
-  /** Whether it had been loaded before: by a process that is gone, or by one that has it. */
+  /** Whether it was loaded already, by a process that has died or by one that uses it. */
   readonly wasLoaded: boolean;
   /** Without a commit of metadata. */
   status(): Promise<PoolStatus>;
-  /** See pool-grow.ts. `definition` is the new one afterwards. */
+  /** See grow.ts. `definition` is the new one afterwards. */
   grow(request: GrowRequest): Promise<void>;
   /** See `Driver.claim`. */
   claim(known: Ownership | undefined, takeOver: () => Ownership): Promise<void>;
-  /** Takes the pool off the host, with its loop devices; a sentence about what keeps it there, if something does. */
+  /** Removes the pool's device and its loop devices; returns why it could not, if so. */
   close(): Promise<string | undefined>;
 }
 
 /**
- * Loads the pool: after a reboot its device is made again, and one that is there is taken when it is the right one.
- * Errors: `failed_precondition`, in words with the way out, when the pool is read-only, failed, needs_check, or when
- * the device of its name is another's; `not_found` when its files or devices are missing.
+ * Loads the pool: makes its device after a reboot, or takes an existing one if it is the right one.
+ * Errors: `failed_precondition`, with the way out, when the pool is read-only, failed, needs_check, or when the device of
+ * its name is foreign; `not_found` when its files or devices are missing.
  */
 export async function loadThinPool(request: ThinPoolRequest): Promise<ThinPool> {
   const { control, definition } = request;
@@ -82,14 +82,14 @@ function thinPool({ control, poolDir, definition: loaded }: ThinPoolRequest, was
   };
 }
 
-/** False when what was found is the beginning of a device, without a table: whoever began it was interrupted. */
+/** False for a device without a table, whose creation was interrupted. */
 async function takeLoaded({ control, definition }: ThinPoolRequest, found: DmInfo): Promise<boolean> {
   if (!found.hasLiveTable) {
     await control.remove(found.name);
     return false;
   }
   await requireOurs(control, definition);
-  // Whoever was about to grow it was interrupted: the new table, if it was loaded, becomes the live one.
+  // Its growth was interrupted: the new table, if it was loaded, becomes the live one.
   if (found.isSuspended) await control.resume(found.name);
   return true;
 }
@@ -98,7 +98,7 @@ async function takeLoaded({ control, definition }: ThinPoolRequest, found: DmInf
 export async function requireOurs(control: DmControl, definition: PoolDefinition): Promise<void> {
   const { pool, storage, blockSectors } = definition;
   const name = poolDeviceName(pool);
-  const wayOut = `give this pool another name, or remove that device if nobody needs it ('dmsetup remove ${name}')`;
+  const wayOut = `give this pool another name, or remove that device if it is not needed ('dmsetup remove ${name}')`;
   const table = await control.table(name);
   if (table?.target !== "thin-pool") throw failedPrecondition(`the device ${name} is no thin-pool; ${wayOut}`);
   const isOurs =
@@ -116,7 +116,7 @@ async function loadDevice({ control, definition }: ThinPoolRequest): Promise<voi
   await createPoolDevice(control, definition, storage);
 }
 
-/** The kernel makes a new pool of metadata that is empty: of one that was full of snapshots it must not. */
+/** The kernel formats empty metadata as a new pool; that must not happen to a pool that had snapshots. */
 async function requireKnownMetadata(definition: PoolDefinition, path: string): Promise<void> {
   const content = await readMetadataContent(path);
   switch (content.kind) {
@@ -131,7 +131,7 @@ async function requireKnownMetadata(definition: PoolDefinition, path: string): P
     case "thin-pool":
       if (content.superblock.dataBlockSectors === definition.blockSectors) return;
       throw failedPrecondition(
-        `pool ${definition.pool}: ${path} is of a pool with blocks of ${content.superblock.dataBlockSectors} sectors, not ${definition.blockSectors}: it is another one's`,
+        `pool ${definition.pool}: ${path} is of a pool with blocks of ${content.superblock.dataBlockSectors} sectors, not ${definition.blockSectors}: it belongs to another pool`,
       );
   }
 }
@@ -141,7 +141,7 @@ interface StorageDevices {
   readonly metadata: { readonly path: string };
 }
 
-/** Makes the pool's device of devices that nobody else has. */
+/** Makes the pool's device from devices that are not in use. */
 export async function createPoolDevice(control: DmControl, definition: PoolDefinition, storage: StorageDevices) {
   const { data, metadata } = storage;
   const devices = { dataDevice: data.path, metadataDevice: metadata.path, dataBytes: data.sizeBytes };
@@ -157,11 +157,11 @@ export async function createPoolDevice(control: DmControl, definition: PoolDefin
   }
 }
 
-/** How long a device that something merely looks at (udev) is waited for. */
+/** Pauses between retries while udev has the device open. */
 const removeAttempts = 20;
 const removePauseMs = 100;
 
-/** Removes the pool's device, waiting a little for who merely looks at it. EBUSY when it stays in use. */
+/** Removes the pool's device, with retries while udev has it open. EBUSY when it stays in use. */
 export async function removePoolDevice(control: DmControl, { pool, storage }: PoolDefinition): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {

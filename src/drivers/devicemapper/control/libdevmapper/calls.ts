@@ -1,4 +1,4 @@
-// Room: system. Owns the calls to device-mapper through libdevmapper, made in the calling thread: each may wait long.
+// Room: drivers. Owns the calls to device-mapper through libdevmapper, made in the calling thread: each may wait long.
 import { type Pointer, read } from "bun:ffi";
 import { cString } from "../../../../system/ffi/libc.ts";
 import { errnoName, type LibdevmapperLibrary, openLibdevmapper, textAt } from "./library.ts";
@@ -40,7 +40,7 @@ export interface DmDeviceInfo {
   readonly eventNumber: number;
 }
 
-/** A call that failed. `errno` is undefined when the library failed before it asked the kernel; `said` is its log. */
+/** A call that failed. `errno` is undefined when the library failed before it called the kernel; `said` is its log. */
 export class LibdevmapperError extends Error {
   override readonly name = "LibdevmapperError";
   readonly errno: string | undefined;
@@ -111,7 +111,7 @@ export class Libdevmapper implements Disposable {
     }
   }
 
-  /** What went wrong first is what the caller hears of. */
+  /** The first failure is the one that the caller gets. */
   #withdraw(name: string): void {
     try {
       this.remove(name, false);
@@ -211,7 +211,7 @@ export class Libdevmapper implements Disposable {
     }
   }
 
-  /** Where udevd runs, waits until it has worked off the event; where it does not, the library makes the node. */
+  /** Where udevd runs, waits until it has handled the event; where it does not, the library makes the node. */
   #runWithUdev(task: Address): boolean {
     this.#words[0] = 0;
     if (this.#c.dm_task_set_cookie(task, this.#words, 0) === 0) return false;

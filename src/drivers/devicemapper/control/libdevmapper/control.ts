@@ -12,8 +12,8 @@ const defaultTimeoutMs = 60_000;
 
 /**
  * Needs libdevmapper.so.1.02.1, which Debian has in the package libdevmapper1.02.1 (`failed_precondition` without).
- * What the kernel holds in an uninterruptible call, it holds in this process: a pool that queues writes when it is
- * full is better controlled through dmsetup.
+ * An uninterruptible call blocks a thread of this process: a pool that queues writes when it is full is better controlled
+ * through dmsetup.
  */
 export function createLibdevmapperControl(options: DmControlOptions = {}): DmControl {
   const thread = new LibdevmapperThread(options.timeoutMs ?? defaultTimeoutMs, options.signal);
@@ -72,7 +72,7 @@ function named<Info extends DmInfo | undefined>(info: Info): Info {
   return info === undefined ? info : { ...info, name: unescapeName(info.name) };
 }
 
-/** By errno where the kernel gave one; what the library found by itself it only tells in words. */
+/** By the kernel's errno; for errors that the library found itself, there is only its text. */
 function refusalOf(verb: string, name: string, { errno, said }: Refused): Error {
   if (errno === undefined) return refusal(verb, name, said.join("\n"));
   const told = said.findLast((line) => line.includes("failed:"));

@@ -1,4 +1,4 @@
-// Room: system. Owns a copy of libdevmapper for the calling thread alone: its functions, and what it says when one fails.
+// Room: drivers. Owns a copy of libdevmapper for the calling thread alone: its functions, and what it says when one fails.
 import { CString, dlopen, FFIType, JSCallback, type Pointer } from "bun:ffi";
 import { closeSync, readFileSync, writeFileSync } from "node:fs";
 import { failedPrecondition } from "../../../../domain/errors.ts";
@@ -48,7 +48,7 @@ const libc = openLibc({
   snprintf: { args: [ptr, u64, ptr, ...Array.from({ length: 12 }, () => u64)], returns: i32 },
 });
 
-/** Levels of libdevmapper's log: 2 fatal, 3 error, 4 warning; higher ones are chatter. The bits above are flags. */
+/** Levels of libdevmapper's log: 2 fatal, 3 error, 4 warning; higher ones are ignored. The bits above are flags. */
 const levelMask = 7;
 const warningLevel = 4;
 const maxLines = 20;
@@ -59,7 +59,7 @@ const lineBytes = 2048;
  *
  * It keeps its log function, its descriptor of /dev/mapper/control and a list of nodes to be made in static
  * variables, and locks none of them. Each thread therefore loads a copy of the file: a thread that the kernel holds in
- * a call can be given up, and whenever it returns it meets nobody.
+ * a call can be abandoned, and when the call returns it shares nothing with other threads.
  */
 export function openLibdevmapper(name = libdevmapperName) {
   const path = findLibrary(name);

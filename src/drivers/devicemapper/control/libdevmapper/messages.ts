@@ -1,4 +1,4 @@
-// Room: system. Owns what is said between the thread that calls libdevmapper and the one that wants to know.
+// Room: drivers. Owns the messages between the thread that calls libdevmapper and the main thread.
 import type { Libdevmapper } from "./calls.ts";
 
 export type DmVerb = Exclude<keyof Libdevmapper, symbol>;

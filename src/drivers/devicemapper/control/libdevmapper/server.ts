@@ -1,4 +1,4 @@
-// Room: system. Owns the work of the device-mapper thread: one call after the other, each answered.
+// Room: drivers. Owns the work of the device-mapper thread: one call after the other, each answered.
 import { encodeFailure } from "../../../../domain/errors.ts";
 import { Libdevmapper, LibdevmapperError } from "./calls.ts";
 import type { DmCall, DmReply, ToDmThread } from "./messages.ts";

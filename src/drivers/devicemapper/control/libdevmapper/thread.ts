@@ -1,4 +1,4 @@
-// Room: drivers. Owns the thread in which libdevmapper is called, and its replacement when the kernel holds it.
+// Room: drivers. Owns the thread in which libdevmapper is called, and its replacement when the kernel blocks it.
 import { Worker } from "node:worker_threads";
 import { aborted, deadlineExceeded, decodeFailure, internal, unavailable } from "../../../../domain/errors.ts";
 import { startTimer } from "../../../../domain/timers.ts";
@@ -94,7 +94,7 @@ export class LibdevmapperThread implements AsyncDisposable {
   }
 }
 
-/** One thread, asked one thing at a time. It keeps the process alive only while it is asked. */
+/** One thread, for one call at a time. It keeps the process alive only during a call. */
 class RunningThread {
   readonly #worker = new Worker(program);
   readonly #started = Promise.withResolvers<void>();
@@ -123,7 +123,7 @@ class RunningThread {
     return asked.promise;
   }
 
-  /** Whenever the call returns, the thread ends. To end it now would have C return into what is no more. */
+  /** The thread ends when the call returns: to end it now would have C return into memory that is freed. */
   giveUp(): void {
     this.#asked = undefined;
     this.#send("close");
