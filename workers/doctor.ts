@@ -1,7 +1,7 @@
 // Room: workers. Owns doctor's look at a pool on which nothing runs: under the pool's lock, and without a queue.
 import { type Config, paths, poolSettings, readConfig } from "../src/config.ts";
 import { aborted, asSnapmillError, failedPrecondition } from "../src/domain/errors.ts";
-import { compareLooks, type Diagnosis, type Finding, unrepaired } from "../src/domain/findings.ts";
+import { compareInspections, type Diagnosis, type Finding, unrepaired } from "../src/domain/findings.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { attachedParts } from "../src/drivers/attached.ts";
 import { createDriver, driverOfPool, poolUsageOf, recordedDriver } from "../src/drivers/open.ts";
@@ -46,7 +46,7 @@ async function diagnose(config: Config, repair: boolean): Promise<Diagnosis[]> {
     // Nothing is mended in what is not the pool, and nothing in it counts as an error of its devices.
     if (loss !== undefined) return unrepaired([lossFinding(config, loss)]);
     if (isToldToStop) throw aborted("the look at the pool was interrupted; nothing was repaired");
-    if (repair) return compareLooks(before, await mend(patient));
+    if (repair) return compareInspections(before, await mend(patient));
     return unrepaired(before);
   } finally {
     // Looking leaves the pool as it was found: attached or not, and what is active, active.

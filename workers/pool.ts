@@ -1,4 +1,4 @@
-// Room: workers. Owns the pool's one worker: its lock, its database and its devices, and its jobs, executed in order.
+// Room: workers. Owns the one worker of a pool: its lock, its database, its devices, and its jobs, executed in order.
 import { type Config, paths, poolSettings, readConfig, redisUrl } from "../src/config.ts";
 import { batchLimits } from "../src/domain/batches.ts";
 import { asSnapmillError, isSnapmillError } from "../src/domain/errors.ts";
@@ -23,7 +23,7 @@ import { Outbox } from "./outbox.ts";
 import { isChainAbandoned, lockPool, sweepLocks } from "./pool-locks.ts";
 import { runProcess } from "./run-process.ts";
 
-/** How many jobs BullMQ hands over ahead of time: they are executed one after the other all the same. */
+/** How many jobs BullMQ delivers ahead of time; they are still executed one after the other. */
 const prefetchedJobs = 32;
 const cleanupEveryMs = 30_000;
 
@@ -32,7 +32,7 @@ const { pool, takeOver } = config;
 armFault(config.fault);
 const log = createLogger({ name: "pool", level: config.logLevel });
 
-/** Every journaled job as the snapshotter does it; some have something of the worker's to do as well. */
+/** The snapshotter executes the journaled jobs; after some of them, the worker has something to do as well. */
 function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox): PoolHandlers {
   const journaled = journaledHandlers(snapshotter);
   return {
@@ -51,7 +51,7 @@ function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox
     },
     cleanup: async (payload, job) => {
       const cleaned = await journaled.cleanup(payload, job);
-      // Also those that cleanup has just done: their jobs find nothing to do, and are no longer shown as failed.
+      // Also those that cleanup has just finished: their jobs succeed, and are no longer shown as failed.
       outbox.retryRemovals();
       return cleaned;
     },
@@ -69,7 +69,7 @@ function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox
   };
 }
 
-/** With nothing of the pool left in its directory, its database still knows whose it was. */
+/** If nothing of the pool is left in its directory, its database still knows the driver. */
 function driverFor({ driver }: Config, database: Database): Config["driver"] {
   const recorded = readPool(database)?.driver;
   return driver === "auto" && recorded !== undefined ? recordedDriver(recorded) : driver;
@@ -78,7 +78,7 @@ function driverFor({ driver }: Config, database: Database): Config["driver"] {
 async function work(stopped: Promise<string>): Promise<void> {
   using _lock = await lockPool(config);
   using database = openDatabase(paths.database(config), { mode: "readwrite" });
-  // Before anything is made for a pool whose name is another's. What was made before is put in order in any case.
+  // A new database must not make a pool whose name belongs to another one. An older database recovers its pool in any case.
   if (lastTakeOver(database) === undefined) await checkClaimable({ redisUrl: redisUrl(config), pool, takeOver });
   using note = openNote(paths.poolNote(config));
   const crashGuard = new NotedCrashGuard({
@@ -132,7 +132,7 @@ async function work(stopped: Promise<string>): Promise<void> {
         await snapshotter.sweep(freshOperationId());
         sweepLocks(paths.chainLocks(config));
       } catch (error) {
-        // Neither a start nor a stop depends on it.
+        // Neither start nor stop depends on it.
         log.warn({ err: error }, "cleanup did not finish; it will be tried again");
       }
     };
@@ -153,7 +153,7 @@ interface Working {
   readonly consumer: Consumer;
 }
 
-/** Until it is stopped; throws when the pool's name was lost to another database. */
+/** Serves the pool until it is stopped; throws if another database has taken over the pool's name. */
 async function serve(
   { snapshotter, outbox, consumer }: Working,
   cleanUp: () => Promise<void>,
@@ -170,11 +170,11 @@ async function serve(
   });
 
   const ending = await Promise.race([stopped, consumer.lost]);
-  log.info({ reason: String(ending) }, "stopping: the running jobs are finished first");
+  log.info({ reason: String(ending) }, "stopping: running jobs are finished first");
   clearInterval(cleaning);
   await outbox.stop();
   await consumer.close();
-  // An unpack that was killed just before this worker came may have held its chain's lock when this worker looked.
+  // An unpack that was killed shortly before the start may still have held its chain's lock during the first cleanup.
   await cleanUp();
   await snapshotter.drain();
   if (isSnapmillError(ending)) throw ending;

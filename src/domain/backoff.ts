@@ -1,4 +1,4 @@
-// Room: domain. Owns back-off: how long to wait after a failure, longer after each in a row.
+// Room: domain. Owns back-off: the pause after a failure, which grows with each failure in a row.
 
 export interface Backoff {
   /** The pause after the first failure; it doubles with each that follows. */
@@ -11,6 +11,6 @@ export interface Backoff {
 export const pauseAfterMs = ({ firstMs, capMs }: Backoff, failures: number): number =>
   Math.min(firstMs * 2 ** (failures - 1), capMs);
 
-/** The same, half of it fixed and half of it chance, so that those who failed together do not retry together. */
+/** The same with jitter: half of it is random, so that callers that failed together do not retry together. */
 export const spreadPauseAfterMs = (backoff: Backoff, failures: number, chance = Math.random()): number =>
   pauseAfterMs(backoff, failures) * (0.5 + chance / 2);

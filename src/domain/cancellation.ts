@@ -1,9 +1,9 @@
-// Room: domain. Owns cancelling: the closed set of reasons for which work ends before its time, and the one way to end it.
+// Room: domain. Owns cancellation: the closed set of reasons for which work is aborted, and the one way to abort it.
 import { aborted, type ErrorCode, SnapmillError } from "./errors.ts";
 
-/** Why work is ended before its time. Only `cancelled` says that its result is not wanted any more. */
+/** Why work is aborted. Only `cancelled` means that its result is no longer wanted. */
 export type AbortKind =
-  /** The caller took it back, or has gone. */
+  /** The caller has cancelled it, or is gone. */
   | "cancelled"
   /** A signal interrupts the command. */
   | "interrupted"
@@ -14,7 +14,7 @@ export type AbortKind =
   | "lock_lost"
   /** The output of a command cannot be written. */
   | "output"
-  /** What it was for has ended. */
+  /** The work that it was part of has ended. */
   | "over";
 
 const codeOf: Readonly<Record<AbortKind, ErrorCode>> = {
@@ -27,7 +27,7 @@ const codeOf: Readonly<Record<AbortKind, ErrorCode>> = {
   over: "aborted",
 };
 
-/** What a signal of this project aborts with. As an error it says nothing of the work itself: that may be tried again. */
+/** The reason of every abort signal in this project. It says nothing of the work itself, which may be tried again. */
 export class AbortReason extends SnapmillError {
   readonly kind: AbortKind;
 

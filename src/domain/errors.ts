@@ -1,4 +1,4 @@
-// Room: domain. Owns the one error class of the project and how it crosses the queue.
+// Room: domain. Owns the one error class of the project, and its encoding for the queue.
 
 /** The closed set of codes: gRPC's names, so that an API maps them one to one. */
 export const errorCodes = [
@@ -15,7 +15,7 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
-/** An error with a code, and a message that names the thing and the way out. */
+/** An error with a code, and a message that names what failed and how to fix it. */
 export class SnapmillError extends Error {
   override readonly name = "SnapmillError";
   readonly code: ErrorCode;
@@ -42,10 +42,10 @@ export const internal = constructorOf("internal");
 export const isSnapmillError = (error: unknown, code?: ErrorCode): error is SnapmillError =>
   error instanceof SnapmillError && (code === undefined || error.code === code);
 
-/** Any thrown value as a SnapmillError: what has no code is `internal`. */
+/** Any thrown value as a SnapmillError; one without a code becomes `internal`. */
 export function asSnapmillError(error: unknown): SnapmillError {
   if (error instanceof SnapmillError) return error;
-  // What the runtime's own functions throw for an aborted signal: the signal's reason says why.
+  // The runtime's own functions throw this for an aborted signal; the cause is the signal's reason.
   if (error instanceof Error && error.name === "AbortError") {
     return error.cause instanceof SnapmillError ? error.cause : aborted(error.message, error);
   }
@@ -72,13 +72,13 @@ export function isRetryable(code: ErrorCode): boolean {
 
 const wirePrefix = "snapmill:";
 
-/** A failure as one string: all that BullMQ carries back of an error is its message. */
+/** A failure as one string: BullMQ returns nothing of an error but its message. */
 export function encodeFailure(error: unknown): string {
   const { code, message } = asSnapmillError(error);
   return wirePrefix + JSON.stringify({ code, message });
 }
 
-/** The failure in `text`; text that no snapmill wrote (a stalled job, say) becomes `internal`. */
+/** The failure in `text`; text that snapmill did not write (of a stalled job, for example) becomes `internal`. */
 export function decodeFailure(text: string): SnapmillError {
   if (!text.startsWith(wirePrefix)) return internal(text);
   try {
@@ -88,7 +88,7 @@ export function decodeFailure(text: string): SnapmillError {
       if (code !== undefined) return new SnapmillError(code, String(parsed.message));
     }
   } catch {
-    // Falls through: not our encoding after all.
+    // It is not our encoding: falls through.
   }
   return internal(text);
 }

@@ -1,11 +1,11 @@
-// Room: domain. Owns the syntax of filters: text → selectors, with errors that say where the text is wrong.
+// Room: domain. Owns the syntax of filters: it parses text into selectors, with errors that say where the text is wrong.
 import { invalidArgument } from "./errors.ts";
 import { quoted } from "./quoted.ts";
 
 const comparisons = ["==", "!=", "~="] as const;
 export type Operator = "present" | (typeof comparisons)[number];
 
-/** One condition: `path` is a field's name, and what follows it ("labels", "containerd.io/gc.root"). */
+/** One condition. `path` is a field's name and what follows it: "labels", "containerd.io/gc.root". */
 export interface Selector {
   readonly path: readonly string[];
   readonly operator: Operator;

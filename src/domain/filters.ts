@@ -1,4 +1,4 @@
-// Room: domain. Owns what filters mean: which snapshots they let through, and which index can find those.
+// Room: domain. Owns the meaning of filters: which snapshots match, and which index can find them.
 import { RE2JS } from "re2js";
 import { invalidArgument } from "./errors.ts";
 import { parseFilter, type Selector } from "./filter-syntax.ts";
@@ -6,7 +6,7 @@ import { quoted } from "./quoted.ts";
 import type { Snapshot, SnapshotKind } from "./snapshots.ts";
 import { snapshotKinds } from "./snapshots.ts";
 
-/** One thing that every match has in common, for a store to look up instead of reading everything. */
+/** What every match has in common: a store can look this up instead of reading everything. */
 export type Lookup =
   | { readonly by: "name"; readonly name: string }
   | { readonly by: "label"; readonly name: string; readonly value: string }
@@ -15,15 +15,15 @@ export type Lookup =
 
 export interface SnapshotFilter {
   readonly matches: (snapshot: Snapshot) => boolean;
-  /** Undefined: only a look at every snapshot finds the matches. */
+  /** Undefined: every snapshot must be read to find the matches. */
   readonly lookup: Lookup | undefined;
 }
 
 /**
- * What `filters` let through: a snapshot that matches any of them; with none, every snapshot. Syntax: filter-syntax.ts.
+ * What `filters` select: the snapshots that match any of them; without filters, every snapshot. Syntax: filter-syntax.ts.
  *
  * Fields are `name`, `parent`, `kind` and `labels.<name>`. As in containerd, a field that a snapshot does not have is
- * not equal to anything, `!=` everything, and the empty text to `~=`; a parent is always present, if only as "".
+ * not equal to anything, `!=` everything, and matched by `~=` as the empty text; a parent is always present, perhaps as "".
  * Throws invalid_argument for what cannot be parsed.
  */
 export function compileFilters(filters: readonly string[]): SnapshotFilter {
@@ -40,7 +40,7 @@ export function compileFilters(filters: readonly string[]): SnapshotFilter {
   };
 }
 
-/** Of one walk. containerd's own walks have a filter or two, of some hundred characters. */
+/** Limits for one walk. containerd's own walks have one or two filters of a few hundred characters. */
 const limits = { filters: 64, characters: 16_384, patterns: 16, patternSteps: 1024, patternMs: 150 } as const;
 
 function checkSizes(filters: readonly string[]): void {
@@ -104,9 +104,9 @@ function mostSelective(conditions: readonly SnapshotFilter[]): Lookup | undefine
   return selectivity.map((by) => lookups.find((lookup) => lookup.by === by)).find((lookup) => lookup !== undefined);
 }
 
-/** The longest text is a label's value; a match then has some millions of steps at most. */
+/** The longest text is a label's value, so a match takes a few million steps at most. */
 function matchesInTime(pattern: RE2JS, text: string): boolean {
-  // Twice, since once may have been a pause of the machine's.
+  // Twice, because the first time the machine may have paused.
   for (let attempt = 1; attempt <= 2; attempt += 1) {
     const sinceMs = performance.now();
     const isMatch = pattern.test(text);
@@ -121,10 +121,10 @@ const maxPatternLength = 1024;
 
 /**
  * The regular expressions of one walk, as Go's RE2 reads them: their cost is bounded by the lengths of pattern and text.
- * JavaScript's own backtrack, for hours if need be, and nothing can interrupt them.
+ * JavaScript's own expressions backtrack, perhaps for hours, and cannot be interrupted.
  */
 class Patterns {
-  /** Of the program that a pattern becomes: counted repetition is written out, `[0-9a-f]{64}` is 64. Memory goes with it. */
+  /** Size of a compiled pattern, and so its memory: counted repetition is expanded, `[0-9a-f]{64}` counts 64. */
   #leftSteps: number = limits.patternSteps;
 
   compile(pattern: string): RE2JS {

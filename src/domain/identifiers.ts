@@ -7,11 +7,11 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 
 /** One client's key space. */
 export type Scope = Branded<"Scope">;
-/** The name of a pool: also a file name, a queue name's part, and a device name's prefix. */
+/** The name of a pool: also a file name, part of a queue name, and the prefix of device names. */
 export type PoolName = Branded<"PoolName">;
 /** Names an active or view snapshot (its key) or a committed one (its name): one space per scope. */
 export type SnapshotKey = Branded<"SnapshotKey">;
-/** Chosen by the caller; makes an operation idempotent. Also the job's ID in the queue. */
+/** Chosen by the caller; makes an operation idempotent. It is also the job's ID in the queue. */
 export type OperationId = Branded<"OperationId">;
 /** Names a batch, in every pool that it was given to. */
 export type BatchId = Branded<"BatchId">;
@@ -114,5 +114,5 @@ export function childChainId(parent: ChainId | undefined, layer: DiffId): ChainI
 /** snapmill's own scope. */
 export const ownScope = scope("snapmill");
 
-/** The scope of whoever calls over the socket for containerd: its garbage collector removes all that it does not know. */
+/** The scope of clients on containerd's socket. It is not snapmill's: containerd's collector removes what it does not know. */
 export const containerdScope = scope("containerd");

@@ -1,8 +1,8 @@
-// Room: domain. Owns how text of others is shown in messages: in quotes, cut, and without what a terminal acts on.
+// Room: domain. Owns how foreign text is shown in messages: in quotes, cut, and with control characters escaped.
 
 const shownCharacters = 128;
 
-/** With what a terminal would act on, or order differently, escaped: control and format characters. */
+/** `text` with control and format characters escaped: a terminal would execute or reorder them. */
 export const visible = (text: string): string =>
   text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = (character.codePointAt(0) ?? 0).toString(16);

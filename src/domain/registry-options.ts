@@ -1,12 +1,12 @@
-// Room: domain. Owns what may be asked for along with an image in a registry: it travels through the queue.
+// Room: domain. Owns the options of an unpack from a registry; they are sent through the queue.
 
-/** No secret among it: credentials are looked up on the pool's host. */
+/** They contain no secrets: credentials are looked up on the pool's host. */
 export interface RegistryOptions {
-  /** The absolute path of a file on the pool's host; it alone is searched for credentials. */
+  /** The absolute path of a file on the pool's host: the only place where credentials are looked for. */
   readonly authFile?: string | undefined;
-  /** The registry is reached over HTTP where no hosts.toml says otherwise. */
+  /** Use HTTP for the registry, unless a hosts.toml says otherwise. */
   readonly plainHttp?: boolean | undefined;
-  /** An attempt that is slower has failed. */
+  /** A slower attempt fails. */
   readonly minBytesPerSecond?: number | undefined;
   /** All layers of the image together, or of all images of `group`. */
   readonly maxBytesPerSecond?: number | undefined;

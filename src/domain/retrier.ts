@@ -1,34 +1,34 @@
-// Room: domain. Owns patience: what fails for a reason that may pass is tried again, for a bounded time.
+// Room: domain. Owns retries: an action that fails for a transient reason is repeated for a bounded time.
 import { type Backoff, pauseAfterMs } from "./backoff.ts";
 import type { SnapmillError } from "./errors.ts";
 import { pause } from "./timers.ts";
 
 export interface RetrierOptions<Failure extends SnapmillError> {
-  /** Which failures may pass. Others are thrown at once. */
+  /** Which failures are transient. Others are thrown at once. */
   readonly mayPass: (error: unknown) => error is Failure;
-  /** How long one outage is borne before its failure is thrown. Infinity: until the signal. */
+  /** How long an outage may last before its failure is thrown. Infinity: until the signal is aborted. */
   readonly outageMs: number;
   readonly backoff: Backoff;
-  /** Told once for each outage. */
+  /** Called once for each outage. */
   readonly onOutage?: ((failure: Failure) => void) | undefined;
-  /** Told of each attempt that failed and will be repeated. */
+  /** Called for each attempt that failed and will be repeated. */
   readonly onFailure?: ((failure: Failure, attempt: number) => void) | undefined;
 }
 
-/** An attempt that lasted longer than this before it failed: what it needs had been back, and this is another outage. */
+/** If an attempt took longer than this before it failed, the outage had ended, and this is another one. */
 const anotherAfterMs = 5_000;
 
-/** Several calls may share one, and one outage then. */
+/** Several calls may share a retrier, and with it their outages. */
 export class Retrier<Failure extends SnapmillError> {
   readonly #options: RetrierOptions<Failure>;
-  /** Of the outage under way. */
+  /** Start of the current outage. */
   #sinceMs: number | undefined;
 
   constructor(options: RetrierOptions<Failure>) {
     this.#options = options;
   }
 
-  /** What `action` answers; it is called again while it fails for a reason that may pass. `signal` ends that with its reason. */
+  /** Returns what `action` returns, and repeats it while its failures are transient. Rejects with the reason of `signal`. */
   async run<T>(action: (attempt: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { mayPass, backoff, onFailure } = this.#options;
     for (let attempt = 1, failures = 1; ; attempt += 1, failures += 1) {
@@ -53,7 +53,7 @@ export class Retrier<Failure extends SnapmillError> {
     const { outageMs, onOutage } = this.#options;
     if (outageMs <= 0) return false;
     const nowMs = performance.now();
-    // Of several calls that it hits, the first begins it.
+    // Of several calls that an outage hits, the first one starts it.
     const isKnown = this.#sinceMs !== undefined && nowMs - this.#sinceMs < anotherAfterMs;
     if (this.#sinceMs === undefined || (lastedMs > anotherAfterMs && !isKnown)) {
       this.#sinceMs = nowMs;

@@ -1,8 +1,8 @@
-// Room: domain. Owns what is known of the snapmill that runs for a state directory, and how it is put into words.
+// Room: domain. Owns what is known of the snapmill process that serves a state directory, and its description.
 
 export interface Running {
   readonly pid: number;
-  /** `up` runs until it is stopped; a `command` brought the services up for its own duration. */
+  /** `up` runs until it is stopped; a `command` runs the services until it ends. */
   readonly kind: "up" | "command";
   readonly pool: string;
   /** Without user and password. */

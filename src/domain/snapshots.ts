@@ -20,13 +20,13 @@ export interface Snapshot {
   readonly updatedAtMs: number;
 }
 
-/** Space that a snapshot holds of its own (its parent's not counted) and the inodes, as far as they are known. */
+/** Space and inodes that a snapshot uses without its parent's, as far as they are known. */
 export interface Usage {
   readonly sizeBytes: number;
   readonly inodes: number;
 }
 
-/** What a caller hands to mount(2) to see a snapshot. */
+/** What a caller passes to mount(2) to mount a snapshot. */
 export interface Mount {
   readonly type: FsType;
   readonly source: string;
@@ -35,18 +35,18 @@ export interface Mount {
 
 /** containerd's limit for one label: key and value together. */
 export const maxLabelBytes = 4096;
-/** Of one snapshot. containerd has no limits of its own for these; its images and containers have some dozens. */
+/** Limits for one snapshot. containerd itself has none; its images and containers have a few dozen labels. */
 export const maxLabels = 1024;
 export const maxLabelBytesInAll = 256 * 1024;
 
-/** Labels of any names, also of those that every object has ("__proto__", "constructor"). */
+/** Labels with any names, also those that every object has ("__proto__", "constructor"). */
 export function labelsOf(entries: Iterable<readonly [string, string]>): Labels {
   const labels = Object.create(null) as Record<string, string>;
   for (const [name, value] of entries) labels[name] = value;
   return labels;
 }
 
-/** Labels as given, checked; throws invalid_argument naming the label that is too long, or saying how many there are. */
+/** Returns `labels`; throws invalid_argument if there are too many, or for a label that is too long. */
 export function checkLabels(labels: Labels): Labels {
   const entries = Object.entries(labels);
   if (entries.length > maxLabels) {
@@ -72,29 +72,29 @@ export function checkLabels(labels: Labels): Labels {
   return labels;
 }
 
-/** Labels that snapmill gives a meaning to. */
+/** Labels that have a meaning for snapmill. */
 export const labelNames = {
-  /** Size of this snapshot's device, a size like "20GiB"; never below its parent's. */
+  /** Size of this snapshot's device, like "20GiB"; it is never smaller than its parent's. */
   maxSize: "containerd.io/snapshot/max-size",
-  /** Set by snapmill, for people and for containerd: the truth stands with the device. */
+  /** Set by snapmill for users and containerd; snapmill itself reads it from the device's record. */
   fsType: "containerd.io/snapshot/devmapper/fstype",
-  /** Given to a prepare by containerd: the chain ID of the layer that is about to be unpacked into it. */
+  /** Set by containerd on a prepare: the chain ID of the layer that is about to be unpacked into it. */
   snapshotRef: "containerd.io/snapshot.ref",
   /** On the active snapshot of a running unpack: the chain ID that it will be committed as. */
   unpackChain: "snapmill.io/unpack.chain-id",
-  /** On a committed layer: the image that brought it, for people. */
+  /** On a committed layer, for users: the image that it was unpacked for. */
   unpackImage: "snapmill.io/unpack.image",
   /** On a committed layer: the length of its uncompressed tar in bytes. */
   unpackBytes: "snapmill.io/unpack.bytes",
   /** On a committed layer: the unpack that committed it, which must not lose it before it has ended. */
   unpackOperation: "snapmill.io/unpack.operation",
-  /** On a view that `snapmill mount` made for the occasion: the directory it is mounted on. */
+  /** On a view that `snapmill mount` has made: the directory it is mounted on. */
   mountedOn: "snapmill.io/mounted-on",
 } as const;
 
 const inheritedPrefix = "containerd.io/snapshot/";
 
-/** Of a prepare's labels, those that containerd wants on what becomes of it: the layer's name, and `containerd.io/snapshot/*`. */
+/** Those labels of a prepare that containerd expects on the committed snapshot: the layer's name, and `containerd.io/snapshot/*`. */
 export const inheritedLabels = (labels: Labels): Labels =>
   labelsOf(
     Object.entries(labels).filter(([name]) => name === labelNames.snapshotRef || name.startsWith(inheritedPrefix)),

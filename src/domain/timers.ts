@@ -1,14 +1,14 @@
-// Room: domain. Owns timers for any duration: the runtime's own fire at once when asked for more than 25 days.
+// Room: domain. Owns timers of any duration: the runtime's own fire at once if they are set to more than 25 days.
 
-/** What setTimeout can count to, in milliseconds. */
+/** The longest delay that setTimeout can count, in milliseconds. */
 export const longestTimeoutMs = 2 ** 31 - 1;
 
 export interface Timer extends Disposable {
-  /** Does not keep the process from ending. */
+  /** Lets the process end while the timer runs. */
   unref(): Timer;
 }
 
-/** Calls `action` once, `delayMs` from now, unless it is disposed of before. Infinity: never. */
+/** Calls `action` once, after `delayMs`, unless the timer is disposed of before. Infinity: never. */
 export function startTimer(delayMs: number, action: () => void): Timer {
   const untilMs = performance.now() + delayMs;
   let isRef = true;
@@ -30,7 +30,7 @@ export function startTimer(delayMs: number, action: () => void): Timer {
   return timer;
 }
 
-/** Resolves `ms` from now, or as soon as `signal` is aborted: the caller looks which it was. */
+/** Resolves after `ms`, or as soon as `signal` is aborted: the caller checks which it was. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();

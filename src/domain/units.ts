@@ -1,4 +1,4 @@
-// Room: domain. Owns sizes and durations as people write and read them.
+// Room: domain. Owns sizes and durations as users write and read them.
 import { invalidArgument } from "./errors.ts";
 import { quoted } from "./quoted.ts";
 
@@ -19,7 +19,7 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
-/** `bytes` for people: three digits at most, "1.5 GiB". */
+/** `bytes` for users: three digits at most, "1.5 GiB". */
 export function formatSize(bytes: number): string {
   let value = bytes;
   let unit = "B";
@@ -32,7 +32,7 @@ export function formatSize(bytes: number): string {
   return `${value.toFixed(digits)} ${unit}`;
 }
 
-/** `ms` for people: "340 ms", "2.1 s", "3 min 20 s". */
+/** `ms` for users: "340 ms", "2.1 s", "3 min 20 s". */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;

@@ -1,13 +1,13 @@
-// Room: domain. Owns the stages of an unpack, and how a failure keeps the one that it happened at.
+// Room: domain. Owns the stages of an unpack, and how a failure carries the stage at which it happened.
 import { asSnapmillError, SnapmillError } from "./errors.ts";
 
 /** The closed set of stages. */
 export const unpackStages = [
-  /** The job was lost or refused before it was executed, or its worker was lost too often. */
+  /** The job was lost or refused before it was executed, or too many of its workers were lost. */
   "queue",
   /** The image's reference, manifest or configuration. */
   "resolve",
-  /** The bytes of a layer, on their way from a registry. */
+  /** The download of a layer from a registry. */
   "fetch",
   /** The pool's new snapshot for a layer. */
   "prepare",
@@ -27,19 +27,19 @@ class StagedFailure extends SnapmillError {
   }
 }
 
-/** The same failure, which `stageOf` then knows the stage of; the innermost stage counts. */
+/** The same failure with its stage, for `stageOf`; the innermost stage counts. */
 export function atStage(stage: UnpackStage, error: unknown): SnapmillError {
   const failure = asSnapmillError(error);
   return stageOf(failure) === undefined ? new StagedFailure(stage, failure, error) : failure;
 }
 
-/** Where a failure happened, also one that has been wrapped since; undefined: nothing marked it. */
+/** The stage at which a failure happened, also if it was wrapped since; undefined: no stage is known. */
 export function stageOf(error: unknown): UnpackStage | undefined {
   for (let at = error; at instanceof Error; at = at.cause) if (at instanceof StagedFailure) return at.stage;
   return undefined;
 }
 
-/** What `work` resolves to; what it throws is marked. */
+/** Runs `work`; its failures get the stage. */
 export async function inStage<T>(stage: UnpackStage, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -5,7 +5,7 @@ import { checkLabels, type Labels, labelsOf, maxLabelBytes, maxLabels } from "./
 
 const labelPrefix = "labels.";
 
-/** Of one update: no more than the labels that a snapshot can have, and no longer than their names. */
+/** Limits for one update: as many paths as a snapshot can have labels, and as long as their names. */
 export const maxFieldPaths = maxLabels;
 export const maxFieldPathBytes = labelPrefix.length + maxLabelBytes;
 
@@ -15,8 +15,8 @@ export const withoutEmpty = (labels: Labels): Labels =>
 
 /**
  * The labels of a snapshot that has `current` after an update with `given`. Field paths are `labels` (all of them are
- * replaced) and `labels.<name>` (that one is taken from `given`; absent or empty there, it goes); none means `labels`.
- * Throws invalid_argument for any other path: nothing else of a snapshot can be changed.
+ * replaced) and `labels.<name>` (that one is taken from `given`, and removed if it is absent or empty there); none means `labels`.
+ * Throws invalid_argument for any other path: only the labels of a snapshot can be changed.
  */
 export function updateLabels(current: Labels, given: Labels, fieldPaths: readonly string[]): Labels {
   const wanted = new Map(Object.entries(given));

@@ -1,5 +1,5 @@
 // Room: snapshotter. Owns doctor: it reports what is wrong in the pool, and repairs what can be repaired safely.
-import { compareLooks, unrepaired } from "../domain/findings.ts";
+import { compareInspections, unrepaired } from "../domain/findings.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import type { RequestOf, Result } from "../jobs/contract.ts";
 import { transact } from "../metadata/database.ts";
@@ -38,7 +38,7 @@ async function look(
       if (!before.some(({ kind }) => kind === "pool-state")) throw error;
     }
     const after = await inspect(inspection, operationId);
-    return success(() => ({ findings: compareLooks(before, after) }));
+    return success(() => ({ findings: compareInspections(before, after) }));
   } catch (error) {
     return failure(error);
   }
