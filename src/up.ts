@@ -17,7 +17,7 @@ import { HealthCheck, tellTroubles } from "./supervisor/health.ts";
 import { poolsIn } from "./supervisor/pools.ts";
 import { proveJobsRun } from "./supervisor/probe.ts";
 import { claim } from "./supervisor/running.ts";
-import { Services } from "./supervisor/services.ts";
+import { requireFreeName, Services } from "./supervisor/services.ts";
 import { readOrMakeToken } from "./supervisor/token.ts";
 import type { Lock } from "./system/file/locks.ts";
 import type { Left } from "./system/process/processes.ts";
@@ -54,6 +54,12 @@ export async function runUp(given: Config, { takeOver = false, ...options }: UpO
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
   using lock = await becomeTheOne(config, log);
   using _impatience = obeyASecondSignal(options.signal);
+  try {
+    await requireFreeName(config, options.signal);
+  } catch (error) {
+    if (options.signal.aborted) return;
+    throw error;
+  }
 
   const services = new Services(config, log);
   try {

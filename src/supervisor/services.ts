@@ -1,17 +1,20 @@
 // Room: supervisor. Owns the services of a snapmill on one machine: in which order they come up and go down.
+import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { type Config, redisUrl } from "../config.ts";
+import { type Config, paths, redisUrl } from "../config.ts";
 import { untilAborted } from "../domain/cancellation.ts";
 import type { Health } from "../domain/health.ts";
 import { answering, consumerConnection } from "../jobs/redis/connection.ts";
 import { requireUsable } from "../jobs/redis/diagnosis.ts";
+import { checkClaimable } from "../jobs/worker/consumer.ts";
 import { createLogger, sayWhatWasCounted } from "../logger.ts";
 import { removeEmptyDirectories } from "../system/file/directories.ts";
 import type { Left } from "../system/process/processes.ts";
 import type { KeeperState } from "./child-plan.ts";
 import { ChildSupervisor } from "./child-supervisor.ts";
 import { prepareRunDirectory } from "./directories.ts";
+import { keepRoom } from "./disk-reserve.ts";
 import { proveJobsRun } from "./probe.ts";
 import { redisPlan } from "./redis.ts";
 import { type Claim, claim } from "./running.ts";
@@ -108,6 +111,17 @@ export class Services implements AsyncDisposable {
   }
 }
 
+/**
+ * For a state directory without a database yet: throws failed_precondition, before anything is made there, when another
+ * database has the pool's name in Redis. `signal` ends it.
+ */
+export async function requireFreeName(config: Config, signal: AbortSignal): Promise<void> {
+  const { redisUrl: url, pool, takeOver } = config;
+  if (url === undefined || existsSync(paths.database(config))) return;
+  await requireUsable(url, signal);
+  await Promise.race([checkClaimable({ redisUrl: url, pool, takeOver }), untilAborted(signal)]);
+}
+
 /** How long a command waits for the Redis of an `up` that is just coming up. */
 const comingUpMs = 15_000;
 const turnPollMs = 200;
@@ -136,12 +150,14 @@ export async function withServices<T>(
   }
   using _turn = turn.lock;
   const quiet = { ...config, logLevel: level, grpcAddress: undefined, takeOver: undefined };
+  await requireFreeName(quiet, signal);
   await using services = new Services(quiet, log);
   const comeUp = async () => {
     await services.start();
     await proveJobsRun(quiet, { signal, onPaused: "refuse" });
   };
   await Promise.race([comeUp(), services.failed, untilAborted(signal)]);
+  using _room = keepRoom(quiet, log);
   return await Promise.race([action("ours"), services.failed]);
 }
 

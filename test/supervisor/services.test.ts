@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { paths } from "../../src/config.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
@@ -30,6 +30,7 @@ test(
       place.config,
       async () => {
         expect(await findRunning(place.config)).toMatchObject({ pid: process.pid, kind: "command" });
+        await until("the reserve is there", () => existsSync(paths.reserve(place.config)));
         await using client = await connect(place);
         return await client.call("cleanup", {});
       },

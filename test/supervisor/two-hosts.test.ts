@@ -1,5 +1,6 @@
 // Tests two hosts that use one pool name on one Redis: the first host owns it until it is moved.
 import { expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { paths } from "../../src/config.ts";
 import { type Scope, scope } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
@@ -100,6 +101,13 @@ test(
     expect(await again.stderr).toContain(`(${second.config.stateDir}, database`);
     expect(busyDevicesIn(first)).toEqual([]);
     expect(first.residue()).toEqual([]);
+
+    // One that never served a pool is refused before it makes anything.
+    using fresh = new Place(settings);
+    await using refused = fresh.up();
+    expect(await refused.ended()).toBe(1);
+    expect(await refused.stderr).toContain(`(${second.config.stateDir}, database`);
+    expect(readdirSync(fresh.config.stateDir)).toEqual([]);
     await using secondAgain = second.up();
     await secondAgain.ready();
     await newCaller.call("remove", { scope: own, key: "of the second" });

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Info } from "../../../src/api/grpc/generated/snapshots_pb.js";
 import { redisUrl } from "../../../src/config.ts";
-import { ownScope } from "../../../src/domain/identifiers.ts";
+import { asSnapmillError } from "../../../src/domain/errors.ts";
+import { freshOperationId, ownScope } from "../../../src/domain/identifiers.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
+import { ServerService } from "../../../src/service/server-service.ts";
+import { prepare, remove } from "../../../src/service/snapshots.ts";
 import { Place, type Up } from "../../supervisor/running-up.ts";
 import { type Failure, failureOf, SnapshotsClient } from "./client.ts";
 import { expectEveryCall } from "./every-call.ts";
@@ -35,6 +38,18 @@ test("a snapshot of the command line is in another scope: the client sees none o
   expect(await client.list()).toEqual([]);
   expect((await failureOf(client.call("remove", { key: "mine" }))).code).toBe("NOT_FOUND");
   await jobs.call("remove", { scope: ownScope, key: "mine" });
+}, 60_000);
+
+test("the service of a server keeps a caller's operation ID and deadline", async () => {
+  await using service = new ServerService(place.config);
+  const operationId = freshOperationId();
+  const given = { scope: ownScope, key: "asked twice", labels: {} };
+  const first = await prepare(service, given, { operationId });
+  expect(await prepare(service, given, { operationId })).toEqual(first);
+  const late = prepare(service, { ...given, key: "too late" }, { deadlineMs: 0 });
+  expect(await late.catch((error: unknown) => asSnapmillError(error).code)).toBe("deadline_exceeded");
+  await remove(service, { scope: ownScope, key: "asked twice" });
+  await remove(service, { scope: ownScope, key: "too late" }).catch(() => undefined);
 }, 60_000);
 
 test("keys, names and labels are any text", async () => {
