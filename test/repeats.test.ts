@@ -8,7 +8,7 @@ function logInto(lines: string[], repeats: Repeats) {
 }
 
 describe("a warning that is said again and again", () => {
-  test("is told once and then counted, and told anew once it had ended", () => {
+  test("is logged once and then counted, and logged again after a pause", () => {
     jest.useFakeTimers();
     using _timers = { [Symbol.dispose]: () => void jest.useRealTimers() };
     const lines: string[] = [];
@@ -24,7 +24,7 @@ describe("a warning that is said again and again", () => {
     expect(lines).toHaveLength(3);
   });
 
-  test("is told for each thing that it is about, with what a process counted when it ends", () => {
+  test("is logged for each subject, with the counts when the process ends", () => {
     const lines: string[] = [];
     const repeats = new Repeats();
     const log = logInto(lines, repeats);
@@ -41,7 +41,7 @@ describe("a warning that is said again and again", () => {
     ]);
   });
 
-  test("is told for each reason that it has", () => {
+  test("is logged for each reason", () => {
     const lines: string[] = [];
     const log = logInto(lines, new Repeats());
     for (const reason of ["ENOSPC", "EIO", "ENOSPC"])

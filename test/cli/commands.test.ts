@@ -64,7 +64,7 @@ describe("unpack", () => {
     expect(sentences[0]).toContain(missing);
   });
 
-  test("without a terminal, tells in words how far it is and what came of it", async () => {
+  test("without a terminal, prints its progress and its result as text", async () => {
     const { stdout, stderr } = await fixture.run("unpack", reference);
     expect(stdout).toStartWith(`${reference}\n  snapshot  ${image}\n  layers    3: all cached\n`);
     expect(stderr).toContain(`${reference}: queued\n`);
@@ -188,7 +188,7 @@ describe("prepare, view, commit, rm", () => {
     await fixture.stdout("rm", "child");
   });
 
-  test("rm goes on after a failure, and says each", async () => {
+  test("rm goes on after a failure, and reports each", async () => {
     await fixture.stdout("prepare", "left");
     const { exitCode, stderr } = await fixture.run("rm", "missing", "left", "absent");
     expect(exitCode).toBe(1);
@@ -339,7 +339,7 @@ describe("status", () => {
     expect(await fixture.stdout("status")).toMatch(/^Running +yes: process \d+ \(snapmill up/m);
   });
 
-  test("another pool than the running one is told apart", async () => {
+  test("a pool other than the running one is reported as such", async () => {
     expect(await fixture.failure(1, "prepare", "x", "--pool", "other")).toContain("serves pool default, not other");
   });
 });

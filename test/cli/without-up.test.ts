@@ -143,7 +143,7 @@ function hasActiveSnapshot(config: Config): boolean {
   return database !== undefined && countSnapshotsByKind(database).active > 0;
 }
 
-test("a reader that goes away ends a listing without a word", async () => {
+test("a reader that goes away ends a listing without an error message", async () => {
   await using fixture = new CliFixture();
   const { reference } = await writeSmallImage(join(fixture.snapmill.directory, "image"));
   await fixture.stdout("unpack", reference);

@@ -68,7 +68,7 @@ export function describeEnds(fixture: DriverFixture): void {
 export function describeFullPool(fixture: DriverFixture): void {
   const { nextDevice, pathOf, formatted, snapshotOf, onMounted, put, get, remove } = fixture;
 
-  test("in a full pool nothing is made, nothing is lost unsaid, and room made again is used again", async () => {
+  test("in a full pool nothing is created, lost writes are reported, and freed space is used again", async () => {
     const device = await formatted(1024 * mebibyte);
     const kept = await formatted();
     await put(kept, "file", "kept");
@@ -98,7 +98,7 @@ export function describeFullPool(fixture: DriverFixture): void {
     await remove(device);
   });
 
-  test("a raw write that did not fit is told by flush", async () => {
+  test("a raw write that did not fit is reported by flush", async () => {
     const device = nextDevice(1024 * mebibyte);
     await fixture.driver.create(device);
     await fixture.driver.activate(device);

@@ -17,7 +17,7 @@ export function describeDriver(title: string, makeTestPool: () => Promise<Driver
     describeEnds(fixture);
     describeFullPool(fixture);
 
-    test("all devices gone, the pool is as empty as at first", async () => {
+    test("after all removals, the pool is as empty as at first", async () => {
       expect(await fixture.driver.list()).toEqual([]);
       expect(await fixture.driver.close()).toEqual({ stillInUse: [] });
       expect(await fixture.testPool.leftOnHost()).toEqual([]);

@@ -116,7 +116,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       await expectMended("wrong-activation", device.deviceName);
     });
 
-    test("an entry of the outbox that cannot be read is told, and dropped", async () => {
+    test("an entry of the outbox that cannot be read is reported, and dropped", async () => {
       const broken = [
         { operationId: "no operation's ID" as OperationId, job: "unpack", payload: "{}" },
         { operationId: operationId("op-not-json"), job: "remove-device", payload: "{" },

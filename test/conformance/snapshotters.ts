@@ -154,7 +154,7 @@ const fill = (path: string, bytes: number): Change => {
 };
 
 function describeSpace(newClient: () => Client, fixture: () => SnapshotterFixture): void {
-  test("usage is a snapshot's own, whatever its kind, and never negative", async () => {
+  test("usage counts a snapshot's own data, whatever its kind, and is never negative", async () => {
     const client = newClient();
     await client.layer("base", undefined, fill("four", 4 << 20));
     await client.layer("top", "base", fill("eight", 8 << 20));

@@ -22,6 +22,6 @@ describe("a failure crosses the queue", () => {
   );
 });
 
-test("only what may pass by itself is worth a retry", () => {
+test("only transient errors are worth a retry", () => {
   expect(errorCodes.filter(isRetryable)).toEqual(["unavailable", "aborted"]);
 });

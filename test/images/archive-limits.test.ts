@@ -127,7 +127,7 @@ describe("an archive", () => {
     await expectArchiveRefusal(bytes, "failed_precondition", /extended headers of more than 64\.0 MiB together/);
   });
 
-  test("of headers alone stops when it is told to", async () => {
+  test("of headers alone stops when it is cancelled", async () => {
     await using directory = await temporaryDirectory();
     const archive = join(directory.path, "image.tar");
     const block = paxHeader("g", [["comment", "nothing"]]);

@@ -313,7 +313,7 @@ describe("an archive", () => {
     await expectRefusal(`oci-archive:${xz}`, "failed_precondition", /decompress it first/);
   });
 
-  test("is not decompressed to the end when it is told to stop", async () => {
+  test("is not decompressed to the end when it is cancelled", async () => {
     await using directory = await temporaryDirectory();
     const archive = join(directory.path, "image.tar.zst");
     await writeFile(archive, compressed(Buffer.alloc(64 << 20), "zstd"));

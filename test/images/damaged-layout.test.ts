@@ -127,7 +127,7 @@ describe("a damaged layout", () => {
     await expectRefusal(reference, "failed_precondition", message);
   });
 
-  test("whose foreign layer is there all the same is fine", async () => {
+  test("with a foreign layer that is present is accepted", async () => {
     await using directory = await temporaryDirectory();
     const mediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
     const { reference } = await writeImage(directory.path, [{ ...layer("a"), mediaType }], { platform: "linux/amd64" });

@@ -182,7 +182,7 @@ describe("an OCI layout", () => {
     await expectRefusal(`oci:${directory.path}`, "not_found", /the layout holds no image/);
   });
 
-  test("stops when it is told to", async () => {
+  test("stops when it is cancelled", async () => {
     await using directory = await temporaryDirectory();
     const { reference } = await writeImage(directory.path, [layer("a")]);
     const reason = new Error("enough");

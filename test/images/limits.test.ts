@@ -85,7 +85,7 @@ describe("an index that leads nowhere comes to an end", () => {
     await expectRefusal(`oci:${directory.path}`, "failed_precondition", /documents have more than 128 MiB together/);
   });
 
-  test("when it is told to, in the middle", async () => {
+  test("when it is cancelled, in the middle", async () => {
     await using directory = await temporaryDirectory();
     const many = await index(
       directory.path,

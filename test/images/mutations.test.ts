@@ -177,7 +177,7 @@ async function builtImage(layout: string): Promise<BuiltImage> {
 
 console.log(`mutations of documents: seed ${seed}`);
 
-describe("whatever stands in a document, the end is an image or an error that names the document", () => {
+describe("any document results in an image, or in an error that names the document", () => {
   test("in a layout", async () => {
     await using directory = await temporaryDirectory();
     const layout = directory.path;
@@ -237,7 +237,7 @@ describe("whatever stands in a document, the end is an image or an error that na
   });
 });
 
-test("whatever bytes an archive has, the end is an image or an error", async () => {
+test("any bytes of an archive result in an image or an error", async () => {
   await using directory = await temporaryDirectory();
   const layout = join(directory.path, "layout");
   const { config, layers } = await builtImage(layout);

@@ -62,7 +62,7 @@ describe("an unpack", () => {
     expect(order).toEqual([`${anId} ${image.reference}`, `unpack ${anId} ${image.reference} ${image.platform}`]);
   });
 
-  test("will be settled by itself, unless it has failed and a retry may help", async () => {
+  test("is settled without its caller, unless it has failed and a retry may help", async () => {
     await using client = await connect(redis);
     expect(await client.willBeSettled([])).toBe(false);
     // Its job is lost, and will be queued again from the outbox.
@@ -129,7 +129,7 @@ describe("an unpack", () => {
     expect(keptAtAcceptance).toEqual([undefined]);
   });
 
-  test("that failed for good is neither written down nor run again", async () => {
+  test("that failed for good is neither recorded nor run again", async () => {
     await failOnce(failedPrecondition("damaged"));
     await using acceptor = await acceptUnpacks();
     await using _unpacks = await consumeUnpacks(redis, async () => unpacked);
@@ -248,7 +248,7 @@ describe("the publisher", () => {
     expect(await publisher.mayHaveLost()).toBe(false);
   });
 
-  test("runs a job again whose result is none, and the entries beside it are told of all the same", async () => {
+  test("runs a job without a valid result again, and still reports the entries beside it", async () => {
     await using publisher = await UnpackPublisher.connect({ redisUrl: redis.url, pool, database: holder.database });
     const entries = [anId, anotherId].map((operationId) => ({ operationId, ...image }));
     await publisher.enqueueUnpacks(entries);

@@ -104,7 +104,7 @@ test("a user's snapshot, a client of the socket and an unpack that has not ended
   expect(unused(database, "a", "b")).toEqual([10, 7]);
 });
 
-test("what a user has committed is no layer, whatever it is called, and keeps what it stands on", () => {
+test("a snapshot that a user has committed is not a layer, whatever its name, and keeps its parents", () => {
   using database = twoImages();
   const a = findSnapshot(database, ownScope, snapshotKey(sha("a")));
   addCommitted(database, "mine", 150, { inScope: ownScope, parent: a });

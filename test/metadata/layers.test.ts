@@ -21,7 +21,7 @@ test("a committed layer is found with its length, an active or missing one and a
 });
 
 test.each([[""], ["many"], ["-1"], ["1e999"], ["9".repeat(400)]])(
-  "a layer whose length label is %p is held all the same, with no length",
+  "a layer whose length label is %p still counts, without a length",
   (text) => {
     using database = temporaryDatabase();
     const layer = addCommitted(database, chain("a"), 10, { inScope: ownScope });

@@ -16,7 +16,7 @@ const entry = (reference: string, operationId = anOperation()) => ({
   payload: { reference, registry: { plainHttp: true } },
 });
 
-test("an entry is written once, and one of its ID for other work is told apart", () => {
+test("an entry is written once, and a second one with its ID for other work is refused", () => {
   const one = entry("oci:/a");
   expect([addToOutbox(database, one), addToOutbox(database, one)]).toEqual(["written", "written"]);
   expect(addToOutbox(database, entry("oci:/b", one.operationId))).toBe("other");

@@ -46,7 +46,7 @@ test(
   timeoutMs,
 );
 
-test("building the demo image stops when it is told to", async () => {
+test("building the demo image stops when it is cancelled", async () => {
   await using directory = await temporaryDirectory();
   const reason = new Error("enough");
   const building = buildDemoImage(join(directory.path, "image"), { signal: AbortSignal.abort(reason) });
@@ -67,7 +67,7 @@ testWith(
   timeoutMs,
 );
 
-test("a difference between a directory and what it should contain is told by path and fact", async () => {
+test("a difference between a directory and its expected content is shown by path and fact", async () => {
   await using directory = await temporaryDirectory();
   await writeFile(join(directory.path, "changed"), "new");
   await writeFile(join(directory.path, "added"), "");

@@ -205,7 +205,7 @@ describe("a kept child", () => {
     await supervisor.stop();
   });
 
-  test("that says why it ends has its reason told, and is not tried for ever", async () => {
+  test("that announces why it ends has its reason reported, and is not started forever", async () => {
     writeFileSync(join(directory, "reason"), `failed ${encodeFailure(unavailable("its disk is away"))}\n`);
     const supervisor = keep(`cat ${directory}/reason; exit 1`);
     await expect(supervisor.start()).rejects.toThrow(
@@ -253,7 +253,7 @@ describe("a kept child that goes silent", () => {
     await supervisor.stop();
   });
 
-  test("since it was stopped by an operator is told, left alone, and well again once continued", async () => {
+  test("because an operator stopped it is reported, left alone, and healthy again once continued", async () => {
     const supervisor = keep(`echo ready; while :; do echo 'beat ""'; sleep 0.05; done`, "announced", { hungAfterMs });
     await supervisor.start();
     const [pid = 0] = lives();
@@ -305,7 +305,7 @@ describe("a kept child that goes silent", () => {
   });
 });
 
-test("a child that no signal ends is given up, told, and ends when its disk is back", async () => {
+test("a child that no signal ends is given up and reported, and ends when its disk is back", async () => {
   const image = join(directory, "disk.img");
   const disk = join(directory, "disk");
   await runCommand("truncate", ["-s", "16M", image]);

@@ -40,7 +40,7 @@ test("a link in the token's place is not followed", () => {
   expect(() => readOrMakeToken(path)).toThrow("is not a regular file");
 });
 
-test("a FIFO in the token's place is refused: opening it would wait for good", () => {
+test("a FIFO in the token's place is refused: opening it would block forever", () => {
   expect(Bun.spawnSync(["mkfifo", "-m", "600", path]).exitCode).toBe(0);
   expect(() => readOrMakeToken(path)).toThrow("is not a regular file");
 });

@@ -157,7 +157,7 @@ test(
 );
 
 test(
-  "a second up is refused and told who runs; the first goes on",
+  "a second up is refused and names the first, which goes on",
   async () => {
     using place = new Place();
     const first = place.up();

@@ -42,7 +42,7 @@ describe("names", () => {
     expect(String(parseHeader(block).name)).toBe(`${prefix}/file`);
   });
 
-  test("GNU has times there, and old Go wrote a prefix all the same", () => {
+  test("GNU has times there, though old Go wrote a prefix", () => {
     const times = changed(plain("file"), [257, magics.gnu], [345, "00000001234\0"]);
     expect(parseHeader(times)).toMatchObject({ name: "file", atime: { seconds: 0o1234, nanoseconds: 0 } });
     const prefix = changed(plain("file"), [257, magics.gnu], [345, "go/prefix"]);

@@ -12,7 +12,7 @@ const record = (key: string, value: string): string => {
 };
 
 describe("records", () => {
-  test("are taken by their length, whatever is in them", () => {
+  test("are split by their length, whatever they contain", () => {
     const value = "a=b\n99 not=a record\n\0\xff";
     expect(records(record("path", value) + record("mtime", "1.5"))).toEqual({ path: value, mtime: "1.5" });
   });

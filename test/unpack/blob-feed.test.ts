@@ -103,7 +103,7 @@ describe("a blob that has to be fetched", () => {
     expect(await sound.explain(invalidArgument("the tar is damaged"))).toMatchObject({ message: "the tar is damaged" });
   });
 
-  test("is let go of when its reader stops, and when its registry is silent", async () => {
+  test("is closed when its reader stops, and when its registry is silent", async () => {
     using thread = new BlobThread();
     const { layer, counts } = remoteLayer(plain, "none", never);
     {

@@ -197,7 +197,7 @@ describe("a writer that dies", () => {
     expect(await apply(writer, request)).toMatchObject({ entries: 2 });
   });
 
-  test("in words says them in the error", async () => {
+  test("with a message has it in the error", async () => {
     await using loop = await device();
     await using writer = startWriter({ environment: { ...environment(), SNAPMILL_FAULT: "no such point@x" } });
     const failure = await rejection(writer.apply(await requestFor(directory, loop.path, small)));

@@ -24,7 +24,7 @@ function openWatch(databasePath: string) {
   return { watch, warnings, [Symbol.dispose]: () => watch[Symbol.dispose]() };
 }
 
-test("a job is told of its cancellation, be it before or after its start", async () => {
+test("a job learns of its cancellation, before or after its start", async () => {
   using database = temporaryDatabase();
   const [early, late] = [anOperation(), anOperation()];
   for (const operationId of [early, late]) addToOutbox(database, { operationId, job: "unpack", payload: {} });
@@ -40,7 +40,7 @@ test("a job is told of its cancellation, be it before or after its start", async
   await until("the job is cancelled", () => job.signal.aborted);
 });
 
-test("a database that cannot be read is told of and looked at again", async () => {
+test("a database that cannot be read is reported and read again", async () => {
   using database = temporaryDatabase();
   const operationId = anOperation();
   cancelInOutbox(database, operationId);

@@ -19,7 +19,7 @@ async function refusal(snapmill: TestSnapmill): Promise<string> {
   return said.kind === "refused" ? said.error.message : "";
 }
 
-test("a second worker on a thin-pool says who has it, also from another state directory; the first goes on", async () => {
+test("a second worker on a thin-pool names the owner, also from another state directory; the first goes on", async () => {
   await using redis = await startRedis();
   const settings = {
     REDIS_URL: redis.url,

@@ -23,7 +23,7 @@ async function connect(snapmill: TestSnapmill): Promise<JobClient> {
   return await JobClient.connect({ redisUrl: redis.url, pool: snapmill.config.pool });
 }
 
-test("a second worker on a pool says who holds it, and exits; the first goes on", async () => {
+test("a second worker on a pool names the owner and exits; the first goes on", async () => {
   using snapmill = new TestSnapmill({ REDIS_URL: redis.url });
   const first = startWorker(snapmill);
   expect((await first.announced).kind).toBe("ready");
@@ -59,7 +59,7 @@ test("a worker whose pool was deleted says so, and makes none in its place", asy
   expect(existsSync(image)).toBe(false);
 });
 
-test("an operation of which two workers died is set aside, is told by doctor, and the pool goes on", async () => {
+test("an operation that killed two workers is set aside and reported by doctor, and the pool goes on", async () => {
   using snapmill = new TestSnapmill({ REDIS_URL: redis.url, SNAPMILL_POOL: "poisoned" });
   await using client = await connect(snapmill);
   const operationId = freshOperationId();

@@ -102,7 +102,7 @@ class Fixture implements AsyncDisposable {
   }
 }
 
-test("a device that is in use is tried again until it is not; others go meanwhile, and work goes on", async () => {
+test("a device in use is retried until it is free; other removals and jobs go on meanwhile", async () => {
   await using fixture = await Fixture.open("patient");
   await fixture.whileBusy(async (isGone) => {
     await untilCounts(fixture.client, { delayed: 1 });
@@ -130,7 +130,7 @@ test("a worker that is killed and a Redis that is emptied lose no removal", asyn
   });
 });
 
-test("given up, a removal is shown as failed; cleanup has it tried again, and so has the next start", async () => {
+test("a removal that was given up is shown as failed; cleanup and the next start retry it", async () => {
   await using fixture = await Fixture.open("stubborn", { SNAPMILL_REMOVE_ATTEMPTS: "2" });
   const { mounts } = await fixture.client.call("prepare", { ...busy, labels: {} });
   await mounted(mounts, async () => {
@@ -162,7 +162,7 @@ test("given up, a removal is shown as failed; cleanup has it tried again, and so
   await untilCounts(fixture.client, { failed: 0 });
 });
 
-test("cleanup removes at once what was given up, and nothing is shown as failed any more", async () => {
+test("cleanup removes devices that were given up, and nothing is shown as failed any more", async () => {
   await using fixture = await Fixture.open("cleaned", { SNAPMILL_REMOVE_ATTEMPTS: "1" });
   const { mounts } = await fixture.client.call("prepare", { ...busy, labels: {} });
   await mounted(mounts, async () => {

@@ -77,7 +77,7 @@ describe("doctor with a running snapmill", () => {
   beforeAll(() => fixture.up());
   afterAll(() => fixture[Symbol.asyncDispose]());
 
-  test("names a stranger and a device that was taken off, changes nothing by looking, and repairs", async () => {
+  test("names a foreign device and a detached one, changes nothing without --repair, and repairs with it", async () => {
     for (const key of ["kept", "removed"]) await fixture.stdout("prepare", key);
     expect(await fixture.stdout("doctor")).toBe(`pool default in ${paths.poolDir(snapmill.config)} is in order\n`);
     const [kept, removed] = [nameOf(snapmill, "kept"), nameOf(snapmill, "removed")];
@@ -101,7 +101,7 @@ describe("doctor with a running snapmill", () => {
     await fixture.stdout("rm", "kept");
   });
 
-  test("a removal that was given up is told by status, named by doctor, and done by cleanup", async () => {
+  test("a removal that was given up is shown by status, named by doctor, and done by cleanup", async () => {
     await fixture.stdout("prepare", "busy");
     const busy = nameOf(snapmill, "busy");
     const dir = join(snapmill.directory, "mnt");
@@ -142,7 +142,7 @@ describe("doctor where nothing runs", () => {
     expect(await fixture.failure(1, "doctor")).toContain("there is no pool here yet");
   });
 
-  test("sees what a killed snapmill left, leaves it so, and takes it off when it is told to repair", async () => {
+  test("finds what a killed snapmill left, leaves it alone, and removes it with --repair", async () => {
     await using stopped = new Stopped();
     const { fixture } = stopped;
     const { snapmill } = fixture;

@@ -124,7 +124,7 @@ describe("a program that keeps secrets", () => {
     expect(said).not.toContain(planted);
   });
 
-  test("that is missing, or has an odd name, is told of", async () => {
+  test("that is missing, or has an odd name, is reported", async () => {
     expect(await messageOf(find({ credsStore: "none" }, "r.example"))).toContain("docker-credential-none is missing");
     expect(await messageOf(find({ credsStore: "../x" }, "r.example"))).toContain("is not a program's name");
   });
@@ -149,7 +149,7 @@ describe("of the places", () => {
     );
   });
 
-  test("a file of something else is refused without a word of it", async () => {
+  test("a file of something else is refused without quoting it", async () => {
     for (const content of [`root:${planted}:0:0`, JSON.stringify({ auths: { [planted]: 3 } }), `{"a": ${planted}`]) {
       const said = await messageOf(find(content, "r.example"));
       expect(said).toContain("is not a valid auth file");

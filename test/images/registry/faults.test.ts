@@ -293,7 +293,7 @@ describeWith(registryPrograms, "a blob of a registry that stands behind a faulty
   test.each([
     ["a pause", answerWith({ status: 503, headers: { "retry-after": "1" } })],
     ["silence", untilClosed],
-  ])("is let go of when its reader is cancelled in the middle of %s", async (_title, fault) => {
+  ])("is closed when its reader is cancelled in the middle of %s", async (_title, fault) => {
     proxy.plan(blobs, fault, 99);
     const cancel = new AbortController();
     const patience = { idleMs: 60_000 };
@@ -305,7 +305,7 @@ describeWith(registryPrograms, "a blob of a registry that stands behind a faulty
     await untilDisconnected();
   });
 
-  test("is let go of with its slot when its reader stops", async () => {
+  test("is closed and frees its slot when its reader stops", async () => {
     let taken = 0;
     const slot = () => {
       taken += 1;

@@ -272,7 +272,7 @@ describeWith(registryPrograms, "an image in a registry", () => {
     expect(await failureOf(open("org/app:many"))).toMatchObject({ code: "deadline_exceeded" });
   });
 
-  test("is let go of when its caller goes", async () => {
+  test("is closed when its caller goes", async () => {
     const gone = new Canceller();
     proxy.plan(manifests, (socket) => new Promise((resolve) => socket.once("close", () => resolve())));
     const opening = failureOf(open("org/app:one", "linux/amd64", gone.signal));

@@ -53,7 +53,7 @@ describeWith(registryPrograms, "of a registry with mirrors", () => {
     return (await readBlob(await repository(), blob, {}, { progress })).length;
   };
 
-  test("a blob comes from the first that has it, which is told whose it is", async () => {
+  test("a blob comes from the first mirror that has it, which is told its registry", async () => {
     expect(await read()).toBe(layer.blobBytes);
     expect(mirror.asked(blobs).map(({ path, headers }) => [path, headers["x-mirror"]])).toEqual([
       [`/v2/org/app/blobs/${layer.digest}?ns=r.example`, "yes"],

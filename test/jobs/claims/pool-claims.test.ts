@@ -65,7 +65,7 @@ const age = async () => {
 };
 const callerOf = ({ database }: ClaimHolder) => JobClient.connect({ redisUrl: redis.url, pool, database });
 
-test("a name is its first database's, also when that is off; another is told whose, since when, and the way out", async () => {
+test("a name belongs to its first database, also while that is off; another one is told the owner, since when, and the way out", async () => {
   expect(await take(holder)).toBeUndefined();
   await age();
   const before = await claim();
@@ -96,7 +96,7 @@ test("a take-over moves the claim that its operator saw, and no other", async ()
   expect(await take(holder, takeOverAny)).toMatchObject({ database: otherHolder.database });
 });
 
-test("a claim that was damaged in Redis is told as far as it can be read, and can be moved", async () => {
+test("a claim that was damaged in Redis is shown as far as it can be read, and can be moved", async () => {
   await redis.command("HSET", claimKey(pool), "database", "7", "claimedAtMs", "9e99", "seenAtMs", "soon");
   await redis.command("HSET", claimKey(pool), "host", "evil\u001b[2J\n", "stateDir", "x".repeat(300_000));
   const failure = await failureOf(take(holder));
@@ -108,7 +108,7 @@ test("a claim that was damaged in Redis is told as far as it can be read, and ca
   expect(await claim()).toMatchObject({ database: holder.database, host: "host-a" });
 });
 
-test("a value that is no claim is told with the way out, also in the health report, and is replaced by a take-over", async () => {
+test("a value that is no claim is reported with the way out, also in the health report, and is replaced by a take-over", async () => {
   using check = new RedisCheck(redis.url, pool);
   for (const [type, command] of [
     ["string", "SET"],
@@ -174,7 +174,7 @@ test(
   timeoutMs,
 );
 
-test("a job for another database is refused in words, and not executed", async () => {
+test("a job for another database is refused with a clear error, and not executed", async () => {
   const ran: string[] = [];
   const remove = async (_: unknown, { operationId }: { operationId: string }) => {
     ran.push(operationId);
@@ -285,7 +285,7 @@ test(
 );
 
 test(
-  "a claim that Redis has lost is made again by the one that serves, and its pool is known to be served",
+  "a claim that Redis has lost is made again by the database that serves the pool, and the pool counts as served",
   async () => {
     await using _consumer = await consume(redis, {});
     await redis.flush();

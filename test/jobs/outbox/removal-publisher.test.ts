@@ -104,7 +104,7 @@ test("the list of what was given up can be read while that is tried again", asyn
   expect(await client.failedRemovals()).toHaveLength(many.length);
 });
 
-test("failed jobs that are none hide no removal: each is told as what it is", async () => {
+test("damaged failed jobs hide no removal: each is reported as what it is", async () => {
   await using _consumer = await consume(redis, { "remove-device": () => Promise.reject(unavailable("it is in use")) });
   await using client = await connect(redis);
   await using publisher = await connectPublisher();

@@ -55,7 +55,7 @@ describe("a connection", () => {
     expect(await server.command("INFO", "keyspace")).toContain("db2:keys=1");
   });
 
-  test("works again by itself once Redis is back", async () => {
+  test("recovers once Redis is back", async () => {
     const connection = await answering(producerConnection(redis.url), redis.url, 5_000);
     await redis.kill();
     expect(await connection.ping().catch(String)).toContain("max retries per request");

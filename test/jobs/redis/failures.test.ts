@@ -46,7 +46,7 @@ test.each(cases)("%p", (error, code, marks) => {
   expect(found.filter(Boolean).join(" ")).toBe(marks);
 });
 
-test("a failure that is not in the table is told with a way out all the same, and without the script's number", () => {
+test("a failure that is not in the table is still reported with a way out, and without the script's number", () => {
   expect(describeTrouble("redis://host", "ERR something new, script: 1a2b3c, on @user_script:7.")).toBe(
     "Redis at redis://host cannot be used (ERR something new): look into its log, or set REDIS_URL",
   );

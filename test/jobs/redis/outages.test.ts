@@ -29,7 +29,7 @@ describe("with Redis away", () => {
     soonMs,
   );
 
-  test("a call is answered with unavailable and does not hang, and the client recovers by itself", async () => {
+  test("a call fails with unavailable and does not hang, and the client recovers", async () => {
     await using client = await connect(redis);
     await redis.kill();
     const failures = await Promise.all([
@@ -145,7 +145,7 @@ describe("a client that has patience", () => {
 });
 
 describe("a call that waits", () => {
-  test("is told soon when Redis goes away, and how to ask again; asked again it gets its answer", async () => {
+  test("learns soon that Redis is away, and how to retry; the retry gets the answer", async () => {
     const { promise: release, resolve } = Promise.withResolvers<void>();
     const operations: string[] = [];
     await using _consumer = await consume(redis, {
@@ -170,7 +170,7 @@ describe("a call that waits", () => {
     expect(new Set(operations)).toEqual(new Set([anId]));
   });
 
-  test("is told soon when Redis hangs", async () => {
+  test("learns soon that Redis hangs", async () => {
     await using client = await connect(redis);
     const call = failureOf(client.call("remove", removal));
     await untilCounts(client, { waiting: 1 });

@@ -50,7 +50,7 @@ test(
 );
 
 test(
-  "a worker that is there is waited for, however long it takes; and missed as soon as it is killed",
+  "a call waits for a running worker, however long it takes, and fails as soon as it is killed",
   async () => {
     await using worker = await startConsumerProcess(redis, "hangs");
     await using client = await connect(redis);

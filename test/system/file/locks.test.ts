@@ -62,7 +62,7 @@ describe("a lock", () => {
     process.kill(childPid, "SIGKILL");
   });
 
-  test("waited for is had after its release, with the event loop free meanwhile", async () => {
+  test("waited for is held after its release, with the event loop free meanwhile", async () => {
     const path = join(dir, "waited");
     const first = taken(path, "first");
     const second = acquireLock(path, { pollMs: 5, contents: "second" });

@@ -107,7 +107,7 @@ test("an archive cut off at each block is applied or refused, and leaves what is
   expect(diffTrees(before, describeTree(victim))).toEqual([]);
 });
 
-test("an archive with any one bit turned is read or refused in words", () => {
+test("an archive with any one bit flipped is read, or refused with an error", () => {
   let refused = 0;
   for (let at = 0; at < archive.length; at += 5) {
     const damaged = Buffer.from(archive);
@@ -117,7 +117,7 @@ test("an archive with any one bit turned is read or refused in words", () => {
   expect(refused).toBeGreaterThan(200);
 });
 
-test("an archive with several bytes changed and sound checksums is applied or refused in words", async () => {
+test("an archive with several changed bytes and sound checksums is applied, or refused with an error", async () => {
   const outer = await scratch.root();
   const random = seeded(20_261_124);
   let refused = 0;
