@@ -41,6 +41,7 @@ import {
 import { createLayerStore, removedMeanwhile } from "./layer-store.ts";
 import { callPatiently } from "./pool-calls.ts";
 import { imageOfName } from "./recorded-image.ts";
+import { resolveImage } from "./resolve-image.ts";
 import { untilSignalled } from "./run-process.ts";
 
 const config = readConfig();
@@ -165,10 +166,11 @@ async function unpackUnlessCancelled(payload: Payload<"unpack">, job: JobContext
 }
 
 async function resolveAndUnpack(
-  { operationId, reference, platform, registry = {} }: Payload<"unpack">,
+  { operationId, reference, platform, registry: given = {}, batch }: Payload<"unpack">,
   job: JobContext,
   signal: AbortSignal,
 ): Promise<UnpackedImage> {
+  const registry = { ...given, group: given.group ?? batch?.batch };
   await using image = await inStage("resolve", () => openImage(reference, platform, { signal, registries, registry }));
   reach("unpack.resolved");
   return await inStage("unpack", () => unpack(image, { operationId, job, signal }));
@@ -269,7 +271,10 @@ const consumer = await consumeUnpackJobs({
   pool: config.pool,
   holder,
   concurrency: 1,
-  handlers: { unpack: handle },
+  handlers: {
+    unpack: handle,
+    resolve: (payload, job) => resolveImage({ config, database, registries }, payload, job.stopping),
+  },
   onError: (error) => log.error({ err: error }, error.message),
 });
 for (const warning of consumer.warnings) log.warn(warning);

@@ -27,6 +27,7 @@ import {
   mounts,
   nothing,
   removedImages,
+  resolution,
   scoped,
   sizeBytes,
   snapshot,
@@ -247,6 +248,8 @@ export const jobs = {
     payload: z.object({ ...envelope, ...unpackRequest, batch: membership.optional() }),
     result: unpackedImage,
   },
+  /** Resolves an image as `unpack` would, and fetches no layer. Changes nothing, and is queued before all unpacks. */
+  resolve: { worker: "unpack", journal: "none", ...resolution },
 } satisfies Record<string, JobDeclaration>;
 
 export type Jobs = typeof jobs;
@@ -276,6 +279,7 @@ export type JournaledVerbs = { readonly [Name in JournaledJobName]: JournaledVer
 
 export type UnpackRequest = Readonly<RequestOf<"unpack">>;
 export type UnpackedImage = Result<"unpack">;
+export type ResolvedImageReport = Result<"resolve">;
 export type UnpackedLayer = z.output<typeof unpackedLayer>;
 export type UnpackProgress = z.output<typeof unpackProgress>;
 export { unpackProgress };

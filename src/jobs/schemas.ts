@@ -133,6 +133,35 @@ export const removedImages = z.object({
   kept: z.array(imageId.extend({ kind: z.enum(["pinned", "asked for", "in use"]), reason: z.string() })).readonly(),
 });
 
+/** An image as it will be unpacked, and what that takes of the pool. */
+const resolvedImage = z.object({
+  image: z.string(),
+  platform: z.string(),
+  manifestDigest: branded(digest),
+  /** Bottom first. */
+  layers: z.array(
+    z.object({
+      digest: branded(digest),
+      diffId: branded(diffId),
+      chainId: branded(chainId),
+      compressedBytes: z.number(),
+      /** The pool has its snapshot: nothing of it is fetched or written. */
+      isHeld: z.boolean(),
+      /** In a registry, not in a file of the pool's host. */
+      isRemote: z.boolean(),
+      /** That it will take of the pool, as far as that can be told before; 0 when it is held. */
+      estimatedBytes: z.number(),
+    }),
+  ),
+  /** How much larger compressed layers become, and how that is known. */
+  expansion: z.object({ factor: z.number(), basis: z.enum(["history", "assumed"]) }),
+  /** That new layers can take of the pool and the host under it, at the time of the answer. */
+  spareBytes: z.number(),
+});
+
+/** What `resolve` is asked, and answers. */
+export const resolution = { payload: z.object({ ...envelope, ...unpackRequest }), result: resolvedImage };
+
 /** An unpack job's progress: one entry for each layer, bottom first. */
 export const unpackProgress = z.object({
   layers: z.array(

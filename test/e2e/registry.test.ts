@@ -138,6 +138,71 @@ describeWith(registryPrograms, "an image in a registry", () => {
     expect(snapmill.residue()).toEqual([]);
   });
 
+  test("is only looked at in a dry run, which says what it takes, and fails where it is not there or has no room", async () => {
+    using snapmill = new TestSnapmill();
+    await using _running = runningUp(snapmill);
+    await until("Redis answers", () => answers(paths.redisSocket(snapmill.config)), Boolean, 60_000);
+    const options = ["--plain-http", "--authfile", authFile, "--dry-run"];
+    const dryRun = async (...rest: string[]) => {
+      const { exitCode, stdout, stderr } = await snapmill.run(["unpack", ...options, ...rest]);
+      return {
+        exitCode,
+        stderr,
+        stdout,
+        lines: rest.includes("--json")
+          ? stdout
+              .trim()
+              .split("\n")
+              .map((line) => JSON.parse(line))
+          : [],
+      };
+    };
+    const [bare, based] = ["bare", "based"].map((tag) => `${proxy.host}/org/pair:${tag}`) as [string, string];
+
+    const first = await dryRun("--json", bare, based);
+    if (first.exitCode !== 0) throw new Error(first.stderr);
+    const [planned, other, { together, ...whole }] = first.lines;
+    const sharedBytes = planned.compressedBytes;
+    expect(planned).toMatchObject({ reference: `docker://${bare}`, layers: 1, heldLayers: 0, fetchBytes: sharedBytes });
+    expect(other).toMatchObject({ reference: `docker://${based}`, layers: 2, heldLayers: 0 });
+    // The blob that both have is fetched once, and unpacked on two chains.
+    expect(together).toMatchObject({ layers: 3, fetchBytes: other.fetchBytes });
+    expect(together.estimatedBytes).toBe(planned.estimatedBytes + other.estimatedBytes);
+    expect(whole).toMatchObject({ failed: [], fits: true, expansion: { factor: 3, basis: "assumed" } });
+    expect(proxy.asked(sharedBlob)).toEqual([]);
+
+    const { exitCode } = await snapmill.run(["unpack", ...options.slice(0, -1), bare]);
+    expect(exitCode).toBe(0);
+    const again = await dryRun(bare, small.reference);
+    expect([again.exitCode, again.stderr]).toEqual([0, ""]);
+    expect(again.stdout).toMatch(/layers +1: all in the pool\n +fetch +0 B of 3\.0 MiB, 3\.0 MiB are in the pool/);
+    expect(again.stdout).toMatch(/room +\S+ [MG]iB: they fit\n$/);
+
+    const missing = await dryRun("--json", `${proxy.host}/org/pair:none`, bare);
+    expect(missing.exitCode).toBe(1);
+    expect(missing.stderr).toMatch(/^snapmill: image docker:\S+: \S+ answered 404 for the manifest none of org\/pair/);
+    expect(missing.lines[1].failed[0]).toMatchObject({
+      reference: `docker://${proxy.host}/org/pair:none`,
+      code: "not_found",
+    });
+
+    proxy.plan(/manifests\/based/, (socket, { body, headers }, request) => {
+      const manifest = JSON.parse(body.toString());
+      manifest.layers[0].size = 900 * 2 ** 30;
+      const changed = { "content-type": String(headers["content-type"]), "docker-content-digest": "" };
+      return answerWith({ status: 200, body: Buffer.from(JSON.stringify(manifest)), headers: changed })(
+        socket,
+        { status: 200, body, headers: {} },
+        request,
+      );
+    });
+    const large = await dryRun(based);
+    expect(large.exitCode).toBe(1);
+    expect(large.stdout).toMatch(
+      /space +about 2\.9 TiB \(compressed layers × 3, assumed\)\n +room +\S+ [MG]iB: they do not fit\n$/,
+    );
+  });
+
   test("that cannot be had fails with the registry's own reason, and leaves nothing", async () => {
     using snapmill = new TestSnapmill({ SNAPMILL_REGISTRY_CONNECTIONS: "1" });
     const digest = String(small.layers[1]?.digest);
@@ -196,6 +261,17 @@ describeWith(registryPrograms, "an image in a registry", () => {
     );
   });
 });
+
+/** An `up`, until the end of its scope. */
+function runningUp(snapmill: TestSnapmill): AsyncDisposable {
+  const up = snapmill.start(["up"]);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      up.kill("SIGTERM");
+      expect((await up.finished).exitCode).toBe(0);
+    },
+  };
+}
 
 /** In files below `directory`, which may not be there. */
 function bytesBelow(directory: string): number {

@@ -67,7 +67,7 @@ export async function consumeUnpacks(
     pool,
     holder,
     ...claiming,
-    handlers: { unpack: handler },
+    handlers: { unpack: handler, resolve: () => Promise.reject(new Error("nothing is resolved here")) },
     concurrency: 4,
     onError,
   };

@@ -11,6 +11,7 @@ import {
   type PoolJobName,
   parsePayload,
   parseResult,
+  type ResolvedImageReport,
   type Result,
   type UnpackedImage,
   type UnpackProgress,
@@ -88,6 +89,7 @@ const backoff: Backoff = { firstMs: 100, capMs: 1_000 };
 const isRedisAway = (error: unknown): error is RedisAway => error instanceof RedisAway;
 
 const callDeadlineMs = 60_000;
+const resolveDeadlineMs = 10 * 60_000;
 const unpackDeadlineMs = 24 * 3600 * 1000;
 
 /**
@@ -195,6 +197,23 @@ export class JobClient implements AsyncDisposable {
       if (await needsAcceptance(unpacks, submission)) await accept();
       const waiting = { deadlineMs: leftMs(untilMs), signal, onProgress: parsing(onProgress) };
       return parseResult("unpack", await unpacks.follow(submission, waiting, accept));
+    }, signal);
+  }
+
+  /**
+   * What the unpack of an image would fetch and take. Answered by the next unpack worker that is free: it goes before
+   * unpacks that wait, and not before those that run.
+   */
+  async resolve(request: UnpackRequest, { deadlineMs, signal }: CallOptions = {}): Promise<ResolvedImageReport> {
+    this.#requireOpen();
+    const operationId = freshOperationId();
+    const untilMs = performance.now() + (deadlineMs ?? resolveDeadlineMs);
+    const payload = parsePayload("resolve", { ...request, pool: this.#pool, operationId });
+    return await this.#outages.run(async () => {
+      const asked = { name: "resolve", operationId, payload, isFresh: false, isUrgent: true } as const;
+      const submission: Submission = { ...asked, database: await this.#database() };
+      const unpacks = await this.#unpackRequests();
+      return parseResult("resolve", await unpacks.run(submission, { deadlineMs: leftMs(untilMs), signal }));
     }, signal);
   }
 
