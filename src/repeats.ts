@@ -1,16 +1,16 @@
-// Room: top. Owns what becomes of a warning that is said again and again: told once, then counted once a minute.
+// Room: top. Owns repeated warnings: each is told once, and then counted once a minute.
 import type { LogFn, LoggerOptions } from "pino";
 
 const windowMs = 60_000;
-/** Different sentences that are remembered at once. */
+/** At most this many different sentences are remembered. */
 const maxSentences = 200;
 
-/** pino's number for a warning; what is less is no failure, and what is fatal is always told. */
+/** pino's levels: below a warning nothing is a failure, and what is fatal is always told. */
 const [warnLevel, fatalLevel] = [40, 60];
 
 type Say = (times: number) => void;
 
-/** What is told, by what it is about; one for each process. */
+/** Counts repeated sentences; one for each process. */
 export class Repeats {
   readonly #windowMs: number;
   readonly #told = new Map<string, { times: number; say: Say; timer: Timer }>();
@@ -20,8 +20,8 @@ export class Repeats {
   }
 
   /**
-   * Whether the sentence is new and is to be told now. Otherwise it is counted, and `say` is called with the number at
-   * the end of its minute, and each minute that it goes on.
+   * Whether the sentence is new and is to be told now. Otherwise it is counted, and `say` is called with the count at the
+   * end of each minute in which it was repeated.
    */
   isNew(sentence: string, say: Say): boolean {
     const key = kindOf(sentence);
@@ -38,7 +38,7 @@ export class Repeats {
     return true;
   }
 
-  /** Says all that was counted, and forgets it. */
+  /** Reports all counts, and forgets them. */
   flush(): void {
     for (const [key, { times, say, timer }] of this.#told) {
       clearInterval(timer);
@@ -61,17 +61,17 @@ export class Repeats {
   }
 }
 
-/** Those of this process. To be flushed before its last line, so that it is the last. */
+/** Those of this process. Flush them before the last line, so that it stays the last. */
 export const processRepeats = new Repeats();
 
-/** Two sentences that differ in numbers, digests and identifiers alone are the same one again. */
+/** Sentences that differ only in numbers, digests and identifiers count as the same. */
 const kindOf = (sentence: string): string =>
   sentence
     .slice(0, 500)
     .replace(/[0-9a-f]{8,}/gi, "#")
     .replace(/\d+/g, "#");
 
-/** For pino: warnings and errors go through here. */
+/** Hooks for pino: warnings and errors pass through them. */
 export function tellOnce(repeats = processRepeats): NonNullable<LoggerOptions["hooks"]> {
   process.on("exit", () => repeats.flush());
   return {
@@ -92,13 +92,13 @@ export function tellOnce(repeats = processRepeats): NonNullable<LoggerOptions["h
 const summary = (sentence: string, times: number): string =>
   `${sentence} (again ${times === 1 ? "once" : `${times} times`} in the last minute)`;
 
-/** The same sentence for another reason is news. */
+/** The same sentence with another reason is new. */
 function reasonIn(fields: object): string {
   const { err } = fields as { err?: unknown };
   return err instanceof Error ? `: ${err.message}` : "";
 }
 
-/** The error itself was told with the first of them. */
+/** The error was logged with the first sentence. */
 function withoutStack(fields: object): object {
   const { err: _, ...rest } = fields as { err?: unknown };
   return rest;

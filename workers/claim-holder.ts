@@ -1,4 +1,4 @@
-// Room: workers. Owns who this host's workers are to the pool's claim in Redis: the database, and where it lies.
+// Room: workers. Owns the holder that this host's workers claim the pool's name for: the database, and where it lies.
 import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Config } from "../src/config.ts";

@@ -21,7 +21,7 @@ interface Patient {
   readonly driver: Driver;
 }
 
-/** A step that has begun is finished: what it holds is taken down again. */
+/** A step that has begun is finished, and what it holds is released. */
 let isToldToStop = false;
 void untilSignalled().then(() => {
   isToldToStop = true;
@@ -43,7 +43,7 @@ async function diagnose(config: Config, repair: boolean): Promise<Diagnosis[]> {
     const patient = { config, driverName, driver };
     before.push(...(await lookInside(patient)));
     const loss = await lookForLoss(patient);
-    // Nothing is mended in what is not the pool, and nothing in it counts as an error of its devices.
+    // In what is not the pool nothing is mended, and nothing counts as an error of its devices.
     if (loss !== undefined) return unrepaired([lossFinding(config, loss)]);
     if (isToldToStop) throw aborted("the look at the pool was interrupted; nothing was repaired");
     if (repair) return compareInspections(before, await mend(patient));

@@ -10,7 +10,7 @@ import { announceReady } from "../src/supervisor/ready.ts";
 import { claimSocketPath } from "../src/system/file/socket-path.ts";
 import { runProcess } from "./run-process.ts";
 
-/** Of the socket: its owner's alone, from the moment it exists. */
+/** The umask of the socket: only its owner can use it, from the moment it exists. */
 const onlyOwner = 0o177;
 
 const config = readConfig();

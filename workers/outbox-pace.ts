@@ -1,4 +1,4 @@
-// Room: workers. Owns how often Redis is asked about entries of the outbox: those it was given already, ever more rarely.
+// Room: workers. Owns how often Redis is asked about entries of the outbox: ever more rarely about those that it was given.
 import { type Backoff, pauseAfterMs } from "../src/domain/backoff.ts";
 import type { OperationId } from "../src/domain/identifiers.ts";
 

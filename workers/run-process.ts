@@ -21,7 +21,7 @@ export async function runProcess(log: Logger, work: (stopped: Promise<string>) =
   } catch (error) {
     const failure = asSnapmillError(error);
     const { code } = failure;
-    // Where it was thrown tells something only of what was not foreseen.
+    // A stack is of use only for failures that were not foreseen.
     log.fatal(code === "internal" ? { err: failure, code } : { code }, failure.message);
     endWith(error);
   }
@@ -42,11 +42,11 @@ function endWith(error: unknown): never {
   process.exit(1);
 }
 
-/** What nothing catches ends a worker, too: while its module is loaded, or in a timer. */
+/** Ends a worker for an error that nothing caught: while its module was loaded, or in a timer. */
 function endUncaught(error: unknown): never {
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   if (!hasAnnouncedReady()) endWith(error);
-  // One that has worked is started again: what it died of was a mistake in one of its tasks, not in its place.
+  // A worker that has been ready is started again: one of its tasks failed, not its start.
   announceFailure(error);
   process.exit(1);
 }

@@ -1,4 +1,4 @@
-// Room: jobs. Owns jobs as they lie in Redis, where anything may have been written: one that is none is failed, not thrown at.
+// Room: jobs. Owns the reading of jobs from Redis, where anything may have been written: a damaged job fails, its reader does not.
 import { Job, type JobJson, type JobProgress, Queue, Worker } from "bullmq";
 import { encodeFailure, invalidArgument } from "../domain/errors.ts";
 
@@ -8,11 +8,11 @@ import { encodeFailure, invalidArgument } from "../domain/errors.ts";
  */
 export const maxJobBytes = 4 * 2 ** 20;
 
-/** Why data of this length is refused; undefined: it is not. */
+/** Why data of this length is refused; undefined: it is accepted. */
 export const excess = (lengthBytes: number): string | undefined =>
   lengthBytes > maxJobBytes ? `its data has ${lengthBytes} bytes; the limit is ${maxJobBytes}` : undefined;
 
-/** Why `data`, a job's payload as it lies in Redis, is none; undefined: it may be one. */
+/** Why `data`, as stored in Redis, cannot be a job's payload; undefined: it can. */
 export function damageOf(data: string | null | undefined): string | undefined {
   if (typeof data !== "string") return "it has no data";
   const tooMuch = excess(Buffer.byteLength(data));
@@ -26,8 +26,8 @@ export function damageOf(data: string | null | undefined): string | undefined {
 }
 
 /**
- * A job whose data may be anything: what is too long is not parsed, what is no JSON does not fail the reader. Its data is
- * empty then, and a worker fails it without executing it.
+ * A job whose data may be anything: data that is too long is not parsed, and data that is not JSON does not fail the
+ * reader. The job's data is empty then, and a worker fails the job without executing it.
  */
 class StoredJob<Data, Result, Name extends string, Progress extends JobProgress> extends Job<
   Data,
@@ -48,7 +48,7 @@ class StoredJob<Data, Result, Name extends string, Progress extends JobProgress>
   }
 }
 
-/** Queues and workers whose jobs are read so. */
+/** Queues and workers that read their jobs like this. */
 export class StoredJobQueue extends Queue<object, unknown, string> {
   protected override get Job(): typeof Job {
     return StoredJob;

@@ -68,7 +68,7 @@ function requireRoomForIndex(path: string): void {
   }
 }
 
-/** What an operator can do something about is said as that. */
+/** Failures that an operator can mend say how. */
 function openingFailure(path: string, error: unknown): unknown {
   const trouble = sqliteErrorIn(error);
   if (trouble === undefined) return error;

@@ -105,13 +105,13 @@ export function findDevice(database: Database, number: number): DeviceRecord | u
   return row === undefined ? undefined : toRecord(database, row);
 }
 
-/** The template made as `templateKey` says, if one is ready. */
+/** The template of this `templateKey`, if one is ready. */
 export function findTemplate(database: Database, templateKey: string): DeviceRecord | undefined {
   const row = prepared(database).template.get({ templateKey });
   return row === undefined ? undefined : toRecord(database, row);
 }
 
-/** Templates that are ready, least recently used first, with the time of their last use as far as it is known. */
+/** Templates that are ready, least recently used first, with the time of their last use if it is known. */
 export const listTemplates = (database: Database): (DeviceRecord & { readonly lastUsedAtMs: number | undefined })[] =>
   database.drizzle
     .select()
@@ -121,7 +121,7 @@ export const listTemplates = (database: Database): (DeviceRecord & { readonly la
     .all()
     .map((row) => ({ ...toRecord(database, row), lastUsedAtMs: row.lastUsedAtMs ?? undefined }));
 
-/** A device was made of the template just now. */
+/** Notes that a device was made from the template just now. */
 export function touchTemplate(database: Database, number: number): void {
   prepared(database).touch.run({ number, nowMs: Date.now() });
 }
@@ -134,7 +134,7 @@ export interface NewDevice {
   readonly templateKey?: string;
 }
 
-/** A new record in state `creating`, with a name that was never used and a device ID that is free. */
+/** Adds a record in state `creating`, with a name that was never used and a free device ID. */
 export function insertDevice(database: Database, device: NewDevice): DeviceRecord {
   const row = prepared(database).insert.get({
     deviceId: takeDeviceId(database),
@@ -172,7 +172,7 @@ export function setDeviceState(
   prepared(database).setState.run({ number, state, operationId: operationId ?? null });
 }
 
-/** Makes of a half-made device, template or not, one that is to be removed and is nothing else. */
+/** Marks a half-made device, template or not, for removal. */
 export function retireDevice(database: Database, number: number): void {
   database.drizzle
     .update(devices)
@@ -187,7 +187,7 @@ export function dropDevice(database: Database, { number, deviceId: freed }: Devi
   prepared(database).giveBack.run({ deviceId: freed });
 }
 
-/** Whether some device is in the hands of this operation. */
+/** Whether this operation is acting on some device. */
 export const hasDevice = (database: Database, operationId: OperationId): boolean =>
   database.drizzle
     .select({ number: devices.number })
@@ -259,7 +259,7 @@ export function recordForeignId(database: Database, id: DeviceId): void {
 const isForeignId = (database: Database, id: DeviceId): boolean =>
   prepared(database).foreign.get({ deviceId: id }) !== undefined;
 
-/** IDs that are down as free and have a device: the next device would be made over that one. */
+/** IDs that are recorded as free although a device has them: the next device would overwrite that one. */
 export const freeIdsInUse = (database: Database): DeviceId[] =>
   database.drizzle
     .select()
@@ -268,7 +268,7 @@ export const freeIdsInUse = (database: Database): DeviceId[] =>
     .all()
     .map(({ deviceId }) => deviceId);
 
-/** The ID is handed out no more until its device is gone. */
+/** Stops the ID from being handed out until its device is gone. */
 export function takeFromFree(database: Database, deviceId: DeviceId): void {
   database.drizzle.delete(freeDeviceIds).where(eq(freeDeviceIds.deviceId, deviceId)).run();
 }

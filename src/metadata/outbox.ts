@@ -37,7 +37,7 @@ export function addToOutbox(database: Database, entry: Omit<OutboxEntry, "create
   return "written";
 }
 
-/** Undefined: the text is no JSON. */
+/** Undefined: the text is not JSON. */
 function parsed(payload: string): unknown {
   try {
     return JSON.parse(payload);
@@ -46,7 +46,7 @@ function parsed(payload: string): unknown {
   }
 }
 
-/** Also an entry whose operation ID is none. */
+/** Also for an entry whose operation ID is not valid. */
 export function dropFromOutbox(database: Database, operationId: string): void {
   database.drizzle
     .delete(outbox)
@@ -54,7 +54,7 @@ export function dropFromOutbox(database: Database, operationId: string): void {
     .run();
 }
 
-/** The same for an entry whose job has failed; a cancelled one stays, since its acceptance may come once more. */
+/** The same for an entry whose job has failed; a cancelled one stays, since its acceptance may be repeated. */
 export function dropUnlessCancelled(database: Database, operationId: OperationId): void {
   database.drizzle
     .delete(outbox)
@@ -63,8 +63,8 @@ export function dropUnlessCancelled(database: Database, operationId: OperationId
 }
 
 /**
- * Marks an entry: the worker that has its job gives it up, and it is queued no more. Where there is none yet, one that
- * is cancelled is written down: its acceptance may still be under way, and finds it.
+ * Marks an entry as cancelled: the worker that has its job gives it up, and it is not queued again. If there is none yet, a
+ * cancelled one is written: an acceptance that is still under way finds it.
  */
 export function cancelInOutbox(database: Database, operationId: OperationId): void {
   const nowMs = Date.now();
@@ -112,7 +112,7 @@ export interface DamagedEntry {
 export const pendingOutbox = (database: Database, job?: string): OutboxEntry[] =>
   readPending(database, job).flatMap((entry) => ("payload" in entry ? [entry] : []));
 
-/** Entries that are not cancelled, and whose payload is no JSON or belongs to no operation's ID. */
+/** Entries that are not cancelled, and whose payload is not JSON or whose operation ID is not valid. */
 export const damagedOutbox = (database: Database): DamagedEntry[] =>
   readPending(database).flatMap((entry) => ("payload" in entry ? [] : [entry]));
 

@@ -26,7 +26,7 @@ export function addRemoval(database: Database, device: DeviceName): boolean {
   return true;
 }
 
-/** Nothing of the device is left to be removed, or nothing any more: its removal is queued no longer. */
+/** Drops a device's removal: nothing of the device is left. */
 export function dropRemoval(database: Database, device: DeviceName): void {
   database.drizzle.delete(outbox).where(isOf(device)).run();
 }
@@ -38,7 +38,7 @@ export const pendingRemovals = (database: Database): PendingRemoval[] =>
     return device === undefined ? [] : [{ operationId, createdAtMs, device }];
   });
 
-/** Entries that say of no device that it is to be removed. */
+/** Entries whose payload names no device. */
 export const damagedRemovals = (database: Database): OutboxEntry[] =>
   pendingOutbox(database, job).filter(({ payload }) => deviceIn(payload) === undefined);
 

@@ -53,14 +53,14 @@ export function poolNameOf(database: Database): PoolName {
   return known;
 }
 
-/** A take-over of the pool: by which database, and its how-manieth it is. See `Ownership` of the driver port. */
+/** A take-over of the pool: by which database, and the number of this take-over. See `Ownership` of the driver port. */
 export interface TakeOver {
   /** 1 to 2^28-1; the same for the database's whole life. */
   readonly owner: number;
   readonly takeOver: number;
 }
 
-/** The last one that this database knows of; undefined: there was none. */
+/** The latest that this database knows of; undefined: there was none. */
 export function lastTakeOver(database: Database): TakeOver | undefined {
   const { owner, transactionId: takeOver } = readPool(database) ?? {};
   return typeof owner === "number" && takeOver !== undefined ? { owner, takeOver } : undefined;
@@ -101,8 +101,8 @@ const largestOwner = 2 ** 28 - 1;
 const randomOwner = (): number => randomInt(1, largestOwner + 1);
 
 /**
- * Forgets every device and snapshot of a pool that is lost, in the caller's transaction; returns how many devices those
- * were. What has numbers goes on counting: no device gets a name again that one had.
+ * Forgets every device and snapshot of a pool that is lost, in the caller's transaction; returns how many
+ * devices there were. Numbers go on from where they are: no device gets a name that was used before.
  */
 export function forgetContent(database: Database): number {
   const { drizzle: handle } = database;

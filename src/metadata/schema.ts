@@ -55,7 +55,7 @@ export const pool = sqliteTable(
 );
 
 /**
- * What the column admits: more than is ever written. A narrower check would have SQLite rebuild the table, and forget the
+ * What the column admits: more than is written. A narrower check would have SQLite rebuild the table, and forget the
  * numbers that were used.
  */
 const admittedStates = [
@@ -238,7 +238,7 @@ export const imageNames = sqliteTable(
 );
 
 /**
- * What must still be queued, however often Redis forgets it. `payload` is JSON. A cancelled entry is queued no more; it
+ * What must still be queued, however often Redis forgets it. `payload` is JSON. A cancelled entry is not queued again; it
  * stays for as long as the journal remembers, so that a worker that still has the job gives it up.
  */
 export const outbox = sqliteTable(
@@ -253,7 +253,7 @@ export const outbox = sqliteTable(
   (table) => [index("outbox_created").on(table.createdAtMs)],
 );
 
-/** Operations that were being executed when a worker died: how often, and in whose life last. */
+/** Operations that were being executed when a worker died: how often, and the run of the worker that died last. */
 export const strikes = sqliteTable("strikes", {
   operationId: text("operation_id").$type<OperationId>().primaryKey(),
   job: text().notNull(),

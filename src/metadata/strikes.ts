@@ -4,7 +4,7 @@ import type { OperationId } from "../domain/identifiers.ts";
 import type { Database } from "./database.ts";
 import { strikes } from "./schema.ts";
 
-/** An operation that was being executed when so many workers died is executed no more. */
+/** An operation that was being executed when this many workers died is no longer executed. */
 export const maxDeaths = 2;
 
 export interface Struck {
@@ -39,7 +39,7 @@ export function addStrikes(database: Database, run: string, operations: readonly
 export const listStrikes = (database: Database): Strike[] =>
   database.drizzle.select().from(strikes).orderBy(asc(strikes.lastAtMs), asc(strikes.operationId)).all();
 
-/** Operations that are executed no more. */
+/** Operations that are no longer executed. */
 export const listSetAside = (database: Database): Strike[] =>
   database.drizzle
     .select()
@@ -48,7 +48,7 @@ export const listSetAside = (database: Database): Strike[] =>
     .orderBy(asc(strikes.lastAtMs), asc(strikes.operationId))
     .all();
 
-/** Whatever was set aside may be tried again. */
+/** Allows everything that was set aside to be tried again. */
 export function forgetStrikes(database: Database): void {
   database.drizzle.delete(strikes).run();
 }

@@ -14,12 +14,12 @@ export interface Walk {
 }
 
 const pageRows = 256;
-/** Filters may be slow: after so long, those who wait for something else have their turn. */
+/** Filters may be slow: after this long, other work of the process has its turn. */
 const turnMs = 20;
 
 /**
  * The snapshots of a scope that `filters` let through, by key. Read in pages, each of one moment and none left open: a
- * cursor that stays open while its reader thinks keeps SQLite from shortening its log.
+ * cursor that stays open while its reader is busy keeps SQLite from truncating its log.
  *
  * Throws invalid_argument for a bad filter, before the first snapshot.
  */
@@ -29,7 +29,7 @@ function* flat(pagesOf: Iterable<readonly Snapshot[]>): Generator<Snapshot, void
   for (const page of pagesOf) yield* page;
 }
 
-/** The same page by page, for a walker with something else to do in between: a page may have no match. */
+/** The same page by page, for a caller with other work in between: a page may have no match. */
 export function walkPages(database: Database, { scope, filters = [] }: Walk): Iterable<readonly Snapshot[]> {
   const { matches, lookup } = compileFilters(filters);
   return pages(database, scope, lookup, matches);
@@ -49,7 +49,7 @@ function* pages(
   } while (after !== undefined);
 }
 
-/** What matches of a page: all at once, or a part whenever that takes long. */
+/** The matches of a page: all at once, or in parts when that takes long. */
 function* partsOf(page: readonly Snapshot[], matches: (snapshot: Snapshot) => boolean) {
   let part: Snapshot[] = [];
   let sinceMs = performance.now();

@@ -4,18 +4,18 @@ import { failedPrecondition, isSnapmillError, type SnapmillError } from "../../d
 import type { PoolName } from "../../domain/identifiers.ts";
 import { type ClaimHolder, readClaim } from "./pool-claims.ts";
 
-/** `payload` as a job's data. Undefined: for whichever database has the pool's name when the job is executed. */
+/** `payload` as a job's data. `database` undefined: the one that has the pool's name when the job is executed. */
 export const addressed = (payload: object, database: number | undefined): object =>
   database === undefined ? payload : { ...payload, database };
 
-/** A job's data, taken apart again. */
+/** Splits a job's data again. */
 export function unaddressed(data: unknown): { readonly payload: unknown; readonly database: number | undefined } {
   if (typeof data !== "object" || data === null || !("database" in data)) return { payload: data, database: undefined };
   const { database, ...payload } = data;
   return { payload, database: typeof database === "number" ? database : undefined };
 }
 
-/** Whether a job of one addressee may stand for one of the other. */
+/** Whether jobs for these databases may be the same job. */
 export const isSameDatabase = (one: number | undefined, other: number | undefined): boolean =>
   one === undefined || other === undefined || one === other;
 
@@ -60,6 +60,6 @@ export function misaddressed(
   );
 }
 
-/** Whether a failure is such a refusal: of the database that was meant, it says nothing. */
+/** Whether a failure is such a refusal: it says nothing about the database that was meant. */
 export const isMisaddressed = (error: unknown): boolean =>
   isSnapmillError(error, "failed_precondition") && error.message.startsWith(refusalStart);

@@ -16,19 +16,19 @@ import {
 } from "./pool-claims.ts";
 
 /**
- * A worker that stood still for so long has lost the locks on its jobs (`lockDurationMs` in consumer.ts): they may have
- * been given to another one.
+ * A worker that stood still for this long has lost the locks on its jobs (`lockDurationMs` in queues.ts): another worker
+ * may have them.
  */
 const standstillMs = 3_000;
 const tickMs = 500;
 
-/** Whatever Redis said: a job in doubt is tried again later, behind others. */
+/** Whatever the failure was: a job in doubt is tried again later, behind others. */
 function unanswered(error: unknown): never {
   const { message } = asRedisFailure(error);
   throw unavailable(`this worker could not learn whether it still has the pool's name: ${message}`, error);
 }
 
-/** This worker no longer has the pool's name, or cannot ask: the job is for another worker to judge. */
+/** This worker no longer has the pool's name, or cannot ask: another worker decides about the job. */
 export class NotMine extends Error {
   override readonly name = "NotMine";
 }
@@ -37,7 +37,7 @@ export interface ClaimGuardOptions {
   readonly connection: Redis;
   readonly pool: PoolName;
   readonly holder: ClaimHolder;
-  /** Where this worker shows that it is alive. */
+  /** The key of this worker's heartbeat. */
   readonly beatKey: string;
 }
 
@@ -65,7 +65,7 @@ export class ClaimGuard implements Disposable {
       this.#tickMs = performance.now();
     };
     const beat = () => {
-      // Said to a Redis that is away, it would only queue up.
+      // Commands to a Redis that is away would only queue up.
       if (options.connection.status === "ready") this.#ask().catch(() => undefined);
     };
     beat();
@@ -100,7 +100,7 @@ export class ClaimGuard implements Disposable {
       throw aborted("this worker stood still, and does not know yet whether it has the pool's name");
   }
 
-  /** From now on nothing waits for Redis any more: what is in doubt goes back into the queue. */
+  /** Ends all waits for Redis: jobs in doubt go back into the queue. */
   release(): void {
     this.#released.resolve();
   }
@@ -140,7 +140,7 @@ export class ClaimGuard implements Disposable {
     if (this.#isLost) return;
     const { connection, pool, holder, beatKey } = this.#options;
     const askedMs = performance.now();
-    // One that has not been heard of for long is not the first to claim again: another may be about to.
+    // A worker that was silent for long does not claim again first: another may be about to.
     const mayClaim = this.#sawNone || askedMs - this.#confirmedMs < beatLastsMs;
     const beat = { key: beatKey, lastsMs: beatLastsMs };
     this.#note(await askForClaim(connection, { pool, holder, mayClaim, beat }), askedMs);

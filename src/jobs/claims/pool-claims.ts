@@ -1,4 +1,4 @@
-// Room: jobs. Owns whose a pool's name is in Redis: the claim, how it is taken, kept, moved and read.
+// Room: jobs. Owns the claim on a pool's name in Redis: how it is taken, kept, moved and read.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { failedPrecondition, type SnapmillError } from "../../domain/errors.ts";
@@ -21,9 +21,9 @@ export interface ClaimHolder {
   readonly place: string;
 }
 
-/** A claim does not expire: it stays while its host is off, and moves only when it is asked to. */
+/** A claim does not expire: it stays while its host is off, and moves only on request. */
 export interface PoolClaim extends ClaimHolder {
-  /** Milliseconds since 1970 by the clock of Redis, as the next one. */
+  /** Milliseconds since 1970 by the clock of Redis; so is `seenAtMs`. */
   readonly claimedAtMs: number;
   /** When a worker of the holder last confirmed the claim. */
   readonly seenAtMs: number;
@@ -33,20 +33,20 @@ export interface PoolClaim extends ClaimHolder {
   readonly wrongType?: string | undefined;
 }
 
-/** A holder that has not been seen for so long is not alive: see `beatEveryMs` of worker-liveness.ts. */
+/** A holder that has not been seen for this long is not alive: see `beatEveryMs` of worker-liveness.ts. */
 const holderLastsMs = 10_000;
-/** A worker that has not confirmed its claim for so long asks before it begins another job. */
+/** A worker that has not confirmed its claim for this long asks before it begins another job. */
 export const confirmedLastsMs = 3_000;
 
 /** Moves whatever claim there is: for a Redis that belongs to the state directory itself. */
 export const takeOverAny = "any";
 /** Names one claim, so that a take-over moves the claim that its operator has seen, and no other. */
 export const claimToken = ({ database, claimedAtMs }: PoolClaim): string => `${database}@${claimedAtMs}`;
-/** That of a claim of which nothing can be read. */
+/** The token of a claim of which nothing can be read. */
 const damagedToken = "0@0";
 
 export const claimKey = (pool: PoolName): string => `${keyPrefix(pool)}:claim`;
-/** Of the pools that are looked at for a message. */
+/** At most this many pools are shown in a message. */
 const mostShown = 100;
 /** All pools that were ever claimed in a Redis. */
 const poolsKey = "{snapmill}:pools";
@@ -100,7 +100,7 @@ end
 return {verdict, string.format('%.0f', now), before, kind}
 `;
 
-/** What came of asking: `held` by another database, or by a live copy of this one (`copied`); `before`: as it was found. */
+/** The answer: `held` by another database, or by a live copy of this one (`copied`); `before`: as it was found. */
 export type ClaimOutcome =
   | { readonly verdict: "ours"; readonly before: PoolClaim | undefined }
   | { readonly verdict: "absent" }
@@ -113,7 +113,7 @@ export interface ClaimQuestion {
   readonly mayClaim: boolean;
   /** A start may also move a claim: that of a copy that is dead, and the one that `takeOver` names. */
   readonly start?: { readonly takeOver: string | undefined };
-  /** The worker's sign of life, which goes with a claim that is its own. */
+  /** The worker's heartbeat, written if the claim is its own. */
   readonly beat?: { readonly key: string; readonly lastsMs: number };
 }
 
@@ -217,7 +217,7 @@ export async function readClaim(connection: Redis, pool: PoolName): Promise<Pool
   return parseClaim(type, fields, Number(seconds) * 1000);
 }
 
-/** `readClaim` on a connection for the occasion; `unavailable` within about a second when Redis is away. */
+/** `readClaim` on a connection of its own; `unavailable` within about a second when Redis is away. */
 export async function lookUpClaim(redisUrl: string, pool: PoolName): Promise<PoolClaim | undefined> {
   return await connected(redisUrl, (connection) => readClaim(connection, pool));
 }
@@ -279,7 +279,7 @@ const unreadable = { database: 0, host: "unknown", place: "", claimedAtMs: 0, se
 /** The longest path that Linux opens; a host's name is shorter. */
 const maxShown = 4_096;
 
-/** What stands in a damaged claim must not upset a terminal, nor fill a log. */
+/** Text from a damaged claim must neither upset a terminal nor fill a log. */
 const shown = (text = ""): string =>
   visible(text.length > maxShown ? `${text.slice(0, maxShown)}... (${text.length} characters)` : text);
 

@@ -1,4 +1,4 @@
-// Room: jobs. Owns what every publisher of an outbox needs: its queue, how jobs get into it, what Redis may have lost.
+// Room: jobs. Owns what the publishers of the outbox share: a queue, how jobs get into it, and what Redis may have lost.
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../../domain/identifiers.ts";
@@ -30,7 +30,7 @@ export async function connectQueue({ redisUrl, pool }: PublisherOptions, kind: Q
   }
 }
 
-/** Puts an outbox' entries into a queue. Its methods throw `unavailable` within about a second when Redis is away. */
+/** Puts entries of the outbox into a queue. Its methods throw `unavailable` within about a second when Redis is away. */
 export class Publisher implements AsyncDisposable {
   protected readonly connection: Redis;
   protected readonly queue: JobQueue;

@@ -36,7 +36,7 @@ export interface ClientOptions {
    * fail with failed_precondition.
    */
   readonly database?: number | undefined;
-  /** How every method bears with a Redis that is away. Default: not at all. */
+  /** How long every method tries again while Redis is away. Default: not at all. */
   readonly patience?: OutagePatience | undefined;
 }
 
@@ -151,7 +151,7 @@ export class JobClient implements AsyncDisposable {
     const operationId = options.operationId ?? freshOperationId();
     const untilMs = performance.now() + deadlineMs;
     return await this.#outages.run((attempt) => {
-      // What was sent before Redis went away may have arrived.
+      // A job that was sent before Redis went away may have arrived.
       const isFresh = options.operationId === undefined && attempt === 1;
       return this.#callOnce(name, given, {
         ...options,
@@ -248,7 +248,7 @@ export class JobClient implements AsyncDisposable {
     return this.#look(async ({ pool }) => failedRemovals(this.#connection, pool, await this.#database()));
   }
 
-  /** Failed jobs of both queues that no snapmill can have written. */
+  /** Failed jobs of both queues that were not written by snapmill. */
   damagedJobs(): Promise<DamagedJob[]> {
     return this.#look(async (queues) => {
       const { pool, unpack } = await ofBoth(queues, (queue) => failedJobs(this.#connection, queue));

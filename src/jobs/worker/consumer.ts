@@ -1,4 +1,4 @@
-// Room: jobs. Owns the executing end of a pool's queues: takes jobs, has them handled, sends their ends back.
+// Room: jobs. Owns the worker side of a pool's queues: takes jobs, has them handled, and reports their ends.
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Worker } from "bullmq";
@@ -51,7 +51,7 @@ export interface ConsumerOptions {
   readonly takeOver?: string | undefined;
   /** How many jobs are with their handlers at once. */
   readonly concurrency: number;
-  /** Hears of everything that no caller hears of: Redis away, a lock lost, and what handlers throw without a code. */
+  /** Called with failures that reach no caller: Redis away, a lost lock, and what handlers throw without a code. */
   readonly onError: (error: Error) => void;
 }
 
@@ -142,7 +142,7 @@ class QueueConsumer implements Consumer {
       onError(error);
       if (!isConnectionLost(error)) void this.#mendJobs(queue);
     });
-    // First of those told that a job is active: until the executor has begun with it, whether others run can be seen.
+    // Before the executor's own listener: once it has begun the job, it can no longer tell whether others run.
     if (kind === "pool") askForFewWhenFew(this.#worker, concurrency, executor);
     this.#worker.on("active", (job) => executor.begin(job));
     this.#worker.on("lockRenewalFailed", (jobIds) => {
@@ -191,7 +191,7 @@ class QueueConsumer implements Consumer {
 
   async closeNow(): Promise<void> {
     this.#executor.stop();
-    // Not what keeps an idle process from ending.
+    // The timer must not keep an idle process from ending.
     await Promise.race([this.close(), delay(abortGraceMs, undefined, { ref: false })]);
     this.#connection.disconnect();
   }
@@ -215,7 +215,7 @@ class QueueConsumer implements Consumer {
 
 /**
  * Asks for one job at a time while they come one at a time, and for `concurrency` of them as soon as one has been waiting:
- * BullMQ looks for another job after each that it gets, and has a lone one pay for the looks in vain. Only where jobs are
+ * BullMQ looks for another job after each that it gets, and a lone job pays for looks that find none. Only where jobs are
  * executed one after the other anyway.
  */
 function askForFewWhenFew(worker: Worker<object, unknown, string>, concurrency: number, executor: Executor): void {
@@ -230,10 +230,10 @@ function askForFewWhenFew(worker: Worker<object, unknown, string>, concurrency: 
 }
 
 /**
- * Limits how many of a pool's jobs are out with workers in all: `concurrency` alone is a limit per process. Said again
+ * Limits how many of a pool's jobs are out with workers in all: `concurrency` alone is a limit per process. Repeated
  * from time to time, since a Redis that was emptied has forgotten it.
  */
 async function limitAllWorkers(queue: JobQueue, concurrency: number, connection: Redis): Promise<void> {
-  // Said to a Redis that is away, it would only queue up.
+  // Commands to a Redis that is away would only queue up.
   if (connection.status === "ready") await queue.setGlobalConcurrency(concurrency).catch(() => undefined);
 }

@@ -8,7 +8,7 @@ import { asRedisFailure } from "../redis/failures.ts";
 export interface JobSignals {
   /** Aborts on `closeNow`. */
   readonly stopping: AbortSignal;
-  /** Aborts when the queue may have given the job to another worker: for work that is better handed over than thrown away. */
+  /** Aborts when the queue may have given the job to another worker: for work that is handed over rather than discarded. */
   readonly lockLost: AbortSignal;
 }
 

@@ -1,4 +1,4 @@
-// Room: jobs. Owns a BullMQ worker that does not run in circles while Redis refuses what it asks.
+// Room: jobs. Owns a BullMQ worker that backs off while Redis refuses its commands.
 import { setTimeout as delay } from "node:timers/promises";
 import { type Backoff, pauseAfterMs } from "../../domain/backoff.ts";
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
