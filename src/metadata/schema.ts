@@ -250,7 +250,11 @@ export const outbox = sqliteTable(
     createdAtMs: integer("created_at_ms").notNull(),
     cancelledAtMs: integer("cancelled_at_ms"),
   },
-  (table) => [index("outbox_created").on(table.createdAtMs)],
+  (table) => [
+    index("outbox_created").on(table.createdAtMs),
+    // Of the devices that wait for their removal, there may be thousands.
+    index("outbox_removals").on(table.payload).where(sql`job = 'remove-device'`),
+  ],
 );
 
 /** Operations that were being executed when a worker died: how often, and the run of the worker that died last. */

@@ -17,6 +17,8 @@ export interface Collection {
   readonly layers: readonly RemovedLayer[];
   /** Whether there are more that nothing uses. */
   readonly isMore: boolean;
+  /** As it was before. */
+  readonly uses: LayerUses;
 }
 
 /** Of all that nothing uses, or only what images had whose removal was asked for. */
@@ -39,6 +41,7 @@ export function collectLayers(context: Context, extent: Extent): Collection {
   return {
     layers: removed.map(({ chainId, ownBytes }) => ({ chainId, bytes: ownBytes })),
     isMore: removable.length > removed.length,
+    uses,
   };
 }
 

@@ -1,6 +1,6 @@
 // Room: snapshotter. Owns pin-images: pinned images are not removed by anything until they are unpinned.
 import { failedPrecondition, notFound } from "../domain/errors.ts";
-import { ownScope, snapshotKey } from "../domain/identifiers.ts";
+import { type ChainId, ownScope, snapshotKey } from "../domain/identifiers.ts";
 import type { RequestOf } from "../jobs/contract.ts";
 import type { Database } from "../metadata/database.ts";
 import { type Image, listPinned, pinnedImageOn, readImage, setPinned } from "../metadata/images.ts";
@@ -46,14 +46,19 @@ export function requireUnpinned(database: Database, { scope, key }: SnapshotReco
   );
 }
 
-/** Throws failed_precondition while images are pinned. */
+/** Throws failed_precondition while there are pinned images whose content is not lost. */
 export function requireNoPins(database: Database): void {
-  const [image, ...more] = listPinned(database);
+  const [image, ...more] = listPinned(database).filter(({ chainId }) => !isLost(database, chainId));
   if (image === undefined) return;
   const others = more.length === 0 ? "is" : `and ${more.length} more are`;
   throw failedPrecondition(
     `the pool cannot be reset: ${describeImage(image)} ${others} pinned; unpin all that 'snapmill images' shows as pinned`,
   );
+}
+
+function isLost(database: Database, chainId: ChainId): boolean {
+  const snapshot = lookUpSnapshot(database, ownScope, snapshotKey(chainId));
+  return snapshot === undefined || deviceUnder(database, snapshot).state === "faulty";
 }
 
 const describeImage = ({ manifestDigest, names: [name] }: Image): string =>

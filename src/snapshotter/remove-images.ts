@@ -2,7 +2,7 @@
 import type { RequestOf, Result } from "../jobs/contract.ts";
 import type { Database } from "../metadata/database.ts";
 import { dropName, findName, type Image, type ImageNameId, idOf, markRemoved, readImage } from "../metadata/images.ts";
-import { readLayerUses } from "../metadata/layer-uses.ts";
+import type { LayerUses } from "../metadata/layer-uses.ts";
 import { collectLayers } from "./collect-layers.ts";
 import type { Context } from "./context.ts";
 import type { MetadataSteps } from "./operations.ts";
@@ -38,12 +38,13 @@ function removeAll(context: Context, request: RemoveImagesRequest): RemoveImages
   }
   const images = [...removed.values()];
   for (const image of images) markRemoved(database, image);
-  const collection = collectLayers(context, "all");
+  const { layers, isMore, uses } = collectLayers(context, "all");
   return {
-    ...collection,
+    layers,
+    isMore,
     names: names.map(({ reference, platform }) => ({ reference, platform })),
     images: images.map(({ manifestDigest, platform }) => ({ manifestDigest, platform })),
-    kept: [...kept, ...stillUsed(database, images)],
+    kept: [...kept, ...stillUsed(uses, images)],
   };
 }
 
@@ -68,9 +69,7 @@ function refusalOf(image: Image, { notAskedSinceMs }: RemoveImagesRequest): Kept
 }
 
 /** Of images that were removed, those with layers that only something else than an image still uses. */
-function stillUsed(database: Database, removed: readonly Image[]): Kept[] {
-  if (removed.length === 0) return [];
-  const uses = readLayerUses(database);
+function stillUsed(uses: LayerUses, removed: readonly Image[]): Kept[] {
   return removed.flatMap(({ manifestDigest, platform, layers }): Kept[] => {
     const left = layers.flatMap(({ chainId }) => uses.layers.get(chainId) ?? []);
     const waiting = left.filter(({ users }) => users.image === undefined && users.other !== undefined);

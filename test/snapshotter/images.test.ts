@@ -20,6 +20,7 @@ import { listDevices } from "../../src/metadata/devices.ts";
 import { type Image, listImages } from "../../src/metadata/images.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
+import { runUntilKilled } from "../conformance/killed-operation.ts";
 import { Client, codeOf, mounted, openFixture, type SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";
 import { testPool } from "./reflink-test-pool.ts";
 
@@ -33,10 +34,14 @@ let fixture: SnapshotterFixture;
 let own: Client;
 let before: object;
 
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), "snapmill-images-"));
+const openAgain = async () => {
   fixture = await openFixture(testPool, { directory });
   own = new Client(fixture, ownScope);
+};
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "snapmill-images-"));
+  await openAgain();
   // Its template stays in the pool.
   await own.prepare("first");
   await own.remove("first");
@@ -200,4 +205,28 @@ test("layers that a snapshot or a client of the socket uses go when those have g
   await fixture.snapshotter.sweep(freshOperationId());
   expect(own.walk()).toEqual([]);
   expect(listImages(fixture.database)).toEqual([]);
+});
+
+test("killed half-way through the devices of a removed image, the next process removes the rest", async () => {
+  await unpack("a:1", ["base", "a", "top"]);
+  await removeNames("a:1");
+  expect(own.walk()).toEqual([]);
+  for (const point of ["remove-device.deactivated", "remove-device.deleted"] as const) {
+    const [removal, ...more] = pendingRemovals(fixture.database);
+    if (removal === undefined) throw new Error("no removal is pending");
+    await fixture[Symbol.asyncDispose]();
+    const { operationId, device } = removal;
+    const testPoolModule = join(import.meta.dir, "reflink-test-pool.ts");
+    const killed = {
+      directory,
+      testPoolModule,
+      point,
+      verb: "remove-device",
+      operationId,
+      request: { device },
+    } as const;
+    expect(await runUntilKilled(killed)).toBe("SIGKILL");
+    await openAgain();
+    expect(pendingRemovals(fixture.database).length).toBeGreaterThanOrEqual(more.length);
+  }
 });

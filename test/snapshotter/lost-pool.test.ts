@@ -3,7 +3,9 @@ import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from
 import { existsSync } from "node:fs";
 import { readdir, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import { chainId, digest, freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { LostPool } from "../../src/drivers/port.ts";
+import { listImages, recordImage } from "../../src/metadata/images.ts";
 import { findLoops } from "../../src/system/block/loops.ts";
 import type { TestPool } from "../conformance/snapshotter-fixture.ts";
 import { Client, openFixture } from "../conformance/snapshotter-fixture.ts";
@@ -53,6 +55,14 @@ async function withPool(change: () => Promise<void>): Promise<void> {
   await driver.close();
 }
 
+async function emptyDevices(): Promise<void> {
+  for (const name of await readdir(files)) {
+    const { size } = await stat(join(files, name));
+    await truncate(join(files, name), 0);
+    await truncate(join(files, name), size);
+  }
+}
+
 describe("a pool in a file", () => {
   beforeEach(async () => use(await poolInFile()));
 
@@ -73,14 +83,32 @@ describe("a pool in a file", () => {
   });
 
   test("whose devices were emptied is not taken for what it was", async () => {
-    await withPool(async () => {
-      for (const name of await readdir(files)) {
-        const { size } = await stat(join(files, name));
-        await truncate(join(files, name), 0);
-        await truncate(join(files, name), size);
-      }
-    });
+    await withPool(emptyDevices);
     await expectLost("nothing of what was written to its devices is there (test-snap-2");
+  });
+
+  test.each(["replaced", "emptied"])("that was %s is reset although an image in it was pinned", async (what) => {
+    const chain = chainId(`sha256:${"a".repeat(64)}`);
+    const id = { manifestDigest: digest(chain), platform: "linux/amd64" };
+    {
+      await using fixture = await openFixture(testPool, { directory: place.dir });
+      await new Client(fixture, ownScope).layer(chain, undefined);
+      recordImage(fixture.database, {
+        ...id,
+        image: "oci:/a",
+        chainId: chain,
+        snapshot: snapshotKey(chain),
+        layers: [],
+      });
+      await fixture.snapshotter["pin-images"](freshOperationId(), { images: [id], isPinned: true });
+      await expect(fixture.snapshotter["reset-pool"](freshOperationId(), {})).rejects.toThrow("image oci:/a is pinned");
+    }
+    if (what === "replaced") await rm(image());
+    await withPool(what === "replaced" ? async () => undefined : emptyDevices);
+    await using fixture = await openFixture(testPool, { directory: place.dir, snapshotter: { acceptLoss: true } });
+    const { removedDevices } = await fixture.snapshotter["reset-pool"](freshOperationId(), {});
+    expect(removedDevices).toBeGreaterThan(0);
+    expect(listImages(fixture.database)).toEqual([]);
   });
 
   test("that was deleted while it was attached can be had back from its loop device", async () => {

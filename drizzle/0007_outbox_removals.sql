@@ -1,0 +1,1 @@
+CREATE INDEX `outbox_removals` ON `outbox` (`payload`) WHERE job = 'remove-device';
