@@ -29,6 +29,15 @@ describe("an operation", () => {
   const internal: readonly JobName[] = ["remove-device", "probe", "accept-unpack", "settle-unpack"];
   const asFunction = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
+  test("takes the diff that docs/ARCHITECTURE.md shows, which still applies", async () => {
+    const text = await Bun.file(join(root, "docs/ARCHITECTURE.md")).text();
+    const diff = /^```diff\n(.*?\n)```$/ms.exec(text)?.[1] ?? "";
+    expect(diff).toContain("+++ b/src/jobs/contract.ts");
+    const check = Bun.spawnSync(["git", "apply", "--check", "-C1", "-"], { cwd: root, stdin: Buffer.from(diff) });
+    expect(check.stderr.toString()).toBe("");
+    expect(check.exitCode).toBe(0);
+  });
+
   test("that is a job is offered by the service, as a function of its name", async () => {
     const modules = await Promise.all(
       filesOf("src/service/*.ts").map((path): Promise<object> => import(join(root, path))),
