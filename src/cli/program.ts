@@ -1,5 +1,6 @@
 // Room: cli. Owns the command tree: which commands there are, and how the command line is spoken to.
 import { Command } from "commander";
+import { addBatch } from "./commands/batch.ts";
 import { addChanges } from "./commands/changes.ts";
 import { addCleanup } from "./commands/cleanup.ts";
 import { addDoctor } from "./commands/doctor.ts";
@@ -46,6 +47,7 @@ export function buildProgram(version: string): Command {
   addPool(program);
   program.commandsGroup("Images:");
   addUnpack(program);
+  addBatch(program);
   addImages(program);
   program.commandsGroup("Look at snapshots:");
   addLs(program);

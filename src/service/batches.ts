@@ -1,14 +1,19 @@
 // Room: service. Owns the operations on batches of one pool: what is read of them here, and what the pool's worker does.
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
-import { batchLimits } from "../domain/batches.ts";
+import { batchLimits, isBatchOver } from "../domain/batches.ts";
+import type { BatchId } from "../domain/identifiers.ts";
 import { batchItem, batchSummary } from "../jobs/batch-schemas.ts";
-import { jobs, type RequestOf } from "../jobs/contract.ts";
+import { jobs, type RequestOf, type Result } from "../jobs/contract.ts";
 import { type BatchItem, itemsPage } from "../metadata/batch-items.ts";
 import { type BatchSummary, findBatch, listBatches, summaryOf } from "../metadata/batches.ts";
 import { type Database, readConsistently } from "../metadata/database.ts";
 import { operation, workerOperation } from "./operation.ts";
+import type { Changes, Service } from "./service.ts";
 
-export type { BatchItem, BatchSummary };
+export type { BatchSummary };
+/** An item as every host sees it. */
+export type ReadItem = Result<"read-batch">["items"][number];
 
 const page = jobs["read-batch"].payload.omit({ pool: true, operationId: true });
 const named = page.pick({ batch: true });
@@ -51,6 +56,45 @@ export const answerReadBatch = (database: Database, given: RequestOf<"read-batch
     batch: summaryOf(database, findBatch(database, given.batch)),
     items: pageOf(database, given),
   }));
+
+/** A pool on this host, or one whose worker answers for it. */
+type BatchPlace = Pick<Service, "database"> | Changes;
+
+/** A batch and a page of its items: from the pool's database where it is at hand, else from its worker. */
+export const batchPage = async (place: BatchPlace, given: RequestOf<"read-batch">): Promise<Result<"read-batch">> =>
+  "database" in place ? answerReadBatch(place.database(), given) : await readBatch(place, given);
+
+/** All items of a batch that are in one of `states` (default: in any), in the order given. Throws not_found. */
+export async function* allItems(
+  place: BatchPlace,
+  { batch: name, states }: Pick<RequestOf<"read-batch">, "batch" | "states">,
+): AsyncGenerator<ReadItem> {
+  const limit = batchLimits.pageItems;
+  for (let after: number | undefined; ; ) {
+    const { items } = await batchPage(place, { batch: name, states, after, limit });
+    yield* items;
+    if (items.length < limit) return;
+    after = items.at(-1)?.position;
+  }
+}
+
+/** How often the state of a batch is looked at: in its database, and by a job of its worker. */
+const lookEveryMs = { database: 250, job: 2_000 } as const;
+
+/** Resolves once the batch has ended, with what it has come to. Throws not_found, and the reason of `signal`. */
+export async function untilBatchEnds(
+  place: BatchPlace,
+  name: BatchId,
+  { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress: (summary: BatchSummary) => void },
+): Promise<BatchSummary> {
+  for (;;) {
+    signal.throwIfAborted();
+    const { batch: summary } = await batchPage(place, { batch: name, limit: 1 });
+    onProgress(summary);
+    if (isBatchOver(summary.state)) return summary;
+    await delay("database" in place ? lookEveryMs.database : lookEveryMs.job, undefined, { signal }).catch(() => undefined);
+  }
+}
 
 function pageOf(database: Database, { batch: name, states, after, limit }: RequestOf<"read-batch">): BatchItem[] {
   findBatch(database, name);

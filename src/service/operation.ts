@@ -1,7 +1,7 @@
 // Room: service. Owns what an operation is: a function on plain data, with a schema of what it takes and what it answers.
 import type { z } from "zod";
 import { type Arguments, jobs, type PoolJobName, type Result } from "../jobs/contract.ts";
-import type { CallOptions, Service } from "./service.ts";
+import type { CallOptions, Changes, Service } from "./service.ts";
 
 interface Shapes<Given extends z.ZodType, Answer extends z.ZodType> {
   /** What an adapter parses a request with, and describes it by. */
@@ -48,7 +48,7 @@ const envelope = { pool: true, operationId: true } as const;
 
 /** An operation that the pool's worker does; the registry of jobs declares what it takes and answers. */
 export function workerOperation<Name extends PoolJobName>(name: Name) {
-  const run = (service: Service, given: Arguments<Name>, options?: CallOptions): Promise<Result<Name>> =>
+  const run = (service: Changes, given: Arguments<Name>, options?: CallOptions): Promise<Result<Name>> =>
     service.change(name, given, options);
   const payload: z.ZodObject = jobs[name].payload;
   const input: z.ZodType = payload.omit(envelope);

@@ -11,19 +11,23 @@ export type CallOptions = Pick<PoolCallOptions, "operationId" | "deadlineMs" | "
 /** How a caller ends an operation before its time: it throws the reason of `signal`. */
 export type Ending = Pick<CallOptions, "signal">;
 
-/** One pool, as an adapter (the command line, containerd's socket) reaches it. */
-export interface Service {
-  /**
-   * The pool's database, for reading, as it is now: to be asked for again after every wait. Throws not_found or
-   * unavailable while there is none.
-   */
-  readonly database: () => Database;
+/** One pool, as far as its worker does everything. */
+export interface Changes {
   /** Has the pool's worker do one of its jobs; throws what `JobClient.call` throws. */
   readonly change: <Name extends PoolJobName>(
     name: Name,
     given: Arguments<Name>,
     options?: CallOptions,
   ) => Promise<Result<Name>>;
+}
+
+/** One pool, as an adapter (the command line, containerd's socket) reaches it on its host. */
+export interface Service extends Changes {
+  /**
+   * The pool's database, for reading, as it is now: to be asked for again after every wait. Throws not_found or
+   * unavailable while there is none.
+   */
+  readonly database: () => Database;
   /** Where an active device is found. */
   readonly devicePath: (deviceName: DeviceName) => string;
   /** Bytes that a device maps, shared ones included. Throws not_found while the pool is not open on this host. */

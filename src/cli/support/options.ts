@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Config, type Overrides, readConfig } from "../../config.ts";
 import { isSnapmillError } from "../../domain/errors.ts";
-import { ownScope, poolName, type Scope, scope, snapshotKey } from "../../domain/identifiers.ts";
+import { ownScope, type PoolName, poolName, type Scope, scope, snapshotKey } from "../../domain/identifiers.ts";
 import { checkLabels, type Labels, labelsOf } from "../../domain/snapshots.ts";
 
 /** A parsing function of the domain as commander wants it: what it refuses is a usage error. */
@@ -63,12 +63,25 @@ export const labelOption = () =>
 export const stateDirOption = () =>
   new Option("--state-dir <dir>", "where snapmill keeps everything (SNAPMILL_STATE_DIR; default /var/lib/snapmill)");
 export const poolOption = () =>
-  new Option("--pool <name>", "which pool (SNAPMILL_POOL; default default)").argParser(accept(poolName));
+  new Option("--pool <name>", "which pool (SNAPMILL_POOL; default default)").argParser(acceptEach(poolName));
+
+interface GlobalOptions {
+  readonly stateDir?: string;
+  readonly pool?: readonly PoolName[];
+}
 
 /** The configuration for `command`: its options over the environment over the defaults. */
 export function configOf(command: Command, overrides: Overrides = {}): Config {
-  const { stateDir, pool } = command.optsWithGlobals<{ stateDir?: string; pool?: string }>();
-  return readConfig({ SNAPMILL_STATE_DIR: stateDir, SNAPMILL_POOL: pool, ...overrides });
+  const [config, ...others] = configsOf(command, overrides);
+  if (config === undefined || others.length > 0) return command.error("this command has one pool: give --pool once");
+  return config;
+}
+
+/** The same for a command that has several pools: a configuration for each. */
+export function configsOf(command: Command, overrides: Overrides = {}): readonly Config[] {
+  const { stateDir, pool } = command.optsWithGlobals<GlobalOptions>();
+  const pools = pool === undefined ? [undefined] : [...new Set(pool)];
+  return pools.map((name) => readConfig({ SNAPMILL_STATE_DIR: stateDir, SNAPMILL_POOL: name, ...overrides }));
 }
 
 /** Examples below a command's help: what to type, and what it does. */

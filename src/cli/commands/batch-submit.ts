@@ -1,0 +1,104 @@
+// Room: cli. Owns `snapmill batch submit`, and what `snapmill unpack` shares with it: a batch written down in each pool.
+import type { Command } from "commander";
+import type { Config } from "../../config.ts";
+import { type BatchId, freshBatchId } from "../../domain/identifiers.ts";
+import { submitBatch } from "../../service/batches.ts";
+import { type ReachedPool, reachPool } from "../../service/remote-service.ts";
+import { whileRunning } from "../../service/while-running.ts";
+import { notice, printLines, say } from "../output/output.ts";
+import { addBatchOptions, type BatchOptions, batchSettings } from "../support/batch-options.ts";
+import { AlreadySaid, sentenceOf } from "../support/failures.ts";
+import { catchInterruption } from "../support/interruption.ts";
+import { configsOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
+import { readReferences } from "../support/reference-list.ts";
+import { addImageOptions, type ImageOptions, platformOf, registryOptions } from "../support/registry-options.ts";
+import { watchBatches } from "./batch-watch.ts";
+
+export interface SubmitOptions extends ImageOptions, BatchOptions, JsonOption {
+  readonly wait?: boolean;
+}
+
+export function addBatchSubmit(batch: Command): void {
+  const submit = batch
+    .command("submit")
+    .description("write down which images are wanted in the pool, and return; what runs for the pool unpacks them")
+    .summary("have images unpacked")
+    .argument("[file]", "a reference a line, '#' begins a comment; '-' or nothing: standard input", "-");
+  addImageOptions(addBatchOptions(submit))
+    .option("--wait", "until it has ended; exit status 0 only when every item is done or present")
+    .addOption(jsonOption("what it came to, as one JSON object (with --wait)"))
+    .addHelpText("after", whatHappens)
+    .addHelpText(
+      "after",
+      examples(
+        ["batch submit images.txt", "prints the batch's ID"],
+        ["batch submit --wait --name nightly images.txt", "until it has ended"],
+        ["batch submit --pool a --pool b images.txt", "into two pools of hosts that share a Redis"],
+        ["batch export b-1f2e3d4c5b6a | snapmill batch submit", "what failed, once more"],
+      ),
+    )
+    .action(async (file: string, options: SubmitOptions, command: Command) => {
+      await submitTo(configsOf(command), readReferences(file), options);
+    });
+}
+
+const whatHappens = `
+The batch is on the pool's disk before the command returns, and survives the end of everything. An image that the pool has
+already is 'present'. --pool may be given several times: the batch has the same ID in each.`;
+
+/** Prints the batch's ID, and waits for it where that is asked for. */
+export async function submitTo(
+  configs: readonly Config[],
+  references: readonly string[],
+  options: SubmitOptions,
+): Promise<void> {
+  const id = freshBatchId();
+  using interruption = catchInterruption();
+  const { signal } = interruption;
+  const [config, ...others] = configs;
+  if (options.wait === true && config !== undefined && others.length === 0 && config.redisUrl === undefined) {
+    // Where none runs, the services are brought up for as long as the batch is waited for.
+    return await whileRunning(config, { notice, signal }, async (service) => {
+      await submitToEach([service], id, references, options);
+      await watchBatches([service], id, { json: options.json, signal });
+    });
+  }
+  await using stack = new AsyncDisposableStack();
+  const pools: ReachedPool[] = [];
+  for (const each of configs) pools.push(stack.use(await reachPool(each, notice)));
+  await submitToEach(pools, id, references, options);
+  if (options.wait === true) await watchBatches(pools, id, { json: options.json, signal });
+}
+
+/** Throws AlreadySaid when a pool did not take it; the others have it then. */
+async function submitToEach(
+  pools: readonly ReachedPool[],
+  id: BatchId,
+  references: readonly string[],
+  options: SubmitOptions,
+): Promise<void> {
+  const failures: string[] = [];
+  for (const pool of pools) {
+    try {
+      await submit(pool, id, references, options);
+    } catch (error) {
+      if (pools.length === 1) throw error;
+      failures.push(pool.config.pool);
+      say(sentenceOf(error) ?? "");
+    }
+  }
+  if (failures.length > 0) notice(`batch ${id} is not in ${failures.join(", ")}`);
+  if (failures.length < pools.length && options.json !== true) await printLines([id]);
+  if (failures.length > 0) throw new AlreadySaid();
+}
+
+async function submit(
+  pool: ReachedPool,
+  id: BatchId,
+  references: readonly string[],
+  options: SubmitOptions,
+): Promise<void> {
+  const items = references.map((reference) => ({ reference }));
+  const registry = registryOptions(options, id);
+  await submitBatch(pool, { batch: id, items, platform: platformOf(options), registry, ...batchSettings(options) });
+}

@@ -1,0 +1,137 @@
+// Room: cli. Owns `snapmill batch`: the commands on one batch after it was submitted, and the list of batches.
+import type { Command } from "commander";
+import type { BatchId } from "../../domain/identifiers.ts";
+import { allItems, type BatchSummary, batches, batchPage, cancelBatch, removeBatch, retryBatch } from "../../service/batches.ts";
+import { LocalService } from "../../service/local-service.ts";
+import { reachPool } from "../../service/remote-service.ts";
+import { countsText, failureText, reportBatch } from "../output/batch-report.ts";
+import { formatTime, plural } from "../output/format.ts";
+import { type Listing, notice, printJson, printLines, printList, say } from "../output/output.ts";
+import { parseBatch } from "../support/batch-options.ts";
+import { AlreadySaid } from "../support/failures.ts";
+import { catchInterruption } from "../support/interruption.ts";
+import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
+import { referenceLine } from "../support/reference-list.ts";
+import { addBatchSubmit } from "./batch-submit.ts";
+import { watchBatches } from "./batch-watch.ts";
+
+export function addBatch(program: Command): void {
+  const batch = program.command("batch").description("unpack many images as one piece of work that outlives commands");
+  batch.helpCommand(false);
+  addBatchSubmit(batch);
+  addLs(batch);
+  addShow(batch);
+  addCancel(batch);
+  addRetry(batch);
+  addRm(batch);
+  addExport(batch);
+}
+
+function addLs(batch: Command): void {
+  batch
+    .command("ls")
+    .description("list the pool's batches, the latest first")
+    .addOption(jsonOption("one JSON object a batch"))
+    .addHelpText("after", examples(["batch ls", "what became of them"]))
+    .action(async (options: JsonOption, command: Command) => {
+      await using service = new LocalService(configOf(command), notice);
+      await printList(batches(service, {}), batchListing, options);
+    });
+}
+
+const batchListing: Listing<BatchSummary> = {
+  columns: [{ title: "BATCH" }, { title: "NAME" }, { title: "STATE" }, { title: "ITEMS" }, { title: "CREATED" }],
+  row: ({ batch, name, state, counts, createdAtMs }) => [
+    batch,
+    name ?? "",
+    state,
+    countsText(counts),
+    formatTime(createdAtMs),
+  ],
+  json: (summary) => summary,
+};
+
+function addShow(batch: Command): void {
+  batch
+    .command("show")
+    .description("show what a batch has come to: its items by state, and each that failed with its stage and reason")
+    .summary("show what a batch has come to")
+    .argument("<id>", "the batch", parseBatch)
+    .option("--watch", "until it has ended; exit status 0 only when every item is done or present")
+    .addOption(jsonOption("the batch as one JSON object, with all its items"))
+    .addHelpText(
+      "after",
+      examples(
+        ["batch show b-1f2e3d4c5b6a", "at a glance"],
+        ["batch show b-1f2e3d4c5b6a --watch", "until it has ended"],
+        ["batch show b-1f2e3d4c5b6a --json | jq '.items[] | select(.state==\"failed\")'", "for a program"],
+      ),
+    )
+    .action(async (id: BatchId, options: JsonOption & { readonly watch?: true }, command: Command) => {
+      await using pool = await reachPool(configOf(command), notice);
+      if (options.watch) {
+        using interruption = catchInterruption();
+        return await watchBatches([pool], id, { json: options.json, signal: interruption.signal });
+      }
+      await reportBatch(pool, id, options);
+    });
+}
+
+function addCancel(batch: Command): void {
+  batch
+    .command("cancel")
+    .description("end a batch: what has not begun does not begin, what runs is taken down")
+    .argument("<id>", "the batch", parseBatch)
+    .option("--reason <text>", "kept with the batch", "cancelled on the command line")
+    .addHelpText("after", examples(["batch cancel b-1f2e3d4c5b6a", "the images that are done stay"]))
+    .action(async (id: BatchId, { reason }: { readonly reason: string }, command: Command) => {
+      await using pool = await reachPool(configOf(command), notice);
+      const { cancelled, running } = await cancelBatch(pool, { batch: id, reason });
+      say(`batch ${id}: ${plural(cancelled, "item")} cancelled, ${running} still being taken down`);
+    });
+}
+
+function addRetry(batch: Command): void {
+  batch
+    .command("retry")
+    .description("begin anew the items that failed or were cancelled")
+    .argument("<id>", "the batch", parseBatch)
+    .option("--failed", "only those that failed")
+    .addHelpText("after", examples(["batch retry b-1f2e3d4c5b6a --failed", "after what was wrong was mended"]))
+    .action(async (id: BatchId, { failed }: { readonly failed?: true }, command: Command) => {
+      await using pool = await reachPool(configOf(command), notice);
+      const { retried } = await retryBatch(pool, { batch: id, failedOnly: failed === true });
+      say(`batch ${id}: ${plural(retried, "item")} begun anew`);
+    });
+}
+
+function addRm(batch: Command): void {
+  batch
+    .command("rm")
+    .description("forget a batch that has ended; its images stay")
+    .argument("<id>", "the batch", parseBatch)
+    .addHelpText("after", examples(["batch rm b-1f2e3d4c5b6a", "its record goes, its images stay"]))
+    .action(async (id: BatchId, _options: object, command: Command) => {
+      await using pool = await reachPool(configOf(command), notice);
+      await removeBatch(pool, { batch: id });
+    });
+}
+
+function addExport(batch: Command): void {
+  batch
+    .command("export")
+    .description("print what is not in the pool: a reference a line, with the reason as a comment; 'batch submit' reads it")
+    .summary("print what failed, as 'batch submit' reads it")
+    .argument("<id>", "the batch", parseBatch)
+    .addHelpText(
+      "after",
+      examples(["batch export b-1f2e3d4c5b6a > left.txt", "to be mended, and submitted again: batch submit left.txt"]),
+    )
+    .action(async (id: BatchId, _options: object, command: Command) => {
+      await using pool = await reachPool(configOf(command), notice);
+      const { batch: summary } = await batchPage(pool, { batch: id, limit: 1 });
+      for await (const item of allItems(pool, { batch: id, states: ["failed", "cancelled"] })) {
+        await printLines([referenceLine(item.reference, failureText(item, summary))]);
+      }
+    });
+}

@@ -1,0 +1,57 @@
+// Room: cli. Owns the options that commands share that have images unpacked: from which registries, how, and for what.
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import type { RegistryOptions } from "../../domain/registry-options.ts";
+import { parseSize } from "../../domain/units.ts";
+import { formatPlatform, hostPlatform, parsePlatform } from "../../images/platform.ts";
+import { accept } from "./options.ts";
+
+export interface ImageOptions {
+  readonly platform?: string;
+  readonly authfile?: string;
+  readonly plainHttp?: true;
+  readonly bandwidth?: number;
+  readonly minRate?: number;
+}
+
+const parseRate = accept(parseSize);
+
+export const addImageOptions = (command: Command): Command =>
+  command
+    .option(
+      "--platform <os/arch>",
+      "which image of a multi-platform index (default: this machine's)",
+      accept((text: string) => formatPlatform(parsePlatform(text))),
+    )
+    .option(
+      "--authfile <file>",
+      "registries' credentials, on the pool's host (default: those of docker and podman)",
+      (path) => resolve(path),
+    )
+    .option("--plain-http", "reach registries over HTTP where no hosts.toml says otherwise")
+    .option(
+      "--bandwidth <size>",
+      "bytes a second from registries, at most, such as 20MB (default: no limit)",
+      parseRate,
+    )
+    .option(
+      "--min-rate <size>",
+      "bytes a second below which a download is begun again (default: 1KiB, over a minute)",
+      parseRate,
+    );
+
+export const platformOf = ({ platform = formatPlatform(hostPlatform()) }: ImageOptions): string => platform;
+
+/** `group`: the images that share the bandwidth, and may share blobs; undefined: there is only one. */
+export function registryOptions(
+  { authfile, plainHttp, bandwidth, minRate }: ImageOptions,
+  group: string | undefined,
+): RegistryOptions {
+  return {
+    ...(group !== undefined && { group }),
+    ...(authfile !== undefined && { authFile: authfile }),
+    ...(plainHttp === true && { plainHttp }),
+    ...(minRate !== undefined && { minBytesPerSecond: minRate }),
+    ...(bandwidth !== undefined && { maxBytesPerSecond: bandwidth }),
+  };
+}

@@ -1,0 +1,39 @@
+// Room: service. Owns the service as any host of a shared Redis reaches it: jobs alone, since the database of the pool lies
+// on the host that has it.
+import type { Config } from "../config.ts";
+import type { JobClient } from "../jobs/requests/client.ts";
+import { findRunning } from "../supervisor/running.ts";
+import { LocalService } from "./local-service.ts";
+import { connectPatiently, type Notice } from "./running-client.ts";
+import type { Changes, Service } from "./service.ts";
+
+export class RemoteService implements Changes, AsyncDisposable {
+  readonly config: Config;
+  readonly #notice: Notice;
+  #client: Promise<JobClient> | undefined;
+
+  constructor(config: Config, notice: Notice) {
+    this.config = config;
+    this.#notice = notice;
+  }
+
+  /** Throws what `JobClient.call` throws. */
+  readonly change: Service["change"] = async (name, given, options) => {
+    this.#client ??= connectPatiently(this.config, this.#notice);
+    return await (await this.#client).call(name, given, options);
+  };
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#client?.catch(() => undefined))?.[Symbol.asyncDispose]();
+  }
+}
+
+/** A pool as this host reaches it. */
+export type ReachedPool = LocalService | RemoteService;
+
+/** The configured pool: this host's when it runs here; with a shared Redis, also another host's. */
+export async function reachPool(config: Config, notice: Notice): Promise<ReachedPool> {
+  if (config.redisUrl === undefined) return new LocalService(config, notice);
+  const running = await findRunning(config);
+  return running?.pool === config.pool ? new LocalService(config, notice) : new RemoteService(config, notice);
+}
