@@ -26,7 +26,14 @@ function helpOf(name: string): string {
 
 describe("an operation", () => {
   /** Jobs that snapmill's own processes send to one another. */
-  const internal: readonly JobName[] = ["remove-device", "probe", "accept-unpack", "settle-unpack"];
+  const internal: readonly JobName[] = [
+    "remove-device",
+    "probe",
+    "accept-unpack",
+    "begin-unpack",
+    "note-attempt",
+    "settle-unpack",
+  ];
   const asFunction = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
   test("takes the diff that docs/ARCHITECTURE.md shows, which still applies", async () => {

@@ -40,16 +40,16 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-const ageUnitsMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
+const durationUnitsMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 
 /** Milliseconds in `text`: "30d", "12h", "2w", "90m", "45s". Throws invalid_argument for anything else. */
-export function parseAge(text: string): number {
+export function parseDuration(text: string): number {
   const match = /^(\d{1,6})([smhdw])$/.exec(text);
-  const unit = match?.[2] as keyof typeof ageUnitsMs | undefined;
+  const unit = match?.[2] as keyof typeof durationUnitsMs | undefined;
   if (unit === undefined) {
-    throw invalidArgument(`age ${quoted(text)} is not valid: write it like 30d, 12h or 2w (also m and s)`);
+    throw invalidArgument(`duration ${quoted(text)} is not valid: write it like 30d, 12h or 90s (also w and m)`);
   }
-  return Number(match?.[1]) * ageUnitsMs[unit];
+  return Number(match?.[1]) * durationUnitsMs[unit];
 }
 
 /** The share of a whole in `text`, from 0 to 1: "20%", "7.5%". Throws invalid_argument outside of 1% to 99%. */

@@ -5,7 +5,7 @@ import { batchLimits, isBatchOver } from "../domain/batches.ts";
 import type { BatchId } from "../domain/identifiers.ts";
 import { batchItem, batchSummary } from "../jobs/batch-schemas.ts";
 import { jobs, type RequestOf, type Result } from "../jobs/contract.ts";
-import { type BatchItem, itemsPage } from "../metadata/batch-items.ts";
+import { itemsPage } from "../metadata/batch-items.ts";
 import { type BatchSummary, findBatch, listBatches, summaryOf } from "../metadata/batches.ts";
 import { type Database, readConsistently } from "../metadata/database.ts";
 import { operation, workerOperation } from "./operation.ts";
@@ -46,7 +46,7 @@ export const batch = operation(
 );
 
 /** A page of a batch's items, in the order given: shorter than `limit` (default 500), it is the last. Throws not_found. */
-export const batchItems = operation({ input: page, output: z.array(batchItem) }, ({ database }, given): BatchItem[] =>
+export const batchItems = operation({ input: page, output: z.array(batchItem) }, ({ database }, given): ReadItem[] =>
   readConsistently(database(), () => pageOf(database(), given)),
 );
 
@@ -92,11 +92,15 @@ export async function untilBatchEnds(
     const { batch: summary } = await batchPage(place, { batch: name, limit: 1 });
     onProgress(summary);
     if (isBatchOver(summary.state)) return summary;
-    await delay("database" in place ? lookEveryMs.database : lookEveryMs.job, undefined, { signal }).catch(() => undefined);
+    await delay("database" in place ? lookEveryMs.database : lookEveryMs.job, undefined, { signal }).catch(
+      () => undefined,
+    );
   }
 }
 
-function pageOf(database: Database, { batch: name, states, after, limit }: RequestOf<"read-batch">): BatchItem[] {
+function pageOf(database: Database, { batch: name, states, after, limit }: RequestOf<"read-batch">): ReadItem[] {
   findBatch(database, name);
-  return itemsPage(database, name, { states, after, limit: limit ?? batchLimits.pageItems });
+  return itemsPage(database, name, { states, after, limit: limit ?? batchLimits.pageItems }).map(
+    ({ batch: _batch, ...item }) => item,
+  );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { formatDuration, formatSize, parseAge, parsePercentage, parseSize } from "../../src/domain/units.ts";
+import { formatDuration, formatSize, parseDuration, parsePercentage, parseSize } from "../../src/domain/units.ts";
 
 describe("sizes", () => {
   test.each([
@@ -38,9 +38,10 @@ test.each([
 });
 
 test("ages and shares are understood, and anything else is refused by name", () => {
-  expect(["45s", "90m", "12h", "30d", "2w"].map(parseAge)).toEqual([45e3, 54e5, 432e5, 2592e6, 12096e5]);
+  expect(["45s", "90m", "12h", "30d", "2w"].map(parseDuration)).toEqual([45e3, 54e5, 432e5, 2592e6, 12096e5]);
   expect(["1%", "20%", "7.5%"].map(parsePercentage)).toEqual([0.01, 0.2, 0.075]);
-  for (const text of ["", "30", "d", "-1d", "1.5h", "30 d"]) expect(() => parseAge(text)).toThrow(JSON.stringify(text));
+  for (const text of ["", "30", "d", "-1d", "1.5h", "30 d"])
+    expect(() => parseDuration(text)).toThrow(JSON.stringify(text));
   for (const text of ["", "20", "0%", "0.5%", "100%", "%"]) {
     expect(() => parsePercentage(text)).toThrow(JSON.stringify(text));
   }

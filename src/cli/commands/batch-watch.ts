@@ -33,7 +33,8 @@ export async function watchBatches(
       }),
     );
   } catch (error) {
-    if (signal.aborted) notice(`batch ${id} goes on: 'snapmill batch show ${id}' shows it, 'batch cancel ${id}' ends it`);
+    if (signal.aborted)
+      notice(`batch ${id} goes on: 'snapmill batch show ${id}' shows it, 'batch cancel ${id}' ends it`);
     throw error;
   }
   for (const pool of pools) await reportBatch(pool, id, { json });

@@ -1,14 +1,21 @@
 // Room: cli. Owns `snapmill batch`: the commands on one batch after it was submitted, and the list of batches.
 import type { Command } from "commander";
 import type { BatchId } from "../../domain/identifiers.ts";
-import { allItems, type BatchSummary, batches, batchPage, cancelBatch, removeBatch, retryBatch } from "../../service/batches.ts";
+import {
+  allItems,
+  type BatchSummary,
+  batches,
+  batchPage,
+  cancelBatch,
+  removeBatch,
+  retryBatch,
+} from "../../service/batches.ts";
 import { LocalService } from "../../service/local-service.ts";
 import { reachPool } from "../../service/remote-service.ts";
 import { countsText, failureText, reportBatch } from "../output/batch-report.ts";
 import { formatTime, plural } from "../output/format.ts";
-import { type Listing, notice, printJson, printLines, printList, say } from "../output/output.ts";
+import { type Listing, notice, printLines, printList, say } from "../output/output.ts";
 import { parseBatch } from "../support/batch-options.ts";
-import { AlreadySaid } from "../support/failures.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
 import { referenceLine } from "../support/reference-list.ts";
@@ -120,7 +127,9 @@ function addRm(batch: Command): void {
 function addExport(batch: Command): void {
   batch
     .command("export")
-    .description("print what is not in the pool: a reference a line, with the reason as a comment; 'batch submit' reads it")
+    .description(
+      "print what is not in the pool: a reference a line, with the reason as a comment; 'batch submit' reads it",
+    )
     .summary("print what failed, as 'batch submit' reads it")
     .argument("<id>", "the batch", parseBatch)
     .addHelpText(

@@ -1,6 +1,6 @@
 // Room: cli. Owns `snapmill images prune`.
 import type { Command } from "commander";
-import { parseAge, parsePercentage } from "../../domain/units.ts";
+import { parseDuration, parsePercentage } from "../../domain/units.ts";
 import { LocalService } from "../../service/local-service.ts";
 import { type Pruned, pruneImages } from "../../service/prune-images.ts";
 import { formatShare, formatTime, plural } from "../output/format.ts";
@@ -22,7 +22,7 @@ export function addImagesPrune(images: Command): void {
     .command("prune")
     .description("remove images that have no name, or by rules, the longest not asked for first; never a pinned one")
     .summary("remove images that were not asked for lately")
-    .option("--older-than <age>", "only images that were not asked for in this time: 30d, 12h", accept(parseAge))
+    .option("--older-than <age>", "only images that were not asked for in this time: 30d, 12h", accept(parseDuration))
     .option("--keep <n>", "leave the n images with names that were asked for last", wholeNumber(0, 1_000_000))
     .option("--until-free <share>", "stop when this share of the pool is free: 20%", accept(parsePercentage))
     .option("--dry-run", "only say what would go")

@@ -15,7 +15,8 @@ export function countsText(counts: ItemCounts): string {
 
 /** "fetch: …", with the code where there is one. */
 export function failureText({ state, failure }: ReadItem, summary: BatchSummary): string {
-  if (state === "cancelled" || failure === undefined) return `cancelled: ${summary.cancelReason ?? "no reason is known"}`;
+  if (state === "cancelled" || failure === undefined)
+    return `cancelled: ${summary.cancelReason ?? "no reason is known"}`;
   return `${failure.stage}, ${failure.code}: ${failure.message}`;
 }
 
@@ -57,7 +58,10 @@ function fieldsOf(summary: BatchSummary, pool: string): (readonly [string, strin
     ["Priority", String(priority)],
     ["At a time", String(parallel)],
     ["Attempts", String(attempts)],
-    ["Ends when", summary.failAfterPercent === undefined ? undefined : `more than ${summary.failAfterPercent} % failed`],
+    [
+      "Ends when",
+      summary.failAfterPercent === undefined ? undefined : `more than ${summary.failAfterPercent} % failed`,
+    ],
     ["Time limit", summary.timeLimitMs === undefined ? undefined : formatDuration(summary.timeLimitMs)],
   ];
 }

@@ -33,7 +33,8 @@ function textOf(file: string, name: string): string {
   } catch (error) {
     throw invalidArgument(`${name} cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
   }
-  if (bytes.length > maxBytes) throw invalidArgument(`${name} has more than ${maxBytes} bytes: make several lists of it`);
+  if (bytes.length > maxBytes)
+    throw invalidArgument(`${name} has more than ${maxBytes} bytes: make several lists of it`);
   return bytes.toString("utf8");
 }
 
