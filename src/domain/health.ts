@@ -2,7 +2,7 @@
 
 export type ChildState = "starting" | "ready" | "waiting" | "stopped";
 
-/** Of a snapmill on one machine. Without secrets: everybody who reaches the address may ask. */
+/** Health of snapmill on one machine. It contains no secrets: every client that reaches the address may ask. */
 export interface Health {
   /** Jobs are taken and worked off. Otherwise the answer's status is 503. */
   readonly ok: boolean;
@@ -14,7 +14,7 @@ export interface Health {
   readonly queue: "ok" | "paused";
   readonly poolWorker: ChildState;
   readonly unpackWorkers: { readonly ready: number; readonly wanted: number };
-  /** What serves containerd; off: nobody does. */
+  /** The service for containerd; off: it is not running. */
   readonly grpcServer: ChildState | "off";
   /** How long ago each worker last showed that its event loop turns (every two seconds); null: it is not up. */
   readonly heartbeatAgesMs: {

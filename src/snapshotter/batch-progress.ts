@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns how a batch gets on: its next items are queued, and an item ends with the unpack that was for it.
+// Room: snapshotter. Owns the progress of a batch: its next items are queued, and an item ends with its unpack.
 import { batchState, isBatchOver, tooManyFailed } from "../domain/batches.ts";
 import { type BatchId, freshOperationId, type OperationId, ownScope, snapshotKey } from "../domain/identifiers.ts";
 import {
@@ -22,7 +22,7 @@ import { addToOutbox, cancelInOutbox, dropFromOutbox } from "../metadata/outbox.
 import { lookUpSnapshot } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 
-/** Writes as many of the batch's next items into the outbox as may be in flight. Every function here is for a transaction. */
+/** Writes the batch's next items to the outbox, up to the limit in flight. Call every function here in a transaction. */
 export function queueNextItems(context: Context, record: BatchRecord): void {
   const { database, pool, onUnpackQueued } = context;
   const { batch, parallel, priority, attempts, timeLimitMs } = record;
@@ -46,7 +46,7 @@ export type ItemEnd =
   | { readonly kind: "failed"; readonly failure: ItemFailure }
   | { readonly kind: "cancelled" };
 
-/** Ends the item that an unpack was for, if it was for one and has not ended, and queues the next. */
+/** Ends the item that an unpack belongs to, if there is one and it has not ended, and queues the next. */
 export function endItemOf(context: Context, operationId: OperationId, end: ItemEnd): void {
   const item = itemOfOperation(context.database, operationId);
   if (item === undefined || item.endedAtMs !== undefined) return;
@@ -88,7 +88,7 @@ function cancelIfTooManyFailed(context: Context, batch: BatchId): void {
 export interface Cancelled {
   /** Items that ended with it. */
   readonly cancelled: number;
-  /** Items whose unpack was told to end. */
+  /** Items whose unpack was asked to end. */
   readonly running: number;
 }
 

@@ -1,10 +1,10 @@
-// Room: snapshotter. Owns begin-unpack: an unpack worker has taken the job of a batch's item in hand.
+// Room: snapshotter. Owns begin-unpack: an unpack worker has begun with the job of a batch's item.
 import type { RequestOf, Result } from "../jobs/contract.ts";
 import { itemOfOperation, startItem } from "../metadata/batch-items.ts";
 import type { Context } from "./context.ts";
 import type { MetadataSteps } from "./operations.ts";
 
-/** The item runs from now on; asked again after a worker's death, it stays so. */
+/** The item is running from now on, also if the call is repeated after a worker's death. */
 export const beginUnpack = (
   { database }: Context,
   request: RequestOf<"begin-unpack">,

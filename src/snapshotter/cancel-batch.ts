@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns cancel-batch: what has not ended of a batch is wanted no more.
+// Room: snapshotter. Owns cancel-batch: the items of a batch that have not ended are cancelled.
 import type { RequestOf, Result } from "../jobs/contract.ts";
 import { findBatch } from "../metadata/batches.ts";
 import { cancelOpenItems } from "./batch-progress.ts";

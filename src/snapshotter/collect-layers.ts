@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns which unpacked layers are removed because nothing uses them any more, and how many at once.
+// Room: snapshotter. Owns the garbage collection of layers: which unpacked layers nothing uses any more, and how many are removed at once.
 import type { ChainId } from "../domain/identifiers.ts";
 import { findDevice, setDeviceState } from "../metadata/devices.ts";
 import { dropImage, hasRemovedImages } from "../metadata/images.ts";
@@ -15,7 +15,7 @@ export interface RemovedLayer {
 
 export interface Collection {
   readonly layers: readonly RemovedLayer[];
-  /** Whether there are more that nothing uses. */
+  /** Whether more unused layers are left. */
   readonly isMore: boolean;
   /** As it was before. */
   readonly uses: LayerUses;
@@ -24,7 +24,7 @@ export interface Collection {
 /** Of all that nothing uses, or only what images had whose removal was asked for. */
 export type Extent = "all" | "removed images";
 
-/** In one transaction, so that what waits behind it is not held up for long. */
+/** Limit for one transaction, so that operations behind it do not wait for long. */
 const maxLayers = 200;
 
 /**
@@ -80,7 +80,7 @@ function removeLayer(context: Context, layer: UsedLayer): void {
   const device = findDevice(database, layer.deviceNumber);
   dropSnapshot(database, layer);
   if (device === undefined) return;
-  // An earlier removal that was left half-way keeps its name on the device: it is answered with this one's end.
+  // If an earlier removal was interrupted, the device keeps its operation ID: that one is settled when the device is gone.
   setDeviceState(database, device.number, "removed", device.operationId);
   leaveToJob(context, device);
 }

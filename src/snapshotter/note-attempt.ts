@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns note-attempt: an attempt at a batch's item has failed in a way that another may not.
+// Room: snapshotter. Owns note-attempt: an attempt at a batch's item has failed for a transient reason.
 import type { RequestOf, Result } from "../jobs/contract.ts";
 import { itemOfOperation, noteFailedAttempt } from "../metadata/batch-items.ts";
 import { findBatch } from "../metadata/batches.ts";
@@ -7,7 +7,7 @@ import { endItemOf } from "./batch-progress.ts";
 import type { Context } from "./context.ts";
 import type { MetadataSteps } from "./operations.ts";
 
-/** Attempts are counted here and not in the queue alone: a Redis that was emptied does not begin to count anew. */
+/** Attempts are counted here too, not in the queue alone, so that the count survives the loss of Redis. */
 export const noteAttempt = (
   context: Context,
   request: RequestOf<"note-attempt">,

@@ -23,8 +23,6 @@ export interface EffectSteps<Result> {
 /** What a verb returns. */
 export type Steps<Result> = MetadataSteps<Result> | EffectSteps<Result>;
 
-export type MetadataOperation<Result> = MetadataSteps<Result> & { readonly request: Request };
-
 /** Steps, and the request that the journal knows them by. */
 export type Operation<Result> = Steps<Result> & { readonly request: Request };
 

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns pin-images: pinned images are not removed by anything until they are unpinned.
+// Room: snapshotter. Owns pin-images: nothing removes a pinned image until it is unpinned.
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import { type ChainId, ownScope, snapshotKey } from "../domain/identifiers.ts";
 import type { RequestOf } from "../jobs/contract.ts";
@@ -24,7 +24,7 @@ export const pinImages = ({ database }: Context, request: PinImagesRequest): Met
   },
 });
 
-/** What is half-way removed cannot be kept by a pin. */
+/** An image that is partly removed cannot be pinned. */
 function requireWhole(database: Database, { manifestDigest, chainId }: Image): void {
   const snapshot = lookUpSnapshot(database, ownScope, snapshotKey(chainId));
   const state = snapshot && deviceUnder(database, snapshot).state;

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns remove-batch: an ended batch is forgotten; the images that it brought stay.
+// Room: snapshotter. Owns remove-batch: the records of an ended batch are removed; its images stay.
 import { batchState, isBatchOver } from "../domain/batches.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import type { RequestOf, Result } from "../jobs/contract.ts";

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns remove-images: names of images go, and with the last one every layer that nothing else uses.
+// Room: snapshotter. Owns remove-images: it removes names of images, and with the last name every layer that nothing else uses.
 import type { RequestOf, Result } from "../jobs/contract.ts";
 import type { Database } from "../metadata/database.ts";
 import { dropName, findName, type Image, type ImageNameId, idOf, markRemoved, readImage } from "../metadata/images.ts";
@@ -12,8 +12,8 @@ type RemoveImagesResult = Result<"remove-images">;
 type Kept = RemoveImagesResult["kept"][number];
 
 /**
- * One transaction: names and snapshots are gone with the answer, the devices are left to jobs of their own. What is not
- * there (any more) is passed over. What something else uses stays until that is gone, and goes with a later sweep.
+ * One transaction: names and snapshots are gone with the answer; jobs delete the devices. Names that do not exist are
+ * skipped. A layer that something else uses stays until that is gone; then a later sweep removes it.
  */
 export const removeImages = (context: Context, request: RemoveImagesRequest): MetadataSteps<RemoveImagesResult> => ({
   kind: "metadata",

@@ -1,4 +1,4 @@
-// Room: snapshotter. Owns retry-batch: items that failed or were cancelled are begun anew.
+// Room: snapshotter. Owns retry-batch: items that failed or were cancelled are started again.
 import { batchState } from "../domain/batches.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import type { RequestOf, Result } from "../jobs/contract.ts";
