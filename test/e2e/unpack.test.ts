@@ -92,7 +92,7 @@ describe("bad images", () => {
     const huge = await writeImage(join(images.path, "huge"), [{ content: layerOf("huge", 420 << 20), form: "zstd" }]);
     const { exitCode, stderr } = await snapmill.run(["unpack", huge.reference]);
     expect(exitCode).toBe(1);
-    expect(stderr).toMatch(/layer 1 of 1 .*the pool .* free, less than .* must stay: make room/);
+    expect(stderr).toMatch(/layer 1 of 1 .*the pool .* free, less than .* must stay free: make room/);
     expect(snapmill.residue()).toEqual([]);
     // There is space again for an image that fits.
     const image = await snapmill.unpack(small.reference);
