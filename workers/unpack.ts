@@ -249,6 +249,7 @@ function describe(image: ResolvedImage<LayerBlob>, layers: readonly ChainedLayer
     image: image.reference,
     platform: image.platform,
     manifestDigest: image.manifestDigest,
+    resolvedDigest: image.resolvedDigest,
     chainId: top.chainId,
     snapshot: snapshotKey(top.chainId),
     layers: layers.map(({ layer, chainId, bytes, cached, ms }) => ({

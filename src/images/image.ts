@@ -42,5 +42,7 @@ export interface ResolvedImage<Blob extends LayerBlob = BlobRange> extends Async
   readonly reference: string;
   readonly platform: string;
   readonly manifestDigest: Digest;
+  /** The digest of what a registry answers for the reference, where that is an index. */
+  readonly resolvedDigest?: Digest | undefined;
   readonly layers: readonly ImageLayer<Blob>[];
 }

@@ -14,7 +14,7 @@ import { selectEntries } from "./select-entry.ts";
 /** A resolved image, without its reference and its files. */
 export type FoundImage<Blob extends LayerBlob = BlobRange> = Pick<
   ResolvedImage<Blob>,
-  "platform" | "manifestDigest" | "layers"
+  "platform" | "manifestDigest" | "resolvedDigest" | "layers"
 >;
 
 /** A manifest that describes something other than a container image, or may do so. */

@@ -95,8 +95,9 @@ export function recordImage(database: Database, image: ImageRecord): void {
       target: [imageNames.reference, imageNames.platform],
       set: {
         firstAtMs: sql`iif(${imageNames.manifestDigest} = excluded.manifest_digest, ${imageNames.firstAtMs}, excluded.first_at_ms)`,
+        // What an index has in it never changes: what was known of the same image stays true.
+        resolvedDigest: sql`coalesce(excluded.resolved_digest, iif(${imageNames.manifestDigest} = excluded.manifest_digest, ${imageNames.resolvedDigest}, null))`,
         manifestDigest,
-        resolvedDigest,
         ...asked,
       },
     })

@@ -99,6 +99,8 @@ test("an image is found by its manifest's digest and by what a registry says of 
   }
   expect(findImage(database, digest(sha("2")), platform)).toBeUndefined();
   recordImage(database, image("docker://r/a:1", "1"));
+  expect(findImage(database, digest(sha("9")), platform)).toBeDefined();
+  recordImage(database, image("docker://r/a:1", "2"));
   expect(findImage(database, digest(sha("9")), platform)).toBeUndefined();
 });
 

@@ -111,9 +111,11 @@ export async function resolveRegistryImage(
   const fetch = fetcher.described.bind(fetcher);
   const reader = new DocumentReader(noFiles, repository.options.signal, fetch);
   const chosen = await chooseImage(reader, await entriesOf(reader, top), wanted);
+  const manifestDigest = chosen.image.descriptor.digest;
   return {
     platform: formatPlatform(chosen.platform),
-    manifestDigest: chosen.image.descriptor.digest,
+    manifestDigest,
+    resolvedDigest: top.digest === manifestDigest ? undefined : top.digest,
     layers: layersOf(chosen, repository, fetching),
   };
 }

@@ -103,6 +103,7 @@ describeWith(registryPrograms, "an image in a registry", () => {
     await using image = await open(`org/app:docker@${digest}`);
     expect(String(image.manifestDigest)).toBe(digest);
     expect(image.reference).toEndWith(`/org/app:docker@${digest}`);
+    expect(image.resolvedDigest).toBeUndefined();
   });
 
   test.each([
@@ -113,6 +114,8 @@ describeWith(registryPrograms, "an image in a registry", () => {
   ])("for many platforms is the one that fits %s best", async (platform, index) => {
     await using image = await open("org/app:many", platform);
     expect(String(image.manifestDigest)).toBe(layout.images[index]?.manifest.digest ?? "");
+    expect(image.resolvedDigest).toMatch(/^sha256:/);
+    expect(image.resolvedDigest).not.toBe(image.manifestDigest);
     expect(proxy.asked(manifests).length).toBe(2);
   });
 
