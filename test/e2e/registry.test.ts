@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { paths } from "../../src/config.ts";
 import { type SnapshotKey, snapshotKey } from "../../src/domain/identifiers.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/directories.ts";
-import { answerWith, cutAt, FaultyProxy } from "../support/faulty-proxy.ts";
+import { answerWith, cutAt, type Fault, FaultyProxy } from "../support/faulty-proxy.ts";
 import { writeLayout } from "../support/images.ts";
 import { answers } from "../support/redis.ts";
 import { Registry, registryPrograms } from "../support/registry.ts";
@@ -235,13 +235,18 @@ describeWith(registryPrograms, "an image in a registry", () => {
       for (; !isOver; await Bun.sleep(20)) seen.push(...processesOf(snapmill.directory));
     };
     const watching = watch();
-    for (const [file, status] of [
-      [wrong, 1],
-      [authFile, 0],
-    ] as const) {
-      const run = await snapmill.run(["unpack", "--plain-http", "--authfile", file, `${proxy.host}/org/small:v1`]);
+    const unpack = async (file: string, status: number, ...options: string[]) => {
+      const references = ["small:v1", "pair:bare"].map((name) => `${proxy.host}/org/${name}`);
+      const run = await snapmill.run(["unpack", "--plain-http", "--authfile", file, ...options, ...references]);
       expect(run.exitCode).toBe(status);
       seen.push(run.stdout, run.stderr);
+    };
+    for (const options of [["--dry-run"], []]) {
+      await unpack(wrong, 1, ...options);
+      proxy.plan(/manifests/, sayBack, 4);
+      await unpack(authFile, 1, ...options);
+      proxy.reset();
+      await unpack(authFile, 0, ...options);
     }
     isOver = true;
     await watching;
@@ -252,8 +257,10 @@ describeWith(registryPrograms, "an image in a registry", () => {
     const all = seen.join("\n");
     expect(all).toContain("org/small:v1");
     expect(all).toContain("answered 401");
+    expect(all).toContain("you sent Basic [redacted]");
     // Redis' log of commands is among the files.
     expect(all).toContain("accept-unpack");
+    expect(all).toContain("resolve");
     for (const secret of [planted, btoa(`me:${planted}`), btoa(`me:${planted}-wrong`)])
       expect(all.includes(secret)).toBe(false);
     expect(proxy.requests.some(({ headers }) => headers["authorization"] === `Basic ${btoa(`me:${planted}`)}`)).toBe(
@@ -261,6 +268,13 @@ describeWith(registryPrograms, "an image in a registry", () => {
     );
   });
 });
+
+/** Refuses a request that is signed in, and quotes what it was signed in with. */
+const sayBack: Fault = (socket, answer, request) => {
+  const { authorization } = request.headers;
+  if (authorization === undefined) return answerWith({})(socket, answer, request);
+  return answerWith({ status: 403, body: Buffer.from(`you sent ${authorization}`) })(socket, answer, request);
+};
 
 /** An `up`, until the end of its scope. */
 function runningUp(snapmill: TestSnapmill): AsyncDisposable {
