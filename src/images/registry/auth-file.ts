@@ -5,12 +5,12 @@ import { failedPrecondition } from "../../domain/errors.ts";
 import { isErrno } from "../../system/ffi/errno.ts";
 import { dockerHub } from "./name.ts";
 
-/** What a registry, or its token service, is shown. */
+/** What authenticates a request to a registry or its token service. */
 export type Credential =
   | { readonly kind: "basic"; readonly username: string; readonly password: string }
-  /** A refresh token, which the token service exchanges for others. */
+  /** A refresh token: the token service exchanges it for access tokens. */
   | { readonly kind: "identity"; readonly token: string }
-  /** A token that the registry itself takes. */
+  /** An access token for the registry itself. */
   | { readonly kind: "bearer"; readonly token: string };
 
 const entry = z.object({
@@ -29,7 +29,7 @@ const authFile = z.object({
 });
 export type AuthFile = z.output<typeof authFile>;
 
-/** Nothing of `text` may get into an error: it holds secrets, or is some other file altogether. */
+/** Errors must not quote `text`: it holds secrets, or is a file of another kind. */
 export function parseAuthFile(text: string, what: string): AuthFile {
   try {
     return authFile.parse(JSON.parse(text));
@@ -53,7 +53,7 @@ export async function readAuthFile(path: string): Promise<AuthFile | undefined> 
 
 const otherNamesOfHub = new Set(["index.docker.io", "registry-1.docker.io"]);
 
-/** A key as a host with a path perhaps: "https://index.docker.io/v1/", as Docker writes it, is "docker.io". */
+/** A key as `host[/path]`. Docker's own "https://index.docker.io/v1/" becomes "docker.io". */
 function normalizedKey(key: string): string {
   const isUrl = /^https?:\/\//.test(key);
   const [host = "", ...path] = key
@@ -89,7 +89,7 @@ function basicOf({ auth, username, password }: Entry): Credential | undefined {
   return { kind: "basic", username: decoded.slice(0, colon), password: decoded.slice(colon + 1).replace(/\0+$/, "") };
 }
 
-/** An entry without a secret says nothing: Docker leaves such ones where a program keeps the secret. */
+/** Undefined for an entry without a secret: Docker leaves one where a credential helper keeps the secret. */
 export function credentialOf(found: Entry): Credential | undefined {
   if (found.identitytoken) return { kind: "identity", token: found.identitytoken };
   if (found.registrytoken) return { kind: "bearer", token: found.registrytoken };

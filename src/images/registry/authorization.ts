@@ -1,4 +1,4 @@
-// Room: images. Owns what is shown to registries: passwords, and tokens of their token services, kept until they expire.
+// Room: images. Owns the authorization of requests: passwords, and access tokens, which are cached until they expire.
 import { z } from "zod";
 import { failedPrecondition } from "../../domain/errors.ts";
 import type { Credential } from "./auth-file.ts";
@@ -16,16 +16,16 @@ interface Shown {
 export interface Asking {
   readonly host: RegistryHost;
   readonly subject: Subject;
-  /** Gets what is shown, and what it comes from. */
+  /** Every secret that is sent is added here. */
   readonly secrets: Secrets;
   readonly idleMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
 const maxAnswerBytes = 1 << 20;
-/** What a token lasts when its service does not say (distribution's token specification). */
+/** The lifetime of a token whose service names none (distribution's token specification). */
 const defaultLifeSeconds = 60;
-/** A token is not used for the last part of its life: a request takes time, and clocks differ. */
+/** A token is not used in the last tenth of its lifetime: a request takes time, and clocks differ. */
 const usableShare = 0.9;
 
 const answer = z.object({
@@ -37,7 +37,7 @@ const answer = z.object({
 const basic = (username: string, password: string): string =>
   `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 
-/** The URL of the token service. A registry that is reached safely does not get our password sent unsafely. */
+/** The URL of the token service. A registry over HTTPS cannot have a secret sent over plain HTTP. */
 function realmOf({ host, subject }: Asking, { parameters }: Challenge, hasSecret: boolean): URL {
   const realm = parameters["realm"] ?? "";
   if (!URL.canParse(realm) || !/^https?:$/.test(new URL(realm).protocol)) {
@@ -56,10 +56,10 @@ export type FindCredential = (
   signal: AbortSignal | undefined,
 ) => Promise<Credential | undefined>;
 
-/** Repositories for which something is kept, at most. */
+/** The most repositories whose authorization is cached. */
 const maxKept = 1000;
 
-/** Kept for one auth file, or for the usual places: what is known for one must not be used for another. */
+/** The cache of one auth file, or of the default places: tokens of one must not be used for another. */
 export class Authorization {
   readonly #find: FindCredential;
   readonly #shown = new Map<string, Shown>();
@@ -68,7 +68,7 @@ export class Authorization {
     this.#find = find;
   }
 
-  /** What was shown last to `host` for this repository, unless it has expired. */
+  /** The last authorization for this repository at `host`, unless it has expired. */
   known(host: RegistryHost, repository: string): string | undefined {
     const key = keyOf(host, repository);
     const shown = this.#shown.get(key);
@@ -78,8 +78,8 @@ export class Authorization {
   }
 
   /**
-   * What answers `challenge`; undefined when there is nothing to show. Errors: those of `findCredential` and of requests,
-   * for the token service's.
+   * The authorization that answers `challenge`; undefined when there are no credentials. Errors: those of
+   * `findCredential`, and of requests to the token service.
    */
   async answer(asking: Asking, challenge: Challenge): Promise<string | undefined> {
     const { host, subject, signal } = asking;
@@ -118,7 +118,7 @@ export class Authorization {
     const url = realmOf(asking, challenge, credential !== undefined);
     const subject: Subject = { ...asking.subject, host: `the token service ${url.host}` };
     const request = tokenRequest(url, challenge, credential, asking);
-    // The service could say back what it is sent, as it is sent.
+    // The service may quote the request in its error.
     for (const value of Object.values(request.secretHeaders)) asking.secrets.addAuthorization(value);
     const reply = await sendRequest({ ...request, subject });
     const body = (await readWhole(reply, maxAnswerBytes))?.toString("utf8") ?? "";
@@ -155,7 +155,7 @@ function tokenRequest(
 ): HttpRequest {
   const { service, scope = `repository:${subject.repository}:pull` } = parameters;
   const fields = new URLSearchParams({ ...(service !== undefined && { service }), scope });
-  // The client certificate is for the registry; the token service may be anywhere.
+  // The client certificate is for the registry alone: the token service may be another host.
   const { cert: _cert, key: _key, ...tls } = host.tls;
   const shared = { headers: {}, secretHeaders: {}, tls, subject, idleMs, signal };
   if (credential?.kind === "identity") {

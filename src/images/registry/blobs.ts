@@ -1,4 +1,4 @@
-// Room: images. Owns the reading of a blob from a registry as a stream: resumed where it was cut, verified while it flows.
+// Room: images. Owns the streaming of a blob from a registry: resumed where it was cut, verified on the way.
 import { failedPrecondition } from "../../domain/errors.ts";
 import type { Digest } from "../../domain/identifiers.ts";
 import { AttemptFailure, sentence } from "./failures.ts";
@@ -14,19 +14,19 @@ export interface RemoteBlobDescriptor {
 }
 
 export interface BlobLimits {
-  /** Waits until a download from `host` may begin; dispose of it at its end. */
+  /** Waits until a download from `host` may begin. Dispose of the slot when the download ends. */
   readonly slot: (host: RegistryHost, signal: AbortSignal | undefined) => Promise<Disposable>;
   readonly bandwidth: Pick<Bandwidth, "spend">;
-  /** An attempt that is slower than this has failed. Default: what patience sets as the least. */
+  /** A slower attempt fails. Default: `leastBytesPerSecond` of the patience. */
   readonly minBytesPerSecond: number | undefined;
 }
 
-/** One blob on its way; what has been given out survives an attempt. */
+/** The download of one blob, over several attempts. */
 class Download {
   readonly #repository: Repository;
   readonly #blob: RemoteBlobDescriptor;
   readonly #limits: BlobLimits;
-  /** Of the blob: the next byte to give out. */
+  /** The offset of the next byte to yield. */
   #atBytes: number;
   #hasSkipped = false;
 
@@ -41,7 +41,7 @@ class Download {
     return this.#atBytes;
   }
 
-  /** All that is left, or as much as this attempt gets. Throws as `Repository.ask` does. */
+  /** Yields the rest of the blob, or what this attempt gets of it. Throws what `Repository.ask` throws. */
   async *attempt(host: RegistryHost): AsyncGenerator<Uint8Array> {
     const { digest, sizeBytes } = this.#blob;
     const { signal, patience } = this.#repository.options;
@@ -73,7 +73,7 @@ class Download {
     if (this.#atBytes < sizeBytes) throw this.#failed(host, `sent ${this.#atBytes} of ${sizeBytes} bytes`);
   }
 
-  /** How much of the answer has been given out already: some servers send all of a blob when asked for a part. */
+  /** How many bytes of the answer to drop: some servers answer a range request with the whole blob. */
   #skipBytes(host: RegistryHost, { status, headers }: HttpReply): number {
     const { sizeBytes } = this.#blob;
     const isPart = status === 206;
@@ -109,7 +109,7 @@ class Download {
   }
 }
 
-/** What of the download's hosts comes next after a failure: a mirror has one, the last host as many as patience allows. */
+/** Chooses the host of the next attempt. A mirror has one attempt, the last host as many as patience allows. */
 class Hosts {
   readonly #hosts: readonly RegistryHost[];
   readonly #retries: Retries;
@@ -149,8 +149,8 @@ class Hosts {
 }
 
 /**
- * The bytes of a blob from `offsetBytes` on, as fast as they are taken. `hasher` has seen what lies before, and the blob
- * is verified with it before the stream ends; without one, a blob is verified only when it is read from its start. Errors:
+ * The bytes of a blob from `offsetBytes` on, as fast as they are taken. `hasher` has hashed the bytes before; with it the
+ * blob is verified before the stream ends. Without one, a blob is verified only when it is read from its start. Errors:
  * failed_precondition, not_found, deadline_exceeded, and the signal's reason.
  */
 export async function* streamBlob(

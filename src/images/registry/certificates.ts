@@ -1,11 +1,11 @@
-// Room: images. Owns the certificates of registries: authorities that are trusted besides the public ones, and our own.
+// Room: images. Owns the certificates of registries: trusted authorities besides the public ones, client certificates.
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { rootCertificates } from "node:tls";
 import { failedPrecondition } from "../../domain/errors.ts";
 import { isErrno } from "../../system/ffi/errno.ts";
 
-/** What `fetch` takes as `tls`. Empty: the public authorities, and no certificate of our own. */
+/** What `fetch` takes as `tls`. Empty: the public authorities, and no client certificate. */
 export interface HostTls {
   readonly ca?: string[];
   readonly cert?: string;
@@ -13,7 +13,7 @@ export interface HostTls {
   readonly rejectUnauthorized?: false;
 }
 
-/** Files of a certificate and its key; without a key the first file holds both. */
+/** The files of a certificate and its key. Without a key, the first file holds both. */
 export type ClientPair = readonly [certificate: string, key: string | undefined];
 
 /** The forms that hosts.toml allows: one file, a list of files, or a list of pairs. */
@@ -76,7 +76,7 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Docker's way: `*.crt` are authorities, `NAME.cert` and `NAME.key` a pair. Undefined when there are none. */
+/** Docker's layout: `*.crt` are authorities, `NAME.cert` and `NAME.key` a pair. Undefined when there are none. */
 export async function tlsOfDirectory(directory: string): Promise<HostTls | undefined> {
   const names = await namesIn(directory);
   const ca = names.filter((name) => name.endsWith(".crt"));

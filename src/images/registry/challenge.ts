@@ -1,4 +1,4 @@
-// Room: images. Owns the reading of WWW-Authenticate: what a registry wants to be shown (RFC 9110, section 11.6.1).
+// Room: images. Owns the parsing of WWW-Authenticate: what a registry asks for (RFC 9110, section 11.6.1).
 
 export interface Challenge {
   /** In lower case: "bearer", "basic". */
@@ -13,7 +13,7 @@ const schemePattern = new RegExp(`[\\s,]*(${token})(?:\\s+|$|(?=,))`, "y");
 /** Far more than any registry sends. */
 const maxHeaderLength = 16_384;
 
-/** The challenges in a header, in order; what cannot be read ends the list. */
+/** The challenges in a header, in order, up to the first that cannot be parsed. */
 export function parseChallenges(header: string | null): Challenge[] {
   const challenges: Challenge[] = [];
   if (header === null || header.length > maxHeaderLength) return challenges;
@@ -37,7 +37,7 @@ export function parseChallenges(header: string | null): Challenge[] {
   return challenges;
 }
 
-/** The one that is answered: a token service before a password for the registry itself. */
+/** The challenge to answer: a token service is preferred to a password for the registry itself. */
 export const preferred = (challenges: readonly Challenge[]): Challenge | undefined =>
   challenges.find(({ scheme, parameters }) => scheme === "bearer" && parameters["realm"] !== undefined) ??
   challenges.find(({ scheme }) => scheme === "basic");

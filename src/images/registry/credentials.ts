@@ -1,4 +1,4 @@
-// Room: images. Owns the search for a registry's credentials on this host, in the usual places.
+// Room: images. Owns the lookup of a registry's credentials on this host, in the places that docker and podman use.
 import { hostname } from "node:os";
 import { z } from "zod";
 import { failedPrecondition, isSnapmillError } from "../../domain/errors.ts";
@@ -7,28 +7,28 @@ import { type AuthFile, type Credential, longestMatch, parseAuthFile, readAuthFi
 import { dockerHub } from "./name.ts";
 
 export interface CredentialSources {
-  /** Asked for by name: it must be there, and nothing else is searched. */
+  /** Named by the caller: it must exist, and nothing else is searched. */
   readonly authFile: string | undefined;
-  /** The content of DOCKER_AUTH_CONFIG, which goes before all files. */
+  /** The content of DOCKER_AUTH_CONFIG: searched before all files. */
   readonly inline: string | undefined;
-  /** Files that may be there, the first that has something counts. */
+  /** Searched in order; none needs to exist. The first with an entry counts. */
   readonly files: readonly string[];
 }
 
-/** How long a program that keeps secrets may take: it might ask a service in the network. */
+/** The time limit of a credential helper: it may ask a service on the network. */
 const programTimeoutMs = 15_000;
-/** What such programs answer for a server that they do not know. */
+/** What credential helpers answer for an unknown server. */
 const unknownServer = /credentials not found/i;
 
 const answer = z.object({ Username: z.string(), Secret: z.string() });
 
-/** What Docker calls a registry when it speaks to such a program. */
+/** The name by which Docker asks a credential helper for a registry. */
 const serverOf = (host: string): string =>
   host === dockerHub || host === "registry-1.docker.io" ? "https://index.docker.io/v1/" : host;
 
 /**
- * Asks `docker-credential-NAME` (github.com/docker/docker-credential-helpers) for the secret of `host`. What it prints
- * stays out of every error: it is the secret. Errors: failed_precondition.
+ * Asks `docker-credential-NAME` (github.com/docker/docker-credential-helpers) for the secret of `host`. Errors
+ * (failed_precondition) never quote its output, which is the secret.
  */
 async function askProgram(
   name: string,
@@ -55,7 +55,7 @@ async function askProgram(
   }
 }
 
-/** A program for this registry goes before the one for all, and both before what the file holds itself. */
+/** In order: this registry's credential helper, the helper for all registries, the file's own entries. */
 async function findIn(file: AuthFile, host: string, repository: string, signal: AbortSignal | undefined) {
   const forHost = longestMatch(file.credHelpers ?? {}, host, repository);
   for (const program of new Set([forHost, file.credsStore])) {
@@ -66,8 +66,8 @@ async function findIn(file: AuthFile, host: string, repository: string, signal: 
 }
 
 /**
- * The file that was asked for by name. Read before anything is fetched: a registry that wants no credentials would hide
- * that it is missing. Errors: failed_precondition when it is not there, cannot be read, or is not valid.
+ * The auth file that the caller named. It is read before the first request: a registry that asks for no credentials
+ * would hide that it is missing. Errors: failed_precondition when it does not exist, cannot be read, or is not valid.
  */
 export async function requireAuthFile(path: string): Promise<AuthFile> {
   const file = await readAuthFile(path);
@@ -78,8 +78,8 @@ export async function requireAuthFile(path: string): Promise<AuthFile> {
 }
 
 /**
- * The credential for `repository` at `host`; of several entries the one with the longest path counts. Undefined: it is
- * asked without one. Errors: failed_precondition for a file or program that is wrong, without a word of what it holds.
+ * The credential for `repository` at `host`: of several entries, the one with the longest path. Undefined: there is
+ * none. Errors: failed_precondition for a file or helper that is wrong, without quoting it.
  */
 export async function findCredential(
   { authFile, inline, files }: CredentialSources,

@@ -11,7 +11,7 @@ import type { RegistryName } from "./name.ts";
 import type { Question, Repository } from "./repository.ts";
 import { readWhole } from "./transport.ts";
 
-/** For one image, with all that is read to find the one for a platform. */
+/** The most documents fetched for one image, with the search for its platform. */
 const maxFetches = 100;
 const accepted = [...manifestTypes, ...indexTypes].join(", ");
 
@@ -41,7 +41,7 @@ async function fetchOnce(repository: Repository, host: RegistryHost, question: Q
   return { bytes, digest, contentType: contentType.trim() };
 }
 
-/** Nothing that could not be had may be taken for something that is not there. */
+/** Marks a failed fetch: the search for a platform must not take it for an absent manifest. */
 async function orFetchFailure<T>(repository: Repository, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -61,7 +61,7 @@ export class RegistryDocuments {
     this.#repository = repository;
   }
 
-  /** What the name stands for. Only a host that may resolve is asked what a tag means. */
+  /** The document that the name stands for. A tag is resolved only at hosts with that capability. */
   async named({ tag, digest }: RegistryName): Promise<FetchedDocument> {
     if (digest !== undefined) return this.#verified("manifests", digest, "the manifest");
     const name = tag ?? "latest";
@@ -73,13 +73,13 @@ export class RegistryDocuments {
     return found;
   }
 
-  /** What a descriptor describes. */
+  /** The document of a descriptor. */
   async described({ digest }: Descriptor, kind: DocumentKind): Promise<Buffer> {
     const found = await this.#verified(kind === "configuration" ? "blobs" : "manifests", digest, `the ${kind}`);
     return found.bytes;
   }
 
-  /** By its digest, which it is trusted by, whichever host sends it. */
+  /** The document with this digest, verified, from any host that may `pull`. */
   async #verified(kind: "manifests" | "blobs", digest: Digest, name: string): Promise<FetchedDocument> {
     const known = this.#fetched.get(digest);
     if (known !== undefined) return known;

@@ -1,20 +1,20 @@
-// Room: images. Owns what an answer of a registry means that is not the one that was hoped for: final, or worth a retry.
+// Room: images. Owns the failures of registries: which are final and which are retried, and what an error says.
 import { z } from "zod";
 import { type ErrorCode, SnapmillError } from "../../domain/errors.ts";
 
-/** What was asked for; all errors name it. */
+/** What was requested: every error names it. */
 export interface Subject {
-  /** `host[:port]` of the place that was asked: a mirror, or the registry itself. */
+  /** `host[:port]` that was asked: a mirror, or the registry itself. */
   readonly host: string;
   readonly repository: string;
   /** "the blob sha256:…", say. */
   readonly what: string;
 }
 
-/** An attempt that failed in a way that the next one may not. */
+/** A failed attempt that is worth a retry. */
 export class AttemptFailure extends Error {
   override readonly name = "AttemptFailure";
-  /** What the registry asks for (Retry-After); undefined when it does not. */
+  /** The pause that the registry asks for (Retry-After); undefined when it asks for none. */
   readonly retryAfterMs: number | undefined;
 
   constructor(message: string, retryAfterMs?: number) {
@@ -25,18 +25,18 @@ export class AttemptFailure extends Error {
 
 const leastSecretNameLength = 16;
 
-/** Secrets that were sent. A registry could send one back in the text of an error. */
+/** The secrets that were sent: a registry may quote one in the text of an error. */
 export class Secrets {
   readonly #known = new Set<string>();
 
-  /** As it is, and as it stands in a form or a query. */
+  /** Redacts `secret` as it is, and as it is encoded in a form or a query. */
   add(secret: string): void {
     if (secret === "") return;
     const inForm = new URLSearchParams({ s: secret }).toString().slice("s=".length);
     for (const spelling of [secret, inForm, encodeURIComponent(secret)]) this.#known.add(spelling);
   }
 
-  /** The value of an authorization header: what stands behind its scheme, and the name and password in it. */
+  /** Redacts the value of an authorization header behind its scheme, and the user name and password in it. */
   addAuthorization(value: string): void {
     const shown = value.replace(/^\S+ +/, "");
     this.add(shown);
@@ -46,11 +46,11 @@ export class Secrets {
     if (colon === -1) return;
     this.add(decoded);
     this.add(decoded.slice(colon + 1));
-    // Some registries take a token for a name; a short name would redact half of every sentence.
+    // Some registries take a token as the user name. A short name is no secret, and occurs in ordinary words.
     if (colon >= leastSecretNameLength) this.add(decoded.slice(0, colon));
   }
 
-  /** The headers that a hosts.toml sets: each value as a whole, and the parts of those that authorize. */
+  /** Redacts the headers that a hosts.toml sets: every value, and the parts of those that authorize. */
   addHeaders(headers: Readonly<Record<string, string>>): void {
     for (const [name, value] of Object.entries(headers)) {
       this.add(value);
@@ -92,12 +92,12 @@ function textOf(body: string): string {
     if (object.success) return Object.values(object.data).filter(Boolean).join(": ");
     return "";
   } catch {
-    // A page for browsers says nothing in a sentence.
+    // A page of HTML is no error text.
     return /^\s*</.test(body) ? "" : body;
   }
 }
 
-/** What the registry says itself about the error, in one line; "" when it says nothing. */
+/** The registry's own error text, in one line; "" when there is none. */
 export function errorText(body: string, secrets: Secrets): string {
   const line = secrets
     .redact(textOf(body))
@@ -123,7 +123,7 @@ function codeOf(status: number): ErrorCode {
 export const sentence = ({ host, repository, what }: Subject, said: string): string =>
   `${host} ${said} for ${what} of ${repository}`;
 
-/** The error for an answer with `status`; `hint` is added to it. */
+/** The error for an answer with `status`; `hint` is appended. */
 export function statusFailure(
   subject: Subject,
   { status, headers }: { readonly status: number; readonly headers: Headers },

@@ -12,21 +12,21 @@ export type Capability = (typeof capabilities)[number];
 
 /** One place that serves a registry's images: a mirror, or the registry itself. */
 export interface RegistryHost {
-  /** `host[:port]`: what credentials are looked up by, and what errors name. */
+  /** `host[:port]`, by which credentials are looked up, and which errors name. */
   readonly name: string;
   /** Without a slash at its end: "https://registry.example:5000/v2". */
   readonly baseUrl: string;
   readonly capabilities: ReadonlySet<Capability>;
   readonly headers: Readonly<Record<string, string>>;
   readonly tls: HostTls;
-  /** The registry that a mirror stands for, sent as `?ns=`; undefined for the registry itself. */
+  /** The registry whose mirror this is, sent as `?ns=`; undefined for the registry itself. */
   readonly namespace: string | undefined;
 }
 
 export interface HostOptions {
   /** Searched in order; the first that knows the registry counts. */
   readonly certsDirs: readonly string[];
-  /** The registry is reached over HTTP where no hosts.toml says otherwise. */
+  /** Uses HTTP where no hosts.toml says otherwise. */
   readonly plainHttp: boolean;
 }
 
@@ -73,7 +73,7 @@ async function readHostsFile(path: string): Promise<z.output<typeof hostsFile> |
   }
 }
 
-/** The host itself of Docker Hub is not where its API is. */
+/** Docker Hub's API has another host name. */
 const apiHostOf = (registry: string): string => (registry === dockerHub ? "registry-1.docker.io" : registry);
 
 function defaultHost(registry: string, plainHttp: boolean, tls: HostTls): RegistryHost {

@@ -24,7 +24,7 @@ const noFiles: ImageFiles = {
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
-/** What a document says it is goes before what its sender says: some send everything as text or as JSON. */
+/** The document's own media type counts before the Content-Type: some servers send everything as text or JSON. */
 function mediaTypeOf(value: unknown, { contentType }: FetchedDocument): string {
   const { mediaType, schemaVersion } = fieldsOf(value);
   const type = textOf(mediaType) || contentType;
@@ -48,10 +48,10 @@ async function entriesOf(reader: DocumentReader, top: FetchedDocument): Promise<
   return images;
 }
 
-/** What fetching the layers of an image takes besides its repository. */
+/** What is needed to fetch layers, besides the repository. */
 export interface LayerFetching {
   readonly limits: BlobLimits;
-  /** In memory, of this process alone. */
+  /** In the memory of this process. */
   readonly kept: KeptBlobs;
   /** On disk, for all workers; undefined: none. */
   readonly store: BlobStore | undefined;
@@ -61,7 +61,7 @@ export interface LayerFetching {
   readonly isOneOfMany: boolean;
 }
 
-/** Stored only where a second reader is to be expected: else each blob would be written twice for nothing. */
+/** A blob is stored only where another reader is likely: the file costs the disk a second write. */
 function openShared(
   repository: Repository,
   blob: RemoteBlobDescriptor,

@@ -1,16 +1,16 @@
-// Room: images. Owns small blobs that were fetched lately: the empty layer, say, comes several times in many images.
+// Room: images. Owns the cache of small blobs in memory: many images have the empty layer several times, for instance.
 import type { Digest } from "../../domain/identifiers.ts";
 
 /** Of one blob, and of all together. */
 const maxBlobBytes = 1 << 20;
 const maxBytes = 16 << 20;
 
-/** In memory, for the life of a worker; the longest unused one gives way. */
+/** Lives as long as its worker. The least recently used blob is evicted. */
 export class KeptBlobs {
   readonly #kept = new Map<Digest, Buffer>();
   #bytes = 0;
 
-  /** The blob from `offsetBytes` on: as it was kept, or from `fetch`, and kept when it comes whole and is small. */
+  /** The blob from `offsetBytes` on: from the cache, or from `fetch`. A small blob that is fetched whole is cached. */
   async *read(
     blob: { readonly digest: Digest; readonly sizeBytes: number },
     offsetBytes: number,
@@ -27,7 +27,7 @@ export class KeptBlobs {
       if (isToKeep) chunks.push(Uint8Array.from(chunk));
       yield chunk;
     }
-    // Only here is it known to be what its digest says.
+    // Not earlier: `fetch` verifies the digest at its end.
     if (isToKeep) this.#keep(blob.digest, Buffer.concat(chunks));
   }
 

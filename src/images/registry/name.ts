@@ -19,7 +19,7 @@ const registryPattern = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[0-9a-fA-F:]
 const repositoryPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 
-/** The first component is a registry when it cannot be a namespace of Docker Hub. */
+/** The first component is a registry if it cannot be a namespace of Docker Hub. */
 const isRegistry = (component: string): boolean =>
   /[.:]/.test(component) || component === "localhost" || component !== component.toLowerCase();
 
@@ -36,8 +36,8 @@ function splitOff(text: string, at: number): readonly [before: string, after: st
 }
 
 /**
- * The parts of `text` (`[HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]`), or a sentence that says why there are none. Docker Hub and its
- * `library` are filled in, and the tag `latest` where neither tag nor digest is given.
+ * The parts of `text` (`[HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]`), or a sentence that says why there are none. Docker Hub
+ * and its `library` are filled in, and the tag `latest` where neither tag nor digest is given.
  */
 export function parseRegistryName(text: string): RegistryName | string {
   const [tagged, digestText] = splitOff(text, text.indexOf("@"));

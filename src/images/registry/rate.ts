@@ -1,10 +1,10 @@
-// Room: images. Owns the rates of downloads: the most that is taken, and the least that is put up with.
+// Room: images. Owns the rates of downloads within a process: the bandwidth limit, and the minimum rate.
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Shares a number of bytes a second between all who spend of it. */
+/** Limits its users together to a number of bytes a second. */
 export class Bandwidth {
   readonly #bytesPerSecond: number | undefined;
-  /** When all that was spent so far has had its time. */
+  /** The time at which the bytes spent so far are paid for. */
   #paidUntilMs = 0;
 
   /** `bytesPerSecond` undefined: no limit. */
@@ -12,7 +12,7 @@ export class Bandwidth {
     this.#bytesPerSecond = bytesPerSecond;
   }
 
-  /** Waits until `bytes` more have had their time. Throws the reason of `signal`. */
+  /** Waits as long as `bytes` take at this rate. Throws the reason of `signal`. */
   async spend(bytes: number, signal?: AbortSignal): Promise<void> {
     if (this.#bytesPerSecond === undefined) return;
     const nowMs = performance.now();
@@ -24,7 +24,7 @@ export class Bandwidth {
   }
 }
 
-/** Measures the sender alone: the time in which its bytes are waited for, not that in which nobody asks for them. */
+/** Measures the sender alone: only the time spent waiting for its bytes counts, not that of a slow reader. */
 export class MinimumRate {
   readonly #bytesPerSecond: number;
   readonly #windowMs: number;
@@ -41,7 +41,7 @@ export class MinimumRate {
     this.#sinceMs = performance.now();
   }
 
-  /** Counts what came; false when a whole window brought too little. */
+  /** Counts received bytes; false when a whole window brought too few. */
   isEnough(bytes: number): boolean {
     this.#waitedMs += performance.now() - this.#sinceMs;
     this.#bytes += bytes;

@@ -1,4 +1,4 @@
-// Room: images. Owns this host's way to registries: its settings, what one request adds to them, what is kept in between.
+// Room: images. Owns the access of this host to registries: its settings, the options of a request, the caches.
 import { join } from "node:path";
 import type { RegistryOptions } from "../../domain/registry-options.ts";
 import type { RemoteBlob } from "../image.ts";
@@ -22,18 +22,18 @@ export interface RegistrySettings {
   /** Directories as containerd's `config_path` names them. */
   readonly certsDirs: readonly string[];
   readonly credentials: Omit<CredentialSources, "authFile">;
-  /** Downloads at the same time from one registry, among all who share `slotsDir`. */
+  /** Simultaneous downloads from one registry, over all processes that share `slotsDir`. */
   readonly connections: number;
   readonly slotsDir: string;
-  /** Blobs that several images may want; undefined: none is kept on disk. */
+  /** The store of blobs that several images may want; undefined: none is kept on disk. */
   readonly blobs?: BlobStoreSettings | undefined;
   readonly patience?: Patience | undefined;
 }
 
-/** Auth files for which tokens are kept, at most. */
+/** The most auth files whose tokens are cached. */
 const maxAuthFiles = 16;
 
-/** For the life of a process: tokens are kept until they expire. */
+/** One for each process: tokens are cached until they expire. */
 export class Registries {
   readonly #settings: RegistrySettings;
   readonly #kept = new KeptBlobs();
@@ -52,7 +52,7 @@ export class Registries {
   }
 
   /**
-   * The image that `name` names for `wanted`. Its layers are good as long as `signal` is not aborted. Errors: not_found,
+   * The image that `name` names for `wanted`. Its layers can be read until `signal` aborts. Errors: not_found,
    * failed_precondition, deadline_exceeded (the registry failed again and again), and the signal's reason.
    */
   async resolve(

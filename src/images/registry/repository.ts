@@ -1,4 +1,4 @@
-// Room: images. Owns the requests for one repository: signed in when a registry asks for it, one host after the other.
+// Room: images. Owns the requests for one repository: authorized when the registry asks for it, host by host.
 import { isSnapmillError, SnapmillError } from "../../domain/errors.ts";
 import type { Authorization } from "./authorization.ts";
 import { parseChallenges, preferred } from "./challenge.ts";
@@ -19,7 +19,7 @@ export interface RepositoryOptions {
 export interface Question {
   /** Below the repository: "manifests/latest". */
   readonly path: string;
-  /** "the manifest latest": how errors name it. */
+  /** The name in errors: "the manifest latest". */
   readonly what: string;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -34,14 +34,14 @@ export class Repository {
     for (const { headers } of options.hosts) options.secrets.addHeaders(headers);
   }
 
-  /** The same, whose requests end with `signal` as well. */
+  /** The same repository, whose requests also end with `signal`. */
   until(signal: AbortSignal | undefined): Repository {
     if (signal === undefined) return this;
     const signals = this.options.signal === undefined ? [signal] : [this.options.signal, signal];
     return new Repository({ ...this.options, signal: AbortSignal.any(signals) });
   }
 
-  /** The hosts that can do it, in the order in which they are asked. */
+  /** The hosts with the capability, in the order in which they are asked. */
   hostsThat(capability: Capability): readonly RegistryHost[] {
     const hosts = this.options.hosts.filter(({ capabilities }) => capabilities.has(capability));
     if (hosts.length > 0) return hosts;
@@ -50,8 +50,8 @@ export class Repository {
   }
 
   /**
-   * One attempt. Answers 200 and 206 alone; their body is the caller's to read or cancel. Throws AttemptFailure for what
-   * may be better next time, a SnapmillError for what is final.
+   * One attempt. Returns only 200 and 206; the caller reads or cancels the body. Throws AttemptFailure for what is worth
+   * a retry, a SnapmillError for what is final.
    */
   async ask(host: RegistryHost, question: Question): Promise<HttpReply> {
     const subject: Subject = { host: host.name, repository: this.options.repository, what: question.what };
@@ -73,8 +73,8 @@ export class Repository {
   }
 
   /**
-   * What `work` gets from the first host that has it. A mirror has one attempt; the last host has as many as patience
-   * allows. Errors: the last host's, with the mirrors' behind it.
+   * The result of `work` on the first host where it succeeds. A mirror has one attempt; the last host has as many as
+   * patience allows. Errors: the last host's, followed by those of the mirrors.
    */
   async onHosts<T>(capability: Capability, work: (host: RegistryHost) => Promise<T>): Promise<T> {
     const hosts = this.hostsThat(capability);
@@ -119,7 +119,7 @@ export class Repository {
   }
 }
 
-/** `error`, and why none of the hosts before it could do. */
+/** `error`, with the failures of the hosts before it appended. */
 export function withMirrors(error: unknown, passedOver: readonly string[]): unknown {
   if (passedOver.length === 0 || !isSnapmillError(error)) return error;
   return new SnapmillError(error.code, `${error.message} (before it: ${passedOver.join("; ")})`, { cause: error });

@@ -1,24 +1,24 @@
-// Room: images. Owns patience with registries: how often an attempt is repeated, how long is waited, when it is over.
+// Room: images. Owns the retries of requests to registries: how many, with which pauses, and when they end.
 import { setTimeout as delay } from "node:timers/promises";
 import { type Backoff, spreadPauseAfterMs } from "../../domain/backoff.ts";
 import { deadlineExceeded } from "../../domain/errors.ts";
 import { AttemptFailure } from "./failures.ts";
 
 export interface Patience extends Backoff {
-  /** Attempts in a row that may fail before the last failure is final. */
+  /** Failed attempts in a row after which the failure is final. */
   readonly attempts: number;
-  /** All that is waited because a registry asks for it, for one request. */
+  /** The most that Retry-After pauses may add up to for one request. */
   readonly retryAfterMs: number;
-  /** The least that is waited because a registry asks for it: it may ask for nothing. */
+  /** The shortest Retry-After pause: a registry may ask for 0 seconds. */
   readonly leastRetryAfterMs: number;
-  /** Without an answer, or without a byte of it, for so long an attempt has failed. */
+  /** An attempt fails after so long without an answer, or without a byte of it. */
   readonly idleMs: number;
-  /** The time of waiting for bytes over which a rate is measured. */
+  /** The window in which a minimum rate is measured; only waiting for bytes counts. */
   readonly rateWindowMs: number;
-  /** The least rate where the caller names none, over a longer time: below it, a download would hold its worker for ever. */
+  /** The minimum rate where the caller sets none: without it, a trickling download would never free its worker. */
   readonly leastBytesPerSecond: number;
   readonly leastRateWindowMs: number;
-  /** So many bytes make an attempt that failed count as a first one. */
+  /** An attempt that brought so many bytes resets the count of failures. */
   readonly progressBytes: number;
 }
 
@@ -39,7 +39,7 @@ export const defaultPatience: Patience = {
 export const pauseMs = (patience: Patience, failures: number, chance = Math.random()): number =>
   Math.max(patience.firstMs, spreadPauseAfterMs(patience, failures, chance));
 
-/** The account of one request's failures. */
+/** Counts one request's failures. */
 export class Retries {
   readonly #patience: Patience;
   readonly #signal: AbortSignal | undefined;
@@ -52,12 +52,12 @@ export class Retries {
     this.#signal = signal;
   }
 
-  /** An attempt got so far that failures before it no longer count. */
+  /** Resets the count of failures. */
   progressed(): void {
     this.#failures = 0;
   }
 
-  /** Waits until the next attempt may begin. Throws what is not worth one, and deadline_exceeded when it was the last. */
+  /** Waits until the next attempt may begin. Throws a final failure, and deadline_exceeded after the last attempt. */
   async failed(error: unknown): Promise<void> {
     this.#signal?.throwIfAborted();
     if (!(error instanceof AttemptFailure)) throw error;

@@ -1,4 +1,4 @@
-// Room: images. Owns a rate that several processes of a machine keep together: who may fetch how much, and when.
+// Room: images. Owns a bandwidth limit that the processes of a machine keep together.
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,22 +22,22 @@ const machineClock: SharedClock = {
 export interface SharedBandwidthSettings {
   /** Shared by all processes of this user. */
   readonly directory: string;
-  /** Names who share. */
+  /** Downloads of the same group share the rate. */
   readonly group: string;
   readonly bytesPerSecond: number;
   readonly clock?: SharedClock | undefined;
 }
 
-/** Time is given out in parts of this length: so often a second, at most, is the file of a group locked. */
+/** Time is granted in steps of this length, so a group's file is locked at most ten times a second. */
 const grantMs = 100;
 const lockPollMs = 5;
-/** A debt that is larger was written by another boot's clock. */
+/** A time further ahead comes from the clock of an earlier boot. */
 const mostDebtMs = 24 * 3600 * 1000;
 const staleMs = 24 * 3600 * 1000;
 
 /**
- * A group's file holds the time until which its rate is spent. A download moves that time forward by what it wants to
- * fetch, and waits for it: whichever downloads run, they get the whole rate between them, and never more.
+ * A group's file holds the time until which its rate is spent. A download moves that time forward by the time that its
+ * bytes take, and waits until then. So the downloads that run share the whole rate, and never exceed it.
  */
 export class SharedBandwidth {
   readonly #directory: string;
@@ -53,7 +53,7 @@ export class SharedBandwidth {
     this.#clock = clock;
   }
 
-  /** Waits until `bytes` more have had their time. Throws the reason of `signal`. */
+  /** Waits until the group may receive `bytes` more. Throws the reason of `signal`. */
   async spend(bytes: number, signal?: AbortSignal): Promise<void> {
     this.#grantedBytes -= bytes;
     if (this.#grantedBytes >= 0) return;
@@ -65,7 +65,7 @@ export class SharedBandwidth {
     signal?.throwIfAborted();
   }
 
-  /** Until when the group's rate is spent once this is. */
+  /** Spends `durationMs` of the group's time, and returns until when it is spent then. */
   async #reserve(durationMs: number, signal: AbortSignal | undefined): Promise<number> {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     using _lock = await acquireLock(`${this.#path}.lock`, { signal, pollMs: lockPollMs });

@@ -1,4 +1,4 @@
-// Room: images. Owns how many downloads from one registry run at the same time on this machine.
+// Room: images. Owns the limit of simultaneous downloads from one registry on this machine.
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -6,13 +6,13 @@ import { isLock, tryLock } from "../../system/file/locks.ts";
 
 const pollMs = 100;
 
-/** A directory of the host, apart from others': its name may be long, and holds ':'. */
+/** Named by a hash: a host's name may be long, and contain ':'. */
 const directoryOf = (root: string, host: string): string =>
   join(root, createHash("sha256").update(host).digest("hex").slice(0, 16));
 
 /**
- * One of `connections` slots for `host`, among all processes that share `root`: a lock each, which the kernel frees when
- * its holder dies. Waits until one is free; throws the signal's reason.
+ * Takes one of `connections` slots for `host`, among all processes that share `root`. A slot is a lock: the kernel frees
+ * it when its holder dies. Waits until one is free; throws the signal's reason.
  */
 export async function takeSlot(
   root: string,

@@ -1,4 +1,4 @@
-// Room: images. Owns single HTTP requests: time limits, redirects, and what a connection that fails is called.
+// Room: images. Owns single HTTP requests: time limits, redirects, and the errors of failed connections.
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { deadlineExceeded, failedPrecondition } from "../../domain/errors.ts";
 import { startTimer } from "../../domain/timers.ts";
@@ -8,7 +8,7 @@ import { AttemptFailure, type Subject, sentence } from "./failures.ts";
 export interface HttpRequest {
   readonly method: "GET" | "POST";
   readonly url: URL;
-  /** Whatever holds a secret: not sent to another origin that a redirect names. */
+  /** Headers with secrets: not sent to another origin after a redirect. */
   readonly secretHeaders: Readonly<Record<string, string>>;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -18,11 +18,11 @@ export interface HttpRequest {
   readonly signal: AbortSignal | undefined;
 }
 
-/** An answer whose body is still to be read, or given up. */
+/** An answer whose body has not been read yet. */
 export interface HttpReply {
   readonly status: number;
   readonly headers: Headers;
-  /** The body's bytes; an attempt fails when none comes for `idleMs`. Ends the connection when it is left early. */
+  /** The body. Throws AttemptFailure after `idleMs` without a byte. Left early, it ends the connection. */
   chunks(): AsyncGenerator<Uint8Array>;
   cancel(): void;
   readonly request: Pick<HttpRequest, "subject" | "idleMs">;
@@ -30,7 +30,7 @@ export interface HttpReply {
 
 const maxRedirects = 10;
 const redirects = new Set([301, 302, 303, 307, 308]);
-/** How Bun (and OpenSSL) call it when a certificate is not trusted. */
+/** In the error codes of Bun and OpenSSL for an untrusted certificate. */
 const certificateCode = /CERT|SIGNATURE|ISSUER|ALTNAME|SELF_SIGNED/;
 
 const reasons: Readonly<Record<string, string>> = {
@@ -43,7 +43,7 @@ const reasons: Readonly<Record<string, string>> = {
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 
-/** What `fetch` threw. Its own text could hold an URL with a secret, of a proxy or of a signed redirect. */
+/** The failure of a `fetch`. Its own text may hold a URL with a secret, of a proxy or a signed redirect. */
 function connectionFailure(subject: Subject, error: unknown) {
   const code = codeOf(error);
   if (certificateCode.test(code)) {
@@ -60,7 +60,7 @@ function connectionFailure(subject: Subject, error: unknown) {
 
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
-/** Ends one request, whichever of the reasons comes first: silence, or the caller's signal. */
+/** Ends one request after silence, or with the caller's signal. */
 class Limits implements Disposable {
   readonly #request: HttpRequest;
   readonly #silent = new Canceller();
@@ -77,7 +77,7 @@ class Limits implements Disposable {
     ]);
   }
 
-  /** Waits for `next`, no longer than silence may last. Throws what the failure means. */
+  /** Waits for `next` for at most `idleMs`. Throws AttemptFailure, a final error, or the signal's reason. */
   async bounded<T>(next: Promise<T>): Promise<T> {
     const { subject, idleMs, signal } = this.#request;
     const silence = new AbortReason("deadline", sentence(subject, `was silent for ${idleMs / 1000} s`));
@@ -91,7 +91,7 @@ class Limits implements Disposable {
     }
   }
 
-  /** Ends the connection, unless its answer has been read to the end. */
+  /** Ends the connection, unless the answer has been read to its end. */
   [Symbol.dispose](): void {
     this.#over.cancel(new AbortReason("over", "the answer is not read any further"));
   }
@@ -117,7 +117,7 @@ async function once(request: HttpRequest): Promise<HttpReply> {
         headers: { "accept-encoding": "identity", ...request.headers, ...request.secretHeaders },
         body: request.body ?? null,
         redirect: "manual",
-        // Bytes as they are: a blob's digest is of what is sent.
+        // The digest is that of the bytes as sent.
         decompress: false,
         tls: request.tls,
         signal: limits.signal,
@@ -138,7 +138,7 @@ async function once(request: HttpRequest): Promise<HttpReply> {
   }
 }
 
-/** Trust stays with the next origin; what proves who we are does not. */
+/** The request to the redirect's target. Another origin gets neither secrets nor the client certificate. */
 function redirected(request: HttpRequest, location: string | null): HttpRequest {
   const { subject, url } = request;
   if (location === null || !URL.canParse(location, url.href)) {
@@ -153,7 +153,7 @@ function redirected(request: HttpRequest, location: string | null): HttpRequest 
   return { ...request, url: target, secretHeaders: {}, tls: trust };
 }
 
-/** One request, and those that its redirects lead to. Throws AttemptFailure, failed_precondition, or the signal's reason. */
+/** Sends a request and follows redirects. Throws AttemptFailure, failed_precondition, or the signal's reason. */
 export async function sendRequest(request: HttpRequest): Promise<HttpReply> {
   let current = request;
   for (let hops = 0; hops <= maxRedirects; hops += 1) {
