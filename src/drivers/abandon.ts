@@ -4,7 +4,7 @@ import { realpath, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { failedPrecondition } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
-import { findLoops } from "../system/block/loops.ts";
+import { findLoops } from "../system/block/attached-loops.ts";
 import { isErrno } from "../system/ffi/errno.ts";
 import { syncPath } from "../system/file/durable.ts";
 import { isMountPoint } from "../system/mount/mountinfo.ts";

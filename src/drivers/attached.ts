@@ -1,7 +1,7 @@
 // Room: drivers. Owns which mounts and loop devices of a pool are attached to the host, found without opening the pool.
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
-import { findLoops } from "../system/block/loops.ts";
+import { findLoops } from "../system/block/attached-loops.ts";
 import { isMountPoint } from "../system/mount/mountinfo.ts";
 import type { DriverName } from "./port.ts";
 import { filesDir, imagePath } from "./reflink/layout.ts";

@@ -26,7 +26,7 @@ async function archivedImages(reader: DocumentReader, values: readonly unknown[]
   for (const [number, value] of values.entries()) {
     const given: unknown = fieldsOf(value)["RepoTags"];
     const tags = Array.isArray(given) ? given.map(textOf).filter((tag) => tag !== "") : [];
-    await reader.lookAt(1 + tags.length);
+    await reader.count(1 + tags.length);
     images.push({ value, number, tags, names: new Set(tags.map(fullName)) });
   }
   return images;

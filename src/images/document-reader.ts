@@ -62,7 +62,7 @@ export class DocumentReader {
   }
 
   /** Await it before examining this many entries of a list. */
-  async lookAt(entries: number): Promise<void> {
+  async count(entries: number): Promise<void> {
     this.#entries += entries;
     if (this.#entries > maxEntries)
       throw new LimitExceeded(`its indexes have more than ${maxEntries} entries: that is no image`);
@@ -73,7 +73,7 @@ export class DocumentReader {
   async entriesOf(manifests: readonly unknown[]): Promise<IndexEntry[]> {
     const entries: IndexEntry[] = [];
     for (const [number, value] of manifests.entries()) {
-      await this.lookAt(1);
+      await this.count(1);
       entries.push(indexEntry(value, number));
     }
     return entries;

@@ -3,7 +3,7 @@ import { posix, resolve } from "node:path";
 import { invalidArgument, type SnapmillError } from "../domain/errors.ts";
 import { formatRegistryName, parseRegistryName, type RegistryName } from "./registry/name.ts";
 
-export const fileTransports = ["oci", "oci-archive", "docker-archive"] as const;
+const fileTransports = ["oci", "oci-archive", "docker-archive"] as const;
 export type FileTransport = (typeof fileTransports)[number];
 
 /** Which image of a layout or archive is meant. */

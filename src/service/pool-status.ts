@@ -5,7 +5,7 @@ import { deviceStates } from "../domain/devices.ts";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import { poolModes } from "../drivers/devicemapper/control/control.ts";
 import { poolDefinition, readDefinition } from "../drivers/devicemapper/pool/definition.ts";
-import { lookAtPool } from "../drivers/devicemapper/pool/status.ts";
+import { reportOnPool } from "../drivers/devicemapper/pool/status.ts";
 import { createDmControl } from "../drivers/open.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
 import { readPool } from "../metadata/pool.ts";
@@ -44,7 +44,7 @@ export const poolStatus = operation(
     if (definition === undefined) throw noThinPool(config);
     await using control = createDmControl(config.dmControl);
     return {
-      ...(await lookAtPool(control, definition)),
+      ...(await reportOnPool(control, definition)),
       definition,
       devices: readStoreIfAny(config, countDevicesByState) ?? null,
     };

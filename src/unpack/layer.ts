@@ -86,7 +86,7 @@ async function applyTo(
 ): Promise<Applied> {
   using applier = new LayerApplier(root, {
     onWritten: (writtenBytes) => guard.written(writtenBytes),
-    lookBelow: () => guard.check(),
+    checkBelow: () => guard.check(),
   });
   const reader = new TarReader(applier);
   const collector = new GarbageCollector();

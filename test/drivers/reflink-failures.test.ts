@@ -7,7 +7,7 @@ import type { DeviceRef } from "../../src/domain/devices.ts";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { Activations } from "../../src/drivers/reflink/activations.ts";
 import { Freezer } from "../../src/drivers/reflink/freezer.ts";
-import { findLoops } from "../../src/system/block/loops.ts";
+import { findLoops } from "../../src/system/block/attached-loops.ts";
 import { makeFileSystem } from "../../src/system/mount/filesystems.ts";
 import { isMountPoint } from "../../src/system/mount/mountinfo.ts";
 import { freeze, mountAt, thaw, unmount } from "../../src/system/mount/mounts.ts";

@@ -7,7 +7,7 @@ import type { DmControl } from "../../src/drivers/devicemapper/control/control.t
 import { createDmsetupControl } from "../../src/drivers/devicemapper/control/dmsetup.ts";
 import { createLibdevmapperControl } from "../../src/drivers/devicemapper/control/libdevmapper/control.ts";
 import { createDevmapperDriver, type DevmapperOptions } from "../../src/drivers/devicemapper/driver.ts";
-import { listLoops } from "../../src/system/block/loops.ts";
+import { listLoops } from "../../src/system/block/attached-loops.ts";
 import type { DriverTestPool } from "../conformance/driver-fixture.ts";
 import { until } from "../support/until.ts";
 

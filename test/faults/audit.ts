@@ -8,8 +8,8 @@ import { poolDeviceName } from "../../src/drivers/devicemapper/pool/definition.t
 import { type DeviceRecord, listDevices } from "../../src/metadata/devices.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { snapshotsOn } from "../../src/metadata/snapshots.ts";
+import { findLoops } from "../../src/system/block/attached-loops.ts";
 import { attachLoop } from "../../src/system/block/loop.ts";
-import { findLoops } from "../../src/system/block/loops.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
 import type { SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { chainId, digest, freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { LostPool } from "../../src/drivers/port.ts";
 import { listImages, recordImage } from "../../src/metadata/images.ts";
-import { findLoops } from "../../src/system/block/loops.ts";
+import { findLoops } from "../../src/system/block/attached-loops.ts";
 import type { TestPool } from "../conformance/snapshotter-fixture.ts";
 import { Client, openFixture } from "../conformance/snapshotter-fixture.ts";
 import { poolInDirectory, poolInFile, type ReflinkTestPool } from "../drivers/reflink-test-pools.ts";

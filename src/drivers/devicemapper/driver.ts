@@ -242,11 +242,11 @@ class DevmapperDriver implements Driver {
   }
 
   isBusy(device: DeviceRef): Promise<boolean> {
-    return this.#act("look at", device, ({ activations }) => activations.isBusy(device.deviceName));
+    return this.#act("inspect", device, ({ activations }) => activations.isBusy(device.deviceName));
   }
 
   usedBytes(device: DeviceRef): Promise<number> {
-    return this.#act("look at", device, async ({ contents }) => {
+    return this.#act("inspect", device, async ({ contents }) => {
       const usedBytes = await contents.mappedBytes(device.deviceId);
       if (usedBytes === undefined) throw missing(device);
       return usedBytes;
@@ -254,7 +254,7 @@ class DevmapperDriver implements Driver {
   }
 
   head(device: DeviceRef): Promise<Buffer> {
-    return this.#act("look into", device, async ({ pool, contents }) => {
+    return this.#act("read", device, async ({ pool, contents }) => {
       if (!(await contents.has(device.deviceId))) throw missing(device);
       const offsetBytes = await contents.offsetOfHead(device.deviceId);
       if (offsetBytes === undefined) return Buffer.alloc(headBytes);

@@ -3,8 +3,8 @@ import { mkdir, readdir, readlink, rename, rm, symlink } from "node:fs/promises"
 import { join } from "node:path";
 import { failedPrecondition, isSnapmillError } from "../../domain/errors.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
+import { type LoopEntry, listLoops, loopAt } from "../../system/block/attached-loops.ts";
 import { attachLoop, detachLoop, isHeldExclusively } from "../../system/block/loop.ts";
-import { type LoopEntry, listLoops, loopAt } from "../../system/block/loops.ts";
 import { isErrno } from "../../system/ffi/errno.ts";
 import { blockBytes, deviceFile, deviceOfFile, deviceOfLink, devicePath, halfMade, isHalfMade } from "./layout.ts";
 

@@ -135,7 +135,7 @@ class ReflinkDriver implements Driver {
       await requireFitting(pool.filesDir, origin, device);
       await requireFreeSpace(pool, this.#limits());
       await activations.deactivate(device.deviceName);
-      await using _still = await freezer.hold(origin.deviceName);
+      await using _held = await freezer.hold(origin.deviceName);
       await cloneFile(pool.filesDir, origin, device);
     });
   }
@@ -165,7 +165,7 @@ class ReflinkDriver implements Driver {
   flush(device: DeviceRef): Promise<void> {
     return this.#act("flush", device, async ({ pool, activations, freezer }) => {
       await statFile(pool.filesDir, device.deviceName);
-      await using _still = await freezer.hold(device.deviceName);
+      await using _held = await freezer.hold(device.deviceName);
       await syncPath(deviceFile(pool.filesDir, device.deviceName));
       await this.#requireNothingLost(pool, device.deviceName, await activations.loopOf(device.deviceName));
     });
@@ -183,18 +183,18 @@ class ReflinkDriver implements Driver {
   }
 
   isBusy(device: DeviceRef): Promise<boolean> {
-    return this.#act("look at", device, async ({ activations }) => {
+    return this.#act("inspect", device, async ({ activations }) => {
       const loop = await activations.loopOf(device.deviceName);
       return loop !== undefined && (await isInUse(loop));
     });
   }
 
   usedBytes(device: DeviceRef): Promise<number> {
-    return this.#act("look at", device, ({ pool }) => mappedBytes(pool.filesDir, device.deviceName));
+    return this.#act("inspect", device, ({ pool }) => mappedBytes(pool.filesDir, device.deviceName));
   }
 
   head(device: DeviceRef): Promise<Buffer> {
-    return this.#act("look into", device, async ({ pool }) => {
+    return this.#act("read", device, async ({ pool }) => {
       await statFile(pool.filesDir, device.deviceName);
       return await readBeginning(deviceFile(pool.filesDir, device.deviceName), headBytes);
     });

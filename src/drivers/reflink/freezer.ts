@@ -2,8 +2,8 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { failedPrecondition } from "../../domain/errors.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
+import { loopDeviceNumber } from "../../system/block/attached-loops.ts";
 import { isHeldExclusively } from "../../system/block/loop.ts";
-import { loopDeviceNumber } from "../../system/block/loops.ts";
 import { syncPath } from "../../system/file/durable.ts";
 import { mountInfo } from "../../system/mount/mountinfo.ts";
 import { freeze, thaw } from "../../system/mount/mounts.ts";
@@ -41,25 +41,25 @@ export class Freezer {
    * that was written before is on the device.
    */
   async hold(device: DeviceName): Promise<AsyncDisposable> {
-    const isOurs = (await this.#still(device)) === "frozen";
+    const isOurs = (await this.#syncFrozen(device)) === "frozen";
     return { [Symbol.asyncDispose]: () => (isOurs ? this.thaw(device) : Promise.resolve()) };
   }
 
   /** Flushes all writes, and freezes the file system if one is mounted. */
-  async #still(device: DeviceName): Promise<Stillness> {
+  async #syncFrozen(device: DeviceName): Promise<FreezeState> {
     const loop = await this.#activations.loopOf(device);
     if (loop === undefined) return "not mounted";
-    const stillness = (await isHeldExclusively(loop)) ? await this.#freeze(device, loop) : "not mounted";
+    const state = (await isHeldExclusively(loop)) ? await this.#freeze(device, loop) : "not mounted";
     try {
       await this.#sync(loop);
-      return stillness;
+      return state;
     } catch (error) {
-      if (stillness === "frozen") await this.thaw(device);
+      if (state === "frozen") await this.thaw(device);
       throw error;
     }
   }
 
-  async #freeze(device: DeviceName, loop: string): Promise<Stillness> {
+  async #freeze(device: DeviceName, loop: string): Promise<FreezeState> {
     const dir = await mountPointOf(loop);
     if (dir === undefined) {
       const wayOut = "unmount it there first";
@@ -86,7 +86,7 @@ export class Freezer {
   }
 }
 
-type Stillness = "not mounted" | "frozen" | "frozen by another";
+type FreezeState = "not mounted" | "frozen" | "frozen by another";
 
 /** A directory on which the device's file system is mounted; undefined when there is none in this mount namespace. */
 async function mountPointOf(loop: string): Promise<string | undefined> {

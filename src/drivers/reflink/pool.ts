@@ -5,8 +5,8 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition, invalidArgument, isSnapmillError } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
+import { findLoops, loopDeviceNumber } from "../../system/block/attached-loops.ts";
 import { attachLoop, detachLoop, releaseLoop } from "../../system/block/loop.ts";
-import { findLoops, loopDeviceNumber } from "../../system/block/loops.ts";
 import { isErrno } from "../../system/ffi/errno.ts";
 import { settleFile, syncPath } from "../../system/file/durable.ts";
 import { requireFree } from "../../system/file/space.ts";
@@ -113,7 +113,7 @@ const isOwnHalfMade = (name: string): boolean =>
   name === basename(halfMade(imagePath("."))) || name.startsWith(halfMade(probePrefix));
 
 /** Found out by cloning a file: whether a file system has reflinks depends on how it was made. */
-export async function hasReflinks(dir: string): Promise<boolean> {
+async function hasReflinks(dir: string): Promise<boolean> {
   const probe = await mkdtemp(halfMade(join(dir, probePrefix)));
   try {
     const original = join(probe, "original");

@@ -14,7 +14,7 @@ export interface BlockDevice {
 }
 
 /** Throws `not_found` when nothing is there, `invalid_argument` when it is no block device. */
-export async function lookAtBlockDevice(path: string): Promise<BlockDevice> {
+export async function inspectBlockDevice(path: string): Promise<BlockDevice> {
   const found = await statDevice(path);
   if (!found.isBlockDevice()) throw invalidArgument(`${path} is no block device`);
   const number = deviceNumberText(found.rdev);

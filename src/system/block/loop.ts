@@ -6,8 +6,8 @@ import { failedPrecondition, notFound, resourceExhausted, unavailable } from "..
 import { isErrno } from "../ffi/errno.ts";
 import { ioctlBuffer, ioctlNumber } from "../ffi/ioctl.ts";
 import { runCommand } from "../process/commands.ts";
+import { loopAt } from "./attached-loops.ts";
 import { encodeLoopConfig, loopFlags, loopInfoBytes, readLoopFlags, withLoopFlags } from "./loop-structures.ts";
-import { loopAt } from "./loops.ts";
 
 // include/uapi/linux/loop.h
 const requests = {

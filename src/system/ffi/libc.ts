@@ -2,7 +2,7 @@
 import { dlopen, type FFIFunction, FFIType, read } from "bun:ffi";
 import { constants } from "node:os";
 
-export const libcPath = "libc.so.6";
+const libcPath = "libc.so.6";
 
 const { symbols } = dlopen(libcPath, { __errno_location: { args: [], returns: FFIType.ptr } });
 

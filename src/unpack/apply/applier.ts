@@ -12,7 +12,7 @@ import type { TarVisitor } from "../../tar/reader.ts";
 import { Directories } from "./directories.ts";
 import type { Directory } from "./directory.ts";
 import { defaultMaxOpen } from "./directory-cache.ts";
-import { entryFailure, type Scene } from "./failure.ts";
+import { entryFailure, type FailureContext } from "./failure.ts";
 import { LayerPaths } from "./layer-paths.ts";
 import { creationMode, finishDirectory, finishFile, finishNode } from "./metadata.ts";
 import { markerOf, type Place, placeOf, tooLong } from "./names.ts";
@@ -30,8 +30,8 @@ export interface ApplierOptions {
   readonly maxOpenDirectories?: number;
   /** Called before each entry with the bytes written so far; what it throws ends the layer. */
   readonly onWritten?: (bytes: number) => void;
-  /** See Scene; by default nothing below is checked. */
-  readonly lookBelow?: () => void;
+  /** See FailureContext; by default nothing below is checked. */
+  readonly checkBelow?: () => void;
 }
 
 const nothing = () => undefined;
@@ -52,7 +52,7 @@ export class LayerApplier implements TarVisitor, Disposable {
   readonly #paths = new LayerPaths();
   readonly #directories: Directories;
   readonly #onWritten: (bytes: number) => void;
-  readonly #scene: Scene;
+  readonly #failureContext: FailureContext;
   readonly #sparingOwn: Spared = {
     name: (directory, name) => this.#paths.has(directory, name),
     whole: (directory, name) => this.#paths.isWhole(directory, name),
@@ -63,10 +63,10 @@ export class LayerApplier implements TarVisitor, Disposable {
   #writtenBytes = 0;
 
   constructor(root: number, options: ApplierOptions = {}) {
-    const { maxOpenDirectories = defaultMaxOpen, onWritten = nothing, lookBelow = nothing } = options;
+    const { maxOpenDirectories = defaultMaxOpen, onWritten = nothing, checkBelow = nothing } = options;
     this.#directories = new Directories(root, this.#paths, maxOpenDirectories);
     this.#onWritten = onWritten;
-    this.#scene = { space: () => spaceUnder(root), lookBelow };
+    this.#failureContext = { space: () => spaceUnder(root), checkBelow };
   }
 
   [Symbol.dispose](): void {
@@ -92,7 +92,7 @@ export class LayerApplier implements TarVisitor, Disposable {
     try {
       this.#apply(entry);
     } catch (error) {
-      throw entryFailure(this.#current, error, this.#scene);
+      throw entryFailure(this.#current, error, this.#failureContext);
     }
   }
 
@@ -127,7 +127,7 @@ export class LayerApplier implements TarVisitor, Disposable {
     try {
       action();
     } catch (error) {
-      throw entryFailure(this.#current, error, this.#scene);
+      throw entryFailure(this.#current, error, this.#failureContext);
     }
   }
 

@@ -7,7 +7,7 @@ import { makeDirectory, openDirectoryBelow, openDirectoryIn, readLink } from "..
 import { Directory } from "./directory.ts";
 import { DirectoryCache } from "./directory-cache.ts";
 import type { LayerPaths } from "./layer-paths.ts";
-import { LinkMemory } from "./link-memory.ts";
+import { LinkCache } from "./link-cache.ts";
 import { StepBudget } from "./step-budget.ts";
 
 /** As the kernel allows on one path. */
@@ -20,7 +20,7 @@ export class Directories implements Disposable {
   readonly #root: Directory;
   readonly #paths: LayerPaths;
   readonly #cache: DirectoryCache;
-  readonly #links = new LinkMemory();
+  readonly #links = new LinkCache();
   readonly #steps = new StepBudget();
   #made = 0;
 

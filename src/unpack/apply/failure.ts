@@ -26,15 +26,15 @@ const layersFault: Readonly<Record<string, string>> = {
 const isFull = (code: string): boolean => code === "ENOSPC" || code === "EDQUOT";
 
 /** Where an entry failed. */
-export interface Scene {
+export interface FailureContext {
   /** Of the file system that the layer goes onto. */
   readonly space: () => Space;
   /** Throws when the pool or the host's disk is full: then the device is not too small. */
-  readonly lookBelow: () => void;
+  readonly checkBelow: () => void;
 }
 
 /** `error`, which stopped the entry `name`, as the error of its layer. */
-export function entryFailure(name: ByteString, error: unknown, scene: Scene): SnapmillError {
+export function entryFailure(name: ByteString, error: unknown, context: FailureContext): SnapmillError {
   const entry = `entry ${display(name)}`;
   if (isSnapmillError(error)) {
     switch (error.code) {
@@ -47,7 +47,7 @@ export function entryFailure(name: ByteString, error: unknown, scene: Scene): Sn
     }
   }
   if (!(error instanceof SystemCallError)) return internal(`${entry}: ${String(error)}`, error);
-  if (isFull(error.code)) return noRoom(error, scene);
+  if (isFull(error.code)) return noRoom(error, context);
   if (error.code === "EFBIG") {
     const wayOut = "xfs takes files of up to 8 EiB (SNAPMILL_FS_TYPE), ext4 of up to 16 TiB";
     return failedPrecondition(`${entry}: it is larger than the file system allows a file to be: ${wayOut}`, error);
@@ -62,7 +62,7 @@ const nextToNothingBytes = 2 ** 20;
 const larger = "a larger device (SNAPMILL_DEVICE_SIZE, or the label containerd.io/snapshot/max-size)";
 
 /** Finds out which of its many reasons an ENOSPC has. */
-function noRoom(error: SystemCallError, { space, lookBelow }: Scene): SnapmillError {
+function noRoom(error: SystemCallError, { space, checkBelow }: FailureContext): SnapmillError {
   const { freeBytesOfRoot: freeBytes, freeInodes, totalInodes } = space();
   if (freeInodes === 0) {
     const wayOut = `${larger} has more, xfs (SNAPMILL_FS_TYPE) makes them as needed`;
@@ -72,7 +72,7 @@ function noRoom(error: SystemCallError, { space, lookBelow }: Scene): SnapmillEr
   if (freeBytes < nextToNothingBytes) {
     return resourceExhausted(`the layer does not fit on its device, which is full: give it ${larger}`, error);
   }
-  lookBelow();
+  checkBelow();
   const why = `its file system has ${formatSize(freeBytes)} free but refuses to use it`;
   const wayOut = "the pool or the host's disk may be full, or a directory has more names than the file system allows";
   return resourceExhausted(`the layer does not fit on its device: ${why} (${error.message}): ${wayOut}`, error);

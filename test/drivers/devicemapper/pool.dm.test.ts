@@ -8,7 +8,7 @@ import { createDmsetupControl } from "../../../src/drivers/devicemapper/control/
 import { createLibdevmapperControl } from "../../../src/drivers/devicemapper/control/libdevmapper/control.ts";
 import { definitionPath } from "../../../src/drivers/devicemapper/pool/definition.ts";
 import { transactionIdOf } from "../../../src/drivers/devicemapper/pool/ownership.ts";
-import { lookAtBlockDevice } from "../../../src/system/block/block-devices.ts";
+import { inspectBlockDevice } from "../../../src/system/block/block-devices.ts";
 import { runCommand } from "../../../src/system/process/commands.ts";
 import { fails, mebibyte, type PoolFixture, poolFixture } from "./pool-fixture.ts";
 
@@ -215,7 +215,7 @@ describe("a pool on devices", () => {
     await runCommand("umount", [mountPoint]);
     expect(existsSync(definitionPath(fixture.poolDir))).toBe(false);
     expect(await readFile(join(fixture.directory, "foreign"), "utf8")).toStartWith("foreign data");
-    expect((await lookAtBlockDevice(metadata)).sizeBytes).toBe(4 * mebibyte);
+    expect((await inspectBlockDevice(metadata)).sizeBytes).toBe(4 * mebibyte);
     await (await fixture.create({ ...on(data, foreign), existing: "wipe" })).close();
   });
 });

@@ -2,8 +2,14 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdtemp, open, readdir, readFile, readlink, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import {
+  findLoops,
+  listLoops,
+  loopAt,
+  loopDeviceNumber,
+  parseBackingFile,
+} from "../../../src/system/block/attached-loops.ts";
 import { attachLoop, detachLoop, isHeldExclusively, updateLoopCapacity } from "../../../src/system/block/loop.ts";
-import { findLoops, listLoops, loopAt, loopDeviceNumber, parseBackingFile } from "../../../src/system/block/loops.ts";
 import { isInUse } from "../../../src/system/block/openers.ts";
 import { runCommand } from "../../../src/system/process/commands.ts";
 import { letGoOfOthers } from "../../support/namespaces.ts";

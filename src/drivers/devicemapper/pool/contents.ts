@@ -2,8 +2,8 @@
 import { realpath } from "node:fs/promises";
 import { internal, unavailable } from "../../../domain/errors.ts";
 import type { DeviceId } from "../../../domain/identifiers.ts";
+import { findLoops } from "../../../system/block/attached-loops.ts";
 import { DirectReader } from "../../../system/block/direct-reads.ts";
-import { findLoops } from "../../../system/block/loops.ts";
 import {
   type DetailsNode,
   dataBlockIn,
@@ -39,7 +39,7 @@ export async function metadataDeviceOf({ storage }: PoolDefinition): Promise<str
 }
 
 /** For a pool that commits continually: a metadata snapshot, which does not change. */
-export interface Stillness {
+export interface SnapshotSource {
   readonly control: DmControl;
   readonly poolDevice: string;
 }
@@ -50,12 +50,12 @@ export interface Stillness {
  */
 export class PoolContents {
   readonly #path: string;
-  readonly #stillness: Stillness | undefined;
+  readonly #snapshotSource: SnapshotSource | undefined;
 
-  /** Without `stillness`, a query of a pool under constant change can fail with `unavailable`. */
-  constructor(path: string, stillness?: Stillness) {
+  /** Without `snapshotSource`, a query of a pool under constant change can fail with `unavailable`. */
+  constructor(path: string, snapshotSource?: SnapshotSource) {
     this.#path = path;
-    this.#stillness = stillness;
+    this.#snapshotSource = snapshotSource;
   }
 
   superblock(): ThinSuperblock {
@@ -110,10 +110,10 @@ export class PoolContents {
   }
 
   async #heldStill<T>(reader: DirectReader, look: Look<T>): Promise<T> {
-    if (this.#stillness === undefined) {
+    if (this.#snapshotSource === undefined) {
       throw unavailable(`the thin-pool on ${this.#path} changes too fast to be looked at; try again`);
     }
-    const { control, poolDevice } = this.#stillness;
+    const { control, poolDevice } = this.#snapshotSource;
     await control.message(poolDevice, { kind: "reserve_metadata_snap" });
     try {
       const status = await control.status(poolDevice);

@@ -2,9 +2,9 @@
 import { stat, truncate } from "node:fs/promises";
 import { failedPrecondition, internal, invalidArgument } from "../../../domain/errors.ts";
 import { formatSize } from "../../../domain/units.ts";
+import { findLoops } from "../../../system/block/attached-loops.ts";
 import { sizeOfBlockDevice } from "../../../system/block/block-devices.ts";
 import { updateLoopCapacity } from "../../../system/block/loop.ts";
-import { findLoops } from "../../../system/block/loops.ts";
 import { reach } from "../../../system/faults.ts";
 import { syncPath } from "../../../system/file/durable.ts";
 import { requireFree } from "../../../system/file/space.ts";

@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { alreadyExists, failedPrecondition, invalidArgument } from "../../../domain/errors.ts";
 import type { PoolName } from "../../../domain/identifiers.ts";
 import { formatSize } from "../../../domain/units.ts";
-import { type BlockDevice, knownContentOf, lookAtBlockDevice } from "../../../system/block/block-devices.ts";
+import { type BlockDevice, inspectBlockDevice, knownContentOf } from "../../../system/block/block-devices.ts";
 import { isInUse } from "../../../system/block/openers.ts";
 import { metadataBlockBytes, sectorBytes } from "../control/control.ts";
 import type { PoolDefinition } from "./definition.ts";
@@ -108,7 +108,7 @@ async function checkDevices(plan: PoolPlan, storage: Planned<"devices">): Promis
 }
 
 async function requireUnused(path: string): Promise<BlockDevice> {
-  const device = await lookAtBlockDevice(path);
+  const device = await inspectBlockDevice(path);
   if (await isInUse(await realpath(path))) {
     throw failedPrecondition(`${path} is in use (mounted, open, or part of another device): it cannot become a pool's`);
   }

@@ -10,7 +10,7 @@ import { metadataPathOf } from "./storage.ts";
 import { readMetadataContent } from "./superblock.ts";
 import { requireOurs } from "./thin-pool.ts";
 
-export interface PoolLook {
+export interface PoolReport {
   /** Its name in device-mapper. */
   readonly deviceName: string;
   readonly isLoaded: boolean;
@@ -28,7 +28,7 @@ export interface PoolLook {
 }
 
 /** Errors: `failed_precondition` when the device of the pool's name, or what is on its metadata device, is another's. */
-export async function lookAtPool(control: DmControl, definition: PoolDefinition): Promise<PoolLook> {
+export async function reportOnPool(control: DmControl, definition: PoolDefinition): Promise<PoolReport> {
   const deviceName = poolDeviceName(definition.pool);
   const isLoaded = (await control.info(deviceName))?.hasLiveTable === true;
   const seen = isLoaded ? await lookAtLoaded(control, definition) : await lookAtMetadata(definition);
@@ -36,7 +36,7 @@ export async function lookAtPool(control: DmControl, definition: PoolDefinition)
   return { deviceName, isLoaded, ...seen, owner };
 }
 
-type Seen = Omit<PoolLook, "deviceName" | "isLoaded" | "owner">;
+type Seen = Omit<PoolReport, "deviceName" | "isLoaded" | "owner">;
 
 async function lookAtLoaded(control: DmControl, definition: PoolDefinition): Promise<Seen> {
   await requireOurs(control, definition);

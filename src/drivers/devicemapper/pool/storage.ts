@@ -4,9 +4,9 @@ import { readlink, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition, notFound } from "../../../domain/errors.ts";
-import { type BlockDevice, lookAtBlockDevice } from "../../../system/block/block-devices.ts";
+import { findLoops, loopAt } from "../../../system/block/attached-loops.ts";
+import { type BlockDevice, inspectBlockDevice } from "../../../system/block/block-devices.ts";
 import { attachLoop, type LoopDevice } from "../../../system/block/loop.ts";
-import { findLoops, loopAt } from "../../../system/block/loops.ts";
 import { isErrno } from "../../../system/ffi/errno.ts";
 import { requireUnshared } from "../../../system/file/shared-paths.ts";
 import { LostPool } from "../../port.ts";
@@ -45,7 +45,7 @@ export interface AttachedStorage extends AsyncDisposable {
  */
 export async function attachStorage(storage: PoolStorage): Promise<AttachedStorage> {
   if (storage.kind === "devices") {
-    const [data, metadata] = await Promise.all([storage.dataDevice, storage.metadataDevice].map(lookAtBlockDevice));
+    const [data, metadata] = await Promise.all([storage.dataDevice, storage.metadataDevice].map(inspectBlockDevice));
     if (data === undefined || metadata === undefined) throw notFound("a pool needs two devices");
     return { data, metadata, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
@@ -53,7 +53,7 @@ export async function attachStorage(storage: PoolStorage): Promise<AttachedStora
   const files = filesIn(storage.directory);
   const data = borrowed.use(await attachFile(files.data));
   const metadata = borrowed.use(await attachFile(files.metadata));
-  const devices = { data: await lookAtBlockDevice(data.path), metadata: await lookAtBlockDevice(metadata.path) };
+  const devices = { data: await inspectBlockDevice(data.path), metadata: await inspectBlockDevice(metadata.path) };
   const kept = borrowed.move();
   return { ...devices, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
@@ -117,12 +117,12 @@ export async function waitForLoops(storage: PoolStorage): Promise<readonly strin
 
 /** Whether the device `number` (`major:minor`, or a path) of a loaded pool's table is the one that `storage` says. */
 export async function isStorageDevice(storage: PoolStorage, which: "data" | "metadata", number: string) {
-  const given = number.startsWith("/") ? (await lookAtBlockDevice(number)).number : number;
+  const given = number.startsWith("/") ? (await inspectBlockDevice(number)).number : number;
   if (storage.kind === "loopback") {
     const file = await realFile(filesIn(storage.directory)[which]);
     const loop = await loopAt(`/dev/${basename(await readlink(`/sys/dev/block/${given}`))}`);
     return loop !== undefined && loop.backingFile === file && !loop.deleted;
   }
   const path = which === "data" ? storage.dataDevice : storage.metadataDevice;
-  return (await lookAtBlockDevice(path)).number === given;
+  return (await inspectBlockDevice(path)).number === given;
 }

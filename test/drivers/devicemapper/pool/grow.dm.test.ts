@@ -6,7 +6,7 @@ import { deviceId } from "../../../../src/domain/identifiers.ts";
 import { createLibdevmapperControl } from "../../../../src/drivers/devicemapper/control/libdevmapper/control.ts";
 import { readDefinition } from "../../../../src/drivers/devicemapper/pool/definition.ts";
 import { poolTable } from "../../../../src/drivers/devicemapper/pool/geometry.ts";
-import { lookAtPool } from "../../../../src/drivers/devicemapper/pool/status.ts";
+import { reportOnPool } from "../../../../src/drivers/devicemapper/pool/status.ts";
 import { attachStorage } from "../../../../src/drivers/devicemapper/pool/storage.ts";
 import { attachLoop, updateLoopCapacity } from "../../../../src/system/block/loop.ts";
 import { runCommand } from "../../../../src/system/process/commands.ts";
@@ -57,7 +57,7 @@ describe("a pool that grows", () => {
     await fails(pool.grow({ dataBytes: 32 * mebibyte }), "it only grows");
     await fails(pool.grow({ metadataBytes: 3 * mebibyte + 1 }), "whole blocks of 4096");
     await pool.close();
-    const seen = await lookAtPool(control, await definitionIn(fixture));
+    const seen = await reportOnPool(control, await definitionIn(fixture));
     expect(seen).toMatchObject({ isLoaded: false, mode: null, trouble: null, owner: { owner: 3, takeOver: 4 } });
     expect([seen.data.totalBytes, seen.metadata.totalBytes]).toEqual([64 * mebibyte, 8 * mebibyte]);
     expect(await (await fixture.load()).status()).toMatchObject({ totalDataBlocks: 1024, totalMetadataBlocks: 2048 });
@@ -150,7 +150,7 @@ describe("a pool in trouble", () => {
     await made.close();
     const metadata = join(fixture.filesDir, "metadata.img");
     await markForCheck(metadata);
-    expect(await lookAtPool(control, await definitionIn(fixture))).toMatchObject({ needsCheck: true });
+    expect(await reportOnPool(control, await definitionIn(fixture))).toMatchObject({ needsCheck: true });
     const clear = `thin_check --clear-needs-check-flag ${metadata}`;
     await fails(fixture.load(), clear);
     expect(await fixture.leftovers()).toEqual([]);

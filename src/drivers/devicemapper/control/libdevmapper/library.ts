@@ -4,7 +4,7 @@ import { closeSync, readFileSync, writeFileSync } from "node:fs";
 import { failedPrecondition } from "../../../../domain/errors.ts";
 import { checked, cString, openLibc, SystemCallError } from "../../../../system/ffi/libc.ts";
 
-export const libdevmapperName = "libdevmapper.so.1.02.1";
+const libdevmapperName = "libdevmapper.so.1.02.1";
 
 const { i32, u32, u64, ptr } = FFIType;
 const none = FFIType.void;

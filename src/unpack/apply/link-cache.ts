@@ -4,7 +4,7 @@ import { type ByteString, joinBytes } from "../../system/tree/bytes.ts";
 /** How many paths are cached; the cache is emptied when there are more. */
 const maxBytes = 4 * 2 ** 20;
 
-export class LinkMemory {
+export class LinkCache {
   /** Real paths of directories, by a path that leads to them through links. */
   readonly #realPaths = new Map<ByteString, ByteString>();
   /** Real paths of the links on the way to any of them. */
