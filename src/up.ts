@@ -1,10 +1,13 @@
 // Room: top. Owns `up`: everything of a snapmill on one machine, from the first lock to the last child's end.
+import { readdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { Dashboard } from "./api/dashboard/dashboard.ts";
 import { checkAddress } from "./api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "./api/http/server.ts";
 import { type Config, paths, redisUrl } from "./config.ts";
 import { untilAborted } from "./domain/cancellation.ts";
-import { failedPrecondition, unavailable } from "./domain/errors.ts";
+import { failedPrecondition, isSnapmillError, unavailable } from "./domain/errors.ts";
+import { type PoolName, poolName } from "./domain/identifiers.ts";
 import { describeRunning } from "./domain/running.ts";
 import { hostDirectoriesOf } from "./drivers/open.ts";
 import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
@@ -14,7 +17,6 @@ import { readMetrics } from "./service/metrics.ts";
 import { requireOwnPlace } from "./supervisor/directories.ts";
 import { keepRoom } from "./supervisor/disk-reserve.ts";
 import { HealthCheck, tellTroubles } from "./supervisor/health.ts";
-import { poolsIn } from "./supervisor/pools.ts";
 import { proveJobsRun } from "./supervisor/probe.ts";
 import { claim } from "./supervisor/running.ts";
 import { requireFreeName, Services } from "./supervisor/services.ts";
@@ -43,7 +45,7 @@ export interface UpOptions {
 
 /**
  * Runs a snapmill for the configured state directory until `signal` is aborted; then takes it down and returns. Throws
- * failed_precondition when another one runs already or an address is taken, what a piece refused to work for, and
+ * failed_precondition when another one runs already or an address is taken, what a child refused to work for, and
  * `unavailable` when it was stopped and a process did not end.
  */
 export async function runUp(given: Config, { takeOver = false, ...options }: UpOptions): Promise<void> {
@@ -63,10 +65,10 @@ export async function runUp(given: Config, { takeOver = false, ...options }: UpO
 
   const services = new Services(config, log);
   try {
-    await runPieces(config, services, log, options);
+    await runServices(config, services, log, options);
     if (services.left.length > 0) throw unavailable(describeLeft(services.left));
   } finally {
-    // They wait for a disk, perhaps for this very one: deleting the file could take as long.
+    // Those processes wait for a disk, perhaps for this one: deleting the file could take as long.
     if (services.left.length > 0) lock.leaveFile();
   }
 }
@@ -75,8 +77,13 @@ const describeLeft = (left: readonly Left[]): string =>
   `stopped, but left ${left.map(({ pid, reason }) => `process ${pid} (${reason})`).join(", ")}: ` +
   "no signal ends it until the kernel has what it waits for; look at the disks";
 
-/** Everything between the first child's start and the last one's end. */
-async function runPieces(config: Config, given: Services, log: Logger, { signal, onReady }: UpOptions): Promise<void> {
+/** Everything from the first child's start to the last one's end. */
+async function runServices(
+  config: Config,
+  given: Services,
+  log: Logger,
+  { signal, onReady }: UpOptions,
+): Promise<void> {
   const { grpcAddress } = config;
   await using services = given;
   await using health = new HealthCheck(config, services, () => hostDirectoriesOf(paths.poolDir(config)));
@@ -136,6 +143,25 @@ async function showDashboard(config: Config, http: HttpServer): Promise<Dashboar
   const dashboard = await Dashboard.open({ redisUrl: redisUrl(config), pools: poolsIn(config) });
   http.show(dashboard.app);
   return dashboard;
+}
+
+/** The pools that lie in the state directory, the configured one first. */
+function poolsIn(config: Config): readonly PoolName[] {
+  const names = readdirSync(dirname(paths.poolDir(config)), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap((entry) => asPoolName(entry.name))
+    .filter((name) => name !== config.pool);
+  return [config.pool, ...names.sort()];
+}
+
+/** Other directories are left alone. */
+function asPoolName(text: string): PoolName[] {
+  try {
+    return [poolName(text)];
+  } catch (error) {
+    if (isSnapmillError(error, "invalid_argument")) return [];
+    throw error;
+  }
 }
 
 /** One Ctrl-C may arrive twice, from the terminal and from npm: only a later one means "now". */

@@ -1,4 +1,4 @@
-// Room: service. Owns the patience with a device that is busy for a moment: its last mount is ending, or udev looks at it.
+// Room: service. Owns retrying a removal whose device is busy for a moment: its last mount is ending, or udev has it open.
 import { setTimeout as delay } from "node:timers/promises";
 import { isSnapmillError } from "../domain/errors.ts";
 

@@ -11,10 +11,10 @@ import { readStoreIfAny } from "./store.ts";
 /** Told, as a sentence, what a caller waits for. */
 export type Notice = (sentence: string) => void;
 
-/** How long a command bears with a Redis that is away: `up` has a private one back in a second or two. */
+/** How long a command waits for a Redis that is away: `up` has a private one back in a second or two. */
 const outageMs = 15_000;
 
-/** Every operation, and the way to it, rides out a short outage of Redis: asked for again, it is the same operation. */
+/** Operations, and the connection itself, survive a short outage of Redis: a retry is the same operation. */
 export async function connectPatiently(config: Config, notice: Notice, signal?: AbortSignal): Promise<JobClient> {
   const url = redisUrl(config);
   const onOutage = () =>

@@ -1,4 +1,4 @@
-// Room: service. Owns the keys on which something may still happen, though whoever asked for it has gone.
+// Room: service. Owns the keys that an abandoned call may still change.
 import { setTimeout as delay } from "node:timers/promises";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { unavailable } from "../domain/errors.ts";
@@ -7,8 +7,8 @@ import { unavailable } from "../domain/errors.ts";
 const patienceMs = 1_000;
 
 /**
- * A change that is being executed when its caller gives up happens, as a transaction of containerd's own snapshotters
- * would. Until it has, nothing else is done to its keys: otherwise a late removal, say, could hit the snapshot that was
+ * A change that is being executed when its caller gives up is completed, as a transaction of containerd's own
+ * snapshotters would be. Until it has, nothing else is done to its keys: otherwise a late removal, say, could hit the snapshot that was
  * prepared under the same key after it.
  */
 export class Unsettled {

@@ -34,7 +34,7 @@ export interface ChildPlan {
     | { readonly kind: "probed"; readonly probe: (signal: AbortSignal) => Promise<void> };
 }
 
-export type KeeperState =
+export type ChildState =
   | { readonly kind: "starting" }
   | { readonly kind: "ready"; readonly pid: number }
   /** Died, and will be started again. */

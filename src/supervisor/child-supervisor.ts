@@ -13,7 +13,7 @@ import {
   type RunningProcess,
   startProcess,
 } from "../system/process/processes.ts";
-import type { ChildPlan, KeeperState } from "./child-plan.ts";
+import type { ChildPlan, ChildState } from "./child-plan.ts";
 import { Pulse, troubleOf } from "./hang-detection.ts";
 import { parseAnnouncement } from "./ready.ts";
 
@@ -33,7 +33,7 @@ export class ChildSupervisor {
   readonly #refused = Promise.withResolvers<never>();
   /** Resolves when `stop` has given a child up that does not end. */
   readonly #abandoned = Promise.withResolvers<"abandoned">();
-  #state: KeeperState = { kind: "starting" };
+  #state: ChildState = { kind: "starting" };
   #child: Child | undefined;
   #pulse: Pulse | undefined;
   #complaint: string | undefined;
@@ -48,7 +48,7 @@ export class ChildSupervisor {
   constructor(plan: ChildPlan, log: Logger) {
     this.#plan = plan;
     this.#log = log;
-    // Whoever is interested awaits them; that nobody is, is no crash.
+    // A rejection that is not awaited must not end the process.
     this.#firstReady.promise.catch(() => undefined);
     this.#refused.promise.catch(() => undefined);
   }
@@ -57,7 +57,7 @@ export class ChildSupervisor {
     return this.#stopping.isCancelled;
   }
 
-  get state(): KeeperState {
+  get state(): ChildState {
     return this.#state;
   }
 
@@ -85,7 +85,7 @@ export class ChildSupervisor {
   }
 
   /**
-   * Ends the child for good: SIGTERM, and SIGKILL when it takes longer than its grace. Never rejects, and returns in
+   * Ends the child: SIGTERM, and SIGKILL when it takes longer than its grace. Never rejects, and returns in
    * bounded time: with the processes that are still there all the same.
    */
   async stop(): Promise<readonly Left[]> {
@@ -114,7 +114,7 @@ export class ChildSupervisor {
     return left;
   }
 
-  /** One more life, only to be ended in order. */
+  /** Starts the child once more, only to end it in order. */
   async #tidyUp(): Promise<readonly Left[]> {
     const { name, graceMs } = this.#plan;
     this.#log.info(`${name} did not end in order: starting it again to tidy up`);
@@ -168,7 +168,7 @@ export class ChildSupervisor {
     await delay(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 
-  /** One life of the child, and how it ended. Throws when another one would be no better. */
+  /** Runs the child once and returns how it ended. Throws when another start would not help. */
   async #live(): Promise<Exit | "abandoned"> {
     this.#state = { kind: "starting" };
     this.#complaint = undefined;
@@ -207,7 +207,7 @@ export class ChildSupervisor {
       );
     }
     if (!this.#isStopping) this.#log.warn(error.message);
-    // Another one beside it would only be refused what this one still holds: it is waited for.
+    // Another child would be refused what this one still holds: it is waited for.
     if (exit.kind === "left") this.#log.error(`${name} ${describeExit(exit)}`);
   }
 
@@ -283,7 +283,7 @@ export class ChildSupervisor {
     }
   }
 
-  /** What a child says on its way up is of interest only when it does not arrive. */
+  /** What a child says before it is ready matters only when it never gets ready. */
   #hear(text: string): void {
     const sentence = text.replace(redisPrefix, "").trim();
     if (sentence === "") return;
@@ -321,10 +321,10 @@ const silence = "it said nothing";
 
 /** A child that dies this often before it was ever ready will not get better by itself. */
 const maxEarlyDeaths = 5;
-/** Nor one that dies twice in so long. */
+/** A child that has died twice and took longer than this will not either. */
 const bornWithinMs = 7_000;
 
-/** How often it is told that a child is not ready yet. */
+/** How often a child that is not ready yet is logged. */
 const tellWaitingEveryMs = 10_000;
 
 /** How long a child may take to get ready for tidying up. */

@@ -8,10 +8,10 @@ import { RedisCheck } from "../jobs/redis/diagnosis.ts";
 import type { Logger } from "../logger.ts";
 import { defaultMinFreeBytes, spaceOf } from "../system/file/space.ts";
 import { isReadOnly } from "../system/mount/mountinfo.ts";
-import type { KeeperState } from "./child-plan.ts";
+import type { ChildState } from "./child-plan.ts";
 import type { Services } from "./services.ts";
 
-/** However often it is asked, it looks no more often than this. */
+/** Answers are kept for so long, however often they are asked for. */
 const lookEveryMs = 1_000;
 
 /** What it needs to know of the services. */
@@ -74,7 +74,7 @@ export class HealthCheck implements AsyncDisposable {
 
 const watchEveryMs = 10_000;
 
-/** Tells the log what is not well, also where nothing asks for it. A check that fails is told, and no more than that. */
+/** Logs what is not well, also while no client asks. A check that fails is logged, and has no other effect. */
 export function tellTroubles(health: HealthCheck, log: Logger): Disposable {
   let wasWell = true;
   const look = async () => {
@@ -84,18 +84,18 @@ export function tellTroubles(health: HealthCheck, log: Logger): Disposable {
       if (ok && !wasWell) log.info("all is well again");
       wasWell = ok;
     } catch (error) {
-      log.warn({ err: error }, "it could not be found out whether all is well");
+      log.warn({ err: error }, "the health check failed");
     }
   };
   const timer = setInterval(() => void look(), watchEveryMs);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-const isReady = (state: KeeperState): boolean => state.kind === "ready";
+const isReady = (state: ChildState): boolean => state.kind === "ready";
 
-/** One unpack worker is enough to have jobs worked off; that others are not there shows in their number. */
+/** One unpack worker is enough to execute jobs; their number shows that others are missing. */
 function absences({ pool, unpackers, grpc }: Services["states"]): string[] {
-  const missing = (name: string, state: KeeperState | undefined) =>
+  const missing = (name: string, state: ChildState | undefined) =>
     state === undefined || isReady(state) ? [] : [`${name} is not there (${state.kind})`];
   return [
     ...missing("the pool worker", pool),

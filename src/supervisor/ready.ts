@@ -1,4 +1,4 @@
-// Room: supervisor. Owns what a worker tells its supervisor: one line on stdout, that it is ready or why it never will be.
+// Room: supervisor. Owns what a worker tells its supervisor, by lines on stdout: that it is ready, that it is alive, or why it ended.
 import { writeSync } from "node:fs";
 import { decodeFailure, encodeFailure, type SnapmillError } from "../domain/errors.ts";
 
@@ -39,7 +39,7 @@ export function announceReady(complaint: () => string | undefined = () => undefi
 /** Worker's side: it cannot work, and another start would not change that (a newer database, a foreign owner). */
 export const announceRefusal = (error: unknown): void => tell(refusedPrefix + encodeFailure(error));
 
-/** Worker's side: what ends it. Another start may help (Redis was away), but whoever waits for it wants to know. */
+/** Worker's side: what ends it. Another start may help (Redis was away), but the reason is reported. */
 export const announceFailure = (error: unknown): void => tell(failedPrefix + encodeFailure(error));
 
 export type Announcement =

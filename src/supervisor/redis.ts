@@ -35,7 +35,7 @@ export function redisArguments(config: Config): string[] {
 const damage = /\bAOF\b|append[ -]?only|\bRDB\b/i;
 /** What it says in the same sentence, and is no damage. */
 const noDamage = /No space left|Permission denied|Read-only file system|Too many open files|Cannot allocate/i;
-/** Files that are damaged again so soon are no use in being put aside again: it is the disk. */
+/** Files that are damaged again within an hour are not put aside again: the disk is at fault. */
 const asideAgainAfterMs = 3_600_000;
 
 const asidePrefix = "damaged-";
@@ -74,7 +74,7 @@ export function redisPlan(config: Config): ChildPlan {
     prepare: () => {
       mkdirSync(paths.redisDir(config), { recursive: true, mode: 0o700 });
       mkdirSync(config.runDir, { recursive: true, mode: 0o700 });
-      // Left by one that was killed: a probe would find nobody behind it.
+      // Left by a server that was killed: nothing listens at it.
       rmSync(socket, { force: true });
     },
     clearTheWay: (lastWords) => {

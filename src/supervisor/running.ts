@@ -70,7 +70,7 @@ export async function claim(
   for (;;) {
     const outcome = await tryLockAfterDeath(paths.upLock(config), JSON.stringify(about));
     if (isLock(outcome)) return { kind: "ours", lock: outcome };
-    // Not taken by a snapmill after all: somebody had a look at what a killed one left.
+    // Not held by a snapmill after all: another process looked at what a killed one had left.
     const running = await findRunning(config);
     if (running !== undefined) return { kind: "held", by: running };
   }

@@ -11,7 +11,7 @@ import { checkClaimable } from "../jobs/worker/consumer.ts";
 import { createLogger, sayWhatWasCounted } from "../logger.ts";
 import { removeEmptyDirectories } from "../system/file/directories.ts";
 import type { Left } from "../system/process/processes.ts";
-import type { KeeperState } from "./child-plan.ts";
+import type { ChildState } from "./child-plan.ts";
 import { ChildSupervisor } from "./child-supervisor.ts";
 import { prepareRunDirectory } from "./directories.ts";
 import { keepRoom } from "./disk-reserve.ts";
@@ -21,15 +21,15 @@ import { type Claim, claim } from "./running.ts";
 import { requirePool } from "./served-pools.ts";
 import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
 
-/** How each piece is; `redis` is undefined where it is not ours (REDIS_URL), `grpc` where containerd is not served. */
+/** The state of each child; `redis` is undefined where it is not ours (REDIS_URL), `grpc` where containerd is not served. */
 export interface ServiceStates {
-  readonly redis: KeeperState | undefined;
-  readonly pool: KeeperState;
-  readonly unpackers: readonly KeeperState[];
-  readonly grpc: KeeperState | undefined;
+  readonly redis: ChildState | undefined;
+  readonly pool: ChildState;
+  readonly unpackers: readonly ChildState[];
+  readonly grpc: ChildState | undefined;
 }
 
-/** Disposing of it takes everything down again: whoever uses a piece goes before that piece. */
+/** Disposing of it takes everything down again, in reverse order. */
 export class Services implements AsyncDisposable {
   readonly #redis: ChildSupervisor | undefined;
   readonly #pool: ChildSupervisor;
@@ -54,7 +54,7 @@ export class Services implements AsyncDisposable {
     return { redis: this.#redis?.state, pool: this.#pool.state, unpackers, grpc: this.#grpc?.state };
   }
 
-  /** What is not well with services that are there, a sentence each. */
+  /** What is wrong with the children that run, a sentence each. */
   get troubles(): readonly string[] {
     return this.#all.flatMap(({ trouble }) => trouble ?? []);
   }
@@ -75,12 +75,12 @@ export class Services implements AsyncDisposable {
     return this.#left;
   }
 
-  /** Rejects as soon as a piece cannot go on; never resolves. */
+  /** Rejects as soon as a child cannot go on; never resolves. */
   get failed(): Promise<never> {
     return Promise.race(this.#all.map((supervisor) => supervisor.refused));
   }
 
-  /** Brings everything up; throws why a piece, or Redis, cannot work. That jobs run is for `proveJobsRun` to show. */
+  /** Brings everything up; throws why a child, or Redis, cannot work. That jobs run is for `proveJobsRun` to show. */
   async start(): Promise<void> {
     prepareRunDirectory(this.#config, (sentence) => this.#log.warn(sentence));
     await this.#redis?.start();
@@ -100,7 +100,7 @@ export class Services implements AsyncDisposable {
     if (this.#left.length === 0) await removeEmptyDirectories(runDir, runDir);
   }
 
-  /** Whoever uses the pool's worker: up after it, down before it. */
+  /** The children that use the pool's worker: up after it, down before it. */
   get #users(): readonly ChildSupervisor[] {
     return this.#grpc === undefined ? this.#unpackers : [this.#grpc, ...this.#unpackers];
   }
@@ -130,8 +130,8 @@ const turnPollMs = 200;
 export type Whose = "ours" | "another's";
 
 /**
- * Runs `action` with a snapmill there for the state directory: the `up` that runs, or services brought up for the
- * occasion and taken down after it, also when it fails. Commands that bring services up take turns. `signal` ends the
+ * Runs `action` with a snapmill there for the state directory: the `up` that runs, or services that are brought up
+ * for it and taken down after it, also when it fails. Commands that bring services up take turns. `signal` ends the
  * waiting and the coming up with its reason; the action must listen to it by itself.
  */
 export async function withServices<T>(
@@ -139,7 +139,7 @@ export async function withServices<T>(
   action: (whose: Whose) => Promise<T>,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<T> {
-  // People asked for an image, not for a log: only what goes wrong is told.
+  // The user asked for an image, not for a log: only what goes wrong is logged.
   const level = config.logLevel === "info" ? "warn" : config.logLevel;
   const log = createLogger({ name: "services", level });
   const turn = await takeTurn(config, log, signal);

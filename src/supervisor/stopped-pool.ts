@@ -1,4 +1,4 @@
-// Room: supervisor. Owns what is done with a pool on which nothing runs: each time by a process of its own.
+// Room: supervisor. Owns work on a pool that no worker serves: each time in a process of its own.
 import { join } from "node:path";
 import { z } from "zod";
 import { type Config, childEnvironment } from "../config.ts";
@@ -17,7 +17,7 @@ interface Work {
   /** In workers/. */
   readonly script: string;
   readonly args?: readonly string[];
-  /** What the process may take, once it is told to end, to leave the pool in order. */
+  /** How long the process may take, after SIGTERM, to leave the pool in order. */
   readonly graceMs: number;
 }
 

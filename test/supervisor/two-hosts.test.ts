@@ -65,7 +65,7 @@ test(
       claim: { stateDir: first.config.stateDir, isOurs: true },
     });
     expect((await second.run("status")).stdout).toMatch(
-      /^Claim +another database: 'snapmill up' is refused here, unless it is told to --take-over/m,
+      /^Claim +another database: 'snapmill up' is refused here without --take-over/m,
     );
 
     // Its worker stands still in the middle of a job, and the other host takes the name over.

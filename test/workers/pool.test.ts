@@ -79,7 +79,7 @@ test("an operation that killed two workers is set aside and reported by doctor, 
   expect((await mayFail("other")).mounts).toHaveLength(1);
   const { findings } = await client.call("doctor", { repair: true });
   expect(findings).toMatchObject([{ kind: "operation-set-aside", subject: operationId, repaired: false }]);
-  expect((await snapmill.run(["status"])).stdout).toContain("1 operation of which workers died");
+  expect((await snapmill.run(["status"])).stdout).toContain("1 operation whose workers died");
   // Once retried, the operation is treated like any other.
   await client.call("cleanup", {});
   expect((await client.call("doctor", { repair: false })).findings).toEqual([]);

@@ -26,7 +26,7 @@ import { Snapshots } from "./generated/snapshots_pb.js";
 import { asCallFailure, type Status, statusOf } from "./status.ts";
 import type { Turns } from "./turns.ts";
 
-/** What stands around every call: who waits for it, and who hears of our own mistakes. */
+/** What every call shares: the clients that wait, the turns of long answers, and the log of internal errors. */
 export interface Surroundings {
   readonly callers: Callers;
   readonly turns: Turns;
@@ -121,7 +121,7 @@ function streaming<Input extends DescMessage, Output extends DescMessage>(
   return { definition: definitionOf(method), handler };
 }
 
-/** What fails once the caller has gone fails for that reason. */
+/** A failure after the caller has gone is reported as that. */
 async function unlessGone<T>(signal: AbortSignal, answer: () => Promise<T>): Promise<T> {
   try {
     return await answer();

@@ -1,4 +1,4 @@
-// Room: api. Owns those who wait for an answer: one signal each, which aborts when nobody waits any more.
+// Room: api. Owns the calls that wait for an answer: a signal for each, aborted when its client has gone.
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { unavailable } from "../../domain/errors.ts";
 import type { Caller } from "./context.ts";
@@ -20,8 +20,8 @@ export class Callers {
   readonly #present = new Set<Canceller>();
 
   /**
-   * grpc-js says `cancelled` for a cancelled call, one past its deadline, and one whose connection is gone. Throws
-   * `unavailable` for one too many.
+   * grpc-js emits `cancelled` for a cancelled call, one past its deadline, and one whose connection is gone. Throws
+   * `unavailable` when too many calls are under way.
    */
   welcome(call: AnyCall): PresentCaller {
     if (this.#present.size >= maxPresent) throw unavailable(`${maxPresent} calls are under way at once: try again`);

@@ -10,13 +10,13 @@ export interface Context {
   readonly scope: Scope;
 }
 
-/** Who waits for the answer. */
+/** The client that waits for the answer. */
 export interface Caller {
-  /** Aborts when nobody waits any more (cancelled, past its deadline, disconnected), or the server stops: a SnapmillError. */
+  /** Aborted when the call is cancelled, past its deadline or disconnected, or the server stops: with a SnapmillError. */
   readonly signal: AbortSignal;
 }
 
-/** In place of a message of a stream: others have their turn, and a caller who has gone is noticed. */
+/** In place of a message of a stream: other calls have their turn, and a caller that has gone is noticed. */
 export const breath = Symbol("breath");
 
 type Methods = (typeof Snapshots)["method"];
@@ -37,6 +37,3 @@ type Call<Method> = Method extends {
 
 /** The service: a call for every method that the protocol names. What they throw are SnapmillErrors. */
 export type Calls = { readonly [Name in keyof Methods]: Call<Methods[Name]> };
-
-/** On the wire, no parent is an empty one. */
-export const parentOf = (text: string): string | undefined => (text === "" ? undefined : text);

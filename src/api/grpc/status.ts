@@ -8,7 +8,7 @@ export interface Status {
   readonly details: string;
 }
 
-/** The message travels in a header, percent-encoded, and nobody reads a longer one. */
+/** The message travels in a header, percent-encoded: its length is limited. */
 const maxDetailsCharacters = 2048;
 
 export function statusOf(error: SnapmillError): Status {

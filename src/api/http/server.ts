@@ -56,7 +56,7 @@ export function serveHttp({ address, names = [], token, log, health, metrics }: 
     return request === undefined ? context.text("refused: the body is not JSON\n", 400) : dashboard.fetch(request);
   });
   app.onError((error, context) => {
-    // Not a failure but an answer: "who are you?"
+    // A request for credentials is an answer, not a failure.
     if (error instanceof HTTPException) return error.getResponse();
     log.error({ err: error, path: context.req.path }, "a request failed");
     return context.text("something went wrong: see the log of snapmill\n", 500);

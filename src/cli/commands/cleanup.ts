@@ -9,9 +9,7 @@ import { configOf, examples, type JsonOption, jsonOption } from "../support/opti
 export function addCleanup(program: Command): void {
   program
     .command("cleanup")
-    .description(
-      "remove now what removals and dead unpacks have left; has the removals of devices that were given up tried again",
-    )
+    .description("remove now what removals and dead unpacks have left; retries removals that were given up")
     .summary("remove now what could not be removed before")
     .addOption(jsonOption("one JSON object"))
     .addHelpText("after", examples(["cleanup", "after what was in use has been unmounted"]))
@@ -30,7 +28,7 @@ const shownDevices = 20;
 const sentence = ({ removedDevices, removedSnapshots }: Readonly<Record<string, number>>): string =>
   `removed ${plural(removedDevices ?? 0, "device")} and ${plural(removedSnapshots ?? 0, "snapshot")}`;
 
-const leftSentence = (device: string): string => `${device} is still to be removed: this is tried again and again`;
+const leftSentence = (device: string): string => `${device} is still to be removed, and will be retried`;
 
 const more = (count: number): string[] =>
   count > shownDevices ? [`${plural(count - shownDevices, "more device")} as well`] : [];

@@ -13,10 +13,8 @@ import { configOf, examples, type JsonOption, jsonOption } from "../support/opti
 export function addDoctor(program: Command): void {
   program
     .command("doctor")
-    .description(
-      "compare database, active devices and pool; say what is not in order, and repair what is safe to repair",
-    )
-    .summary("say what is not in order, and repair it")
+    .description("compare database, active devices and pool; report what is wrong, and repair what is safe to repair")
+    .summary("report what is wrong, and repair it")
     .option("--repair", "repair what can be repaired safely; says what is left, and why")
     .addOption(jsonOption("one JSON object"))
     .addHelpText("after", howItLooks)

@@ -49,7 +49,7 @@ interface MountOptions extends ScopeOption {
 }
 
 const howItMounts = `
-Mounted with nosuid and nodev: what an image brings cannot act as root, nor open devices, for those who reach it there.`;
+Mounted with nosuid and nodev: programs of the image cannot gain root's rights, nor open devices, when users of this host run them.`;
 
 const warningsOf = (trust: readonly Trust[], dir: string): string[] => [
   ...(trust.includes("suid")

@@ -18,14 +18,14 @@ interface ResetOptions extends JsonOption {
 export function addPoolReset(pool: Command): void {
   pool
     .command("reset")
-    .description("give up everything in a pool: snapshots of all scopes, images and devices; the way to begin anew")
-    .summary("give up all snapshots of a pool")
+    .description("remove everything in a pool: snapshots of all scopes, images and devices")
+    .summary("remove all snapshots of a pool")
     .argument("[name]", "of the pool; default: --pool", parsePoolName)
-    .option("--yes", "do it; without, it is only said what would be lost")
+    .option("--yes", "do it; without, only say what would be lost")
     .addOption(jsonOption("one JSON object"))
     .addHelpText(
       "after",
-      "\nOf a pool whose files are lost, the database forgets what was in it. Nothing is given up in use.",
+      "\nFor a pool whose files are lost, the database forgets what was in it. Refused while something is in use.",
     )
     .addHelpText(
       "after",

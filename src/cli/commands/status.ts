@@ -73,7 +73,7 @@ const spaceText = (space: Fill): string =>
 const setAsideText = (metadata: Status["metadata"]): string | undefined =>
   metadata === null || metadata.setAside === 0
     ? undefined
-    : `${plural(metadata.setAside, "operation")} of which workers died: 'snapmill doctor' names them`;
+    : `${plural(metadata.setAside, "operation")} whose workers died: 'snapmill doctor' names them`;
 
 function removalsText(pending: number, failed: number | null): string {
   if (failed === null || failed === 0) return String(pending);
@@ -83,9 +83,7 @@ function removalsText(pending: number, failed: number | null): string {
 function claimText(claim: Status["claim"]): string | undefined {
   if (claim === null) return undefined;
   const { isOurs, host, stateDir, claimedAt, seenAt, database } = claim;
-  const whose = isOurs
-    ? "this database"
-    : "another database: 'snapmill up' is refused here, unless it is told to --take-over";
+  const whose = isOurs ? "this database" : "another database: 'snapmill up' is refused here without --take-over";
   return `${whose} (${database} on host ${host}, ${stateDir}; since ${claimedAt}, last seen ${seenAt})`;
 }
 

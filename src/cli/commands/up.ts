@@ -49,9 +49,9 @@ const grpcAddressHelp =
   'socket for containerd, "" for none (SNAPMILL_GRPC_ADDRESS; default containerd.sock in the state directory)';
 
 const whatRuns = `
-A worker that dies is started again; when 'up' dies, all of it does, and the next 'up' repairs what was interrupted.
+A worker that dies is started again. When 'up' dies, so does all that it started; the next 'up' repairs what was interrupted.
 With REDIS_URL set, that Redis is used instead of a private one. There, a pool's name belongs to the first database that
-was started under it; 'up' on another host is refused, unless it is told to --take-over.`;
+was started under it; 'up' on another host is refused without --take-over.`;
 
 interface UpOptions {
   readonly driver?: string;
@@ -64,7 +64,7 @@ interface UpOptions {
 
 function parseDriver(text: string): string {
   if (["auto", "reflink", "devmapper"].includes(text)) return text;
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is none of auto, reflink and devmapper`);
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not one of auto, reflink, devmapper`);
 }
 
 /** Checked here for a clear usage error; the configuration parses it. */

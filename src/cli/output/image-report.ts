@@ -1,4 +1,4 @@
-// Room: cli. Owns what is told of an unpacked image, to people and to programs; pure functions.
+// Room: cli. Owns the report of an unpacked image, as text and as JSON; pure functions.
 
 import { formatDuration, formatSize } from "../../domain/units.ts";
 import type { UnpackedImage } from "../../service/unpack.ts";
@@ -21,10 +21,10 @@ export const imageJson = ({ image, manifestDigest, chainId, snapshot, layers }: 
   })),
 });
 
-/** Of less than this, the rate says nothing: the time went elsewhere. */
+/** Below this, a rate would say nothing: the time went elsewhere. */
 const tellingBytes = 1_000_000;
 
-/** What `unpack` tells of an image that took `ms`, waiting included. */
+/** What `unpack` reports of an image that took `ms`, waiting included. */
 export function imageLines({ image, snapshot, layers }: UnpackedImage, ms: number): string[] {
   const unpacked = layers.filter(({ cached }) => !cached);
   const unpackedBytes = sum(unpacked, "bytes");

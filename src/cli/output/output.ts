@@ -1,4 +1,4 @@
-// Room: cli. Owns what is written to stdout and stderr, and what happens when nobody reads it any more.
+// Room: cli. Owns what is written to stdout and stderr, and what happens when its reader goes away.
 import { styleText } from "node:util";
 import { type Column, formatTable } from "./format.ts";
 
@@ -13,7 +13,7 @@ export function tolerateClosedPipes(): void {
   process.stderr.on("error", () => undefined);
 }
 
-/** Writes `text` to stdout and waits until it is handed over. Throws ReaderGone when nobody reads it. */
+/** Writes `text` to stdout and waits until it is handed over. Throws ReaderGone when the reader has gone. */
 export function write(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
@@ -38,7 +38,7 @@ export function say(line: string): void {
 /** What a command waits for, or has put right, in a sentence. */
 export const notice = (sentence: string): void => say(`snapmill: ${sentence}`);
 
-/** Waits until all that was said is handed over: a program that ends at once would cut it off. */
+/** Waits until all output is handed over: a program that ends at once would cut it off. */
 export const flush = (): Promise<void> => new Promise((resolve) => process.stderr.write("", () => resolve()));
 
 /** Bold where stdout is a terminal that shows it and NO_COLOR is not set. */
