@@ -40,7 +40,7 @@ import {
 } from "./item-attempt.ts";
 import { createLayerStore, removedMeanwhile } from "./layer-store.ts";
 import { callPatiently } from "./pool-calls.ts";
-import { imageOfName } from "./recorded-image.ts";
+import { imageOfName, imageOfReference } from "./recorded-image.ts";
 import { resolveImage } from "./resolve-image.ts";
 import { untilSignalled } from "./run-process.ts";
 
@@ -171,7 +171,12 @@ async function resolveAndUnpack(
   signal: AbortSignal,
 ): Promise<UnpackedImage> {
   const registry = { ...given, group: given.group ?? batch?.batch };
-  await using image = await inStage("resolve", () => openImage(reference, platform, { signal, registries, registry }));
+  const options = { signal, registries, registry };
+  if (batch !== undefined) {
+    const held = await inStage("resolve", () => imageOfReference(database, { reference, platform }, options));
+    if (held !== undefined) return held;
+  }
+  await using image = await inStage("resolve", () => openImage(reference, platform, options));
   reach("unpack.resolved");
   return await inStage("unpack", () => unpack(image, { operationId, job, signal }));
 }

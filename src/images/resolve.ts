@@ -1,5 +1,6 @@
 // Room: images. Owns the way from a reference and a platform to an image that is ready to be unpacked.
 import { failedPrecondition, invalidArgument, SnapmillError } from "../domain/errors.ts";
+import type { Digest } from "../domain/identifiers.ts";
 import { visible } from "../domain/quoted.ts";
 import type { RegistryOptions } from "../domain/registry-options.ts";
 import { isErrno } from "../system/ffi/errno.ts";
@@ -86,6 +87,17 @@ async function openFileImage(
   const found = await findImage(new DocumentReader(files, options.signal), reference, wanted);
   const held = cleanup.move();
   return { ...found, reference: name, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+/**
+ * The digest that a registry says `reference` stands for, without sending anything. Undefined: it cannot be told, or the
+ * reference is of a file. Errors: invalid_argument, failed_precondition, and the reason of `signal`.
+ */
+export async function digestOfReference(reference: string, options: OpenImageOptions): Promise<Digest | undefined> {
+  const parsed = parseReference(reference);
+  if (parsed.transport !== "docker") return undefined;
+  const { signal, registries, registry } = options;
+  return await naming(formatReference(parsed), signal, () => registries.digestOf(parsed.name, registry, signal));
 }
 
 /**

@@ -1,5 +1,5 @@
 // Room: metadata. Owns what must still be queued, so that losing Redis loses no work that was accepted.
-import { and, asc, count, eq, isNotNull, isNull, lt } from "drizzle-orm";
+import { and, asc, count, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import { type OperationId, operationId } from "../domain/identifiers.ts";
 import type { Database } from "./database.ts";
 import { outbox } from "./schema.ts";
@@ -108,7 +108,7 @@ export interface DamagedEntry {
   readonly createdAtMs: number;
 }
 
-/** All entries that are not cancelled, or those of one `job`, oldest first; without those that are damaged. */
+/** All entries that are not cancelled, or those of one `job`, in the order of their writing; without those that are damaged. */
 export const pendingOutbox = (database: Database, job?: string): OutboxEntry[] =>
   readPending(database, job).flatMap((entry) => ("payload" in entry ? [entry] : []));
 
@@ -140,7 +140,7 @@ const readPending = (database: Database, job?: string): (OutboxEntry | DamagedEn
     .select()
     .from(outbox)
     .where(and(isNull(outbox.cancelledAtMs), job === undefined ? undefined : eq(outbox.job, job)))
-    .orderBy(asc(outbox.createdAtMs), asc(outbox.operationId))
+    .orderBy(asc(outbox.createdAtMs), sql`rowid`)
     .all()
     .map(({ operationId: id, job: queued, payload, createdAtMs }) => {
       try {

@@ -86,6 +86,7 @@ describe("a batch", () => {
   test("has no more items in flight than it may, and the next is queued with the end of one", () => {
     expect(submit(5, { parallel: 3, priority: 7, attempts: 4, timeLimitMs: 1000 })).toEqual({ items: 5, isNew: true });
     expect([inFlight().length, queued]).toEqual([3, 1]);
+    expect(pendingOutbox(database).map(({ operationId }) => operationId)).toEqual(inFlight());
     expect(pendingOutbox(database, "unpack")[0]?.payload).toMatchObject({
       pool: "pool",
       batch: { batch, priority: 7, attempts: 4, timeLimitMs: 1000 },

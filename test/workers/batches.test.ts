@@ -1,5 +1,6 @@
 // Room: test. Owns batches as the workers do them: what order, how many at a time, how each item ends, what they survive.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { paths } from "../../src/config.ts";
 import { type BatchId, type ChainId, diffId, freshBatchId, freshOperationId } from "../../src/domain/identifiers.ts";
@@ -11,7 +12,7 @@ import { answerReadBatch } from "../../src/service/batches.ts";
 import { acquireLock } from "../../src/system/file/locks.ts";
 import { chainIdsOf, lockPath } from "../../src/unpack/chain.ts";
 import { temporaryDirectory } from "../support/directories.ts";
-import { writeImage } from "../support/images.ts";
+import { blobPath, sha256, writeImage } from "../support/images.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { file } from "../support/tar-entries.ts";
 import { until } from "../support/until.ts";
@@ -35,6 +36,29 @@ type Image = Awaited<ReturnType<typeof imageNamed>>;
 
 const platform = "linux/amd64";
 const itemsOf = (images: readonly { readonly reference: string }[]) => images.map(({ reference }) => ({ reference }));
+
+/** A registry with one image, behind an index with the tag v1; it notes what it is asked for. */
+function serveIndexOf({ manifest }: Image, layout: string) {
+  const [os, architecture] = platform.split("/");
+  const index = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.index.v1+json",
+    manifests: [{ ...manifest, platform: { os, architecture } }],
+  });
+  const asked: string[] = [];
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch({ method, url }) {
+      const [, kind = "", name = ""] = /\/(manifests|blobs)\/(.*)$/.exec(new URL(url).pathname) ?? [];
+      asked.push(`${method} ${name === "v1" ? name : kind}`);
+      const body = name === "v1" ? Buffer.from(index) : readFileSync(blobPath(layout, name));
+      return new Response(body, { headers: { "docker-content-digest": sha256(body) } });
+    },
+  });
+  const reference = `docker://127.0.0.1:${String(server.port)}/some/image:v1`;
+  return { asked, reference, [Symbol.dispose]: () => void server.stop(true) };
+}
 
 /** The batches of one pool. */
 class Batches {
@@ -90,44 +114,55 @@ test("items go by priority, so many at a time; each ends with what came of it, a
   );
   const missing = { ...damaged, reference: `oci:${join(directory.path, "nowhere")}` };
   const sooner = [...(await imagesNamed("sooner-1", "sooner-2")), damaged, missing];
-  const [plain] = await imagesNamed("plain");
-  await using workers = await PoolWorkers.open(redis);
-  const batches = new Batches(workers);
+  const plainImage = await imageNamed("plain");
+  await PoolWorkers.use(redis, async (workers) => {
+    const batches = new Batches(workers);
 
-  const second = await batches.submit(later, { priority: 200, parallel: 2 });
-  const first = await batches.submit(sooner, { priority: 5, parallel: 3 });
-  const alone = { operationId: freshOperationId(), reference: plain?.reference ?? "", platform };
-  await workers.client.call("accept-unpack", { requests: [alone] });
-  const waiting = async () => (await workers.client.counts()).unpack.waiting;
-  await until("six are queued", waiting, (count) => count === 6);
-  expect([batches.read(first).batch.state, batches.states(second)]).toEqual([
-    "running",
-    ["pending", "pending", "pending"],
-  ]);
+    const second = await batches.submit(later, { priority: 200, parallel: 2 });
+    const first = await batches.submit(sooner, { priority: 5, parallel: 3 });
+    const alone = { operationId: freshOperationId(), reference: plainImage.reference, platform };
+    await workers.client.call("accept-unpack", { requests: [alone] });
+    const waiting = async () => (await workers.client.counts()).unpack.waiting;
+    await until("six are queued", waiting, (count) => count === 6);
+    expect([batches.read(first).batch.state, batches.states(second)]).toEqual([
+      "running",
+      ["pending", "pending", "pending"],
+    ]);
 
-  await workers.start("unpack");
-  await batches.until(second, "done");
-  await batches.until(first, "failed");
-  const { batch, items } = batches.read(first);
-  expect(batch.counts).toEqual({ pending: 0, running: 0, done: 2, present: 0, failed: 2, cancelled: 0 });
-  expect(items.slice(2)).toMatchObject([
-    { state: "failed", attempts: 1, failure: { code: "invalid_argument", stage: "unpack" } },
-    { state: "failed", attempts: 1, failure: { code: "not_found", stage: "resolve" } },
-  ]);
-  const startOf = (name: BatchId) => batches.read(name).items.map(({ startedAtMs }) => startedAtMs ?? 0);
-  // The second batch's own two were queued first.
-  expect(Math.max(...startOf(first))).toBeLessThanOrEqual(Math.min(...startOf(second)));
-  const plainAtMs = workers
-    .read(listImages)
-    .find(({ names }) => names.some(({ reference }) => reference === alone.reference))?.unpackedAtMs;
-  expect(plainAtMs).toBeLessThanOrEqual(Math.min(...startOf(first)));
+    await workers.start("unpack");
+    await batches.until(second, "done");
+    await batches.until(first, "failed");
+    const { batch, items } = batches.read(first);
+    expect(batch.counts).toEqual({ pending: 0, running: 0, done: 2, present: 0, failed: 2, cancelled: 0 });
+    expect(items.slice(2)).toMatchObject([
+      { state: "failed", attempts: 1, failure: { code: "invalid_argument", stage: "unpack" } },
+      { state: "failed", attempts: 1, failure: { code: "not_found", stage: "resolve" } },
+    ]);
+    const startOf = (name: BatchId) => batches.read(name).items.map(({ startedAtMs }) => startedAtMs ?? 0);
+    // The second batch's own two were queued first.
+    expect(Math.max(...startOf(first))).toBeLessThanOrEqual(Math.min(...startOf(second)));
+    const plainAtMs = workers
+      .read(listImages)
+      .find(({ names }) => names.some(({ reference }) => reference === alone.reference))?.unpackedAtMs;
+    expect(plainAtMs).toBeLessThanOrEqual(Math.min(...startOf(first)));
 
-  const again = await batches.submit(later.slice(0, 2));
-  await batches.until(again, "done");
-  expect(batches.states(again)).toEqual(["present", "present"]);
-  const elsewhere = await workers.client.call("read-batch", { batch: again, states: ["present"], limit: 1 });
-  expect(elsewhere.items).toHaveLength(1);
-  expect(elsewhere.batch).toEqual(batches.read(again).batch);
+    const again = await batches.submit(later.slice(0, 2));
+    await batches.until(again, "done");
+    expect(batches.states(again)).toEqual(["present", "present"]);
+    using registry = serveIndexOf(plainImage, join(directory.path, "plain"));
+    const remote = [{ ...plainImage, reference: registry.reference }];
+    const options = { registry: { plainHttp: true } };
+    // The pool has its layer; under this name it does not know the image yet.
+    await batches.until(await batches.submit(remote, options), "done");
+    expect(registry.asked).toEqual(["GET v1", "GET manifests", "GET blobs"]);
+    const head = await batches.submit(remote, options);
+    await batches.until(head, "done");
+    expect([registry.asked.slice(3), batches.states(head)]).toEqual([["HEAD v1"], ["present"]]);
+
+    const elsewhere = await workers.client.call("read-batch", { batch: again, states: ["present"], limit: 1 });
+    expect(elsewhere.items).toHaveLength(1);
+    expect(elsewhere.batch).toEqual(batches.read(again).batch);
+  });
 });
 
 test("what runs is cancelled and ends in time, attempts are counted although Redis forgets them, and a retry does the rest", async () => {
@@ -141,70 +176,72 @@ test("what runs is cancelled and ends in time, attempts are counted although Red
       return new Response("busy", { status: 429, headers: { "retry-after": "3600" } });
     },
   });
-  await using workers = await PoolWorkers.open(redis);
-  const batches = new Batches(workers);
-  const lock = await batches.hold(held);
-  await workers.start("unpack");
+  await PoolWorkers.use(redis, async (workers) => {
+    const batches = new Batches(workers);
+    const lock = await batches.hold(held);
+    await workers.start("unpack");
 
-  const cancelled = await batches.submit([held, other, third]);
-  await batches.untilStates(cancelled, "running", "pending", "pending");
-  const answer = await workers.client.call("cancel-batch", { batch: cancelled, reason: "not wanted" });
-  expect(answer).toEqual({ cancelled: 2, running: 1 });
-  await batches.until(cancelled, "cancelled");
-  expect(batches.states(cancelled)).toEqual(["cancelled", "cancelled", "cancelled"]);
+    const cancelled = await batches.submit([held, other, third]);
+    await batches.untilStates(cancelled, "running", "pending", "pending");
+    const answer = await workers.client.call("cancel-batch", { batch: cancelled, reason: "not wanted" });
+    expect(answer).toEqual({ cancelled: 2, running: 1 });
+    await batches.until(cancelled, "cancelled");
+    expect(batches.states(cancelled)).toEqual(["cancelled", "cancelled", "cancelled"]);
 
-  const late = await batches.submit([held], { timeLimitMs: 200 });
-  await batches.until(late, "failed");
-  expect(batches.read(late).items[0]?.failure).toMatchObject({ code: "deadline_exceeded", stage: "unpack" });
-  lock[Symbol.dispose]();
+    const late = await batches.submit([held], { timeLimitMs: 200 });
+    await batches.until(late, "failed");
+    expect(batches.read(late).items[0]?.failure).toMatchObject({ code: "deadline_exceeded", stage: "unpack" });
+    lock[Symbol.dispose]();
 
-  const busy = { ...held, reference: `docker://127.0.0.1:${String(registry.port)}/some/image:v1` };
-  const busyBatch = await batches.submit([busy, other], { registry: { plainHttp: true }, failAfterPercent: 60 });
-  await until("the registry was asked", () => (batches.read(busyBatch).items[0]?.attempts ?? 0) > 0);
-  await redis.flush();
-  await batches.until(busyBatch, "failed");
-  expect(asked).toBe(3);
-  expect(batches.read(busyBatch).items).toMatchObject([
-    { state: "failed", attempts: 3, failure: { code: "deadline_exceeded", stage: "resolve" } },
-    { state: "done" },
-  ]);
+    const busy = { ...held, reference: `docker://127.0.0.1:${String(registry.port)}/some/image:v1` };
+    const busyBatch = await batches.submit([busy, other], { registry: { plainHttp: true }, failAfterPercent: 60 });
+    await until("the registry was asked", () => (batches.read(busyBatch).items[0]?.attempts ?? 0) > 0);
+    await redis.flush();
+    await batches.until(busyBatch, "failed");
+    expect(asked).toBe(3);
+    expect(batches.read(busyBatch).items).toMatchObject([
+      { state: "failed", attempts: 3, failure: { code: "deadline_exceeded", stage: "resolve" } },
+      { state: "done" },
+    ]);
 
-  expect(await workers.client.call("retry-batch", { batch: cancelled, failedOnly: false })).toEqual({ retried: 3 });
-  await batches.until(cancelled, "done");
-  expect(batches.states(cancelled)).toEqual(["done", "present", "done"]);
+    expect(await workers.client.call("retry-batch", { batch: cancelled, failedOnly: false })).toEqual({ retried: 3 });
+    await batches.until(cancelled, "done");
+    expect(batches.states(cancelled)).toEqual(["done", "present", "done"]);
+  });
 });
 
 test("a batch survives the death of its workers and an emptied Redis: each image is unpacked once", async () => {
   const images = await imagesNamed("one", "two", "three", "four", "five", "six");
-  await using workers = await PoolWorkers.open(redis);
-  const batches = new Batches(workers);
-  const lock = await batches.hold(images[2] as Image);
-  const unpack = await workers.start("unpack");
-  const batch = await batches.submit(images, { parallel: 3 });
-  await batches.untilStates(batch, "done", "done", "running", "pending", "pending", "pending");
+  await PoolWorkers.use(redis, async (workers) => {
+    const batches = new Batches(workers);
+    const lock = await batches.hold(images[2] as Image);
+    const unpack = await workers.start("unpack");
+    const batch = await batches.submit(images, { parallel: 3 });
+    await batches.untilStates(batch, "done", "done", "running", "pending", "pending", "pending");
 
-  await workers.killPool();
-  unpack.kill("SIGKILL");
-  await unpack.exited;
-  await redis.flush();
-  await workers.start("pool");
-  const second = await workers.start("unpack");
-  await until("an item is begun again", async () => (await workers.client.counts()).unpack.active === 1);
-  second.kill("SIGKILL");
-  await second.exited;
-  // Cancelled now, its item has no worker that could end it, and Redis forgets its job.
-  await workers.client.call("cancel-batch", { batch, reason: "not wanted" });
-  await redis.flush();
-  await batches.until(batch, "cancelled");
-  expect(batches.states(batch)).toEqual(["done", "done", "cancelled", "cancelled", "cancelled", "cancelled"]);
+    await workers.killPool();
+    unpack.kill("SIGKILL");
+    await unpack.exited;
+    await redis.flush();
+    await workers.start("pool");
+    const second = await workers.start("unpack");
+    await until("an item is begun again", async () => (await workers.client.counts()).unpack.active === 1);
+    second.kill("SIGKILL");
+    await second.exited;
+    // Cancelled now, its item has no worker that could end it, and Redis forgets its job.
+    await workers.client.call("cancel-batch", { batch, reason: "not wanted" });
+    await redis.flush();
+    await batches.until(batch, "cancelled");
+    expect(batches.states(batch)).toEqual(["done", "done", "cancelled", "cancelled", "cancelled", "cancelled"]);
 
-  lock[Symbol.dispose]();
-  expect(await workers.client.call("retry-batch", { batch, failedOnly: false })).toEqual({ retried: 4 });
-  await workers.start("unpack");
-  await batches.until(batch, "done");
-  expect(batches.states(batch)).toEqual(Array.from({ length: 6 }, () => "done"));
-  expect(workers.snapmill.snapshots().filter(({ kind }) => kind === "committed")).toHaveLength(6);
-  expect(workers.read(pendingOutbox)).toEqual([]);
-  await workers.client.call("remove-batch", { batch });
-  expect(() => batches.read(batch)).toThrow("no batch");
+    lock[Symbol.dispose]();
+    expect(await workers.client.call("retry-batch", { batch, failedOnly: false })).toEqual({ retried: 4 });
+    await workers.start("unpack");
+    await batches.until(batch, "done");
+    expect(batches.states(batch)).toEqual(Array.from({ length: 6 }, () => "done"));
+    expect(workers.snapmill.snapshots().filter(({ kind }) => kind === "committed")).toHaveLength(6);
+    expect(workers.read(pendingOutbox)).toEqual([]);
+    await workers.client.call("remove-batch", { batch });
+    expect(() => batches.read(batch)).toThrow("no batch");
+  });
 });

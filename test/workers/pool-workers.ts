@@ -46,6 +46,21 @@ export class PoolWorkers implements AsyncDisposable {
     return look(database);
   }
 
+  /**
+   * `test` on a pool of its own. What it throws is not covered up by what it leaves, as it would be by `await using`: the
+   * runner shows no more of a SuppressedError than its name.
+   */
+  static async use(redis: TestRedis, test: (workers: PoolWorkers) => Promise<void>): Promise<void> {
+    const workers = await PoolWorkers.open(redis);
+    try {
+      await test(workers);
+    } catch (error) {
+      await workers[Symbol.asyncDispose]().catch(() => undefined);
+      throw error;
+    }
+    await workers[Symbol.asyncDispose]();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client[Symbol.asyncDispose]();
     for (const { child } of this.#workers) {

@@ -1,6 +1,6 @@
 // Room: images. Owns the fetching of manifests, indexes and configurations from a registry, by name and by digest.
 import { asSnapmillError } from "../../domain/errors.ts";
-import type { Digest } from "../../domain/identifiers.ts";
+import { type Digest, digest } from "../../domain/identifiers.ts";
 import type { DocumentKind } from "../document-reader.ts";
 import { FetchFailure, LimitExceeded, maxDocumentBytes, sha256Of } from "../document-reader.ts";
 import type { Descriptor } from "../documents.ts";
@@ -50,6 +50,31 @@ async function orFetchFailure<T>(repository: Repository, work: () => Promise<T>)
     const { code, message } = asSnapmillError(error);
     throw new FetchFailure(code, message, { cause: error });
   }
+}
+
+/**
+ * The digest that a registry says a name stands for, without any document being sent. Undefined: no registry says it; to
+ * resolve the name tells why. Asked once, of hosts that may resolve. Throws the signal's reason.
+ */
+export async function digestOfName(repository: Repository, name: RegistryName): Promise<Digest | undefined> {
+  if (name.digest !== undefined) return name.digest;
+  const tag = name.tag ?? "latest";
+  const question = {
+    path: `manifests/${tag}`,
+    what: `the manifest ${tag}`,
+    headers: { accept: accepted },
+    method: "HEAD",
+  } as const;
+  for (const host of repository.options.hosts.filter(({ capabilities }) => capabilities.has("resolve"))) {
+    try {
+      const reply = await repository.ask(host, question);
+      reply.cancel();
+      return digest(reply.headers.get("docker-content-digest") ?? "");
+    } catch {
+      repository.options.signal?.throwIfAborted();
+    }
+  }
+  return undefined;
 }
 
 /** The documents of one image. Errors: FetchFailure, and the signal's reason. */

@@ -1,5 +1,6 @@
 // Room: images. Owns the access of this host to registries: its settings, the options of a request, the caches.
 import { join } from "node:path";
+import type { Digest } from "../../domain/identifiers.ts";
 import type { RegistryOptions } from "../../domain/registry-options.ts";
 import type { RemoteBlob } from "../image.ts";
 import type { FoundImage } from "../layout.ts";
@@ -7,6 +8,7 @@ import type { Platform } from "../platform.ts";
 import { Authorization } from "./authorization.ts";
 import { BlobStore, type BlobStoreSettings } from "./blob-store.ts";
 import { type CredentialSources, findCredential, requireAuthFile } from "./credentials.ts";
+import { digestOfName } from "./documents.ts";
 import { Secrets } from "./failures.ts";
 import { hostsOf, type RegistryHost } from "./hosts.ts";
 import { resolveRegistryImage } from "./image.ts";
@@ -61,16 +63,8 @@ export class Registries {
     options: RegistryOptions,
     signal: AbortSignal | undefined,
   ): Promise<FoundImage<RemoteBlob>> {
-    const { certsDirs, connections, slotsDir, patience = defaultPatience } = this.#settings;
-    if (options.authFile !== undefined) await requireAuthFile(options.authFile);
-    const repository = new Repository({
-      hosts: await hostsOf(name.registry, { certsDirs, plainHttp: options.plainHttp === true }),
-      repository: name.repository,
-      authorization: this.#authorizationFor(options.authFile),
-      secrets: new Secrets(),
-      patience,
-      signal,
-    });
+    const { connections, slotsDir } = this.#settings;
+    const repository = await this.#repositoryOf(name, options, signal);
     const limits = {
       slot: (host: RegistryHost, until: AbortSignal | undefined) => takeSlot(slotsDir, host.name, connections, until),
       bandwidth: this.#bandwidthFor(options),
@@ -82,6 +76,35 @@ export class Registries {
       store: this.#store,
       registry: name.registry,
       isOneOfMany: options.group !== undefined,
+    });
+  }
+
+  /**
+   * The digest that `name` stands for, of a manifest or of an index, which a registry tells without sending anything.
+   * Undefined: it cannot be told; to resolve the name says why. Errors: failed_precondition, and the signal's reason.
+   */
+  async digestOf(
+    name: RegistryName,
+    options: RegistryOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<Digest | undefined> {
+    return await digestOfName(await this.#repositoryOf(name, options, signal), name);
+  }
+
+  async #repositoryOf(
+    name: RegistryName,
+    options: RegistryOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<Repository> {
+    const { certsDirs, patience = defaultPatience } = this.#settings;
+    if (options.authFile !== undefined) await requireAuthFile(options.authFile);
+    return new Repository({
+      hosts: await hostsOf(name.registry, { certsDirs, plainHttp: options.plainHttp === true }),
+      repository: name.repository,
+      authorization: this.#authorizationFor(options.authFile),
+      secrets: new Secrets(),
+      patience,
+      signal,
     });
   }
 

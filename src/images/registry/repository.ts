@@ -22,6 +22,8 @@ export interface Question {
   /** The name in errors: "the manifest latest". */
   readonly what: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Default: GET. */
+  readonly method?: "HEAD";
 }
 
 const maxErrorBytes = 64 << 10;
@@ -98,7 +100,7 @@ export class Repository {
     const url = new URL(`${host.baseUrl}/${repository}/${question.path}`);
     if (host.namespace !== undefined) url.searchParams.set("ns", host.namespace);
     return sendRequest({
-      method: "GET",
+      method: question.method ?? "GET",
       url,
       headers: question.headers,
       secretHeaders: { ...host.headers, ...(shown !== undefined && { authorization: shown }) },

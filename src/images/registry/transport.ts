@@ -6,7 +6,7 @@ import type { HostTls } from "./certificates.ts";
 import { AttemptFailure, type Subject, sentence } from "./failures.ts";
 
 export interface HttpRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "HEAD" | "POST";
   readonly url: URL;
   /** Headers with secrets: not sent to another origin after a redirect. */
   readonly secretHeaders: Readonly<Record<string, string>>;
@@ -158,7 +158,7 @@ export async function sendRequest(request: HttpRequest): Promise<HttpReply> {
   let current = request;
   for (let hops = 0; hops <= maxRedirects; hops += 1) {
     const reply = await once(current);
-    if (request.method !== "GET" || !redirects.has(reply.status)) return reply;
+    if (request.method === "POST" || !redirects.has(reply.status)) return reply;
     reply.cancel();
     current = redirected(current, reply.headers.get("location"));
   }
