@@ -15,7 +15,7 @@ const assumedFactor = 3;
 /** Fewer compressed bytes say nothing of the next image. */
 const leastHistoryBytes = 64 * 2 ** 20;
 /** The file system's own: block tails and directories, and what copying on write leaves of a layer below. */
-const overheadShare = 0.1;
+const overheadDivisor = 10;
 const overheadBytes = 4 * 2 ** 20;
 
 export function expansionOf({ compressedBytes, bytes }: Record<"compressedBytes" | "bytes", number>): Expansion {
@@ -30,7 +30,7 @@ export function estimatedBytes(
   { factor }: Expansion,
 ): number {
   const bytes = layer.compression === "none" ? layer.lengthBytes : layer.lengthBytes * factor;
-  return Math.ceil(bytes * (1 + overheadShare)) + overheadBytes;
+  return Math.ceil(bytes + bytes / overheadDivisor) + overheadBytes;
 }
 
 /** Of a thin-pool's data, so much must stay free for another device to be made: see SNAPMILL_MIN_FREE. */
