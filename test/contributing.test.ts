@@ -32,6 +32,7 @@ describe("an operation", () => {
     "accept-unpack",
     "begin-unpack",
     "note-attempt",
+    "resolve",
     "settle-unpack",
   ];
   const asFunction = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
