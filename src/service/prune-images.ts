@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { paths } from "../config.ts";
 import { unavailable } from "../domain/errors.ts";
+import type { DeviceName } from "../domain/identifiers.ts";
 import { poolUsageOf, recordedDriver } from "../drivers/open.ts";
 import { jobs } from "../jobs/contract.ts";
 import { type Image, idOf, listImages } from "../metadata/images.ts";
@@ -84,8 +85,9 @@ async function removeUntilFree(service: LocalService, plan: Plan, options: Optio
   // First what nothing uses any more.
   const parts = [await removeInParts(service, removalOf(plan, []), options)];
   let left = plan.candidates;
+  const stuck = new Set<DeviceName>();
   for (;;) {
-    await devicesGone(service, options);
+    await devicesGone(service, stuck, options);
     const missingBytes = await missing(service, plan.share, options);
     if (missingBytes <= 0 || left.length === 0) return parts;
     const count = nextCount(left.length, missingBytes, (first) => sumOf(unusedWithout(service, left.slice(0, first))));
@@ -129,10 +131,16 @@ async function missing(service: LocalService, share: number, { signal }: Options
   }
 }
 
-async function devicesGone({ database }: LocalService, { signal }: Options): Promise<void> {
+/** What has not gone in time is added to `stuck`, and not waited for again. */
+async function devicesGone({ database }: LocalService, stuck: Set<DeviceName>, { signal }: Options): Promise<void> {
   const untilMs = performance.now() + removalMs;
-  while (pendingRemovals(database()).length > 0) {
-    if (performance.now() > untilMs) return;
+  for (;;) {
+    const waiting = pendingRemovals(database()).filter(({ device }) => !stuck.has(device));
+    if (waiting.length === 0) return;
+    if (performance.now() > untilMs) {
+      for (const { device } of waiting) stuck.add(device);
+      return;
+    }
     await pause(signal);
   }
 }
