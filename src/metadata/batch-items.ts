@@ -96,6 +96,10 @@ export function itemOfOperation(database: Database, operationId: OperationId): B
   return row && asItem(row);
 }
 
+/** Those of these unpacks that no batch wants: a batch goes on whenever its pool is served. */
+export const ofNoBatch = (database: Database, operationIds: readonly OperationId[]): OperationId[] =>
+  operationIds.filter((operationId) => itemOfOperation(database, operationId) === undefined);
+
 /** Queued or running. */
 export const countInFlight = (database: Database, batch: BatchId): number =>
   prepared(database).countInFlight.get({ batch })?.count ?? 0;

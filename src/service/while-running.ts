@@ -1,6 +1,7 @@
 // Room: service. Owns having a snapmill for an operation: the one that runs, or services brought up for its duration.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "../config.ts";
+import { ofNoBatch } from "../metadata/batch-items.ts";
 import { pendingOutbox } from "../metadata/outbox.ts";
 import { requireOwnPlace } from "../supervisor/directories.ts";
 import { LocalService } from "./local-service.ts";
@@ -36,11 +37,16 @@ export async function whileRunning<T>(
 
 const settledPollMs = 100;
 
-/** What an earlier command had accepted before it was killed is finished, too, before the services are taken down. */
+/**
+ * What an earlier command had accepted before it was killed is finished, too, before the services are taken down; not so
+ * the batches of the pool, which may take hours.
+ */
 async function untilSettled(service: LocalService, signal: AbortSignal): Promise<void> {
   const client = await service.client();
   while (!signal.aborted) {
-    const accepted = pendingOutbox(service.database(), "unpack").map(({ operationId }) => operationId);
+    const database = service.database();
+    const pending = pendingOutbox(database, "unpack").map(({ operationId }) => operationId);
+    const accepted = ofNoBatch(database, pending);
     if (!(await client.willBeSettled(accepted))) return;
     await delay(settledPollMs);
   }

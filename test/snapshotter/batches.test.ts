@@ -11,7 +11,7 @@ import {
   snapshotKey,
 } from "../../src/domain/identifiers.ts";
 import type { RequestOf } from "../../src/jobs/contract.ts";
-import { itemsPage } from "../../src/metadata/batch-items.ts";
+import { itemsPage, ofNoBatch } from "../../src/metadata/batch-items.ts";
 import { countItems, findBatch } from "../../src/metadata/batches.ts";
 import { type Database, transact } from "../../src/metadata/database.ts";
 import { isCancelled, pendingOutbox } from "../../src/metadata/outbox.ts";
@@ -92,6 +92,8 @@ describe("a batch", () => {
       batch: { batch, priority: 7, attempts: 4, timeLimitMs: 1000 },
     });
     const first = next();
+    const ofAnother = freshOperationId();
+    expect(ofNoBatch(database, [...inFlight(), ofAnother])).toEqual([ofAnother]);
     expect(begin(first)).toBe(true);
     expect(itemStatesNow()).toEqual(["running", "pending", "pending", "pending", "pending"]);
     settle(unpacked, first);
