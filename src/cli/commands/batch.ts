@@ -16,9 +16,10 @@ import { countsText, failureText, reportBatch } from "../output/batch-report.ts"
 import { formatTime, plural } from "../output/format.ts";
 import { type Listing, notice, printLines, printList, say } from "../output/output.ts";
 import { parseBatch } from "../support/batch-options.ts";
+import { AlreadySaid } from "../support/failures.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
-import { referenceLine } from "../support/reference-list.ts";
+import { isListable, referenceLine } from "../support/reference-list.ts";
 import { addBatchSubmit } from "./batch-submit.ts";
 import { watchBatches } from "./batch-watch.ts";
 
@@ -139,8 +140,15 @@ function addExport(batch: Command): void {
     .action(async (id: BatchId, _options: object, command: Command) => {
       await using pool = await reachPool(configOf(command), notice);
       const { batch: summary } = await batchPage(pool, { batch: id, limit: 1 });
+      let unlisted = 0;
       for await (const item of allItems(pool, { batch: id, states: ["failed", "cancelled"] })) {
         await printLines([referenceLine(item.reference, failureText(item, summary))]);
+        if (!isListable(item.reference)) unlisted += 1;
       }
+      if (unlisted === 0) return;
+      notice(
+        `${plural(unlisted, "reference")} cannot stand in a list, because of '#' or control characters in a path: 'snapmill batch retry ${id}' takes them too`,
+      );
+      throw new AlreadySaid();
     });
 }

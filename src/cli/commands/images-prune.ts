@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { parseDuration, parsePercentage } from "../../domain/units.ts";
 import { LocalService } from "../../service/local-service.ts";
 import { type Pruned, pruneImages } from "../../service/prune-images.ts";
-import { formatShare, formatTime, plural } from "../output/format.ts";
+import { formatShare, formatTime, plural, printable } from "../output/format.ts";
 import { notice, printJson, printLines, say } from "../output/output.ts";
 import { freedLine, keptSentence } from "../output/removed-images.ts";
 import { wantsJson } from "../support/image-options.ts";
@@ -55,7 +55,7 @@ unpacked, also when the pool has it already.`;
 function lines({ images, layers, space }: Pruned, isDryRun: boolean): string[] {
   const verb = isDryRun ? "would remove" : "removed";
   const told = images.map(({ manifestDigest, platform, references, lastAskedAtMs }) => {
-    const names = references.length === 0 ? "<none>" : references.join(", ");
+    const names = references.length === 0 ? "<none>" : printable(references.join(", "));
     return `${verb} ${names} (${manifestDigest}, ${platform}), asked for ${formatTime(lastAskedAtMs)}`;
   });
   const sum = `${verb} ${plural(images.length, "image")} and ${freedLine({ layers }, "")}`;

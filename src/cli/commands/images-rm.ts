@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { ImageTarget } from "../../service/image-targets.ts";
 import { LocalService } from "../../service/local-service.ts";
 import { removeImages } from "../../service/remove-images.ts";
+import { printable } from "../output/format.ts";
 import { notice, printJson, printLines, say } from "../output/output.ts";
 import { freedLine, keptSentence } from "../output/removed-images.ts";
 import { AlreadySaid } from "../support/failures.ts";
@@ -36,7 +37,7 @@ export function addImagesRm(images: Command): void {
       if (wantsJson(command)) await printJson(removed);
       else {
         await printLines([
-          ...names.map(({ reference, platform }) => `removed the name ${reference} (${platform})`),
+          ...names.map(({ reference, platform }) => `removed the name ${printable(reference)} (${platform})`),
           ...gone.map(({ manifestDigest, platform }) => `removed the image ${manifestDigest} (${platform})`),
           freedLine(removed),
         ]);

@@ -4,7 +4,7 @@ import type { BatchId } from "../../domain/identifiers.ts";
 import { formatDuration } from "../../domain/units.ts";
 import { allItems, type BatchSummary, batchPage, type ReadItem } from "../../service/batches.ts";
 import type { ReachedPool } from "../../service/remote-service.ts";
-import { formatFields, formatTime, plural } from "./format.ts";
+import { formatFields, formatTime, plural, printable } from "./format.ts";
 import { printJson, printLines } from "./output.ts";
 
 /** "200: 196 done, 4 failed". */
@@ -39,7 +39,11 @@ export async function reportBatch(
   const more = summary.counts.failed - failed.length;
   await printLines([
     ...formatFields(fieldsOf(summary, pool.config.pool)),
-    ...failed.flatMap((item) => ["", item.reference, `  ${failureText(item, summary)} (${attemptsText(item)})`]),
+    ...failed.flatMap((item) => [
+      "",
+      printable(item.reference),
+      `  ${printable(failureText(item, summary))} (${attemptsText(item)})`,
+    ]),
     ...(more > 0 ? ["", `and ${plural(more, "item")} more: 'snapmill batch export ${id}' has all`] : []),
   ]);
 }

@@ -3,12 +3,13 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { invalidArgument } from "../../domain/errors.ts";
 import { absoluteReference } from "../../images/reference.ts";
+import { printable } from "../output/format.ts";
 
 /** What a batch can hold of it, and a margin for comments. */
 const maxBytes = 16 * 2 ** 20;
 
-/** A comment begins a line, or follows white space: `#` may be in a path. */
-const comment = /(?:^|\s)#.*$/;
+/** A comment begins a line, or follows white space: `#` may be in a path. It may hold anything, also the end of a CR LF. */
+const comment = /(?:^|\s)#.*$/s;
 
 /**
  * The references in `file` (`-`: standard input), each once, in their order. Paths in them are relative to the current
@@ -19,7 +20,7 @@ export function readReferences(file: string): readonly string[] {
   const references = textOf(file, name)
     .split("\n")
     .flatMap((line, index) => {
-      const text = line.replace(comment, "").trim();
+      const text = withoutComment(line);
       return text === "" ? [] : [referenceOf(text, `${name}, line ${index + 1}`)];
     });
   if (references.length === 0) throw invalidArgument(`${name} holds no image reference: write one a line`);
@@ -46,6 +47,14 @@ function referenceOf(text: string, place: string): string {
   }
 }
 
-/** A line of such a file, with a comment behind the reference. */
-export const referenceLine = (reference: string, remark: string): string =>
-  `${reference}  # ${remark.replaceAll(/\s+/g, " ")}`;
+const withoutComment = (line: string): string => line.replace(comment, "").trim();
+
+/** Whether a list gives back the same reference: a path may hold a line break, or what begins a comment. */
+export const isListable = (reference: string): boolean =>
+  printable(reference) === reference && withoutComment(reference) === reference;
+
+/** A line of such a file, with a comment behind the reference; a comment alone where a list cannot hold the reference. */
+export function referenceLine(reference: string, remark: string): string {
+  const text = isListable(reference) ? reference : `# not to be listed: ${printable(reference)}`;
+  return `${text}  # ${printable(remark.replaceAll(/\s+/g, " "))}`;
+}
