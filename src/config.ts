@@ -17,6 +17,9 @@ const percentage = z
   .regex(/^\d{1,2}(\.\d+)?%$/, "give a percentage below 100, such as 10%")
   .transform((text) => Number.parseFloat(text) / 100);
 
+/** `auto`: what the pool was made for. */
+export const driverChoices = ["auto", ...driverNames] as const;
+
 const largestDeviceBytes = 16 * 2 ** 40;
 
 const hostNames = z
@@ -35,7 +38,7 @@ const settings = z.object({
   SNAPMILL_STATE_DIR: z.string().min(1).default("/var/lib/snapmill"),
   SNAPMILL_RUN_DIR: z.string().min(1).default("/run/snapmill"),
   SNAPMILL_POOL: z.string().default("default").transform(poolName),
-  SNAPMILL_DRIVER: z.enum(["auto", ...driverNames]).default("auto"),
+  SNAPMILL_DRIVER: z.enum(driverChoices).default("auto"),
   SNAPMILL_POOL_SIZE: size.default(20 * 2 ** 30),
   /** Size of a base snapshot's device: an upper bound, space is taken as it is written. */
   SNAPMILL_DEVICE_SIZE: size.default(10 * 2 ** 30),
@@ -90,7 +93,7 @@ export interface Config {
   /** Short, whatever the state directory's length: a UNIX socket's path ends at 108 bytes. */
   readonly runDir: string;
   readonly pool: ReturnType<typeof poolName>;
-  readonly driver: "auto" | (typeof driverNames)[number];
+  readonly driver: (typeof driverChoices)[number];
   readonly poolSizeBytes: number;
   readonly deviceSizeBytes: number;
   readonly maxDeviceSizeBytes: number;

@@ -1,11 +1,11 @@
 // Room: test. Owns the recipes of docs/CONTRIBUTING.md: a step that is forgotten, and that no compiler misses, fails here.
 import { describe, expect, test } from "bun:test";
 import { basename, join } from "node:path";
-import type { Command } from "commander";
+import { Command } from "commander";
 import { buildProgram } from "../src/cli/program.ts";
 import { driverNames } from "../src/drivers/port.ts";
-import { formatReference, type ImageReference, parseReference } from "../src/images/reference.ts";
-import { type JobName, jobs } from "../src/jobs/contract.ts";
+import { absoluteReference, formatReference, type ImageReference, parseReference } from "../src/images/reference.ts";
+import type { JobName } from "../src/jobs/contract.ts";
 
 const root = join(import.meta.dir, "..");
 const filesOf = (pattern: string): string[] => [...new Bun.Glob(pattern).scanSync(root)];
@@ -25,16 +25,37 @@ function helpOf(name: string): string {
 }
 
 describe("an operation", () => {
-  /** Jobs that snapmill's own processes send to one another. */
-  const internal: readonly JobName[] = [
-    "remove-device",
-    "probe",
-    "accept-unpack",
-    "begin-unpack",
-    "note-attempt",
-    "resolve",
-    "settle-unpack",
-  ];
+  /** The command that has each job done; null: it is sent only as a part of other operations. */
+  const commands = {
+    prepare: "prepare",
+    view: "view",
+    commit: "commit",
+    remove: "rm",
+    update: "label",
+    "remove-device": null,
+    probe: null,
+    cleanup: "cleanup",
+    doctor: "doctor",
+    "grow-pool": "pool grow",
+    "reset-pool": "pool reset",
+    "accept-unpack": null,
+    "settle-unpack": null,
+    "remove-images": "images rm",
+    "pin-images": "images pin",
+    "submit-batch": "batch submit",
+    "cancel-batch": "batch cancel",
+    "retry-batch": "batch retry",
+    "remove-batch": "batch rm",
+    "read-batch": "batch show",
+    "begin-unpack": null,
+    "note-attempt": null,
+    unpack: "unpack",
+    resolve: null,
+  } satisfies Readonly<Record<JobName, string | null>>;
+  const leaves = (command: Command, path: readonly string[]): string[] =>
+    command.commands.length === 0
+      ? [path.join(" ")]
+      : command.commands.flatMap((each) => leaves(each, [...path, each.name()]));
   const asFunction = (name: string): string => name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
   test("takes the diff that docs/ARCHITECTURE.md shows, which still applies", async () => {
@@ -51,19 +72,34 @@ describe("an operation", () => {
       filesOf("src/service/*.ts").map((path): Promise<object> => import(join(root, path))),
     );
     const offered = modules.flatMap((each) => Object.keys(each));
-    const asked = Object.keys(jobs).filter((name) => !internal.some((own) => own === name));
-    expect(asked.length).toBeGreaterThan(8);
-    expect(asked.map(asFunction).filter((name) => !offered.includes(name))).toEqual([]);
+    const asked = Object.entries(commands).flatMap(([name, command]) => (command === null ? [] : asFunction(name)));
+    expect(asked.filter((name) => !offered.includes(name))).toEqual([]);
+  });
+
+  test("that is a job has a command", () => {
+    const wanted = Object.values(commands).filter((command) => command !== null);
+    expect(wanted.filter((command) => !leaves(program, []).includes(command))).toEqual([]);
+  });
+
+  test("that is a command is listed in the program", async () => {
+    for (const path of filesOf("src/cli/commands/*.ts")) {
+      const exported: object = await import(join(root, path));
+      for (const [name, add] of Object.entries(exported)) {
+        if (!/^add[A-Z]/.test(name)) continue;
+        const alone = new Command();
+        add(alone);
+        const missing = leaves(alone, []).filter(
+          (own) => !leaves(program, [""]).some((leaf) => leaf.endsWith(` ${own}`)),
+        );
+        expect(missing, `${name} of ${path}`).toEqual([]);
+      }
+    }
   });
 
   test("that is a command is in the documents", () => {
-    const leaves = (command: Command, path: readonly string[]): string[] =>
-      command.commands.length === 0
-        ? [path.join(" ")]
-        : command.commands.flatMap((each) => leaves(each, [...path, each.name()]));
-    const commands = leaves(program, ["snapmill"]);
-    expect(commands).toContain("snapmill pool create");
-    expect(commands.filter((command) => !documents.includes(command))).toEqual([]);
+    const found = leaves(program, ["snapmill"]);
+    expect(found).toContain("snapmill pool create");
+    expect(found.filter((command) => !isDescribed(new RegExp(`${command}(?![-\\w])`)))).toEqual([]);
   });
 });
 
@@ -82,18 +118,31 @@ describe("a driver", () => {
 });
 
 describe("a source of images", () => {
+  /** As a caller in /images writes it, and in full. */
   const examples = {
-    docker: "docker://registry.example/app:v1",
-    oci: "oci:/images/app:v1",
-    "oci-archive": "oci-archive:/images/app.tar:v1",
-    "docker-archive": "docker-archive:/images/app.tar:app:v1",
-  } satisfies Readonly<Record<ImageReference["transport"], string>>;
+    docker: ["app:v1", "docker://docker.io/library/app:v1"],
+    oci: ["oci:app:v1", "oci:/images/app:v1"],
+    "oci-archive": ["oci-archive:app.tar:v1", "oci-archive:/images/app.tar:v1"],
+    "docker-archive": ["docker-archive:app.tar:app:v1", "docker-archive:/images/app.tar:app:v1"],
+  } satisfies Readonly<Record<ImageReference["transport"], readonly [given: string, inFull: string]>>;
 
-  test.each(Object.entries(examples))("%s is read and written, shown by --help, and described", (transport, text) => {
-    const reference = parseReference(text);
-    expect(reference.transport).toBe(transport as ImageReference["transport"]);
-    expect(formatReference(reference)).toStartWith(`${transport}:`);
-    expect(helpOf("unpack")).toContain(`${transport}:`);
-    expect(isDescribed(new RegExp(`[\`| ]${transport}:[A-Z/]`))).toBe(true);
-  });
+  test.each(Object.entries(examples))(
+    "%s is read and written, and made independent of a directory",
+    (transport, example) => {
+      const [given, inFull] = example;
+      expect(parseReference(given).transport).toBe(transport as ImageReference["transport"]);
+      expect(absoluteReference(given, "/images")).toBe(inFull);
+      expect(formatReference(parseReference(inFull))).toBe(inFull);
+    },
+  );
+
+  test.each(Object.keys(examples))(
+    "%s is in the error of an unknown one, in --help and in docs/IMAGES.md",
+    async (transport) => {
+      const named = new RegExp(`(?<![-\\w])${transport}:[A-Z/]`);
+      expect(() => parseReference("unheard-of://app")).toThrow(named);
+      expect(helpOf("unpack")).toContain(`${transport}:`);
+      expect(named.test(await Bun.file(join(root, "docs/IMAGES.md")).text())).toBe(true);
+    },
+  );
 });

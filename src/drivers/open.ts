@@ -50,11 +50,15 @@ export function chooseDriver(asked: "auto" | DriverName, poolDir: string): Drive
   );
 }
 
+/** The files in its directory by which each driver's pool is known, also one that is half-made. */
+const tracesOf: Readonly<Record<DriverName, (poolDir: string) => readonly string[]>> = {
+  devmapper: (poolDir) => [definitionPath(poolDir), beginningPath(poolDir)],
+  reflink: (poolDir) => [imagePath(poolDir), filesDir(poolDir)],
+};
+
 /** Whose pool lies in `poolDir`, if only half-made: its driver takes that down. Undefined: there is none. */
-export function driverOfPool(poolDir: string): DriverName | undefined {
-  if (existsSync(definitionPath(poolDir)) || existsSync(beginningPath(poolDir))) return "devmapper";
-  return existsSync(imagePath(poolDir)) || existsSync(filesDir(poolDir)) ? "reflink" : undefined;
-}
+export const driverOfPool = (poolDir: string): DriverName | undefined =>
+  driverNames.find((name) => tracesOf[name](poolDir).some((path) => existsSync(path)));
 
 /** The driver that a pool's database names. Throws `failed_precondition` for one that this version does not know. */
 export function recordedDriver(text: string): DriverName {

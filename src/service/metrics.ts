@@ -10,13 +10,16 @@ import { type Status, status } from "./status.ts";
 const sample = z.object({ labels: z.record(z.string(), z.string()), value: z.number() });
 type Sample = z.output<typeof sample>;
 
+/** Never one for a key, a digest, a device or an image: the values of each are few and known. */
+type LabelName = "queue" | "state" | "kind" | "area" | "driver";
+
 /** As Prometheus knows it, apart from the label `pool`, which every sample gets. */
 interface Metric {
   /** Its unit is in its name: bytes, seconds. */
   readonly name: string;
   readonly help: string;
-  /** Names of labels besides `pool`. Never one for a key, a digest, a device: their values are few and known. */
-  readonly labels: readonly string[];
+  /** Besides `pool`. */
+  readonly labels: readonly LabelName[];
   /** Every state that there can be, also those that count 0. Null: unknown now (Redis is away, no pool was made yet). */
   readonly read: (found: Status) => readonly Sample[] | null;
 }

@@ -2,6 +2,7 @@ import { expect } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatPlatform, hostPlatform } from "../../src/images/platform.ts";
+import type { FileTransport } from "../../src/images/reference.ts";
 import { openImage } from "../../src/images/resolve.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { packDockerArchive } from "../support/archives.ts";
@@ -52,12 +53,12 @@ testWith(
     await using directory = await temporaryDirectory();
     const { reference } = await writeImage(join(directory.path, "layout"), layers);
     const expected = await diffIds(reference);
-    const targets = [
-      `oci-archive:${directory.path}/oci.tar:v1`,
-      `docker-archive:${directory.path}/docker.tar:quay.io/me/app:v1`,
-      `oci:${directory.path}/copy:quay.io/me/app:v1`,
-    ];
-    for (const target of targets) {
+    const targets = {
+      "oci-archive": `oci-archive:${directory.path}/oci.tar:v1`,
+      "docker-archive": `docker-archive:${directory.path}/docker.tar:quay.io/me/app:v1`,
+      oci: `oci:${directory.path}/copy:quay.io/me/app:v1`,
+    } satisfies Readonly<Record<FileTransport, string>>;
+    for (const target of Object.values(targets)) {
       await skopeo("copy", reference, target);
       expect(await diffIds(target)).toEqual(expected);
     }

@@ -68,18 +68,28 @@ test("every state is there, also those that count 0", () => {
   expect(found).toContain("pool_info{driver=devmapper} 1");
 });
 
+const counts = { waiting: 1, active: 0, delayed: 0, completed: 5, failed: 0 };
+const full: Status = {
+  ...nothingYet,
+  queues: { pool: counts, unpack: counts },
+  workers: { pool: 1, unpack: 2 },
+  failedRemovals: 0,
+  metadata: empty,
+};
+
 test("a metric's labels are those that its samples have", () => {
-  const counts = { waiting: 1, active: 0, delayed: 0, completed: 5, failed: 0 } as never;
-  const found = {
-    ...nothingYet,
-    queues: { pool: counts, unpack: counts },
-    workers: { pool: 1, unpack: 2 },
-    failedRemovals: 0,
-    metadata: empty,
-  };
   for (const { name, labels, read } of metrics) {
-    const samples = read(found);
+    const samples = read(full);
     expect(samples?.length, name).toBeGreaterThan(0);
     for (const sample of samples ?? []) expect(Object.keys(sample.labels).toSorted(), name).toEqual(labels.toSorted());
+  }
+});
+
+test("a metric has the same samples whatever is counted", () => {
+  const devices = Object.fromEntries(deviceStates.map((state) => [state, 1]));
+  const counted: Status = { ...full, metadata: { ...empty, devices, poolState: "out_of_data_space" } };
+  for (const { name, read } of metrics) {
+    const labelsOf = (found: Status) => (read(found) ?? []).map(({ labels }) => labels);
+    expect(labelsOf(counted), name).toEqual(labelsOf(full));
   }
 });

@@ -63,10 +63,12 @@ const pool = "pool";
 const imageId = { manifestDigest: image.manifestDigest, platform: image.platform };
 const named = { reference: image.image, platform: image.platform };
 const one = { scope: "s", key: "k", labels: { a: "b" } };
+const batch = "b-4ddc379da2a7";
+const failure = { code: "unavailable", message: "m", stage: "fetch" };
 const unpack = { operationId: "op-second-2", reference: "oci:/images/a", platform: "linux/amd64" };
 
-/** What a job of an earlier version is given, and what the journal has remembered of it. New jobs need not stand here. */
-const requests: { readonly [Name in JournaledJobName]?: readonly [given: object, journaled: object] } = {
+/** What each job is given, and what the journal remembers of it from one version to the next. */
+const requests: { readonly [Name in JournaledJobName]: readonly [given: object, journaled: object] } = {
   prepare: [
     { ...one, parent: "p" },
     { pool, ...one, parent: "p" },
@@ -105,6 +107,24 @@ const requests: { readonly [Name in JournaledJobName]?: readonly [given: object,
     { images: [imageId], isPinned: true },
     { pool, images: [imageId], isPinned: true },
   ],
+  "submit-batch": [
+    { batch, platform: image.platform, items: [{ reference: image.image }] },
+    { pool, batch, platform: image.platform, items: [{ reference: image.image }] },
+  ],
+  "cancel-batch": [
+    { batch, reason: "r" },
+    { pool, batch, reason: "r" },
+  ],
+  "retry-batch": [
+    { batch, failedOnly: true },
+    { pool, batch, failedOnly: true },
+  ],
+  "remove-batch": [{ batch }, { pool, batch }],
+  "begin-unpack": [{ unpackOperationId: "op-second-2" }, { pool, unpackOperationId: "op-second-2" }],
+  "note-attempt": [
+    { unpackOperationId: "op-second-2", failure },
+    { pool, unpackOperationId: "op-second-2", failure },
+  ],
 };
 
 test("an operation that an earlier version has answered gets that answer when its job comes again", async () => {
@@ -120,17 +140,13 @@ test("an operation that an earlier version has answered gets that answer when it
   const handlers = journaledHandlers(
     createSnapshotter({ database, driver, pool: record.name, fsType, deviceSizeBytes }),
   );
-  let answered = 0;
   for (const name of journaledJobNames) {
-    const [given, journaled] = requests[name] ?? [];
-    if (journaled === undefined) continue;
+    const [given, journaled] = requests[name];
     const id = operationId(`op-of-${name}`);
     const answer = { of: name };
     recordAnswer(database, { operationId: id, job: name, payload: journaled }, { outcome: "result", result: answer });
     const handler = handlers[name] as (payload: object, job: JobContext) => Promise<unknown>;
     const payload = parsePayload(name, { ...given, pool, operationId: id });
     expect(await handler(payload, {} as JobContext)).toEqual(answer);
-    answered += 1;
   }
-  expect(answered).toBe(Object.keys(requests).length);
 });

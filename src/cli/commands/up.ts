@@ -1,5 +1,6 @@
 // Room: cli. Owns `snapmill up`.
 import { type Command, InvalidArgumentError } from "commander";
+import { driverChoices } from "../../config.ts";
 import { parseSize } from "../../domain/units.ts";
 import { write } from "../output/output.ts";
 import { catchInterruption } from "../support/interruption.ts";
@@ -10,7 +11,7 @@ export function addUp(program: Command): void {
     .command("up")
     .description("run everything on this machine: Redis, the pool, its workers, the dashboard; until Ctrl-C or SIGTERM")
     .summary("run everything on this machine")
-    .option("--driver <name>", "auto, reflink or devmapper (SNAPMILL_DRIVER; default auto)", parseDriver)
+    .option("--driver <name>", `${driverChoices.join(", ")} (SNAPMILL_DRIVER; default auto)`, parseDriver)
     .option("--size <size>", "of a new pool, an upper bound (SNAPMILL_POOL_SIZE; default 20GiB)", parseSizeText)
     .option("--unpack-workers <n>", "images at the same time (SNAPMILL_UNPACK_WORKERS; default 2)", wholeNumber(1, 64))
     .option("--http-address <host:port>", "of the dashboard (SNAPMILL_HTTP_ADDRESS; default 127.0.0.1:7070)")
@@ -63,8 +64,8 @@ interface UpOptions {
 }
 
 function parseDriver(text: string): string {
-  if (["auto", "reflink", "devmapper"].includes(text)) return text;
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is not one of auto, reflink, devmapper`);
+  if (driverChoices.some((name) => name === text)) return text;
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not one of ${driverChoices.join(", ")}`);
 }
 
 /** Checked here for a clear usage error; the configuration parses it. */
