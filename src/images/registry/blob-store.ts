@@ -1,6 +1,6 @@
 // Room: images. Owns blobs that are kept on disk while several images may want them: how many, for how long, where.
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, type Stats, statSync } from "node:fs";
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../../domain/identifiers.ts";
 import { isErrno } from "../../system/ffi/errno.ts";
@@ -111,25 +111,33 @@ export class BlobStore {
     return namesIn(this.#directory).flatMap((name) => {
       const sizeBytes = /^[0-9a-f]{16}-[0-9a-f]{64}-(\d+)$/.exec(name)?.[1];
       const path = join(this.#directory, name);
-      const found: Stats | undefined = sizeBytes === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
+      const found: Stats | undefined = sizeBytes === undefined ? undefined : lstatSync(path, { throwIfNoEntry: false });
       return found === undefined ? [] : [{ path, sizeBytes: Number(sizeBytes), usedAtMs: found.mtimeMs }];
     });
   }
 }
 
-/** A reader that has the file open reads on. */
+/** A reader that has the file open reads on. What cannot be deleted keeps nothing else from that. */
 function deleteUnlessFetched({ path }: StoredFile): boolean {
-  const lock = tryLock(`${path}.lock`, String(process.pid));
-  if (!isLock(lock)) return false;
-  using _lock = lock;
-  rmSync(path, { force: true });
-  return true;
+  try {
+    const lock = tryLock(`${path}.lock`, String(process.pid));
+    if (!isLock(lock)) return false;
+    using _lock = lock;
+    rmSync(path, { recursive: true, force: true });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A process that was killed leaves the file of its lock. */
 function deleteStaleLock(path: string): void {
-  const lock = tryLock(path, String(process.pid));
-  if (isLock(lock)) lock[Symbol.dispose]();
+  try {
+    const lock = tryLock(path, String(process.pid));
+    if (isLock(lock)) lock[Symbol.dispose]();
+  } catch {
+    // Not a file of ours: it keeps one blob from being stored, and nothing else.
+  }
 }
 
 function namesIn(directory: string): string[] {

@@ -1,5 +1,5 @@
 // Room: images. Owns how one download serves several readers: what the first one fetches, the others read from a file.
-import { existsSync, rmSync } from "node:fs";
+import { constants, existsSync, rmSync } from "node:fs";
 import { type FileHandle, open, utimes } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { aborted } from "../../domain/errors.ts";
@@ -28,8 +28,9 @@ const chunkBytes = 256 << 10;
 
 /**
  * All of a blob, verified, which at most one process fetches at a time while `isWanted`. The others read what it has
- * stored as it grows; when it gives up or dies, one of them goes on where it stopped. Errors: those of `fetch`; aborted
- * when stored bytes were wrong, which are then deleted.
+ * stored as it grows; when it gives up or dies, one of them goes on where it stopped. A store that cannot be used (a bad
+ * disk, another user's file) spoils no download: the rest is fetched without it. Errors: those of `fetch`; aborted when
+ * stored bytes were wrong, which are then deleted.
  */
 export async function* readShared(store: BlobStore, read: SharedRead): AsyncGenerator<Uint8Array> {
   yield* new SharedReader(store, read).chunks();
@@ -50,6 +51,16 @@ class SharedReader {
   }
 
   async *chunks(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.#throughStore();
+    } catch (error) {
+      if (!(error instanceof StoreUnusable)) throw error;
+      yield* this.#fetched();
+    }
+  }
+
+  /** Throws StoreUnusable. */
+  async *#throughStore(): AsyncGenerator<Uint8Array> {
     const { blob, signal, patienceMs = defaultPatienceMs } = this.#read;
     let progressMs = performance.now();
     for (;;) {
@@ -60,7 +71,7 @@ class SharedReader {
       if (this.#atBytes > beforeBytes) progressMs = performance.now();
       const isAlone = !this.#read.isWanted && !existsSync(this.#path);
       if (isAlone || performance.now() - progressMs > patienceMs) return yield* this.#fetched();
-      const lock = tryLock(this.#store.lockPathOf(blob), JSON.stringify({ pid: process.pid }));
+      const lock = await ofStore(() => tryLock(this.#store.lockPathOf(blob), JSON.stringify({ pid: process.pid })));
       if (isLock(lock)) {
         yield* this.#fetchUnder(lock);
         if (this.#atBytes === blob.sizeBytes) return;
@@ -72,11 +83,13 @@ class SharedReader {
 
   /** What is in the file behind the bytes that were given out. */
   async *#stored(): AsyncGenerator<Uint8Array> {
-    await using file = await openIfThere(this.#path, "r");
+    await using file = await openIfThere(this.#path, constants.O_RDONLY);
     if (file === undefined) return;
     for (;;) {
       const leftBytes = Math.min(chunkBytes, this.#read.blob.sizeBytes - this.#atBytes);
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(leftBytes), 0, leftBytes, this.#atBytes);
+      const { bytesRead, buffer } = await ofStore(() =>
+        file.read(Buffer.alloc(leftBytes), 0, leftBytes, this.#atBytes),
+      );
       if (bytesRead === 0) return;
       const chunk = buffer.subarray(0, bytesRead);
       this.#hasher.update(chunk);
@@ -107,15 +120,15 @@ class SharedReader {
   /** The file, which ends at the next byte to fetch; undefined when there is none to be had. */
   async #openForMore(): Promise<FileHandle | "longer" | undefined> {
     const { blob, signal } = this.#read;
-    const found = await openIfThere(this.#path, "r+");
+    const found = await openIfThere(this.#path, constants.O_RDWR);
     if (found !== undefined) {
-      const { size } = await found.stat();
+      const { size } = await ofStore(() => found.stat());
       if (size === this.#atBytes) return found;
       await found.close();
       return size > this.#atBytes ? "longer" : undefined;
     }
     if (this.#atBytes > 0 || !(await this.#store.reserve(blob, signal).catch(orWithout(signal)))) return undefined;
-    return openIfThere(this.#path, "r+");
+    return openIfThere(this.#path, constants.O_RDWR);
   }
 
   async *#fetched(): AsyncGenerator<Uint8Array> {
@@ -127,7 +140,7 @@ class SharedReader {
     } catch (error) {
       if (this.#atBytes < this.#read.blob.sizeBytes) throw error;
       // All bytes came, and were the wrong ones: the file holds them, and may be where they came from.
-      rmSync(this.#path, { force: true });
+      this.#delete();
       if (this.#storedBytes === 0) throw error;
       throw this.#wrongBytes();
     }
@@ -139,8 +152,16 @@ class SharedReader {
       await utimes(this.#path, now, now).catch(() => undefined);
       return;
     }
-    rmSync(this.#path, { force: true });
+    this.#delete();
     throw this.#wrongBytes();
+  }
+
+  #delete(): void {
+    try {
+      rmSync(this.#path, { force: true });
+    } catch {
+      // What cannot be deleted is found wrong again, or cannot be read: neither spoils a download.
+    }
   }
 
   #wrongBytes() {
@@ -189,11 +210,28 @@ const orWithout = (signal: AbortSignal | undefined) => (): false => {
   return false;
 };
 
-async function openIfThere(path: string, flags: "r" | "r+"): Promise<FileHandle | undefined> {
+/** Only within this file. */
+class StoreUnusable extends Error {
+  override readonly name = "StoreUnusable";
+}
+
+/** What the store's own part comes to; throws StoreUnusable for whatever it throws. */
+async function ofStore<T>(work: () => T | Promise<T>): Promise<T> {
   try {
-    return await open(path, flags);
+    return await work();
   } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
+    throw new StoreUnusable("the store of blobs cannot be used", { cause: error });
   }
 }
+
+/** A regular file, not behind a link; what is anything else is not waited for. Throws StoreUnusable. */
+const openIfThere = (path: string, access: number): Promise<FileHandle | undefined> =>
+  ofStore(async () => {
+    const file = await open(path, access | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch((error: unknown) => {
+      if (isErrno(error, "ENOENT")) return undefined;
+      throw error;
+    });
+    if (file === undefined || (await file.stat()).isFile()) return file;
+    await file.close();
+    throw new Error(`${path} is not a regular file`);
+  });

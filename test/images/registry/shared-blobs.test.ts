@@ -1,7 +1,7 @@
 // Room: test. Owns how several readers share one download of a blob, and what is kept of it.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { Digest } from "../../../src/domain/identifiers.ts";
 import { BlobStore, type StoredBlob } from "../../../src/images/registry/blob-store.ts";
 import { readShared } from "../../../src/images/registry/shared-blobs.ts";
@@ -169,4 +169,23 @@ test("what an earlier boot left goes, and all else when nothing waits, except wh
   await fetching.return(undefined);
   store.trim({ all: true });
   expect(readdirSync(join(directory.path, "blobs"), { recursive: true }).length).toBe(1);
+});
+
+test.each<readonly [string, (file: string) => void]>([
+  ["a directory", (file) => mkdirSync(file)],
+  ["a link to itself", (file) => symlinkSync(file, file)],
+  ["a pipe", (file) => void Bun.spawnSync(["mkfifo", file])],
+  ["a link to a file of another kind", (file) => symlinkSync(process.execPath, file)],
+  ["no lock to be had", (file) => mkdirSync(`${file}.lock`)],
+])("a store that cannot be used, %s in it, spoils no download, and is put in order", async (_what, prepare) => {
+  const [source, store] = [new Source(), storeOf()];
+  const path = store.pathOf(blobOf(content));
+  mkdirSync(dirname(path), { recursive: true });
+  prepare(path);
+  expect((await whole(reading(store, source))).equals(content)).toBe(true);
+  expect(source.asked).toEqual([0]);
+  const other = { blob: blobOf(content, "other.example") };
+  await whole(reading(store, new Source(), other));
+  store.trim({ all: true });
+  expect(filesIn()).toEqual([]);
 });
