@@ -6,7 +6,7 @@ import { failedPrecondition } from "../src/domain/errors.ts";
 import type { ChainId } from "../src/domain/identifiers.ts";
 import { isErrno } from "../src/system/ffi/errno.ts";
 import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../src/system/file/locks.ts";
-import { lockPath } from "../src/unpack/chain.ts";
+import { lockPath } from "../src/unpack/layer-turns.ts";
 
 /** Makes this process the one that has the pool. Throws failed_precondition, naming who has it. */
 export async function lockPool(config: Config): Promise<Lock> {

@@ -1,6 +1,5 @@
 // Room: unpack. Owns how an image's layers become a chain of committed snapshots, each unpacked only once at a time.
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
 import { abortReason } from "../domain/cancellation.ts";
 import type { FsType } from "../domain/devices.ts";
 import { asSnapmillError, SnapmillError } from "../domain/errors.ts";
@@ -8,9 +7,9 @@ import { type ChainId, childChainId, type SnapshotKey, snapshotKey } from "../do
 import { inStage } from "../domain/unpack-stage.ts";
 import { type ImageLayer, isRemote, type LayerBlob, type ResolvedImage } from "../images/image.ts";
 import { reach } from "../system/faults.ts";
-import { acquireLock } from "../system/file/locks.ts";
 import { feedBlob } from "./blob-feed.ts";
 import type { AppliedLayer } from "./layer.ts";
+import { inTurn } from "./layer-turns.ts";
 import type { PhasesMs } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
 
@@ -131,15 +130,16 @@ async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<
   options.onProgress(index, "waiting", 0);
   const waiting = AbortSignal.any([options.signal, options.handOver]);
   waiting.throwIfAborted();
-  using _lock = await acquireLock(lockPath(options.lockDir, chainId), { signal: waiting });
-  reach("unpack.locked");
-  // The lock's last holder may have unpacked the layer, or died while doing so.
-  const heldNow = options.store.committedBytes(chainId);
-  if (heldNow !== undefined) return finished(heldNow);
-  for (const key of options.store.attempts(chainId)) await options.store.discard(key);
+  return await inTurn({ lockDir: options.lockDir, chainId, waiting }, async () => {
+    reach("unpack.locked");
+    // The lock's last holder may have unpacked the layer, or died while doing so.
+    const heldNow = options.store.committedBytes(chainId);
+    if (heldNow !== undefined) return finished(heldNow);
+    for (const key of options.store.attempts(chainId)) await options.store.discard(key);
 
-  const { bytes, spentMs } = await unpackUnderLock(place, options);
-  return finished(bytes, spentMs);
+    const { bytes, spentMs } = await unpackUnderLock(place, options);
+    return finished(bytes, spentMs);
+  });
 }
 
 type Unpacked = Required<Pick<ChainedLayer, "bytes" | "spentMs">>;
@@ -201,6 +201,3 @@ function nextOf({ above }: LayerInChain, store: LayerStore): ApplyRequest["next"
 
 /** Unique to the attempt: a writer that outlives its attempt writes to a device that will not be used. */
 const attemptKey = (chainId: ChainId): SnapshotKey => snapshotKey(`unpack/${chainId}/${randomUUID()}`);
-
-export const lockPath = (lockDir: string, chainId: ChainId): string =>
-  join(lockDir, `${chainId.replace(":", "-")}.lock`);

@@ -1,14 +1,18 @@
 // Room: test. Owns the calls of a chain to the writer and the pool, and the handling of interrupted layers.
 import { afterAll, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type AbortKind, AbortReason, Canceller } from "../../src/domain/cancellation.ts";
-import { failedPrecondition, type SnapmillError } from "../../src/domain/errors.ts";
+import { failedPrecondition, resourceExhausted, type SnapmillError } from "../../src/domain/errors.ts";
 import { type ChainId, diffId, digest } from "../../src/domain/identifiers.ts";
 import type { ImageLayer } from "../../src/images/image.ts";
+import { acquireLock } from "../../src/system/file/locks.ts";
 import { chainIdsOf, type LayerStore, type LayerWriter, unpackChain } from "../../src/unpack/chain.ts";
+import { lockPath } from "../../src/unpack/layer-turns.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { sha256 } from "../support/images.ts";
+import { until } from "../support/until.ts";
 
 const locks = await temporaryDirectory();
 afterAll(() => locks[Symbol.asyncDispose]());
@@ -125,4 +129,58 @@ test("a finished layer is discarded when its image was cancelled or its commit r
   expect(await discardsAfterCommit("cancelled")).toBe(1);
   expect(await discardsAfterCommit(undefined)).toBe(1);
   expect(await discardsAfterCommit("stopping")).toBe(0);
+});
+
+/** A pool that has room for `layers` layers: a writer that finds none leaves its own, until that is discarded. */
+class SmallPool extends Book {
+  readonly applied: string[] = [];
+  #free: number;
+
+  constructor(layers: number) {
+    super();
+    this.#free = layers;
+  }
+
+  override async discard(): Promise<void> {
+    await super.discard();
+    this.#free += 1;
+  }
+
+  async apply(what: string): Promise<typeof applied> {
+    this.applied.push(what);
+    this.#free -= 1;
+    if (this.#free < 0) throw resourceExhausted("the pool is full");
+    return applied;
+  }
+}
+
+test("a layer that finds no room is tried once more when no other is in flight, and not where none was", async () => {
+  const pool = new SmallPool(1);
+  const [own, other] = chainIdsOf(layers.slice(0, 2)) as [ChainId, ChainId];
+  const one = { ...image, layers: layers.slice(0, 1) };
+  const directory = join(locks.path, "room");
+  const unpackOne = () =>
+    unpackChain(one, {
+      store: pool,
+      writer: { apply: () => pool.apply("one") },
+      lockDir: directory,
+      spaceGuards: [],
+      ...undisturbed,
+      onProgress: () => undefined,
+    });
+  {
+    await pool.apply("other");
+    const otherInFlight = await acquireLock(lockPath(directory, other));
+    const unpacking = unpackOne();
+    await until("it was tried beside the other", () => pool.discarded === 1);
+    await pool.discard();
+    otherInFlight[Symbol.dispose]();
+    expect((await unpacking).map(({ chainId }) => chainId)).toEqual([own]);
+    expect(pool.applied).toEqual(["other", "one", "one"]);
+  }
+  pool.committed.clear();
+  const failure = await unpackOne().catch((error: unknown) => error as SnapmillError);
+  expect(failure).toMatchObject({ code: "resource_exhausted" });
+  expect(pool.applied).toEqual(["other", "one", "one", "one"]);
+  expect(readdirSync(directory)).toEqual([]);
 });

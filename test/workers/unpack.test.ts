@@ -6,7 +6,8 @@ import { type ChainId, diffId, freshOperationId } from "../../src/domain/identif
 import { keyPrefix, queueName } from "../../src/jobs/queues.ts";
 import { pendingOutbox } from "../../src/metadata/outbox.ts";
 import { acquireLock } from "../../src/system/file/locks.ts";
-import { chainIdsOf, lockPath } from "../../src/unpack/chain.ts";
+import { chainIdsOf } from "../../src/unpack/chain.ts";
+import { lockPath } from "../../src/unpack/layer-turns.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
