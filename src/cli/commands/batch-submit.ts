@@ -5,7 +5,7 @@ import { type BatchId, freshBatchId } from "../../domain/identifiers.ts";
 import { submitBatch } from "../../service/batches.ts";
 import { type ReachedPool, reachPool } from "../../service/remote-service.ts";
 import { whileRunning } from "../../service/while-running.ts";
-import { notice, printLines, say } from "../output/output.ts";
+import { notice, printJson, printLines, say } from "../output/output.ts";
 import { addBatchOptions, type BatchOptions, batchSettings } from "../support/batch-options.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
 import { catchInterruption } from "../support/interruption.ts";
@@ -26,7 +26,7 @@ export function addBatchSubmit(batch: Command): void {
     .argument("[file]", "a reference a line, '#' begins a comment; '-' or nothing: standard input", "-");
   addImageOptions(addBatchOptions(submit))
     .option("--wait", "until it has ended; exit status 0 only when every item is done or present")
-    .addOption(jsonOption("what it came to, as one JSON object (with --wait)"))
+    .addOption(jsonOption("the ID as one JSON object; with --wait, what the batch came to"))
     .addHelpText("after", whatHappens)
     .addHelpText(
       "after",
@@ -88,8 +88,14 @@ async function submitToEach(
     }
   }
   if (failures.length > 0) notice(`batch ${id} is not in ${failures.join(", ")}`);
-  if (failures.length < pools.length && options.json !== true) await printLines([id]);
+  if (failures.length < pools.length) await printId(id, options);
   if (failures.length > 0) throw new AlreadySaid();
+}
+
+/** As one JSON object, unless what the batch comes to follows as one. */
+async function printId(id: BatchId, { json, wait }: SubmitOptions): Promise<void> {
+  if (json !== true) await printLines([id]);
+  else if (wait !== true) await printJson({ batch: id });
 }
 
 async function submit(

@@ -1,11 +1,7 @@
 // Room: cli. Owns `snapmill unpack`.
 import { randomUUID } from "node:crypto";
-import { resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Config } from "../../config.ts";
-import type { RegistryOptions } from "../../domain/registry-options.ts";
-import { parseSize } from "../../domain/units.ts";
-import { formatPlatform, hostPlatform, parsePlatform } from "../../images/platform.ts";
 import { absoluteReference } from "../../images/reference.ts";
 import type { LocalService } from "../../service/local-service.ts";
 import { type PlannedImage, planUnpack, type UnresolvedImage } from "../../service/plan-unpack.ts";
@@ -16,42 +12,32 @@ import { notice, printJson, printLines, say } from "../output/output.ts";
 import { planJson, planLines, plannedLines } from "../output/plan-report.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { accept, configOf, examples, type JsonOption, jsonOption, wholeNumber } from "../support/options.ts";
+import { accept, configOf, configsOf, examples, type JsonOption, jsonOption, wholeNumber } from "../support/options.ts";
+import { readReferences } from "../support/reference-list.ts";
+import { addImageOptions, type ImageOptions, platformOf, registryOptions } from "../support/registry-options.ts";
+import { submitTo } from "./batch-submit.ts";
 
 export function addUnpack(program: Command): void {
-  program
+  const unpack = program
     .command("unpack")
     .description("unpack images into snapshots, a committed one for each chain of layers")
     .summary("unpack images into snapshots")
     .argument(
-      "<ref...>",
+      "[ref...]",
       "NAME[:TAG][@DIGEST] or docker://NAME in a registry, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG]",
       parseReferences,
-    )
-    .option(
-      "--platform <os/arch>",
-      "which image of a multi-platform index (default: this machine's)",
-      parsePlatformText,
-    )
+    );
+  addImageOptions(unpack)
     .option("--concurrency <n>", "images at the same time (default: SNAPMILL_UNPACK_WORKERS, or 2)", wholeNumber(1, 64))
     .option(
-      "--authfile <file>",
-      "registries' credentials, on the pool's host (default: those of docker and podman)",
-      (path) => resolve(path),
+      "--from <file>",
+      "a list of images, a reference a line, as a batch ('batch submit --wait'); '-': standard input",
     )
-    .option("--plain-http", "reach registries over HTTP where no hosts.toml says otherwise")
-    .option(
-      "--bandwidth <size>",
-      "bytes a second from registries, at most, such as 20MB (default: no limit)",
-      parseRate,
-    )
-    .option(
-      "--min-rate <size>",
-      "bytes a second below which a download is begun again (default: 1KiB, over a minute)",
-      parseRate,
+    .addOption(
+      new Option("--detach", "submit the images as a batch, print its ID, and do not wait").conflicts("dryRun"),
     )
     .option("--dry-run", "resolve the images, and show what would be fetched and whether the pool has room for it")
-    .addOption(jsonOption("one JSON object an image"))
+    .addOption(jsonOption("one JSON object an image; with --from, one for the batch"))
     .addHelpText("after", howItRuns)
     .addHelpText(
       "after",
@@ -61,31 +47,69 @@ export function addUnpack(program: Command): void {
         ["unpack docker-archive:busybox.tar", "what 'docker save' wrote"],
         ["unpack --platform linux/arm64 oci:./image", "for another architecture"],
         ["unpack --dry-run alpine debian", "what that would fetch, and whether the pool has room"],
+        ["unpack --from images.txt", "all of a list, until they have ended"],
         ["unpack --json oci-archive:a.tar oci-archive:b.tar | jq -r .snapshot", "several; where they are now"],
       ),
     )
-    .action(async (references: readonly string[], options: UnpackOptions, command: Command) => {
-      const workers = options.concurrency === undefined ? undefined : String(options.concurrency);
-      const wanted = [...new Set(references)];
-      const given = quiet(configOf(command, { SNAPMILL_UNPACK_WORKERS: workers }));
-      const config = { ...given, unpackWorkers: Math.min(given.unpackWorkers, wanted.length) };
-      const { platform = formatPlatform(hostPlatform()) } = options;
-      const registry = registryOptions(options, wanted.length);
-      const requests = wanted.map((reference) => ({ reference, platform, registry }));
-      using interruption = catchInterruption();
-      const { signal } = interruption;
-      if (options.dryRun === true) {
-        const given = { references: wanted, platform, registry };
-        await whileRunning(config, { notice, signal }, (service) => showPlan(service, given, options, signal));
-        return;
-      }
-      const failures = await whileRunning(config, { notice, signal }, async (service) => {
-        const { progressReporter } = await import("../output/progress.ts");
-        using progress = progressReporter((reference, outcome) => report(reference, outcome, options.json));
-        return await unpackEach(service, requests, { concurrency: config.unpackWorkers, reporter: progress, signal });
-      });
-      if (failures > 0) throw new AlreadySaid();
+    .action(async (given: readonly string[], options: UnpackOptions, command: Command) => {
+      const listed = options.from === undefined ? [] : readReferences(options.from);
+      const references = [...new Set([...given, ...listed])];
+      if (references.length === 0) command.error("name an image at least, or a list of them with --from");
+      if (options.dryRun === true) await planEach(references, options, command);
+      else if (options.detach === true || options.from !== undefined) await unpackAsBatch(references, options, command);
+      else await unpackNow(references, options, command);
     });
+}
+
+interface UnpackOptions extends ImageOptions, JsonOption {
+  readonly concurrency?: number;
+  readonly from?: string;
+  readonly detach?: true;
+  readonly dryRun?: true;
+}
+
+const overridesOf = ({ concurrency }: UnpackOptions) => ({
+  SNAPMILL_UNPACK_WORKERS: concurrency === undefined ? undefined : String(concurrency),
+});
+
+/** Of the services that are brought up for these images. */
+function configFor(references: readonly string[], options: UnpackOptions, command: Command): Config {
+  const config = quiet(configOf(command, overridesOf(options)));
+  return { ...config, unpackWorkers: Math.min(config.unpackWorkers, references.length) };
+}
+
+/** The bandwidth is the command's, and its images may share blobs: several are a group. */
+const registryOf = (references: readonly string[], options: UnpackOptions) =>
+  registryOptions(options, references.length > 1 ? randomUUID() : undefined);
+
+async function unpackNow(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
+  const config = configFor(references, options, command);
+  const platform = platformOf(options);
+  const registry = registryOf(references, options);
+  const requests = references.map((reference) => ({ reference, platform, registry }));
+  using interruption = catchInterruption();
+  const { signal } = interruption;
+  const failures = await whileRunning(config, { notice, signal }, async (service) => {
+    const { progressReporter } = await import("../output/progress.ts");
+    using progress = progressReporter((reference, outcome) => report(reference, outcome, options.json));
+    return await unpackEach(service, requests, { concurrency: config.unpackWorkers, reporter: progress, signal });
+  });
+  if (failures > 0) throw new AlreadySaid();
+}
+
+async function unpackAsBatch(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
+  const { detach, concurrency, ...rest } = options;
+  const parallel = concurrency === undefined ? {} : { parallel: concurrency };
+  await submitTo(configsOf(command, overridesOf(options)), references, { ...rest, ...parallel, wait: detach !== true });
+}
+
+async function planEach(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
+  const given = { references, platform: platformOf(options), registry: registryOf(references, options) };
+  using interruption = catchInterruption();
+  const { signal } = interruption;
+  await whileRunning(configFor(references, options, command), { notice, signal }, (service) =>
+    showPlan(service, given, options, signal),
+  );
 }
 
 /** Failures are reported here, and a log would disturb the progress bars: it must be asked for by a level. */
@@ -99,37 +123,14 @@ Without a running 'snapmill up' for the state directory, what is needed is broug
 An image that fails does not stop the others; layers that are there already are not unpacked again.
 With --dry-run no layer is fetched. What layers take is estimated: compressed ones become as much larger as those that
 the pool has unpacked (3 times, while they are few), with a tenth and 4 MiB a layer for the file system.
+--from and --detach write the images down as a batch, which outlives this command: 'batch show' tells how it stands.
 An archive must be a file, not a pipe or standard input: another process reads it.`;
-
-interface UnpackOptions extends JsonOption {
-  readonly platform?: string;
-  readonly concurrency?: number;
-  readonly authfile?: string;
-  readonly plainHttp?: true;
-  readonly bandwidth?: number;
-  readonly minRate?: number;
-  readonly dryRun?: true;
-}
-
-/** The bandwidth is the command's, and its images may share blobs: they are a group. */
-function registryOptions({ authfile, plainHttp, bandwidth, minRate }: UnpackOptions, images: number): RegistryOptions {
-  return {
-    ...(images > 1 && { group: randomUUID() }),
-    ...(authfile !== undefined && { authFile: authfile }),
-    ...(plainHttp === true && { plainHttp }),
-    ...(minRate !== undefined && { minBytesPerSecond: minRate }),
-    ...(bandwidth !== undefined && { maxBytesPerSecond: bandwidth }),
-  };
-}
 
 /** Made absolute: the worker's directory is not the caller's. */
 const parseReferences = (text: string, previous: readonly string[] | undefined): readonly string[] => [
   ...(previous ?? []),
   accept((reference: string) => absoluteReference(reference, process.cwd()))(text),
 ];
-
-const parseRate = accept(parseSize);
-const parsePlatformText = accept((text: string) => formatPlatform(parsePlatform(text)));
 
 /** Throws AlreadySaid when an image cannot be resolved, or there is no room for them. */
 async function showPlan(
