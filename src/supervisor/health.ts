@@ -1,8 +1,8 @@
 // Room: supervisor. Owns the answer to "is it well": Redis asked to write, the workers' pulses, the room on the disk.
-import { statSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
+import { stat } from "node:fs/promises";
 import { type Config, redisUrl } from "../config.ts";
 import type { Health } from "../domain/health.ts";
+import { startTimer } from "../domain/timers.ts";
 import { formatSize } from "../domain/units.ts";
 import { RedisCheck } from "../jobs/redis/diagnosis.ts";
 import type { Logger } from "../logger.ts";
@@ -113,8 +113,7 @@ async function diskState(
   { stateDir }: Config,
   growsIn: () => Promise<readonly string[]>,
 ): Promise<Health["stateDirectory"]> {
-  const silent = delay(answerWithinMs, undefined, { ref: false }).then(() => undefined);
-  const space = await Promise.race([spaceOf(stateDir), silent]);
+  const space = await inTime(spaceOf(stateDir));
   if (space === undefined) {
     return { freeBytes: 0, totalBytes: 0, failure: `the file system of ${stateDir} does not answer: look at its disk` };
   }
@@ -123,14 +122,27 @@ async function diskState(
     const failure = `${stateDir} is on a file system that is read-only: look at its disk, and mount it writable`;
     return { freeBytes, totalBytes, failure };
   }
-  // A pool that cannot be looked at is for its worker to report.
-  const places = await growsIn().catch(() => []);
-  const isPoolHere = places.some((directory) => isOnSameFileSystem(directory, stateDir));
+  const isPoolHere = await inTime(growsOnFileSystemOf(stateDir, growsIn));
+  if (isPoolHere === undefined) {
+    return { freeBytes, totalBytes, failure: "the file system of the pool does not answer: look at its disk" };
+  }
   const minBytes = isPoolHere ? defaultMinFreeBytes(totalBytes) : bareMinimumBytes;
   if (freeBytes >= minBytes) return { freeBytes, totalBytes, failure: null };
   const left = `${formatSize(freeBytes)} free at ${stateDir}, and ${formatSize(minBytes)} are needed for anything new`;
   return { freeBytes, totalBytes, failure: `${left}: remove snapshots, or make room` };
 }
 
-const isOnSameFileSystem = (one: string, other: string): boolean =>
-  statSync(one, { throwIfNoEntry: false })?.dev === statSync(other).dev;
+/** What `answer` resolves to; undefined: it has not within two seconds. */
+async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  using _timer = startTimer(answerWithinMs, () => resolve(undefined));
+  return await Promise.race([answer, late]);
+}
+
+async function growsOnFileSystemOf(stateDir: string, growsIn: () => Promise<readonly string[]>): Promise<boolean> {
+  // A pool that cannot be looked at is for its worker to report.
+  const places = await growsIn().catch(() => []);
+  const { dev } = await stat(stateDir);
+  const devices = await Promise.all(places.map((directory) => stat(directory).catch(() => undefined)));
+  return devices.some((found) => found?.dev === dev);
+}
