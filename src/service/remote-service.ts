@@ -2,6 +2,7 @@
 // on the host that has it.
 import type { Config } from "../config.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
+import { requireOwnPlace } from "../supervisor/directories.ts";
 import { findRunning } from "../supervisor/running.ts";
 import { LocalService } from "./local-service.ts";
 import { connectPatiently, type Notice } from "./running-client.ts";
@@ -31,8 +32,13 @@ export class RemoteService implements Changes, AsyncDisposable {
 /** A pool as this host reaches it. */
 export type ReachedPool = LocalService | RemoteService;
 
-/** The configured pool: this host's when it runs here; with a shared Redis, also another host's. */
+/**
+ * The configured pool: this host's when it runs here; with a shared Redis, also another host's. Throws failed_precondition
+ * when another user of the host could have put something into its directories.
+ */
 export async function reachPool(config: Config, notice: Notice): Promise<ReachedPool> {
+  // Before what lies there is believed: the lock of the snapmill that runs, and the database's number.
+  requireOwnPlace(config);
   if (config.redisUrl === undefined) return new LocalService(config, notice);
   const running = await findRunning(config);
   return running?.pool === config.pool ? new LocalService(config, notice) : new RemoteService(config, notice);
