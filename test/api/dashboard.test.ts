@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
 import { removeForeignLinks } from "../../src/api/dashboard/foreign-links.ts";
+import { shared } from "../../src/api/http/metrics.ts";
 import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
 import type { Health } from "../../src/domain/health.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
@@ -65,6 +66,20 @@ describe("/healthz", () => {
     const bad = await get("/healthz");
     expect([bad.status, await bad.json()]).toEqual([503, health]);
   });
+});
+
+test("metrics are read once for all requests that come meanwhile, and again afterwards, also after a failure", async () => {
+  let readings = 0;
+  const read = shared(async () => {
+    readings += 1;
+    await Bun.sleep(0);
+    if (readings === 1) throw new Error("the disk is gone");
+    return readings;
+  });
+  const answers = await Promise.allSettled([read(), read(), read()]);
+  expect(answers.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+  expect(await Promise.all([read(), read()])).toEqual([2, 2]);
+  expect(await read()).toBe(3);
 });
 
 describe("the dashboard", () => {

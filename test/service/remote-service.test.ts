@@ -12,5 +12,7 @@ test("a state directory that other users can write to is refused also where the 
     {},
     { SNAPMILL_STATE_DIR: `${directory.path}/state`, REDIS_URL: `unix://${directory.path}/no-redis.sock` },
   );
-  await expect(reachPool(config, () => undefined)).rejects.toThrow(`${directory.path} can be written to by other users`);
+  await expect(reachPool(config, () => undefined)).rejects.toThrow(
+    `${directory.path} can be written to by other users`,
+  );
 });

@@ -11,3 +11,14 @@ export async function prometheusText(readings: readonly MetricReading[]): Promis
   }
   return { text: await registry.metrics(), type: registry.contentType };
 }
+
+/** Requests that come while one is read for are answered with what it reads: a reading asks Redis, the disk and dmsetup. */
+export function shared<T>(read: () => Promise<T>): () => Promise<T> {
+  let reading: Promise<T> | undefined;
+  return () => {
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    return reading;
+  };
+}

@@ -7,7 +7,7 @@ import type { Health } from "../../domain/health.ts";
 import type { MetricReading } from "../../service/metrics.ts";
 import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
 import { onlyForThisHost } from "./hosts.ts";
-import { prometheusText } from "./metrics.ts";
+import { prometheusText, shared } from "./metrics.ts";
 import { noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
 
 export interface HttpOptions {
@@ -44,8 +44,9 @@ export function serveHttp({ address, names = [], token, log, health, metrics }: 
     const answer = await health();
     return context.json(answer, answer.ok ? 200 : 503);
   });
+  const readMetrics = shared(metrics);
   app.get("/metrics", onlyWithToken(token), async (context) => {
-    const { text, type } = await prometheusText(await metrics());
+    const { text, type } = await prometheusText(await readMetrics());
     return context.body(text, 200, { "content-type": type });
   });
   app.get("/queues/", (context) => context.redirect("/queues"));
