@@ -92,6 +92,10 @@ export class Registry implements AsyncDisposable {
     return target;
   }
 
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   /** The digests of the blobs that were fetched so far, in order. */
   fetchedBlobs(): string[] {
     const fetches = readFileSync(this.#log, "utf8").matchAll(/"GET \/v2\/\S+\/blobs\/(sha256:[0-9a-f]{64}) HTTP/g);

@@ -1,0 +1,142 @@
+// Room: bench. Measures a batch of small images from a registry of its own on this machine: the memory of all processes
+// together while it is worked off, and whether its last images take longer than its first.
+//
+//   PATH=$PWD/.tools/bin:$PATH node_modules/.bin/bun bench/batch.ts [images]
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { paths } from "../src/config.ts";
+import type { ReadItem } from "../src/service/batches.ts";
+import { pushManyImages } from "../test/support/many-images.ts";
+import { answers } from "../test/support/redis.ts";
+import { Registry } from "../test/support/registry.ts";
+import { TestSnapmill } from "../test/support/test-snapmill.ts";
+import { until } from "../test/support/until.ts";
+import { freshDisk, printTable } from "./measure.ts";
+
+const count = Number(process.argv[2] ?? 200);
+const edge = Math.min(50, Math.floor(count / 2));
+const sampleEveryMs = 100;
+const kibibyte = 1024;
+
+interface Memory {
+  /** Proportional set size: a page that several processes share counts once. */
+  readonly pssBytes: number;
+  readonly processes: number;
+}
+
+const nothing: Memory = { pssBytes: 0, processes: 0 };
+
+/** All that descend from this process but the registry, by name. */
+function memoryByName(registryPid: number): Map<string, Memory> {
+  const parents = new Map(pids().map((pid) => [pid, parentOf(pid)]));
+  const isOurs = (pid: number | undefined): boolean =>
+    pid !== undefined && pid !== registryPid && (parents.get(pid) === process.pid || isOurs(parents.get(pid)));
+  const sums = new Map<string, Memory>();
+  for (const pid of parents.keys()) {
+    if (!isOurs(pid)) continue;
+    const { pssBytes, processes } = sums.get(nameOf(pid)) ?? nothing;
+    sums.set(nameOf(pid), { pssBytes: pssBytes + pssOf(pid), processes: processes + 1 });
+  }
+  return sums;
+}
+
+const pids = (): number[] =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+
+/** Empty when the process has ended meanwhile. */
+function read(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function parentOf(pid: number): number | undefined {
+  const [, parent] = /^PPid:\s+(\d+)/m.exec(read(pid, "status")) ?? [];
+  return parent === undefined || parent === "0" ? undefined : Number(parent);
+}
+
+const pssOf = (pid: number): number => Number(/^Pss:\s+(\d+)/m.exec(read(pid, "smaps_rollup"))?.[1] ?? 0) * kibibyte;
+
+function nameOf(pid: number): string {
+  return (
+    /workers\/\w+|redis-server|cli\.ts\0(up|batch)/.exec(read(pid, "cmdline"))?.[0].replace("cli.ts\0", "snapmill ") ??
+    "other"
+  );
+}
+
+class MemoryPeak {
+  total = 0;
+  byName = new Map<string, Memory>();
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(registryPid: number) {
+    this.#timer = setInterval(() => this.#look(memoryByName(registryPid)), sampleEveryMs);
+  }
+
+  #look(byName: Map<string, Memory>): void {
+    const total = [...byName.values()].reduce((sum, { pssBytes }) => sum + pssBytes, 0);
+    if (total > this.total) [this.total, this.byName] = [total, byName];
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** From the first that begins to the last that ends. */
+function spanMs(items: readonly ReadItem[]): number {
+  const starts = items.map(({ startedAtMs }) => startedAtMs ?? Number.NaN);
+  const ends = items.map(({ endedAtMs }) => endedAtMs ?? Number.NaN);
+  return Math.max(...ends) - Math.min(...starts);
+}
+
+await using disk = await freshDisk(12);
+await using registry = await Registry.start(join(disk.directory, "registry"));
+const images = await pushManyImages({ host: registry.host, name: "bench/app" }, count);
+using snapmill = new TestSnapmill({
+  SNAPMILL_STATE_DIR: join(disk.directory, "state"),
+  SNAPMILL_POOL_SIZE: "8GiB",
+  SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
+});
+const list = join(disk.directory, "images.txt");
+writeFileSync(list, images.references.join("\n"));
+const up = snapmill.start(["up"]);
+await until("Redis answers", () => answers(paths.redisSocket(snapmill.config)), Boolean, 60_000);
+using peak = new MemoryPeak(registry.pid);
+const { stdout, stderr } = await snapmill.run(["batch", "submit", "--json", "--wait", "--plain-http", list]);
+up.kill("SIGTERM");
+await up.finished;
+if (stdout === "") throw new Error(stderr);
+const { items } = JSON.parse(stdout) as { readonly items: readonly ReadItem[] };
+
+const done = items.filter(({ state }) => state === "done").length;
+if (done !== count) throw new Error(`${done} of ${count} images are done`);
+const wholeMs = spanMs(items);
+const seconds = (value: number): string => `${(value / 1000).toFixed(1)} s`;
+printTable(
+  `A batch of ${count} images of two small layers, ${snapmill.config.unpackWorkers} unpack workers`,
+  ["images", "time", "images a second"],
+  [
+    [
+      `the first ${edge}`,
+      seconds(spanMs(items.slice(0, edge))),
+      (edge / (spanMs(items.slice(0, edge)) / 1000)).toFixed(1),
+    ],
+    [`the last ${edge}`, seconds(spanMs(items.slice(-edge))), (edge / (spanMs(items.slice(-edge)) / 1000)).toFixed(1)],
+    [`all ${count}`, seconds(wholeMs), (count / (wholeMs / 1000)).toFixed(1)],
+  ],
+);
+const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
+printTable(
+  `Memory at its peak, PSS sampled every ${sampleEveryMs} ms`,
+  ["process", "number", "MiB"],
+  [
+    ...[...peak.byName].map(([name, { pssBytes, processes }]) => [name, String(processes), mebibytes(pssBytes)]),
+    ["all together", "", mebibytes(peak.total)],
+  ],
+);
+console.log(`\nPeak: ${(peak.total / 1e6).toFixed(0)} MB of 500 MB`);
