@@ -25,8 +25,14 @@ const forms =
   "use docker://HOST/REPOSITORY[:TAG][@DIGEST] or a bare NAME[:TAG] as docker reads it, or oci:DIR[:TAG], " +
   "oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG], with @N in place of a tag for the Nth image";
 
+/** Of a text that is no reference, so much is repeated: it may be a file that was taken for a list. */
+const shownCharacters = 200;
+
+const shown = (text: string): string =>
+  text.length <= shownCharacters ? text : `${text.slice(0, shownCharacters)}… (${text.length} characters)`;
+
 const refuse = (text: string, why: string): SnapmillError =>
-  invalidArgument(`image reference ${JSON.stringify(text)}: ${why}; ${forms}`);
+  invalidArgument(`image reference ${JSON.stringify(shown(text))}: ${why}; ${forms}`);
 
 /** What the OCI specification allows as org.opencontainers.image.ref.name, with a limit. */
 const tagPattern = /^[A-Za-z0-9]+(?:(?:[-._:@+/]|--)[A-Za-z0-9]+)*$/;

@@ -16,8 +16,9 @@ export const removeBatch = (
     const { batch, cancelledAtMs } = findBatch(database, request.batch);
     const state = batchState(countItems(database, batch), cancelledAtMs !== undefined);
     if (!isBatchOver(state)) {
+      const first = state === "cancelling" ? "" : `cancel it first ('snapmill batch cancel ${batch}'), or `;
       throw failedPrecondition(
-        `batch ${batch} is ${state}: cancel it first ('snapmill batch cancel ${batch}'), or wait until it has ended`,
+        `batch ${batch} is ${state}: ${first}wait until it has ended ('snapmill batch show --watch ${batch}')`,
       );
     }
     deleteBatch(database, batch);

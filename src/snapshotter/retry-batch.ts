@@ -18,7 +18,9 @@ export const retryBatch = (
     const { database } = context;
     const { batch, cancelledAtMs } = findBatch(database, request.batch);
     if (batchState(countItems(database, batch), cancelledAtMs !== undefined) === "cancelling") {
-      throw failedPrecondition(`batch ${batch} is being cancelled: wait until none of its items runs`);
+      throw failedPrecondition(
+        `batch ${batch} is being cancelled: wait until it has ended ('snapmill batch show --watch ${batch}')`,
+      );
     }
     const retried = resetItems(database, batch, request.failedOnly ? ["failed"] : ["failed", "cancelled"]);
     if (retried > 0) {
