@@ -2,12 +2,14 @@
 // queue of the snapmill that runs for the state directory. Each is opened when it is first needed.
 import { type Config, paths } from "../config.ts";
 import type { DeviceName } from "../domain/identifiers.ts";
+import type { Running } from "../domain/running.ts";
 import { devicePathOf, recordedDriver, usedBytesOf } from "../drivers/open.ts";
 import type { DriverName } from "../drivers/port.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
 import type { Database } from "../metadata/database.ts";
 import { readPool } from "../metadata/pool.ts";
 import { requireOwnPlace } from "../supervisor/directories.ts";
+import { findRunning } from "../supervisor/running.ts";
 import { connectPatiently, type Notice, requireRunning } from "./running-client.ts";
 import type { Service } from "./service.ts";
 import { openStore } from "./store.ts";
@@ -45,6 +47,9 @@ export class LocalService implements Service, AsyncDisposable {
   async requireRunning(): Promise<void> {
     await requireRunning(this.config);
   }
+
+  /** What serves the state directory now, whatever pool it has; undefined: nothing does. */
+  readonly running = (): Promise<Running | undefined> => findRunning(this.config);
 
   /** The way to the queue of the snapmill that runs. `signal` ends the waiting for Redis. */
   async client(signal?: AbortSignal): Promise<JobClient> {

@@ -1,6 +1,7 @@
 // The command line without a running `up`: usage, reads, and unpacks that bring the services up themselves.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomFillSync } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../src/config.ts";
 import { countSnapshotsByKind } from "../../src/metadata/snapshots.ts";
@@ -142,6 +143,30 @@ function hasActiveSnapshot(config: Config): boolean {
   using database = storeIfAny(config);
   return database !== undefined && countSnapshotsByKind(database).active > 0;
 }
+
+test("a batch whose command is interrupted waits for the next snapmill; what shows and watches it says so", async () => {
+  await using fixture = new CliFixture();
+  const layout = join(fixture.snapmill.directory, "image");
+  const { reference } = await writeImage(layout, [
+    { content: [file("big", randomFillSync(Buffer.alloc(96 << 20)))], form: "none" },
+  ]);
+  const list = join(fixture.snapmill.directory, "list");
+  writeFileSync(list, reference);
+  const submitted = fixture.snapmill.start(["batch", "submit", "--wait", list]);
+  await until("a snapshot is active", () => hasActiveSnapshot(fixture.snapmill.config), Boolean, 60_000);
+  submitted.kill("SIGINT");
+  const { exitCode, stdout, stderr } = await submitted.finished;
+  const [id = ""] = stdout.split("\n");
+  expect(exitCode).toBe(130);
+  expect(stderr).toContain(`batch ${id} waits until a snapmill runs again ('snapmill up')`);
+  const waits = `batch ${id} waits: no snapmill runs for`;
+  expect((await fixture.run("batch", "show", id)).stderr).toContain(waits);
+  const watching = fixture.snapmill.start(["batch", "show", "--watch", id]);
+  await until("the watching command says that nothing runs", watching.said, (said) => said.includes(waits), 30_000);
+  await fixture.up();
+  expect((await watching.finished).exitCode).toBe(0);
+  expect((await fixture.run("batch", "show", id)).stderr).toBe("");
+});
 
 test("a reader that goes away ends a listing without an error message", async () => {
   await using fixture = new CliFixture();

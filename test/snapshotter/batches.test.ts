@@ -160,8 +160,8 @@ describe("a batch", () => {
     expect([stateOf(), isCancelled(database, first ?? next())]).toEqual(["cancelling", true]);
     expect(begin(second)).toBe(false);
     expect(inFlight()).toEqual([]);
-    expect(() => run(removeBatch(context, { batch }))).toThrow("is cancelling: cancel it first");
-    expect(() => retry()).toThrow("wait until none of its items runs");
+    expect(() => run(removeBatch(context, { batch }))).toThrow("is cancelling: wait until it has ended");
+    expect(() => retry()).toThrow("is being cancelled: wait until it has ended");
     settle(failed, first);
     expect([stateOf(), countItems(database, batch).cancelled]).toEqual(["cancelled", 5]);
     expect(cancel("again")).toEqual({ cancelled: 0, running: 0 });

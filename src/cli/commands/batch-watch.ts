@@ -1,7 +1,9 @@
 // Room: cli. Owns waiting for a batch: a line on stderr whenever it has got on, its report, and the exit status.
-import type { BatchState } from "../../domain/batches.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { type BatchState, isBatchOver } from "../../domain/batches.ts";
+import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import type { BatchId } from "../../domain/identifiers.ts";
-import { type BatchSummary, untilBatchEnds } from "../../service/batches.ts";
+import { type BatchSummary, batchPage, untilBatchEnds } from "../../service/batches.ts";
 import type { ReachedPool } from "../../service/remote-service.ts";
 import { countsText, reportBatch } from "../output/batch-report.ts";
 import { notice, say } from "../output/output.ts";
@@ -12,12 +14,12 @@ interface WatchOptions {
   readonly signal: AbortSignal;
 }
 
-/** Where stderr is no terminal, a line is written no more often than this. */
+/** Where stderr is no terminal, a line is written no more often than this; so often is looked whether anything runs. */
 const lineEveryMs = 5_000;
 
 /**
  * Waits for the batch in every pool, and reports it. Throws AlreadySaid unless every item is done or present. When
- * `signal` ends the waiting, the batch goes on.
+ * `signal` ends the waiting, the batch goes on where it is served.
  */
 export async function watchBatches(
   pools: readonly ReachedPool[],
@@ -25,17 +27,20 @@ export async function watchBatches(
   { json, signal }: WatchOptions,
 ): Promise<void> {
   let ends: readonly BatchState[];
+  const ended = new Canceller();
   try {
     ends = await Promise.all(
       pools.map(async (pool) => {
+        void tellWhenNoneRuns(pool, id, AbortSignal.any([signal, ended.signal])).catch(() => undefined);
         const { state } = await untilBatchEnds(pool, id, { signal, onProgress: progressLines(pool, pools.length > 1) });
         return state;
       }),
     );
   } catch (error) {
-    if (signal.aborted)
-      notice(`batch ${id} goes on: 'snapmill batch show ${id}' shows it, 'batch cancel ${id}' ends it`);
+    if (signal.aborted) await tellWhatBecomesOf(pools, id);
     throw error;
+  } finally {
+    ended.cancel(new AbortReason("over", "the batch is not waited for any more"));
   }
   for (const pool of pools) await reportBatch(pool, id, { json });
   if (ends.some((state) => state !== "done")) throw new AlreadySaid();
@@ -51,4 +56,30 @@ function progressLines({ config }: ReachedPool, isNamed: boolean): (summary: Bat
     [last, lastMs] = [text, performance.now()];
     say(text);
   };
+}
+
+const runningOf = async (pool: ReachedPool) => ("running" in pool ? await pool.running() : "on another host");
+
+/** Services that this command brought up go with it. */
+async function tellWhatBecomesOf(pools: readonly ReachedPool[], id: BatchId): Promise<void> {
+  const running = await Promise.all(pools.map(runningOf));
+  const isServed = running.every((found) => found === "on another host" || found?.kind === "up");
+  const what = isServed ? "goes on" : "waits until a snapmill runs again ('snapmill up')";
+  notice(`batch ${id} ${what}: 'snapmill batch show ${id}' shows it, 'snapmill batch cancel ${id}' ends it`);
+}
+
+/** Says so when a batch waits because nothing runs on this host that serves its pool; returns whether it does. */
+export async function tellIfNoneRuns(pool: ReachedPool, id: BatchId): Promise<boolean> {
+  const { batch } = await batchPage(pool, { batch: id, limit: 1 });
+  if (isBatchOver(batch.state) || (await runningOf(pool)) !== undefined) return false;
+  const { stateDir } = pool.config;
+  notice(`batch ${id} waits: no snapmill runs for ${stateDir}; start one with 'snapmill up --state-dir ${stateDir}'`);
+  return true;
+}
+
+/** Once, for as long as the batch is waited for. */
+async function tellWhenNoneRuns(pool: ReachedPool, id: BatchId, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !(await tellIfNoneRuns(pool, id))) {
+    await delay(lineEveryMs, undefined, { signal }).catch(() => undefined);
+  }
 }

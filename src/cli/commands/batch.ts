@@ -21,7 +21,7 @@ import { catchInterruption } from "../support/interruption.ts";
 import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
 import { isListable, referenceLine } from "../support/reference-list.ts";
 import { addBatchSubmit } from "./batch-submit.ts";
-import { watchBatches } from "./batch-watch.ts";
+import { tellIfNoneRuns, watchBatches } from "./batch-watch.ts";
 
 export function addBatch(program: Command): void {
   const batch = program.command("batch").description("unpack many images as one piece of work that outlives commands");
@@ -82,6 +82,7 @@ function addShow(batch: Command): void {
         return await watchBatches([pool], id, { json: options.json, signal: interruption.signal });
       }
       await reportBatch(pool, id, options);
+      await tellIfNoneRuns(pool, id);
     });
 }
 
