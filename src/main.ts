@@ -1,4 +1,4 @@
-// Room: top. Owns the program that a service manager runs: `up`, with its settings from the environment alone.
+// Room: top. Owns the program for service managers: `up`, configured by the environment alone.
 import { readConfig } from "./config.ts";
 import { AbortReason, Canceller } from "./domain/cancellation.ts";
 import { asSnapmillError } from "./domain/errors.ts";

@@ -1,4 +1,4 @@
-// Room: top. Owns `up`: everything of a snapmill on one machine, from the first lock to the last child's end.
+// Room: top. Owns `up`: runs a whole snapmill on one machine, from taking the lock to the end of the last child.
 import { readdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { Dashboard } from "./api/dashboard/dashboard.ts";
@@ -24,29 +24,29 @@ import { readOrMakeToken } from "./supervisor/token.ts";
 import type { Lock } from "./system/file/locks.ts";
 import type { Left } from "./system/process/processes.ts";
 
-/** What `up` has to say once everything is usable. */
+/** What `up` reports once everything is usable. */
 export interface UpReady {
   /** `http://127.0.0.1:7070/queues` */
   readonly dashboardUrl: string;
   readonly user: string;
   readonly token: string;
   readonly tokenPath: string;
-  /** The socket for containerd; undefined: there is none. */
+  /** The socket for containerd; undefined: containerd is not served. */
   readonly grpcAddress: string | undefined;
 }
 
 export interface UpOptions {
-  /** Ends it, in order. */
+  /** Shuts it down in order. */
   readonly signal: AbortSignal;
-  /** Moves the pool's name in Redis here, whichever database has it now. Default: false. */
+  /** Moves the pool's name in Redis to this database, whichever has it now. Default: false. */
   readonly takeOver?: boolean;
   readonly onReady: (ready: UpReady) => void;
 }
 
 /**
- * Runs a snapmill for the configured state directory until `signal` is aborted; then takes it down and returns. Throws
- * failed_precondition when another one runs already or an address is taken, what a child refused to work for, and
- * `unavailable` when it was stopped and a process did not end.
+ * Runs a snapmill for the configured state directory until `signal` is aborted; then stops it and returns. Throws
+ * failed_precondition if another one runs already or an address is in use, a child's reason for refusing to work, and
+ * `unavailable` if a process did not end when it was stopped.
  */
 export async function runUp(given: Config, { takeOver = false, ...options }: UpOptions): Promise<void> {
   const config = { ...given, takeOver: takeOver ? await claimToMove(given) : undefined };
@@ -68,16 +68,16 @@ export async function runUp(given: Config, { takeOver = false, ...options }: UpO
     await runServices(config, services, log, options);
     if (services.left.length > 0) throw unavailable(describeLeft(services.left));
   } finally {
-    // Those processes wait for a disk, perhaps for this one: deleting the file could take as long.
+    // Those processes wait for a disk, perhaps for this one: deleting the file could hang as well.
     if (services.left.length > 0) lock.leaveFile();
   }
 }
 
 const describeLeft = (left: readonly Left[]): string =>
   `stopped, but left ${left.map(({ pid, reason }) => `process ${pid} (${reason})`).join(", ")}: ` +
-  "no signal ends it until the kernel has what it waits for; look at the disks";
+  "no signal ends a process while the kernel waits for a disk; check the disks";
 
-/** Everything from the first child's start to the last one's end. */
+/** Runs everything from the start of the first child to the end of the last. */
 async function runServices(
   config: Config,
   given: Services,
@@ -102,7 +102,7 @@ async function runServices(
   try {
     await Promise.race([services.start(), ended]);
     await using _dashboard = await showDashboard(config, http);
-    // After the dashboard: a queue that is paused is resumed there.
+    // After the dashboard has started: an operator resumes a paused queue there.
     const onPaused = (reason: string) => log.warn(`not ready: ${reason}, at ${http.url}/queues`);
     await Promise.race([proveJobsRun(config, { signal, onPaused }), services.failed, ended]);
     const tokenPath = paths.httpToken(config);
@@ -116,16 +116,16 @@ async function runServices(
 }
 
 /**
- * One line for people and for programs that wait for the word `ready`. It names the token on a terminal alone: what a
- * service says is kept in a log that others read.
+ * One line for people, and for programs that wait for the word `ready`. It shows the token only on a terminal: the output
+ * of a service goes to a log that others can read.
  */
 export function readyLine({ dashboardUrl, user, token, tokenPath, grpcAddress }: UpReady): string {
-  const where = process.stdout.isTTY === true ? `token ${token}, kept in ${tokenPath}` : `token in ${tokenPath}`;
+  const where = process.stdout.isTTY === true ? `token ${token}, stored in ${tokenPath}` : `token in ${tokenPath}`;
   const socket = grpcAddress === undefined ? "" : `; containerd: ${grpcAddress}`;
   return `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, ${where})${socket}`;
 }
 
-/** The claim that the pool's worker is to move: one, so that a name that was moved on later is not fought for. */
+/** The one claim that the pool's worker may move: a name that moves on later is not taken back. */
 async function claimToMove({ redisUrl: url, pool }: Config): Promise<string | undefined> {
   const claim = url === undefined ? undefined : await lookUpClaim(url, pool);
   return claim === undefined ? undefined : claimToken(claim);
@@ -135,7 +135,7 @@ async function becomeTheOne(config: Config, log: Logger): Promise<Lock> {
   const claimed = await claim(config, "up", (sentence) => log.warn(sentence));
   if (claimed.kind === "ours") return claimed.lock;
   throw failedPrecondition(
-    `a snapmill runs for ${config.stateDir} already: ${describeRunning(claimed.by)}; stop it, or use another --state-dir`,
+    `a snapmill already runs for ${config.stateDir}: ${describeRunning(claimed.by)}; stop it, or use another --state-dir`,
   );
 }
 
@@ -145,7 +145,7 @@ async function showDashboard(config: Config, http: HttpServer): Promise<Dashboar
   return dashboard;
 }
 
-/** The pools that lie in the state directory, the configured one first. */
+/** The pools in the state directory, the configured one first. */
 function poolsIn(config: Config): readonly PoolName[] {
   const names = readdirSync(dirname(paths.poolDir(config)), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
@@ -154,7 +154,7 @@ function poolsIn(config: Config): readonly PoolName[] {
   return [config.pool, ...names.sort()];
 }
 
-/** Other directories are left alone. */
+/** Directories whose names are not pool names are ignored. */
 function asPoolName(text: string): PoolName[] {
   try {
     return [poolName(text)];
@@ -164,10 +164,10 @@ function asPoolName(text: string): PoolName[] {
   }
 }
 
-/** One Ctrl-C may arrive twice, from the terminal and from npm: only a later one means "now". */
+/** One Ctrl-C may arrive twice, from the terminal and from npm: only a second one after this time means "now". */
 const impatienceAfterMs = 1_000;
 
-/** Once `signal` is aborted, another SIGINT or SIGTERM ends this process at once; its children are killed with it. */
+/** Once `signal` is aborted, another SIGINT or SIGTERM ends this process at once; its children die with it. */
 function obeyASecondSignal(signal: AbortSignal): Disposable {
   let abortedAtMs = Number.POSITIVE_INFINITY;
   const note = () => {

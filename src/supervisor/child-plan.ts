@@ -1,34 +1,34 @@
-// Room: supervisor. Owns what a supervisor must know of a child, and which states a child can be in.
+// Room: supervisor. Owns the description of a child process for its supervisor, and the states of a child.
 import type { Exit } from "../system/process/processes.ts";
 
-/** What a supervisor must know of its child. */
+/** What a supervisor needs to know about its child. */
 export interface ChildPlan {
   /** For logs and errors: "the pool worker". */
   readonly name: string;
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** From SIGTERM to SIGKILL. */
+  /** Time from SIGTERM to SIGKILL. */
   readonly graceMs: number;
-  /** How long it may take to become usable; then it is killed and started again. */
+  /** A child that is not usable after this time is killed and restarted. */
   readonly readyWithinMs: number;
   /**
-   * Once usable, it announces that its event loop turns (see ready.ts). Silent for so long although it could run, it is
-   * killed and started again. Default: it announces nothing.
+   * The child sends heartbeats once it is usable (see ready.ts). If it is silent for this long although it could run, it
+   * is killed and restarted. Default: it sends no heartbeats.
    */
   readonly hungAfterMs?: number;
   /**
-   * Only its next life tidies up what it leaves behind when it is killed: when it does not end with status 0, `stop`
-   * gives it that life.
+   * What the child leaves behind when it is killed is cleaned up only by its next start. If it ends with another status
+   * than 0, `stop` starts it once more for that.
    */
   readonly endsInOrder?: boolean;
-  /** What must be done before every start. */
+  /** Called before every start. */
   prepare?(): void;
   /**
-   * Asked when it died before it was usable: puts out of the way what keeps it from starting, and answers with a sentence
-   * about that; undefined when there is nothing of the kind. `lastWords`: what it said last.
+   * Called when the child died before it was usable. Removes an obstacle to its start and returns a sentence about it;
+   * returns undefined if there is no such obstacle. `lastWords`: the child's last message.
    */
   clearTheWay?(lastWords: string): string | undefined;
-  /** How one knows that it is usable: its own announcement on stdout (see ready.ts), or a question that it answers. */
+  /** How to tell that the child is usable: it announces it on stdout (see ready.ts), or a probe succeeds. */
   readonly readiness:
     | { readonly kind: "announced" }
     | { readonly kind: "probed"; readonly probe: (signal: AbortSignal) => Promise<void> };
@@ -37,6 +37,6 @@ export interface ChildPlan {
 export type ChildState =
   | { readonly kind: "starting" }
   | { readonly kind: "ready"; readonly pid: number }
-  /** Died, and will be started again. */
+  /** Died, and will be restarted. */
   | { readonly kind: "waiting"; readonly exit: Exit }
   | { readonly kind: "stopped" };

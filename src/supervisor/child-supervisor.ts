@@ -1,4 +1,4 @@
-// Room: supervisor. Owns one child: started, watched, started again when it dies or hangs, and stopped.
+// Room: supervisor. Owns one child process: starts it, watches it, restarts it when it dies or hangs, and stops it.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type Backoff, pauseAfterMs } from "../domain/backoff.ts";
@@ -19,9 +19,9 @@ import { parseAnnouncement } from "./ready.ts";
 
 export type Child = RunningProcess<"ignore", "pipe", "inherit">;
 
-/** Between a child's death and its next start. */
+/** The pause between a child's death and its next start. */
 const backoff: Backoff = { firstMs: 100, capMs: 30_000 };
-/** A child that lived this long has recovered: its next death counts as its first. */
+/** A child that has run for this long has recovered: its next death counts as the first one. */
 const recoveredAfterMs = 30_000;
 
 /** Keeps one child running from `start` to `stop`. */
@@ -31,7 +31,7 @@ export class ChildSupervisor {
   readonly #stopping = new Canceller();
   readonly #firstReady = Promise.withResolvers<void>();
   readonly #refused = Promise.withResolvers<never>();
-  /** Resolves when `stop` has given a child up that does not end. */
+  /** Resolves when `stop` has given up on a child that does not end. */
   readonly #abandoned = Promise.withResolvers<"abandoned">();
   #state: ChildState = { kind: "starting" };
   #child: Child | undefined;
@@ -40,15 +40,16 @@ export class ChildSupervisor {
   #wasReady = false;
   #gaveUp = false;
   #lastWords = silence;
-  /** Why the child that runs can work no more, if it said so; and the reading of what it says. */
+  /** The refusal that the running child has announced, if any. */
   #refusal: SnapmillError | undefined;
+  /** Reads the running child's stdout. */
   #reading: Promise<void> = Promise.resolve();
   #ended: Promise<void> = Promise.resolve();
 
   constructor(plan: ChildPlan, log: Logger) {
     this.#plan = plan;
     this.#log = log;
-    // A rejection that is not awaited must not end the process.
+    // An unhandled rejection would end the process.
     this.#firstReady.promise.catch(() => undefined);
     this.#refused.promise.catch(() => undefined);
   }
@@ -61,32 +62,32 @@ export class ChildSupervisor {
     return this.#state;
   }
 
-  /** Why the child does no work although it is there, or does it badly, in a sentence; undefined when all is well. */
+  /** A sentence that says why a running child does not work, or not properly; undefined if all is well. */
   get trouble(): string | undefined {
     if (this.#state.kind !== "ready") return undefined;
     const trouble = troubleOf(this.#state.pid, this.#pulse?.silentMs ?? 0) ?? this.#complaint;
     return trouble === undefined ? undefined : `${this.#plan.name} ${trouble}`;
   }
 
-  /** How long ago the child last announced that its event loop turns; undefined when it does not do that. */
+  /** Time since the child's last heartbeat; undefined if it sends none. */
   get silentMs(): number | undefined {
     return this.#pulse?.silentMs;
   }
 
-  /** Rejects when the child says that it can never work. Never resolves. */
+  /** Rejects when the child announces that it can never work. Never resolves. */
   get refused(): Promise<never> {
     return this.#refused.promise;
   }
 
-  /** Starts the child and keeps it; resolves when it is usable for the first time, rejects when it never will be. */
+  /** Starts the child and keeps it running. Resolves when it is first usable; rejects if it never will be. */
   start(): Promise<void> {
     this.#ended = this.#keep();
     return this.#firstReady.promise;
   }
 
   /**
-   * Ends the child: SIGTERM, and SIGKILL when it takes longer than its grace. Never rejects, and returns in
-   * bounded time: with the processes that are still there all the same.
+   * Ends the child: SIGTERM, then SIGKILL after `graceMs`. Never rejects, takes bounded time, and returns the processes
+   * that are still there afterwards.
    */
   async stop(): Promise<readonly Left[]> {
     this.#stopping.cancel(new AbortReason("stopping", `${this.#plan.name} is being stopped`));
@@ -114,15 +115,15 @@ export class ChildSupervisor {
     return left;
   }
 
-  /** Starts the child once more, only to end it in order. */
+  /** Starts the child once more, only to shut it down in order. */
   async #tidyUp(): Promise<readonly Left[]> {
     const { name, graceMs } = this.#plan;
-    this.#log.info(`${name} did not end in order: starting it again to tidy up`);
+    this.#log.info(`${name} did not shut down in order: starting it once more to clean up`);
     const child = this.#spawn();
     try {
       await Promise.race([this.#becomeReady(child), delay(recoverWithinMs)]);
     } catch (error) {
-      this.#log.warn({ err: error }, `${name} could not tidy up; the next start will`);
+      this.#log.warn({ err: error }, `${name} could not clean up; the next start will`);
     }
     const exit = await child.stop({ graceMs });
     return exit.kind === "left" ? [exit] : await endSession(child.pid);
@@ -153,7 +154,7 @@ export class ChildSupervisor {
     }
   }
 
-  /** Throws when a child that was never ready has died often, or for long, enough. */
+  /** Throws if a child that was never ready has died too often, or has been tried for too long. */
   #bearWith(exit: Exit, deaths: number, triedMs: number): void {
     if (deaths < maxEarlyDeaths && (deaths < 2 || triedMs < bornWithinMs)) return;
     const how = `${this.#plan.name} ${describeExit(exit)} ${deaths} times before it was ready`;
@@ -164,11 +165,11 @@ export class ChildSupervisor {
     const delayMs = pauseAfterMs(backoff, deaths);
     const why = this.#lastWords === silence ? "" : `: ${this.#lastWords}`;
     this.#state = { kind: "waiting", exit };
-    this.#log.warn({ deaths, delayMs }, `${this.#plan.name} ${describeExit(exit)}${why}; starting it again`);
+    this.#log.warn({ deaths, delayMs }, `${this.#plan.name} ${describeExit(exit)}${why}; restarting it`);
     await delay(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 
-  /** Runs the child once and returns how it ended. Throws when another start would not help. */
+  /** Runs the child once and returns how it ended. Throws if a restart would not help. */
   async #live(): Promise<Exit | "abandoned"> {
     this.#state = { kind: "starting" };
     this.#complaint = undefined;
@@ -187,7 +188,7 @@ export class ChildSupervisor {
     }
     using _watch = this.#state.kind === "ready" ? this.#watch(child) : undefined;
     const exit = await gone;
-    // `stop` ends a child that is usable or on its way.
+    // `stop` ends a child that is starting or ready; this one has gone.
     this.#child = undefined;
     if (exit === "abandoned") return exit;
     this.#report(await endSession(child.pid));
@@ -196,7 +197,7 @@ export class ChildSupervisor {
     return exit;
   }
 
-  /** Ends a child that does not become usable; throws when another one would not either. */
+  /** Ends a child that did not become usable. Throws if a restart would not help. */
   async #endUnready(child: Child, error: unknown): Promise<void> {
     const { name, graceMs } = this.#plan;
     const exit = await child.stop({ graceMs });
@@ -207,15 +208,16 @@ export class ChildSupervisor {
       );
     }
     if (!this.#isStopping) this.#log.warn(error.message);
-    // Another child would be refused what this one still holds: it is waited for.
+    // The next child could not get what this one still holds, so the caller waits for its end.
     if (exit.kind === "left") this.#log.error(`${name} ${describeExit(exit)}`);
   }
 
   #report(left: readonly Left[]): void {
-    for (const process of left) this.#log.error(`what ${this.#plan.name} had started ${describeExit(process)}`);
+    for (const process of left)
+      this.#log.error(`a process that ${this.#plan.name} had started ${describeExit(process)}`);
   }
 
-  /** Looks at the pulse of a usable child from time to time; one that hangs is killed, and so started again. */
+  /** Checks the heartbeats of a ready child periodically, and kills a child that hangs; it is then restarted. */
   #watch(child: Child): Disposable | undefined {
     const { name, hungAfterMs } = this.#plan;
     if (hungAfterMs === undefined) return undefined;
@@ -256,7 +258,7 @@ export class ChildSupervisor {
     this.#refused.reject(error);
   }
 
-  /** Throws NotYet when the child dies first or takes too long, and its refusal when it announces one. */
+  /** Throws NotYet if the child dies first or takes too long, and the child's refusal if it announces one. */
   async #becomeReady(child: Child): Promise<void> {
     const { name, readiness, readyWithinMs } = this.#plan;
     const announced = Promise.withResolvers<void>();
@@ -273,17 +275,17 @@ export class ChildSupervisor {
     const startMs = performance.now();
     const patience = setInterval(() => {
       const triedS = Math.round((performance.now() - startMs) / 1_000);
-      this.#log.warn(`${name} is not ready after ${triedS} s, and is waited for: ${this.#lastWords}`);
+      this.#log.warn(`${name} is not ready after ${triedS} s; still waiting: ${this.#lastWords}`);
     }, tellWaitingEveryMs);
     try {
       await Promise.race([usable, died, late]);
     } finally {
       clearInterval(patience);
-      over.cancel(new AbortReason("over", `${name} is waited for no longer`));
+      over.cancel(new AbortReason("over", `the wait for ${name} is over`));
     }
   }
 
-  /** What a child says before it is ready matters only when it never gets ready. */
+  /** What a child prints before it is ready is of interest only if it never becomes ready. */
   #hear(text: string): void {
     const sentence = text.replace(redisPrefix, "").trim();
     if (sentence === "") return;
@@ -291,7 +293,7 @@ export class ChildSupervisor {
     this.#log[this.#state.kind === "ready" ? "info" : "debug"](`${this.#plan.name}: ${sentence}`);
   }
 
-  /** Reads what the child says, to the end: a full pipe would stop it. */
+  /** Reads the child's stdout to the end: a full pipe would block the child. */
   async #read(child: Child, announced: PromiseWithResolvers<void>): Promise<void> {
     for await (const line of linesOf(child.stdout)) {
       const said = this.#plan.readiness.kind === "announced" ? parseAnnouncement(line) : chatter(line);
@@ -319,29 +321,29 @@ export class ChildSupervisor {
 
 const silence = "it said nothing";
 
-/** A child that dies this often before it was ever ready will not get better by itself. */
+/** A child that has died this often before it was ever ready is given up. */
 const maxEarlyDeaths = 5;
-/** A child that has died twice and took longer than this will not either. */
+/** So is a child that has died at least twice and has been tried for this long. */
 const bornWithinMs = 7_000;
 
-/** How often a child that is not ready yet is logged. */
+/** How often the log mentions a child that is not ready yet. */
 const tellWaitingEveryMs = 10_000;
 
-/** How long a child may take to get ready for tidying up. */
+/** How long a child may take to become ready when it is started to clean up. */
 const recoverWithinMs = 10_000;
 
-/** The shell's status for a program that does not exist. */
+/** The exit status for a program that does not exist, as in a shell. */
 const notFoundStatus = 127;
 
-/** What redis-server puts before each of its sentences: process, role, time, level. */
+/** The prefix of redis-server's log lines: process, role, time, level. */
 const redisPrefix = /^\d+:\S+ (?:\d+ \w+ \d+ [\d:.]+|\(\d+\) ?)? ?[-.*#] ?/;
 
 const chatter = (text: string) => ({ kind: "chatter", text }) as const;
 
-/** How long after a child's end its last line is waited for. */
+/** How long to wait for a child's last line after its end. */
 const lastWordsMs = 500;
 
-/** The child died or was too slow: another start may help. */
+/** The child died or was too slow: a restart may help. */
 class NotYet extends Error {
   override readonly name = "NotYet";
 }

@@ -1,4 +1,4 @@
-// Room: supervisor. Owns that a snapmill's directories are its user's alone: other users could hold its locks, or worse.
+// Room: supervisor. Owns the privacy of the state and run directories: other users could hold locks in them, or worse.
 import { accessSync, constants, readdirSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
@@ -6,23 +6,23 @@ import { isErrno } from "../system/ffi/errno.ts";
 import { makePrivateDirectory } from "../system/file/private-directories.ts";
 import { requireUnshared } from "../system/file/shared-paths.ts";
 
-/** One of these, or nothing at all, lies in a state directory. */
+/** A state directory is empty or contains at least one of these. */
 const landmarks = ["pools", "redis", "up.lock", "http-token"];
 
 /**
- * Makes the state directory, or closes an existing one to other users; `onNotice` hears of that. Throws
- * `failed_precondition` where another user could have put something there, and for a directory of other things.
+ * Creates the state directory, or closes an existing one to other users and reports that to `onNotice`. Throws
+ * `failed_precondition` if another user could have put something there, or if the directory holds something else.
  */
 export const prepareStateDirectory = ({ stateDir }: Config, onNotice: (sentence: string) => void): void =>
   prepare(stateDir, isStateDirectory, onNotice);
 
-/** The same for the run directory, which is snapmill's alone by its name. */
+/** The same for the run directory, which belongs to snapmill by its name. */
 export const prepareRunDirectory = ({ runDir }: Config, onNotice: (sentence: string) => void): void =>
   prepare(runDir, () => true, onNotice);
 
 function prepare(path: string, mayClose: (path: string) => boolean, onNotice: (sentence: string) => void): void {
   if (makePrivateDirectory(path, mayClose) === "private") return;
-  onNotice(`${path} was open to other users of this host; it is closed to them now, with all that is in it`);
+  onNotice(`${path} was open to other users of this host; it and everything in it are now closed to them`);
 }
 
 function isStateDirectory(path: string): boolean {
@@ -31,8 +31,8 @@ function isStateDirectory(path: string): boolean {
 }
 
 /**
- * For who only reads, or talks to what runs: changes nothing. Throws `failed_precondition` where another user could have
- * put something there, and where this user has no business.
+ * For callers that only read, or that talk to a running snapmill; changes nothing. Throws `failed_precondition` if another
+ * user could have put something there, or if this user has no access.
  */
 export function requireOwnPlace({ stateDir, runDir }: Config): void {
   requireUnshared(stateDir);

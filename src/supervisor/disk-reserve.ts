@@ -1,4 +1,4 @@
-// Room: supervisor. Owns that a full disk does not lock its operator out: a reserve is kept for it, and released.
+// Room: supervisor. Owns the disk reserve, which is released when the disk is full, so that snapshots can still be removed.
 import type { Config } from "../config.ts";
 import { paths } from "../config.ts";
 import { asSnapmillError } from "../domain/errors.ts";
@@ -8,14 +8,14 @@ import { adjustReserve, type ReserveChange, reserveBytes } from "../system/file/
 
 const lookEveryMs = 5_000;
 
-/** Before anything else is done in a state directory: makes room where there is none. `onNotice` hears of it. */
+/** Releases the reserve if the disk is full, and reports that to `onNotice`. Called before any other use of the directory. */
 export async function makeRoomToStart(config: Config, onNotice: (sentence: string) => void): Promise<void> {
   const change = await adjustReserve(paths.reserve(config), config.stateDir, false);
   const sentence = sentenceOf(change, config);
   if (sentence !== undefined) onNotice(sentence);
 }
 
-/** Keeps a reserve of room from now on, and releases it when the disk is full. */
+/** Keeps the reserve until it is disposed of; releases it when the disk is full. */
 export function keepRoom(config: Config, log: Logger): Disposable {
   let isLooking = false;
   const look = async () => {
@@ -25,7 +25,7 @@ export function keepRoom(config: Config, log: Logger): Disposable {
       const sentence = sentenceOf(await adjustReserve(paths.reserve(config), config.stateDir, true), config);
       if (sentence !== undefined) log.warn(sentence);
     } catch (error) {
-      log.warn(`the reserve of room could not be kept: ${asSnapmillError(error).message}`);
+      log.warn(`the disk reserve could not be kept: ${asSnapmillError(error).message}`);
     } finally {
       isLooking = false;
     }
@@ -38,9 +38,9 @@ export function keepRoom(config: Config, log: Logger): Disposable {
 function sentenceOf(change: ReserveChange, { stateDir }: Config): string | undefined {
   switch (change) {
     case "released":
-      return `the disk of ${stateDir} is full: the reserve of ${formatSize(reserveBytes)} is released, so that snapshots can be removed`;
+      return `the disk of ${stateDir} is full: a reserve of ${formatSize(reserveBytes)} was released so that snapshots can be removed`;
     case "full without a reserve":
-      return `the disk of ${stateDir} is full, and there is no reserve to release: make room on it`;
+      return `the disk of ${stateDir} is full, and there is no reserve to release: free some space on it`;
     case "made":
     case "none":
       return undefined;

@@ -1,28 +1,28 @@
-// Room: supervisor. Owns the question whether a worker that has gone silent hangs, or only cannot run at the moment.
+// Room: supervisor. Owns hang detection: whether a silent worker hangs, or merely cannot run at the moment.
 import { factsOf, type ProcessFacts, whyStillThere } from "../system/process/process-facts.ts";
 
-/** A worker that has been silent for so long is not well: see `trouble`. Beats come every two seconds. */
+/** A worker that has been silent for this long is reported: see `troubleOf`. Heartbeats come every two seconds. */
 const silentAfterMs = 10_000;
-/** How often a supervisor looks, compared with how long a worker may be silent. */
+/** Checks per `hungAfterMs`. */
 const looksInTime = 15;
 /**
- * A worker that is well shows it within a moment of the processor's time. With less than this share of the silence that is
- * allowed (five seconds of thirty) it may not have got to it: the machine is overloaded.
+ * A healthy worker needs only a moment of CPU time to send a heartbeat. One that got less than this share of `hungAfterMs`
+ * (five seconds of thirty) may not have come to it: the machine is overloaded.
  */
 const starvedShare = 1 / 6;
-/** An overloaded machine is believed for so many times the silence that is allowed. */
+/** Overload excuses silence for at most this many times `hungAfterMs`. */
 const starvedTimes = 5;
 
 export type Verdict =
   | { readonly kind: "well" }
-  /** By a signal or a debugger: an operator wants it so. */
+  /** Stopped by a signal or a debugger: an operator's intent. */
   | { readonly kind: "stopped" }
-  /** In the kernel, for a disk that does not answer: no signal ends it, and a new process would wait as well. */
+  /** Blocked in the kernel by a disk that does not answer: no signal ends it, and a new process would block as well. */
   | { readonly kind: "in the kernel" }
   | { readonly kind: "starved" }
   | { readonly kind: "hung"; readonly how: "spins" | "is blocked" };
 
-/** What is made of a worker that has been silent for `silentMs`, in which it took `cpuMs` of the processor. */
+/** Judges a worker that has been silent for `silentMs` and used `cpuMs` of CPU time since. */
 export function judge(
   facts: Pick<ProcessFacts, "state">,
   silentMs: number,
@@ -37,13 +37,13 @@ export function judge(
   return isStarved ? { kind: "starved" } : { kind: "hung", how: "spins" };
 }
 
-/** The pulse of one process that announces that its event loop turns. */
+/** The heartbeats of one process. */
 export class Pulse {
   readonly #pid: number;
   readonly #hungAfterMs: number;
   readonly #lookEveryMs: number;
   #beatMs = performance.now();
-  /** Since when it could have beaten: stopped, waiting in the kernel, or with this process itself asleep, it could not. */
+  /** Since when it could have sent a heartbeat: not while stopped or blocked in the kernel, nor while this process slept. */
   #ableSinceMs = performance.now();
   #cpuMs: number;
   #lookedMs = performance.now();
@@ -68,7 +68,7 @@ export class Pulse {
     this.#startOver();
   }
 
-  /** To be called every `lookEveryMs`. The monotonic clock stands still while a machine is suspended. */
+  /** To be called every `lookEveryMs`. The monotonic clock does not advance while the machine is suspended. */
   look(): Verdict {
     const nowMs = performance.now();
     const weSlept = nowMs - this.#lookedMs > 3 * this.#lookEveryMs;
@@ -87,10 +87,10 @@ export class Pulse {
   }
 }
 
-/** Why a process does no work at the moment, in words that follow its name; undefined when it does. */
+/** Why a process does not work at the moment, as a predicate for its name; undefined if it does. */
 export function troubleOf(pid: number, silentMs: number): string | undefined {
   const state = factsOf(pid)?.state ?? "X";
-  if (/[Tt]/.test(state)) return `is stopped by a signal or a debugger: continue it by 'kill -CONT ${pid}'`;
+  if (/[Tt]/.test(state)) return `is stopped by a signal or a debugger: continue it with 'kill -CONT ${pid}'`;
   if (silentMs < silentAfterMs) return undefined;
   const seconds = Math.round(silentMs / 1_000);
   if (state === "D") return `has not answered for ${seconds} s: ${whyStillThere(pid)}`;

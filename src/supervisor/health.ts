@@ -1,4 +1,4 @@
-// Room: supervisor. Owns the answer to "is it well": Redis asked to write, the workers' pulses, the room on the disk.
+// Room: supervisor. Owns the health check: whether Redis takes writes, the workers' heartbeats, and free disk space.
 import { stat } from "node:fs/promises";
 import { type Config, redisUrl } from "../config.ts";
 import type { Health } from "../domain/health.ts";
@@ -11,13 +11,13 @@ import { isReadOnly } from "../system/mount/mountinfo.ts";
 import type { ChildState } from "./child-plan.ts";
 import type { Services } from "./services.ts";
 
-/** Answers are kept for so long, however often they are asked for. */
+/** An answer is cached for this long. */
 const lookEveryMs = 1_000;
 
-/** What it needs to know of the services. */
+/** What the check reads from the services. */
 export type Watched = Pick<Services, "states" | "troubles" | "beats">;
 
-/** Looks when it is asked, once for all that ask at the same time, and on one connection. */
+/** Checks on demand, over one connection; concurrent callers share a check. */
 export class HealthCheck implements AsyncDisposable {
   readonly #config: Config;
   readonly #services: Watched;
@@ -26,7 +26,7 @@ export class HealthCheck implements AsyncDisposable {
   #look: Promise<Health> | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  /** `growsIn`: the directories of this host whose file systems the pool takes its room from. */
+  /** `growsIn`: the directories of this host whose file systems the pool takes its space from. */
   constructor(config: Config, services: Watched, growsIn: () => Promise<readonly string[]>) {
     this.#config = config;
     this.#services = services;
@@ -74,7 +74,7 @@ export class HealthCheck implements AsyncDisposable {
 
 const watchEveryMs = 10_000;
 
-/** Logs what is not well, also while no client asks. A check that fails is logged, and has no other effect. */
+/** Logs health problems even if no client asks. A check that fails is only logged. */
 export function tellTroubles(health: HealthCheck, log: Logger): Disposable {
   let wasWell = true;
   const look = async () => {
@@ -93,46 +93,46 @@ export function tellTroubles(health: HealthCheck, log: Logger): Disposable {
 
 const isReady = (state: ChildState): boolean => state.kind === "ready";
 
-/** One unpack worker is enough to execute jobs; their number shows that others are missing. */
+/** One ready unpack worker is enough to run jobs; the number in the answer shows that others are missing. */
 function absences({ pool, unpackers, grpc }: Services["states"]): string[] {
   const missing = (name: string, state: ChildState | undefined) =>
-    state === undefined || isReady(state) ? [] : [`${name} is not there (${state.kind})`];
+    state === undefined || isReady(state) ? [] : [`${name} is not running (${state.kind})`];
   return [
     ...missing("the pool worker", pool),
-    ...(unpackers.some(isReady) ? [] : ["no unpack worker is there"]),
+    ...(unpackers.some(isReady) ? [] : ["no unpack worker is running"]),
     ...missing("the gRPC server", grpc),
   ];
 }
 
-/** Below this, not even a database or a queue can be kept. */
+/** With less free space than this, not even the database and the queue can be kept. */
 const bareMinimumBytes = 16 * 2 ** 20;
 const answerWithinMs = 2_000;
 
-/** Asks the kernel alone and writes nothing: on a file system that does not answer, that would never return. */
+/** Only asks the kernel: a write to a file system that does not answer would never return. */
 async function diskState(
   { stateDir }: Config,
   growsIn: () => Promise<readonly string[]>,
 ): Promise<Health["stateDirectory"]> {
   const space = await inTime(spaceOf(stateDir));
   if (space === undefined) {
-    return { freeBytes: 0, totalBytes: 0, failure: `the file system of ${stateDir} does not answer: look at its disk` };
+    return { freeBytes: 0, totalBytes: 0, failure: `the file system of ${stateDir} does not answer: check its disk` };
   }
   const { freeBytes, totalBytes } = space;
   if (await isReadOnly(stateDir)) {
-    const failure = `${stateDir} is on a file system that is read-only: look at its disk, and mount it writable`;
+    const failure = `${stateDir} is on a read-only file system: check its disk, and mount it read-write`;
     return { freeBytes, totalBytes, failure };
   }
   const isPoolHere = await inTime(growsOnFileSystemOf(stateDir, growsIn));
   if (isPoolHere === undefined) {
-    return { freeBytes, totalBytes, failure: "the file system of the pool does not answer: look at its disk" };
+    return { freeBytes, totalBytes, failure: "the file system of the pool does not answer: check its disk" };
   }
   const minBytes = isPoolHere ? defaultMinFreeBytes(totalBytes) : bareMinimumBytes;
   if (freeBytes >= minBytes) return { freeBytes, totalBytes, failure: null };
-  const left = `${formatSize(freeBytes)} free at ${stateDir}, and ${formatSize(minBytes)} are needed for anything new`;
-  return { freeBytes, totalBytes, failure: `${left}: remove snapshots, or make room` };
+  const left = `${formatSize(freeBytes)} free at ${stateDir}, but anything new needs ${formatSize(minBytes)}`;
+  return { freeBytes, totalBytes, failure: `${left}: remove snapshots, or free some space` };
 }
 
-/** What `answer` resolves to; undefined: it has not within two seconds. */
+/** The result of `answer`; undefined if it takes longer than two seconds. */
 async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   using _timer = startTimer(answerWithinMs, () => resolve(undefined));
@@ -140,7 +140,7 @@ async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
 }
 
 async function growsOnFileSystemOf(stateDir: string, growsIn: () => Promise<readonly string[]>): Promise<boolean> {
-  // A pool that cannot be looked at is for its worker to report.
+  // If this fails, the pool's worker reports the pool.
   const places = await growsIn().catch(() => []);
   const { dev } = await stat(stateDir);
   const devices = await Promise.all(places.map((directory) => stat(directory).catch(() => undefined)));

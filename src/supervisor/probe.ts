@@ -1,4 +1,4 @@
-// Room: supervisor. Owns the proof that jobs run: one that does nothing goes to the pool's worker and back.
+// Room: supervisor. Owns the proof that jobs run: a no-op job goes to the pool's worker and back.
 import { setTimeout as delay } from "node:timers/promises";
 import { type Config, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
@@ -7,17 +7,16 @@ import { JobClient } from "../jobs/requests/client.ts";
 
 export interface ProofOptions {
   readonly signal: AbortSignal;
-  /** What is to happen while an operator has paused the pool's queue: the reason told, and waited; or thrown. */
+  /** When an operator has paused the pool's queue: throw, or tell the reason to this function and wait. */
   readonly onPaused: "refuse" | ((reason: string) => void);
 }
 
-/** A worker that has much to do takes longer to get to the proof: it is asked again. */
+/** A busy worker takes longer to get to the job: then another one is sent. */
 const answerWithinMs = 3_000;
 const pauseMs = 1_000;
 
 /**
- * Returns once a job has been through the pool's queue: Redis wrote it, the pool's worker took it, its answer came back.
- * Throws why Redis cannot be used, within ten seconds of that being so. A worker that is only busy is waited for.
+ * Returns once a job has passed through the pool's queue: Redis stored it, the worker ran it, its answer came back. If Redis becomes unusable, throws the reason within ten seconds. Waits for a worker that is merely busy.
  */
 export async function proveJobsRun(config: Config, { signal, onPaused }: ProofOptions): Promise<void> {
   for (;;) {
@@ -39,7 +38,7 @@ async function isAnswered(config: Config, signal: AbortSignal): Promise<boolean>
     await client.call("probe", {}, { deadlineMs: answerWithinMs, isUrgent: true, signal });
     return true;
   } catch {
-    // Why is for the caller to find out: Redis itself says it better than a job that did not come back.
+    // The caller finds out why: Redis gives a better reason than a job that did not come back.
     signal.throwIfAborted();
     return false;
   }

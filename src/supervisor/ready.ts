@@ -1,4 +1,4 @@
-// Room: supervisor. Owns what a worker tells its supervisor, by lines on stdout: that it is ready, that it is alive, or why it ended.
+// Room: supervisor. Owns the lines on stdout by which a worker tells its supervisor that it is ready, alive, or why it ends.
 import { writeSync } from "node:fs";
 import { decodeFailure, encodeFailure, type SnapmillError } from "../domain/errors.ts";
 
@@ -12,16 +12,16 @@ const tell = (line: string): void => void writeSync(stdoutFd, `${line}\n`);
 
 let isReady = false;
 
-/** Worker's side: whether it has announced that it is ready. */
+/** Worker's side: whether this process has announced that it is ready. */
 export const hasAnnouncedReady = (): boolean => isReady;
 
-/** How often a worker that is ready announces that its event loop turns. */
+/** The interval between a ready worker's heartbeats. */
 const beatEveryMs = 2_000;
 
 /**
- * Worker's side: everything is set up, work may come. From now on it announces every two seconds that its event loop
- * turns; `complaint` answers then with what is wrong, in words that follow its name ("cannot write to its database: ..."),
- * and undefined when all is well. Logs go to stderr, so that stdout carries this alone.
+ * Worker's side: announces that it is ready for work. From now on its event loop sends a heartbeat every two seconds.
+ * Each carries what `complaint` returns: what is wrong, as a predicate for the worker's name ("cannot write to its
+ * database: ..."), or undefined if all is well. Logs go to stderr; stdout carries nothing else.
  */
 export function announceReady(complaint: () => string | undefined = () => undefined): void {
   tell(readyLine);
@@ -30,26 +30,26 @@ export function announceReady(complaint: () => string | undefined = () => undefi
     try {
       tell(`${beatPrefix}${JSON.stringify(complaint() ?? "")}`);
     } catch {
-      // The supervisor does not read at the moment; when it is gone, so is this process.
+      // The supervisor does not read at the moment. If it has died, this process dies, too.
     }
   };
   setInterval(beat, beatEveryMs).unref();
 }
 
-/** Worker's side: it cannot work, and another start would not change that (a newer database, a foreign owner). */
+/** Worker's side: it cannot work, and a restart would not help (a newer database, another owner). */
 export const announceRefusal = (error: unknown): void => tell(refusedPrefix + encodeFailure(error));
 
-/** Worker's side: what ends it. Another start may help (Redis was away), but the reason is reported. */
+/** Worker's side: the error that ends it. A restart may help (Redis was away), but the reason is reported. */
 export const announceFailure = (error: unknown): void => tell(failedPrefix + encodeFailure(error));
 
 export type Announcement =
   | { readonly kind: "ready" }
-  /** Its event loop turns. `complaint`: what is wrong all the same. */
+  /** A heartbeat. `complaint`: what is wrong although the event loop runs. */
   | { readonly kind: "beat"; readonly complaint: string | undefined }
   | { readonly kind: "refused" | "failed"; readonly error: SnapmillError }
   | { readonly kind: "chatter"; readonly text: string };
 
-/** Supervisor's side: what a line of a worker's stdout means. */
+/** Supervisor's side: the meaning of a line on a worker's stdout. */
 export function parseAnnouncement(line: string): Announcement {
   if (line === readyLine) return { kind: "ready" };
   if (line.startsWith(refusedPrefix)) {

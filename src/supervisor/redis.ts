@@ -1,4 +1,4 @@
-// Room: supervisor. Owns the private redis-server: where it lies, how it is set up, and when it is usable.
+// Room: supervisor. Owns the private redis-server: its files, its settings, and the check that it is usable.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, childEnvironment, paths, redisUrl } from "../config.ts";
@@ -8,10 +8,10 @@ import type { ChildPlan } from "./child-plan.ts";
 
 /** sizeof(sockaddr_un.sun_path) without the NUL: unix(7). */
 const maxSocketPathBytes = 107;
-/** A long append-only file takes its time to load. */
+/** A long append-only file takes a while to load. */
 const loadWithinMs = 10 * 60_000;
 
-/** One connection by UNIX socket alone; every job is written down within a second; nothing is ever evicted. */
+/** Listens on a UNIX socket only, flushes every job to disk within a second, and never evicts anything. */
 export function redisArguments(config: Config): string[] {
   const settings: Readonly<Record<string, string>> = {
     port: "0",
@@ -20,7 +20,7 @@ export function redisArguments(config: Config): string[] {
     dir: paths.redisDir(config),
     appendonly: "yes",
     appendfsync: "everysec",
-    // A crash may cut the last command in half: load what is whole.
+    // A crash may truncate the last command: load everything before it.
     "aof-load-truncated": "yes",
     save: "",
     maxmemory: "0",
@@ -31,19 +31,18 @@ export function redisArguments(config: Config): string[] {
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
 }
 
-/** What redis-server says of files of its own that it cannot read. */
+/** What redis-server says when it cannot read its files. */
 const damage = /\bAOF\b|append[ -]?only|\bRDB\b/i;
-/** What it says in the same sentence, and is no damage. */
+/** What it may say in the same sentence if the files are not damaged. */
 const noDamage = /No space left|Permission denied|Read-only file system|Too many open files|Cannot allocate/i;
-/** Files that are damaged again within an hour are not put aside again: the disk is at fault. */
+/** Files that are damaged again within an hour are left in place: the disk is at fault. */
 const asideAgainAfterMs = 3_600_000;
 
 const asidePrefix = "damaged-";
 
 /**
- * Puts a damaged append-only file aside, so that Redis starts empty: what must still happen stands in SQLite and is
- * queued again. The latest is kept, for people to look at. Answers with a sentence, or undefined when `lastWords` tell
- * of something else.
+ * Moves a damaged append-only file aside, so that Redis starts empty: pending work is in SQLite and is queued again.
+ * Keeps only the latest one, for inspection. Returns a sentence about it, or undefined if `lastWords` have another cause.
  */
 function setDamagedAside(redisDir: string, lastWords: string): string | undefined {
   const files = join(redisDir, "appendonlydir");
@@ -54,7 +53,7 @@ function setDamagedAside(redisDir: string, lastWords: string): string | undefine
   const kept = join(redisDir, `${asidePrefix}${new Date().toISOString().replaceAll(":", "")}`);
   renameSync(files, kept);
   return (
-    `the append-only file of the private Redis is damaged (${lastWords}): it is kept in ${kept}, Redis starts empty, ` +
+    `the append-only file of the private Redis is damaged (${lastWords}): it was moved to ${kept}, Redis starts empty, ` +
     "and all accepted work is queued again from the database"
   );
 }
@@ -63,7 +62,7 @@ export function redisPlan(config: Config): ChildPlan {
   let setAsideMs = Number.NEGATIVE_INFINITY;
   const socket = paths.redisSocket(config);
   if (Buffer.byteLength(socket) > maxSocketPathBytes) {
-    throw invalidArgument(`${socket} is too long for a socket's path: set SNAPMILL_RUN_DIR to a shorter directory`);
+    throw invalidArgument(`${socket} is too long for a socket path: set SNAPMILL_RUN_DIR to a shorter path`);
   }
   return {
     name: "redis-server",
@@ -74,7 +73,7 @@ export function redisPlan(config: Config): ChildPlan {
     prepare: () => {
       mkdirSync(paths.redisDir(config), { recursive: true, mode: 0o700 });
       mkdirSync(config.runDir, { recursive: true, mode: 0o700 });
-      // Left by a server that was killed: nothing listens at it.
+      // Left behind by a server that was killed: nothing listens on it.
       rmSync(socket, { force: true });
     },
     clearTheWay: (lastWords) => {
@@ -87,7 +86,7 @@ export function redisPlan(config: Config): ChildPlan {
   };
 }
 
-/** Waits until Redis answers: not while it is still loading its append-only file. */
+/** Waits until Redis has loaded its append-only file and answers. */
 async function untilAnswering(url: string, signal: AbortSignal): Promise<void> {
   const connection = consumerConnection(url);
   const giveUp = () => connection.disconnect();

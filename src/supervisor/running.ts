@@ -1,4 +1,4 @@
-// Room: supervisor. Owns the question whether a snapmill runs for a state directory: one lock, one line about its holder.
+// Room: supervisor. Owns the lock of a state directory, which shows whether a snapmill runs for it, and who holds it.
 import { lstatSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
@@ -19,13 +19,13 @@ export const runningShape = z.object({
   startedAtMs: z.number(),
 }) satisfies z.ZodType<Running>;
 
-/** How long the holder of the lock may take to write its line, and a look at the lock may hold it. */
+/** How long the holder may take to write its line; a process that only checks the lock holds it for less. */
 const settleMs = 5_000;
 const pollMs = 20;
 
 /**
- * The snapmill that runs for the configured state directory, up already or on its way; undefined when none does, even
- * when a killed one left its file behind.
+ * The snapmill that runs, or is starting, for the configured state directory; undefined if there is none. A lock file that
+ * a killed one left behind does not count.
  */
 export async function findRunning(config: Config): Promise<Running | undefined> {
   const path = paths.upLock(config);
@@ -40,7 +40,7 @@ export async function findRunning(config: Config): Promise<Running | undefined> 
     const running = parseHolder(outcome.heldBy);
     if (running !== undefined) return running;
     if (performance.now() > untilMs) {
-      throw failedPrecondition(`${path} is locked by a process that says nothing about itself: wait, and try again`);
+      throw failedPrecondition(`${path} is locked by a process that does not identify itself: wait, and try again`);
     }
     await delay(pollMs);
   }
@@ -49,8 +49,8 @@ export async function findRunning(config: Config): Promise<Running | undefined> 
 export type Claim = { readonly kind: "ours"; readonly lock: Lock } | { readonly kind: "held"; readonly by: Running };
 
 /**
- * Makes this process the one that runs for the state directory, or answers with the one that does. `onNotice` hears what
- * was put in order about the directory. Throws what prepareStateDirectory throws.
+ * Makes this process the one that runs for the state directory, or returns the one that does. Reports repairs of the
+ * directory to `onNotice`. Throws what prepareStateDirectory throws.
  */
 export async function claim(
   config: Config,
@@ -70,7 +70,7 @@ export async function claim(
   for (;;) {
     const outcome = await tryLockAfterDeath(paths.upLock(config), JSON.stringify(about));
     if (isLock(outcome)) return { kind: "ours", lock: outcome };
-    // Not held by a snapmill after all: another process looked at what a killed one had left.
+    // No snapmill holds it: another process was only checking the lock that a killed one had left.
     const running = await findRunning(config);
     if (running !== undefined) return { kind: "held", by: running };
   }

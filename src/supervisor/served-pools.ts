@@ -1,4 +1,4 @@
-// Room: supervisor. Owns the answer to a command for a pool that the running snapmill does not serve.
+// Room: supervisor. Owns the error for a command on a pool that the running snapmill does not serve.
 import { type Config, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
@@ -6,7 +6,7 @@ import type { Running } from "../domain/running.ts";
 import type { PoolClaim } from "../jobs/claims/pool-claims.ts";
 import { redisLabel } from "../jobs/redis/url.ts";
 
-/** Throws failed_precondition when `running` has another pool than the configured one: a job for it would wait in vain. */
+/** Throws failed_precondition if `running` does not serve the configured pool: no worker would take its jobs. */
 export async function requirePool(config: Config, running: Running): Promise<void> {
   if (running.pool === config.pool) return;
   throw failedPrecondition(explain(config, running, await servedPoolsIfKnown(config)));
@@ -17,7 +17,7 @@ type Served = ReadonlyMap<PoolName, PoolClaim>;
 /** The queue's library is loaded only here: see service/running-client.ts. */
 async function servedPoolsIfKnown(config: Config): Promise<Served> {
   const { servedPools } = await import("../jobs/claims/pool-claims.ts");
-  // What is known without Redis is answer enough.
+  // If Redis cannot be asked, the error says what is known without it.
   return await servedPools(redisUrl(config)).catch(() => new Map());
 }
 

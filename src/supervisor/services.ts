@@ -1,4 +1,4 @@
-// Room: supervisor. Owns the services of a snapmill on one machine: in which order they come up and go down.
+// Room: supervisor. Owns the services of a snapmill on one machine: the order in which they start and stop.
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -21,7 +21,7 @@ import { type Claim, claim } from "./running.ts";
 import { requirePool } from "./served-pools.ts";
 import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
 
-/** The state of each child; `redis` is undefined where it is not ours (REDIS_URL), `grpc` where containerd is not served. */
+/** The state of each child; `redis` is undefined with an external Redis (REDIS_URL), `grpc` if containerd is not served. */
 export interface ServiceStates {
   readonly redis: ChildState | undefined;
   readonly pool: ChildState;
@@ -29,7 +29,7 @@ export interface ServiceStates {
   readonly grpc: ChildState | undefined;
 }
 
-/** Disposing of it takes everything down again, in reverse order. */
+/** Disposal stops everything in reverse order. */
 export class Services implements AsyncDisposable {
   readonly #redis: ChildSupervisor | undefined;
   readonly #pool: ChildSupervisor;
@@ -54,12 +54,12 @@ export class Services implements AsyncDisposable {
     return { redis: this.#redis?.state, pool: this.#pool.state, unpackers, grpc: this.#grpc?.state };
   }
 
-  /** What is wrong with the children that run, a sentence each. */
+  /** What is wrong with the running children, one sentence each. */
   get troubles(): readonly string[] {
     return this.#all.flatMap(({ trouble }) => trouble ?? []);
   }
 
-  /** How long ago each worker last showed that its event loop turns; null: it is not up. */
+  /** The age of each worker's last heartbeat; null: it is not running. */
   get beats(): Health["heartbeatAgesMs"] {
     const ageOf = (supervisor: ChildSupervisor) =>
       supervisor.silentMs === undefined ? null : Math.round(supervisor.silentMs);
@@ -70,7 +70,7 @@ export class Services implements AsyncDisposable {
     };
   }
 
-  /** After its disposal: the processes that did not end, not even by SIGKILL. */
+  /** After disposal: the processes that did not end, even after SIGKILL. */
   get left(): readonly Left[] {
     return this.#left;
   }
@@ -80,7 +80,7 @@ export class Services implements AsyncDisposable {
     return Promise.race(this.#all.map((supervisor) => supervisor.refused));
   }
 
-  /** Brings everything up; throws why a child, or Redis, cannot work. That jobs run is for `proveJobsRun` to show. */
+  /** Starts everything. Throws the reason if a child or Redis cannot work. `proveJobsRun` shows that jobs run. */
   async start(): Promise<void> {
     prepareRunDirectory(this.#config, (sentence) => this.#log.warn(sentence));
     await this.#redis?.start();
@@ -100,7 +100,7 @@ export class Services implements AsyncDisposable {
     if (this.#left.length === 0) await removeEmptyDirectories(runDir, runDir);
   }
 
-  /** The children that use the pool's worker: up after it, down before it. */
+  /** The children that use the pool's worker: started after it, stopped before it. */
   get #users(): readonly ChildSupervisor[] {
     return this.#grpc === undefined ? this.#unpackers : [this.#grpc, ...this.#unpackers];
   }
@@ -112,8 +112,8 @@ export class Services implements AsyncDisposable {
 }
 
 /**
- * For a state directory without a database yet: throws failed_precondition, before anything is made there, when another
- * database has the pool's name in Redis. `signal` ends it.
+ * For a state directory that has no database yet: throws failed_precondition, before anything is made there, if another
+ * database has claimed the pool's name in Redis. `signal` cancels it.
  */
 export async function requireFreeName(config: Config, signal: AbortSignal): Promise<void> {
   const { redisUrl: url, pool, takeOver } = config;
@@ -122,24 +122,24 @@ export async function requireFreeName(config: Config, signal: AbortSignal): Prom
   await Promise.race([checkClaimable({ redisUrl: url, pool, takeOver }), untilAborted(signal)]);
 }
 
-/** How long a command waits for the Redis of an `up` that is just coming up. */
+/** How long a command waits for the Redis of an `up` that is starting. */
 const comingUpMs = 15_000;
 const turnPollMs = 200;
 
-/** Whether the services go with the action that is running. */
+/** Whether the services were started for this action. */
 export type Whose = "ours" | "another's";
 
 /**
- * Runs `action` with a snapmill there for the state directory: the `up` that runs, or services that are brought up
- * for it and taken down after it, also when it fails. Commands that bring services up take turns. `signal` ends the
- * waiting and the coming up with its reason; the action must listen to it by itself.
+ * Runs `action` on the `up` that runs for the state directory. If there is none, starts services for the action and stops
+ * them afterwards, even if it fails. Commands that start services take turns. `signal` cancels the wait and the start and
+ * is thrown as its reason; the action must listen to it itself.
  */
 export async function withServices<T>(
   config: Config,
   action: (whose: Whose) => Promise<T>,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<T> {
-  // The user asked for an image, not for a log: only what goes wrong is logged.
+  // The user asked for an image, not for a log: log only what goes wrong.
   const level = config.logLevel === "info" ? "warn" : config.logLevel;
   const log = createLogger({ name: "services", level });
   const turn = await takeTurn(config, log, signal);
@@ -161,7 +161,7 @@ export async function withServices<T>(
   return await Promise.race([action("ours"), services.failed]);
 }
 
-/** The lock of the one that runs for the state directory, or the `up` that has it. */
+/** Waits for other commands; returns the state directory's lock, or the `up` that holds it. */
 async function takeTurn(config: Config, log: Logger, signal: AbortSignal): Promise<Claim> {
   for (;;) {
     const claimed = await claim(config, "command", (sentence) => log.warn(sentence));

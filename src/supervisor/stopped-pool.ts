@@ -1,4 +1,4 @@
-// Room: supervisor. Owns work on a pool that no worker serves: each time in a process of its own.
+// Room: supervisor. Owns work on a pool that no worker serves; each operation runs in a separate process.
 import { join } from "node:path";
 import { z } from "zod";
 import { type Config, childEnvironment } from "../config.ts";
@@ -8,22 +8,22 @@ import { parseResult, type Result } from "../jobs/contract.ts";
 import { runCommand } from "../system/process/commands.ts";
 import { workerSettings } from "./workers.ts";
 
-/** Each device that is taken down takes a moment, and there may be thousands. */
+/** Taking down a device takes a moment, and there may be thousands. */
 const timeoutMs = 30 * 60_000;
 
 const failed = z.object({ failure: z.string() });
 
 interface Work {
-  /** In workers/. */
+  /** A file in workers/. */
   readonly script: string;
   readonly args?: readonly string[];
-  /** How long the process may take, after SIGTERM, to leave the pool in order. */
+  /** How long the process may take after SIGTERM to leave the pool in order. */
   readonly graceMs: number;
 }
 
 /**
- * Doctor's look. Throws what the look throws: failed_precondition while a process has the pool after all. `signal` ends it
- * with its reason, after the step that it is at.
+ * Runs doctor. Throws what doctor throws, failed_precondition if another process has the pool. `signal` cancels it after
+ * the current step; then the signal's reason is thrown.
  */
 export async function examineStopped(
   config: Config,
@@ -34,15 +34,15 @@ export async function examineStopped(
   return parseResult("doctor", await run(look, config, signal)).findings;
 }
 
-/** Throws what the reset throws: failed_precondition while a process has the pool after all, or something of it is in use. */
+/** Throws what the reset throws, failed_precondition if another process has the pool or a part of it is in use. */
 export async function resetStopped(config: Config, signal: AbortSignal): Promise<Result<"reset-pool">> {
   return parseResult("reset-pool", await run({ script: "reset.ts", graceMs: 60_000 }, config, signal));
 }
 
-/** What the process printed: see workers/run-process.ts. */
+/** Returns what the process printed: see workers/run-process.ts. */
 async function run({ script, args = [], graceMs }: Work, config: Config, signal: AbortSignal): Promise<unknown> {
   const program = ["--pdeathsig", "KILL", "--", process.execPath, join(import.meta.dir, "../../workers", script)];
-  // Not as arguments, which every user of the host can read: the settings hold the password of Redis.
+  // Not as arguments, which every user of the host can read: the settings contain the password of Redis.
   const environment = childEnvironment(workerSettings(config));
   try {
     const { stdout } = await runCommand("setpriv", [...program, ...args], { environment, timeoutMs, graceMs, signal });

@@ -1,4 +1,4 @@
-// Room: supervisor. Owns the token that opens the dashboard: made once, kept in a file that only its owner can read.
+// Room: supervisor. Owns the dashboard's token: made once, and kept in a file that only its owner can read.
 import { failedPrecondition } from "../domain/errors.ts";
 import { isErrno } from "../system/ffi/errno.ts";
 import { readOwnFile, writeOwnFile } from "../system/file/own-files.ts";
@@ -8,8 +8,8 @@ const minTokenCharacters = 16;
 const maxTokenCharacters = 1024;
 
 /**
- * The token in the file at `path`; a new one is made when there is none, or an empty file. Throws `failed_precondition`
- * for a file that others can read or write, for one of another user, and for what is no file.
+ * The token in the file at `path`. Makes a new one if the file is missing or empty. Throws `failed_precondition` if other
+ * users can read or write the file, if another user owns it, or if it is not a regular file.
  */
 export function readOrMakeToken(path: string): string {
   const kept = keptToken(path);
@@ -18,7 +18,9 @@ export function readOrMakeToken(path: string): string {
     throw failedPrecondition(`the token in ${path} is too short: delete the file to have a new one made`);
   }
   if (kept.length > maxTokenCharacters || !/^[\x21-\x7e]+$/.test(kept)) {
-    throw failedPrecondition(`${path} holds no token, one word of at most ${maxTokenCharacters} characters: delete it`);
+    throw failedPrecondition(
+      `${path} does not hold a token (one word of at most ${maxTokenCharacters} characters): delete it`,
+    );
   }
   return kept;
 }

@@ -1,18 +1,18 @@
-// Room: supervisor. Owns how the project's own workers are started: their command lines and what they are given.
+// Room: supervisor. Owns how snapmill's workers are started: their command lines and environments.
 import { join } from "node:path";
 import { type Config, childEnvironment, type Overrides, redisUrl } from "../config.ts";
 import { takeOverAny } from "../jobs/claims/pool-claims.ts";
 import type { ChildPlan } from "./child-plan.ts";
 
-/** A busy or slow machine takes a while to load a worker: to kill it and begin anew would make it take longer. */
+/** A slow or busy machine takes a while to load a worker; a restart would only make it take longer. */
 const loadedWithinMs = 5 * 60_000;
 
-/** A worker never holds its event loop up for longer than a moment: what takes long is another thread's or process's. */
+/** A worker never blocks its event loop for longer than a moment: threads and processes do what takes long. */
 const hungAfterMs = 30_000;
 
 const root = join(import.meta.dir, "../..");
 
-/** A worker reads its settings from the environment: those of this process's flags are put there. */
+/** A worker reads its settings from the environment, so the values of this process's flags are put there. */
 export const workerSettings = (config: Config): Overrides => ({
   SNAPMILL_STATE_DIR: config.stateDir,
   SNAPMILL_POOL: config.pool,
@@ -29,15 +29,15 @@ export const workerSettings = (config: Config): Overrides => ({
   SNAPMILL_REMOVE_ATTEMPTS: String(config.removeAttempts),
   SNAPMILL_LOG_LEVEL: config.logLevel,
   SNAPMILL_FAULT: config.fault,
-  // A private Redis belongs to the state directory: whatever is claimed there was claimed by a database that lay here.
+  // A private Redis belongs to the state directory: only a database that was here can have claimed a name in it.
   SNAPMILL_TAKE_OVER: config.redisUrl === undefined ? takeOverAny : (config.takeOver ?? ""),
   SNAPMILL_GRPC_ADDRESS: config.grpcAddress ?? "",
   REDIS_URL: redisUrl(config),
 });
 
 /**
- * Has Bun's allocator keep what was freed: by default it gives pages back to the kernel and takes them again with every
- * job, which costs a fifth of the time of each. Peaks are the same, but what a worker took at its peak it keeps.
+ * Makes Bun's allocator keep freed pages: by default it returns them to the kernel and takes them again for every job,
+ * which costs a fifth of each job's time. The peak is the same, but a worker keeps the memory that it had at its peak.
  */
 const keepingMemory: Readonly<Record<string, string>> = { MIMALLOC_PURGE_DELAY: "-1" };
 
@@ -54,11 +54,11 @@ function workerPlan(
   };
 }
 
-/** The pool's worker repairs at start what a crash left: with a large pool that takes a while. */
+/** At start, the pool's worker repairs what a crash left; with a large pool that takes a while. */
 export const poolWorkerPlan = (config: Config): ChildPlan => ({
   ...workerPlan(config, "pool.ts", keepingMemory),
   name: "the pool worker",
-  // The pool is attached (mounted) until its worker detaches it.
+  // The pool stays attached (mounted) until its worker detaches it.
   endsInOrder: true,
   graceMs: 30_000,
   readyWithinMs: 10 * 60_000,

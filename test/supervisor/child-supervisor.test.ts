@@ -264,7 +264,7 @@ describe("a kept child that goes silent", () => {
       (silentMs) => silentMs > 2 * hungAfterMs,
     );
     expect(supervisor.trouble).toBe(
-      `the script is stopped by a signal or a debugger: continue it by 'kill -CONT ${pid}'`,
+      `the script is stopped by a signal or a debugger: continue it with 'kill -CONT ${pid}'`,
     );
     process.kill(pid, "SIGCONT");
     await until(

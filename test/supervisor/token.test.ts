@@ -47,9 +47,9 @@ test("a FIFO in the token's place is refused: opening it would block forever", (
 
 test("what is no single word is no token; an empty file gets one", () => {
   writeFileSync(path, "several words that are no token\n", { mode: 0o600 });
-  expect(() => readOrMakeToken(path)).toThrow("holds no token");
+  expect(() => readOrMakeToken(path)).toThrow("does not hold a token");
   writeFileSync(path, "x".repeat(2000));
-  expect(() => readOrMakeToken(path)).toThrow("holds no token");
+  expect(() => readOrMakeToken(path)).toThrow("does not hold a token");
   writeFileSync(path, "");
   expect(readOrMakeToken(path)).toMatch(/^[A-Za-z0-9_-]{32}$/);
 });

@@ -165,7 +165,7 @@ test(
     const second = place.up();
     expect(await second.ended()).toBe(1);
     expect(await second.stderr).toContain(
-      `runs for ${place.config.stateDir} already: process ${first.pid} (snapmill up`,
+      `already runs for ${place.config.stateDir}: process ${first.pid} (snapmill up`,
     );
     expect((await healthOf(url)).status).toBe(200);
     expect(await first.end("SIGTERM")).toBe(0);
@@ -206,7 +206,7 @@ test(
     using place = new Place({ SNAPMILL_RUN_DIR: `/tmp/${"long/".repeat(20)}` });
     const up = place.up();
     expect(await up.ended()).toBe(1);
-    expect(await up.stderr).toContain("set SNAPMILL_RUN_DIR to a shorter directory");
+    expect(await up.stderr).toContain("set SNAPMILL_RUN_DIR to a shorter path");
     expect(place.residue()).toEqual([]);
   },
   timeoutMs,
