@@ -1,4 +1,4 @@
-// Room: top. Owns all that is read from the environment: nothing else in the project looks at process.env.
+// Room: top. Owns everything that is read from the environment: no other file reads process.env.
 import { createHash } from "node:crypto";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
@@ -40,42 +40,42 @@ const settings = z.object({
   SNAPMILL_POOL: z.string().default("default").transform(poolName),
   SNAPMILL_DRIVER: z.enum(driverChoices).default("auto"),
   SNAPMILL_POOL_SIZE: size.default(20 * 2 ** 30),
-  /** Size of a base snapshot's device: an upper bound, space is taken as it is written. */
+  /** Size of a base snapshot's device: an upper bound, since space is taken as it is written. */
   SNAPMILL_DEVICE_SIZE: size.default(10 * 2 ** 30),
-  /** Of any device, so that no label keeps the pool's worker busy with a file system of petabytes. */
+  /** The limit for any device: no label can make the pool's worker create a file system of petabytes. */
   SNAPMILL_MAX_DEVICE_SIZE: size
     .refine((bytes) => bytes <= largestDeviceBytes, "at most 16TiB, which is what ext4 has in blocks of 4 KiB")
     .default(2 ** 40),
   SNAPMILL_FS_TYPE: z.enum(fsTypes).default("ext4"),
-  /** Arguments of mkfs in place of snapmill's own, separated by spaces. */
+  /** Arguments for mkfs instead of snapmill's defaults, separated by spaces. */
   SNAPMILL_FS_OPTIONS: z
     .string()
     .transform((text) => text.split(/\s+/).filter((word) => word !== ""))
     .optional(),
-  /** How the devmapper driver speaks to the kernel: see drivers/devicemapper/control/control.ts. */
+  /** How the devmapper driver talks to the kernel: see drivers/devicemapper/control/control.ts. */
   SNAPMILL_DM_CONTROL: z.enum(dmControlNames).default("dmsetup"),
-  /** Share of a thin-pool's data, and of its metadata, that must be free for anything new to be made. */
+  /** Share of a thin-pool's data, and of its metadata, that must be free before anything new is made. */
   SNAPMILL_MIN_FREE: percentage.default(0.1),
-  /** Has a device's blocks discarded before it is deleted, so that a sparse pool file gives them back to its host. */
+  /** Discards a device's blocks before it is deleted, so that a sparse pool file returns them to the host. */
   SNAPMILL_DISCARD_BLOCKS: flag.default(false),
-  /** Answers a removal at once, and deletes the device later, as often as it takes. */
+  /** Answers a removal at once, and deletes the device later, with as many attempts as it takes. */
   SNAPMILL_ASYNC_REMOVE: flag.default(false),
-  /** How often a device's removal is tried before it counts as failed; the default is about an hour's worth. */
+  /** Attempts to remove a device before the removal counts as failed; the default takes about an hour. */
   SNAPMILL_REMOVE_ATTEMPTS: z.coerce.number().int().min(1).max(100_000).default(130),
-  /** Where containerd finds its snapshots service: a path, or "" for none. Default: in the state directory. */
+  /** The socket of containerd's snapshots service: a path, or "" for none. Default: in the state directory. */
   SNAPMILL_GRPC_ADDRESS: z.string().optional(),
   SNAPMILL_UNPACK_WORKERS: z.coerce.number().int().min(1).max(64).default(2),
-  /** Downloads from one registry at the same time, on this machine. */
+  /** Concurrent downloads from one registry on this machine. */
   SNAPMILL_REGISTRY_CONNECTIONS: z.coerce.number().int().min(1).max(64).default(4),
-  /** Blobs of registries on disk that several images may want, all together; 0: none. */
+  /** Total size of the blobs kept on disk for several images; 0: none. */
   SNAPMILL_BLOB_CACHE: z
     .string()
     .transform((text) => (text === "0" ? 0 : parseSize(text)))
     .default(4 * 2 ** 30),
-  /** Directories of hosts.toml files and certificates, as containerd's config_path has them. */
+  /** Directories with hosts.toml files and certificates, laid out as containerd's config_path. */
   SNAPMILL_REGISTRY_CERTS: z.string().default("/etc/containerd/certs.d:/etc/docker/certs.d"),
   SNAPMILL_HTTP_ADDRESS: z.string().default("127.0.0.1:7070"),
-  /** Names by which browsers reach the dashboard, besides its address and loopback: separated by commas. */
+  /** Names by which browsers reach the dashboard, besides its address and loopback, separated by commas. */
   SNAPMILL_HTTP_NAMES: hostNames.default([]),
   SNAPMILL_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   /** `<point>@<marker file>`: see system/faults.ts. Tests only. */
@@ -90,7 +90,7 @@ export type Overrides = Partial<Record<Setting, string | undefined>>;
 
 export interface Config {
   readonly stateDir: string;
-  /** Short, whatever the state directory's length: a UNIX socket's path ends at 108 bytes. */
+  /** Short even if the state directory's path is long: a UNIX socket's path has at most 108 bytes. */
   readonly runDir: string;
   readonly pool: ReturnType<typeof poolName>;
   readonly driver: (typeof driverChoices)[number];
@@ -111,7 +111,7 @@ export interface Config {
   readonly registryConnections: number;
   readonly blobCacheBytes: number;
   readonly registryCertsDirs: readonly string[];
-  /** Shared with other state directories: what a registry is asked for at the same time is counted by machine. */
+  /** Shared with other state directories: concurrent downloads are limited per machine. */
   readonly registrySlotsDir: string;
   readonly httpAddress: string;
   readonly httpNames: readonly string[];
@@ -124,8 +124,8 @@ export interface Config {
 }
 
 /**
- * The configuration from command-line flags (`overrides`, by the name of the setting that each stands for) over the
- * environment over defaults. Throws one invalid_argument that names every setting that is wrong.
+ * Reads the configuration. Command-line flags (`overrides`, by setting) take precedence over the environment, which takes
+ * precedence over the defaults. Throws one invalid_argument that names every wrong setting.
  */
 export function readConfig(
   overrides: Overrides = {},
@@ -179,7 +179,7 @@ export function readConfig(
   };
 }
 
-/** The environment of a child process of snapmill: the caller's, with `overrides` put in. */
+/** The environment of a child process of snapmill: that of this process, changed by `overrides`. */
 export function childEnvironment(overrides: Overrides): Record<string, string> {
   const merged: Record<string, string | undefined> = { ...process.env, ...overrides };
   return Object.fromEntries(
@@ -187,7 +187,7 @@ export function childEnvironment(overrides: Overrides): Record<string, string> {
   );
 }
 
-/** Where everything of a state directory lies. */
+/** Where everything is stored. */
 export const paths = {
   poolDir: (config: Config) => join(config.stateDir, "pools", config.pool),
   database: (config: Config) => join(paths.poolDir(config), "metadata.db"),
@@ -195,23 +195,23 @@ export const paths = {
   /** What the pool's worker is executing: see system/file/note.ts. */
   poolNote: (config: Config) => join(paths.poolDir(config), "in-hand"),
   chainLocks: (config: Config) => join(paths.poolDir(config), "locks"),
-  /** Blobs of registries that several images may want. */
+  /** Blobs from registries that several images may need. */
   blobs: (config: Config) => join(config.stateDir, "blobs"),
   redisDir: (config: Config) => join(config.stateDir, "redis"),
   redisSocket: (config: Config) => join(config.runDir, "redis.sock"),
   /** Held (flock) by a running `up`; holds one line of JSON about it. */
   upLock: (config: Config) => join(config.stateDir, "up.lock"),
-  /** Files that are deleted when the disk is full, so that something can be removed. */
+  /** Files that are deleted when the disk is full, so that snapshots can be removed. */
   reserve: (config: Config) => join(config.stateDir, "reserve"),
   httpToken: (config: Config) => join(config.stateDir, "http-token"),
   /** Stable paths of active devices. */
   devices: (config: Config) => join(config.runDir, config.pool, "dev"),
 } as const;
 
-/** Where the queue is: the configured Redis, or the private one's socket. */
+/** The Redis of the queue: the configured one, or the socket of the private one. */
 export const redisUrl = (config: Config): string => config.redisUrl ?? `unix://${paths.redisSocket(config)}`;
 
-/** What a driver needs to know of the configured pool. */
+/** What a driver needs to know about the configured pool. */
 export const poolSettings = (config: Config) => ({
   driver: config.driver,
   pool: config.pool,
@@ -225,7 +225,7 @@ export const poolSettings = (config: Config) => ({
   discardBlocks: config.discardBlocks,
 });
 
-/** Where registries' credentials are looked for on this host, as docker and podman do; not part of `Config`, which is no secret. */
+/** Where to look for registry credentials on this host, as docker and podman do. Not part of `Config`, which is not secret. */
 export function registrySettings(
   config: Config,
   environment: Readonly<Record<string, string | undefined>> = process.env,

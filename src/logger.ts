@@ -1,18 +1,18 @@
-// Room: top. Owns how the project's processes log: to stderr, JSON lines for machines, one short line for a terminal.
+// Room: top. Owns how snapmill's processes log to stderr: JSON lines for machines, short lines on a terminal.
 import { destination, type Logger, pino } from "pino";
 import { processRepeats, tellOnce } from "./repeats.ts";
 
 export type { Logger } from "pino";
 
 const stderrFd = 2;
-/** Of what could not be written: it is tried again with the next line. */
+/** The limit of the buffer for what could not be written; it is retried with the next line. */
 const keptBytes = 2 ** 20;
 
-/** The log of one process; `name` tells the processes of a host apart ("up", "pool", "unpack"). */
+/** The log of one process; `name` distinguishes the processes of a host ("up", "pool", "unpack"). */
 export function createLogger({ name, level }: { readonly name: string; readonly level: string }): Logger {
-  // Synchronous, so that the last words of a process that ends are not lost.
+  // Synchronous, so that the last lines of a process are not lost.
   const stderr = destination({ fd: stderrFd, sync: true, maxLength: keptBytes });
-  // A log whose disk is full or whose reader has gone is no reason to end: what cannot be written is lost.
+  // A full disk or a missing reader must not end the process: what cannot be written is dropped.
   stderr.on("error", () => undefined);
   const formatters = { level: (label: string) => ({ level: label }) };
   const options = { name, level, formatters, serializers: { err: loggedError }, hooks: tellOnce() };
@@ -21,8 +21,8 @@ export function createLogger({ name, level }: { readonly name: string; readonly 
 }
 
 /**
- * What a log shows of an error: nothing else that a library hung on it. ioredis hangs the command on its errors, which
- * may be the one that signs in, with the password.
+ * The fields of an error that a log shows. Libraries attach others: ioredis attaches the command, which may be the one that
+ * signs in, with the password.
  */
 function loggedError(error: unknown): unknown {
   if (!(error instanceof Error)) return String(error);
@@ -36,10 +36,10 @@ function loggedError(error: unknown): unknown {
   };
 }
 
-/** Says now how often warnings were repeated since they were told: before a process' last line, so that it is the last. */
+/** Logs the counts of repeated warnings now; called before a process's last log line, so that it stays the last. */
 export const sayWhatWasCounted = (): void => processRepeats.flush();
 
-/** `12:03:04 warn pool: message (field=value)`: what a person wants of a JSON line of ours. */
+/** A JSON line in short form: `12:03:04 warn pool: message (field=value)`. */
 export function shortLine(line: string): string {
   const {
     level,

@@ -1,16 +1,16 @@
-// Room: top. Owns repeated warnings: each is told once, and then counted once a minute.
+// Room: top. Owns repeated warnings: each is logged once, then its repetitions are counted, and logged once a minute.
 import type { LogFn, LoggerOptions } from "pino";
 
 const windowMs = 60_000;
-/** At most this many different sentences are remembered. */
+/** Number of different sentences that are remembered. */
 const maxSentences = 200;
 
-/** pino's levels: below a warning nothing is a failure, and what is fatal is always told. */
+/** pino's levels: lines below a warning report no failure, and fatal ones are always logged. */
 const [warnLevel, fatalLevel] = [40, 60];
 
 type Say = (times: number) => void;
 
-/** Counts repeated sentences; one for each process. */
+/** Counts repeated sentences; each process has one. */
 export class Repeats {
   readonly #windowMs: number;
   readonly #told = new Map<string, { times: number; say: Say; timer: Timer }>();
@@ -20,8 +20,8 @@ export class Repeats {
   }
 
   /**
-   * Whether the sentence is new and is to be told now. Otherwise it is counted, and `say` is called with the count at the
-   * end of each minute in which it was repeated.
+   * Whether the sentence is new and must be logged now. Otherwise it is counted, and `say` is called with the count at the
+   * end of each minute in which the sentence was repeated.
    */
   isNew(sentence: string, say: Say): boolean {
     const key = kindOf(sentence);
@@ -38,7 +38,7 @@ export class Repeats {
     return true;
   }
 
-  /** Reports all counts, and forgets them. */
+  /** Reports all counts, then forgets them. */
   flush(): void {
     for (const [key, { times, say, timer }] of this.#told) {
       clearInterval(timer);
@@ -61,10 +61,10 @@ export class Repeats {
   }
 }
 
-/** Those of this process. Flush them before the last line, so that it stays the last. */
+/** The repeats of this process. Flush them before the last log line, so that it stays the last. */
 export const processRepeats = new Repeats();
 
-/** Sentences that differ only in numbers, digests and identifiers count as the same. */
+/** Sentences that differ only in numbers, digests and identifiers count as equal. */
 const kindOf = (sentence: string): string =>
   sentence
     .slice(0, 500)

@@ -116,8 +116,8 @@ async function runServices(
 }
 
 /**
- * One line for people, and for programs that wait for the word `ready`. It shows the token only on a terminal: the output
- * of a service goes to a log that others can read.
+ * One line for people, and for programs that wait for the word `ready`. It shows the token only on a terminal: the
+ * output of a service goes to a log that others can read.
  */
 export function readyLine({ dashboardUrl, user, token, tokenPath, grpcAddress }: UpReady): string {
   const where = process.stdout.isTTY === true ? `token ${token}, stored in ${tokenPath}` : `token in ${tokenPath}`;

@@ -1,4 +1,4 @@
-// Room: cli. Owns the command tree: which commands there are, and how the command line is spoken to.
+// Room: cli. Owns the command tree, and how usage errors and help are printed.
 import { Command } from "commander";
 import { addBatch } from "./commands/batch.ts";
 import { addChanges } from "./commands/changes.ts";
@@ -21,12 +21,12 @@ import { poolOption, stateDirOption } from "./support/options.ts";
 
 const firstSteps = `
 Getting started:
-  $ snapmill unpack oci:./image:latest          # nothing need run: it brings up what it needs
-  $ snapmill up                                 # or keep everything running (another terminal)
-  $ snapmill ls                                 # the snapshots that there are now
-  $ snapmill mount sha256:ab12cd34ef56 /mnt     # look at one; the first digits of a digest will do
+  $ snapmill unpack oci:./image:latest          # starts what it needs, and stops it afterwards
+  $ snapmill up                                 # or keep everything running (in another terminal)
+  $ snapmill ls                                 # list the snapshots
+  $ snapmill mount sha256:ab12cd34ef56 /mnt     # look at one; the first digits of a digest are enough
 
-'snapmill COMMAND --help' tells more, with examples.`;
+'snapmill COMMAND --help' shows more, with examples.`;
 
 export function buildProgram(version: string): Command {
   const program = new Command("snapmill")
@@ -58,7 +58,7 @@ export function buildProgram(version: string): Command {
   addUmount(program);
   program.commandsGroup("Change snapshots:");
   addChanges(program);
-  program.commandsGroup("Put in order:");
+  program.commandsGroup("Check and repair:");
   addDoctor(program);
   addCleanup(program);
   return program;

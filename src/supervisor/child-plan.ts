@@ -12,8 +12,8 @@ export interface ChildPlan {
   /** A child that is not usable after this time is killed and restarted. */
   readonly readyWithinMs: number;
   /**
-   * The child sends heartbeats once it is usable (see ready.ts). If it is silent for this long although it could run, it
-   * is killed and restarted. Default: it sends no heartbeats.
+   * The child sends heartbeats once it is usable (see ready.ts). If it is silent for this long although it could run,
+   * it is killed and restarted. Default: it sends no heartbeats.
    */
   readonly hungAfterMs?: number;
   /**

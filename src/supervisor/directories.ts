@@ -31,8 +31,8 @@ function isStateDirectory(path: string): boolean {
 }
 
 /**
- * For callers that only read, or that talk to a running snapmill; changes nothing. Throws `failed_precondition` if another
- * user could have put something there, or if this user has no access.
+ * For callers that only read, or that talk to a running snapmill; changes nothing. Throws `failed_precondition` if
+ * another user could have put something there, or if this user has no access.
  */
 export function requireOwnPlace({ stateDir, runDir }: Config): void {
   requireUnshared(stateDir);

@@ -1,4 +1,5 @@
-// Room: supervisor. Owns the disk reserve, which is released when the disk is full, so that snapshots can still be removed.
+// Room: supervisor. Owns the disk reserve, which is released when the disk is full, so that snapshots can still be
+// removed.
 import type { Config } from "../config.ts";
 import { paths } from "../config.ts";
 import { asSnapmillError } from "../domain/errors.ts";
@@ -8,7 +9,10 @@ import { adjustReserve, type ReserveChange, reserveBytes } from "../system/file/
 
 const lookEveryMs = 5_000;
 
-/** Releases the reserve if the disk is full, and reports that to `onNotice`. Called before any other use of the directory. */
+/**
+ * Releases the reserve if the disk is full, and reports that to `onNotice`. Called before any other use of the
+ * directory.
+ */
 export async function makeRoomToStart(config: Config, onNotice: (sentence: string) => void): Promise<void> {
   const change = await adjustReserve(paths.reserve(config), config.stateDir, false);
   const sentence = sentenceOf(change, config);

@@ -6,8 +6,8 @@ const silentAfterMs = 10_000;
 /** Checks per `hungAfterMs`. */
 const looksInTime = 15;
 /**
- * A healthy worker needs only a moment of CPU time to send a heartbeat. One that got less than this share of `hungAfterMs`
- * (five seconds of thirty) may not have come to it: the machine is overloaded.
+ * A healthy worker needs only a moment of CPU time to send a heartbeat. One that got less than this share of
+ * `hungAfterMs` (five seconds of thirty) may not have come to it: the machine is overloaded.
  */
 const starvedShare = 1 / 6;
 /** Overload excuses silence for at most this many times `hungAfterMs`. */
@@ -43,7 +43,10 @@ export class Pulse {
   readonly #hungAfterMs: number;
   readonly #lookEveryMs: number;
   #beatMs = performance.now();
-  /** Since when it could have sent a heartbeat: not while stopped or blocked in the kernel, nor while this process slept. */
+  /**
+   * Since when it could have sent a heartbeat: not while stopped or blocked in the kernel, nor while this process
+   * slept.
+   */
   #ableSinceMs = performance.now();
   #cpuMs: number;
   #lookedMs = performance.now();

@@ -16,7 +16,8 @@ const answerWithinMs = 3_000;
 const pauseMs = 1_000;
 
 /**
- * Returns once a job has passed through the pool's queue: Redis stored it, the worker ran it, its answer came back. If Redis becomes unusable, throws the reason within ten seconds. Waits for a worker that is merely busy.
+ * Returns once a job has passed through the pool's queue: Redis stored it, the worker ran it, its answer came back. If
+ * Redis becomes unusable, throws the reason within ten seconds. Waits for a worker that is merely busy.
  */
 export async function proveJobsRun(config: Config, { signal, onPaused }: ProofOptions): Promise<void> {
   for (;;) {

@@ -1,4 +1,5 @@
-// Room: supervisor. Owns the lines on stdout by which a worker tells its supervisor that it is ready, alive, or why it ends.
+// Room: supervisor. Owns the lines on stdout by which a worker tells its supervisor that it is ready, alive, or why it
+// ends.
 import { writeSync } from "node:fs";
 import { decodeFailure, encodeFailure, type SnapmillError } from "../domain/errors.ts";
 

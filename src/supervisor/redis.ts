@@ -42,7 +42,8 @@ const asidePrefix = "damaged-";
 
 /**
  * Moves a damaged append-only file aside, so that Redis starts empty: pending work is in SQLite and is queued again.
- * Keeps only the latest one, for inspection. Returns a sentence about it, or undefined if `lastWords` have another cause.
+ * Keeps only the latest one, for inspection. Returns a sentence about it, or undefined if `lastWords` have another
+ * cause.
  */
 function setDamagedAside(redisDir: string, lastWords: string): string | undefined {
   const files = join(redisDir, "appendonlydir");

@@ -24,8 +24,8 @@ const settleMs = 5_000;
 const pollMs = 20;
 
 /**
- * The snapmill that runs, or is starting, for the configured state directory; undefined if there is none. A lock file that
- * a killed one left behind does not count.
+ * The snapmill that runs, or is starting, for the configured state directory; undefined if there is none. A lock file
+ * that a killed one left behind does not count.
  */
 export async function findRunning(config: Config): Promise<Running | undefined> {
   const path = paths.upLock(config);

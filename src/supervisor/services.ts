@@ -21,7 +21,9 @@ import { type Claim, claim } from "./running.ts";
 import { requirePool } from "./served-pools.ts";
 import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
 
-/** The state of each child; `redis` is undefined with an external Redis (REDIS_URL), `grpc` if containerd is not served. */
+/**
+ * The state of each child; `redis` is undefined with an external Redis (REDIS_URL), `grpc` if containerd is not served.
+ */
 export interface ServiceStates {
   readonly redis: ChildState | undefined;
   readonly pool: ChildState;
@@ -130,9 +132,9 @@ const turnPollMs = 200;
 export type Whose = "ours" | "another's";
 
 /**
- * Runs `action` on the `up` that runs for the state directory. If there is none, starts services for the action and stops
- * them afterwards, even if it fails. Commands that start services take turns. `signal` cancels the wait and the start and
- * is thrown as its reason; the action must listen to it itself.
+ * Runs `action` on the `up` that runs for the state directory. If there is none, starts services for the action and
+ * stops them afterwards, even if it fails. Commands that start services take turns. `signal` cancels the wait and the
+ * start and is thrown as its reason; the action must listen to it itself.
  */
 export async function withServices<T>(
   config: Config,

@@ -22,8 +22,8 @@ interface Work {
 }
 
 /**
- * Runs doctor. Throws what doctor throws, failed_precondition if another process has the pool. `signal` cancels it after
- * the current step; then the signal's reason is thrown.
+ * Runs doctor. Throws what doctor throws, failed_precondition if another process has the pool. `signal` cancels it
+ * after the current step; then the signal's reason is thrown.
  */
 export async function examineStopped(
   config: Config,

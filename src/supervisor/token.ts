@@ -8,8 +8,8 @@ const minTokenCharacters = 16;
 const maxTokenCharacters = 1024;
 
 /**
- * The token in the file at `path`. Makes a new one if the file is missing or empty. Throws `failed_precondition` if other
- * users can read or write the file, if another user owns it, or if it is not a regular file.
+ * The token in the file at `path`. Makes a new one if the file is missing or empty. Throws `failed_precondition` if
+ * other users can read or write the file, if another user owns it, or if it is not a regular file.
  */
 export function readOrMakeToken(path: string): string {
   const kept = keptToken(path);

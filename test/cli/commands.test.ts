@@ -261,7 +261,7 @@ describe("mount and umount", () => {
 
     const { exitCode, stderr } = await fixture.run("mount", "hostile", dir, "--suid", "--dev");
     expect(exitCode).toBe(0);
-    expect(stderr.match(/^snapmill: warning: every user who reaches .*$/gm)).toHaveLength(2);
+    expect(stderr.match(/^snapmill: warning: every user who can access .*$/gm)).toHaveLength(2);
     expect(readByAnother()).toBe("for root alone");
     await fixture.stdout("umount", dir);
 

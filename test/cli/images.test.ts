@@ -47,7 +47,7 @@ test("images says what each holds for itself and with others, under each of its 
     expect(pinnedAtMs).toBeUndefined();
   }
   const table = await fixture.stdout("images");
-  expect(table).toMatch(/^IMAGE +DIGEST +PLATFORM +SNAPSHOT +LAYERS +SIZE +EXCLUSIVE +SHARED +ASKED FOR +PINNED\n/);
+  expect(table).toMatch(/^IMAGE +DIGEST +PLATFORM +SNAPSHOT +LAYERS +SIZE +EXCLUSIVE +SHARED +REQUESTED +PINNED\n/);
   const removed = await fixture.stdout("images", "rm", again);
   expect(removed).toMatch(/^removed the name oci:.*:@0 \(.*\)\nremoved 0 layers, about 0 B\n$/);
   expect(await names()).toEqual(Object.values(references));

@@ -53,7 +53,7 @@ describe("a wrong command line ends with status 2 and one line", () => {
   test.each([
     [["frob"], "unknown command 'frob'"],
     [["ls", "--jsn"], "unknown option '--jsn' (Did you mean --json?)"],
-    [["stat"], "missing required argument 'name': --help tells"],
+    [["stat"], "missing required argument 'name': see --help"],
     [["stat", "a", "b"], "too many arguments"],
     [["ls", "--pool", "Not A Pool"], "--pool: pool name"],
     [["ls", "--scope", ""], "--scope: scope"],
@@ -61,7 +61,7 @@ describe("a wrong command line ends with status 2 and one line", () => {
     [["prepare", ""], "must not be empty"],
     [["up", "--size", "many"], "--size: size"],
     [["up", "--driver", "zfs"], "--driver:"],
-    [["pool", "create"], "say what the pool is made of"],
+    [["pool", "create"], "give the storage of the pool"],
     [["pool", "create", "--data", "/dev/a", "--metadata", "/dev/b", "--size", "1GiB"], "go with --loopback"],
     [["pool", "create", "--loopback", "a", "--force", "--adopt"], "contradict each other"],
     [["pool", "create", "No Pool", "--loopback", "a"], "pool name"],

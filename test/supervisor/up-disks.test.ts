@@ -74,7 +74,7 @@ test(
     await untilHealthy(url);
     await until("the reserve is there", () => existsSync(paths.reserve(place.config)));
     expect(await second.end("SIGTERM")).toBe(0);
-    expect(await second.stderr).toContain("is full: the reserve of 16.0 MiB is released");
+    expect(await second.stderr).toContain("is full: a reserve of 16.0 MiB was released");
     await rm(join(disk, "state"), { recursive: true });
     await rm(join(disk, "one-more"), { force: true });
   },

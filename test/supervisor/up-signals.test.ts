@@ -41,7 +41,7 @@ test(
     const url = urlIn(await Promise.any(both.map((up) => up.ready())));
     const ended = await Promise.race(both.map(async (up) => [up, await up.ended()] as const));
     expect(ended[1]).toBe(1);
-    expect((await ended[0].stderr).trim().split("\n").at(-1)).toContain("a snapmill runs for");
+    expect((await ended[0].stderr).trim().split("\n").at(-1)).toContain("a snapmill already runs for");
     expect((await healthOf(url)).status).toBe(200);
     const [running = both[0]] = both.filter((up) => up !== ended[0]);
     expect(await running?.end("SIGTERM")).toBe(0);

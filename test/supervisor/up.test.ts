@@ -80,7 +80,9 @@ function reachableForAnother(directory: string): string[] {
   return found.stdout.toString().split("\n").filter(Boolean);
 }
 
-/** What is made for others, too, though they do not get there; links, and the root of the pool's own file system, aside. */
+/**
+ * What is made for others, too, though they do not get there; links, and the root of the pool's own file system, aside.
+ */
 function openToOthers(directory: string): string[] {
   const { stdout } = Bun.spawnSync(["find", "state", "run", "-mindepth", "1", "-perm", "/077", "!", "-type", "l"], {
     cwd: directory,

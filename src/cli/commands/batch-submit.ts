@@ -1,4 +1,4 @@
-// Room: cli. Owns `snapmill batch submit`, and what `snapmill unpack` shares with it: a batch written down in each pool.
+// Room: cli. Owns `snapmill batch submit`: stores a batch in each pool.
 import type { Command } from "commander";
 import type { Config } from "../../config.ts";
 import { type BatchId, freshBatchId } from "../../domain/identifiers.ts";
@@ -21,20 +21,20 @@ export interface SubmitOptions extends ImageOptions, BatchOptions, JsonOption {
 export function addBatchSubmit(batch: Command): void {
   const submit = batch
     .command("submit")
-    .description("write down which images are wanted in the pool, and return; what runs for the pool unpacks them")
-    .summary("have images unpacked")
-    .argument("[file]", "a reference a line, '#' begins a comment; '-' or nothing: standard input", "-");
+    .description("store a list of images to unpack, and return; the pool's workers unpack them")
+    .summary("submit a list of images to unpack")
+    .argument("[file]", "one reference per line, '#' starts a comment; '-' or nothing: standard input", "-");
   addImageOptions(addBatchOptions(submit))
-    .option("--wait", "until it has ended; exit status 0 only when every item is done or present")
-    .addOption(jsonOption("the ID as one JSON object; with --wait, what the batch came to"))
+    .option("--wait", "wait for its end; the exit status is 0 only if every item is done or present")
+    .addOption(jsonOption("the ID as one JSON object; with --wait, the result of the batch"))
     .addHelpText("after", whatHappens)
     .addHelpText(
       "after",
       examples(
         ["batch submit images.txt", "prints the batch's ID"],
-        ["batch submit --wait --name nightly images.txt", "until it has ended"],
+        ["batch submit --wait --name nightly images.txt", "waits for its end"],
         ["batch submit --pool a --pool b images.txt", "into two pools of hosts that share a Redis"],
-        ["batch export b-1f2e3d4c5b6a | snapmill batch submit", "what failed, once more"],
+        ["batch export b-1f2e3d4c5b6a | snapmill batch submit", "what failed, again"],
       ),
     )
     .action(async (file: string, options: SubmitOptions, command: Command) => {
@@ -43,10 +43,10 @@ export function addBatchSubmit(batch: Command): void {
 }
 
 const whatHappens = `
-The batch is on the pool's disk before the command returns, and survives the end of everything. An image that the pool has
-already is 'present'. --pool may be given several times: the batch has the same ID in each.`;
+The batch is on the pool's disk before the command returns, and survives restarts and crashes. An image that the pool
+already has is 'present'. --pool may be repeated: the batch has the same ID in each pool.`;
 
-/** Prints the batch's ID, and waits for it where that is asked for. */
+/** Prints the batch's ID. With --wait, also waits for its end. */
 export async function submitTo(
   configs: readonly Config[],
   references: readonly string[],
@@ -57,7 +57,7 @@ export async function submitTo(
   const { signal } = interruption;
   const [config, ...others] = configs;
   if (options.wait === true && config !== undefined && others.length === 0 && config.redisUrl === undefined) {
-    // Where none runs, the services are brought up for as long as the batch is waited for.
+    // If none runs, the services run for as long as the command waits for the batch.
     return await whileRunning(config, { notice, signal }, async (service) => {
       await submitToEach([service], id, references, options);
       await watchBatches([service], id, { json: options.json, signal });
@@ -70,7 +70,7 @@ export async function submitTo(
   if (options.wait === true) await watchBatches(pools, id, { json: options.json, signal });
 }
 
-/** Throws AlreadySaid when a pool did not take it; the others have it then. */
+/** Throws AlreadySaid if a pool did not accept the batch; the other pools have it then. */
 async function submitToEach(
   pools: readonly ReachedPool[],
   id: BatchId,

@@ -1,4 +1,4 @@
-// Room: cli. Owns waiting for a batch: a line on stderr whenever it has got on, its report, and the exit status.
+// Room: cli. Owns waiting for a batch: progress lines on stderr, the report, and the exit status.
 import { setTimeout as delay } from "node:timers/promises";
 import { type BatchState, isBatchOver } from "../../domain/batches.ts";
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
@@ -14,12 +14,12 @@ interface WatchOptions {
   readonly signal: AbortSignal;
 }
 
-/** Where stderr is no terminal, a line is written no more often than this; so often is looked whether anything runs. */
+/** The shortest time between two progress lines if stderr is not a terminal; also how often to check whether anything runs. */
 const lineEveryMs = 5_000;
 
 /**
- * Waits for the batch in every pool, and reports it. Throws AlreadySaid unless every item is done or present. When
- * `signal` ends the waiting, the batch goes on where it is served.
+ * Waits for the batch in every pool, then reports it. Throws AlreadySaid unless every item is done or present. `signal`
+ * ends the wait, not the batch, which continues where it is served.
  */
 export async function watchBatches(
   pools: readonly ReachedPool[],
@@ -40,7 +40,7 @@ export async function watchBatches(
     if (signal.aborted) await tellWhatBecomesOf(pools, id);
     throw error;
   } finally {
-    ended.cancel(new AbortReason("over", "the batch is not waited for any more"));
+    ended.cancel(new AbortReason("over", "the wait for the batch is over"));
   }
   for (const pool of pools) await reportBatch(pool, id, { json });
   if (ends.some((state) => state !== "done")) throw new AlreadySaid();

@@ -1,4 +1,4 @@
-// Room: cli. Owns `snapmill batch`: the commands on one batch after it was submitted, and the list of batches.
+// Room: cli. Owns `snapmill batch`: the commands on a submitted batch, and the list of batches.
 import type { Command } from "commander";
 import type { BatchId } from "../../domain/identifiers.ts";
 import {
@@ -24,7 +24,9 @@ import { addBatchSubmit } from "./batch-submit.ts";
 import { tellIfNoneRuns, watchBatches } from "./batch-watch.ts";
 
 export function addBatch(program: Command): void {
-  const batch = program.command("batch").description("unpack many images as one piece of work that outlives commands");
+  const batch = program
+    .command("batch")
+    .description("unpack many images as one unit of work that outlives the command");
   batch.helpCommand(false);
   addBatchSubmit(batch);
   addLs(batch);
@@ -39,8 +41,8 @@ function addLs(batch: Command): void {
   batch
     .command("ls")
     .description("list the pool's batches, the latest first")
-    .addOption(jsonOption("one JSON object a batch"))
-    .addHelpText("after", examples(["batch ls", "what became of them"]))
+    .addOption(jsonOption("one JSON object per batch"))
+    .addHelpText("after", examples(["batch ls", "all batches with their progress"]))
     .action(async (options: JsonOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
       await printList(batches(service, {}), batchListing, options);
@@ -62,16 +64,16 @@ const batchListing: Listing<BatchSummary> = {
 function addShow(batch: Command): void {
   batch
     .command("show")
-    .description("show what a batch has come to: its items by state, and each that failed with its stage and reason")
-    .summary("show what a batch has come to")
+    .description("show the progress of a batch: its items by state, and each failed item with its stage and reason")
+    .summary("show the progress of a batch")
     .argument("<id>", "the batch", parseBatch)
-    .option("--watch", "until it has ended; exit status 0 only when every item is done or present")
+    .option("--watch", "wait for its end; the exit status is 0 only if every item is done or present")
     .addOption(jsonOption("the batch as one JSON object, with all its items"))
     .addHelpText(
       "after",
       examples(
         ["batch show b-1f2e3d4c5b6a", "at a glance"],
-        ["batch show b-1f2e3d4c5b6a --watch", "until it has ended"],
+        ["batch show b-1f2e3d4c5b6a --watch", "waits for its end"],
         ["batch show b-1f2e3d4c5b6a --json | jq '.items[] | select(.state==\"failed\")'", "for a program"],
       ),
     )
@@ -89,37 +91,37 @@ function addShow(batch: Command): void {
 function addCancel(batch: Command): void {
   batch
     .command("cancel")
-    .description("end a batch: what has not begun does not begin, what runs is taken down")
+    .description("cancel a batch: waiting items do not start, running ones are stopped and undone")
     .argument("<id>", "the batch", parseBatch)
     .option("--reason <text>", "kept with the batch", "cancelled on the command line")
-    .addHelpText("after", examples(["batch cancel b-1f2e3d4c5b6a", "the images that are done stay"]))
+    .addHelpText("after", examples(["batch cancel b-1f2e3d4c5b6a", "images that are done stay"]))
     .action(async (id: BatchId, { reason }: { readonly reason: string }, command: Command) => {
       await using pool = await reachPool(configOf(command), notice);
       const { cancelled, running } = await cancelBatch(pool, { batch: id, reason });
-      say(`batch ${id}: ${plural(cancelled, "item")} cancelled, ${running} still being taken down`);
+      say(`batch ${id}: ${plural(cancelled, "item")} cancelled, ${running} still being stopped`);
     });
 }
 
 function addRetry(batch: Command): void {
   batch
     .command("retry")
-    .description("begin anew the items that failed or were cancelled")
+    .description("retry the items that failed or were cancelled")
     .argument("<id>", "the batch", parseBatch)
     .option("--failed", "only those that failed")
-    .addHelpText("after", examples(["batch retry b-1f2e3d4c5b6a --failed", "after what was wrong was mended"]))
+    .addHelpText("after", examples(["batch retry b-1f2e3d4c5b6a --failed", "after the cause was fixed"]))
     .action(async (id: BatchId, { failed }: { readonly failed?: true }, command: Command) => {
       await using pool = await reachPool(configOf(command), notice);
       const { retried } = await retryBatch(pool, { batch: id, failedOnly: failed === true });
-      say(`batch ${id}: ${plural(retried, "item")} begun anew`);
+      say(`batch ${id}: ${plural(retried, "item")} queued again`);
     });
 }
 
 function addRm(batch: Command): void {
   batch
     .command("rm")
-    .description("forget a batch that has ended; its images stay")
+    .description("delete the record of a batch that has ended; its images stay")
     .argument("<id>", "the batch", parseBatch)
-    .addHelpText("after", examples(["batch rm b-1f2e3d4c5b6a", "its record goes, its images stay"]))
+    .addHelpText("after", examples(["batch rm b-1f2e3d4c5b6a", "its images stay"]))
     .action(async (id: BatchId, _options: object, command: Command) => {
       await using pool = await reachPool(configOf(command), notice);
       await removeBatch(pool, { batch: id });
@@ -130,13 +132,13 @@ function addExport(batch: Command): void {
   batch
     .command("export")
     .description(
-      "print what is not in the pool: a reference a line, with the reason as a comment; 'batch submit' reads it",
+      "print what failed or was cancelled, one reference per line, with the reason as a comment; 'batch submit' reads it",
     )
-    .summary("print what failed, as 'batch submit' reads it")
+    .summary("print what failed, for 'batch submit'")
     .argument("<id>", "the batch", parseBatch)
     .addHelpText(
       "after",
-      examples(["batch export b-1f2e3d4c5b6a > left.txt", "to be mended, and submitted again: batch submit left.txt"]),
+      examples(["batch export b-1f2e3d4c5b6a > left.txt", "edit it, then submit it again: batch submit left.txt"]),
     )
     .action(async (id: BatchId, _options: object, command: Command) => {
       await using pool = await reachPool(configOf(command), notice);

@@ -25,8 +25,8 @@ import {
 } from "../support/options.ts";
 
 export function addChanges(program: Command): void {
-  addPrepareOrView(program, "prepare", "make an active snapshot, to be written to");
-  addPrepareOrView(program, "view", "make a read-only snapshot");
+  addPrepareOrView(program, "prepare", "create an active snapshot, which is writable");
+  addPrepareOrView(program, "view", "create a view, which is read-only");
   addCommit(program);
   addRm(program);
   addLabel(program);
@@ -40,11 +40,11 @@ function addPrepareOrView(program: Command, verb: "prepare" | "view", descriptio
     .argument("<key>", "the new snapshot's key", parseKey)
     .argument(
       "[parent]",
-      "the committed snapshot to start from (none: empty): its name, or the unambiguous beginning of a digest",
+      "the committed snapshot to start from (none: empty): its name, or an unambiguous prefix of a digest",
       parseKey,
     )
     .addOption(labelOption())
-    .addOption(jsonOption("one JSON object a mount"))
+    .addOption(jsonOption("one JSON object per mount"))
     .addOption(scopeOption())
     .addHelpText("after", verb === "prepare" ? prepareExamples : viewExamples)
     .action(async (key: SnapshotKey, parent: SnapshotKey | undefined, options: ChangeOptions, command: Command) => {
@@ -63,9 +63,9 @@ function addPrepareOrView(program: Command, verb: "prepare" | "view", descriptio
 type ChangeOptions = ScopeOption & LabelOption & JsonOption;
 
 const prepareExamples = examples(
-  ["prepare build", "an empty file system, to be written to"],
+  ["prepare build", "an empty, writable file system"],
   ["prepare build sha256:ab12cd34ef56", "a writable copy of an unpacked image"],
-  ["prepare big --label containerd.io/snapshot/max-size=20GiB", "with room for 20 GiB"],
+  ["prepare big --label containerd.io/snapshot/max-size=20GiB", "on a device of 20 GiB"],
 );
 const viewExamples = examples(
   ["view look sha256:ab12cd34ef56", "read-only, of an unpacked image"],
@@ -78,10 +78,10 @@ function addCommit(program: Command): void {
     .description("turn an active snapshot into a committed one, which never changes again")
     .summary("turn an active snapshot into a committed one")
     .argument("<name>", "the committed snapshot's name", parseKey)
-    .argument("<key>", "the active snapshot's key, which goes away", parseKey)
+    .argument("<key>", "the active snapshot's key, which is freed", parseKey)
     .addOption(labelOption())
     .addOption(scopeOption())
-    .addHelpText("after", examples(["commit my-image build", "keep what was written into 'build' as 'my-image'"]))
+    .addHelpText("after", examples(["commit my-image build", "keep what was written to 'build' as 'my-image'"]))
     .action(async (name: SnapshotKey, key: SnapshotKey, options: ScopeOption & LabelOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
       const { scope } = options;
@@ -89,9 +89,7 @@ function addCommit(program: Command): void {
       const directories = await mountPoints(service, { scope, key });
       await commit(service, { scope, name, key, labels: options.label ?? {} });
       for (const dir of directories) {
-        notice(
-          `note: ${key} is still mounted on ${dir}: what is written there from now on is lost with 'snapmill umount'`,
-        );
+        notice(`note: ${key} is still mounted on ${dir}: 'snapmill umount' discards what is written there from now on`);
       }
     });
 }
@@ -103,7 +101,7 @@ function addRm(program: Command): void {
     .summary("remove snapshots")
     .argument("<key...>", "keys of active and view snapshots, names of committed ones, in full", parseKeys)
     .addOption(scopeOption())
-    .addHelpText("after", examples(["rm build", "remove one"], ["rm child parent", "a parent goes after its children"]))
+    .addHelpText("after", examples(["rm build", "remove one"], ["rm child parent", "children before their parent"]))
     .action(async (keys: readonly SnapshotKey[], { scope }: ScopeOption, command: Command) => {
       let failures = 0;
       await using service = new LocalService(configOf(command), notice);
@@ -123,13 +121,13 @@ function addRm(program: Command): void {
 function addLabel(program: Command): void {
   program
     .command("label")
-    .description("set labels of a snapshot; an empty value takes the label away")
+    .description("set labels of a snapshot; an empty value removes the label")
     .summary("set labels of a snapshot")
     .argument("<name>", "the snapshot's key or name, in full", parseKey)
     .argument("<label...>", "NAME=VALUE", parseLabels)
     .addOption(jsonOption("the snapshot as one JSON object"))
     .addOption(scopeOption())
-    .addHelpText("after", examples(["label build team=edge", "set it"], ["label build team=", "take it away"]))
+    .addHelpText("after", examples(["label build team=edge", "set it"], ["label build team=", "remove it"]))
     .action(async (key: SnapshotKey, labels: Labels, options: ScopeOption & JsonOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
       const full = requireFullName(service, options.scope, key);

@@ -9,10 +9,10 @@ import { configOf, examples, type JsonOption, jsonOption } from "../support/opti
 export function addCleanup(program: Command): void {
   program
     .command("cleanup")
-    .description("remove now what removals and dead unpacks have left; retries removals that were given up")
-    .summary("remove now what could not be removed before")
+    .description("remove what removals and interrupted unpacks have left behind; retries removals that were given up")
+    .summary("remove what could not be removed before")
     .addOption(jsonOption("one JSON object"))
-    .addHelpText("after", examples(["cleanup", "after what was in use has been unmounted"]))
+    .addHelpText("after", examples(["cleanup", "after a busy snapshot was unmounted"]))
     .action(async (options: JsonOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
       const removed = await cleanup(service, {});
@@ -28,7 +28,7 @@ const shownDevices = 20;
 const sentence = ({ removedDevices, removedSnapshots }: Readonly<Record<string, number>>): string =>
   `removed ${plural(removedDevices ?? 0, "device")} and ${plural(removedSnapshots ?? 0, "snapshot")}`;
 
-const leftSentence = (device: string): string => `${device} is still to be removed, and will be retried`;
+const leftSentence = (device: string): string => `${device} could not be removed yet; snapmill will retry`;
 
 const more = (count: number): string[] =>
   count > shownDevices ? [`${plural(count - shownDevices, "more device")} as well`] : [];

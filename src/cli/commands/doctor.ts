@@ -13,16 +13,16 @@ import { configOf, examples, type JsonOption, jsonOption } from "../support/opti
 export function addDoctor(program: Command): void {
   program
     .command("doctor")
-    .description("compare database, active devices and pool; report what is wrong, and repair what is safe to repair")
+    .description("compare database, active devices and pool; report what is wrong, and repair it where that is safe")
     .summary("report what is wrong, and repair it")
-    .option("--repair", "repair what can be repaired safely; says what is left, and why")
+    .option("--repair", "repair what can be repaired safely, and report what is left")
     .addOption(jsonOption("one JSON object"))
     .addHelpText("after", howItLooks)
     .addHelpText(
       "after",
       examples(
-        ["doctor", "look; exits with 1 if something is not in order"],
-        ["doctor --repair", "repair; exits with 1 if something is left"],
+        ["doctor", "report; the exit status is 1 if something is wrong"],
+        ["doctor --repair", "repair; the exit status is 1 if something is left"],
         ["doctor --json | jq '.findings[] | select(.repaired | not)'", "for a monitor"],
       ),
     )
@@ -42,8 +42,8 @@ interface DoctorOptions extends JsonOption {
 }
 
 const howItLooks = `
-While a snapmill runs, its worker looks, between two operations. Where none runs, doctor has the pool to itself: it
-attaches it to look inside, as a start does, and without --repair leaves it as it was.`;
+While a snapmill runs, its worker checks the pool between two operations. Otherwise doctor attaches the pool itself, as
+'snapmill up' does; without --repair, it leaves the pool as it was.`;
 
 function report(config: Config, findings: readonly Diagnosis[]): string[] {
   if (findings.length === 0) return [`pool ${config.pool} in ${paths.poolDir(config)} is in order`];

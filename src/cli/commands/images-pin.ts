@@ -10,24 +10,24 @@ import { configOf, examples, jsonOption } from "../support/options.ts";
 export function addImagesPin(images: Command): void {
   images
     .command("pin")
-    .description("keep images: no removal, prune, cleanup or reset of the pool takes one that is pinned")
-    .summary("keep images from every removal")
+    .description("protect images: rm, prune, cleanup and a reset of the pool never remove a pinned image")
+    .summary("protect images from removal")
     .argument("<image...>", targetsText, parseTargets)
     .addOption(platformOption())
     .addOption(jsonOption("one JSON object"))
-    .addHelpText("after", examples(["images pin alpine:3.20", "all platforms of it that were unpacked"]))
+    .addHelpText("after", examples(["images pin alpine:3.20", "for all platforms that were unpacked"]))
     .action(pinAction(pinImages, "pinned"));
 }
 
 export function addImagesUnpin(images: Command): void {
   images
     .command("unpin")
-    .description("let images go again that were pinned")
-    .summary("let pinned images go again")
+    .description("allow pinned images to be removed again")
+    .summary("allow pinned images to be removed again")
     .argument("<image...>", targetsText, parseTargets)
     .addOption(platformOption())
     .addOption(jsonOption("one JSON object"))
-    .addHelpText("after", examples(["images unpin sha256:ab12cd34ef56", "by the digest of its manifest"]))
+    .addHelpText("after", examples(["images unpin sha256:ab12cd34ef56", "by its manifest digest"]))
     .action(pinAction(unpinImages, "unpinned"));
 }
 

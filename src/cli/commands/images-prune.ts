@@ -20,19 +20,19 @@ interface PruneOptions {
 export function addImagesPrune(images: Command): void {
   images
     .command("prune")
-    .description("remove images that have no name, or by rules, the longest not asked for first; never a pinned one")
-    .summary("remove images that were not asked for lately")
-    .option("--older-than <age>", "only images that were not asked for in this time: 30d, 12h", accept(parseDuration))
-    .option("--keep <n>", "leave the n images with names that were asked for last", wholeNumber(0, 1_000_000))
+    .description("remove images without a name, or by rules, least recently requested first; never pinned ones")
+    .summary("remove images that were not requested lately")
+    .option("--older-than <age>", "only images last requested longer ago than this: 30d, 12h", accept(parseDuration))
+    .option("--keep <n>", "keep the n named images that were requested last", wholeNumber(0, 1_000_000))
     .option("--until-free <share>", "stop when this share of the pool is free: 20%", accept(parsePercentage))
-    .option("--dry-run", "only say what would go")
+    .option("--dry-run", "only show what would be removed")
     .addOption(jsonOption("one JSON object"))
     .addHelpText("after", howRulesWork)
     .addHelpText(
       "after",
       examples(
         ["images prune", "images without a name, and layers of failed unpacks"],
-        ["images prune --older-than 30d --keep 20", "what was not asked for in a month, but for the latest 20"],
+        ["images prune --older-than 30d --keep 20", "what was not requested in a month, except the latest 20"],
         ["images prune --until-free 20%", "as many as it takes"],
       ),
     )
@@ -48,17 +48,17 @@ export function addImagesPrune(images: Command): void {
 }
 
 const howRulesWork = `
-Without a rule, only images go that have no name any more, and layers that no image has. With several rules, an image goes
-only when all let it. Images without a name go first, --keep does not count them. An image counts as asked for when it is
-unpacked, also when the pool has it already.`;
+Without a rule, prune removes only images that have lost their last name, and layers that belong to no image. With several
+rules, an image is removed only if all of them allow it. Images without a name go first; --keep does not count them. To
+unpack an image is to request it, even if the pool already has it.`;
 
 function lines({ images, layers, space }: Pruned, isDryRun: boolean): string[] {
   const verb = isDryRun ? "would remove" : "removed";
   const told = images.map(({ manifestDigest, platform, references, lastAskedAtMs }) => {
     const names = references.length === 0 ? "<none>" : printable(references.join(", "));
-    return `${verb} ${names} (${manifestDigest}, ${platform}), asked for ${formatTime(lastAskedAtMs)}`;
+    return `${verb} ${names} (${manifestDigest}, ${platform}), last requested ${formatTime(lastAskedAtMs)}`;
   });
   const sum = `${verb} ${plural(images.length, "image")} and ${freedLine({ layers }, "")}`;
   if (space === null) return [...told, sum];
-  return [...told, sum, `the pool's space in use: ${formatShare(space.usedBytes, space.totalBytes)}`];
+  return [...told, sum, `space in use in the pool: ${formatShare(space.usedBytes, space.totalBytes)}`];
 }

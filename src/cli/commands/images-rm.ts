@@ -15,7 +15,7 @@ export function addImagesRm(images: Command): void {
   images
     .command("rm")
     .description(
-      "remove names of images, and with the last name of an image every layer that nothing else uses; a digest means all names",
+      "remove names of images; an image without a name goes with every layer that nothing else uses; a digest means all names",
     )
     .summary("remove images")
     .argument("<image...>", targetsText, parseTargets)
@@ -25,8 +25,8 @@ export function addImagesRm(images: Command): void {
     .addHelpText(
       "after",
       examples(
-        ["images rm alpine:3.20 oci:./image:latest", "by their names"],
-        ["images rm sha256:ab12cd34ef56", "by the manifest's digest, with all names"],
+        ["images rm alpine:3.20 oci:./image:latest", "by name"],
+        ["images rm sha256:ab12cd34ef56", "by manifest digest, with all names"],
       ),
     )
     .action(async (targets: readonly ImageTarget[], { platform }: PlatformOption, command: Command) => {
@@ -48,5 +48,5 @@ export function addImagesRm(images: Command): void {
 }
 
 const whatStays = `
-Layers that another image, a snapshot, a client of containerd's socket or a running unpack uses stay; those of a removed
-image go by themselves once nothing uses them. A pinned image is not removed.`;
+A layer stays while another image, a snapshot, a client of containerd's socket or a running unpack uses it. Once nothing
+does, it is removed automatically. A pinned image is not removed.`;

@@ -13,18 +13,18 @@ import { addImagesRm } from "./images-rm.ts";
 export function addImages(program: Command): void {
   const command = program
     .command("images")
-    .description("list the images that were unpacked, and the snapshots that show them; remove, prune and pin them")
+    .description("list the unpacked images and their snapshots; remove, prune and pin images")
     .summary("list, remove, prune and pin images")
-    .option("--full", "digests in full length")
-    .addOption(jsonOption("one JSON object an image and name"))
+    .option("--full", "show digests in full")
+    .addOption(jsonOption("one JSON object per name of an image"))
     .addHelpText("after", whatNumbersMean)
     .addHelpText(
       "after",
       examples(
         ["images", "what was unpacked"],
         ["images --json | jq -r .snapshot", "snapshots only"],
-        ["images rm alpine:3.20", "remove a name, and with the last one the image"],
-        ["images prune --older-than 30d --dry-run", "what was not asked for in a month"],
+        ["images rm alpine:3.20", "remove a name; the image goes with its last name"],
+        ["images prune --older-than 30d --dry-run", "what was not requested in a month"],
       ),
     )
     .action(async (options: JsonOption & { readonly full?: true }, command: Command) => {
@@ -38,8 +38,8 @@ export function addImages(program: Command): void {
 }
 
 const whatNumbersMean = `
-SIZE is that of the layers' files. EXCLUSIVE is what the pool holds for this image alone, SHARED what other images or
-snapshots use as well, as measured when each layer was committed; layers below a few blocks may measure 0.`;
+SIZE is the size of the files in the layers. EXCLUSIVE is the space in the pool that only this image uses, SHARED the space
+that other images or snapshots use, too. Both were measured when each layer was committed; a very small layer may count 0.`;
 
 const imageListing = (name: (text: string) => string): Listing<NamedImage> => ({
   columns: [
@@ -51,7 +51,7 @@ const imageListing = (name: (text: string) => string): Listing<NamedImage> => ({
     { title: "SIZE", align: "right" },
     { title: "EXCLUSIVE", align: "right" },
     { title: "SHARED", align: "right" },
-    { title: "ASKED FOR" },
+    { title: "REQUESTED" },
     { title: "PINNED" },
   ],
   row: (image) => [

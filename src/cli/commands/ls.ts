@@ -16,25 +16,25 @@ import {
 } from "../support/options.ts";
 
 const syntax = `
-A filter is FIELD, FIELD==VALUE, FIELD!=VALUE or FIELD~=REGULAR-EXPRESSION, several joined by commas (all must hold);
-fields are name, parent, kind and labels.NAME. Of several filters, one must hold.`;
+A filter is FIELD, FIELD==VALUE, FIELD!=VALUE or FIELD~=REGULAR-EXPRESSION, or several of these joined by commas, which must
+all match. The fields are name, parent, kind and labels.NAME. Of several filters, one must match.`;
 
 export function addLs(program: Command): void {
   program
     .command("ls")
     .description("list snapshots")
-    .argument("[filter...]", "which ones; all without", parseFilters)
-    .option("--full", "digests in full length")
-    .option("-l, --labels", "with their labels")
-    .addOption(jsonOption("one JSON object a snapshot"))
+    .argument("[filter...]", "which snapshots (default: all)", parseFilters)
+    .option("--full", "show digests in full")
+    .option("-l, --labels", "show labels")
+    .addOption(jsonOption("one JSON object per snapshot"))
     .addOption(scopeOption())
     .addHelpText("after", syntax)
     .addHelpText(
       "after",
       examples(
         ["ls", "all snapshots"],
-        ["ls kind==active", "those that can be written to"],
-        ["ls 'kind==committed,labels.team==edge'", "both must hold"],
+        ["ls kind==active", "writable snapshots"],
+        ["ls 'kind==committed,labels.team==edge'", "both must match"],
         ["ls --json | jq -r .key", "names only"],
       ),
     )
@@ -51,7 +51,7 @@ function* each<Item>(pages: Iterable<readonly Item[]>): Generator<Item> {
 
 type LsOptions = ScopeOption & JsonOption & { readonly full?: true; readonly labels?: true };
 
-/** Checked here, so that a filter which cannot be understood is a usage error. */
+/** Checked here, so that an invalid filter is a usage error. */
 function parseFilters(text: string, previous: readonly string[] | undefined): readonly string[] {
   accept((filter: string) => compileFilters([filter]))(text);
   return [...(previous ?? []), text];

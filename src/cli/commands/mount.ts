@@ -11,19 +11,19 @@ import { configOf, examples, parseKey, type ScopeOption, scopeOption } from "../
 export function addMount(program: Command): void {
   program
     .command("mount")
-    .description("mount a snapshot: an active one to be written to, others read-only")
+    .description("mount a snapshot: an active one read-write, others read-only")
     .summary("mount a snapshot")
-    .argument("<name>", "its key or name, or the unambiguous beginning of a digest", parseKey)
+    .argument("<name>", "its key or name, or an unambiguous prefix of a digest", parseKey)
     .argument("<dir>", "an existing directory")
-    .option("--suid", "let programs of the image run with the rights of their owners (mount option suid)")
-    .option("--dev", "let device nodes of the image open the host's devices (mount option dev)")
+    .option("--suid", "allow the image's setuid programs to take effect (mount option suid)")
+    .option("--dev", "allow the image's device nodes to open the host's devices (mount option dev)")
     .addOption(scopeOption())
     .addHelpText("after", howItMounts)
     .addHelpText(
       "after",
       examples(
-        ["mount sha256:ab12cd34ef56 /mnt", "an unpacked image: by a view that 'umount' removes again"],
-        ["mount build /mnt", "an active snapshot, to be written to"],
+        ["mount sha256:ab12cd34ef56 /mnt", "an unpacked image, through a view that 'umount' removes"],
+        ["mount build /mnt", "an active snapshot, read-write"],
       ),
     )
     .action(async (name: SnapshotKey, dir: string, { scope, suid, dev }: MountOptions, command: Command) => {
@@ -37,9 +37,7 @@ export function addMount(program: Command): void {
       const key = fullName(service, scope, name);
       const { kind } = await mount(service, { scope, key, dir, trust }, interruption);
       for (const warning of warningsOf(trust, dir)) say(`snapmill: warning: ${warning}`);
-      say(
-        `snapmill: mounted ${kind === "active" ? "to be written to" : "read-only"}; 'snapmill umount ${dir}' ends it`,
-      );
+      say(`snapmill: mounted ${kind === "active" ? "read-write" : "read-only"}; 'snapmill umount ${dir}' unmounts it`);
     });
 }
 
@@ -49,11 +47,14 @@ interface MountOptions extends ScopeOption {
 }
 
 const howItMounts = `
-Mounted with nosuid and nodev: programs of the image cannot gain root's rights, nor open devices, when users of this host run them.`;
+The mount has nosuid and nodev: when users of this host run the image's programs, these cannot gain root's rights or open
+devices.`;
 
 const warningsOf = (trust: readonly Trust[], dir: string): string[] => [
   ...(trust.includes("suid")
-    ? [`every user who reaches ${dir} can run its setuid programs, as root if they are root's`]
+    ? [`every user who can access ${dir} can run its setuid programs, as root if root owns them`]
     : []),
-  ...(trust.includes("dev") ? [`every user who reaches ${dir} can open the host's devices by its device nodes`] : []),
+  ...(trust.includes("dev")
+    ? [`every user who can access ${dir} can open the host's devices through its device nodes`]
+    : []),
 ];

@@ -22,7 +22,7 @@ export function addMounts(program: Command): void {
     .command("mounts")
     .description("show how to mount an active or view snapshot")
     .argument("<key>", "its key", parseKey)
-    .addOption(jsonOption("one JSON object a mount"))
+    .addOption(jsonOption("one JSON object per mount"))
     .addOption(scopeOption())
     .addHelpText("after", examples(["mounts build", "type, device and options"]))
     .action(async (key: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
@@ -30,6 +30,6 @@ export function addMounts(program: Command): void {
       const found = mounts(service, { scope: options.scope, key: fullName(service, options.scope, key) }).mounts;
       await printList(found, mountListing, options);
       const missing = found.find(({ source }) => !existsSync(source));
-      if (missing !== undefined) say(`snapmill: note: ${missing.source} is there only while 'snapmill up' runs`);
+      if (missing !== undefined) say(`snapmill: note: ${missing.source} exists only while 'snapmill up' runs`);
     });
 }

@@ -28,28 +28,25 @@ interface CreateOptions extends JsonOption {
 export function addPoolCreate(pool: Command): void {
   pool
     .command("create")
-    .description("make a thin-pool of two block devices, or of two sparse files")
-    .argument("[name]", "of the pool; default: --pool", parsePoolName)
+    .description("create a thin-pool on two block devices, or in two sparse files")
+    .argument("[name]", "the pool's name (default: --pool)", parsePoolName)
     .option("--data <device>", "the block device for the content of snapshots")
-    .option(
-      "--metadata <device>",
-      "the block device for the pool's own records; 48 bytes for each block of data, doubled",
-    )
-    .option("--loopback <dir>", "two sparse files in this directory instead, on loop devices")
-    .option("--size <size>", "of the data, with --loopback (SNAPMILL_POOL_SIZE; default 20GiB)", parseBytes)
-    .option("--metadata-size <size>", "with --loopback; default: enough for the data", parseBytes)
-    .option("--block-size <size>", "what is taken and copied at once: 64KiB (the default) to 1GiB", parseBytes)
-    .option("--low-water <size>", "free data below which the kernel raises an event; default: a tenth", parseBytes)
+    .option("--metadata <device>", "the block device for the pool's metadata; 48 bytes per block of data, doubled")
+    .option("--loopback <dir>", "use two sparse files in this directory instead, on loop devices")
+    .option("--size <size>", "size of the data, with --loopback (SNAPMILL_POOL_SIZE; default 20GiB)", parseBytes)
+    .option("--metadata-size <size>", "with --loopback (default: enough for the data)", parseBytes)
+    .option("--block-size <size>", "the unit of allocation and copying: 64KiB (the default) to 1GiB", parseBytes)
+    .option("--low-water <size>", "free data below which the kernel raises an event (default: a tenth)", parseBytes)
     .option("--when-full <what>", "error: a write fails at once (the default); queue: it waits a minute", parseWhenFull)
-    .option("--adopt", "take the thin-pool that is on the devices, with its content")
+    .option("--adopt", "use the thin-pool that is on the devices, with its content")
     .option("--force", "overwrite what is on the devices")
-    .addOption(jsonOption("what was made, as one JSON object"))
+    .addOption(jsonOption("the new pool as one JSON object"))
     .addHelpText("after", whatHappens)
     .addHelpText(
       "after",
       examples(
-        ["pool create --loopback /var/lib/snapmill-pool --size 20GiB", "in files: to try it, and for small machines"],
-        ["pool create fast --data /dev/vg/data --metadata /dev/vg/meta", "on devices of its own: for production"],
+        ["pool create --loopback /var/lib/snapmill-pool --size 20GiB", "in files: for trials and small machines"],
+        ["pool create fast --data /dev/vg/data --metadata /dev/vg/meta", "on dedicated devices: for production"],
       ),
     )
     .action(async (name: PoolName | undefined, options: CreateOptions, command: Command) => {
@@ -64,10 +61,10 @@ export function addPoolCreate(pool: Command): void {
 }
 
 const whatHappens = `
-The pool is loaded by 'snapmill up --pool NAME' whenever that starts, also after a reboot, and taken off when it ends.
---force and --adopt say what becomes of devices that are not empty; without them, those are refused.`;
+'snapmill up --pool NAME' loads the pool when it starts, also after a reboot, and unloads it when it ends.
+Devices that are not empty are refused without --force or --adopt.`;
 
-/** What contradicts itself is a usage error. */
+/** Contradictory options are a usage error. */
 function planOf(command: Command, config: Config, options: CreateOptions): PoolPlan {
   if (options.force && options.adopt) command.error("--force and --adopt contradict each other");
   return {
@@ -86,10 +83,10 @@ function storageOf(command: Command, config: Config, options: CreateOptions): Po
     return { kind: "loopback", directory: resolve(loopback), dataBytes, metadataBytes: metadataSize };
   }
   if (loopback !== undefined || data === undefined || metadata === undefined) {
-    command.error("say what the pool is made of: --data and --metadata, or --loopback");
+    command.error("give the storage of the pool: --data and --metadata, or --loopback");
   }
   if (size !== undefined || metadataSize !== undefined) {
-    command.error("--size and --metadata-size go with --loopback: devices have their own");
+    command.error("--size and --metadata-size require --loopback: devices have fixed sizes");
   }
   return { kind: "devices", dataDevice: data, metadataDevice: metadata };
 }

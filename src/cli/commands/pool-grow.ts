@@ -18,13 +18,16 @@ interface GrowOptions extends JsonOption {
 export function addPoolGrow(pool: Command): void {
   pool
     .command("grow")
-    .description("make a thin-pool larger, also while it is used; the snapshots on it are untouched")
-    .summary("make a thin-pool larger, also while it is used")
-    .argument("[name]", "of the pool; default: --pool", parsePoolName)
-    .option("--data-size <size>", "the new size of the data, of a pool in files", parseBytes)
-    .option("--metadata-size <size>", "the new size of the metadata, of a pool in files", parseBytes)
+    .description("make a thin-pool larger, even while it is in use; its snapshots do not change")
+    .summary("make a thin-pool larger, even while it is in use")
+    .argument("[name]", "the pool's name (default: --pool)", parsePoolName)
+    .option("--data-size <size>", "the new size of the data, for a pool in files", parseBytes)
+    .option("--metadata-size <size>", "the new size of the metadata, for a pool in files", parseBytes)
     .addOption(jsonOption("the sizes as one JSON object"))
-    .addHelpText("after", "\nA pool on devices takes all that they have: grow those first (lvextend, say).")
+    .addHelpText(
+      "after",
+      "\nA pool on devices grows to their full size: extend the devices first, for example with lvextend.",
+    )
     .addHelpText(
       "after",
       examples(

@@ -20,16 +20,16 @@ export function addPoolReset(pool: Command): void {
     .command("reset")
     .description("remove everything in a pool: snapshots of all scopes, images and devices")
     .summary("remove all snapshots of a pool")
-    .argument("[name]", "of the pool; default: --pool", parsePoolName)
-    .option("--yes", "do it; without, only say what would be lost")
+    .argument("[name]", "the pool's name (default: --pool)", parsePoolName)
+    .option("--yes", "do it; without this, only show what would be lost")
     .addOption(jsonOption("one JSON object"))
     .addHelpText(
       "after",
-      "\nFor a pool whose files are lost, the database forgets what was in it. Refused while something is in use.",
+      "\nIf the pool's files are lost, this clears its records. Refused while anything in the pool is in use.",
     )
     .addHelpText(
       "after",
-      examples(["pool reset", "says what would be lost"], ["pool reset default --yes", "empties the pool"]),
+      examples(["pool reset", "shows what would be lost"], ["pool reset default --yes", "empties the pool"]),
     )
     .action(async (name: PoolName | undefined, options: ResetOptions, command: Command) => {
       const config = poolConfig(command, name);
@@ -37,13 +37,13 @@ export function addPoolReset(pool: Command): void {
       const loss = lossText(poolContents(service, {}));
       if (options.yes !== true) {
         throw failedPrecondition(
-          `this gives up ${loss} of pool ${config.pool} in ${paths.poolDir(config)} for good: add --yes to do it`,
+          `this permanently removes ${loss} of pool ${config.pool} in ${paths.poolDir(config)}: add --yes to do it`,
         );
       }
       using interruption = catchInterruption();
       const { removedDevices } = await resetPool(service, {}, interruption);
       if (options.json) await printJson({ pool: config.pool, removedDevices });
-      else await printLines([`pool ${config.pool} is empty: ${plural(removedDevices, "device")} given up`]);
+      else await printLines([`pool ${config.pool} is empty: ${plural(removedDevices, "device")} removed`]);
     });
 }
 

@@ -13,9 +13,9 @@ export function addPoolStatus(pool: Command): void {
   pool
     .command("status")
     .description("show how full a thin-pool is, its mode, its owner, and what is wrong with it")
-    .argument("[name]", "of the pool; default: --pool", parsePoolName)
+    .argument("[name]", "the pool's name (default: --pool)", parsePoolName)
     .addOption(jsonOption("one JSON object"))
-    .addHelpText("after", "\nAsks the kernel, or the metadata device of a pool that is not loaded; changes nothing.")
+    .addHelpText("after", "\nAsks the kernel; if the pool is not loaded, reads its metadata device. Changes nothing.")
     .addHelpText(
       "after",
       examples(["pool status", "at a glance"], ["pool status fast --json | jq .data.usedBytes", "one figure"]),
@@ -48,6 +48,6 @@ function fieldsOf({ definition, devices, ...look }: ThinPoolStatus): (readonly [
 const modeTexts: Readonly<Record<NonNullable<ThinPoolStatus["mode"]>, string>> = {
   rw: "in service",
   ro: "read-only",
-  out_of_data_space: "full: writes fail until there is room",
+  out_of_data_space: "full: writes fail until there is free space",
   failed: "failed",
 };

@@ -1,4 +1,4 @@
-// Room: cli. Owns `snapmill pool`, which has commands of its own.
+// Room: cli. Owns `snapmill pool`, the parent of the pool commands.
 import type { Command } from "commander";
 import { addPoolCreate } from "./pool-create.ts";
 import { addPoolGrow } from "./pool-grow.ts";
@@ -8,8 +8,8 @@ import { addPoolStatus } from "./pool-status.ts";
 export function addPool(program: Command): void {
   const pool = program
     .command("pool")
-    .description("make, grow and look at thin-pools, which are pools of the devmapper driver; empty a pool of any kind")
-    .summary("make, grow, look at and empty pools")
+    .description("create, grow and inspect thin-pools, the pools of the devmapper driver; empty a pool of any driver")
+    .summary("create, grow, inspect and empty pools")
     .helpCommand(false);
   addPoolCreate(pool);
   addPoolGrow(pool);

@@ -22,10 +22,10 @@ export function addStat(program: Command): void {
   program
     .command("stat")
     .description("show one snapshot")
-    .argument("<name>", "its key or name, or the unambiguous beginning of a digest", parseKey)
+    .argument("<name>", "its key or name, or an unambiguous prefix of a digest", parseKey)
     .addOption(jsonOption("one JSON object"))
     .addOption(scopeOption())
-    .addHelpText("after", examples(["stat sha256:ab12cd34ef56", "the first digits of a digest will do"]))
+    .addHelpText("after", examples(["stat sha256:ab12cd34ef56", "the first digits of a digest are enough"]))
     .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
       const snapshot = stat(service, { scope: options.scope, key: fullName(service, options.scope, name) });

@@ -58,11 +58,11 @@ function spaceFields({ space, metadataSpace, poolState }: NonNullable<Status["me
 
 type Fill = NonNullable<Status["metadata"]>["space"];
 
-/** What the states of a thin-pool mean; what to do about them is in the guide. */
+/** The meaning of a thin-pool's states; docs/DEVICE-MAPPER.md says what to do about them. */
 const poolStateTexts: Readonly<Record<string, string>> = {
   rw: "in service",
   ro: "read-only: nothing can be written or removed",
-  out_of_data_space: "full: writes fail until there is room",
+  out_of_data_space: "full: writes fail until there is free space",
   failed: "failed: its metadata cannot be read or written",
   needs_check: "read-only until its metadata has been checked",
 };

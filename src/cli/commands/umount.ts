@@ -8,7 +8,7 @@ import { configOf, examples, type ScopeOption, scopeOption } from "../support/op
 export function addUmount(program: Command): void {
   program
     .command("umount")
-    .description("unmount a snapshot; a view that 'mount' made goes too")
+    .description("unmount a snapshot; a view that 'mount' created is removed")
     .summary("unmount a snapshot")
     .argument("<dir>", "where it is mounted")
     .addOption(scopeOption())

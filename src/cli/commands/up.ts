@@ -12,17 +12,17 @@ export function addUp(program: Command): void {
     .description("run everything on this machine: Redis, the pool, its workers, the dashboard; until Ctrl-C or SIGTERM")
     .summary("run everything on this machine")
     .option("--driver <name>", `${driverChoices.join(", ")} (SNAPMILL_DRIVER; default auto)`, parseDriver)
-    .option("--size <size>", "of a new pool, an upper bound (SNAPMILL_POOL_SIZE; default 20GiB)", parseSizeText)
+    .option("--size <size>", "the most a new pool may take (SNAPMILL_POOL_SIZE; default 20GiB)", parseSizeText)
     .option("--unpack-workers <n>", "images at the same time (SNAPMILL_UNPACK_WORKERS; default 2)", wholeNumber(1, 64))
-    .option("--http-address <host:port>", "of the dashboard (SNAPMILL_HTTP_ADDRESS; default 127.0.0.1:7070)")
+    .option("--http-address <host:port>", "the dashboard's address (SNAPMILL_HTTP_ADDRESS; default 127.0.0.1:7070)")
     .option("--grpc-address <path>", grpcAddressHelp)
-    .option("--take-over", "move the pool's name in Redis here, from the database of another host that has it")
+    .option("--take-over", "move the pool's name in Redis to this host from the one that has it")
     .addHelpText("after", whatRuns)
     .addHelpText(
       "after",
       examples(
         ["up", "with the defaults: all state is in /var/lib/snapmill"],
-        ["up --state-dir ~/snapmill --size 4GiB", "somewhere else, and small"],
+        ["up --state-dir ~/snapmill --size 4GiB", "a small pool in another directory"],
         ["up --pool fast --unpack-workers 8", "another pool, more images at the same time"],
       ),
     )
@@ -34,7 +34,7 @@ export function addUp(program: Command): void {
         SNAPMILL_HTTP_ADDRESS: options.httpAddress,
         SNAPMILL_GRPC_ADDRESS: options.grpcAddress,
       });
-      // Loaded only here: the dashboard alone takes longer to load than most commands to run.
+      // Loaded only here: loading the dashboard takes longer than most commands do.
       const { readyLine, runUp } = await import("../../up.ts");
       using interruption = catchInterruption();
       const { signal } = interruption;
@@ -50,9 +50,9 @@ const grpcAddressHelp =
   'socket for containerd, "" for none (SNAPMILL_GRPC_ADDRESS; default containerd.sock in the state directory)';
 
 const whatRuns = `
-A worker that dies is started again. When 'up' dies, so does all that it started; the next 'up' repairs what was interrupted.
-With REDIS_URL set, that Redis is used instead of a private one. There, a pool's name belongs to the first database that
-was started under it; 'up' on another host is refused without --take-over.`;
+A worker that dies is restarted. When 'up' dies, everything that it started dies, too; the next 'up' repairs what was
+interrupted. If REDIS_URL is set, that Redis is used instead of a private one. In it, a pool's name belongs to the database
+that used it first; 'up' with another database is refused without --take-over.`;
 
 interface UpOptions {
   readonly driver?: string;
@@ -68,7 +68,7 @@ function parseDriver(text: string): string {
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not one of ${driverChoices.join(", ")}`);
 }
 
-/** Checked here for a clear usage error; the configuration parses it. */
+/** Checked here, so that an invalid size is a usage error; the configuration parses it. */
 const parseSizeText = accept((text: string) => {
   parseSize(text);
   return text;

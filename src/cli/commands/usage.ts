@@ -20,16 +20,16 @@ import {
 export function addUsage(program: Command): void {
   program
     .command("usage")
-    .description("show how much of the pool a snapshot holds of its own, its parent's share not counted")
-    .summary("show how much of the pool a snapshot holds")
-    .argument("<name>", "its key or name, or the unambiguous beginning of a digest", parseKey)
+    .description("show how much of the pool a snapshot uses, its parent's share not counted")
+    .summary("show how much of the pool a snapshot uses")
+    .argument("<name>", "its key or name, or an unambiguous prefix of a digest", parseKey)
     .addOption(jsonOption("one JSON object"))
     .addOption(scopeOption())
     .addHelpText(
       "after",
-      "\nIt is what the snapshot's device maps beyond its parent's: what was written over the parent's blocks is not counted.",
+      "\nThis is what the snapshot's device maps beyond its parent's. What overwrites the parent's blocks is not counted.",
     )
-    .addHelpText("after", examples(["usage sha256:ab12cd34ef56", "the first digits of a digest will do"]))
+    .addHelpText("after", examples(["usage sha256:ab12cd34ef56", "the first digits of a digest are enough"]))
     .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
       await using service = new LocalService(configOf(command), notice);
       const held = await usage(service, { scope: options.scope, key: fullName(service, options.scope, name) });

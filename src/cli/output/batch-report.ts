@@ -1,4 +1,4 @@
-// Room: cli. Owns how a batch is shown: its fields, its items by state, and each that failed with stage and reason.
+// Room: cli. Owns how a batch is shown: its fields, its items by state, and each failed item with stage and reason.
 import { type ItemCounts, itemCount, itemStates } from "../../domain/batches.ts";
 import type { BatchId } from "../../domain/identifiers.ts";
 import { formatDuration } from "../../domain/units.ts";
@@ -13,14 +13,14 @@ export function countsText(counts: ItemCounts): string {
   return `${itemCount(counts)}: ${parts.join(", ")}`;
 }
 
-/** "fetch: …", with the code where there is one. */
+/** "fetch, not_found: …", or why the item was cancelled. */
 export function failureText({ state, failure }: ReadItem, summary: BatchSummary): string {
   if (state === "cancelled" || failure === undefined)
     return `cancelled: ${summary.cancelReason ?? "no reason is known"}`;
   return `${failure.stage}, ${failure.code}: ${failure.message}`;
 }
 
-/** Of the items that failed, so many are shown; `--json` and `batch export` have all. */
+/** The number of failed items that are shown; `--json` and `batch export` have all. */
 const shownFailures = 50;
 
 /** Writes a batch to stdout. Throws not_found. */

@@ -1,14 +1,14 @@
-// Room: cli. Owns how data is laid out for people: columns, times, names; pure functions.
+// Room: cli. Owns the layout of data for people: columns, times, names; pure functions.
 import type { Labels } from "../../domain/snapshots.ts";
 import { formatSize } from "../../domain/units.ts";
 
 export interface Column {
   readonly title: string;
-  /** Numbers line up at the right, everything else at the left. */
+  /** Numbers are right-aligned, everything else is left-aligned. */
   readonly align?: "right";
 }
 
-/** Rows under titles, in columns two spaces apart; a line each, without trailing spaces. */
+/** One line for the titles and one per row, in columns two spaces apart, without trailing spaces. */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const lines = [columns.map(({ title }) => title), ...rows.map((row) => row.map(printable))];
   const widths = columns.map((_, index) => Math.max(...lines.map((line) => Bun.stringWidth(line[index] ?? ""))));
@@ -18,7 +18,7 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
   });
 }
 
-/** `title  value` lines with the values below each other; a value that is undefined is left out. */
+/** `title  value` lines with aligned values; undefined values are left out. */
 export function formatFields(fields: readonly (readonly [title: string, value: string | undefined])[]): string[] {
   const width = Math.max(...fields.map(([title]) => title.length));
   return fields.flatMap(([title, value]) =>
@@ -31,7 +31,7 @@ export function pad(text: string, width: number, align?: "right"): string {
   return align === "right" ? space + text : text + space;
 }
 
-/** Text with its control characters written out: a snapshot's key may hold what would upset a terminal. */
+/** `text` with control characters escaped: a snapshot's key may contain terminal escape sequences. */
 export function printable(text: string): string {
   return text.replace(
     /[\p{Cc}\p{Zl}\p{Zp}]/gu,
@@ -41,7 +41,7 @@ export function printable(text: string): string {
 
 const longDigest = /\bsha256:([0-9a-f]{12})[0-9a-f]{52}\b/g;
 
-/** Full digests in `text` cut to twelve digits: enough to tell them apart, and accepted as a name by every read. */
+/** `text` with digests shortened to twelve digits: enough to tell them apart, and accepted by every command that reads. */
 export const shortDigests = (text: string): string => text.replace(longDigest, "sha256:$1");
 
 /** Local time, "2026-11-24 07:05:30". */

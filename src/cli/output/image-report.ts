@@ -4,7 +4,7 @@ import { formatDuration, formatSize } from "../../domain/units.ts";
 import type { UnpackedImage } from "../../service/unpack.ts";
 import { formatFields, formatRate, printable } from "./format.ts";
 
-/** What `unpack --json` prints of an image. */
+/** What `unpack --json` prints for an image. */
 export const imageJson = ({ image, manifestDigest, chainId, snapshot, layers }: UnpackedImage) => ({
   image,
   manifestDigest,
@@ -21,10 +21,10 @@ export const imageJson = ({ image, manifestDigest, chainId, snapshot, layers }: 
   })),
 });
 
-/** Below this, a rate would say nothing: the time went elsewhere. */
+/** Below this, a rate would mean nothing: the time was spent elsewhere. */
 const tellingBytes = 1_000_000;
 
-/** What `unpack` reports of an image that took `ms`, waiting included. */
+/** What `unpack` reports about an image that took `ms`, waiting included. */
 export function imageLines({ image, snapshot, layers }: UnpackedImage, ms: number): string[] {
   const unpacked = layers.filter(({ cached }) => !cached);
   const unpackedBytes = sum(unpacked, "bytes");

@@ -1,12 +1,12 @@
-// Room: cli. Owns how lists of the domain's things are shown, as tables and as JSON.
+// Room: cli. Owns how lists of snapshots and mounts are shown, as tables and as JSON.
 import type { Mount, Snapshot } from "../../domain/snapshots.ts";
 import { formatLabels, formatTime, shortDigests } from "./format.ts";
 import type { Listing } from "./output.ts";
 
-/** A snapshot out of the database or out of a job's result. */
+/** A snapshot from the database or from a job's result. */
 type Told = Omit<Snapshot, "parent"> & { readonly parent?: Snapshot["parent"] };
 
-/** A snapshot's JSON has every field, whatever it holds: a base's `parent` is null. */
+/** A snapshot's JSON always has every field: a base's `parent` is null. */
 export const snapshotJson = ({ scope, key, kind, parent, labels, createdAtMs, updatedAtMs }: Told) => ({
   scope,
   key,

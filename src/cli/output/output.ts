@@ -2,18 +2,18 @@
 import { styleText } from "node:util";
 import { type Column, formatTable } from "./format.ts";
 
-/** The reader of our output went away (`snapmill ls | head -1`): the end of the command, not a failure. */
+/** The reader of stdout has gone (`snapmill ls | head -1`): this ends the command and is not a failure. */
 export class ReaderGone extends Error {
   override readonly name = "ReaderGone";
 }
 
-/** Without a listener, a reader that goes away would end the program with a stack trace. */
+/** Without a listener, a closed pipe would end the program with a stack trace. */
 export function tolerateClosedPipes(): void {
   process.stdout.on("error", () => undefined);
   process.stderr.on("error", () => undefined);
 }
 
-/** Writes `text` to stdout and waits until it is handed over. Throws ReaderGone when the reader has gone. */
+/** Writes `text` to stdout and waits until it is flushed. Throws ReaderGone if the reader has gone. */
 export function write(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
@@ -30,21 +30,21 @@ export async function printLines(lines: readonly string[]): Promise<void> {
 
 export const printJson = (value: unknown): Promise<void> => write(`${JSON.stringify(value)}\n`);
 
-/** A line to stderr: progress, hints and failures, never data. */
+/** Writes a line to stderr: progress, hints and failures, never data. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** What a command waits for, or has put right, in a sentence. */
+/** Says in a sentence what a command waits for, or has repaired. */
 export const notice = (sentence: string): void => say(`snapmill: ${sentence}`);
 
-/** Waits until all output is handed over: a program that ends at once would cut it off. */
+/** Waits until all output is flushed: a program that ends at once would truncate it. */
 export const flush = (): Promise<void> => new Promise((resolve) => process.stderr.write("", () => resolve()));
 
-/** Bold where stdout is a terminal that shows it and NO_COLOR is not set. */
+/** Bold if stdout is a terminal that supports it and NO_COLOR is not set. */
 export const bold = (text: string): string => styleText("bold", text, { stream: process.stdout, validateStream: true });
 
-/** How a list is shown: as a table for people, or as one JSON object a line. */
+/** How a list is shown: as a table for people, or as one JSON object per line. */
 export interface Listing<Item> {
   readonly columns: readonly Column[];
   readonly row: (item: Item) => readonly string[];

@@ -1,9 +1,9 @@
-// Room: cli. Owns what `unpack --dry-run` tells, to people and to programs; pure functions.
+// Room: cli. Owns the report of `unpack --dry-run`, as text and as JSON; pure functions.
 import { formatSize } from "../../domain/units.ts";
 import type { PlannedImage, UnpackPlan } from "../../service/plan-unpack.ts";
 import { formatFields, printable } from "./format.ts";
 
-/** What is told of one image. */
+/** The report about one image. */
 export function plannedLines({ reference, platform, manifestDigest, ...image }: PlannedImage): string[] {
   const held = image.heldLayers === 0 ? "" : `, ${formatSize(image.heldBytes)} are in the pool`;
   const fields = formatFields([
@@ -23,11 +23,11 @@ function layerCounts({ layers, heldLayers }: UnpackPlan["together"]): string {
     : `${layers}: ${heldLayers} in the pool, ${layers - heldLayers} to unpack`;
 }
 
-/** What is told at the end, of all images together. */
+/** The totals of all images, reported at the end. */
 export function planLines({ images, failed, together, expansion, spareBytes, fits }: UnpackPlan): string[] {
   if (expansion === null || spareBytes === null) return [];
   const counts = failed.length === 0 ? `${images.length}` : `${images.length}, and ${failed.length} not resolved`;
-  const basis = expansion.basis === "history" ? "as with the pool's layers so far" : "assumed";
+  const basis = expansion.basis === "history" ? "measured on this pool's layers" : "assumed";
   const fields = formatFields([
     ["images", counts],
     ["fetch", formatSize(together.fetchBytes)],

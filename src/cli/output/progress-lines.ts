@@ -1,4 +1,4 @@
-// Room: cli. Owns what the progress of running unpacks looks like on a terminal; pure functions.
+// Room: cli. Owns how the progress of unpacks looks on a terminal; pure functions.
 
 import { formatSize } from "../../domain/units.ts";
 import type { LayerProgress } from "../../service/unpack.ts";
@@ -6,23 +6,23 @@ import { pad, plural, printable, shortDigests } from "./format.ts";
 
 export interface ImageProgress {
   readonly reference: string;
-  /** Bottom first; empty until the worker has read the image's manifest. */
+  /** Bottom layer first; empty until the worker has read the image's manifest. */
   readonly layers: readonly LayerProgress[];
 }
 
-/** The room that there is on the terminal. */
+/** The space on the terminal. */
 export interface Room {
   readonly columns: number;
   readonly rows: number;
 }
 
 const widestBar = 30;
-/** What else may stand in the line of a layer, sizes like "1023.9 MiB" included. */
+/** The width of everything else in a layer's line, with sizes like "1023.9 MiB". */
 const besideBar = 56;
 
 const barWidthIn = (columns: number): number => Math.min(widestBar, Math.max(0, columns - besideBar));
 
-/** At most `room.rows` lines of at most `room.columns`: each image with a bar per layer, as far as there is room. */
+/** At most `room.rows` lines of at most `room.columns`: each image with a bar per layer, as far as they fit. */
 export function progressLines(images: readonly ImageProgress[], room: Room): string[] {
   const rowsEach = Math.max(2, Math.floor(room.rows / Math.max(images.length, 1)));
   return images
@@ -38,7 +38,7 @@ function heading({ reference, layers }: ImageProgress): string {
   return `${printable(reference)}: ${layers.filter(isDone).length} of ${plural(layers.length, "layer")}`;
 }
 
-/** One line a layer; where they are too many, what is finished and what has not begun is counted instead of shown. */
+/** One line per layer. If there are too many, finished and waiting layers are only counted. */
 function layerLines(layers: readonly LayerProgress[], rows: number, barWidth: number): string[] {
   const lineOf = (layer: LayerProgress) => layerLine(layer, (share) => bar(share, barWidth));
   if (layers.length <= rows) return layers.map(lineOf);
@@ -77,7 +77,7 @@ function bar(share: number, barWidth: number): string {
   return `[${("=".repeat(Math.max(0, filled - head.length)) + head).padEnd(barWidth)}]`;
 }
 
-/** `line` without what would wrap it: a wrapped line would confuse the cursor's way back up. */
+/** `line`, truncated to `columns`: a wrapped line would put the cursor in the wrong row when the bars are redrawn. */
 function cut(line: string, columns: number): string {
   if (Bun.stringWidth(line) <= columns) return line;
   let kept = "";

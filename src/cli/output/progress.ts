@@ -1,4 +1,4 @@
-// Room: cli. Owns the progress of unpacks on stderr: bars on a terminal, one line per event elsewhere.
+// Room: cli. Owns the display of unpack progress on stderr: bars on a terminal, one line per event otherwise.
 import { MultiBar, type SingleBar } from "cli-progress";
 import { formatSize } from "../../domain/units.ts";
 import type { LayerProgress, UnpackOutcome, UnpackReporter } from "../../service/unpack.ts";
@@ -6,7 +6,7 @@ import { plural, shortDigests } from "./format.ts";
 import { say } from "./output.ts";
 import { type ImageProgress, progressLines } from "./progress-lines.ts";
 
-/** Writes how an image's unpack ended, while no bars are drawn. */
+/** Writes the outcome of an image's unpack, while no bars are drawn. */
 type Report = (reference: string, outcome: UnpackOutcome) => Promise<void>;
 
 export interface ProgressReporter extends UnpackReporter, Disposable {}
@@ -14,7 +14,7 @@ export interface ProgressReporter extends UnpackReporter, Disposable {}
 export const progressReporter = (report: Report): ProgressReporter =>
   process.stderr.isTTY ? new Bars(report) : new PlainLines(report);
 
-/** All running images below each other. The bars' own layout is not used: a slot is a line of `progressLines`. */
+/** Shows all running images below each other. The library's layout is not used: a slot is a line of `progressLines`. */
 class Bars implements ProgressReporter {
   readonly #report: Report;
   readonly #images = new Map<string, ImageProgress>();
@@ -31,7 +31,7 @@ class Bars implements ProgressReporter {
   }
 
   update(reference: string, layers: readonly LayerProgress[]): void {
-    // Progress can arrive after the end of its image was reported.
+    // Progress can arrive after the outcome of its image was reported.
     if (!this.#images.has(reference)) return;
     this.#images.set(reference, { reference, layers });
     this.#show();
@@ -51,7 +51,7 @@ class Bars implements ProgressReporter {
   }
 
   #show(): void {
-    // A terminal that does not know its size says 0.
+    // A terminal that does not know its size reports 0.
     const columns = process.stderr.columns || 80;
     const rows = process.stderr.rows || 24;
     const lines = progressLines([...this.#images.values()], { columns: columns - 1, rows: rows - 2 });

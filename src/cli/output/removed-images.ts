@@ -1,9 +1,9 @@
-// Room: cli. Owns what is told of images that were removed; pure functions.
+// Room: cli. Owns the report about removed images; pure functions.
 import { formatSize } from "../../domain/units.ts";
 import type { Pruned } from "../../service/prune-images.ts";
 import { plural } from "./format.ts";
 
-/** The bytes are those of the layers' commits: their devices go in the background. */
+/** Sizes were measured when the layers were committed; their devices are removed in the background. */
 export function freedLine({ layers }: Pick<Pruned, "layers">, verb = "removed"): string {
   const bytes = layers.reduce((sum, layer) => sum + layer.bytes, 0);
   return `${verb}${verb && " "}${plural(layers.length, "layer")}, about ${formatSize(bytes)}`;

@@ -1,4 +1,4 @@
-// Room: cli. Owns the options that say how a batch is worked off.
+// Room: cli. Owns the options that say how a batch is processed.
 import { type Command, InvalidArgumentError } from "commander";
 import { batchLimits, defaultAttempts, defaultPriority } from "../../domain/batches.ts";
 import { batchId } from "../../domain/identifiers.ts";
@@ -18,29 +18,29 @@ export interface BatchOptions {
 
 export const addBatchOptions = (command: Command): Command =>
   command
-    .option("--name <text>", "what people call it")
+    .option("--name <text>", "a name for people")
     .option(
       "--priority <n>",
-      `1 goes first, ${batchLimits.priority} last (default: ${defaultPriority}); a plain 'unpack' goes before all batches`,
+      `1 is the highest, ${batchLimits.priority} the lowest (default: ${defaultPriority}); a plain 'unpack' goes before all batches`,
       wholeNumber(1, batchLimits.priority),
     )
     .option(
       "--parallel <n>",
-      "items at the same time, at most (default: twice the unpack workers)",
+      "the most items to unpack at the same time (default: twice the number of unpack workers)",
       wholeNumber(1, batchLimits.parallel),
     )
     .option(
       "--attempts <n>",
-      `how often an item is tried (default: ${defaultAttempts})`,
+      `the most attempts at an item (default: ${defaultAttempts})`,
       wholeNumber(1, batchLimits.attempts),
     )
-    .option("--fail-after <n%>", "when more of the items than this have failed, cancel the rest", parsePercent)
-    .option("--time-limit <time>", "of each attempt at an item, from its start: 90s, 10m, 2h", accept(parseDuration));
+    .option("--fail-after <n%>", "cancel the rest when more than this share of the items has failed", parsePercent)
+    .option("--time-limit <time>", "for each attempt at an item, from its start: 90s, 10m, 2h", accept(parseDuration));
 
 function parsePercent(text: string): number {
   const percent = Number(/^(\d{1,3})%?$/.exec(text)?.[1] ?? Number.NaN);
   if (percent >= 0 && percent <= 100) return percent;
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is no share of the items: write it like 10%`);
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a share of the items: write it like 10%`);
 }
 
 /** As `submitBatch` takes them. */

@@ -1,4 +1,4 @@
-// Room: cli. Owns how commands on images are told which.
+// Room: cli. Owns the options and arguments that select images.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { formatPlatform, parsePlatform } from "../../images/platform.ts";
 import { absoluteReference } from "../../images/reference.ts";
@@ -10,18 +10,18 @@ export interface PlatformOption {
 }
 
 export const platformOption = (): Option =>
-  new Option("--platform <os/arch>", "only the images of this platform (default: of all)").argParser(
+  new Option("--platform <os/arch>", "only images of this platform (default: all)").argParser(
     accept((text: string) => formatPlatform(parsePlatform(text))),
   );
 
-/** Whether a subcommand of images was given --json: commander takes it for the option of that name that images has. */
+/** Whether a subcommand of `images` was given --json: commander assigns it to the option of `images` itself. */
 export const wantsJson = (command: Command): boolean => command.optsWithGlobals<JsonOption>().json === true;
 
-/** What the argument of these commands is. */
+/** The help text of the argument. */
 export const targetsText =
-  "references as 'snapmill images' shows them or as unpack takes them, or digests (12 digits will do)";
+  "references as shown by 'snapmill images' or as given to unpack, or digests (12 digits are enough)";
 
-/** A reference is made absolute as it is for unpack; text that begins like a digest is one. */
+/** Text that begins with `sha256:` is a digest; anything else is a reference, made absolute as for unpack. */
 export const parseTargets = (text: string, previous: readonly ImageTarget[] | undefined): readonly ImageTarget[] => [
   ...(previous ?? []),
   parseTarget(text),

@@ -1,4 +1,4 @@
-// Room: cli. Owns Ctrl-C and SIGTERM for commands that have something to undo when they are interrupted.
+// Room: cli. Owns Ctrl-C and SIGTERM for commands that must undo something when they are interrupted.
 import { constants } from "node:os";
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 
@@ -6,7 +6,7 @@ const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 type EndingSignal = (typeof signals)[number];
 
 export class Interrupted extends AbortReason {
-  /** As a shell reports a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM. */
+  /** The status that a shell reports for a program killed by the signal: 130 for Ctrl-C, 143 for SIGTERM. */
   readonly exitStatus: number;
 
   constructor(signal: EndingSignal) {
@@ -16,11 +16,11 @@ export class Interrupted extends AbortReason {
 }
 
 export interface Interruption extends Disposable {
-  /** Aborted, with an Interrupted as its reason, by the first signal. A second one changes nothing: undoing is bounded. */
+  /** Aborted by the first signal, with an Interrupted as its reason. A second one has no effect: undoing takes bounded time. */
   readonly signal: AbortSignal;
 }
 
-/** From now until it is disposed of, signals that would end the program abort `signal` instead. */
+/** Until disposed of, signals that would end the program abort `signal` instead. */
 export function catchInterruption(): Interruption {
   const canceller = new Canceller();
   const listeners = signals.map((name) => {

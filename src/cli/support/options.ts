@@ -5,7 +5,7 @@ import { isSnapmillError } from "../../domain/errors.ts";
 import { ownScope, type PoolName, poolName, type Scope, scope, snapshotKey } from "../../domain/identifiers.ts";
 import { checkLabels, type Labels, labelsOf } from "../../domain/snapshots.ts";
 
-/** A parsing function of the domain as commander wants it: what it refuses is a usage error. */
+/** Turns a domain parser into one for commander: its invalid_argument becomes a usage error. */
 export function accept<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
@@ -17,7 +17,7 @@ export function accept<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
-/** The same for what can be given several times. */
+/** The same for an option or argument that can be repeated. */
 const acceptEach =
   <T>(parse: (text: string) => T) =>
   (text: string, previous: readonly T[] | undefined): readonly T[] => [...(previous ?? []), accept(parse)(text)];
@@ -25,7 +25,7 @@ const acceptEach =
 export const parseKey = accept(snapshotKey);
 export const parseKeys = acceptEach(snapshotKey);
 
-/** `name=value` as a label; the value may be empty and may contain `=`. */
+/** Parses `name=value`; the value may be empty and may contain `=`. */
 export function label(text: string): Labels {
   const equals = text.indexOf("=");
   if (equals < 1) throw new InvalidArgumentError(`label ${JSON.stringify(text)} is not valid: write it as NAME=VALUE`);
@@ -57,34 +57,35 @@ export interface LabelOption {
 
 export const jsonOption = (what: string) => new Option("--json", `print ${what}`);
 export const scopeOption = () =>
-  new Option("--scope <name>", "whose snapshots").argParser(accept(scope)).default(ownScope);
+  new Option("--scope <name>", "the scope of the snapshots").argParser(accept(scope)).default(ownScope);
 export const labelOption = () =>
   new Option("-l, --label <name=value>", "a label for the new snapshot; may be repeated").argParser(parseLabels);
 export const stateDirOption = () =>
-  new Option("--state-dir <dir>", "where snapmill keeps everything (SNAPMILL_STATE_DIR; default /var/lib/snapmill)");
+  new Option("--state-dir <dir>", "where snapmill stores everything (SNAPMILL_STATE_DIR; default /var/lib/snapmill)");
 export const poolOption = () =>
-  new Option("--pool <name>", "which pool (SNAPMILL_POOL; default default)").argParser(acceptEach(poolName));
+  new Option("--pool <name>", "the pool's name (SNAPMILL_POOL; default: default)").argParser(acceptEach(poolName));
 
 interface GlobalOptions {
   readonly stateDir?: string;
   readonly pool?: readonly PoolName[];
 }
 
-/** The configuration for `command`: its options over the environment over the defaults. */
+/** The configuration for `command`: its options take precedence over the environment, and that over the defaults. */
 export function configOf(command: Command, overrides: Overrides = {}): Config {
   const [config, ...others] = configsOf(command, overrides);
-  if (config === undefined || others.length > 0) return command.error("this command has one pool: give --pool once");
+  if (config === undefined || others.length > 0)
+    return command.error("this command works on one pool: give --pool only once");
   return config;
 }
 
-/** The same for a command that has several pools: a configuration for each. */
+/** The same for a command that accepts several pools: one configuration for each. */
 export function configsOf(command: Command, overrides: Overrides = {}): readonly Config[] {
   const { stateDir, pool } = command.optsWithGlobals<GlobalOptions>();
   const pools = pool === undefined ? [undefined] : [...new Set(pool)];
   return pools.map((name) => readConfig({ SNAPMILL_STATE_DIR: stateDir, SNAPMILL_POOL: name, ...overrides }));
 }
 
-/** Examples below a command's help: what to type, and what it does. */
+/** Examples for a command's help: what to type, and what it does. */
 export function examples(...lines: readonly (readonly [command: string, meaning: string])[]): string {
   const width = Math.max(...lines.map(([command]) => command.length));
   return [

@@ -1,4 +1,4 @@
-// Room: cli. Owns what the commands of `snapmill pool` have in common: their arguments.
+// Room: cli. Owns the arguments that the commands of `snapmill pool` share.
 import { type Command, InvalidArgumentError } from "commander";
 import type { Config } from "../../config.ts";
 import { type PoolName, poolName } from "../../domain/identifiers.ts";
@@ -7,7 +7,7 @@ import { accept, configOf } from "./options.ts";
 
 export const parsePoolName = accept(poolName);
 
-/** Bytes. */
+/** In bytes. */
 export const parseBytes = (text: string): number => accept(parseSize)(text);
 
 export function parseWhenFull(text: string): "error" | "queue" {
@@ -15,6 +15,6 @@ export function parseWhenFull(text: string): "error" | "queue" {
   throw new InvalidArgumentError(`${JSON.stringify(text)} is neither error nor queue`);
 }
 
-/** `name`: the command's argument, in place of --pool. */
+/** `name`: the command's argument, which replaces --pool. */
 export const poolConfig = (command: Command, name: PoolName | undefined): Config =>
   configOf(command, name === undefined ? {} : { SNAPMILL_POOL: name });

@@ -1,19 +1,22 @@
-// Room: cli. Owns lists of images in files: a reference a line, with comments; read from there, and written so.
+// Room: cli. Owns files that list images, one reference per line, with comments: reading and writing them.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { invalidArgument } from "../../domain/errors.ts";
 import { absoluteReference } from "../../images/reference.ts";
 import { printable } from "../output/format.ts";
 
-/** What a batch can hold of it, and a margin for comments. */
+/** Enough for the largest batch, with a margin for comments. */
 const maxBytes = 16 * 2 ** 20;
 
-/** A comment begins a line, or follows white space: `#` may be in a path. It may hold anything, also the end of a CR LF. */
+/**
+ * A comment starts at the beginning of a line or after white space: a path may contain `#`. It extends to the end of the
+ * text, whatever that contains (the end of a CR LF, for example).
+ */
 const comment = /(?:^|\s)#.*$/s;
 
 /**
- * The references in `file` (`-`: standard input), each once, in their order. Paths in them are relative to the current
- * directory. Throws invalid_argument, with the number of the line, for what is no reference, and for an empty list.
+ * The references in `file` (`-`: standard input), in order, without duplicates. Relative paths start at the current
+ * directory. Throws invalid_argument, with the line number, for an invalid reference, and for an empty list.
  */
 export function readReferences(file: string): readonly string[] {
   const name = file === "-" ? "standard input" : file;
@@ -23,7 +26,7 @@ export function readReferences(file: string): readonly string[] {
       const text = withoutComment(line);
       return text === "" ? [] : [referenceOf(text, `${name}, line ${index + 1}`)];
     });
-  if (references.length === 0) throw invalidArgument(`${name} holds no image reference: write one a line`);
+  if (references.length === 0) throw invalidArgument(`${name} contains no image reference: write one per line`);
   return [...new Set(references)];
 }
 
@@ -35,7 +38,7 @@ function textOf(file: string, name: string): string {
     throw invalidArgument(`${name} cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
   }
   if (bytes.length > maxBytes)
-    throw invalidArgument(`${name} has more than ${maxBytes} bytes: make several lists of it`);
+    throw invalidArgument(`${name} has more than ${maxBytes} bytes: split it into several lists`);
   return bytes.toString("utf8");
 }
 
@@ -49,11 +52,11 @@ function referenceOf(text: string, place: string): string {
 
 const withoutComment = (line: string): string => line.replace(comment, "").trim();
 
-/** Whether a list gives back the same reference: a path may hold a line break, or what begins a comment. */
+/** Whether a list can contain `reference` unchanged: a path may contain a line break, or the start of a comment. */
 export const isListable = (reference: string): boolean =>
   printable(reference) === reference && withoutComment(reference) === reference;
 
-/** A line of such a file, with a comment behind the reference; a comment alone where a list cannot hold the reference. */
+/** A line of such a file: the reference and a comment; only a comment if a list cannot contain the reference. */
 export function referenceLine(reference: string, remark: string): string {
   const text = isListable(reference) ? reference : `# not to be listed: ${printable(reference)}`;
   return `${text}  # ${printable(remark.replaceAll(/\s+/g, " "))}`;

@@ -1,4 +1,4 @@
-// Room: cli. Owns the options that commands share that have images unpacked: from which registries, how, and for what.
+// Room: cli. Owns the options of commands that unpack images: platform, credentials, and how registries are used.
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { RegistryOptions } from "../../domain/registry-options.ts";
@@ -28,21 +28,21 @@ export const addImageOptions = (command: Command): Command =>
       "registries' credentials, on the pool's host (default: those of docker and podman)",
       (path) => resolve(path),
     )
-    .option("--plain-http", "reach registries over HTTP where no hosts.toml says otherwise")
+    .option("--plain-http", "use HTTP for registries unless a hosts.toml says otherwise")
     .option(
       "--bandwidth <size>",
-      "bytes a second from registries, at most, such as 20MB (default: no limit)",
+      "the most bytes per second from registries, such as 20MB (default: no limit)",
       parseRate,
     )
     .option(
       "--min-rate <size>",
-      "bytes a second below which a download is begun again (default: 1KiB, over a minute)",
+      "restart a download that is slower than this per second (default: 1KiB, over a minute)",
       parseRate,
     );
 
 export const platformOf = ({ platform = formatPlatform(hostPlatform()) }: ImageOptions): string => platform;
 
-/** `group`: the images that share the bandwidth, and may share blobs; undefined: there is only one. */
+/** `group`: identifies the images that share the bandwidth and may share blobs; undefined for a single image. */
 export function registryOptions(
   { authfile, plainHttp, bandwidth, minRate }: ImageOptions,
   group: string | undefined,

@@ -123,7 +123,7 @@ describe("doctor with a running snapmill", () => {
     const { pool } = snapmill.config;
     await using client = await JobClient.connect({ redisUrl: redisUrl(snapmill.config), pool });
     const [first] = await client.failedRemovals();
-    expect(await fixture.stdout("cleanup")).toContain(`${busy} is still to be removed`);
+    expect(await fixture.stdout("cleanup")).toContain(`${busy} could not be removed yet`);
     // Unmounted before that, the removal would succeed without another failure.
     await until(
       "the removal has failed again",

@@ -16,7 +16,7 @@ test("a pool is emptied when that is asked for twice, and nothing of it is in us
   await fixture.up();
   await fixture.stdout("prepare", "work");
   const asked = await fixture.failure(1, "pool", "reset");
-  expect(asked).toContain(`gives up 1 snapshot, 0 images and 2 devices of pool default in ${poolDir} for good`);
+  expect(asked).toContain(`permanently removes 1 snapshot, 0 images and 2 devices of pool default in ${poolDir}:`);
   expect(asked).toContain("--yes");
   const dir = join(snapmill.directory, "mnt");
   mkdirSync(dir);
@@ -24,14 +24,14 @@ test("a pool is emptied when that is asked for twice, and nothing of it is in us
   expect(await fixture.failure(1, "pool", "reset", "--yes")).toContain("is in use; unmount it first");
   expect(await fixture.json("ls")).toHaveLength(1);
   expect(Bun.spawnSync(["umount", dir]).exitCode).toBe(0);
-  expect(await fixture.stdout("pool", "reset", "default", "--yes")).toBe("pool default is empty: 2 devices given up\n");
+  expect(await fixture.stdout("pool", "reset", "default", "--yes")).toBe("pool default is empty: 2 devices removed\n");
   expect(await fixture.json("ls")).toEqual([]);
   await fixture.stdout("prepare", "left");
   await fixture.down();
 });
 
 test("with nothing running it is emptied as well", async () => {
-  expect(await fixture.stdout("pool", "reset", "--yes")).toBe("pool default is empty: 2 devices given up\n");
+  expect(await fixture.stdout("pool", "reset", "--yes")).toBe("pool default is empty: 2 devices removed\n");
   expect(await fixture.json("ls")).toEqual([]);
 });
 
@@ -43,7 +43,7 @@ test("of a pool that is lost the database forgets what was in it, and a new one 
   const { exitCode, stdout } = await fixture.run("doctor", "--repair");
   expect(exitCode).toBe(1);
   expect(stdout).toContain("pool default is lost");
-  expect(await fixture.stdout("pool", "reset", "--yes")).toBe("pool default is empty: 2 devices given up\n");
+  expect(await fixture.stdout("pool", "reset", "--yes")).toBe("pool default is empty: 2 devices removed\n");
   expect(await fixture.json("ls")).toEqual([]);
   await fixture.up();
   const [mount] = await fixture.json("prepare", "anew");

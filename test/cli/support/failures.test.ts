@@ -38,7 +38,7 @@ test.each([
 
 test.each([
   ["error: unknown option '--jsn'\n(Did you mean --json?)\n", "unknown option '--jsn' (Did you mean --json?)"],
-  ["error: missing required argument 'name'\n", "missing required argument 'name': --help tells what is wanted"],
+  ["error: missing required argument 'name'\n", "missing required argument 'name': see --help"],
   ["error: command-argument value 'it''s' is invalid for argument 'filter'. filter: no\n", "filter: no"],
   ["error: option '--size <size>' argument '3x' is invalid. size 3x: no\n", "--size: size 3x: no"],
   ["error: option '-l, --label <name=value>' argument 'x' is invalid. no\n", "--label: no"],
