@@ -58,6 +58,6 @@ export const isListable = (reference: string): boolean =>
 
 /** A line of such a file: the reference and a comment; only a comment if a list cannot contain the reference. */
 export function referenceLine(reference: string, remark: string): string {
-  const text = isListable(reference) ? reference : `# not to be listed: ${printable(reference)}`;
+  const text = isListable(reference) ? reference : `# cannot be listed: ${printable(reference)}`;
   return `${text}  # ${printable(remark.replaceAll(/\s+/g, " "))}`;
 }
