@@ -80,7 +80,9 @@ const settings = z.object({
   SNAPMILL_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   /** `<point>@<marker file>`: see system/faults.ts. Tests only. */
   SNAPMILL_FAULT: z.string().optional(),
-  /** The claim on the pool's name that the pool's worker may move: see jobs/claims/pool-claims.ts. Set by `up` alone. */
+  /**
+   * The claim on the pool's name that the pool's worker may move: see jobs/claims/pool-claims.ts. Set by `up` alone.
+   */
   SNAPMILL_TAKE_OVER: z.string().optional(),
   REDIS_URL: z.string().min(1).optional(),
 });
@@ -124,8 +126,8 @@ export interface Config {
 }
 
 /**
- * Reads the configuration. Command-line flags (`overrides`, by setting) take precedence over the environment, which takes
- * precedence over the defaults. Throws one invalid_argument that names every wrong setting.
+ * Reads the configuration. Command-line flags (`overrides`, by setting) take precedence over the environment, which
+ * takes precedence over the defaults. Throws one invalid_argument that names every wrong setting.
  */
 export function readConfig(
   overrides: Overrides = {},
@@ -225,7 +227,10 @@ export const poolSettings = (config: Config) => ({
   discardBlocks: config.discardBlocks,
 });
 
-/** Where to look for registry credentials on this host, as docker and podman do. Not part of `Config`, which is not secret. */
+/**
+ * Where to look for registry credentials on this host, as docker and podman do. Not part of `Config`, which is not
+ * secret.
+ */
 export function registrySettings(
   config: Config,
   environment: Readonly<Record<string, string | undefined>> = process.env,

@@ -21,8 +21,8 @@ export function createLogger({ name, level }: { readonly name: string; readonly 
 }
 
 /**
- * The fields of an error that a log shows. Libraries attach others: ioredis attaches the command, which may be the one that
- * signs in, with the password.
+ * The fields of an error that a log shows. Libraries attach others: ioredis attaches the command, which may be the one
+ * that signs in, with the password.
  */
 function loggedError(error: unknown): unknown {
   if (!(error instanceof Error)) return String(error);

@@ -20,8 +20,8 @@ export class Repeats {
   }
 
   /**
-   * Whether the sentence is new and must be logged now. Otherwise it is counted, and `say` is called with the count at the
-   * end of each minute in which the sentence was repeated.
+   * Whether the sentence is new and must be logged now. Otherwise it is counted, and `say` is called with the count at
+   * the end of each minute in which the sentence was repeated.
    */
   isNew(sentence: string, say: Say): boolean {
     const key = kindOf(sentence);

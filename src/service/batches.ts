@@ -1,4 +1,4 @@
-// Room: service. Owns the operations on batches of one pool: what is read of them here, and what the pool's worker does.
+// Room: service. Owns the operations on a pool's batches: reads from the database, and changes by the pool's worker.
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { batchLimits, isBatchOver } from "../domain/batches.ts";
@@ -12,24 +12,26 @@ import { operation, workerOperation } from "./operation.ts";
 import type { Changes, Service } from "./service.ts";
 
 export type { BatchSummary };
-/** An item as every host sees it. */
+/** An item as any host reads it. */
 export type ReadItem = Result<"read-batch">["items"][number];
 
 const page = jobs["read-batch"].payload.omit({ pool: true, operationId: true });
 const named = page.pick({ batch: true });
 
-/** Writes a batch down in the pool; returns when it is on disk. The same batch again changes nothing. */
+/**
+ * Stores a batch in the pool; returns when it is on disk. Idempotent: submitting the same batch again has no effect.
+ */
 export const submitBatch = workerOperation("submit-batch");
-/** Ends what has not ended of a batch; items that run end shortly after the answer. */
+/** Cancels the items of a batch that have not ended; running items end shortly after the answer. */
 export const cancelBatch = workerOperation("cancel-batch");
-/** Begins items anew that have failed, or were cancelled. */
+/** Retries items that have failed or were cancelled. */
 export const retryBatch = workerOperation("retry-batch");
-/** Forgets a batch that has ended. Its images stay. */
+/** Deletes the record of a batch that has ended. Its images stay. */
 export const removeBatch = workerOperation("remove-batch");
-/** What `batch` and `batchItems` answer, for a pool on another host. */
+/** Returns what `batch` and `batchItems` return, for a pool on another host. */
 export const readBatch = workerOperation("read-batch");
 
-/** The pool's batches, the latest first. */
+/** The pool's batches, latest first. */
 export const batches = operation(
   { input: z.object({}), output: z.array(batchSummary) },
   ({ database }): BatchSummary[] =>
@@ -38,33 +40,36 @@ export const batches = operation(
     ),
 );
 
-/** One batch, and what it has come to. Throws not_found. */
+/** One batch and its progress. Throws not_found. */
 export const batch = operation(
   { input: named, output: batchSummary },
   ({ database }, given): BatchSummary =>
     readConsistently(database(), () => summaryOf(database(), findBatch(database(), given.batch))),
 );
 
-/** A page of a batch's items, in the order given: shorter than `limit` (default 500), it is the last. Throws not_found. */
+/**
+ * A page of a batch's items, in the order of submission. A page with fewer than `limit` (default 500) items is the
+ * last. Throws not_found.
+ */
 export const batchItems = operation({ input: page, output: z.array(batchItem) }, ({ database }, given): ReadItem[] =>
   readConsistently(database(), () => pageOf(database(), given)),
 );
 
-/** For the pool's worker, which answers callers on other hosts. */
+/** Used by the pool's worker to answer callers on other hosts. */
 export const answerReadBatch = (database: Database, given: RequestOf<"read-batch">) =>
   readConsistently(database, () => ({
     batch: summaryOf(database, findBatch(database, given.batch)),
     items: pageOf(database, given),
   }));
 
-/** A pool on this host, or one whose worker answers for it. */
+/** A pool on this host, or one that can only be read through its worker. */
 type BatchPlace = Pick<Service, "database"> | Changes;
 
-/** A batch and a page of its items: from the pool's database where it is at hand, else from its worker. */
+/** A batch and a page of its items: from the pool's database if it is on this host, otherwise from the worker. */
 export const batchPage = async (place: BatchPlace, given: RequestOf<"read-batch">): Promise<Result<"read-batch">> =>
   "database" in place ? answerReadBatch(place.database(), given) : await readBatch(place, given);
 
-/** All items of a batch that are in one of `states` (default: in any), in the order given. Throws not_found. */
+/** All items of a batch in one of `states` (default: any), in the order of submission. Throws not_found. */
 export async function* allItems(
   place: BatchPlace,
   { batch: name, states }: Pick<RequestOf<"read-batch">, "batch" | "states">,
@@ -78,10 +83,10 @@ export async function* allItems(
   }
 }
 
-/** How often the state of a batch is looked at: in its database, and by a job of its worker. */
+/** How often to poll a batch: in the database, and through the worker. */
 const lookEveryMs = { database: 250, job: 2_000 } as const;
 
-/** Resolves once the batch has ended, with what it has come to. Throws not_found, and the reason of `signal`. */
+/** Waits for the end of the batch and returns its result. Throws not_found, and the reason of `signal`. */
 export async function untilBatchEnds(
   place: BatchPlace,
   name: BatchId,

@@ -1,4 +1,4 @@
-// Room: service. Owns the making of a thin-pool.
+// Room: service. Owns the creation of a thin-pool.
 import { existsSync, mkdirSync } from "node:fs";
 import { z } from "zod";
 import { type Config, paths } from "../config.ts";
@@ -17,7 +17,7 @@ import { readStoreIfAny } from "./store.ts";
 
 const bytes = z.number().int().positive();
 
-/** What the pool is made of: two block devices, or two sparse files in a directory, on loop devices. */
+/** The pool's storage: two block devices, or two sparse files in a directory, on loop devices. */
 const storage = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("devices"), dataDevice: z.string(), metadataDevice: z.string() }),
   /** `metadataBytes`: default, enough for the data. */
@@ -26,18 +26,20 @@ const storage = z.discriminatedUnion("kind", [
 
 const plan = z.object({
   storage,
-  /** What is taken and copied at once. Default: 64 KiB; with `adopt`, what the pool has. */
+  /** The unit of allocation and copying. Default: 64 KiB; with `adopt`, that of the existing pool. */
   blockBytes: bytes.optional(),
   /** Free data below which the kernel raises an event. Default: a tenth. */
   lowWaterBytes: bytes.optional(),
-  /** Of a write to a full pool: it fails at once (the default), or waits a minute. */
+  /** What a write to a full pool does: it fails at once (the default), or waits a minute. */
   whenFull: poolDefinition.shape.whenFull.optional(),
-  /** What is on the devices already is refused, overwritten, or taken as the pool that it is. */
+  /**
+   * What to do with existing content on the devices: refuse it, overwrite it, or use it as the thin-pool that it is.
+   */
   existing: z.enum(["refuse", "wipe", "adopt"]),
 });
 export type PoolPlan = z.input<typeof plan>;
 
-/** Makes the pool and leaves it unloaded; when that fails, no directory stays that was made for it. */
+/** Creates the pool and leaves it unloaded. On failure, removes the directories that it has created. */
 export const createPool = operation(
   { input: plan, output: poolDefinition },
   async ({ config, notice }: LocalService, given, { signal }: Ending = {}) => {
@@ -59,7 +61,7 @@ export const createPool = operation(
   },
 );
 
-/** The uppermost directory that had to be made; undefined when all were there. */
+/** Returns the topmost directory that it had to create; undefined if all existed. */
 function makePoolDirectory(config: Config, poolDir: string, notice: LocalService["notice"]): string | undefined {
   const isNew = !existsSync(config.stateDir);
   prepareStateDirectory(config, notice);
@@ -70,5 +72,5 @@ function makePoolDirectory(config: Config, poolDir: string, notice: LocalService
 function requireNoOther(config: Config): void {
   const driver = readStoreIfAny(config, readPool)?.driver;
   if (driver === undefined || driver === "devmapper") return;
-  throw failedPrecondition(`pool ${config.pool} is one of the driver ${driver}: choose another name`);
+  throw failedPrecondition(`pool ${config.pool} uses the driver ${driver}: choose another name`);
 }

@@ -1,4 +1,4 @@
-// Room: service. Owns the service's view of the pool's database: opened once, and again when another file took its place.
+// Room: service. Owns a server's read connection to the pool's database: reopened when another file has replaced it.
 import { type Stats, statSync } from "node:fs";
 import { asSnapmillError, unavailable } from "../domain/errors.ts";
 import { type Database, openDatabase } from "../metadata/database.ts";
@@ -11,7 +11,7 @@ export class DatabaseReader implements Disposable {
     this.#path = path;
   }
 
-  /** The database as it is now. One that is not there, or cannot be read, says nothing of any snapshot: unavailable. */
+  /** The current database. If it is missing or unreadable, nothing is known about any snapshot: throws unavailable. */
   current(): Database {
     const file = statSync(this.#path, { throwIfNoEntry: false });
     if (this.#opened !== undefined && isSame(this.#opened.file, file)) return this.#opened.database;

@@ -1,4 +1,4 @@
-// Room: service. Owns doctor: what is not in order in a pool, found by its worker, in its queue, and in its records.
+// Room: service. Owns doctor: the faults of a pool, found by its worker, in its queue and in its database.
 import { z } from "zod";
 import { Canceller } from "../domain/cancellation.ts";
 import type { Diagnosis } from "../domain/findings.ts";
@@ -17,9 +17,9 @@ import { readStore } from "./store.ts";
 type Findings = readonly Diagnosis[];
 
 /**
- * Compares database, active devices and pool, and with `repair` puts in order what is safe to. While a snapmill serves the
- * pool, its worker looks; otherwise a process of its own, which has the pool to itself and which `signal` ends after the
- * step that it is at. Throws not_found when there is no such pool.
+ * Compares database, active devices and pool; with `repair`, repairs what is safe to repair. If a snapmill serves the
+ * pool, its worker does this; otherwise a separate process with exclusive access to the pool, which `signal` ends after
+ * the current step. Throws not_found if there is no such pool.
  */
 export const doctor = operation(
   { input: z.object({ repair: z.boolean() }), output: jobs.doctor.result },
@@ -37,7 +37,7 @@ export const doctor = operation(
   },
 );
 
-/** A look at thousands of devices, each of which may have to be removed. */
+/** Enough to check thousands of devices, each of which may have to be removed. */
 const deadlineMs = 30 * 60_000;
 
 async function askWorker(
@@ -52,7 +52,7 @@ async function askWorker(
   const pending = new Set<string>(readStore(config, pendingRemovals).map(({ device }) => device));
   const failed = new Set<string>(given.map(({ device }) => device));
   return [
-    // A removal that was given up is reported as that.
+    // A removal that was given up is reported as such, not as pending.
     ...findings.filter(({ kind, subject }) => kind !== "removal-pending" || !failed.has(subject)),
     ...given
       .filter(({ device }) => repair || pending.has(device))
@@ -65,7 +65,8 @@ const givenUp = ({ device, reason, failedAtMs }: FailedRemoval, repaired: boolea
   kind: "removal-given-up",
   subject: device,
   sentence: `the removal of device ${device} was given up on ${new Date(failedAtMs).toISOString()}: ${reason}`,
-  wayOut: "unmount or close the device; then 'snapmill cleanup', repair, or the next start removes it",
+  wayOut:
+    "unmount or close the device; then 'snapmill cleanup', 'snapmill doctor --repair' or the next start removes it",
   repaired,
 });
 
@@ -73,6 +74,6 @@ const damagedJob = ({ jobId, damage }: DamagedJob): Diagnosis => ({
   kind: "damaged-job",
   subject: quoted(jobId),
   sentence: `the failed job ${quoted(jobId)} was not written by snapmill: ${damage}`,
-  wayOut: "find out what else writes into this Redis; then remove the job in the dashboard",
+  wayOut: "find out what else writes to this Redis; then remove the job in the dashboard",
   repaired: false,
 });

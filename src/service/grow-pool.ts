@@ -14,8 +14,8 @@ import { lockPool } from "./pool-lock.ts";
 import type { Ending } from "./service.ts";
 
 /**
- * Makes a thin-pool larger: one in files to these sizes, one on devices to all that those have. Where a worker serves the
- * pool, it does that in turn with all else, and `signal` ends the waiting for it; else this process does, to the end.
+ * Makes a thin-pool larger: one in files to the given sizes, one on devices to their full size. If a worker serves the
+ * pool, it does this between other operations, and `signal` ends the wait; otherwise this process does it, to the end.
  */
 export const growPool = operation(
   {
@@ -37,7 +37,7 @@ export const growPool = operation(
       const { data, metadata } = spaceInPool(pool.definition, await pool.status());
       return { dataBytes: data.totalBytes, metadataBytes: metadata.totalBytes };
     } finally {
-      // A pool that was loaded before was left by a killed process, or is in use from another state directory.
+      // Leave a pool loaded that was loaded before: a killed process left it, or another state directory uses it.
       const obstacle = pool.wasLoaded ? undefined : await pool.close();
       if (obstacle !== undefined) notice(obstacle);
     }

@@ -1,36 +1,36 @@
-// Room: service. Owns which images a caller means by references and digests.
+// Room: service. Owns the resolution of references and digests to the images that a caller means.
 import { z } from "zod";
 import { invalidArgument, notFound } from "../domain/errors.ts";
 import { type Image, type ImageName, listImages } from "../metadata/images.ts";
 import type { Service } from "./service.ts";
 
-/** At least as much of a digest as lists show of it. */
+/** At least as many digits as lists show. */
 const digestBeginning = z
   .string()
   .regex(/^sha256:[0-9a-f]{12,64}$/, "give at least 12 digits of a digest: sha256:ab12cd34ef56");
 
-/** A full reference, or the digest of a manifest or of an index; of a digest, an unambiguous beginning will do. */
+/** A full reference, or the digest of a manifest or an index, or an unambiguous prefix of such a digest. */
 export const imageTarget = z.union([z.object({ reference: z.string() }), z.object({ digest: digestBeginning })]);
 
 export type ImageTarget = z.output<typeof imageTarget>;
 
 export const imageSelection = z.object({
   targets: z.array(imageTarget),
-  /** Of the images that are meant, only that of one platform. Default: all. */
+  /** Restricts the selection to one platform. Default: all. */
   platform: z.string().optional(),
 });
 
 export interface Meant {
   readonly target: ImageTarget;
-  /** By a reference. */
+  /** If the target is a reference. */
   readonly names: readonly ImageName[];
-  /** By a digest. */
+  /** If the target is a digest. */
   readonly images: readonly Image[];
 }
 
 /**
- * What each target means, in the order of the targets. Throws not_found, before anything is done, for one that means
- * nothing, and invalid_argument for the beginning of several digests.
+ * Resolves the targets, in order. Throws not_found, before anything is done, if a target matches nothing, and
+ * invalid_argument if it is a prefix of several digests.
  */
 export function resolveTargets(
   { database }: Pick<Service, "database">,
@@ -42,11 +42,11 @@ export function resolveTargets(
   if (unknown.length === 0) return meant;
   const texts = unknown.map(({ target }) => textOf(target)).join(", ");
   throw notFound(
-    `there is no image ${texts}${platform === undefined ? "" : ` for ${platform}`}: 'snapmill images' shows those that there are`,
+    `there is no image ${texts}${platform === undefined ? "" : ` for ${platform}`}: 'snapmill images' lists the existing ones`,
   );
 }
 
-/** The images that the targets mean, each once. */
+/** The images that match the targets, without duplicates. */
 export const imagesMeant = (
   service: Pick<Service, "database">,
   selection: z.output<typeof imageSelection>,

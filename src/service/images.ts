@@ -1,25 +1,25 @@
-// Room: service. Owns the list of the images in a pool.
+// Room: service. Owns the list of a pool's images.
 import { z } from "zod";
 import { jobs } from "../jobs/contract.ts";
 import type { Image } from "../metadata/images.ts";
 import { bytesOf, type LayerUses, readLayerUses } from "../metadata/layer-uses.ts";
 import { operation } from "./operation.ts";
 
-/** An image under one of its names; `image` is null where it has none. */
+/** An image under one of its names; `image` is null if it has none. */
 const namedImage = jobs.unpack.result.extend({
   image: z.string().nullable(),
   unpackedAtMs: z.number(),
-  /** By this name; of an image without one, by any. */
+  /** When it was last requested by this name; by any name if it has none now. */
   lastAskedAtMs: z.number(),
   pinnedAtMs: z.number().optional(),
-  /** What its layers hold in the pool, as measured when they were committed: what would go with the image, and the rest. */
+  /** Space of its layers in the pool, measured at their commits: what its removal would free, and the rest. */
   exclusiveBytes: z.number(),
   sharedBytes: z.number(),
 });
 
 export type NamedImage = z.input<typeof namedImage>;
 
-/** The images that were unpacked, by reference, once for each name; each with the committed snapshot that shows it. */
+/** The unpacked images, sorted by reference, once for each name; each with its committed snapshot. */
 export const images = operation({ input: z.object({}), output: z.array(namedImage) }, ({ database }): NamedImage[] => {
   const uses = readLayerUses(database());
   return uses.images

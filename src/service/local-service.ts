@@ -1,5 +1,5 @@
-// Room: service. Owns the service as a command on the pool's host reaches it: the database as it lies there, and the
-// queue of the snapmill that runs for the state directory. Each is opened when it is first needed.
+// Room: service. Owns the service for a command on the pool's host: the pool's database, and the queue of the snapmill
+// that runs for the state directory. Each is opened when it is first needed.
 import { type Config, paths } from "../config.ts";
 import type { DeviceName } from "../domain/identifiers.ts";
 import type { Running } from "../domain/running.ts";
@@ -16,19 +16,19 @@ import { openStore } from "./store.ts";
 
 export class LocalService implements Service, AsyncDisposable {
   readonly config: Config;
-  /** Told what an operation waits for, or has put in order. */
+  /** Receives sentences about what an operation waits for, or has repaired. */
   readonly notice: Notice;
   #database: Database | undefined;
   #client: Promise<JobClient> | undefined;
 
-  /** Throws `failed_precondition` when another user of the host could have put something into its directories. */
+  /** Throws `failed_precondition` if another user of the host could have put something into its directories. */
   constructor(config: Config, notice: Notice) {
     requireOwnPlace(config);
     this.config = config;
     this.notice = notice;
   }
 
-  /** Throws not_found when the state directory has no such pool yet. */
+  /** Throws not_found if the state directory has no such pool yet. */
   readonly database = (): Database => (this.#database ??= openStore(this.config));
 
   /** Throws what `requireRunning` throws. */
@@ -43,15 +43,15 @@ export class LocalService implements Service, AsyncDisposable {
   readonly usedBytes: Service["usedBytes"] = (device) =>
     usedBytesOf(this.#driver(), paths.poolDir(this.config), device);
 
-  /** Throws unavailable when no snapmill runs for the state directory, failed_precondition when it has another pool. */
+  /** Throws unavailable if no snapmill runs for the state directory, failed_precondition if it serves another pool. */
   async requireRunning(): Promise<void> {
     await requireRunning(this.config);
   }
 
-  /** What serves the state directory now, whatever pool it has; undefined: nothing does. */
+  /** The snapmill that runs for the state directory, whatever pool it serves; undefined: none does. */
   readonly running = (): Promise<Running | undefined> => findRunning(this.config);
 
-  /** The way to the queue of the snapmill that runs. `signal` ends the waiting for Redis. */
+  /** The client for the queue of the running snapmill. `signal` ends the wait for Redis. */
   async client(signal?: AbortSignal): Promise<JobClient> {
     this.#client ??= this.#connect(signal);
     try {

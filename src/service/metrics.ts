@@ -1,4 +1,4 @@
-// Room: service. Owns what a snapmill can be measured by: each metric declared once, and read from its status.
+// Room: service. Owns the metrics of a snapmill: each is declared once, and read from the status.
 import { z } from "zod";
 import { deviceStates } from "../domain/devices.ts";
 import { snapshotKinds } from "../domain/snapshots.ts";
@@ -10,17 +10,17 @@ import { type Status, status } from "./status.ts";
 const sample = z.object({ labels: z.record(z.string(), z.string()), value: z.number() });
 type Sample = z.output<typeof sample>;
 
-/** Never one for a key, a digest, a device or an image: the values of each are few and known. */
+/** The values of each label are few and known: never a key, a digest, a device or an image. */
 type LabelName = "queue" | "state" | "kind" | "area" | "driver";
 
-/** As Prometheus knows it, apart from the label `pool`, which every sample gets. */
+/** A Prometheus metric, apart from the label `pool`, which every sample gets. */
 interface Metric {
-  /** Its unit is in its name: bytes, seconds. */
+  /** Contains the unit: bytes, seconds. */
   readonly name: string;
   readonly help: string;
-  /** Besides `pool`. */
+  /** The labels besides `pool`. */
   readonly labels: readonly LabelName[];
-  /** Every state that there can be, also those that count 0. Null: unknown now (Redis is away, no pool was made yet). */
+  /** Samples for all possible states, even if the count is 0. Null: currently unknown (no Redis, no pool yet). */
   readonly read: (found: Status) => readonly Sample[] | null;
 }
 
@@ -30,7 +30,7 @@ const queueNames = ["pool", "unpack"] as const;
 export const metrics: readonly Metric[] = [
   {
     name: "snapmill_redis_up",
-    help: "1 while Redis answers",
+    help: "1 if Redis answers",
     labels: [],
     read: ({ redis }) => [single(redis !== null && redis.failure === null)],
   },
@@ -57,13 +57,13 @@ export const metrics: readonly Metric[] = [
   },
   {
     name: "snapmill_unpacks_pending",
-    help: "Unpacks that were accepted and have not ended",
+    help: "Accepted unpacks that have not ended",
     labels: [],
     read: ({ metadata }) => metadata && [single(metadata.pendingUnpacks)],
   },
   {
     name: "snapmill_operations_set_aside",
-    help: "Operations that are no longer executed, because workers died of them",
+    help: "Operations that are no longer retried because workers died executing them",
     labels: [],
     read: ({ metadata }) => metadata && [single(metadata.setAside)],
   },
@@ -87,13 +87,13 @@ export const metrics: readonly Metric[] = [
   },
   {
     name: "snapmill_pool_size_bytes",
-    help: "Bytes of the pool in all",
+    help: "Size of the pool in bytes",
     labels: ["area"],
     read: (found) => fills(found, "totalBytes"),
   },
   {
     name: "snapmill_pool_state",
-    help: "1 for the state that a thin-pool is in; absent for other pools",
+    help: "1 for the current state of a thin-pool; absent for other pools",
     labels: ["state"],
     read: ({ metadata }) => {
       const state = metadata?.poolState ?? null;
@@ -102,7 +102,7 @@ export const metrics: readonly Metric[] = [
   },
   {
     name: "snapmill_pool_info",
-    help: "1, with the driver of the pool",
+    help: "Always 1; the label is the pool's driver",
     labels: ["driver"],
     read: ({ metadata }) => {
       const driver = metadata?.driver ?? null;
@@ -119,7 +119,7 @@ const countsBy = (label: string, counts: Readonly<Record<string, number>>, other
 const zeroOf = (states: readonly string[]): Record<string, number> =>
   Object.fromEntries(states.map((state) => [state, 0]));
 
-/** A pool that keeps no metadata of its own has no such area. */
+/** A pool without a metadata device has no area for it. */
 function fills({ metadata }: Status, field: "usedBytes" | "totalBytes"): Sample[] | null {
   if (metadata === null || metadata.space === null) return null;
   const { space, metadataSpace } = metadata;
@@ -137,7 +137,7 @@ const reading = z.object({
 });
 export type MetricReading = z.output<typeof reading>;
 
-/** All metrics as they are now, every sample with the pool's name; a metric that is unknown now is left out. */
+/** All current metrics, every sample with the pool's name; a metric that is currently unknown is left out. */
 export const readMetrics = operation(
   { input: z.object({}), output: z.array(reading) },
   async (service: LocalService): Promise<MetricReading[]> => {

@@ -1,4 +1,5 @@
-// Room: service. Owns mounting a snapshot on a directory of this host, by a view where it is committed, and unmounting it.
+// Room: service. Owns mounting a snapshot on a directory of this host (a committed one through a view), and unmounting
+// it.
 import { existsSync } from "node:fs";
 import { realpath, stat as statFile } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -27,11 +28,11 @@ export type Trust = z.output<typeof trust>;
 const mountRequest = stat.input.extend({
   /** An existing directory on which nothing is mounted. */
   dir: z.string(),
-  /** What the files of the snapshot may be to the host; always mounted with nosuid and nodev otherwise. */
+  /** What the snapshot's files may do on the host; nosuid and nodev apply unless given here. */
   trust: z.array(trust).readonly(),
 });
 
-/** Answers with the kind of the snapshot: only an active one can be written to. `signal` undoes what was done so far. */
+/** Returns the kind of the snapshot: only an active one is writable. `signal` cancels it and undoes what was done. */
 export const mount = operation(
   { input: mountRequest, output: stat.output.pick({ kind: true }) },
   async (
@@ -54,26 +55,26 @@ export const mount = operation(
   },
 );
 
-/** Where a snapshot is mounted, and what its files may be to the host. */
+/** Where a snapshot is mounted, and what its files may do on the host. */
 interface Place {
   readonly target: string;
   readonly trust: readonly Trust[];
 }
 
 /**
- * The absolute path of `dir`, which exists and has nothing mounted on it. Another user must not be able to put a link in
- * its place before mount(8) gets there: the image would cover whatever that leads to.
+ * The absolute path of `dir`, an existing directory that is not a mount point. Another user must not be able to replace
+ * it with a link before mount(8) uses it: the image would be mounted over the link's target.
  */
 async function mountableDirectory(dir: string): Promise<string> {
   const isDirectory = await statFile(dir).then(
     (found) => found.isDirectory(),
     () => undefined,
   );
-  if (isDirectory === undefined) throw notFound(`${dir} does not exist: make it first, by 'mkdir -p ${dir}'`);
+  if (isDirectory === undefined) throw notFound(`${dir} does not exist: create it first with 'mkdir -p ${dir}'`);
   if (!isDirectory) throw failedPrecondition(`${dir} is not a directory`);
   const target = await realpath(dir);
   requireUnshared(target);
-  if (await isMountPoint(target)) throw failedPrecondition(`something is mounted on ${dir} already: unmount it first`);
+  if (await isMountPoint(target)) throw failedPrecondition(`something is already mounted on ${dir}: unmount it first`);
   return target;
 }
 
@@ -89,7 +90,7 @@ async function mountItself(
   for (const one of found) await mountOn(place, one, signal);
 }
 
-/** A committed snapshot is seen through a view of its own, whose label names the directory. */
+/** Mounts a committed snapshot through a new view, whose label names the directory. */
 async function mountByView(
   service: LocalService,
   scope: Scope,
@@ -103,7 +104,7 @@ async function mountByView(
     const viewed = await service.change("view", { scope, key, parent, labels }, { signal });
     for (const one of viewed.mounts) await mountOn(place, one, signal);
   } catch (error) {
-    // Also when making the view failed: interrupted half-way, it may be there.
+    // Also if `view` failed: when it was interrupted, the view may exist.
     await service.change("remove", { scope, key }).catch(() => undefined);
     signal.throwIfAborted();
     throw error;
@@ -113,7 +114,7 @@ async function mountByView(
 const mountOn = ({ target, trust }: Place, { type, source, options }: Mount, signal: AbortSignal): Promise<void> =>
   mountAt(source, target, type, options, { trust, signal });
 
-/** Unmounts the snapshot that is mounted on `dir`, and removes the view that `mount` made for it. */
+/** Unmounts the snapshot on `dir`, and removes the view that `mount` created for it. */
 export const umount = operation(
   { input: mountRequest.pick({ scope: true, dir: true }), output: jobs.remove.result },
   async (service: LocalService, { scope, dir }) => {
@@ -124,7 +125,7 @@ export const umount = operation(
     if (mounted !== undefined) {
       if (!(await isSnapshot(service, scope, mounted))) {
         const { pool } = service.config;
-        throw failedPrecondition(`what is mounted on ${dir} is no snapshot of pool ${pool}: use umount(8) for it`);
+        throw failedPrecondition(`what is mounted on ${dir} is not a snapshot of pool ${pool}: use umount(8)`);
       }
       await unmount(target);
     }
@@ -133,13 +134,13 @@ export const umount = operation(
   },
 );
 
-/** The views that were made to be mounted on `target`: one, unless a mount was ended by other means. */
+/** The views that were created for `target`: one, unless umount(8) ended an earlier mount. */
 function viewsFor({ database }: LocalService, scope: Scope, target: string): Snapshot[] {
   const views = walkSnapshots(database(), { scope, filters: ["kind==view"] });
   return Array.from(views).filter(({ labels }) => labels[labelNames.mountedOn] === target);
 }
 
-/** Whether the mounted device is that of one of the scope's snapshots, or one that goes when it is unmounted. */
+/** Whether the mounted device belongs to one of the scope's snapshots, or is waiting to be removed. */
 async function isSnapshot(service: LocalService, scope: Scope, mounted: MountEntry): Promise<boolean> {
   const database = service.database();
   for (const { key } of walkSnapshots(database, { scope, filters: ["kind!=committed"] })) {
@@ -155,7 +156,7 @@ async function isSnapshot(service: LocalService, scope: Scope, mounted: MountEnt
 
 const removingAtMost = 10_000;
 
-/** The directories of this host on which an active snapshot or a view is mounted. */
+/** The directories of this host on which an active snapshot or view is mounted. */
 export const mountPoints = operation(
   { input: stat.input, output: z.array(z.string()) },
   async (service: Service, { scope, key }) => {
@@ -176,7 +177,7 @@ async function removeViews(service: LocalService, views: readonly Snapshot[], di
   } catch (error) {
     if (!isSnapmillError(error, "unavailable")) throw error;
     throw failedPrecondition(
-      `${dir} is unmounted, but its view is still there until you repeat this: ${error.message}`,
+      `${dir} is unmounted, but its view could not be removed; run this command again: ${error.message}`,
     );
   }
 }

@@ -1,4 +1,4 @@
-// Room: service. Owns how a snapshot may be called by the beginning of its digest.
+// Room: service. Owns the resolution of digest prefixes to snapshot names.
 import { invalidArgument } from "../domain/errors.ts";
 import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
 import { lookUpSnapshot } from "../metadata/snapshots.ts";
@@ -8,8 +8,8 @@ import type { Service } from "./service.ts";
 const digestBeginning = /^sha256:[0-9a-f]{4,63}$/;
 
 /**
- * The snapshot that `text` means: the one of that name, or else the only one whose name is a digest that begins like
- * this. Text that means none comes back as it is. Throws invalid_argument when it could mean several.
+ * Returns `text` if it is a snapshot's name; otherwise, if it is a digest prefix, the only name that begins with it.
+ * Returns `text` unchanged if there is no such name. Throws invalid_argument if there are several.
  */
 export function fullName({ database }: Pick<Service, "database">, scope: Scope, text: SnapshotKey): SnapshotKey {
   if (!digestBeginning.test(text) || lookUpSnapshot(database(), scope, text) !== undefined) return text;
@@ -20,8 +20,8 @@ export function fullName({ database }: Pick<Service, "database">, scope: Scope, 
 }
 
 /**
- * The same text, for what is not undone so easily. Throws invalid_argument, with the name in full, for the beginning of a
- * digest.
+ * Returns `text`; for operations that cannot be undone easily. Throws invalid_argument, with the full name, if it is
+ * only a prefix of a digest.
  */
 export function requireFullName(service: Pick<Service, "database">, scope: Scope, text: SnapshotKey): SnapshotKey {
   const full = fullName(service, scope, text);

@@ -1,16 +1,16 @@
-// Room: service. Owns what an operation is: a function on plain data, with a schema of what it takes and what it answers.
+// Room: service. Owns what an operation is: a function on plain data, with schemas for its arguments and its result.
 import type { z } from "zod";
 import { type Arguments, jobs, type PoolJobName, type Result } from "../jobs/contract.ts";
 import type { CallOptions, Changes, Service } from "./service.ts";
 
 interface Shapes<Given extends z.ZodType, Answer extends z.ZodType> {
-  /** What an adapter parses a request with, and describes it by. */
+  /** Adapters parse requests with it, and describe them by it. */
   readonly input: Given;
-  /** What `run` answers, as JSON has it. */
+  /** What `run` returns, in JSON form. */
   readonly output: Answer;
 }
 
-/** What an operation may answer: what the schema parses, as JSON has it (identifiers are texts), or what comes of that. */
+/** What an operation may return: the schema's input, in JSON form (identifiers are strings), or its output. */
 type Plain<Schema extends z.ZodType> = Kept<z.input<Schema>> | z.output<Schema>;
 type Kept<T> = T extends readonly (infer Item)[]
   ? readonly Kept<Item>[]
@@ -19,8 +19,8 @@ type Kept<T> = T extends readonly (infer Item)[]
     : T;
 
 /**
- * An operation as `run` does it, with its schemas as properties. The compiler holds `run` to both. It is called with
- * parsed arguments and throws SnapmillErrors; what it has to tell meanwhile goes through callbacks among its options.
+ * `run` with its schemas as properties; the compiler checks `run` against both. It is called with parsed arguments,
+ * throws SnapmillErrors, and reports progress through callbacks in its options.
  */
 export const operation = <
   Given extends z.ZodType,
@@ -33,7 +33,9 @@ export const operation = <
   run: (service: On, given: z.output<Given>, options?: Options) => Returned,
 ) => Object.assign(run, shapes);
 
-/** An operation that answers with a list, in pages: `output` is one item's. What else waits has its turn between pages. */
+/**
+ * An operation that returns a list in pages; `output` describes one item. Callers yield to other work between pages.
+ */
 export const listOperation = <
   Given extends z.ZodType,
   Item extends z.ZodType,
@@ -43,10 +45,10 @@ export const listOperation = <
   run: (service: Service, given: z.output<Given>) => Returned,
 ) => Object.assign(run, shapes);
 
-/** What every payload carries besides an operation's arguments. */
+/** What every payload contains besides an operation's arguments. */
 const envelope = { pool: true, operationId: true } as const;
 
-/** An operation that the pool's worker does; the registry of jobs declares what it takes and answers. */
+/** An operation that the pool's worker executes; the registry of jobs declares its arguments and result. */
 export function workerOperation<Name extends PoolJobName>(name: Name) {
   const run = (service: Changes, given: Arguments<Name>, options?: CallOptions): Promise<Result<Name>> =>
     service.change(name, given, options);

@@ -1,4 +1,4 @@
-// Room: service. Owns pinning: pinned images are not removed by anything until they are unpinned.
+// Room: service. Owns pinning: nothing removes a pinned image until it is unpinned.
 import { z } from "zod";
 import { jobs } from "../jobs/contract.ts";
 import { imageSelection, imagesMeant } from "./image-targets.ts";
@@ -20,6 +20,6 @@ const pinOperation = (isPinned: boolean) =>
     },
   );
 
-/** All that the targets mean, or none. Throws what `resolveTargets` and the job throw. */
+/** Pins all images that match the targets, or none. Throws what `resolveTargets` and the job throw. */
 export const pinImages = pinOperation(true);
 export const unpinImages = pinOperation(false);

@@ -1,4 +1,4 @@
-// Room: service. Owns the plan of an unpack: what would be fetched and written for images, and whether the pool has room.
+// Room: service. Owns the plan of an unpack: what would be fetched and written, and whether the pool has room for it.
 import { z } from "zod";
 import { asSnapmillError, errorCodes } from "../domain/errors.ts";
 import { jobs, type ResolvedImageReport } from "../jobs/contract.ts";
@@ -11,14 +11,14 @@ const expansion = jobs.resolve.result.shape.expansion;
 
 const totals = {
   layers: z.number(),
-  /** That the pool has. */
+  /** Layers that are already in the pool. */
   heldLayers: z.number(),
   compressedBytes: z.number(),
-  /** Of layers that the pool has: they are not fetched. */
+  /** Compressed size of the layers in the pool, which are not fetched. */
   heldBytes: z.number(),
-  /** From registries. */
+  /** What would be fetched from registries. */
   fetchBytes: z.number(),
-  /** Of the pool's space, as far as that can be told before: see `expansion`. */
+  /** An estimate of the space that the new layers would take in the pool: see `expansion`. */
   estimatedBytes: z.number(),
 };
 
@@ -33,10 +33,10 @@ const unresolvedImage = z.object({ reference: z.string(), code: z.enum(errorCode
 const plan = z.object({
   images: z.array(plannedImage).readonly(),
   failed: z.array(unresolvedImage).readonly(),
-  /** A layer and a blob that several images have count once. */
+  /** Layers and blobs that several images share count once. */
   together: z.object(totals),
   expansion: expansion.nullable(),
-  /** That new layers may take; null: no image could be resolved. */
+  /** The space that new layers may take; null: no image could be resolved. */
   spareBytes: z.number().nullable(),
   fits: z.boolean(),
 });
@@ -45,17 +45,20 @@ export type UnresolvedImage = z.input<typeof unresolvedImage>;
 export type UnpackPlan = z.input<typeof plan>;
 
 export interface PlanOptions extends Ending {
-  /** Told of each image when it is resolved, or cannot be; in the order of the references. */
+  /** Called for each image once it is resolved or has failed, in the order of the references. */
   readonly onImage?: (outcome: PlannedImage | UnresolvedImage) => Promise<void>;
 }
 
-/** Images that are being resolved at the same time. */
+/** The number of images that are resolved at the same time. */
 const atOnce = 8;
 
 type Outcome = ResolvedImageReport | UnresolvedImage;
 const isResolved = (outcome: Outcome): outcome is ResolvedImageReport => "layers" in outcome;
 
-/** Resolves images on the pool's host, and fetches no layer. An image that cannot be resolved does not stop the others. */
+/**
+ * Resolves images on the pool's host without fetching layers. An image that cannot be resolved does not stop the
+ * others.
+ */
 export const planUnpack = operation(
   { input: request.extend({ references: z.array(z.string()).readonly() }), output: plan },
   async (
@@ -101,7 +104,7 @@ const planned = ({ image, platform, manifestDigest, layers }: ResolvedImageRepor
 
 type Layers = ResolvedImageReport["layers"];
 
-/** A chain ID is unpacked once, and a blob fetched once, in however many images it comes. */
+/** A chain ID is unpacked once and a blob is fetched once, no matter how many images share it. */
 function totalsOf(layers: Layers): z.input<z.ZodObject<typeof totals>> {
   const chains = [...new Map(layers.map((layer) => [layer.chainId, layer])).values()];
   const held = chains.filter(({ isHeld }) => isHeld);
@@ -120,7 +123,7 @@ function totalsOf(layers: Layers): z.input<z.ZodObject<typeof totals>> {
 const sum = (layers: Layers, field: "compressedBytes" | "estimatedBytes"): number =>
   layers.reduce((total, layer) => total + layer[field], 0);
 
-/** What `work` makes of each item, in their order, a few at the same time. */
+/** Yields the results of `work` in the order of the items; a few run at the same time. */
 async function* inOrder<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result>) {
   const waiting = items.values();
   const begun: Promise<Result>[] = [];

@@ -19,24 +19,24 @@ const shape = z.object({
   /** Its name in device-mapper. */
   deviceName: z.string(),
   isLoaded: z.boolean(),
-  /** Null: it is not loaded. */
+  /** Null: the pool is not loaded. */
   mode: z.enum(poolModes).nullable(),
   needsCheck: z.boolean(),
-  /** What keeps it from being used, and the way out; null: nothing does. */
+  /** Why it cannot be used, and the way out; null: it can. */
   trouble: z.string().nullable(),
   data: fill,
-  /** What the kernel keeps back for itself counts as used. */
+  /** The kernel's reserve counts as used. */
   metadata: fill,
   transactionId: z.number(),
   /** Null: no database has claimed it. */
   owner: z.object({ owner: z.number(), takeOver: z.number() }).nullable(),
   definition: poolDefinition,
-  /** How many devices the database has in each state; null: there is no database yet. */
+  /** The number of devices in each state in the database; null: there is no database yet. */
   devices: z.partialRecord(z.enum(deviceStates), z.number()).nullable(),
 });
 export type ThinPoolStatus = z.output<typeof shape>;
 
-/** Asks the kernel, or the metadata device of a pool that is not loaded. It changes nothing. */
+/** Asks the kernel; if the pool is not loaded, reads its metadata device. Changes nothing. */
 export const poolStatus = operation(
   { input: z.object({}), output: shape },
   async ({ config }: LocalService): Promise<ThinPoolStatus> => {
@@ -53,9 +53,7 @@ export const poolStatus = operation(
 
 function noThinPool(config: Config): Error {
   if (readStoreIfAny(config, readPool)?.driver === "reflink") {
-    return failedPrecondition(
-      `pool ${config.pool} is one of the driver reflink: 'snapmill status' shows how full it is`,
-    );
+    return failedPrecondition(`pool ${config.pool} uses the driver reflink: 'snapmill status' shows how full it is`);
   }
-  return notFound(`there is no thin-pool ${config.pool} in ${config.stateDir}: make one with 'snapmill pool create'`);
+  return notFound(`there is no thin-pool ${config.pool} in ${config.stateDir}: create one with 'snapmill pool create'`);
 }

@@ -1,4 +1,4 @@
-// Room: service. Owns who works on a whole pool: its worker, or where none runs, a process of its own.
+// Room: service. Owns the choice of the process that works on a whole pool: its worker, or a separate one if none runs.
 import { untilAborted } from "../domain/cancellation.ts";
 import { failedPrecondition } from "../domain/errors.ts";
 import { describeRunning } from "../domain/running.ts";
@@ -9,9 +9,9 @@ import { connectPatiently } from "./running-client.ts";
 
 export interface PoolTurn<T> {
   readonly byWorker: (client: JobClient) => Promise<T>;
-  /** Called while no snapmill serves the pool; none starts for the state directory until it is done. */
+  /** Called if no snapmill serves the pool; none can start for the state directory until it returns. */
   readonly byProcess: () => Promise<T>;
-  /** Ends the waiting for the worker; `byProcess` must listen to it by itself. */
+  /** Ends the wait for the worker; `byProcess` must listen to it itself. */
   readonly signal: AbortSignal;
 }
 
@@ -27,7 +27,7 @@ export async function takePoolTurn<T>(
   }
   if (running !== undefined) return await byProcess();
   const claimed = await claim(config, "command", notice);
-  if (claimed.kind === "held") throw failedPrecondition(`${describeRunning(claimed.by)} has just come up: try again`);
+  if (claimed.kind === "held") throw failedPrecondition(`${describeRunning(claimed.by)} has just started: try again`);
   using _ours = claimed.lock;
   return await byProcess();
 }

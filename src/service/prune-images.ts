@@ -1,4 +1,4 @@
-// Room: service. Owns pruning: images that were not asked for lately are removed, by rules or until there is room.
+// Room: service. Owns pruning: removes images that were not requested lately, by rules or until enough space is free.
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { paths } from "../config.ts";
@@ -20,25 +20,26 @@ const input = z.object({
   olderThanMs: z.number().nonnegative().optional(),
   keep: z.number().int().nonnegative().optional(),
   untilFreeShare: z.number().gt(0).lt(1).optional(),
-  /** Only say what would go. */
+  /** Only report what would be removed. */
   isDryRun: z.boolean().optional(),
 });
 
 const removed = jobs["remove-images"].result;
 const output = removed.omit({ images: true, names: true, isMore: true }).extend({
-  /** What went, or would go, in that order; `references` are the names that each had. */
+  /** What was (or would be) removed, in order; `references` are the names that each image had. */
   images: z.array(
     removed.shape.images.unwrap().element.extend({ references: z.array(z.string()), lastAskedAtMs: z.number() }),
   ),
-  /** How full the pool is afterwards; null: that was not asked for. */
+  /** How full the pool is afterwards; null without `untilFreeShare`. */
   space: z.object({ usedBytes: z.number(), totalBytes: z.number() }).nullable(),
 });
 
 export type Pruned = z.input<typeof output>;
 
 /**
- * Removes images by the rules, and every layer that nothing uses. With `untilFreeShare` it looks at the pool's space after
- * each few images, once their devices are gone, and stops when there is enough; that there is not in the end is no failure.
+ * Removes images by the rules, and every layer that nothing uses. With `untilFreeShare`, checks the pool's free space
+ * after every few images, once their devices are gone, and stops when it is enough. Too little space at the end is not
+ * an error.
  */
 export const pruneImages = operation(
   { input, output },
@@ -63,7 +64,7 @@ type Options = Pick<CallOptions, "signal">;
 
 interface Plan {
   readonly candidates: readonly Image[];
-  /** When the plan was made: what was asked for since is left. */
+  /** When the plan was made: images that were requested since are kept. */
   readonly nowMs: number;
   readonly share: number;
 }
@@ -82,7 +83,7 @@ async function removeAll(service: LocalService, plan: Plan, options: Options): P
 const removalOf = ({ nowMs }: Plan, images: readonly Image[]) => ({ names: [], images, notAskedSinceMs: nowMs });
 
 async function removeUntilFree(service: LocalService, plan: Plan, options: Options): Promise<RemovedImages[]> {
-  // First what nothing uses any more.
+  // First the layers that nothing uses any more.
   const parts = [await removeInParts(service, removalOf(plan, []), options)];
   let left = plan.candidates;
   const stuck = new Set<DeviceName>();
@@ -96,7 +97,7 @@ async function removeUntilFree(service: LocalService, plan: Plan, options: Optio
   }
 }
 
-/** The layers that would go with these images, and those that nothing uses as it is. */
+/** The layers that would be removed with these images, and those that nothing uses already. */
 const unusedWithout = ({ database }: LocalService, images: readonly Image[]): UsedLayer[] =>
   unusedLayers(readLayerUses(database(), new Set(images.map(idOf))));
 
@@ -108,7 +109,7 @@ async function spaceOf({ config, database }: LocalService) {
     driver === undefined
       ? undefined
       : await poolUsageOf(recordedDriver(driver), paths.poolDir(config), config.dmControl);
-  if (usage === undefined) throw unavailable(`pool ${config.pool} does not say how full it is: it is not attached`);
+  if (usage === undefined) throw unavailable(`it is unknown how full pool ${config.pool} is: it is not attached`);
   return { usedBytes: usage.usedBytes, totalBytes: usage.totalBytes };
 }
 
@@ -118,10 +119,10 @@ const missingIn = ({ usedBytes, totalBytes }: Awaited<ReturnType<typeof spaceOf>
 const pollMs = 100;
 /** A file system frees a deleted file's blocks in the background. */
 const freeingMs = 1_000;
-/** For the devices of a few images. One that is in use may take much longer: then its space is not waited for. */
+/** Enough for the devices of a few images. A device in use may take much longer; prune does not wait for its space. */
 const removalMs = 60_000;
 
-/** How many bytes more must be free; 0 or less: there is enough. */
+/** How many more bytes must be free; 0 or less: enough are. */
 async function missing(service: LocalService, share: number, { signal }: Options): Promise<number> {
   const untilMs = performance.now() + freeingMs;
   for (;;) {
@@ -131,7 +132,9 @@ async function missing(service: LocalService, share: number, { signal }: Options
   }
 }
 
-/** What has not gone in time is added to `stuck`, and not waited for again. */
+/**
+ * Waits until the devices are gone. Adds those that are not gone in time to `stuck`; later calls do not wait for them.
+ */
 async function devicesGone({ database }: LocalService, stuck: Set<DeviceName>, { signal }: Options): Promise<void> {
   const untilMs = performance.now() + removalMs;
   for (;;) {
@@ -150,7 +153,7 @@ async function pause(signal: AbortSignal | undefined): Promise<void> {
   signal?.throwIfAborted();
 }
 
-/** As far as it can be told from what was measured. */
+/** A forecast from the measured sizes. */
 async function foresee(
   service: LocalService,
   candidates: readonly Image[],

@@ -1,18 +1,18 @@
-// Room: service. Owns which images a prune removes, and in which order; pure functions.
+// Room: service. Owns the choice and order of the images that a prune removes; pure functions.
 import type { Image } from "../metadata/images.ts";
 
 export interface PruneRules {
-  /** Only images that were last asked for longer ago than this. */
+  /** Only images that were last requested longer ago than this. */
   readonly olderThanMs?: number | undefined;
-  /** Leave so many of the images with names, those that were asked for last. */
+  /** Keep this many named images, those that were requested last. */
   readonly keep?: number | undefined;
-  /** Go on until this share of the pool is free, from 0 to 1. */
+  /** Stop when this share of the pool is free, from 0 to 1. */
   readonly untilFreeShare?: number | undefined;
 }
 
 /**
- * The images that may go, in the order in which they do: those without a name, then those with one, each the longest not
- * asked for first. Without any rule only those without a name. Pinned images never go.
+ * The images that may be removed, in order: those without a name, then (only with a rule) those with one, in both
+ * groups the least recently requested first. Never pinned images.
  */
 export function pruneCandidates(images: readonly Image[], rules: PruneRules, nowMs: number): Image[] {
   const { olderThanMs = 0, keep = 0 } = rules;
@@ -27,17 +27,18 @@ export function pruneCandidates(images: readonly Image[], rules: PruneRules, now
   ].filter(({ lastAskedAtMs }) => nowMs - lastAskedAtMs >= olderThanMs);
 }
 
-/** Images that are removed together before the pool's free space is looked at again, at most. */
+/** The most images to remove before the pool's free space is checked again. */
 const perLook = 10;
 
 /**
- * How many of the candidates to remove next, so that about `missingBytes` become free: none too many by what was measured,
- * and no more than ten, since what was measured may be less than what is freed. `freedBy` says what the first `count` free.
+ * How many candidates to remove next, so that about `missingBytes` become free: by the measured sizes no more than
+ * needed, and at most ten, since a removal may free more than was measured. `freedBy`: the bytes that the first `count`
+ * free.
  */
 export const nextCount = (candidates: number, missingBytes: number, freedBy: (count: number) => number): number =>
   firstCount(Math.min(candidates, perLook), (count) => count > 0 && freedBy(count) >= missingBytes);
 
-/** The smallest count up to `atMost` that is enough; `atMost` when none is. Counts beyond one that is enough are, too. */
+/** The smallest count up to `atMost` that is enough, or `atMost` if none is. `isEnough` must be monotonic. */
 export function firstCount(atMost: number, isEnough: (count: number) => boolean): number {
   let [low, high] = [0, atMost];
   while (low < high) {

@@ -1,5 +1,5 @@
-// Room: service. Owns the service as any host of a shared Redis reaches it: jobs alone, since the database of the pool lies
-// on the host that has it.
+// Room: service. Owns the service for any host of a shared Redis: jobs only, since the pool's database is on another
+// host.
 import type { Config } from "../config.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
 import { requireOwnPlace } from "../supervisor/directories.ts";
@@ -29,15 +29,15 @@ export class RemoteService implements Changes, AsyncDisposable {
   }
 }
 
-/** A pool as this host reaches it. */
+/** A pool that this host can reach. */
 export type ReachedPool = LocalService | RemoteService;
 
 /**
- * The configured pool: this host's when it runs here; with a shared Redis, also another host's. Throws failed_precondition
- * when another user of the host could have put something into its directories.
+ * The configured pool: on this host if it runs here; with a shared Redis, otherwise on another host. Throws
+ * failed_precondition if another user of the host could have put something into its directories.
  */
 export async function reachPool(config: Config, notice: Notice): Promise<ReachedPool> {
-  // Before what lies there is believed: the lock of the snapmill that runs, and the database's number.
+  // Check this before the content is trusted: the running snapmill's lock, and the database's number.
   requireOwnPlace(config);
   if (config.redisUrl === undefined) return new LocalService(config, notice);
   const running = await findRunning(config);

@@ -1,4 +1,4 @@
-// Room: service. Owns the removal of images: by their names, or as a whole.
+// Room: service. Owns the removal of images, by name or as a whole.
 import { jobs, type Result } from "../jobs/contract.ts";
 import type { ImageId, ImageNameId } from "../metadata/images.ts";
 import { imageSelection, resolveTargets } from "./image-targets.ts";
@@ -8,8 +8,8 @@ import type { CallOptions, Service } from "./service.ts";
 export type RemovedImages = Result<"remove-images">;
 
 /**
- * Removes names, and with the last name of an image every layer that nothing else uses: see the job. A digest means all
- * names of its images. Throws what `resolveTargets` throws; what is kept is in the answer.
+ * Removes names. An image goes with its last name, and so does every layer that nothing else uses: see the job. A
+ * digest means all names of its images. Throws what `resolveTargets` throws; the result says what was kept.
  */
 export const removeImages = operation(
   { input: imageSelection, output: jobs["remove-images"].result },
@@ -29,7 +29,9 @@ export interface Removal {
 /** How many images one operation of the pool's worker removes. */
 const perOperation = 200;
 
-/** The whole removal, in operations that others can come between; also one of nothing removes layers that nothing uses. */
+/**
+ * Removes everything in small operations, so that others can run in between. Always removes layers that nothing uses.
+ */
 export async function removeInParts(
   { change }: Pick<Service, "change">,
   { names, images, ...condition }: Removal,

@@ -1,4 +1,4 @@
-// Room: service. Owns giving up everything in a pool.
+// Room: service. Owns the reset of a pool, which removes everything in it.
 import { z } from "zod";
 import { Canceller } from "../domain/cancellation.ts";
 import { jobs, type Result } from "../jobs/contract.ts";
@@ -13,7 +13,7 @@ import { readStore } from "./store.ts";
 
 const contents = z.object({ snapshots: z.number(), images: z.number(), devices: z.number() });
 
-/** How much there is in a pool, which `resetPool` gives up. */
+/** Counts what `resetPool` would remove. */
 export const poolContents = operation({ input: z.object({}), output: contents }, ({ config }: LocalService) =>
   readStore(config, (database) => ({
     snapshots: Object.values(countSnapshotsByKind(database)).reduce((sum, count) => sum + count, 0),
@@ -22,7 +22,7 @@ export const poolContents = operation({ input: z.object({}), output: contents },
   })),
 );
 
-/** Each device that is taken down takes a moment, and there may be thousands. */
+/** Taking down a device takes a moment, and there may be thousands. */
 const deadlineMs = 30 * 60_000;
 
 /** Removes every snapshot, image and device. Throws `failed_precondition` while a device is in use. */

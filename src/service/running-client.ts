@@ -1,4 +1,4 @@
-// Room: service. Owns the way to a running snapmill's queue, for commands that change something.
+// Room: service. Owns connections to the queue of a running snapmill.
 import { type Config, redisUrl } from "../config.ts";
 import { unavailable } from "../domain/errors.ts";
 import { redisLabel } from "../jobs/redis/url.ts";
@@ -8,13 +8,13 @@ import { findRunning } from "../supervisor/running.ts";
 import { requirePool } from "../supervisor/served-pools.ts";
 import { readStoreIfAny } from "./store.ts";
 
-/** Told, as a sentence, what a caller waits for. */
+/** Receives sentences about what a command waits for. */
 export type Notice = (sentence: string) => void;
 
-/** How long a command waits for a Redis that is away: `up` has a private one back in a second or two. */
+/** How long a command waits for Redis to come back: `up` restarts a private one within a second or two. */
 const outageMs = 15_000;
 
-/** Operations, and the connection itself, survive a short outage of Redis: a retry is the same operation. */
+/** A client that survives short outages of Redis, even while it connects: a retry is the same operation. */
 export async function connectPatiently(config: Config, notice: Notice, signal?: AbortSignal): Promise<JobClient> {
   const url = redisUrl(config);
   const onOutage = () =>
@@ -25,18 +25,18 @@ export async function connectPatiently(config: Config, notice: Notice, signal?: 
   return await JobClient.connect({ redisUrl: url, pool: config.pool, database, patience }, signal);
 }
 
-/** The queue's library is loaded only here: it takes longer than a read does in all. */
+/** Loads the queue's library only here: that takes longer than a whole read. */
 export async function connect(config: Config): Promise<JobClient> {
   const { JobClient } = await import("../jobs/requests/client.ts");
   return await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool, database: knownNumber(config) });
 }
 
-/** Of the database in the state directory: what is asked here is meant for no other. */
+/** The number of the database in the state directory: jobs are meant for that database only. */
 export function knownNumber(config: Config): number | undefined {
   return readStoreIfAny(config, lastTakeOver)?.owner;
 }
 
-/** Throws unavailable, and failed_precondition when what runs has another pool. */
+/** Throws unavailable if no snapmill runs, failed_precondition if it serves another pool. */
 export async function requireRunning(config: Config): Promise<void> {
   const { stateDir } = config;
   const running = await findRunning(config);

@@ -1,4 +1,4 @@
-// Room: service. Owns the service as a long-lived server on the pool's host reaches it, with many callers at the same time.
+// Room: service. Owns the service for a long-lived server on the pool's host, with many callers at the same time.
 import { type Config, paths, redisUrl } from "../config.ts";
 import { asSnapmillError } from "../domain/errors.ts";
 import type { DeviceName } from "../domain/identifiers.ts";
@@ -11,7 +11,10 @@ import { DatabaseReader } from "./database-reader.ts";
 import type { Service } from "./service.ts";
 import { Unsettled } from "./unsettled.ts";
 
-/** A commit may have gigabytes to flush, a first snapshot a large file system to make. Callers may wait for less. */
+/**
+ * A commit may have to flush gigabytes, a base snapshot may need a large file system. Callers may set a shorter
+ * deadline.
+ */
 const patienceMs = 10 * 60_000;
 
 export class ServerService implements Service, AsyncDisposable {
@@ -27,14 +30,14 @@ export class ServerService implements Service, AsyncDisposable {
     this.#reader = new DatabaseReader(paths.database(config));
   }
 
-  /** Throws unavailable while there is none, or it cannot be read. */
+  /** Throws unavailable while the database is missing or unreadable. */
   readonly database = (): Database => this.#reader.current();
 
   /**
-   * Throws what `JobClient.call` throws; `unavailable` within about a second when Redis or the worker is away.
+   * Throws what `JobClient.call` throws; `unavailable` within about a second if Redis or the worker is away.
    *
-   * A change that still waits in the queue when its caller gives up is taken back. One that is being executed happens as a
-   * whole: the next caller that asks for the same key is told so, by already_exists or not_found.
+   * If the caller gives up, a change that still waits in the queue is cancelled. One that is being executed is
+   * completed; the next caller that uses the same key learns of it by already_exists or not_found.
    */
   readonly change: Service["change"] = async (name, given, { operationId, deadlineMs = patienceMs, signal } = {}) => {
     const keys = keysOf(given);
@@ -59,7 +62,7 @@ export class ServerService implements Service, AsyncDisposable {
     this.#reader[Symbol.dispose]();
   }
 
-  /** One client for all calls; a Redis that is away is asked again at the next call. */
+  /** One client for all calls; if Redis is away, the next call tries to connect again. */
   async #connected(): Promise<JobClient> {
     try {
       this.#client ??= this.#connect();
@@ -76,7 +79,7 @@ export class ServerService implements Service, AsyncDisposable {
   }
 }
 
-/** The keys and names of the snapshots that a change is about. */
+/** The keys and names of the snapshots that a change affects. */
 const keysOf = (given: object): string[] =>
   Object.entries(given).flatMap(([field, value]) =>
     (field === "key" || field === "name") && typeof value === "string" ? [value] : [],

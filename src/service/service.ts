@@ -1,19 +1,19 @@
-// Room: service. Owns what operations act on: one pool's database for reading, its queue for changes, its devices.
+// Room: service. Owns what operations act on: a pool's database for reads, its queue for changes, and its devices.
 import type { DeviceRef } from "../domain/devices.ts";
 import type { DeviceName } from "../domain/identifiers.ts";
 import type { Arguments, PoolJobName, Result } from "../jobs/contract.ts";
 import type { PoolCallOptions } from "../jobs/requests/client.ts";
 import type { Database } from "../metadata/database.ts";
 
-/** What a caller may say of its wait: see `PoolCallOptions`. */
+/** How long, and how, a caller waits: see `PoolCallOptions`. */
 export type CallOptions = Pick<PoolCallOptions, "operationId" | "deadlineMs" | "signal">;
 
-/** How a caller ends an operation before its time: it throws the reason of `signal`. */
+/** How a caller cancels an operation, which then throws the reason of `signal`. */
 export type Ending = Pick<CallOptions, "signal">;
 
-/** One pool, as far as its worker does everything. */
+/** A pool that is reached through its worker only. */
 export interface Changes {
-  /** Has the pool's worker do one of its jobs; throws what `JobClient.call` throws. */
+  /** Runs a job on the pool's worker; throws what `JobClient.call` throws. */
   readonly change: <Name extends PoolJobName>(
     name: Name,
     given: Arguments<Name>,
@@ -21,15 +21,15 @@ export interface Changes {
   ) => Promise<Result<Name>>;
 }
 
-/** One pool, as an adapter (the command line, containerd's socket) reaches it on its host. */
+/** A pool on this host, as adapters (the command line, containerd's socket) use it. */
 export interface Service extends Changes {
   /**
-   * The pool's database, for reading, as it is now: to be asked for again after every wait. Throws not_found or
-   * unavailable while there is none.
+   * The pool's current database, for reading: call this again after every wait. Throws not_found or unavailable while
+   * there is none.
    */
   readonly database: () => Database;
-  /** Where an active device is found. */
+  /** The path of an active device. */
   readonly devicePath: (deviceName: DeviceName) => string;
-  /** Bytes that a device maps, shared ones included. Throws not_found while the pool is not open on this host. */
+  /** Bytes that a device maps, including shared ones. Throws not_found if the pool is not attached on this host. */
   readonly usedBytes: (device: DeviceRef) => Promise<number>;
 }

@@ -1,4 +1,4 @@
-// Room: service. Owns the operations on snapshots: what is read of them here, and what the pool's worker does to them.
+// Room: service. Owns the operations on snapshots: reads from the database, and changes by the pool's worker.
 import { z } from "zod";
 import { isSnapmillError, unavailable } from "../domain/errors.ts";
 import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
@@ -17,7 +17,9 @@ export const stat = operation({ input: named, output: snapshot }, ({ database },
   findSnapshot(database(), scope, key),
 );
 
-/** By key; a page may be empty. `filters` as in domain/filters.ts: of several one must hold, none lets all through. */
+/**
+ * Sorted by key; a page may be empty. `filters` as in domain/filters.ts: one of them must match; without any, all do.
+ */
 export const list = listOperation(
   { input: named.pick({ scope: true }).extend({ filters: z.array(z.string()).readonly() }), output: snapshot },
   ({ database }, { scope, filters }): Iterable<readonly Snapshot[]> => walkPages(database(), { scope, filters }),
@@ -31,14 +33,14 @@ export const mounts = operation(
   }),
 );
 
-/** What a snapshot holds of its own: as measured at its commit, or asked of its device. */
+/** What a snapshot uses beyond its parent: as measured at its commit, or read from its device. */
 export const usage = operation(
   { input: named, output: z.object({ sizeBytes: z.number(), inodes: z.number() }) },
   async (service, { scope, key }): Promise<Usage> =>
     storedUsage(service.database(), scope, key) ?? (await usageNow(service, scope, key)),
 );
 
-/** Throws unavailable while the device cannot be asked. */
+/** Throws unavailable while the device cannot be read. */
 async function usageNow({ database, usedBytes }: Service, scope: Scope, key: SnapshotKey): Promise<Usage> {
   const { found, device } = readConsistently(database(), () => {
     const record = findSnapshot(database(), scope, key);
@@ -49,7 +51,10 @@ async function usageNow({ database, usedBytes }: Service, scope: Scope, key: Sna
     return ownUsage(database(), found, mappedBytes);
   } catch (error) {
     if (!isSnapmillError(error, "not_found")) throw error;
-    throw unavailable(`only the device of ${JSON.stringify(key)} knows its usage, while 'snapmill up' runs`, error);
+    throw unavailable(
+      `the usage of ${JSON.stringify(key)} can only be read from its device, while 'snapmill up' runs`,
+      error,
+    );
   }
 }
 
@@ -59,7 +64,7 @@ export const commit = workerOperation("commit");
 export const remove = workerOperation("remove");
 export const update = workerOperation("update");
 
-/** Sets these labels and leaves the others; an empty value takes a label away. */
+/** Sets these labels and leaves the others unchanged; an empty value removes a label. */
 export const label = operation(
   { input: jobs.update.payload.pick({ scope: true, key: true, labels: true }), output: snapshot },
   (service, { scope, key, labels }, options) => {

@@ -24,14 +24,14 @@ const bothQueues = <Shape extends z.ZodType>(shape: Shape) => z.object({ pool: s
 const fill = z.object({ usedBytes: z.number(), totalBytes: z.number() });
 
 const queues = z.object({
-  /** Its URL without a password; `failure`: why it does not answer. Null: nothing runs, and it would be a private one. */
+  /** Its URL without the password; `failure`: why it does not answer. Null: nothing runs, and Redis is private. */
   redis: z.object({ url: z.string(), failure: z.string().nullable() }).nullable(),
   queues: bothQueues(
     z.object({ waiting: count, active: count, delayed: count, completed: count, failed: count }),
   ).nullable(),
-  /** Processes that are connected to each queue. */
+  /** The number of processes connected to each queue. */
   workers: bothQueues(count).nullable(),
-  /** The database that the pool's name in Redis belongs to; null: it is free, or the queue cannot be asked. */
+  /** The database that owns the pool's name in Redis; null: the name is free, or the queue cannot be read. */
   claim: z
     .object({
       database: z.number(),
@@ -42,7 +42,7 @@ const queues = z.object({
       isOurs: z.boolean(),
     })
     .nullable(),
-  /** Removals of devices whose every attempt has failed; null: the queue cannot be asked. */
+  /** Removals of devices that were given up; null: the queue cannot be read. */
   failedRemovals: count.nullable(),
 });
 type Queues = z.output<typeof queues>;
@@ -52,13 +52,13 @@ const metadata = z.object({
   snapshots: z.record(z.enum(snapshotKinds), count),
   devices: z.partialRecord(z.enum(deviceStates), count),
   pendingUnpacks: count,
-  /** Devices whose snapshots are gone and that are still to be deleted, also those that were given up. */
+  /** Devices that are not deleted yet although their snapshots are, including removals that were given up. */
   pendingRemovals: count,
-  /** Operations that are no longer executed, because workers died of them. */
+  /** Operations that are no longer retried because workers died executing them. */
   setAside: count,
   /** Null: the pool is not attached. */
   space: fill.nullable(),
-  /** Of a thin-pool; null: it is not attached, or the pool is of another kind. */
+  /** The metadata of a thin-pool; null: it is not attached, or the pool has another driver. */
   metadataSpace: fill.nullable(),
   poolState: z.string().nullable(),
 });
@@ -70,7 +70,7 @@ const shape = z.object({
   /** Null: nothing runs for the state directory. */
   running: runningShape.nullable(),
   ...queues.shape,
-  /** Null: no pool was made yet. */
+  /** Null: there is no pool yet. */
   metadata: metadata.nullable(),
 });
 export type Status = z.output<typeof shape>;
@@ -83,7 +83,8 @@ export const status = operation(
       stateDir: config.stateDir,
       pool: config.pool,
       running,
-      // A private Redis is there while something runs; another is asked in any case: another host may have the name.
+      // A private Redis exists only while something runs. An external one is always asked: another host may own the
+      // name.
       ...(running === null && config.redisUrl === undefined ? nothingRuns : await readQueues(config)),
       metadata: await readMetadata(config),
     };
@@ -136,6 +137,6 @@ async function readMetadata(config: Config): Promise<Metadata | null> {
   };
 }
 
-/** How full the pool is, seen from outside: this needs no turn in its queue. Undefined: it is not attached. */
+/** How full the pool is, read without a job, so without waiting in the queue. Undefined: it is not attached. */
 const poolSpace = (config: Config, driver: string): Promise<PoolUsage | undefined> =>
   poolUsageOf(recordedDriver(driver), paths.poolDir(config), config.dmControl);

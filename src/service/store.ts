@@ -1,12 +1,12 @@
-// Room: service. Owns reading a pool's database: it needs no running snapmill, and never disturbs one.
+// Room: service. Owns reading a pool's database, which needs no running snapmill and never disturbs one.
 import { type Config, paths } from "../config.ts";
 import { isSnapmillError } from "../domain/errors.ts";
 import { type Database, openDatabase } from "../metadata/database.ts";
 
-/** Throws not_found when the state directory has no such pool yet. */
+/** Throws not_found if the state directory has no such pool yet. */
 export const openStore = (config: Config): Database => openDatabase(paths.database(config), { mode: "readonly" });
 
-/** Undefined when the state directory has no such pool yet. */
+/** Undefined if the state directory has no such pool yet. */
 export function storeIfAny(config: Config): Database | undefined {
   try {
     return openStore(config);
@@ -16,13 +16,13 @@ export function storeIfAny(config: Config): Database | undefined {
   }
 }
 
-/** What `read` finds; undefined when the state directory has no such pool yet. */
+/** The result of `read`; undefined if the state directory has no such pool yet. */
 export function readStoreIfAny<T>(config: Config, read: (database: Database) => T): T | undefined {
   using database = storeIfAny(config);
   return database === undefined ? undefined : read(database);
 }
 
-/** `openStore` for one look: open no longer than `read` takes. */
+/** The result of `read`; the database is open only while that runs. Throws what `openStore` throws. */
 export function readStore<T>(config: Config, read: (database: Database) => T): T {
   using database = openStore(config);
   return read(database);

@@ -1,4 +1,4 @@
-// Room: service. Owns the unpacking of images: one, several at the same time, and how it is cancelled.
+// Room: service. Owns the unpacking of one or several images, and its cancellation.
 import { z } from "zod";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { freshOperationId, type OperationId } from "../domain/identifiers.ts";
@@ -17,8 +17,8 @@ export interface UnpackOptions extends Pick<CallOptions, "operationId" | "signal
 }
 
 /**
- * Unpacks an image: once accepted, it happens even if this process is lost. `signal` has it cancelled, and then ends the
- * wait, 15 seconds later at the latest.
+ * Unpacks an image. Once accepted, it continues even if this process dies. `signal` cancels it; the wait then ends
+ * within 15 seconds.
  */
 export const unpack = operation(
   { input: jobs.unpack.payload.omit({ pool: true, operationId: true }), output: jobs.unpack.result },
@@ -34,10 +34,10 @@ export const unpack = operation(
   },
 );
 
-/** How long a cancelled unpack is waited for: its worker takes down what it has made. */
+/** How long to wait for the end of a cancelled unpack, whose worker removes what it has made. */
 const patienceMs = 15_000;
 
-/** Has an accepted unpack end as soon as it can, and not be resumed; also when the acceptance is still on its way. */
+/** Cancels an accepted unpack, or one that is still being accepted: it ends as soon as it can, and is not resumed. */
 export const cancelUnpack = operation(
   {
     input: z.object({ operationId: jobs["settle-unpack"].payload.shape.unpackOperationId }),
@@ -47,7 +47,7 @@ export const cancelUnpack = operation(
     service.change("settle-unpack", { unpackOperationId: operationId, outcome: { kind: "cancelled" } }, options),
 );
 
-/** An accepted unpack would go on without its caller: `signal` has it cancelled, and ends `patience` some time later. */
+/** An accepted unpack would continue without its caller: `signal` cancels it, and aborts `patience` some time later. */
 function cancelOnAbort(service: LocalService, operationId: OperationId, signal: AbortSignal | undefined) {
   const giveUp = new Canceller();
   const endWaiting = () =>
@@ -71,11 +71,11 @@ export type UnpackOutcome =
   | { readonly state: "unpacked"; readonly image: UnpackedImage; readonly ms: number }
   | { readonly state: "failed"; readonly error: unknown };
 
-/** What is told of several unpacks, by the reference of each image. */
+/** Receives the progress of several unpacks, by the reference of each image. */
 export interface UnpackReporter {
   begin(reference: string): void;
   update(reference: string, layers: readonly LayerProgress[]): void;
-  /** What it rejects with ends all unpacks. */
+  /** A rejection ends all unpacks. */
   end(reference: string, outcome: UnpackOutcome): Promise<void>;
 }
 
@@ -85,7 +85,9 @@ export interface EachOptions {
   readonly signal: AbortSignal;
 }
 
-/** Unpacks images, each for itself, and returns how many failed. Throws the reason of `signal` once that is aborted. */
+/**
+ * Unpacks images independently and returns the number of failures. Throws the reason of `signal` once it is aborted.
+ */
 export async function unpackEach(
   service: LocalService,
   requests: readonly UnpackRequest[],
@@ -96,7 +98,7 @@ export async function unpackEach(
   const ended = AbortSignal.any([signal, outputFailure.signal]);
   let failures = 0;
 
-  /** Takes images off the list until there are none left; several do so at the same time. */
+  /** Takes images off the list until it is empty; several calls run at the same time. */
   async function work(): Promise<void> {
     for (const request of waiting) {
       if (ended.aborted) return;

@@ -1,20 +1,20 @@
-// Room: service. Owns the keys that an abandoned call may still change.
+// Room: service. Owns the keys that abandoned calls may still change.
 import { setTimeout as delay } from "node:timers/promises";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { unavailable } from "../domain/errors.ts";
 
-/** How long a call waits for what an earlier one may still do. */
+/** How long a call waits for an earlier, abandoned call. */
 const patienceMs = 1_000;
 
 /**
  * A change that is being executed when its caller gives up is completed, as a transaction of containerd's own
- * snapshotters would be. Until it has, nothing else is done to its keys: otherwise a late removal, say, could hit the snapshot that was
- * prepared under the same key after it.
+ * snapshotters would be. Until then, no other change of its keys starts: otherwise a late removal, for example, could
+ * remove a snapshot that was prepared later under the same key.
  */
 export class Unsettled {
   readonly #byKey = new Map<string, Promise<unknown>>();
 
-  /** `ended` resolves when nothing happens any more. */
+  /** `ended` resolves when the abandoned call can have no further effect. */
   note(keys: readonly string[], ended: Promise<void>): void {
     for (const key of keys) {
       const all = Promise.all([this.#byKey.get(key), ended]);
@@ -25,7 +25,7 @@ export class Unsettled {
     }
   }
 
-  /** Waits until all is settled that concerns `keys`; unavailable when that takes too long. */
+  /** Waits until all abandoned calls on `keys` have ended; throws unavailable if that takes too long. */
   async settled(keys: readonly string[], signal: AbortSignal | undefined): Promise<void> {
     const open = keys.flatMap((key) => this.#byKey.get(key) ?? []);
     if (open.length === 0) return;

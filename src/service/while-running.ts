@@ -1,4 +1,4 @@
-// Room: service. Owns having a snapmill for an operation: the one that runs, or services brought up for its duration.
+// Room: service. Owns providing a snapmill for an operation: the running one, or services that run for its duration.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "../config.ts";
 import { ofNoBatch } from "../metadata/batch-items.ts";
@@ -8,15 +8,15 @@ import { LocalService } from "./local-service.ts";
 import type { Notice } from "./running-client.ts";
 
 export interface Occasion {
-  /** Told what is waited for. */
+  /** Receives sentences about what the operation waits for. */
   readonly notice: Notice;
-  /** Ends the waiting and the coming up with its reason; the action must listen to it by itself. */
+  /** Cancels the wait and the start, with its reason; the action must listen to it itself. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Runs `action` on the snapmill that runs for the state directory. Where none does, services are brought up for it and
- * taken down after it, also when it fails; such actions take turns.
+ * Runs `action` on the snapmill that runs for the state directory. If there is none, starts services for the action and
+ * stops them afterwards, even if it fails; such actions take turns.
  */
 export async function whileRunning<T>(
   config: Config,
@@ -38,8 +38,8 @@ export async function whileRunning<T>(
 const settledPollMs = 100;
 
 /**
- * What an earlier command had accepted before it was killed is finished, too, before the services are taken down; not so
- * the batches of the pool, which may take hours.
+ * Before the services stop, waits for unpacks that an earlier, killed command had accepted; not for the pool's batches,
+ * which may take hours.
  */
 async function untilSettled(service: LocalService, signal: AbortSignal): Promise<void> {
   const client = await service.client();

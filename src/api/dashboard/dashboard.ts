@@ -1,4 +1,4 @@
-// Room: api. Owns the operators' first dashboard: bull-board over every pool's queues, from this server alone.
+// Room: api. Owns the operators' dashboard: bull-board for every pool's queues, served from this server alone.
 import { createBullBoard } from "@bull-board/api";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { HonoAdapter } from "@bull-board/hono";
@@ -9,7 +9,7 @@ import { dashboardQueues } from "../../jobs/dashboard-queues.ts";
 import type { JobQueue } from "../../jobs/queues.ts";
 import { withoutForeignLinks } from "./foreign-links.ts";
 
-/** Where it lies on the server; its page names everything relative to this. */
+/** Its path on the server; the page's links are relative to it. */
 const basePath = "/queues";
 
 export interface DashboardOptions {
@@ -18,7 +18,7 @@ export interface DashboardOptions {
 }
 
 export class Dashboard implements AsyncDisposable {
-  /** Serves /queues and everything below. */
+  /** Serves /queues and everything below it. */
   readonly app: Hono;
   readonly #close: () => Promise<void>;
 
@@ -27,7 +27,7 @@ export class Dashboard implements AsyncDisposable {
     this.#close = close;
   }
 
-  /** On connections of its own; throws unavailable when Redis does not answer. */
+  /** Opens its connections to Redis; throws unavailable if Redis does not answer. */
   static async open({ redisUrl, pools }: DashboardOptions): Promise<Dashboard> {
     await using opened = new AsyncDisposableStack();
     const queues: JobQueue[] = [];

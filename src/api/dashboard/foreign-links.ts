@@ -1,10 +1,10 @@
-// Room: api. Owns the pages' independence of the internet: what they would fetch from other servers is taken out.
+// Room: api. Owns the removal of links to other servers, so that the pages work without the internet.
 import type { MiddlewareHandler } from "hono";
 
-/** bull-board's page links a web font; without it the browser takes its own. */
+/** bull-board's page links to a web font; without it, the browser uses a default. */
 const foreign = /^(https?:)?\/\//i;
 
-/** Removes links, scripts and images of other servers from a page. */
+/** Removes links, scripts and images on other servers from a page. */
 export function removeForeignLinks(page: Response): Response {
   const dropForeign = (attribute: "href" | "src") => ({
     element: (element: HTMLRewriterTypes.Element) => {

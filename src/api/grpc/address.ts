@@ -1,10 +1,10 @@
-// Room: api. Owns the address that containerd finds the service at.
+// Room: api. Owns the check of the address at which containerd is served.
 import { invalidArgument } from "../../domain/errors.ts";
 
-/** A UNIX socket's path stands in 108 bytes, the last of which is a NUL (unix(7)). */
+/** A UNIX socket's path has 108 bytes, the last of which is a NUL (unix(7)). */
 const maxPathBytes = 107;
 
-/** `path` as it is, or invalid_argument when no socket can have it. */
+/** Returns `path`; throws invalid_argument if it is too long for a socket. */
 export function checkAddress(path: string): string {
   const lengthBytes = Buffer.byteLength(path);
   if (lengthBytes <= maxPathBytes) return path;

@@ -1,4 +1,4 @@
-// Room: api. Owns how the calls are bound to grpc-js: encoded, answered, failed, and given up.
+// Room: api. Owns the binding of the calls to grpc-js: encoding, answers, failures and cancellation.
 import { once } from "node:events";
 import {
   create,
@@ -26,14 +26,14 @@ import { Snapshots } from "./generated/snapshots_pb.js";
 import { asCallFailure, type Status, statusOf } from "./status.ts";
 import type { Turns } from "./turns.ts";
 
-/** What every call shares: the clients that wait, the turns of long answers, and the log of internal errors. */
+/** What all calls share: the callers that wait, the turns of long answers, and the log of internal errors. */
 export interface Surroundings {
   readonly callers: Callers;
   readonly turns: Turns;
   readonly log: Logger;
 }
 
-/** A method as grpc-js wants it. */
+/** A method as grpc-js takes it. */
 interface Bound {
   readonly definition: MethodDefinition<unknown, unknown>;
   readonly handler: UntypedHandleCall;
@@ -106,7 +106,7 @@ function streaming<Input extends DescMessage, Output extends DescMessage>(
         await turns.next();
         for (const message of answer(call.request, caller)) {
           const hasRoom = message === breath || call.write(create(method.output, message));
-          // A client that reads slowly is waited for, not buffered for.
+          // Backpressure: wait for a slow client instead of buffering for it.
           if (!hasRoom) await drained(call, caller);
           await turns.next();
           signal.throwIfAborted();
@@ -121,7 +121,7 @@ function streaming<Input extends DescMessage, Output extends DescMessage>(
   return { definition: definitionOf(method), handler };
 }
 
-/** A failure after the caller has gone is reported as that. */
+/** If the caller has gone, throws that reason instead of the failure. */
 async function unlessGone<T>(signal: AbortSignal, answer: () => Promise<T>): Promise<T> {
   try {
     return await answer();
@@ -130,7 +130,7 @@ async function unlessGone<T>(signal: AbortSignal, answer: () => Promise<T>): Pro
   }
 }
 
-/** Rejects when the caller goes first. */
+/** Rejects if the caller leaves first. */
 const drained = (call: ServerWritableStream<unknown, unknown>, { signal }: Caller): Promise<unknown> =>
   once(call, "drain", { signal });
 

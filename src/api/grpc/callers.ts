@@ -1,9 +1,9 @@
-// Room: api. Owns the calls that wait for an answer: a signal for each, aborted when its client has gone.
+// Room: api. Owns the calls in flight: each has a signal that is aborted when its client has gone.
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { unavailable } from "../../domain/errors.ts";
 import type { Caller } from "./context.ts";
 
-/** What every kind of grpc-js' calls has. */
+/** What all of grpc-js's call types share. */
 interface AnyCall {
   readonly cancelled: boolean;
   once(event: "cancelled", listener: () => void): unknown;
@@ -13,18 +13,18 @@ interface AnyCall {
 /** A caller for the duration of its call. */
 export interface PresentCaller extends Caller, Disposable {}
 
-/** Each may hold a request of some megabytes, here and in the queue. containerd has about a dozen under way at once. */
+/** Each may hold a request of some megabytes, here and in the queue. containerd has about a dozen in flight. */
 const maxPresent = 1024;
 
 export class Callers {
   readonly #present = new Set<Canceller>();
 
   /**
-   * grpc-js emits `cancelled` for a cancelled call, one past its deadline, and one whose connection is gone. Throws
-   * `unavailable` when too many calls are under way.
+   * grpc-js emits `cancelled` for a call that was cancelled, is past its deadline, or has lost its connection. Throws
+   * `unavailable` if too many calls are in flight.
    */
   welcome(call: AnyCall): PresentCaller {
-    if (this.#present.size >= maxPresent) throw unavailable(`${maxPresent} calls are under way at once: try again`);
+    if (this.#present.size >= maxPresent) throw unavailable(`${maxPresent} calls are in flight: try again`);
     const canceller = new Canceller();
     const leave = () => canceller.cancel(new AbortReason("cancelled", "the caller has gone"));
     this.#present.add(canceller);
@@ -39,7 +39,7 @@ export class Callers {
     };
   }
 
-  /** Every wait ends, with this as its reason. */
+  /** Ends every wait; the reason says that snapmill is being stopped. */
   sendAway(): void {
     const reason = new AbortReason("stopping", "snapmill is being stopped: try again");
     for (const canceller of this.#present) canceller.cancel(reason);

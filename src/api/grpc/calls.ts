@@ -1,4 +1,5 @@
-// Room: api. Owns the ten calls of containerd's snapshots service: each parses, calls an operation, and answers.
+// Room: api. Owns the ten calls of containerd's snapshots service: each parses its request, calls an operation and
+// answers.
 import { invalidArgument } from "../../domain/errors.ts";
 import { snapshotKey } from "../../domain/identifiers.ts";
 import { cleanup } from "../../service/removals.ts";
@@ -50,12 +51,12 @@ export const callsOn = (context: Context): Calls => {
   };
 };
 
-/** On the wire, no parent is an empty one. */
+/** On the wire, an empty string means no parent. */
 const parentOf = (text: string): string | undefined => (text === "" ? undefined : text);
 
 /**
- * containerd 2.2 unpacks an image's layers side by side where the snapshotter can put one on top of another at commit.
- * A block device has its parent's content from the start; a client that asks for it all the same must be told.
+ * containerd 2.2 unpacks an image's layers in parallel if the snapshotter can set a layer's parent at commit. A block
+ * device has its parent's content from the start, so a client that asks for another parent gets an error.
  */
 function refuseAnotherParent({ service, scope }: Context, key: string, parent: string): void {
   const snapshot = snapshots.stat(service, { scope, key: snapshotKey(key) });

@@ -1,10 +1,10 @@
-// Room: api. Owns what every call is given, and the shape of a call.
+// Room: api. Owns the context of the calls, and the type of a call.
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Scope } from "../../domain/identifiers.ts";
 import type { Service } from "../../service/service.ts";
 import type { Snapshots } from "./generated/snapshots_pb.js";
 
-/** What the calls work on: the pool, and the key space that all calls act in. */
+/** What the calls work on: the pool, and the scope of all calls. */
 export interface Context {
   readonly service: Service;
   readonly scope: Scope;
@@ -12,11 +12,14 @@ export interface Context {
 
 /** The client that waits for the answer. */
 export interface Caller {
-  /** Aborted when the call is cancelled, past its deadline or disconnected, or the server stops: with a SnapmillError. */
+  /**
+   * Aborted with a SnapmillError when the call is cancelled, past its deadline or disconnected, or when the server
+   * stops.
+   */
   readonly signal: AbortSignal;
 }
 
-/** In place of a message of a stream: other calls have their turn, and a caller that has gone is noticed. */
+/** Yielded by a stream in place of a message: lets other calls run, and ends the call if the caller has gone. */
 export const breath = Symbol("breath");
 
 type Methods = (typeof Snapshots)["method"];
@@ -35,5 +38,5 @@ type Call<Method> = Method extends {
     ? (request: MessageShape<Input>, caller: Caller) => Iterable<MessageInitShape<Output> | typeof breath>
     : never;
 
-/** The service: a call for every method that the protocol names. What they throw are SnapmillErrors. */
+/** The service: one call for each method of the protocol. They throw SnapmillErrors. */
 export type Calls = { readonly [Name in keyof Methods]: Call<Methods[Name]> };

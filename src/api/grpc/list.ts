@@ -1,4 +1,4 @@
-// Room: api. Owns List: the snapshots that filters let through, in blocks.
+// Room: api. Owns List: the snapshots that match the filters, in several messages.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Snapshot } from "../../domain/snapshots.ts";
 import * as snapshots from "../../service/snapshots.ts";
@@ -6,7 +6,7 @@ import { breath, type Calls, type Context } from "./context.ts";
 import type { InfoSchema } from "./generated/snapshots_pb.js";
 import { infoMessage } from "./messages.ts";
 
-/** As many as containerd puts into one message. */
+/** containerd puts as many into one message. */
 const blockInfos = 100;
 /** Clients refuse messages of more than 4 MiB, and a single snapshot may have many labels. */
 const blockCharacters = 2 ** 19;

@@ -1,11 +1,11 @@
-// Room: api. Owns how the domain's things look on the wire.
+// Room: api. Owns the conversion of snapshots and mounts to protocol messages.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Mount, Snapshot, SnapshotKind } from "../../domain/snapshots.ts";
 import type { MountSchema } from "./generated/mount_pb.js";
 import { type InfoSchema, Kind } from "./generated/snapshots_pb.js";
 
-/** A snapshot, read from the database or answered by a job. */
+/** A snapshot from the database or from a job's result. */
 type Described = Omit<Snapshot, "parent"> & { readonly parent?: Snapshot["parent"] };
 
 export const infoMessage = (snapshot: Described): MessageInitShape<typeof InfoSchema> => ({
@@ -17,7 +17,7 @@ export const infoMessage = (snapshot: Described): MessageInitShape<typeof InfoSc
   labels: snapshot.labels,
 });
 
-/** A target is for mounts that go somewhere below a container's root: ours are the root. */
+/** Leaves out `target`, which is for mounts below a container's root: snapmill's mounts are the root itself. */
 export const mountMessages = (mounts: readonly Mount[]): MessageInitShape<typeof MountSchema>[] =>
   mounts.map(({ type, source, options }) => ({ type, source, options: [...options] }));
 

@@ -1,4 +1,4 @@
-// Room: api. Owns the gRPC server: a UNIX socket with the snapshots service on it.
+// Room: api. Owns the gRPC server: the snapshots service on a UNIX socket.
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { failedPrecondition } from "../../domain/errors.ts";
@@ -9,20 +9,20 @@ import type { Context } from "./context.ts";
 import { Turns } from "./turns.ts";
 
 export interface GrpcOptions {
-  /** Path of the socket, which must not exist yet. It is made with the process's umask. */
+  /** Path of the socket, which must not exist yet. It is created with the process's umask. */
   readonly address: string;
   readonly context: Context;
   readonly log: Logger;
 }
 
-/** How long calls that are under way may take to be answered when the server is stopped, and to be sent away. */
+/** When the server stops: how long calls in flight may take to finish, then how long to fail. */
 const stopGraceMs = 3_000;
 const sendAwayMs = 1_000;
 
-/** The longest request that can be understood (labels of 256 KiB, or field paths for all of them) is well below. */
+/** The longest valid request (labels of 256 KiB, or field paths for all of them) is well below this. */
 const maxRequestBytes = 4 * 2 ** 20;
 
-/** Serves until disposed of. Throws failed_precondition for an address that cannot be listened at. */
+/** Serves until disposed of. Throws failed_precondition if it cannot listen at the address. */
 export async function serveSnapshots({ address, context, log }: GrpcOptions): Promise<AsyncDisposable> {
   const callers = new Callers();
   const server = new Server({ "grpc.max_receive_message_length": maxRequestBytes });

@@ -1,21 +1,21 @@
-// Room: api. Owns what an error is to a gRPC client: its code and its sentence.
+// Room: api. Owns the conversion of errors to gRPC statuses: code and message.
 import { status as grpcStatus } from "@grpc/grpc-js";
 import { asSnapmillError, type ErrorCode, type SnapmillError, unavailable } from "../../domain/errors.ts";
 
-/** What a call ends with when it fails. containerd turns the code into the error class of the same name. */
+/** The status of a failed call. containerd maps the code to the error class of the same name. */
 export interface Status {
   readonly code: number;
   readonly details: string;
 }
 
-/** The message travels in a header, percent-encoded: its length is limited. */
+/** The message is sent percent-encoded in a header, whose length is limited. */
 const maxDetailsCharacters = 2048;
 
 export function statusOf(error: SnapmillError): Status {
   return { code: codeOf(error.code), details: error.message.slice(0, maxDetailsCharacters).toWellFormed() };
 }
 
-/** Any thrown value as one of our errors. A database that is locked for the moment is one that will answer later. */
+/** Converts any thrown value to a SnapmillError. A locked database is `unavailable`: a retry helps. */
 export function asCallFailure(error: unknown): SnapmillError {
   if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY")) {
     return unavailable(`the pool's database is busy (${error.message}): try again`, error);

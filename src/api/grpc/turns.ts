@@ -1,7 +1,7 @@
-// Room: api. Owns the turns of long answers: one step of one of them in each turn of the event loop.
+// Room: api. Owns the turns of long answers: one step of one answer per turn of the event loop.
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** Other calls and the heartbeat run in between, however many lists are under way and however slow their filters are. */
+/** Other calls and the heartbeat run in between, even if many lists with slow filters are in flight. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve();
 

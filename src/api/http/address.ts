@@ -1,16 +1,16 @@
-// Room: api. Owns the address that HTTP is served at: what HOST:PORT means.
+// Room: api. Owns the address at which HTTP is served: the parsing of HOST:PORT.
 import { invalidArgument } from "../../domain/errors.ts";
 
 export interface Address {
   /** Without brackets. */
   readonly hostname: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number;
 }
 
 const maxPort = 65_535;
 
-/** `127.0.0.1:7070`, `localhost:7070` or `[::1]:7070`; otherwise invalid_argument. */
+/** Parses `127.0.0.1:7070`, `localhost:7070` or `[::1]:7070`; throws invalid_argument for anything else. */
 export function parseAddress(text: string): Address {
   const [, bracketed, plain, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text) ?? [];
   const hostname = bracketed ?? plain;
@@ -21,7 +21,7 @@ export function parseAddress(text: string): Address {
   return { hostname, port };
 }
 
-/** Whether only this machine reaches it. */
+/** Whether only this machine can reach the address. */
 export const isLoopback = ({ hostname }: Pick<Address, "hostname">): boolean =>
   hostname === "localhost" || hostname === "::1" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 

@@ -1,8 +1,8 @@
-// Room: api. Owns /metrics: what the service measures, as Prometheus reads it.
+// Room: api. Owns /metrics: the service's metrics in Prometheus's format.
 import { Gauge, Registry } from "prom-client";
 import type { MetricReading } from "../../service/metrics.ts";
 
-/** In Prometheus' text format, and its media type. */
+/** The readings in Prometheus's text format, and its media type. */
 export async function prometheusText(readings: readonly MetricReading[]): Promise<{ text: string; type: string }> {
   const registry = new Registry();
   for (const { name, help, labels, samples } of readings) {
@@ -12,7 +12,9 @@ export async function prometheusText(readings: readonly MetricReading[]): Promis
   return { text: await registry.metrics(), type: registry.contentType };
 }
 
-/** Requests that come while one is read for are answered with what it reads: a reading asks Redis, the disk and dmsetup. */
+/**
+ * Requests that come while one is read for are answered with what it reads: a reading asks Redis, the disk and dmsetup.
+ */
 export function shared<T>(read: () => Promise<T>): () => Promise<T> {
   let reading: Promise<T> | undefined;
   return () => {

@@ -1,17 +1,17 @@
-// Room: api. Owns what stands between the pages and the rest of the world: who may see them, what they may load.
+// Room: api. Owns the protection of the pages: authentication, content security policy, and cross-site requests.
 import type { MiddlewareHandler } from "hono";
 import { basicAuth } from "hono/basic-auth";
 import { secureHeaders } from "hono/secure-headers";
 
 export const user = "snapmill";
 
-const whereTokenIs = `the user is ${user}, the password the token: 'snapmill up' says in which file it is\n`;
+const whereTokenIs = `the user is ${user}, the password is the token: 'snapmill up' prints the name of its file\n`;
 
 /** HTTP basic authentication; user and token are compared in constant time. */
 export const onlyWithToken = (token: string): MiddlewareHandler =>
   basicAuth({ username: user, password: token, realm: "snapmill", invalidUserMessage: whereTokenIs });
 
-/** Nothing that a page names leaves this server. Styles may stand in the page: bull-board's do. */
+/** Pages may load resources from this server only. Inline styles are allowed: bull-board has some. */
 export const onlyFromHere: MiddlewareHandler = secureHeaders({
   contentSecurityPolicy: {
     defaultSrc: ["'self'"],
@@ -29,8 +29,8 @@ export const onlyFromHere: MiddlewareHandler = secureHeaders({
 const readingMethods: readonly string[] = ["GET", "HEAD", "OPTIONS"];
 
 /**
- * A browser that knows the token sends it along with whatever another site makes it do. It says where a request comes
- * from in Sec-Fetch-Site, but towards plain HTTP that is not loopback only in Origin. A change that says neither is
+ * A browser that knows the token also sends it with requests that another site triggers. It names the site of a request
+ * in Sec-Fetch-Site, but over plain HTTP to a host other than loopback only in Origin. A change with neither header is
  * refused; programs (curl) send an Origin.
  */
 export const noForeignCommands: MiddlewareHandler = async (context, next) => {
@@ -38,25 +38,24 @@ export const noForeignCommands: MiddlewareHandler = async (context, next) => {
   const site = context.req.header("sec-fetch-site");
   const origin = context.req.header("origin");
   if (site === undefined && origin === undefined) {
-    return context.text(
-      "refused: a change must say where it comes from: send the header Origin, as http://HOST:PORT\n",
-      403,
-    );
+    return context.text("refused: a change needs the header Origin, as http://HOST:PORT\n", 403);
   }
   const isOwnSite = site === undefined || site === "same-origin" || site === "none";
   const isOwnOrigin = origin === undefined || isOriginOf(origin, context.req.header("host"));
   if (isOwnSite && isOwnOrigin) return await next();
-  return context.text("refused: this request was made by another site\n", 403);
+  return context.text("refused: this request comes from another site\n", 403);
 };
 
-/** Whether a page of `origin` was served under the name in this Host header. */
+/** Whether `origin` is the origin of pages served under the name in this Host header. */
 export function isOriginOf(origin: string, host: string | undefined): boolean {
   const page = URL.parse(origin);
   if (page === null || host === undefined || !["http:", "https:"].includes(page.protocol)) return false;
   return page.origin === origin.toLowerCase() && page.host === URL.parse(`${page.protocol}//${host}`)?.host;
 }
 
-/** `request` for bull-board, which would take a body that is no JSON for none; undefined: it is none. */
+/**
+ * `request` with its body checked, since bull-board treats a body that is not JSON as empty; undefined: it is not JSON.
+ */
 export async function withSoundBody(request: Request): Promise<Request | undefined> {
   if (readingMethods.includes(request.method)) return request;
   const text = await request.text();

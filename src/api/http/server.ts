@@ -1,4 +1,4 @@
-// Room: api. Owns the HTTP server: /healthz for every caller, /queues and /metrics for those with the token.
+// Room: api. Owns the HTTP server: /healthz for every caller, /queues and /metrics for callers with the token.
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
@@ -11,9 +11,9 @@ import { prometheusText, shared } from "./metrics.ts";
 import { noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
 
 export interface HttpOptions {
-  /** HOST:PORT; port 0 takes any free one. */
+  /** HOST:PORT; port 0 means any free port. */
   readonly address: string;
-  /** Names by which it is reached, besides its address and those of loopback. */
+  /** Names of the server besides its address and the loopback names. */
   readonly names?: readonly string[];
   readonly token: string;
   readonly log: Logger;
@@ -24,16 +24,16 @@ export interface HttpOptions {
 export interface HttpServer extends AsyncDisposable {
   /** `http://127.0.0.1:7070` */
   readonly url: string;
-  /** From now on this is what /queues shows; before, it asks for patience. */
+  /** Serves `dashboard` at /queues from now on; before, /queues answers 503. */
   show(dashboard: Hono): void;
 }
 
-/** What bull-board is sent is a job's data at most. A larger body is answered 413, also while it is being received. */
+/** The largest valid body is a job's data. A larger one is answered with 413, even while it is being received. */
 const maxBodyBytes = 2 ** 20;
-/** A connection that sends or takes nothing; Bun ends one that trickles its request as well. */
+/** Closes idle connections; Bun also closes one that sends its request too slowly. */
 const idleTimeoutSeconds = 10;
 
-/** Serves until disposed of. Throws invalid_argument for an address that is none, failed_precondition for a taken one. */
+/** Serves until disposed of. Throws invalid_argument for an invalid address, failed_precondition if it is in use. */
 export function serveHttp({ address, names = [], token, log, health, metrics }: HttpOptions): HttpServer {
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
@@ -57,7 +57,7 @@ export function serveHttp({ address, names = [], token, log, health, metrics }: 
     return request === undefined ? context.text("refused: the body is not JSON\n", 400) : dashboard.fetch(request);
   });
   app.onError((error, context) => {
-    // A request for credentials is an answer, not a failure.
+    // A 401 is an answer, not a failure.
     if (error instanceof HTTPException) return error.getResponse();
     log.error({ err: error, path: context.req.path }, "a request failed");
     return context.text("something went wrong: see the log of snapmill\n", 500);

@@ -14,7 +14,10 @@ interface WatchOptions {
   readonly signal: AbortSignal;
 }
 
-/** The shortest time between two progress lines if stderr is not a terminal; also how often to check whether anything runs. */
+/**
+ * The shortest time between two progress lines if stderr is not a terminal; also how often to check whether anything
+ * runs.
+ */
 const lineEveryMs = 5_000;
 
 /**

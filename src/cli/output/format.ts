@@ -41,7 +41,9 @@ export function printable(text: string): string {
 
 const longDigest = /\bsha256:([0-9a-f]{12})[0-9a-f]{52}\b/g;
 
-/** `text` with digests shortened to twelve digits: enough to tell them apart, and accepted by every command that reads. */
+/**
+ * `text` with digests shortened to twelve digits: enough to tell them apart, and accepted by every command that reads.
+ */
 export const shortDigests = (text: string): string => text.replace(longDigest, "sha256:$1");
 
 /** Local time, "2026-11-24 07:05:30". */

@@ -16,7 +16,10 @@ export class Interrupted extends AbortReason {
 }
 
 export interface Interruption extends Disposable {
-  /** Aborted by the first signal, with an Interrupted as its reason. A second one has no effect: undoing takes bounded time. */
+  /**
+   * Aborted by the first signal, with an Interrupted as its reason. A second one has no effect: undoing takes bounded
+   * time.
+   */
   readonly signal: AbortSignal;
 }
 

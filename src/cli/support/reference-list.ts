@@ -9,8 +9,8 @@ import { printable } from "../output/format.ts";
 const maxBytes = 16 * 2 ** 20;
 
 /**
- * A comment starts at the beginning of a line or after white space: a path may contain `#`. It extends to the end of the
- * text, whatever that contains (the end of a CR LF, for example).
+ * A comment starts at the beginning of a line or after white space: a path may contain `#`. It extends to the end of
+ * the text, whatever that contains (the end of a CR LF, for example).
  */
 const comment = /(?:^|\s)#.*$/s;
 
