@@ -62,7 +62,7 @@ describe("a wrong command line ends with status 2 and one line", () => {
     [["up", "--size", "many"], "--size: size"],
     [["up", "--driver", "zfs"], "--driver:"],
     [["pool", "create"], "give the storage of the pool"],
-    [["pool", "create", "--data", "/dev/a", "--metadata", "/dev/b", "--size", "1GiB"], "go with --loopback"],
+    [["pool", "create", "--data", "/dev/a", "--metadata", "/dev/b", "--size", "1GiB"], "require --loopback"],
     [["pool", "create", "--loopback", "a", "--force", "--adopt"], "contradict each other"],
     [["pool", "create", "No Pool", "--loopback", "a"], "pool name"],
     [["pool", "create", "--when-full", "panic"], "--when-full:"],
