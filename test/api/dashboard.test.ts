@@ -50,7 +50,7 @@ describe("before the dashboard is there", () => {
   test("/queues asks for patience, but only of those with the token", async () => {
     const refusal = await get("/queues");
     expect(refusal.status).toBe(401);
-    expect(await refusal.text()).toContain("the user is snapmill, the password the token");
+    expect(await refusal.text()).toContain("the user is snapmill, the password is the token");
     const answer = await get("/queues", { headers: authorized });
     expect(answer.status).toBe(503);
     expect(await answer.text()).toContain("starting");
