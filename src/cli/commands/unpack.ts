@@ -31,13 +31,13 @@ export function addUnpack(program: Command): void {
     .option("--concurrency <n>", "images at the same time (default: SNAPMILL_UNPACK_WORKERS, or 2)", wholeNumber(1, 64))
     .option(
       "--from <file>",
-      "a list of images, a reference a line, as a batch ('batch submit --wait'); '-': standard input",
+      "unpack a list, one reference per line, as a batch (see 'batch submit --wait'); '-': standard input",
     )
     .addOption(
       new Option("--detach", "submit the images as a batch, print its ID, and do not wait").conflicts("dryRun"),
     )
     .option("--dry-run", "resolve the images, and show what would be fetched and whether the pool has room for it")
-    .addOption(jsonOption("one JSON object an image; with --from, one for the batch"))
+    .addOption(jsonOption("one JSON object per image; with --from, one for the batch"))
     .addHelpText("after", howItRuns)
     .addHelpText(
       "after",
@@ -47,8 +47,8 @@ export function addUnpack(program: Command): void {
         ["unpack docker-archive:busybox.tar", "what 'docker save' wrote"],
         ["unpack --platform linux/arm64 oci:./image", "for another architecture"],
         ["unpack --dry-run alpine debian", "what that would fetch, and whether the pool has room"],
-        ["unpack --from images.txt", "all of a list, until they have ended"],
-        ["unpack --json oci-archive:a.tar oci-archive:b.tar | jq -r .snapshot", "several; where they are now"],
+        ["unpack --from images.txt", "all images of a list; waits for their end"],
+        ["unpack --json oci-archive:a.tar oci-archive:b.tar | jq -r .snapshot", "several; prints their snapshots"],
       ),
     )
     .action(async (given: readonly string[], options: UnpackOptions, command: Command) => {
@@ -112,27 +112,27 @@ async function planEach(references: readonly string[], options: UnpackOptions, c
   );
 }
 
-/** Failures are reported here, and a log would disturb the progress bars: it must be asked for by a level. */
+/** Failures are reported here, and log lines would disturb the progress bars, so the log needs an explicit level. */
 const quiet = (config: Config): Config => ({
   ...config,
   logLevel: config.logLevel === "info" ? "error" : config.logLevel,
 });
 
 const howItRuns = `
-Without a running 'snapmill up' for the state directory, what is needed is brought up, and taken down again at the end.
-An image that fails does not stop the others; layers that are there already are not unpacked again.
-With --dry-run no layer is fetched. What layers take is estimated: compressed ones become as much larger as those that
-the pool has unpacked (3 times, while they are few), with a tenth and 4 MiB a layer for the file system.
---from and --detach write the images down as a batch, which outlives this command: 'batch show' tells how it stands.
-An archive must be a file, not a pipe or standard input: another process reads it.`;
+If no 'snapmill up' runs for the state directory, unpack starts what it needs, and stops it afterwards.
+An image that fails does not stop the others. Layers that are already in the pool are not unpacked again.
+--dry-run fetches no layer. It estimates the space that layers will take from the expansion factor of the layers that the
+pool has unpacked (3 while they are few), and adds a tenth and 4 MiB per layer for the file system.
+--from and --detach submit the images as a batch, which outlives this command: 'batch show' shows its progress.
+An archive must be a file, not a pipe or standard input, because another process reads it.`;
 
-/** Made absolute: the worker's directory is not the caller's. */
+/** Makes references absolute: the worker's current directory is not the caller's. */
 const parseReferences = (text: string, previous: readonly string[] | undefined): readonly string[] => [
   ...(previous ?? []),
   accept((reference: string) => absoluteReference(reference, process.cwd()))(text),
 ];
 
-/** Throws AlreadySaid when an image cannot be resolved, or there is no room for them. */
+/** Throws AlreadySaid if an image cannot be resolved, or if the images do not fit the pool. */
 async function showPlan(
   service: LocalService,
   given: Parameters<typeof planUnpack>[1],
