@@ -18,6 +18,6 @@ test("a pool's file system that does not answer is reported, and holds up no ans
   // A real one hangs a thread of the process for good: a call that is never answered stands for it.
   await using health = new HealthCheck(config, watched, () => new Promise(() => undefined));
   const { reasons, stateDirectory } = await health.current();
-  expect(reasons).toContain("the file system of the pool does not answer: look at its disk");
+  expect(reasons).toContain("the file system of the pool does not answer: check its disk");
   expect(stateDirectory.freeBytes).toBeGreaterThan(0);
 });
