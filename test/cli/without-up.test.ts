@@ -108,7 +108,7 @@ describe("unpack", () => {
     expect((await fixture.json("stat", snapshot))[0]?.kind).toBe("committed");
     expect((await fixture.json("usage", snapshot))[0]?.sizeBytes).toBeGreaterThan(0);
     expect(await fixture.json("status")).toMatchObject([{ running: null, metadata: { space: null } }]);
-    expect(await fixture.failure(1, "pool", "status")).toContain("of the driver reflink: 'snapmill status' shows");
+    expect(await fixture.failure(1, "pool", "status")).toContain("uses the driver reflink: 'snapmill status' shows");
     expect(await fixture.failure(1, "mount", snapshot, fixture.snapmill.directory)).toContain("snapmill up");
   });
 
