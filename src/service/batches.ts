@@ -9,7 +9,7 @@ import { itemsPage } from "../metadata/batch-items.ts";
 import { type BatchSummary, findBatch, listBatches, summaryOf } from "../metadata/batches.ts";
 import { type Database, readConsistently } from "../metadata/database.ts";
 import { operation, workerOperation } from "./operation.ts";
-import type { Changes, Service } from "./service.ts";
+import type { CallOptions, Changes, Service } from "./service.ts";
 
 export type { BatchSummary };
 /** An item as any host reads it. */
@@ -66,8 +66,12 @@ export const answerReadBatch = (database: Database, given: RequestOf<"read-batch
 type BatchPlace = Pick<Service, "database"> | Changes;
 
 /** A batch and a page of its items: from the pool's database if it is on this host, otherwise from the worker. */
-export const batchPage = async (place: BatchPlace, given: RequestOf<"read-batch">): Promise<Result<"read-batch">> =>
-  "database" in place ? answerReadBatch(place.database(), given) : await readBatch(place, given);
+export const batchPage = async (
+  place: BatchPlace,
+  given: RequestOf<"read-batch">,
+  options?: CallOptions,
+): Promise<Result<"read-batch">> =>
+  "database" in place ? answerReadBatch(place.database(), given) : await readBatch(place, given, options);
 
 /** All items of a batch in one of `states` (default: any), in the order of submission. Throws not_found. */
 export async function* allItems(
@@ -94,7 +98,10 @@ export async function untilBatchEnds(
 ): Promise<BatchSummary> {
   for (;;) {
     signal.throwIfAborted();
-    const { batch: summary } = await batchPage(place, { batch: name, limit: 1 });
+    const { batch: summary } = await batchPage(place, { batch: name, limit: 1 }, { signal }).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw error;
+    });
     onProgress(summary);
     if (isBatchOver(summary.state)) return summary;
     await delay("database" in place ? lookEveryMs.database : lookEveryMs.job, undefined, { signal }).catch(

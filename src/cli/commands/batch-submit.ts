@@ -59,15 +59,19 @@ export async function submitTo(
   if (options.wait === true && config !== undefined && others.length === 0 && config.redisUrl === undefined) {
     // If none runs, the services run for as long as the command waits for the batch.
     return await whileRunning(config, { notice, signal }, async (service) => {
-      await submitToEach([service], id, references, options);
+      await submitToEach([service], id, references, { ...options, signal });
       await watchBatches([service], id, { json: options.json, signal });
     });
   }
   await using stack = new AsyncDisposableStack();
   const pools: ReachedPool[] = [];
   for (const each of configs) pools.push(stack.use(await reachPool(each, notice)));
-  await submitToEach(pools, id, references, options);
+  await submitToEach(pools, id, references, { ...options, signal });
   if (options.wait === true) await watchBatches(pools, id, { json: options.json, signal });
+}
+
+interface InterruptibleOptions extends SubmitOptions {
+  readonly signal: AbortSignal;
 }
 
 /** Throws AlreadySaid if a pool did not accept the batch; the other pools have it then. */
@@ -75,13 +79,14 @@ async function submitToEach(
   pools: readonly ReachedPool[],
   id: BatchId,
   references: readonly string[],
-  options: SubmitOptions,
+  options: InterruptibleOptions,
 ): Promise<void> {
   const failures: string[] = [];
   for (const pool of pools) {
     try {
       await submit(pool, id, references, options);
     } catch (error) {
+      options.signal.throwIfAborted();
       if (pools.length === 1) throw error;
       failures.push(pool.config.pool);
       say(sentenceOf(error) ?? "");
@@ -102,9 +107,10 @@ async function submit(
   pool: ReachedPool,
   id: BatchId,
   references: readonly string[],
-  options: SubmitOptions,
+  options: InterruptibleOptions,
 ): Promise<void> {
   const items = references.map((reference) => ({ reference }));
   const registry = registryOptions(options, id);
-  await submitBatch(pool, { batch: id, items, platform: platformOf(options), registry, ...batchSettings(options) });
+  const given = { batch: id, items, platform: platformOf(options), registry, ...batchSettings(options) };
+  await submitBatch(pool, given, { signal: options.signal });
 }
