@@ -52,7 +52,9 @@ export const metrics: readonly Metric[] = [
     labels: ["state"],
     read: ({ metadata, failedRemovals }) => {
       if (metadata === null || failedRemovals === null) return null;
-      return countsBy("state", { pending: metadata.pendingRemovals - failedRemovals, failed: failedRemovals });
+      // The two are read one after the other, and a removal may end in between.
+      const pending = Math.max(0, metadata.pendingRemovals - failedRemovals);
+      return countsBy("state", { pending, failed: failedRemovals });
     },
   },
   {
