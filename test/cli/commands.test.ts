@@ -314,7 +314,7 @@ describe("mount and umount", () => {
     const dir = directory("mnt");
     expect(Bun.spawnSync(["mount", "-t", "tmpfs", "none", dir]).exitCode).toBe(0);
     try {
-      expect(await fixture.failure(1, "umount", dir)).toContain("no snapshot");
+      expect(await fixture.failure(1, "umount", dir)).toContain("is not a snapshot of pool default: use umount(8)");
     } finally {
       expect(Bun.spawnSync(["umount", dir]).exitCode).toBe(0);
     }
