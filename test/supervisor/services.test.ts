@@ -71,7 +71,9 @@ test(
         place.config,
         async () => {
           events.push(`${name} begins`);
-          await Bun.sleep(500);
+          // What the other command does over and over while it waits.
+          const attempt = await claim(place.config, "command", () => undefined);
+          expect(attempt).toMatchObject({ kind: "held", by: { kind: "command" } });
           events.push(`${name} ends`);
         },
         { signal: never },
