@@ -205,7 +205,10 @@ export const paths = {
   upLock: (config: Config) => join(config.stateDir, "up.lock"),
   /** Files that are deleted when the disk is full, so that snapshots can be removed. */
   reserve: (config: Config) => join(config.stateDir, "reserve"),
+  /** The token that `up` makes by itself. */
   httpToken: (config: Config) => join(config.stateDir, "http-token"),
+  /** The hashes of all others. */
+  tokens: (config: Config) => join(config.stateDir, "tokens.json"),
   /** Stable paths of active devices. */
   devices: (config: Config) => join(config.runDir, config.pool, "dev"),
 } as const;

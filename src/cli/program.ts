@@ -11,6 +11,7 @@ import { addMounts } from "./commands/mounts.ts";
 import { addPool } from "./commands/pool.ts";
 import { addStat } from "./commands/stat.ts";
 import { addStatus } from "./commands/status.ts";
+import { addToken } from "./commands/token.ts";
 import { addUmount } from "./commands/umount.ts";
 import { addUnpack } from "./commands/unpack.ts";
 import { addUp } from "./commands/up.ts";
@@ -58,6 +59,8 @@ export function buildProgram(version: string): Command {
   addUmount(program);
   program.commandsGroup("Change snapshots:");
   addChanges(program);
+  program.commandsGroup("Access over HTTP:");
+  addToken(program);
   program.commandsGroup("Check and repair:");
   addDoctor(program);
   addCleanup(program);

@@ -7,7 +7,7 @@ import { makePrivateDirectory } from "../system/file/private-directories.ts";
 import { requireUnshared } from "../system/file/shared-paths.ts";
 
 /** A state directory is empty or contains at least one of these. */
-const landmarks = ["pools", "redis", "up.lock", "http-token"];
+const landmarks = ["pools", "redis", "up.lock", "http-token", "tokens.json"];
 
 /**
  * Creates the state directory, or closes an existing one to other users and reports that to `onNotice`. Throws

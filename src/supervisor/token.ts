@@ -12,8 +12,13 @@ const maxTokenCharacters = 1024;
  * other users can read or write the file, if another user owns it, or if it is not a regular file.
  */
 export function readOrMakeToken(path: string): string {
+  return readToken(path) ?? replaceToken(path);
+}
+
+/** The same without making one; undefined: there is none. */
+export function readToken(path: string): string | undefined {
   const kept = keptToken(path);
-  if (kept === "") return makeToken(path);
+  if (kept === "") return undefined;
   if (kept.length < minTokenCharacters) {
     throw failedPrecondition(`the token in ${path} is too short: delete the file to have a new one made`);
   }
@@ -34,7 +39,8 @@ function keptToken(path: string): string {
   }
 }
 
-function makeToken(path: string): string {
+/** Writes a new token into the file and returns it; the one that was there is good no more. */
+export function replaceToken(path: string): string {
   const token = Buffer.from(crypto.getRandomValues(new Uint8Array(tokenBytes))).toString("base64url");
   writeOwnFile(path, `${token}\n`);
   return token;

@@ -12,6 +12,7 @@ import {
   type Stats,
   writeFileSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { failedPrecondition } from "../../domain/errors.ts";
 import { isErrno } from "../ffi/errno.ts";
 import { isTrusted, isWritableByOthers } from "./shared-paths.ts";
@@ -72,6 +73,17 @@ export function writeOwnFile(path: string, content: string): void {
     closeSync(fd);
   }
   renameSync(unfinished, path);
+  syncDirectoryOf(path);
+}
+
+/** Without it, a power cut may bring the old file back: a token that was revoked would be good again. */
+function syncDirectoryOf(path: string): void {
+  const fd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function opened(path: string, flags: number): number {
