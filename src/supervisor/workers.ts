@@ -1,5 +1,6 @@
 // Room: supervisor. Owns how snapmill's workers are started: their command lines and environments.
 import { join } from "node:path";
+import { textsOf } from "../config/resolve.ts";
 import { type Config, childEnvironment, type Overrides, redisUrl } from "../config.ts";
 import { takeOverAny } from "../jobs/claims/pool-claims.ts";
 import type { ChildPlan } from "./child-plan.ts";
@@ -12,23 +13,10 @@ const hungAfterMs = 30_000;
 
 const root = join(import.meta.dir, "../..");
 
-/** A worker reads its settings from the environment, so the values of this process's flags are put there. */
+/** A worker reads its settings from the environment alone, so the values of flags and of the file are put there. */
 export const workerSettings = (config: Config): Overrides => ({
-  SNAPMILL_STATE_DIR: config.stateDir,
-  SNAPMILL_POOL: config.pool,
-  SNAPMILL_DRIVER: config.driver,
-  SNAPMILL_POOL_SIZE: String(config.poolSizeBytes),
-  SNAPMILL_DEVICE_SIZE: String(config.deviceSizeBytes),
-  SNAPMILL_MAX_DEVICE_SIZE: String(config.maxDeviceSizeBytes),
-  SNAPMILL_FS_TYPE: config.fsType,
-  SNAPMILL_FS_OPTIONS: config.fsOptions?.join(" "),
-  SNAPMILL_DM_CONTROL: config.dmControl,
-  SNAPMILL_MIN_FREE: `${config.minFreeShare * 100}%`,
-  SNAPMILL_DISCARD_BLOCKS: String(config.discardBlocks),
-  SNAPMILL_ASYNC_REMOVE: String(config.asyncRemove),
-  SNAPMILL_REMOVE_ATTEMPTS: String(config.removeAttempts),
-  SNAPMILL_LOG_LEVEL: config.logLevel,
-  SNAPMILL_FAULT: config.fault,
+  ...textsOf(config),
+  SNAPMILL_CONFIG: "",
   // A private Redis belongs to the state directory: only a database that was here can have claimed a name in it.
   SNAPMILL_TAKE_OVER: config.redisUrl === undefined ? takeOverAny : (config.takeOver ?? ""),
   SNAPMILL_GRPC_ADDRESS: config.grpcAddress ?? "",

@@ -1,6 +1,6 @@
 // Room: cli. Owns `snapmill up`.
 import { type Command, InvalidArgumentError } from "commander";
-import { driverChoices } from "../../config.ts";
+import { driverChoices } from "../../config/schema.ts";
 import { parseSize } from "../../domain/units.ts";
 import { write } from "../output/output.ts";
 import { catchInterruption } from "../support/interruption.ts";
