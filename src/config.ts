@@ -43,9 +43,12 @@ export function readConfig(
   };
 }
 
+/** What a service manager says to the process that it started: its children are none of its business. */
+const fromServiceManager = { NOTIFY_SOCKET: undefined, WATCHDOG_USEC: undefined, WATCHDOG_PID: undefined };
+
 /** The environment of a child process of snapmill: that of this process, changed by `overrides`. */
 export function childEnvironment(overrides: Overrides): Record<string, string> {
-  const merged: Record<string, string | undefined> = { ...process.env, ...overrides };
+  const merged: Record<string, string | undefined> = { ...process.env, ...fromServiceManager, ...overrides };
   return Object.fromEntries(
     Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
@@ -118,4 +121,20 @@ export function registrySettings(
       ],
     },
   };
+}
+
+export interface ServiceManagerSettings {
+  /** Where it listens: see system/process/notify-socket.ts; undefined: nowhere. */
+  readonly socket: string | undefined;
+  /** The process is ended when it has not shown for this long that it is alive; undefined: it is not watched. */
+  readonly watchdogMs: number | undefined;
+}
+
+/** What a service manager wants to hear of this process: sd_notify(3), sd_watchdog_enabled(3). */
+export function serviceManagerSettings(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): ServiceManagerSettings {
+  const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: watchdog, WATCHDOG_PID: watched } = environment;
+  const isWatched = /^[1-9]\d*$/.test(watchdog ?? "") && (watched === undefined || watched === String(process.pid));
+  return { socket: socket || undefined, watchdogMs: isWatched ? Number(watchdog) / 1_000 : undefined };
 }

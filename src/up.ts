@@ -4,19 +4,20 @@ import { dirname } from "node:path";
 import { Dashboard } from "./api/dashboard/dashboard.ts";
 import { checkAddress } from "./api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "./api/http/server.ts";
-import { type Config, paths, redisUrl } from "./config.ts";
+import { type Config, paths, redisUrl, serviceManagerSettings } from "./config.ts";
 import { untilAborted } from "./domain/cancellation.ts";
-import { failedPrecondition, isSnapmillError, unavailable } from "./domain/errors.ts";
+import { asSnapmillError, failedPrecondition, isSnapmillError, unavailable } from "./domain/errors.ts";
 import { type PoolName, poolName } from "./domain/identifiers.ts";
 import { describeRunning } from "./domain/running.ts";
-import { hostDirectoriesOf } from "./drivers/open.ts";
 import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { LocalService } from "./service/local-service.ts";
 import { readMetrics } from "./service/metrics.ts";
+import { LocalPoolProbe } from "./service/pool-probe.ts";
 import { requireOwnPlace } from "./supervisor/directories.ts";
 import { keepRoom } from "./supervisor/disk-reserve.ts";
 import { HealthCheck, tellTroubles } from "./supervisor/health.ts";
+import { Notifier } from "./supervisor/notifier.ts";
 import { proveJobsRun } from "./supervisor/probe.ts";
 import { claim } from "./supervisor/running.ts";
 import { requireFreeName, Services } from "./supervisor/services.ts";
@@ -56,16 +57,20 @@ export async function runUp(given: Config, { takeOver = false, ...options }: UpO
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
   using lock = await becomeTheOne(config, log);
   using _impatience = obeyASecondSignal(options.signal);
+  using notifier = new Notifier(serviceManagerSettings(), log);
   try {
+    notifier.starting(() => "Redis");
     await requireFreeName(config, options.signal);
   } catch (error) {
+    notifier.stopping(whyItStops(error, options.signal));
     if (options.signal.aborted) return;
     throw error;
   }
 
   const services = new Services(config, log);
   try {
-    await runServices(config, services, log, options);
+    notifier.starting(() => services.awaited ?? "the first job");
+    await runServices(config, { services, notifier, log }, options);
     if (services.left.length > 0) throw unavailable(describeLeft(services.left));
   } finally {
     // Those processes wait for a disk, perhaps for this one: deleting the file could hang as well.
@@ -80,13 +85,13 @@ const describeLeft = (left: readonly Left[]): string =>
 /** Runs everything from the start of the first child to the end of the last. */
 async function runServices(
   config: Config,
-  given: Services,
-  log: Logger,
+  { services: given, notifier, log }: { services: Services; notifier: Notifier; log: Logger },
   { signal, onReady }: UpOptions,
 ): Promise<void> {
   const { grpcAddress } = config;
   await using services = given;
-  await using health = new HealthCheck(config, services, () => hostDirectoriesOf(paths.poolDir(config)));
+  using probe = new LocalPoolProbe(config);
+  await using health = new HealthCheck(config, services, probe);
   await using service = new LocalService(config, (sentence) => log.warn(sentence));
   const token = readOrMakeToken(paths.httpToken(config));
   await using http = serveHttp({
@@ -107,13 +112,20 @@ async function runServices(
     await Promise.race([proveJobsRun(config, { signal, onPaused }), services.failed, ended]);
     const tokenPath = paths.httpToken(config);
     using _room = keepRoom(config, log);
-    using _troubles = tellTroubles(health, log);
+    using _troubles = tellTroubles(health, log, (found) => notifier.health(found));
+    health.phase = "running";
+    notifier.ready();
     onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddress });
     await Promise.race([services.failed, ended]);
   } catch (error) {
+    health.phase = "stopping";
+    notifier.stopping(whyItStops(error, signal));
     if (!signal.aborted) throw error;
   }
 }
+
+const whyItStops = (error: unknown, { aborted }: AbortSignal): string =>
+  aborted ? "stopping" : `stopping: ${asSnapmillError(error).message}`;
 
 /**
  * One line for people, and for programs that wait for the word `ready`. It shows the token only on a terminal: the

@@ -1,31 +1,50 @@
-// Room: domain. Owns what /healthz says.
+// Room: domain. Owns what /healthz and /readyz say.
 
-export type ChildState = "starting" | "ready" | "waiting" | "stopped";
+/** A snapmill's life, as its clients see it. */
+export type Phase = "starting" | "running" | "stopping";
 
-/** Health of snapmill on one machine. It contains no secrets: every client that reaches the address may ask. */
+/** What must work for jobs to be taken and worked off. */
+export const healthParts = [
+  "up",
+  "redis",
+  "queue",
+  "database",
+  "pool",
+  "poolWorker",
+  "unpackWorkers",
+  "grpcServer",
+  "disk",
+] as const;
+export type HealthPart = (typeof healthParts)[number];
+
+/** What is wrong with each part, a sentence each; empty: nothing. */
+export type PartReasons = Readonly<Record<HealthPart, readonly string[]>>;
+
+/** Health of snapmill on one machine. Its sentences name paths and processes of the host; it contains no secrets. */
 export interface Health {
-  /** Jobs are taken and worked off. Otherwise the answer's status is 503. */
+  /** Jobs are taken and worked off. Otherwise /readyz answers 503. */
   readonly ok: boolean;
-  /** Why not, a sentence each; empty when all is well. */
+  /** Why not: those of all parts. */
   readonly reasons: readonly string[];
-  /** "ok", or why Redis does not answer or does not write. */
-  readonly redis: string;
-  /** Paused: an operator holds the pool's jobs back. */
-  readonly queue: "ok" | "paused";
-  readonly poolWorker: ChildState;
+  readonly parts: PartReasons;
   readonly unpackWorkers: { readonly ready: number; readonly wanted: number };
-  /** The service for containerd; off: it is not running. */
-  readonly grpcServer: ChildState | "off";
   /** How long ago each worker last showed that its event loop turns (every two seconds); null: it is not up. */
   readonly heartbeatAgesMs: {
     readonly pool: number | null;
     readonly unpack: readonly (number | null)[];
     readonly grpc: number | null;
   };
-  /** The file system that the state directory is on. `failure`: why nothing new can be made there, or null. */
-  readonly stateDirectory: {
-    readonly freeBytes: number;
-    readonly totalBytes: number;
-    readonly failure: string | null;
-  };
+  /** The file system that the state directory is on. */
+  readonly stateDirectory: { readonly freeBytes: number; readonly totalBytes: number };
+}
+
+/** What every client that reaches the address may learn. */
+export interface PublicHealth {
+  readonly ok: boolean;
+  readonly parts: Readonly<Record<HealthPart, "ok" | "not ok">>;
+}
+
+export function publicHealth({ ok, parts }: Pick<Health, "ok" | "parts">): PublicHealth {
+  const entries = healthParts.map((part) => [part, parts[part].length === 0 ? "ok" : "not ok"] as const);
+  return { ok, parts: Object.fromEntries(entries) as PublicHealth["parts"] };
 }

@@ -1,7 +1,8 @@
-// Room: supervisor. Owns the health check: whether Redis takes writes, the workers' heartbeats, and free disk space.
+// Room: supervisor. Owns the health check: whether Redis takes writes, the workers' heartbeats, the pool, free disk space.
 import { stat } from "node:fs/promises";
 import { type Config, redisUrl } from "../config.ts";
-import type { Health } from "../domain/health.ts";
+import { asSnapmillError } from "../domain/errors.ts";
+import { type Health, healthParts, type PartReasons, type Phase } from "../domain/health.ts";
 import { startTimer } from "../domain/timers.ts";
 import { formatSize } from "../domain/units.ts";
 import { RedisCheck } from "../jobs/redis/diagnosis.ts";
@@ -17,20 +18,36 @@ const lookEveryMs = 1_000;
 /** What the check reads from the services. */
 export type Watched = Pick<Services, "states" | "troubles" | "beats">;
 
+/** What other rooms know of the pool; each is asked once the disk has answered. */
+export interface PoolProbe {
+  /** The directories of this host whose file systems the pool takes its space from. */
+  readonly growsIn: () => Promise<readonly string[]>;
+  /** Why the pool's database cannot be read; undefined: it can. */
+  readonly databaseTrouble: () => string | undefined;
+  /** Why nothing can be made in the pool; undefined: it is in service. */
+  readonly poolTrouble: () => Promise<string | undefined>;
+}
+
 /** Checks on demand, over one connection; concurrent callers share a check. */
 export class HealthCheck implements AsyncDisposable {
   readonly #config: Config;
   readonly #services: Watched;
-  readonly #growsIn: () => Promise<readonly string[]>;
+  readonly #probe: PoolProbe;
   #redis: RedisCheck | undefined;
+  #phase: Phase = "starting";
   #look: Promise<Health> | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  /** `growsIn`: the directories of this host whose file systems the pool takes its space from. */
-  constructor(config: Config, services: Watched, growsIn: () => Promise<readonly string[]>) {
+  constructor(config: Config, services: Watched, probe: PoolProbe) {
     this.#config = config;
     this.#services = services;
-    this.#growsIn = growsIn;
+    this.#probe = probe;
+  }
+
+  /** What `up` is doing; `current` says so at once. */
+  set phase(phase: Phase) {
+    this.#phase = phase;
+    this.#look = undefined;
   }
 
   current(): Promise<Health> {
@@ -49,40 +66,55 @@ export class HealthCheck implements AsyncDisposable {
 
   async #now(): Promise<Health> {
     this.#redis ??= new RedisCheck(redisUrl(this.#config), this.#config.pool);
-    const [redis, disk] = await Promise.all([this.#redis.state(), diskState(this.#config, this.#growsIn)]);
+    const [redis, disk] = await Promise.all([this.#redis.state(), diskState(this.#config, this.#probe.growsIn)]);
     const { states, troubles, beats } = this.#services;
-    const reasons = [
-      ...(redis.trouble === undefined ? [] : [redis.trouble]),
-      ...(redis.isPaused ? ["the pool's queue is paused: resume it in the dashboard"] : []),
-      ...absences(states),
-      ...troubles,
-      ...(disk.failure === null ? [] : [disk.failure]),
-    ];
+    const parts: PartReasons = {
+      up: this.#phase === "running" ? [] : [`snapmill is ${this.#phase}`],
+      redis: [...asList(redis.trouble), ...troubles.redis],
+      queue: redis.isPaused ? ["the pool's queue is paused: resume it in the dashboard"] : [],
+      ...(disk.answers ? await this.#lookIntoPool() : { database: [], pool: [] }),
+      poolWorker: [...missing("the pool worker", states.pool), ...troubles.pool],
+      // One ready unpack worker is enough to run jobs; the number in the answer shows that others are missing.
+      unpackWorkers: [
+        ...(states.unpackers.some(isReady) ? [] : ["no unpack worker is running"]),
+        ...troubles.unpackers,
+      ],
+      grpcServer: [...missing("the gRPC server", states.grpc), ...troubles.grpc],
+      disk: asList(disk.failure),
+    };
+    const reasons = healthParts.flatMap((part) => parts[part]);
     return {
       ok: reasons.length === 0,
       reasons,
-      redis: redis.trouble ?? "ok",
-      queue: redis.isPaused ? "paused" : "ok",
-      poolWorker: states.pool.kind,
+      parts,
       unpackWorkers: { ready: states.unpackers.filter(isReady).length, wanted: states.unpackers.length },
-      grpcServer: states.grpc?.kind ?? "off",
       heartbeatAgesMs: beats,
-      stateDirectory: disk,
+      stateDirectory: { freeBytes: disk.freeBytes, totalBytes: disk.totalBytes },
     };
+  }
+
+  async #lookIntoPool(): Promise<Pick<PartReasons, "database" | "pool">> {
+    const late = "the pool does not answer: check its disk";
+    const inService = this.#probe.poolTrouble().then(asList);
+    const pool = await inTime(inService.catch((error: unknown) => [asSnapmillError(error).message]));
+    return { database: asList(this.#probe.databaseTrouble()), pool: pool ?? [late] };
   }
 }
 
 const watchEveryMs = 10_000;
 
-/** Logs health problems even if no client asks. A check that fails is only logged. */
-export function tellTroubles(health: HealthCheck, log: Logger): Disposable {
+/**
+ * Logs health problems even if no client asks, and hands each answer to `onLook`. A check that fails is only logged.
+ */
+export function tellTroubles(health: HealthCheck, log: Logger, onLook: (health: Health) => void): Disposable {
   let wasWell = true;
   const look = async () => {
     try {
-      const { ok, reasons } = await health.current();
-      for (const reason of reasons) log.warn(`not well: ${reason}`);
-      if (ok && !wasWell) log.info("all is well again");
-      wasWell = ok;
+      const found = await health.current();
+      for (const reason of found.reasons) log.warn(`not well: ${reason}`);
+      if (found.ok && !wasWell) log.info("all is well again");
+      wasWell = found.ok;
+      onLook(found);
     } catch (error) {
       log.warn({ err: error }, "the health check failed");
     }
@@ -91,45 +123,47 @@ export function tellTroubles(health: HealthCheck, log: Logger): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
+const asList = (sentence: string | undefined): readonly string[] => (sentence === undefined ? [] : [sentence]);
+
 const isReady = (state: ChildState): boolean => state.kind === "ready";
 
-/** One ready unpack worker is enough to run jobs; the number in the answer shows that others are missing. */
-function absences({ pool, unpackers, grpc }: Services["states"]): string[] {
-  const missing = (name: string, state: ChildState | undefined) =>
-    state === undefined || isReady(state) ? [] : [`${name} is not running (${state.kind})`];
-  return [
-    ...missing("the pool worker", pool),
-    ...(unpackers.some(isReady) ? [] : ["no unpack worker is running"]),
-    ...missing("the gRPC server", grpc),
-  ];
-}
+const missing = (name: string, state: ChildState | undefined): readonly string[] =>
+  state === undefined || isReady(state) ? [] : [`${name} is not running (${state.kind})`];
 
 /** With less free space than this, not even the database and the queue can be kept. */
 const bareMinimumBytes = 16 * 2 ** 20;
 const answerWithinMs = 2_000;
 
+interface DiskState {
+  /** Whether the file systems of the state directory and of the pool answer. */
+  readonly answers: boolean;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  /** Why nothing new can be made there; undefined: it can. */
+  readonly failure: string | undefined;
+}
+
 /** Only asks the kernel: a write to a file system that does not answer would never return. */
-async function diskState(
-  { stateDir }: Config,
-  growsIn: () => Promise<readonly string[]>,
-): Promise<Health["stateDirectory"]> {
+async function diskState({ stateDir }: Config, growsIn: PoolProbe["growsIn"]): Promise<DiskState> {
   const space = await inTime(spaceOf(stateDir));
   if (space === undefined) {
-    return { freeBytes: 0, totalBytes: 0, failure: `the file system of ${stateDir} does not answer: check its disk` };
+    const failure = `the file system of ${stateDir} does not answer: check its disk`;
+    return { answers: false, freeBytes: 0, totalBytes: 0, failure };
   }
   const { freeBytes, totalBytes } = space;
+  const found = { answers: true, freeBytes, totalBytes };
   if (await isReadOnly(stateDir)) {
     const failure = `${stateDir} is on a read-only file system: check its disk, and mount it read-write`;
-    return { freeBytes, totalBytes, failure };
+    return { ...found, failure };
   }
   const isPoolHere = await inTime(growsOnFileSystemOf(stateDir, growsIn));
   if (isPoolHere === undefined) {
-    return { freeBytes, totalBytes, failure: "the file system of the pool does not answer: check its disk" };
+    return { ...found, answers: false, failure: "the file system of the pool does not answer: check its disk" };
   }
   const minBytes = isPoolHere ? defaultMinFreeBytes(totalBytes) : bareMinimumBytes;
-  if (freeBytes >= minBytes) return { freeBytes, totalBytes, failure: null };
+  if (freeBytes >= minBytes) return { ...found, failure: undefined };
   const left = `${formatSize(freeBytes)} free at ${stateDir}, but anything new needs ${formatSize(minBytes)}`;
-  return { freeBytes, totalBytes, failure: `${left}: remove snapshots, or free some space` };
+  return { ...found, failure: `${left}: remove snapshots, or free some space` };
 }
 
 /** The result of `answer`; undefined if it takes longer than two seconds. */
@@ -139,7 +173,7 @@ async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
   return await Promise.race([answer, late]);
 }
 
-async function growsOnFileSystemOf(stateDir: string, growsIn: () => Promise<readonly string[]>): Promise<boolean> {
+async function growsOnFileSystemOf(stateDir: string, growsIn: PoolProbe["growsIn"]): Promise<boolean> {
   // If this fails, the pool's worker reports the pool.
   const places = await growsIn().catch(() => []);
   const { dev } = await stat(stateDir);

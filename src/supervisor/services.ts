@@ -57,8 +57,22 @@ export class Services implements AsyncDisposable {
   }
 
   /** What is wrong with the running children, one sentence each. */
-  get troubles(): readonly string[] {
-    return this.#all.flatMap(({ trouble }) => trouble ?? []);
+  get troubles(): Readonly<Record<keyof ServiceStates, readonly string[]>> {
+    const of = (...supervisors: readonly (ChildSupervisor | undefined)[]) =>
+      supervisors.flatMap((supervisor) => supervisor?.trouble ?? []);
+    return { redis: of(this.#redis), pool: of(this.#pool), unpackers: of(...this.#unpackers), grpc: of(this.#grpc) };
+  }
+
+  /** The first child that is not ready, by its name; undefined: all are. */
+  get awaited(): string | undefined {
+    const { redis, pool, unpackers, grpc } = this.states;
+    const children = [
+      ["redis-server", redis],
+      ["the pool worker", pool],
+      ...unpackers.map((state, index) => [`unpack worker ${index + 1}`, state] as const),
+      ["the gRPC server", grpc],
+    ] as const;
+    return children.find(([, state]) => state !== undefined && state.kind !== "ready")?.[0];
   }
 
   /** The age of each worker's last heartbeat; null: it is not running. */

@@ -3,29 +3,28 @@ import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
 import { removeForeignLinks } from "../../src/api/dashboard/foreign-links.ts";
 import { shared } from "../../src/api/http/metrics.ts";
 import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
-import type { Health } from "../../src/domain/health.ts";
+import { type Health, healthParts } from "../../src/domain/health.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";
 import { createLogger } from "../../src/logger.ts";
+import { well } from "../support/health.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 const token = "not-a-secret-0123456789";
 const log = createLogger({ name: "test", level: "silent" });
 const pools = [poolName("default"), poolName("second")];
 
-const well: Health = {
-  ok: true,
-  reasons: [],
-  redis: "ok",
-  queue: "ok",
-  poolWorker: "ready",
-  unpackWorkers: { ready: 2, wanted: 2 },
-  grpcServer: "ready",
-  heartbeatAgesMs: { pool: 100, unpack: [100, 200], grpc: 300 },
-  stateDirectory: { freeBytes: 1, totalBytes: 2, failure: null },
-};
+const refused = "connect ECONNREFUSED";
+const ill: Health = { ...well, ok: false, reasons: [refused], parts: { ...well.parts, redis: [refused] } };
 let health: Health = well;
+/** How often the server has asked for it. */
+let looks = 0;
+
+const lookedAt = async () => {
+  looks += 1;
+  return health;
+};
 
 let redis: TestRedis;
 let server: HttpServer;
@@ -33,7 +32,7 @@ let dashboard: Dashboard;
 
 beforeAll(async () => {
   redis = await startRedis();
-  server = serveHttp({ address: "127.0.0.1:0", token, log, health: async () => health, metrics: async () => [] });
+  server = serveHttp({ address: "127.0.0.1:0", token, log, health: lookedAt, metrics: async () => [] });
 });
 afterAll(async () => {
   await dashboard?.[Symbol.asyncDispose]();
@@ -58,13 +57,42 @@ describe("before the dashboard is there", () => {
 });
 
 describe("/healthz", () => {
-  test("needs no token, and says 200 or 503 with the reasons", async () => {
+  test("says that the process answers, whatever else is wrong, and asks nothing", async () => {
+    health = ill;
+    const asked = looks;
+    const answer = await get("/healthz");
+    expect([answer.status, await answer.json()]).toEqual([200, { ok: true }]);
+    expect(looks).toBe(asked);
+  });
+});
+
+describe("/readyz", () => {
+  test("says 200 or 503, and with the token why", async () => {
+    for (const [found, status] of [
+      [well, 200],
+      [ill, 503],
+    ] as const) {
+      health = found;
+      const answer = await get("/readyz", { headers: authorized });
+      expect([answer.status, await answer.json()]).toEqual([status, found]);
+    }
+  });
+
+  test("without the token says which part is not ready, and nothing of the host", async () => {
+    health = ill;
+    const answer = await get("/readyz");
+    const text = await answer.text();
+    expect([answer.status, JSON.parse(text)]).toEqual([
+      503,
+      { ok: false, parts: { ...Object.fromEntries(healthParts.map((part) => [part, "ok"])), redis: "not ok" } },
+    ]);
+    expect(text).not.toContain("ECONNREFUSED");
     health = well;
-    const good = await get("/healthz");
-    expect([good.status, await good.json()]).toEqual([200, well]);
-    health = { ...well, ok: false, reasons: ["connect ECONNREFUSED"], redis: "connect ECONNREFUSED" };
-    const bad = await get("/healthz");
-    expect([bad.status, await bad.json()]).toEqual([503, health]);
+    expect((await get("/readyz")).status).toBe(200);
+  });
+
+  test("refuses a wrong token", async () => {
+    expect((await get("/readyz", { headers: basic("snapmill", "not-this-one-0123456789") })).status).toBe(401);
   });
 });
 

@@ -5,25 +5,14 @@ import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
 import { hostOf, isOwnHost } from "../../src/api/http/hosts.ts";
 import { isOriginOf } from "../../src/api/http/protection.ts";
 import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
-import type { Health } from "../../src/domain/health.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";
 import { createLogger } from "../../src/logger.ts";
+import { well } from "../support/health.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 const token = "not-a-secret-0123456789";
-const well: Health = {
-  ok: true,
-  reasons: [],
-  redis: "ok",
-  queue: "ok",
-  poolWorker: "ready",
-  unpackWorkers: { ready: 2, wanted: 2 },
-  grpcServer: "ready",
-  heartbeatAgesMs: { pool: 100, unpack: [100, 200], grpc: 300 },
-  stateDirectory: { freeBytes: 1, totalBytes: 2, failure: null },
-};
 const command = "/queues/api/queues/default.pool/add";
 const authorization = `Authorization: Basic ${btoa(`snapmill:${token}`)}`;
 

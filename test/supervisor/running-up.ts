@@ -1,8 +1,8 @@
 // Room: test. Owns a private `up` for a test: started on a state directory, inspected, ended.
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Config, childEnvironment, readConfig } from "../../src/config.ts";
+import { type Config, childEnvironment, paths, readConfig } from "../../src/config.ts";
 import { loopsBackedBelow, mountsBelow, processesOf } from "../support/residue.ts";
 import { until } from "../support/until.ts";
 
@@ -28,6 +28,11 @@ export class Place implements Disposable {
       ...settings,
     };
     this.config = readConfig({}, this.settings);
+  }
+
+  /** Of its HTTP server, once `up` has made it. */
+  get token(): string {
+    return readFileSync(paths.httpToken(this.config), "utf8").trim();
   }
 
   up(umask = "022"): Up {
@@ -152,15 +157,20 @@ export class Up implements AsyncDisposable {
 /** The address in a ready line: `http://127.0.0.1:33333`. */
 export const urlIn = (readyLine: string): string => /http:\/\/[^/]+/.exec(readyLine)?.[0] ?? "";
 
-export async function healthOf(url: string): Promise<{ readonly status: number; readonly body: unknown }> {
-  const answer = await fetch(`${url}/healthz`);
+/** What /readyz says: with its reasons to who shows the token of the `place`. */
+export async function healthOf(
+  url: string,
+  place?: Place,
+): Promise<{ readonly status: number; readonly body: unknown }> {
+  const headers = place === undefined ? {} : { authorization: `Basic ${btoa(`snapmill:${place.token}`)}` };
+  const answer = await fetch(`${url}/readyz`, { headers });
   return { status: answer.status, body: await answer.json() };
 }
 
-export const untilHealthy = (url: string) =>
+export const untilHealthy = (url: string, place?: Place) =>
   until(
     "up is healthy",
-    () => healthOf(url),
+    () => healthOf(url, place),
     ({ status }) => status === 200,
     60_000,
   );

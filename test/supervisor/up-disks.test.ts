@@ -62,16 +62,16 @@ test(
     expect(() => writeFileSync(join(disk, "one-more"), "byte")).toThrow("ENOSPC");
     const second = place.up();
     const url = urlIn(await second.ready());
-    const { status, body } = await healthOf(url);
+    const { status, body } = await healthOf(url, place);
     expect(status).toBe(503);
-    expect(body).toMatchObject({ ok: false, redis: "ok", poolWorker: "ready" });
+    expect(body).toMatchObject({ ok: false, parts: { redis: [], poolWorker: [], pool: [] } });
     expect((body as { reasons: string[] }).reasons.join()).toMatch(/but anything new needs .*: remove snapshots/);
     await using again = await connect(place);
     await again.call("remove", { scope: ownScope, key: "large" });
     await expect(again.call("prepare", { scope: ownScope, key: "new", labels: {} })).rejects.toThrow("make room");
 
     for (const block of ["1M", "1K"]) await rm(join(disk, `filler-${block}`));
-    await untilHealthy(url);
+    await untilHealthy(url, place);
     await until("the reserve is there", () => existsSync(paths.reserve(place.config)));
     expect(await second.end("SIGTERM")).toBe(0);
     expect(await second.stderr).toContain("is full: a reserve of 16.0 MiB was released");

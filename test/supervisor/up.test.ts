@@ -2,12 +2,14 @@ import { expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { childEnvironment, paths } from "../../src/config.ts";
+import { publicHealth } from "../../src/domain/health.ts";
 import { ownScope } from "../../src/domain/identifiers.ts";
 import { dashboardQueues } from "../../src/jobs/dashboard-queues.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { findRunning } from "../../src/supervisor/running.ts";
 import { isLock, tryLock } from "../../src/system/file/locks.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
+import { well } from "../support/health.ts";
 import { startRedis } from "../support/redis.ts";
 import { until } from "../support/until.ts";
 import { healthOf, Place, untilHealthy, urlIn } from "./running-up.ts";
@@ -24,10 +26,10 @@ test(
     const up = place.up("000");
     const readyLine = await up.ready();
 
-    const { status, body } = await healthOf(urlIn(readyLine));
+    const { status, body } = await healthOf(urlIn(readyLine), place);
     expect(status).toBe(200);
-    expect(body).toMatchObject({ ok: true, redis: "ok", poolWorker: "ready", unpackWorkers: { ready: 1, wanted: 1 } });
-    expect(body).toMatchObject({ grpcServer: "ready" });
+    expect(body).toMatchObject({ ok: true, reasons: [], unpackWorkers: { ready: 1, wanted: 1 } });
+    expect((await healthOf(urlIn(readyLine))).body).toEqual(publicHealth(well));
     expect(statSync(place.config.grpcAddress ?? "").mode & 0o777).toBe(0o600);
     const token = readFileSync(paths.httpToken(place.config), "utf8").trim();
     expect(statSync(paths.httpToken(place.config)).mode & 0o777).toBe(0o600);
@@ -149,7 +151,7 @@ test(
         () => place.pidsOf(program),
         (pids) => pids.some((other) => other !== pid),
       );
-      await untilHealthy(url);
+      await untilHealthy(url, place);
     }
     for (const pid of place.pidsOf("workers/pool.ts")) process.kill(pid, "SIGKILL");
     expect(await up.end("SIGTERM")).toBe(0);
@@ -275,19 +277,19 @@ test(
     const untilUnhealthy = (reason: RegExp) =>
       until(
         `up is unhealthy: ${reason.source}`,
-        () => healthOf(url),
+        () => healthOf(url, place),
         ({ status, body }) => status === 503 && reason.test((body as { reasons: string[] }).reasons.join("; ")),
       );
     await redis.command("REPLICAOF", "127.0.0.1", "1");
     await untilUnhealthy(/is a read-only replica/);
     await redis.command("REPLICAOF", "NO", "ONE");
-    await untilHealthy(url);
+    await untilHealthy(url, place);
 
     const [worker = 0] = place.pidsOf("workers/pool.ts");
     process.kill(worker, "SIGSTOP");
     await untilUnhealthy(/the pool worker is stopped by a signal .*kill -CONT/);
     process.kill(worker, "SIGCONT");
-    await untilHealthy(url);
+    await untilHealthy(url, place);
 
     await redis.kill();
     await untilUnhealthy(/Redis at unix:.* is not there/);

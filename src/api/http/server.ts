@@ -1,4 +1,4 @@
-// Room: api. Owns the HTTP server: /healthz for every caller, /queues and /metrics for callers with the token.
+// Room: api. Owns the HTTP server: /healthz and /readyz for every caller, /queues and /metrics for callers with the token.
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
@@ -6,6 +6,7 @@ import { failedPrecondition, invalidArgument } from "../../domain/errors.ts";
 import type { Health } from "../../domain/health.ts";
 import type { MetricReading } from "../../service/metrics.ts";
 import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
+import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
 import { prometheusText, shared } from "./metrics.ts";
 import { noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
@@ -40,10 +41,7 @@ export function serveHttp({ address, names = [], token, log, health, metrics }: 
   const app = new Hono();
   app.use(onlyFromHere, onlyForThisHost(wanted, names));
   app.get("/", (context) => context.redirect("/queues"));
-  app.get("/healthz", async (context) => {
-    const answer = await health();
-    return context.json(answer, answer.ok ? 200 : 503);
-  });
+  serveHealth(app, health, onlyWithToken(token));
   const readMetrics = shared(metrics);
   app.get("/metrics", onlyWithToken(token), async (context) => {
     const { text, type } = await prometheusText(await readMetrics());
