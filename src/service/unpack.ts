@@ -1,9 +1,9 @@
-// Room: service. Owns the unpacking of one or several images, and its cancellation.
+// Room: service. Owns the unpacking of an image, and its cancellation.
 import { z } from "zod";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { freshOperationId, type OperationId } from "../domain/identifiers.ts";
 import { startTimer, type Timer } from "../domain/timers.ts";
-import { jobs, type UnpackProgress, type UnpackRequest } from "../jobs/contract.ts";
+import { jobs, type UnpackProgress } from "../jobs/contract.ts";
 import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
 import type { CallOptions, Service } from "./service.ts";
@@ -65,70 +65,4 @@ function cancelOnAbort(service: LocalService, operationId: OperationId, signal: 
       timer?.[Symbol.dispose]();
     },
   };
-}
-
-export type UnpackOutcome =
-  | { readonly state: "unpacked"; readonly image: UnpackedImage; readonly ms: number }
-  | { readonly state: "failed"; readonly error: unknown };
-
-/** Receives the progress of several unpacks, by the reference of each image. */
-export interface UnpackReporter {
-  begin(reference: string): void;
-  update(reference: string, layers: readonly LayerProgress[]): void;
-  /** A rejection ends all unpacks. */
-  end(reference: string, outcome: UnpackOutcome): Promise<void>;
-}
-
-export interface EachOptions {
-  readonly concurrency: number;
-  readonly reporter: UnpackReporter;
-  readonly signal: AbortSignal;
-}
-
-/**
- * Unpacks images independently and returns the number of failures. Throws the reason of `signal` once it is aborted.
- */
-export async function unpackEach(
-  service: LocalService,
-  requests: readonly UnpackRequest[],
-  { concurrency, reporter, signal }: EachOptions,
-): Promise<number> {
-  const waiting = requests.values();
-  const outputFailure = new Canceller();
-  const ended = AbortSignal.any([signal, outputFailure.signal]);
-  let failures = 0;
-
-  /** Takes images off the list until it is empty; several calls run at the same time. */
-  async function work(): Promise<void> {
-    for (const request of waiting) {
-      if (ended.aborted) return;
-      reporter.begin(request.reference);
-      const outcome = await outcomeOf(service, request, reporter, ended);
-      if (ended.aborted) return;
-      if (outcome.state === "failed") failures += 1;
-      await reporter.end(request.reference, outcome).catch((cause: unknown) => {
-        outputFailure.cancel(new AbortReason("output", "the output cannot be written", { cause }));
-      });
-    }
-  }
-  await Promise.all(Array.from({ length: concurrency }, work));
-  if (outputFailure.isCancelled) throw outputFailure.signal.reason.cause;
-  signal.throwIfAborted();
-  return failures;
-}
-
-async function outcomeOf(
-  service: LocalService,
-  request: UnpackRequest,
-  reporter: UnpackReporter,
-  signal: AbortSignal,
-): Promise<UnpackOutcome> {
-  const startedMs = performance.now();
-  const onProgress = (layers: readonly LayerProgress[]) => reporter.update(request.reference, layers);
-  try {
-    const image = await unpack(service, request, { signal, onProgress });
-    return { state: "unpacked", image, ms: performance.now() - startedMs };
-  } catch (error) {
-    return { state: "failed", error };
-  }
 }

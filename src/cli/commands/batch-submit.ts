@@ -1,15 +1,14 @@
 // Room: cli. Owns `snapmill batch submit`: stores a batch in each pool.
 import type { Command } from "commander";
-import type { Config } from "../../config.ts";
+import type { Overrides } from "../../config.ts";
 import { type BatchId, freshBatchId } from "../../domain/identifiers.ts";
-import { submitBatch } from "../../service/batches.ts";
-import { type ReachedPool, reachPool } from "../../service/remote-service.ts";
-import { whileRunning } from "../../service/while-running.ts";
 import { notice, printJson, printLines, say } from "../output/output.ts";
+import { withBatches } from "../pool/open.ts";
+import type { BatchPool } from "../pool/pool.ts";
 import { addBatchOptions, type BatchOptions, batchSettings } from "../support/batch-options.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { configsOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
+import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 import { readReferences } from "../support/reference-list.ts";
 import { addImageOptions, type ImageOptions, platformOf, registryOptions } from "../support/registry-options.ts";
 import { watchBatches } from "./batch-watch.ts";
@@ -38,7 +37,7 @@ export function addBatchSubmit(batch: Command): void {
       ),
     )
     .action(async (file: string, options: SubmitOptions, command: Command) => {
-      await submitTo(configsOf(command), readReferences(file), options);
+      await submitTo(command, readReferences(file), options);
     });
 }
 
@@ -46,28 +45,21 @@ const whatHappens = `
 The batch is on the pool's disk before the command returns, and survives restarts and crashes. An image that the pool
 already has is 'present'. --pool may be repeated: the batch has the same ID in each pool.`;
 
-/** Prints the batch's ID. With --wait, also waits for its end. */
+/** Submits to each of the command's pools, and prints the batch's ID. With --wait, also waits for its end. */
 export async function submitTo(
-  configs: readonly Config[],
+  command: Command,
   references: readonly string[],
   options: SubmitOptions,
+  overrides: Overrides = {},
 ): Promise<void> {
   const id = freshBatchId();
   using interruption = catchInterruption();
   const { signal } = interruption;
-  const [config, ...others] = configs;
-  if (options.wait === true && config !== undefined && others.length === 0 && config.redisUrl === undefined) {
-    // If none runs, the services run for as long as the command waits for the batch.
-    return await whileRunning(config, { notice, signal }, async (service) => {
-      await submitToEach([service], id, references, { ...options, signal });
-      await watchBatches([service], id, { json: options.json, signal });
-    });
-  }
-  await using stack = new AsyncDisposableStack();
-  const pools: ReachedPool[] = [];
-  for (const each of configs) pools.push(stack.use(await reachPool(each, notice)));
-  await submitToEach(pools, id, references, { ...options, signal });
-  if (options.wait === true) await watchBatches(pools, id, { json: options.json, signal });
+  const toWait = options.wait === true;
+  await withBatches(command, { signal, overrides, toWait }, async (pools) => {
+    await submitToEach(pools, id, references, { ...options, signal });
+    if (toWait) await watchBatches(pools, id, { json: options.json, signal });
+  });
 }
 
 interface InterruptibleOptions extends SubmitOptions {
@@ -76,7 +68,7 @@ interface InterruptibleOptions extends SubmitOptions {
 
 /** Throws AlreadySaid if a pool did not accept the batch; the other pools have it then. */
 async function submitToEach(
-  pools: readonly ReachedPool[],
+  pools: readonly BatchPool[],
   id: BatchId,
   references: readonly string[],
   options: InterruptibleOptions,
@@ -88,7 +80,7 @@ async function submitToEach(
     } catch (error) {
       options.signal.throwIfAborted();
       if (pools.length === 1) throw error;
-      failures.push(pool.config.pool);
+      failures.push(pool.name);
       say(sentenceOf(error) ?? "");
     }
   }
@@ -104,7 +96,7 @@ async function printId(id: BatchId, { json, wait }: SubmitOptions): Promise<void
 }
 
 async function submit(
-  pool: ReachedPool,
+  pool: BatchPool,
   id: BatchId,
   references: readonly string[],
   options: InterruptibleOptions,
@@ -112,5 +104,5 @@ async function submit(
   const items = references.map((reference) => ({ reference }));
   const registry = registryOptions(options, id);
   const given = { batch: id, items, platform: platformOf(options), registry, ...batchSettings(options) };
-  await submitBatch(pool, given, { signal: options.signal });
+  await pool.submitBatch(given, { signal: options.signal });
 }

@@ -1,24 +1,15 @@
 // Room: cli. Owns `snapmill batch`: the commands on a submitted batch, and the list of batches.
 import type { Command } from "commander";
 import type { BatchId } from "../../domain/identifiers.ts";
-import {
-  allItems,
-  type BatchSummary,
-  batches,
-  batchPage,
-  cancelBatch,
-  removeBatch,
-  retryBatch,
-} from "../../service/batches.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { reachPool } from "../../service/remote-service.ts";
+import type { BatchSummary } from "../../service/batches.ts";
 import { countsText, failureText, reportBatch } from "../output/batch-report.ts";
 import { formatTime, plural } from "../output/format.ts";
 import { type Listing, notice, printLines, printList, say } from "../output/output.ts";
+import { openBatches, openPool } from "../pool/open.ts";
 import { parseBatch } from "../support/batch-options.ts";
 import { AlreadySaid } from "../support/failures.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
+import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 import { isListable, referenceLine } from "../support/reference-list.ts";
 import { addBatchSubmit } from "./batch-submit.ts";
 import { tellIfNoneRuns, watchBatches } from "./batch-watch.ts";
@@ -44,8 +35,8 @@ function addLs(batch: Command): void {
     .addOption(jsonOption("one JSON object per batch"))
     .addHelpText("after", examples(["batch ls", "all batches with their progress"]))
     .action(async (options: JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      await printList(batches(service, {}), batchListing, options);
+      await using pool = await openPool(command);
+      await printList(await pool.listBatches({}), batchListing, options);
     });
 }
 
@@ -78,7 +69,7 @@ function addShow(batch: Command): void {
       ),
     )
     .action(async (id: BatchId, options: JsonOption & { readonly watch?: true }, command: Command) => {
-      await using pool = await reachPool(configOf(command), notice);
+      await using pool = await openBatches(command);
       if (options.watch) {
         using interruption = catchInterruption();
         return await watchBatches([pool], id, { json: options.json, signal: interruption.signal });
@@ -96,8 +87,8 @@ function addCancel(batch: Command): void {
     .option("--reason <text>", "kept with the batch", "cancelled on the command line")
     .addHelpText("after", examples(["batch cancel b-1f2e3d4c5b6a", "images that are done stay"]))
     .action(async (id: BatchId, { reason }: { readonly reason: string }, command: Command) => {
-      await using pool = await reachPool(configOf(command), notice);
-      const { cancelled, running } = await cancelBatch(pool, { batch: id, reason });
+      await using pool = await openBatches(command);
+      const { cancelled, running } = await pool.cancelBatch({ batch: id, reason });
       say(`batch ${id}: ${plural(cancelled, "item")} cancelled, ${running} still being stopped`);
     });
 }
@@ -110,8 +101,8 @@ function addRetry(batch: Command): void {
     .option("--failed", "only those that failed")
     .addHelpText("after", examples(["batch retry b-1f2e3d4c5b6a --failed", "after the cause was fixed"]))
     .action(async (id: BatchId, { failed }: { readonly failed?: true }, command: Command) => {
-      await using pool = await reachPool(configOf(command), notice);
-      const { retried } = await retryBatch(pool, { batch: id, failedOnly: failed === true });
+      await using pool = await openBatches(command);
+      const { retried } = await pool.retryBatch({ batch: id, failedOnly: failed === true });
       say(`batch ${id}: ${plural(retried, "item")} queued again`);
     });
 }
@@ -123,8 +114,8 @@ function addRm(batch: Command): void {
     .argument("<id>", "the batch", parseBatch)
     .addHelpText("after", examples(["batch rm b-1f2e3d4c5b6a", "its images stay"]))
     .action(async (id: BatchId, _options: object, command: Command) => {
-      await using pool = await reachPool(configOf(command), notice);
-      await removeBatch(pool, { batch: id });
+      await using pool = await openBatches(command);
+      await pool.removeBatch({ batch: id });
     });
 }
 
@@ -141,10 +132,10 @@ function addExport(batch: Command): void {
       examples(["batch export b-1f2e3d4c5b6a > left.txt", "edit it, then submit it again: batch submit left.txt"]),
     )
     .action(async (id: BatchId, _options: object, command: Command) => {
-      await using pool = await reachPool(configOf(command), notice);
-      const { batch: summary } = await batchPage(pool, { batch: id, limit: 1 });
+      await using pool = await openBatches(command);
+      const summary = await pool.batch({ batch: id });
       let unlisted = 0;
-      for await (const item of allItems(pool, { batch: id, states: ["failed", "cancelled"] })) {
+      for await (const item of pool.listBatchItems({ batch: id, states: ["failed", "cancelled"] })) {
         await printLines([referenceLine(item.reference, failureText(item, summary))]);
         if (!isListable(item.reference)) unlisted += 1;
       }

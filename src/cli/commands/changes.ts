@@ -2,16 +2,13 @@
 import type { Command } from "commander";
 import type { SnapshotKey } from "../../domain/identifiers.ts";
 import type { Labels } from "../../domain/snapshots.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { mountPoints } from "../../service/mount.ts";
-import { fullName, requireFullName } from "../../service/names.ts";
-import { commit, label, prepare, remove, view } from "../../service/snapshots.ts";
 import { formatLabels } from "../output/format.ts";
 import { mountListing, snapshotJson } from "../output/listings.ts";
 import { notice, printJson, printLines, printList, say } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
+import { fullName, requireFullName } from "../support/names.ts";
 import {
-  configOf,
   examples,
   type JsonOption,
   jsonOption,
@@ -48,12 +45,12 @@ function addPrepareOrView(program: Command, verb: "prepare" | "view", descriptio
     .addOption(scopeOption())
     .addHelpText("after", verb === "prepare" ? prepareExamples : viewExamples)
     .action(async (key: SnapshotKey, parent: SnapshotKey | undefined, options: ChangeOptions, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      await service.requireRunning();
-      const { mounts } = await { prepare, view }[verb](service, {
+      await using pool = await openPool(command);
+      await pool.requireRunning();
+      const { mounts } = await pool[verb]({
         scope: options.scope,
         key,
-        parent: parent && fullName(service, options.scope, parent),
+        parent: parent && (await fullName(pool, options.scope, parent)),
         labels: options.label ?? {},
       });
       await printList(mounts, mountListing, options);
@@ -83,11 +80,11 @@ function addCommit(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["commit my-image build", "keep what was written to 'build' as 'my-image'"]))
     .action(async (name: SnapshotKey, key: SnapshotKey, options: ScopeOption & LabelOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
+      await using pool = await openPool(command);
       const { scope } = options;
-      await service.requireRunning();
-      const directories = await mountPoints(service, { scope, key });
-      await commit(service, { scope, name, key, labels: options.label ?? {} });
+      await pool.requireRunning();
+      const directories = await pool.mountPoints({ scope, key });
+      await pool.commit({ scope, name, key, labels: options.label ?? {} });
       for (const dir of directories) {
         notice(`note: ${key} is still mounted on ${dir}: 'snapmill umount' discards what is written there from now on`);
       }
@@ -104,11 +101,11 @@ function addRm(program: Command): void {
     .addHelpText("after", examples(["rm build", "remove one"], ["rm child parent", "children before their parent"]))
     .action(async (keys: readonly SnapshotKey[], { scope }: ScopeOption, command: Command) => {
       let failures = 0;
-      await using service = new LocalService(configOf(command), notice);
-      await service.requireRunning();
+      await using pool = await openPool(command);
+      await pool.requireRunning();
       for (const key of keys) {
         try {
-          await remove(service, { scope, key: requireFullName(service, scope, key) });
+          await pool.remove({ scope, key: await requireFullName(pool, scope, key) });
         } catch (error) {
           failures += 1;
           say(sentenceOf(error) ?? "");
@@ -129,9 +126,9 @@ function addLabel(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["label build team=edge", "set it"], ["label build team=", "remove it"]))
     .action(async (key: SnapshotKey, labels: Labels, options: ScopeOption & JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      const full = requireFullName(service, options.scope, key);
-      const snapshot = await label(service, { scope: options.scope, key: full, labels });
+      await using pool = await openPool(command);
+      const full = await requireFullName(pool, options.scope, key);
+      const snapshot = await pool.label({ scope: options.scope, key: full, labels });
       if (options.json) await printJson(snapshotJson(snapshot));
       else await printLines([formatLabels(snapshot.labels)].filter((line) => line !== ""));
     });

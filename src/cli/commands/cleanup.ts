@@ -1,10 +1,9 @@
 // Room: cli. Owns `snapmill cleanup`.
 import type { Command } from "commander";
-import { LocalService } from "../../service/local-service.ts";
-import { cleanup, removals } from "../../service/removals.ts";
 import { plural } from "../output/format.ts";
-import { notice, printJson, printLines } from "../output/output.ts";
-import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
+import { printJson, printLines } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
+import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 
 export function addCleanup(program: Command): void {
   program
@@ -14,9 +13,9 @@ export function addCleanup(program: Command): void {
     .addOption(jsonOption("one JSON object"))
     .addHelpText("after", examples(["cleanup", "after a busy snapshot was unmounted"]))
     .action(async (options: JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      const removed = await cleanup(service, {});
-      const left = removals(service, {}).map(({ device }) => device);
+      await using pool = await openPool(command);
+      const removed = await pool.cleanup({});
+      const left = (await pool.listRemovals({})).map(({ device }) => device);
       if (options.json) await printJson({ ...removed, pendingRemovals: left.length });
       else
         await printLines([sentence(removed), ...left.slice(0, shownDevices).map(leftSentence), ...more(left.length)]);

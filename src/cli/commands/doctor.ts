@@ -1,14 +1,12 @@
 // Room: cli. Owns `snapmill doctor`.
 import type { Command } from "commander";
-import { type Config, paths } from "../../config.ts";
 import type { Diagnosis } from "../../domain/findings.ts";
-import { doctor } from "../../service/doctor.ts";
-import { LocalService } from "../../service/local-service.ts";
 import { plural } from "../output/format.ts";
-import { bold, notice, printJson, printLines } from "../output/output.ts";
+import { bold, printJson, printLines } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
 import { AlreadySaid } from "../support/failures.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
+import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 
 export function addDoctor(program: Command): void {
   program
@@ -27,12 +25,12 @@ export function addDoctor(program: Command): void {
       ),
     )
     .action(async (options: DoctorOptions, command: Command) => {
-      const config = configOf(command);
-      await using service = new LocalService(config, notice);
+      await using pool = await openPool(command);
       using interruption = catchInterruption();
-      const { findings } = await doctor(service, { repair: options.repair === true }, interruption);
-      if (options.json) await printJson({ stateDir: config.stateDir, pool: config.pool, findings });
-      else await printLines(report(config, findings));
+      const { findings } = await pool.doctor({ repair: options.repair === true }, interruption);
+      const { stateDir, poolDir } = await pool.place();
+      if (options.json) await printJson({ stateDir, pool: pool.name, findings });
+      else await printLines(report(pool.name, poolDir, findings));
       if (findings.some(({ repaired }) => !repaired)) throw new AlreadySaid();
     });
 }
@@ -45,12 +43,12 @@ const howItLooks = `
 While a snapmill runs, its worker checks the pool between two operations. Otherwise doctor attaches the pool itself, as
 'snapmill up' does; without --repair, it leaves the pool as it was.`;
 
-function report(config: Config, findings: readonly Diagnosis[]): string[] {
-  if (findings.length === 0) return [`pool ${config.pool} in ${paths.poolDir(config)} is in order`];
+function report(pool: string, poolDir: string, findings: readonly Diagnosis[]): string[] {
+  if (findings.length === 0) return [`pool ${pool} in ${poolDir} is in order`];
   const left = findings.filter(({ repaired }) => !repaired).length;
   const repairedCount = findings.length - left;
   return [
-    bold(`${plural(findings.length, "thing")} not in order in pool ${config.pool}`),
+    bold(`${plural(findings.length, "thing")} not in order in pool ${pool}`),
     ...findings.flatMap(({ sentence, wayOut, repaired }) => [sentence, repaired ? "  repaired" : `  ${wayOut}`]),
     ...(repairedCount > 0 ? [`${repairedCount} repaired, ${left} left`] : []),
   ];

@@ -1,11 +1,10 @@
 // Room: cli. Owns `snapmill images pin` and `unpin`.
 import type { Command } from "commander";
 import type { ImageTarget } from "../../service/image-targets.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { pinImages, unpinImages } from "../../service/pin-images.ts";
-import { notice, printJson, printLines } from "../output/output.ts";
+import { printJson, printLines } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
 import { type PlatformOption, parseTargets, platformOption, targetsText, wantsJson } from "../support/image-options.ts";
-import { configOf, examples, jsonOption } from "../support/options.ts";
+import { examples, jsonOption } from "../support/options.ts";
 
 export function addImagesPin(images: Command): void {
   images
@@ -16,7 +15,7 @@ export function addImagesPin(images: Command): void {
     .addOption(platformOption())
     .addOption(jsonOption("one JSON object"))
     .addHelpText("after", examples(["images pin alpine:3.20", "for all platforms that were unpacked"]))
-    .action(pinAction(pinImages, "pinned"));
+    .action(pinAction("pinImages", "pinned"));
 }
 
 export function addImagesUnpin(images: Command): void {
@@ -28,14 +27,14 @@ export function addImagesUnpin(images: Command): void {
     .addOption(platformOption())
     .addOption(jsonOption("one JSON object"))
     .addHelpText("after", examples(["images unpin sha256:ab12cd34ef56", "by its manifest digest"]))
-    .action(pinAction(unpinImages, "unpinned"));
+    .action(pinAction("unpinImages", "unpinned"));
 }
 
 const pinAction =
-  (pin: typeof pinImages, done: string) =>
+  (pin: "pinImages" | "unpinImages", done: string) =>
   async (targets: readonly ImageTarget[], { platform }: PlatformOption, command: Command) => {
-    await using service = new LocalService(configOf(command), notice);
-    const { images } = await pin(service, { targets: [...targets], platform });
+    await using pool = await openPool(command);
+    const { images } = await pool[pin]({ targets: [...targets], platform });
     if (wantsJson(command)) await printJson({ images });
     else await printLines(images.map((image) => `${done} ${image.manifestDigest} (${image.platform})`));
   };

@@ -1,14 +1,14 @@
 // Room: cli. Owns `snapmill images prune`.
 import type { Command } from "commander";
 import { parseDuration, parsePercentage } from "../../domain/units.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { type Pruned, pruneImages } from "../../service/prune-images.ts";
+import type { Pruned } from "../../service/prune-images.ts";
 import { formatShare, formatTime, plural, printable } from "../output/format.ts";
-import { notice, printJson, printLines, say } from "../output/output.ts";
+import { printJson, printLines, say } from "../output/output.ts";
 import { freedLine, keptSentence } from "../output/removed-images.ts";
+import { openPool } from "../pool/open.ts";
 import { wantsJson } from "../support/image-options.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { accept, configOf, examples, jsonOption, wholeNumber } from "../support/options.ts";
+import { accept, examples, jsonOption, wholeNumber } from "../support/options.ts";
 
 interface PruneOptions {
   readonly olderThan?: number;
@@ -38,9 +38,9 @@ export function addImagesPrune(images: Command): void {
     )
     .action(async (options: PruneOptions, command: Command) => {
       const { olderThan: olderThanMs, keep, untilFree: untilFreeShare, dryRun: isDryRun } = options;
-      await using service = new LocalService(configOf(command), notice);
+      await using pool = await openPool(command);
       using interruption = catchInterruption();
-      const pruned = await pruneImages(service, { olderThanMs, keep, untilFreeShare, isDryRun }, interruption);
+      const pruned = await pool.pruneImages({ olderThanMs, keep, untilFreeShare, isDryRun }, interruption);
       if (wantsJson(command)) await printJson(pruned);
       else await printLines(lines(pruned, isDryRun === true));
       for (const kept of pruned.kept) say(`snapmill: ${keptSentence(kept)}`);

@@ -1,15 +1,14 @@
 // Room: cli. Owns `snapmill images rm`.
 import type { Command } from "commander";
 import type { ImageTarget } from "../../service/image-targets.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { removeImages } from "../../service/remove-images.ts";
 import { printable } from "../output/format.ts";
-import { notice, printJson, printLines, say } from "../output/output.ts";
+import { printJson, printLines, say } from "../output/output.ts";
 import { freedLine, keptSentence } from "../output/removed-images.ts";
+import { openPool } from "../pool/open.ts";
 import { AlreadySaid } from "../support/failures.ts";
 import { type PlatformOption, parseTargets, platformOption, targetsText, wantsJson } from "../support/image-options.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { configOf, examples, jsonOption } from "../support/options.ts";
+import { examples, jsonOption } from "../support/options.ts";
 
 export function addImagesRm(images: Command): void {
   images
@@ -30,9 +29,9 @@ export function addImagesRm(images: Command): void {
       ),
     )
     .action(async (targets: readonly ImageTarget[], { platform }: PlatformOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
+      await using pool = await openPool(command);
       using interruption = catchInterruption();
-      const removed = await removeImages(service, { targets: [...targets], platform }, interruption);
+      const removed = await pool.removeImages({ targets: [...targets], platform }, interruption);
       const { kept, names, images: gone } = removed;
       if (wantsJson(command)) await printJson(removed);
       else {

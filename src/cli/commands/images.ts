@@ -1,11 +1,11 @@
 // Room: cli. Owns `snapmill images`.
 import type { Command } from "commander";
 import { formatSize } from "../../domain/units.ts";
-import { images, type NamedImage } from "../../service/images.ts";
-import { LocalService } from "../../service/local-service.ts";
+import type { NamedImage } from "../../service/images.ts";
 import { formatTime, shortDigests } from "../output/format.ts";
-import { type Listing, notice, printList } from "../output/output.ts";
-import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
+import { type Listing, printList } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
+import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 import { addImagesPin, addImagesUnpin } from "./images-pin.ts";
 import { addImagesPrune } from "./images-prune.ts";
 import { addImagesRm } from "./images-rm.ts";
@@ -28,8 +28,8 @@ export function addImages(program: Command): void {
       ),
     )
     .action(async (options: JsonOption & { readonly full?: true }, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      await printList(images(service, {}), imageListing(options.full ? (text) => text : shortDigests), options);
+      await using pool = await openPool(command);
+      await printList(await pool.listImages({}), imageListing(options.full ? (text) => text : shortDigests), options);
     });
   addImagesRm(command);
   addImagesPrune(command);

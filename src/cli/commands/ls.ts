@@ -1,19 +1,10 @@
 // Room: cli. Owns `snapmill ls`.
 import type { Command } from "commander";
 import { compileFilters } from "../../domain/filters.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { list } from "../../service/snapshots.ts";
 import { snapshotListing } from "../output/listings.ts";
-import { notice, printList } from "../output/output.ts";
-import {
-  accept,
-  configOf,
-  examples,
-  type JsonOption,
-  jsonOption,
-  type ScopeOption,
-  scopeOption,
-} from "../support/options.ts";
+import { printList } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
+import { accept, examples, type JsonOption, jsonOption, type ScopeOption, scopeOption } from "../support/options.ts";
 
 const syntax = `
 A filter is FIELD, FIELD==VALUE, FIELD!=VALUE or FIELD~=REGULAR-EXPRESSION, or several of these joined by commas, which must
@@ -39,14 +30,10 @@ export function addLs(program: Command): void {
       ),
     )
     .action(async (filters: readonly string[], options: LsOptions, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      const snapshots = each(list(service, { scope: options.scope, filters }));
+      await using pool = await openPool(command);
+      const snapshots = pool.listSnapshots({ scope: options.scope, filters });
       await printList(snapshots, snapshotListing(options), options);
     });
-}
-
-function* each<Item>(pages: Iterable<readonly Item[]>): Generator<Item> {
-  for (const page of pages) yield* page;
 }
 
 type LsOptions = ScopeOption & JsonOption & { readonly full?: true; readonly labels?: true };

@@ -1,12 +1,12 @@
 // Room: cli. Owns `snapmill mount`.
 import type { Command } from "commander";
 import type { SnapshotKey } from "../../domain/identifiers.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { mount, type Trust } from "../../service/mount.ts";
-import { fullName } from "../../service/names.ts";
-import { notice, say } from "../output/output.ts";
+import type { Trust } from "../../service/mount.ts";
+import { say } from "../output/output.ts";
+import { openHere } from "../pool/open.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { configOf, examples, parseKey, type ScopeOption, scopeOption } from "../support/options.ts";
+import { fullName } from "../support/names.ts";
+import { examples, parseKey, type ScopeOption, scopeOption } from "../support/options.ts";
 
 export function addMount(program: Command): void {
   program
@@ -32,9 +32,10 @@ export function addMount(program: Command): void {
         ...(suid ? (["suid"] as const) : []),
         ...(dev ? (["dev"] as const) : []),
       ];
-      await using service = new LocalService(configOf(command), notice);
+      await using service = await openHere(command);
+      const [{ poolOf }, { mount }] = await Promise.all([import("../pool/local.ts"), import("../../service/mount.ts")]);
       using interruption = catchInterruption();
-      const key = fullName(service, scope, name);
+      const key = await fullName(poolOf(service), scope, name);
       const { kind } = await mount(service, { scope, key, dir, trust }, interruption);
       for (const warning of warningsOf(trust, dir)) say(`snapmill: warning: ${warning}`);
       say(`snapmill: mounted ${kind === "active" ? "read-write" : "read-only"}; 'snapmill umount ${dir}' unmounts it`);

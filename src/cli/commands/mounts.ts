@@ -1,21 +1,11 @@
 // Room: cli. Owns `snapmill mounts`.
-import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import type { SnapshotKey } from "../../domain/identifiers.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { fullName } from "../../service/names.ts";
-import { mounts } from "../../service/snapshots.ts";
 import { mountListing } from "../output/listings.ts";
-import { notice, printList, say } from "../output/output.ts";
-import {
-  configOf,
-  examples,
-  type JsonOption,
-  jsonOption,
-  parseKey,
-  type ScopeOption,
-  scopeOption,
-} from "../support/options.ts";
+import { printList, say } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
+import { fullName } from "../support/names.ts";
+import { examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "../support/options.ts";
 
 export function addMounts(program: Command): void {
   program
@@ -26,10 +16,11 @@ export function addMounts(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["mounts build", "type, device and options"]))
     .action(async (key: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      const found = mounts(service, { scope: options.scope, key: fullName(service, options.scope, key) }).mounts;
+      await using pool = await openPool(command);
+      const { scope } = options;
+      const found = (await pool.mounts({ scope, key: await fullName(pool, scope, key) })).mounts;
       await printList(found, mountListing, options);
-      const missing = found.find(({ source }) => !existsSync(source));
+      const missing = pool.missing(found);
       if (missing !== undefined) say(`snapmill: note: ${missing.source} exists only while 'snapmill up' runs`);
     });
 }

@@ -3,14 +3,14 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { Config } from "../../config.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
-import { createPool, type PoolPlan } from "../../service/create-pool.ts";
-import { LocalService } from "../../service/local-service.ts";
+import type { PoolPlan } from "../../service/create-pool.ts";
 import { formatFields } from "../output/format.ts";
-import { notice, printJson, printLines } from "../output/output.ts";
+import { printJson, printLines } from "../output/output.ts";
 import { definitionFields } from "../output/pool-fields.ts";
+import { openHere } from "../pool/open.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
-import { parseBytes, parsePoolName, parseWhenFull, poolConfig } from "../support/pool-options.ts";
+import { parseBytes, parsePoolName, parseWhenFull } from "../support/pool-options.ts";
 
 interface CreateOptions extends JsonOption {
   readonly data?: string;
@@ -50,9 +50,9 @@ export function addPoolCreate(pool: Command): void {
       ),
     )
     .action(async (name: PoolName | undefined, options: CreateOptions, command: Command) => {
-      const config = poolConfig(command, name);
-      const plan = planOf(command, config, options);
-      await using service = new LocalService(config, notice);
+      await using service = await openHere(command, name);
+      const plan = planOf(command, service.config, options);
+      const { createPool } = await import("../../service/create-pool.ts");
       using interruption = catchInterruption();
       const definition = await createPool(service, plan, interruption);
       if (options.json) await printJson(definition);

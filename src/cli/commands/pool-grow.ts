@@ -2,13 +2,13 @@
 import type { Command } from "commander";
 import type { PoolName } from "../../domain/identifiers.ts";
 import { formatSize } from "../../domain/units.ts";
-import { growPool } from "../../service/grow-pool.ts";
-import { LocalService } from "../../service/local-service.ts";
 import { formatFields } from "../output/format.ts";
-import { notice, printJson, printLines } from "../output/output.ts";
+import { printJson, printLines } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
+import type { Pool } from "../pool/pool.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
-import { parseBytes, parsePoolName, poolConfig } from "../support/pool-options.ts";
+import { parseBytes, parsePoolName } from "../support/pool-options.ts";
 
 interface GrowOptions extends JsonOption {
   readonly dataSize?: number;
@@ -36,16 +36,16 @@ export function addPoolGrow(pool: Command): void {
       ),
     )
     .action(async (name: PoolName | undefined, options: GrowOptions, command: Command) => {
-      await using service = new LocalService(poolConfig(command, name), notice);
+      await using pool = await openPool(command, name);
       using interruption = catchInterruption();
       const sizes = { dataBytes: options.dataSize, metadataBytes: options.metadataSize };
-      const grown = await growPool(service, sizes, interruption);
+      const grown = await pool.growPool(sizes, interruption);
       if (options.json) await printJson(grown);
       else await printLines(formatFields(fieldsOf(grown)));
     });
 }
 
-const fieldsOf = ({ dataBytes, metadataBytes }: Awaited<ReturnType<typeof growPool>>) =>
+const fieldsOf = ({ dataBytes, metadataBytes }: Awaited<ReturnType<Pool["growPool"]>>) =>
   [
     ["Data size", formatSize(dataBytes)],
     ["Metadata size", formatSize(metadataBytes)],

@@ -3,13 +3,13 @@ import type { Command } from "commander";
 import { paths } from "../../config.ts";
 import { failedPrecondition } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { poolContents, resetPool } from "../../service/reset-pool.ts";
+import type { poolContents } from "../../service/reset-pool.ts";
 import { plural } from "../output/format.ts";
-import { notice, printJson, printLines } from "../output/output.ts";
+import { printJson, printLines } from "../output/output.ts";
+import { openHere } from "../pool/open.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
-import { parsePoolName, poolConfig } from "../support/pool-options.ts";
+import { parsePoolName } from "../support/pool-options.ts";
 
 interface ResetOptions extends JsonOption {
   readonly yes?: true;
@@ -32,8 +32,9 @@ export function addPoolReset(pool: Command): void {
       examples(["pool reset", "shows what would be lost"], ["pool reset default --yes", "empties the pool"]),
     )
     .action(async (name: PoolName | undefined, options: ResetOptions, command: Command) => {
-      const config = poolConfig(command, name);
-      await using service = new LocalService(config, notice);
+      await using service = await openHere(command, name);
+      const { config } = service;
+      const { poolContents, resetPool } = await import("../../service/reset-pool.ts");
       const loss = lossText(poolContents(service, {}));
       if (options.yes !== true) {
         throw failedPrecondition(

@@ -1,13 +1,13 @@
 // Room: cli. Owns `snapmill pool status`.
 import type { Command } from "commander";
 import type { PoolName } from "../../domain/identifiers.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { poolStatus, type ThinPoolStatus } from "../../service/pool-status.ts";
+import type { ThinPoolStatus } from "../../service/pool-status.ts";
 import { formatFields, formatShare } from "../output/format.ts";
-import { notice, printJson, printLines } from "../output/output.ts";
+import { printJson, printLines } from "../output/output.ts";
 import { definitionFields } from "../output/pool-fields.ts";
+import { openPool } from "../pool/open.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
-import { parsePoolName, poolConfig } from "../support/pool-options.ts";
+import { parsePoolName } from "../support/pool-options.ts";
 
 export function addPoolStatus(pool: Command): void {
   pool
@@ -21,8 +21,8 @@ export function addPoolStatus(pool: Command): void {
       examples(["pool status", "at a glance"], ["pool status fast --json | jq .data.usedBytes", "one figure"]),
     )
     .action(async (name: PoolName | undefined, options: JsonOption, command: Command) => {
-      await using service = new LocalService(poolConfig(command, name), notice);
-      const status = await poolStatus(service, {});
+      await using pool = await openPool(command, name);
+      const status = await pool.poolStatus({});
       if (options.json) await printJson(status);
       else await printLines(formatFields(fieldsOf(status)));
     });

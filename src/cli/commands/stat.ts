@@ -2,21 +2,12 @@
 import type { Command } from "commander";
 import type { SnapshotKey } from "../../domain/identifiers.ts";
 import type { Snapshot } from "../../domain/snapshots.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { fullName } from "../../service/names.ts";
-import { stat } from "../../service/snapshots.ts";
 import { formatFields, formatTime, labelTexts } from "../output/format.ts";
 import { snapshotJson } from "../output/listings.ts";
-import { notice, printJson, printLines } from "../output/output.ts";
-import {
-  configOf,
-  examples,
-  type JsonOption,
-  jsonOption,
-  parseKey,
-  type ScopeOption,
-  scopeOption,
-} from "../support/options.ts";
+import { printJson, printLines } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
+import { fullName } from "../support/names.ts";
+import { examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "../support/options.ts";
 
 export function addStat(program: Command): void {
   program
@@ -27,8 +18,8 @@ export function addStat(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["stat sha256:ab12cd34ef56", "the first digits of a digest are enough"]))
     .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      const snapshot = stat(service, { scope: options.scope, key: fullName(service, options.scope, name) });
+      await using pool = await openPool(command);
+      const snapshot = await pool.stat({ scope: options.scope, key: await fullName(pool, options.scope, name) });
       if (options.json) await printJson(snapshotJson(snapshot));
       else await printLines(formatFields(fieldsOf(snapshot)));
     });

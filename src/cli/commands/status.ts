@@ -1,11 +1,11 @@
 // Room: cli. Owns `snapmill status`: what runs, what is queued, how full the pool is.
 import type { Command } from "commander";
 import { describeRunning } from "../../domain/running.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { type Status, status } from "../../service/status.ts";
+import type { Status } from "../../service/status.ts";
 import { formatFields, formatShare, plural } from "../output/format.ts";
-import { notice, printJson, printLines } from "../output/output.ts";
-import { configOf, examples, type JsonOption, jsonOption } from "../support/options.ts";
+import { printJson, printLines } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
+import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 
 export function addStatus(program: Command): void {
   program
@@ -17,8 +17,8 @@ export function addStatus(program: Command): void {
       examples(["status", "at a glance"], ["status --json | jq .queues.unpack.waiting", "one figure"]),
     )
     .action(async (options: JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      const found = await status(service, {});
+      await using pool = await openPool(command);
+      const found = await pool.status({});
       if (options.json) await printJson(found);
       else await printLines(formatFields(fieldsOf(found)));
     });

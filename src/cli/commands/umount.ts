@@ -1,9 +1,7 @@
 // Room: cli. Owns `snapmill umount`.
 import type { Command } from "commander";
-import { LocalService } from "../../service/local-service.ts";
-import { umount } from "../../service/mount.ts";
-import { notice } from "../output/output.ts";
-import { configOf, examples, type ScopeOption, scopeOption } from "../support/options.ts";
+import { openHere } from "../pool/open.ts";
+import { examples, type ScopeOption, scopeOption } from "../support/options.ts";
 
 export function addUmount(program: Command): void {
   program
@@ -14,7 +12,8 @@ export function addUmount(program: Command): void {
     .addOption(scopeOption())
     .addHelpText("after", examples(["umount /mnt", "undo 'snapmill mount'"]))
     .action(async (dir: string, { scope }: ScopeOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
+      await using service = await openHere(command);
+      const { umount } = await import("../../service/mount.ts");
       await umount(service, { scope, dir });
     });
 }

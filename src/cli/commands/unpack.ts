@@ -1,20 +1,19 @@
 // Room: cli. Owns `snapmill unpack`.
 import { randomUUID } from "node:crypto";
 import { type Command, Option } from "commander";
-import type { Config } from "../../config.ts";
 import { absoluteReference } from "../../images/reference.ts";
-import type { LocalService } from "../../service/local-service.ts";
-import { type PlannedImage, planUnpack, type UnresolvedImage } from "../../service/plan-unpack.ts";
-import { type UnpackOutcome, unpackEach } from "../../service/unpack.ts";
-import { whileRunning } from "../../service/while-running.ts";
+import type { PlannedImage, UnresolvedImage } from "../../service/plan-unpack.ts";
 import { imageJson, imageLines } from "../output/image-report.ts";
-import { notice, printJson, printLines, say } from "../output/output.ts";
+import { printJson, printLines, say } from "../output/output.ts";
 import { planJson, planLines, plannedLines } from "../output/plan-report.ts";
+import { whilePoolRuns } from "../pool/open.ts";
+import type { Pool } from "../pool/pool.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { accept, configOf, configsOf, examples, type JsonOption, jsonOption, wholeNumber } from "../support/options.ts";
+import { accept, examples, type JsonOption, jsonOption, wholeNumber } from "../support/options.ts";
 import { readReferences } from "../support/reference-list.ts";
 import { addImageOptions, type ImageOptions, platformOf, registryOptions } from "../support/registry-options.ts";
+import { type UnpackOutcome, unpackEach } from "../support/unpack-each.ts";
 import { submitTo } from "./batch-submit.ts";
 
 export function addUnpack(program: Command): void {
@@ -72,27 +71,22 @@ const overridesOf = ({ concurrency }: UnpackOptions) => ({
   SNAPMILL_UNPACK_WORKERS: concurrency === undefined ? undefined : String(concurrency),
 });
 
-/** Of the services that are brought up for these images. */
-function configFor(references: readonly string[], options: UnpackOptions, command: Command): Config {
-  const config = quiet(configOf(command, overridesOf(options)));
-  return { ...config, unpackWorkers: Math.min(config.unpackWorkers, references.length) };
-}
-
 /** The bandwidth is the command's, and its images may share blobs: several are a group. */
 const registryOf = (references: readonly string[], options: UnpackOptions) =>
   registryOptions(options, references.length > 1 ? randomUUID() : undefined);
 
 async function unpackNow(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
-  const config = configFor(references, options, command);
   const platform = platformOf(options);
   const registry = registryOf(references, options);
   const requests = references.map((reference) => ({ reference, platform, registry }));
   using interruption = catchInterruption();
   const { signal } = interruption;
-  const failures = await whileRunning(config, { notice, signal }, async (service) => {
+  const running = { signal, overrides: overridesOf(options), forImages: references.length };
+  const failures = await whilePoolRuns(command, running, async (pool) => {
     const { progressReporter } = await import("../output/progress.ts");
     using progress = progressReporter((reference, outcome) => report(reference, outcome, options.json));
-    return await unpackEach(service, requests, { concurrency: config.unpackWorkers, reporter: progress, signal });
+    const concurrency = options.concurrency ?? (await pool.unpackWorkers());
+    return await unpackEach(pool, requests, { concurrency, reporter: progress, signal });
   });
   if (failures > 0) throw new AlreadySaid();
 }
@@ -100,23 +94,16 @@ async function unpackNow(references: readonly string[], options: UnpackOptions, 
 async function unpackAsBatch(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
   const { detach, concurrency, ...rest } = options;
   const parallel = concurrency === undefined ? {} : { parallel: concurrency };
-  await submitTo(configsOf(command, overridesOf(options)), references, { ...rest, ...parallel, wait: detach !== true });
+  await submitTo(command, references, { ...rest, ...parallel, wait: detach !== true }, overridesOf(options));
 }
 
 async function planEach(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
   const given = { references, platform: platformOf(options), registry: registryOf(references, options) };
   using interruption = catchInterruption();
   const { signal } = interruption;
-  await whileRunning(configFor(references, options, command), { notice, signal }, (service) =>
-    showPlan(service, given, options, signal),
-  );
+  const running = { signal, overrides: overridesOf(options), forImages: references.length };
+  await whilePoolRuns(command, running, (pool) => showPlan(pool, given, options, signal));
 }
-
-/** Failures are reported here, and log lines would disturb the progress bars, so the log needs an explicit level. */
-const quiet = (config: Config): Config => ({
-  ...config,
-  logLevel: config.logLevel === "info" ? "error" : config.logLevel,
-});
 
 const howItRuns = `
 If no 'snapmill up' runs for the state directory, unpack starts what it needs, and stops it afterwards.
@@ -134,8 +121,8 @@ const parseReferences = (text: string, previous: readonly string[] | undefined):
 
 /** Throws AlreadySaid if an image cannot be resolved, or if the images do not fit the pool. */
 async function showPlan(
-  service: LocalService,
-  given: Parameters<typeof planUnpack>[1],
+  pool: Pool,
+  given: Parameters<Pool["planUnpack"]>[0],
   { json }: JsonOption,
   signal: AbortSignal,
 ): Promise<void> {
@@ -143,7 +130,7 @@ async function showPlan(
     if ("code" in image) say(failureSentence(image.message, image.reference));
     else await (json ? printJson(image) : printLines(plannedLines(image)));
   };
-  const plan = await planUnpack(service, given, { signal, onImage });
+  const plan = await pool.planUnpack(given, { signal, onImage });
   await (json ? printJson(planJson(plan)) : printLines(planLines(plan)));
   if (plan.failed.length > 0 || !plan.fits) throw new AlreadySaid();
 }

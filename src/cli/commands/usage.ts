@@ -2,20 +2,11 @@
 import type { Command } from "commander";
 import type { SnapshotKey } from "../../domain/identifiers.ts";
 import { formatSize } from "../../domain/units.ts";
-import { LocalService } from "../../service/local-service.ts";
-import { fullName } from "../../service/names.ts";
-import { usage } from "../../service/snapshots.ts";
 import { formatFields } from "../output/format.ts";
-import { notice, printJson, printLines } from "../output/output.ts";
-import {
-  configOf,
-  examples,
-  type JsonOption,
-  jsonOption,
-  parseKey,
-  type ScopeOption,
-  scopeOption,
-} from "../support/options.ts";
+import { printJson, printLines } from "../output/output.ts";
+import { openPool } from "../pool/open.ts";
+import { fullName } from "../support/names.ts";
+import { examples, type JsonOption, jsonOption, parseKey, type ScopeOption, scopeOption } from "../support/options.ts";
 
 export function addUsage(program: Command): void {
   program
@@ -31,8 +22,8 @@ export function addUsage(program: Command): void {
     )
     .addHelpText("after", examples(["usage sha256:ab12cd34ef56", "the first digits of a digest are enough"]))
     .action(async (name: SnapshotKey, options: ScopeOption & JsonOption, command: Command) => {
-      await using service = new LocalService(configOf(command), notice);
-      const held = await usage(service, { scope: options.scope, key: fullName(service, options.scope, name) });
+      await using pool = await openPool(command);
+      const held = await pool.usage({ scope: options.scope, key: await fullName(pool, options.scope, name) });
       if (options.json) await printJson(held);
       // Block devices do not count inodes: a line that always says 0 would mislead.
       else await printLines(formatFields([["Size", formatSize(held.sizeBytes)]]));

@@ -2,8 +2,8 @@
 import { type ItemCounts, itemCount, itemStates } from "../../domain/batches.ts";
 import type { BatchId } from "../../domain/identifiers.ts";
 import { formatDuration } from "../../domain/units.ts";
-import { allItems, type BatchSummary, batchPage, type ReadItem } from "../../service/batches.ts";
-import type { ReachedPool } from "../../service/remote-service.ts";
+import type { BatchSummary, ReadItem } from "../../service/batches.ts";
+import type { BatchPool } from "../pool/pool.ts";
 import { formatFields, formatTime, plural, printable } from "./format.ts";
 import { printJson, printLines } from "./output.ts";
 
@@ -25,20 +25,20 @@ const shownFailures = 50;
 
 /** Writes a batch to stdout. Throws not_found. */
 export async function reportBatch(
-  pool: ReachedPool,
+  pool: BatchPool,
   id: BatchId,
   { json }: { readonly json?: true | undefined },
 ): Promise<void> {
-  const { batch: summary } = await batchPage(pool, { batch: id, limit: 1 });
+  const summary = await pool.batch({ batch: id });
   if (json) {
-    const items = await Array.fromAsync(allItems(pool, { batch: id }));
-    await printJson({ pool: pool.config.pool, ...summary, items });
+    const items = await Array.fromAsync(pool.listBatchItems({ batch: id }));
+    await printJson({ pool: pool.name, ...summary, items });
     return;
   }
-  const { items: failed } = await batchPage(pool, { batch: id, states: ["failed"], limit: shownFailures });
+  const failed = await firstOf(pool.listBatchItems({ batch: id, states: ["failed"] }), shownFailures);
   const more = summary.counts.failed - failed.length;
   await printLines([
-    ...formatFields(fieldsOf(summary, pool.config.pool)),
+    ...formatFields(fieldsOf(summary, pool.name)),
     ...failed.flatMap((item) => [
       "",
       printable(item.reference),
@@ -46,6 +46,15 @@ export async function reportBatch(
     ]),
     ...(more > 0 ? ["", `and ${plural(more, "item")} more: 'snapmill batch export ${id}' has all`] : []),
   ]);
+}
+
+async function firstOf<Item>(items: AsyncIterable<Item>, count: number): Promise<Item[]> {
+  const first: Item[] = [];
+  for await (const item of items) {
+    if (first.length === count) break;
+    first.push(item);
+  }
+  return first;
 }
 
 const attemptsText = ({ attempts }: ReadItem): string => plural(attempts, "attempt");

@@ -8,14 +8,33 @@ export interface Column {
   readonly align?: "right";
 }
 
+type Row = readonly string[];
+
 /** One line for the titles and one per row, in columns two spaces apart, without trailing spaces. */
-export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
-  const lines = [columns.map(({ title }) => title), ...rows.map((row) => row.map(printable))];
-  const widths = columns.map((_, index) => Math.max(...lines.map((line) => Bun.stringWidth(line[index] ?? ""))));
-  return lines.map((line) => {
-    const cells = columns.map(({ align }, index) => pad(line[index] ?? "", widths[index] ?? 0, align));
-    return cells.join("  ").trimEnd();
-  });
+export const formatTable = (columns: readonly Column[], rows: readonly Row[]): string[] =>
+  new Table(columns).format(rows, "with titles");
+
+/** A table that is written in parts; its columns become wider from part to part, if they must. */
+export class Table {
+  readonly #columns: readonly Column[];
+  #widths: readonly number[];
+
+  constructor(columns: readonly Column[]) {
+    this.#columns = columns;
+    this.#widths = columns.map(() => 0);
+  }
+
+  format(rows: readonly Row[], titles?: "with titles"): string[] {
+    const lines = rows.map((row) => row.map(printable));
+    if (titles !== undefined) lines.unshift(this.#columns.map(({ title }) => title));
+    this.#widths = this.#widths.map((width, index) =>
+      lines.reduce((widest, line) => Math.max(widest, Bun.stringWidth(line[index] ?? "")), width),
+    );
+    return lines.map((line) => {
+      const cells = this.#columns.map(({ align }, index) => pad(line[index] ?? "", this.#widths[index] ?? 0, align));
+      return cells.join("  ").trimEnd();
+    });
+  }
 }
 
 /** `title  value` lines with aligned values; undefined values are left out. */

@@ -1,6 +1,6 @@
 // Room: cli. Owns what is written to stdout and stderr, and what happens when its reader goes away.
 import { styleText } from "node:util";
-import { type Column, formatTable } from "./format.ts";
+import { type Column, Table } from "./format.ts";
 
 /** The reader of stdout has gone (`snapmill ls | head -1`): this ends the command and is not a failure. */
 export class ReaderGone extends Error {
@@ -51,15 +51,30 @@ export interface Listing<Item> {
   readonly json: (item: Item) => unknown;
 }
 
+/** How many rows of a table are laid out together. */
+const partRows = 500;
+
+/** As the items come: the reader of a long list may leave before its end. */
 export async function printList<Item>(
-  items: Iterable<Item>,
+  items: Iterable<Item> | AsyncIterable<Item>,
   listing: Listing<Item>,
   options: { readonly json?: true },
 ): Promise<void> {
   if (options.json) {
-    for (const item of items) await printJson(listing.json(item));
+    for await (const item of items) await printJson(listing.json(item));
     return;
   }
-  const [titles = "", ...rows] = formatTable(listing.columns, Array.from(items, listing.row));
-  await printLines([bold(titles), ...rows]);
+  const table = new Table(listing.columns);
+  let part: (readonly string[])[] = [];
+  let hasTitles = false;
+  const printPart = async () => {
+    const lines = hasTitles ? table.format(part) : table.format(part, "with titles");
+    await printLines(hasTitles ? lines : lines.with(0, bold(lines[0] ?? "")));
+    [part, hasTitles] = [[], true];
+  };
+  for await (const item of items) {
+    part.push(listing.row(item));
+    if (part.length === partRows) await printPart();
+  }
+  if (!hasTitles || part.length > 0) await printPart();
 }

@@ -1,7 +1,8 @@
 // Room: cli. Owns the display of unpack progress on stderr: bars on a terminal, one line per event otherwise.
 import { MultiBar, type SingleBar } from "cli-progress";
 import { formatSize } from "../../domain/units.ts";
-import type { LayerProgress, UnpackOutcome, UnpackReporter } from "../../service/unpack.ts";
+import type { LayerProgress } from "../../service/unpack.ts";
+import type { UnpackOutcome, UnpackReporter } from "../support/unpack-each.ts";
 import { plural, shortDigests } from "./format.ts";
 import { say } from "./output.ts";
 import { type ImageProgress, progressLines } from "./progress-lines.ts";

@@ -1,0 +1,72 @@
+// Room: cli. Owns the choice of the pool that a command works on. What reaches it is loaded here, and not before.
+import type { Command } from "commander";
+import type { Config, Overrides } from "../../config.ts";
+import type { PoolName } from "../../domain/identifiers.ts";
+import type { LocalService } from "../../service/local-service.ts";
+import { notice } from "../output/output.ts";
+import { configOf, configsOf } from "../support/options.ts";
+import type { BatchPool, Pool } from "./pool.ts";
+
+/** `name`: the command's argument, which replaces --pool. */
+export const poolConfig = (command: Command, name: PoolName | undefined): Config =>
+  configOf(command, name === undefined ? {} : { SNAPMILL_POOL: name });
+
+export async function openPool(command: Command, name?: PoolName): Promise<Pool> {
+  const { openLocalPool } = await import("./local.ts");
+  return openLocalPool(poolConfig(command, name));
+}
+
+/** For commands that work on this host, whatever others do. */
+export async function openHere(command: Command, name?: PoolName): Promise<LocalService> {
+  const { LocalService } = await import("../../service/local-service.ts");
+  return new LocalService(poolConfig(command, name), notice);
+}
+
+interface While {
+  readonly signal: AbortSignal;
+  readonly overrides?: Overrides;
+  /** How many images the action unpacks: more workers are not started for it, and they log only failures. */
+  readonly forImages?: number;
+}
+
+/** Runs `action` on the pool. Where nothing runs that can make changes, services run for as long as the action takes. */
+export async function whilePoolRuns<T>(
+  command: Command,
+  { signal, overrides = {}, forImages }: While,
+  action: (pool: Pool) => Promise<T>,
+): Promise<T> {
+  const { whileLocalPoolRuns } = await import("./local.ts");
+  const config = configOf(command, overrides);
+  return await whileLocalPoolRuns(forImages === undefined ? config : quietly(config, forImages), signal, action);
+}
+
+/** The command reports failures itself, and log lines would disturb its progress bars. */
+const quietly = (config: Config, images: number): Config => ({
+  ...config,
+  unpackWorkers: Math.min(config.unpackWorkers, images),
+  logLevel: config.logLevel === "info" ? "error" : config.logLevel,
+});
+
+/** The pool's batches: on this host if the pool runs here; with a shared Redis, otherwise on another host. */
+export async function openBatches(command: Command): Promise<BatchPool> {
+  const { reachBatches } = await import("./queue.ts");
+  return await reachBatches(configOf(command));
+}
+
+/** Runs `action` on the batches of each --pool. To wait for them, a pool of this host alone is one that runs. */
+export async function withBatches<T>(
+  command: Command,
+  { signal, overrides = {}, toWait }: While & { readonly toWait: boolean },
+  action: (pools: readonly BatchPool[]) => Promise<T>,
+): Promise<T> {
+  const configs = configsOf(command, overrides);
+  const [config, ...others] = configs;
+  if (toWait && config !== undefined && others.length === 0 && config.redisUrl === undefined) {
+    return await whilePoolRuns(command, { signal, overrides }, (pool) => action([pool]));
+  }
+  const { reachBatches } = await import("./queue.ts");
+  await using stack = new AsyncDisposableStack();
+  const pools: BatchPool[] = [];
+  for (const each of configs) pools.push(stack.use(await reachBatches(each)));
+  return await action(pools);
+}
