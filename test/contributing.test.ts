@@ -1,11 +1,14 @@
 // Room: test. Owns the recipes of docs/CONTRIBUTING.md: a step that is forgotten, and that no compiler misses, fails here.
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { basename, join } from "node:path";
 import { Command } from "commander";
 import { buildProgram } from "../src/cli/program.ts";
 import { driverNames } from "../src/drivers/port.ts";
 import { absoluteReference, formatReference, type ImageReference, parseReference } from "../src/images/reference.ts";
 import type { JobName } from "../src/jobs/contract.ts";
+
+// On a busy machine, linters and the loading of every module take many seconds.
+setDefaultTimeout(120_000);
 
 const root = join(import.meta.dir, "..");
 const filesOf = (pattern: string): string[] => [...new Bun.Glob(pattern).scanSync(root)];

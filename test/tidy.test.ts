@@ -1,9 +1,12 @@
 // Room: test. Owns the rules that hold for every file: who imports whom, how a file opens, how long it is.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
+
+// On a busy machine, linters and the loading of every module take many seconds.
+setDefaultTimeout(120_000);
 
 const root = join(import.meta.dir, "..");
 /** What a program wrote is another program's to judge: `npm run check` compares it with what it was written from. */
