@@ -14,6 +14,7 @@ import { createLogger, type Logger } from "./logger.ts";
 import { LocalService } from "./service/local-service.ts";
 import { readMetrics } from "./service/metrics.ts";
 import { LocalPoolProbe } from "./service/pool-probe.ts";
+import { ServerService } from "./service/server-service.ts";
 import { requireOwnPlace } from "./supervisor/directories.ts";
 import { keepRoom } from "./supervisor/disk-reserve.ts";
 import { HealthCheck, tellTroubles } from "./supervisor/health.ts";
@@ -52,7 +53,7 @@ export interface UpOptions {
 export async function runUp(given: Config, { takeOver = false, ...options }: UpOptions): Promise<void> {
   const config = { ...given, takeOver: takeOver ? await claimToMove(given) : undefined };
   requireOwnPlace(config);
-  const log = createLogger({ name: "up", level: config.logLevel, format: config.logFormat });
+  const log = createLogger({ name: "up", level: config.logLevel });
   const { grpcAddress } = config;
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
   using lock = await becomeTheOne(config, log);
@@ -93,6 +94,7 @@ async function runServices(
   using probe = new LocalPoolProbe(config);
   await using health = new HealthCheck(config, services, probe);
   await using service = new LocalService(config, (sentence) => log.warn(sentence));
+  await using pool = new ServerService(config, (sentence) => log.warn(sentence));
   const token = readOrMakeToken(paths.httpToken(config));
   await using http = serveHttp({
     address: config.httpAddress,
@@ -101,6 +103,7 @@ async function runServices(
     log,
     health: () => health.current(),
     metrics: () => readMetrics(service, {}),
+    host: { pools: new Map([[config.pool, pool]]) },
   });
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));

@@ -1,4 +1,5 @@
-// Room: domain. Owns how a parsing function becomes part of a schema, whatever library that is written with.
+// Room: domain. Owns how a parsing function becomes part of a schema, whatever library that is written with, and how
+// what a schema refuses is told.
 
 /** What a schema's transformation can say that its input is refused by. */
 interface Refusals {
@@ -17,3 +18,20 @@ export const parsing =
       return undefined as never;
     }
   };
+
+/** What a schema has against its input. */
+interface Issue {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** How many faults of one input a message lists. */
+const listedFaults = 8;
+
+/** `key: must not be empty; labels: give labels as texts by name` */
+export function faultsOf(issues: readonly Issue[]): string {
+  const listed = issues
+    .slice(0, listedFaults)
+    .map(({ path, message }) => (path.length === 0 ? message : `${path.map(String).join(".")}: ${message}`));
+  return [...listed, ...(issues.length > listedFaults ? [`and ${issues.length - listedFaults} more`] : [])].join("; ");
+}

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { internal, invalidArgument } from "../domain/errors.ts";
 import { type OperationId, operationId, type PoolName, parseDeviceName } from "../domain/identifiers.ts";
+import { faultsOf } from "../domain/parsing.ts";
 import { maxFieldPaths } from "../domain/update-mask.ts";
 import {
   batch,
@@ -326,23 +327,14 @@ export const journaledPayload = <Name extends JournaledJobName>(
 /** `given` as the payload of the job `name`; invalid_argument lists everything that is wrong with it. */
 export function parsePayload<Name extends JobName>(name: Name, given: unknown): Payload<Name> {
   const parsed = jobs[name].payload.safeParse(given);
-  if (!parsed.success) throw invalidArgument(`${name}: ${faults(parsed.error)}`, parsed.error);
+  if (!parsed.success) throw invalidArgument(`${name}: ${faultsOf(parsed.error.issues)}`, parsed.error);
   return parsed.data as Payload<Name>;
 }
 
 /** `given` as the result of the job `name`; anything else is `internal`: the worker's answer has another shape. */
 export function parseResult<Name extends JobName>(name: Name, given: unknown): Result<Name> {
   const parsed = jobs[name].result.safeParse(given);
-  if (!parsed.success) throw internal(`${name} was answered with nonsense: ${faults(parsed.error)}`, parsed.error);
+  if (!parsed.success)
+    throw internal(`${name} was answered with nonsense: ${faultsOf(parsed.error.issues)}`, parsed.error);
   return parsed.data as Result<Name>;
-}
-
-/** How many of a job's faults a message lists. */
-const listedFaults = 8;
-
-function faults({ issues }: z.ZodError): string {
-  const listed = issues
-    .slice(0, listedFaults)
-    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
-  return [...listed, ...(issues.length > listedFaults ? [`and ${issues.length - listedFaults} more`] : [])].join("; ");
 }

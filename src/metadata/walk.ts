@@ -11,6 +11,8 @@ export interface Walk {
   readonly scope: Scope;
   /** As domain/filters.ts has them; none: every snapshot. */
   readonly filters?: readonly string[];
+  /** Only the snapshots behind this key. */
+  readonly after?: SnapshotKey | undefined;
 }
 
 const pageRows = 256;
@@ -30,20 +32,20 @@ function* flat(pagesOf: Iterable<readonly Snapshot[]>): Generator<Snapshot, void
 }
 
 /** The same page by page, for a caller with other work in between: a page may have no match. */
-export function walkPages(database: Database, { scope, filters = [] }: Walk): Iterable<readonly Snapshot[]> {
+export function walkPages(database: Database, { scope, filters = [], after }: Walk): Iterable<readonly Snapshot[]> {
   const { matches, lookup } = compileFilters(filters);
-  return pages(database, scope, lookup, matches);
+  return pages(database, { scope, after: after ?? "" }, lookup, matches);
 }
 
 function* pages(
   database: Database,
-  scope: Scope,
+  from: Place,
   lookup: Lookup | undefined,
   matches: (snapshot: Snapshot) => boolean,
 ): Generator<readonly Snapshot[], void> {
-  let after: SnapshotKey | undefined;
+  let after: Place["after"] | undefined = from.after;
   do {
-    const rows = readPage(database, lookup, { scope, after: after ?? "" });
+    const rows = readPage(database, lookup, { scope: from.scope, after });
     yield* partsOf(rows.map(toSnapshot), matches);
     after = rows.length < pageRows ? undefined : rows.at(-1)?.key;
   } while (after !== undefined);

@@ -47,7 +47,7 @@ export const batch = operation(
 
 /** A batch's items behind the position `after`, in the order of submission. Throws not_found. */
 export const batchItems = listOperation(
-  { input: page.omit({ limit: true }), output: batchItem },
+  { input: page.omit({ limit: true }), output: batchItem, placeOf: ({ position }) => position },
   ({ database }, given): Iterable<readonly ReadItem[]> => itemPages(database, given),
 );
 

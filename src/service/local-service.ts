@@ -11,10 +11,10 @@ import { readPool } from "../metadata/pool.ts";
 import { requireOwnPlace } from "../supervisor/directories.ts";
 import { findRunning } from "../supervisor/running.ts";
 import { connectPatiently, type Notice, requireRunning } from "./running-client.ts";
-import type { Service } from "./service.ts";
+import type { PoolService, Service } from "./service.ts";
 import { openStore } from "./store.ts";
 
-export class LocalService implements Service, AsyncDisposable {
+export class LocalService implements PoolService, AsyncDisposable {
   readonly config: Config;
   /** Receives sentences about what an operation waits for, or has repaired. */
   readonly notice: Notice;
@@ -52,7 +52,7 @@ export class LocalService implements Service, AsyncDisposable {
   readonly running = (): Promise<Running | undefined> => findRunning(this.config);
 
   /** The client for the queue of the running snapmill. `signal` ends the wait for Redis. */
-  async client(signal?: AbortSignal): Promise<JobClient> {
+  readonly client = async (signal?: AbortSignal): Promise<JobClient> => {
     this.#client ??= this.#connect(signal);
     try {
       return await this.#client;
@@ -60,7 +60,7 @@ export class LocalService implements Service, AsyncDisposable {
       this.#client = undefined;
       throw error;
     }
-  }
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#database?.close();

@@ -1,6 +1,6 @@
 // Room: service. Owns what an operation is: a function on plain data, with schemas for its arguments and its result.
-import type { z } from "zod";
-import { type Arguments, jobs, type PoolJobName, type Result } from "../jobs/contract.ts";
+import { z } from "zod";
+import { type Arguments, type Jobs, jobs, type PoolJobName, type Result } from "../jobs/contract.ts";
 import type { CallOptions, Changes, Service } from "./service.ts";
 
 interface Shapes<Given extends z.ZodType, Answer extends z.ZodType> {
@@ -33,26 +33,55 @@ export const operation = <
   run: (service: On, given: z.output<Given>, options?: Options) => Returned,
 ) => Object.assign(run, shapes);
 
+/** Of an item in a list. */
+export type Place = string | number;
+
+interface ListShapes<Given extends z.ZodType, Item extends z.ZodType> extends Shapes<Given, Item> {
+  /** The place of an item in the order of the list: `after` of the page that begins behind it. */
+  readonly placeOf: (item: Plain<Item>) => Place;
+}
+
 /**
- * An operation that returns a list in pages; `output` describes one item. Callers yield to other work between pages.
+ * An operation that returns a list in pages; `output` describes one item, and `input` has an optional `after`. Callers
+ * yield to other work between pages.
  */
 export const listOperation = <
-  Given extends z.ZodType,
+  Given extends z.ZodType<{ readonly after?: Place | undefined }>,
   Item extends z.ZodType,
   Returned extends Iterable<readonly Plain<Item>[]>,
+  On = Service,
 >(
-  shapes: Shapes<Given, Item>,
-  run: (service: Service, given: z.output<Given>) => Returned,
+  shapes: ListShapes<Given, Item>,
+  run: (service: On, given: z.output<Given>) => Returned,
 ) => Object.assign(run, shapes);
 
 /** What every payload contains besides an operation's arguments. */
 const envelope = { pool: true, operationId: true } as const;
 
-/** An operation that the pool's worker executes; the registry of jobs declares its arguments and result. */
-export function workerOperation<Name extends PoolJobName>(name: Name) {
+/**
+ * An operation that the pool's worker executes; the registry of jobs declares its arguments and result. `defaults`:
+ * values of arguments that adapters may leave out.
+ */
+export function workerOperation<Name extends PoolJobName, Default extends keyof Arguments<Name> = never>(
+  name: Name,
+  defaults?: Pick<Arguments<Name>, Default>,
+) {
   const run = (service: Changes, given: Arguments<Name>, options?: CallOptions): Promise<Result<Name>> =>
     service.change(name, given, options);
   const payload: z.ZodObject = jobs[name].payload;
-  const input: z.ZodType = payload.omit(envelope);
-  return Object.assign(run, { input: input as z.ZodType<unknown, Arguments<Name>>, output: jobs[name].result });
+  const shape = Object.entries(payload.omit(envelope).shape).map(([field, schema]) => {
+    const value = defaults?.[field as Default];
+    return [field, value === undefined ? schema : (schema as z.ZodType).prefault(value)];
+  });
+  const input: z.ZodType = z.object(Object.fromEntries(shape));
+  return Object.assign(run, { input: input as ArgumentsOf<Name, Default>, output: jobs[name].result });
 }
+
+type ShapeOf<Name extends PoolJobName> = Jobs[Name]["payload"]["shape"];
+type ArgumentsOf<Name extends PoolJobName, Default> = z.ZodObject<{
+  [Field in Exclude<keyof ShapeOf<Name>, keyof typeof envelope>]: ShapeOf<Name>[Field] extends z.ZodType
+    ? Field extends Default
+      ? z.ZodPrefault<ShapeOf<Name>[Field]>
+      : ShapeOf<Name>[Field]
+    : never;
+}>;

@@ -8,7 +8,7 @@ import { JobClient } from "../jobs/requests/client.ts";
 import type { Database } from "../metadata/database.ts";
 import { databaseNumber } from "../metadata/pool.ts";
 import { DatabaseReader } from "./database-reader.ts";
-import type { Service } from "./service.ts";
+import type { PoolService, Service } from "./service.ts";
 import { Unsettled } from "./unsettled.ts";
 
 /**
@@ -17,15 +17,17 @@ import { Unsettled } from "./unsettled.ts";
  */
 const patienceMs = 10 * 60_000;
 
-export class ServerService implements Service, AsyncDisposable {
-  readonly #config: Config;
+export class ServerService implements PoolService, AsyncDisposable {
+  readonly config: Config;
+  readonly notice: PoolService["notice"];
   readonly #driver: DriverName;
   readonly #reader: DatabaseReader;
   readonly #unsettled = new Unsettled();
   #client: Promise<JobClient> | undefined;
 
-  constructor(config: Config) {
-    this.#config = config;
+  constructor(config: Config, notice: PoolService["notice"] = () => undefined) {
+    this.config = config;
+    this.notice = notice;
     this.#driver = chooseDriver(config.driver, paths.poolDir(config));
     this.#reader = new DatabaseReader(paths.database(config));
   }
@@ -42,7 +44,7 @@ export class ServerService implements Service, AsyncDisposable {
   readonly change: Service["change"] = async (name, given, { operationId, deadlineMs = patienceMs, signal } = {}) => {
     const keys = keysOf(given);
     await this.#unsettled.settled(keys, signal);
-    const client = await this.#connected();
+    const client = await this.client();
     return await client.call(name, given, {
       operationId,
       deadlineMs,
@@ -53,17 +55,12 @@ export class ServerService implements Service, AsyncDisposable {
   };
 
   readonly devicePath = (deviceName: DeviceName): string =>
-    devicePathOf(this.#driver, paths.devices(this.#config), deviceName);
+    devicePathOf(this.#driver, paths.devices(this.config), deviceName);
 
-  readonly usedBytes: Service["usedBytes"] = (device) => usedBytesOf(this.#driver, paths.poolDir(this.#config), device);
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#client?.catch(() => undefined))?.[Symbol.asyncDispose]();
-    this.#reader[Symbol.dispose]();
-  }
+  readonly usedBytes: Service["usedBytes"] = (device) => usedBytesOf(this.#driver, paths.poolDir(this.config), device);
 
   /** One client for all calls; if Redis is away, the next call tries to connect again. */
-  async #connected(): Promise<JobClient> {
+  readonly client = async (): Promise<JobClient> => {
     try {
       this.#client ??= this.#connect();
       return await this.#client;
@@ -71,11 +68,16 @@ export class ServerService implements Service, AsyncDisposable {
       this.#client = undefined;
       throw asSnapmillError(error);
     }
+  };
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#client?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    this.#reader[Symbol.dispose]();
   }
 
   async #connect(): Promise<JobClient> {
     const database = databaseNumber(this.database());
-    return await JobClient.connect({ redisUrl: redisUrl(this.#config), pool: this.#config.pool, database });
+    return await JobClient.connect({ redisUrl: redisUrl(this.config), pool: this.config.pool, database });
   }
 }
 

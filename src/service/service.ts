@@ -1,8 +1,9 @@
 // Room: service. Owns what operations act on: a pool's database for reads, its queue for changes, and its devices.
+import type { Config } from "../config.ts";
 import type { DeviceRef } from "../domain/devices.ts";
 import type { DeviceName } from "../domain/identifiers.ts";
 import type { Arguments, PoolJobName, Result } from "../jobs/contract.ts";
-import type { PoolCallOptions } from "../jobs/requests/client.ts";
+import type { JobClient, PoolCallOptions } from "../jobs/requests/client.ts";
 import type { Database } from "../metadata/database.ts";
 
 /** How long, and how, a caller waits: see `PoolCallOptions`. */
@@ -32,4 +33,13 @@ export interface Service extends Changes {
   readonly devicePath: (deviceName: DeviceName) => string;
   /** Bytes that a device maps, including shared ones. Throws not_found if the pool is not attached on this host. */
   readonly usedBytes: (device: DeviceRef) => Promise<number>;
+}
+
+/** The same with the pool's configuration and the client of its queues: what unpacks, repairs and reports need. */
+export interface PoolService extends Service {
+  readonly config: Config;
+  /** Receives sentences about what an operation waits for, or has repaired. */
+  readonly notice: (sentence: string) => void;
+  /** `signal` ends the wait for Redis. */
+  readonly client: (signal?: AbortSignal) => Promise<JobClient>;
 }

@@ -1,7 +1,7 @@
 // Room: service. Owns the operations on snapshots: reads from the database, and changes by the pool's worker.
 import { z } from "zod";
 import { isSnapmillError, unavailable } from "../domain/errors.ts";
-import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
+import { ownScope, type Scope, type SnapshotKey } from "../domain/identifiers.ts";
 import type { Mount, Snapshot, Usage } from "../domain/snapshots.ts";
 import { jobs } from "../jobs/contract.ts";
 import { readConsistently } from "../metadata/database.ts";
@@ -10,7 +10,9 @@ import { walkPages } from "../metadata/walk.ts";
 import { listOperation, operation, workerOperation } from "./operation.ts";
 import type { Service } from "./service.ts";
 
-const named = jobs.remove.payload.pick({ scope: true, key: true });
+const { scope: scopeShape, key: keyShape } = jobs.remove.payload.shape;
+const inScope = z.object({ scope: scopeShape.prefault(ownScope) });
+const named = inScope.extend({ key: keyShape });
 const snapshot = jobs.update.result;
 
 export const stat = operation({ input: named, output: snapshot }, ({ database }, { scope, key }) =>
@@ -19,10 +21,16 @@ export const stat = operation({ input: named, output: snapshot }, ({ database },
 
 /**
  * Sorted by key; a page may be empty. `filters` as in domain/filters.ts: one of them must match; without any, all do.
+ * `after`: only those behind this key.
  */
 export const list = listOperation(
-  { input: named.pick({ scope: true }).extend({ filters: z.array(z.string()).readonly() }), output: snapshot },
-  ({ database }, { scope, filters }): Iterable<readonly Snapshot[]> => walkPages(database(), { scope, filters }),
+  {
+    input: inScope.extend({ filters: z.array(z.string()).readonly().prefault([]), after: keyShape.optional() }),
+    output: snapshot,
+    placeOf: ({ key }) => key,
+  },
+  ({ database }, { scope, filters, after }): Iterable<readonly Snapshot[]> =>
+    walkPages(database(), { scope, filters, after }),
 );
 
 /** How an active snapshot or a view is mounted. */
@@ -58,15 +66,15 @@ async function usageNow({ database, usedBytes }: Service, scope: Scope, key: Sna
   }
 }
 
-export const prepare = workerOperation("prepare");
-export const view = workerOperation("view");
-export const commit = workerOperation("commit");
-export const remove = workerOperation("remove");
+export const prepare = workerOperation("prepare", { scope: ownScope, labels: {} });
+export const view = workerOperation("view", { scope: ownScope, labels: {} });
+export const commit = workerOperation("commit", { scope: ownScope, labels: {} });
+export const remove = workerOperation("remove", { scope: ownScope });
 export const update = workerOperation("update");
 
 /** Sets these labels and leaves the others unchanged; an empty value removes a label. */
 export const label = operation(
-  { input: jobs.update.payload.pick({ scope: true, key: true, labels: true }), output: snapshot },
+  { input: named.extend({ labels: jobs.update.payload.shape.labels }), output: snapshot },
   (service, { scope, key, labels }, options) => {
     const fieldPaths = Object.keys(labels).map((name) => `labels.${name}`);
     return service.change("update", { scope, key, labels, fieldPaths }, options);

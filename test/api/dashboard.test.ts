@@ -32,7 +32,8 @@ let dashboard: Dashboard;
 
 beforeAll(async () => {
   redis = await startRedis();
-  server = serveHttp({ address: "127.0.0.1:0", token, log, health: lookedAt, metrics: async () => [] });
+  const host = { pools: new Map() };
+  server = serveHttp({ address: "127.0.0.1:0", token, log, health: lookedAt, metrics: async () => [], host });
 });
 afterAll(async () => {
   await dashboard?.[Symbol.asyncDispose]();
@@ -191,7 +192,8 @@ test("a page loses its links to other servers and keeps its own", async () => {
 
 test("an address that is taken is an error that says so", () => {
   const address = new URL(server.url).host;
-  expect(() => serveHttp({ address, token, log, health: async () => well, metrics: async () => [] })).toThrow(
+  const options = { token, log, health: async () => well, metrics: async () => [], host: { pools: new Map() } };
+  expect(() => serveHttp({ address, ...options })).toThrow(
     `HTTP address ${address} is in use: choose another with --http-address`,
   );
 });

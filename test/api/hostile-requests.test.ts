@@ -31,6 +31,7 @@ beforeAll(async () => {
     log,
     health: async () => well,
     metrics: async () => [],
+    host: { pools: new Map() },
   });
   port = Number(new URL(server.url).port);
   dashboard = await Dashboard.open({ redisUrl: redis.url, pools: [poolName("default")] });

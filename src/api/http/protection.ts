@@ -1,7 +1,9 @@
 // Room: api. Owns the protection of the pages: authentication, content security policy, and cross-site requests.
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { basicAuth } from "hono/basic-auth";
 import { secureHeaders } from "hono/secure-headers";
+import type { Authenticate } from "./v1/caller.ts";
 
 export const user = "snapmill";
 
@@ -10,6 +12,18 @@ const whereTokenIs = `the user is ${user}, the password is the token: 'snapmill 
 /** HTTP basic authentication; user and token are compared in constant time. */
 export const onlyWithToken = (token: string): MiddlewareHandler =>
   basicAuth({ username: user, password: token, realm: "snapmill", invalidUserMessage: whereTokenIs });
+
+/** The API takes the same token: as a bearer's, or as the password of the same user. */
+export const byToken = (token: string): Authenticate => {
+  const accepted = [`Bearer ${token}`, `Basic ${btoa(`${user}:${token}`)}`].map(sha256);
+  return (request) => {
+    const given = sha256(request.headers.get("authorization") ?? "");
+    const isValid = accepted.map((known) => timingSafeEqual(known, given)).includes(true);
+    return isValid ? { tokenName: user, role: "operate" } : undefined;
+  };
+};
+
+const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest();
 
 /** Pages may load resources from this server only. Inline styles are allowed: bull-board has some. */
 export const onlyFromHere: MiddlewareHandler = secureHeaders({

@@ -1,15 +1,17 @@
-// Room: api. Owns the HTTP server: /healthz and /readyz for every caller, /queues and /metrics for callers with the token.
+// Room: api. Owns the HTTP server: /healthz and /readyz for every caller, the rest for callers with the token.
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
 import { failedPrecondition, invalidArgument } from "../../domain/errors.ts";
 import type { Health } from "../../domain/health.ts";
+import type { Host } from "../../service/host.ts";
 import type { MetricReading } from "../../service/metrics.ts";
 import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
 import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
 import { prometheusText, shared } from "./metrics.ts";
-import { noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
+import { byToken, noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
+import { v1 } from "./v1/routes.ts";
 
 export interface HttpOptions {
   /** HOST:PORT; port 0 means any free port. */
@@ -20,6 +22,8 @@ export interface HttpOptions {
   readonly log: Logger;
   readonly health: () => Promise<Health>;
   readonly metrics: () => Promise<readonly MetricReading[]>;
+  /** What /v1 serves. */
+  readonly host: Host;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -35,7 +39,7 @@ const maxBodyBytes = 2 ** 20;
 const idleTimeoutSeconds = 10;
 
 /** Serves until disposed of. Throws invalid_argument for an invalid address, failed_precondition if it is in use. */
-export function serveHttp({ address, names = [], token, log, health, metrics }: HttpOptions): HttpServer {
+export function serveHttp({ address, names = [], token, log, health, metrics, host }: HttpOptions): HttpServer {
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
   const app = new Hono();
@@ -47,6 +51,7 @@ export function serveHttp({ address, names = [], token, log, health, metrics }: 
     const { text, type } = await prometheusText(await readMetrics());
     return context.body(text, 200, { "content-type": type });
   });
+  app.route("/v1", v1({ host, authenticate: byToken(token), log }));
   app.get("/queues/", (context) => context.redirect("/queues"));
   app.use("/queues/*", onlyWithToken(token), noForeignCommands);
   app.all("/queues/*", async (context) => {

@@ -1,0 +1,135 @@
+// Room: api. Owns where each operation is found over HTTP: pure data, from which server, document and client are derived.
+//
+// One entry for each operation of service/api.ts, in the same groups; the compiler compares the two. What the caller gives:
+// fields named in the path come from there (percent-encoded: a snapshot's key may contain `/`), those of GET and DELETE and
+// those listed in `query` from the query (an array is a parameter that is repeated), all others from the JSON body.
+// Nothing here imports code: the client loads this file.
+import type { ListName, OperationName } from "../../../service/api.ts";
+
+export interface Endpoint {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** `/v1/pools/{pool}/…` where the operation acts on a pool. */
+  readonly path: `/v1/${string}`;
+  /** `operate` may do what `read` may, too. */
+  readonly role: "read" | "operate";
+  /**
+   * `read` and `list`: answered from what is there, with an ETag; a list in pages of `limit` with a `next` link.
+   * `change`: takes an Idempotency-Key, and is answered when it is done. `long`: the same, but answered with 202 and the
+   * operation's place unless it is done within `Prefer: wait=N`.
+   */
+  readonly kind: "read" | "list" | "change" | "long";
+  readonly tag: string;
+  readonly summary: string;
+  /** Fields that are in the query although the method has a body. */
+  readonly query?: readonly string[];
+}
+
+type Kinds = { readonly [Name in OperationName]: Endpoint & { readonly kind: KindOf<Name> } };
+type KindOf<Name> = Name extends ListName ? "list" : "read" | "change" | "long";
+
+const snapshots = "/v1/pools/{pool}/snapshots";
+const snapshot = `${snapshots}/{key}` as const;
+
+export const endpoints = {
+  // Snapshots.
+  listSnapshots: {
+    method: "GET",
+    path: snapshots,
+    role: "read",
+    kind: "list",
+    tag: "snapshots",
+    summary: "List snapshots, sorted by key; of several filters (containerd's syntax), one must match",
+  },
+  stat: {
+    method: "GET",
+    path: snapshot,
+    role: "read",
+    kind: "read",
+    tag: "snapshots",
+    summary: "One snapshot",
+  },
+  usage: {
+    method: "GET",
+    path: `${snapshot}/usage`,
+    role: "read",
+    kind: "read",
+    tag: "snapshots",
+    summary: "What a snapshot uses beyond its parent",
+  },
+  mounts: {
+    method: "GET",
+    path: `${snapshot}/mounts`,
+    role: "read",
+    kind: "read",
+    tag: "snapshots",
+    summary: "How an active snapshot or a view is mounted on the pool's host",
+  },
+  prepare: {
+    method: "POST",
+    path: `${snapshot}/prepare`,
+    role: "operate",
+    kind: "change",
+    tag: "snapshots",
+    summary: "Create an active snapshot, which is writable",
+    query: ["scope"],
+  },
+  view: {
+    method: "POST",
+    path: `${snapshot}/view`,
+    role: "operate",
+    kind: "change",
+    tag: "snapshots",
+    summary: "Create a view, which is read-only",
+    query: ["scope"],
+  },
+  commit: {
+    method: "POST",
+    path: `${snapshot}/commit`,
+    role: "operate",
+    kind: "change",
+    tag: "snapshots",
+    summary: "Turn an active snapshot into a committed one of the given name; its key is free again",
+    query: ["scope"],
+  },
+  label: {
+    method: "PATCH",
+    path: `${snapshot}/labels`,
+    role: "operate",
+    kind: "change",
+    tag: "snapshots",
+    summary: "Set these labels and leave the others; an empty value removes a label",
+    query: ["scope"],
+  },
+  remove: {
+    method: "DELETE",
+    path: snapshot,
+    role: "operate",
+    kind: "change",
+    tag: "snapshots",
+    summary: "Remove a snapshot",
+  },
+  // The host.
+  listPools: {
+    method: "GET",
+    path: "/v1/pools",
+    role: "read",
+    kind: "list",
+    tag: "host",
+    summary: "The pools that are served here",
+  },
+} as const satisfies Kinds;
+
+export type Endpoints = typeof endpoints;
+
+/** The names in a path's braces, in order. */
+export const fieldsOfPath = (path: string): string[] =>
+  [...path.matchAll(/\{(\w+)\}/g)].map(([, field]) => field ?? "");
+
+/** Where a field of an operation stands in its request. */
+export function placeOfField({ method, path, query = [] }: Endpoint, field: string): "path" | "query" | "body" {
+  if (fieldsOfPath(path).includes(field)) return "path";
+  return method === "GET" || method === "DELETE" || query.includes(field) ? "query" : "body";
+}
+
+/** Page sizes of lists. */
+export const pageLimits = { default: 100, most: 500 } as const;

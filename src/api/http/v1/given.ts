@@ -1,0 +1,111 @@
+// Room: api. Owns what a request gives to its operation: fields from path, query and body, strictly, and its page.
+import { z } from "zod";
+import { invalidArgument } from "../../../domain/errors.ts";
+import { faultsOf } from "../../../domain/parsing.ts";
+import { quoted } from "../../../domain/quoted.ts";
+import type { Place } from "../../../service/operation.ts";
+import { readJsonObject } from "./body.ts";
+import { type Endpoint, fieldsOfPath, pageLimits, placeOfField } from "./endpoints.ts";
+
+/** The parts of a request that fields are read from. */
+export interface Parts {
+  readonly path: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly request: Request;
+}
+
+export interface Page {
+  readonly limit: number;
+  /** As `Runnable.placeOf` made it; undefined: from the beginning. */
+  readonly after: Place | undefined;
+}
+
+type Kind = "text" | "number" | "boolean" | "texts";
+
+/** How a request is read for one operation: made once, since a schema's description takes longer than a read. */
+export function reader(endpoint: Endpoint, input: z.ZodObject) {
+  const fields = Object.keys(input.shape).filter((field) => endpoint.kind !== "list" || field !== "after");
+  const inPath = fieldsOfPath(endpoint.path).filter((field) => fields.includes(field));
+  const inQuery = fields.filter((field) => placeOfField(endpoint, field) === "query");
+  const inBody = fields.filter((field) => placeOfField(endpoint, field) === "body");
+  const kinds = queryKinds(input, inQuery);
+  const parameters = [...inQuery, ...(endpoint.kind === "list" ? ["limit", "cursor"] : [])];
+
+  /** The operation's arguments, parsed; throws invalid_argument, or a Problem, for what is wrong with them. */
+  const given = async ({ path, query, request }: Parts, page?: Page): Promise<Record<string, unknown>> => {
+    requireKnown("query parameter", [...query.keys()], parameters);
+    const body = inBody.length === 0 ? {} : await readJsonObject(request);
+    requireKnown("field", Object.keys(body), inBody);
+    const parsed = input.safeParse({
+      ...body,
+      ...Object.fromEntries(inQuery.flatMap((field) => fromQuery(query, field, kinds.get(field) ?? "text"))),
+      ...Object.fromEntries(inPath.map((field) => [field, path[field]])),
+      ...(page?.after !== undefined && { after: page.after }),
+    });
+    if (!parsed.success) throw invalidArgument(faultsOf(parsed.error.issues), parsed.error);
+    return parsed.data;
+  };
+  return { given, hasBody: inBody.length > 0 };
+}
+
+/** A typing error in an optional field would otherwise go unnoticed. */
+function requireKnown(what: string, names: readonly string[], known: readonly string[]): void {
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const list = known.length === 0 ? "there is none" : `there are ${known.join(", ")}`;
+  throw invalidArgument(`${what} ${quoted(unknown)} is not known: ${list}`);
+}
+
+/** What the text of each parameter means. */
+function queryKinds(input: z.ZodObject, fields: readonly string[]): Map<string, Kind> {
+  const { properties = {} } = z.toJSONSchema(input, { io: "input", unrepresentable: "any" });
+  return new Map(fields.map((field) => [field, kindOf(properties[field])]));
+}
+
+function kindOf(schema: unknown): Kind {
+  const type = typeof schema === "object" && schema !== null && "type" in schema ? schema.type : undefined;
+  if (type === "array") return "texts";
+  if (type === "number" || type === "integer") return "number";
+  return type === "boolean" ? "boolean" : "text";
+}
+
+function fromQuery(query: URLSearchParams, field: string, kind: Kind): [string, unknown][] {
+  const texts = query.getAll(field);
+  if (texts.length === 0) return [];
+  if (kind === "texts") return [[field, texts]];
+  const [text = "", another] = texts;
+  if (another !== undefined) throw invalidArgument(`query parameter ${field} is there twice: give it once`);
+  return [[field, valueFrom(text, kind)]];
+}
+
+/** What is no such value stays a text, which the schema refuses by name. */
+function valueFrom(text: string, kind: Exclude<Kind, "texts">): unknown {
+  if (kind === "boolean" && (text === "true" || text === "false")) return text === "true";
+  if (kind === "number" && /^-?\d+(\.\d+)?$/.test(text)) return Number(text);
+  return text;
+}
+
+/** The page that a list's request asks for. */
+export function pageOf(query: URLSearchParams): Page {
+  const limitText = query.get("limit") ?? String(pageLimits.default);
+  const limit = Number(limitText);
+  if (!/^\d{1,6}$/.test(limitText) || limit < 1 || limit > pageLimits.most) {
+    throw invalidArgument(`limit ${quoted(limitText)} is not valid: give 1 to ${pageLimits.most}`);
+  }
+  const cursor = query.get("cursor");
+  return { limit, after: cursor === null ? undefined : placeIn(cursor) };
+}
+
+/** Opaque to callers: what it is made of may change. */
+export const cursorOf = (place: Place): string => Buffer.from(JSON.stringify([place])).toString("base64url");
+
+function placeIn(cursor: string): Place {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    const place: unknown = Array.isArray(parsed) ? parsed[0] : undefined;
+    if (typeof place === "string" || typeof place === "number") return place;
+  } catch {
+    // Falls through.
+  }
+  throw invalidArgument(`cursor ${quoted(cursor)} is not one of a 'next' link: begin without`);
+}

@@ -1,0 +1,106 @@
+// Room: api. Owns /v1: hono's routes, generated from the operations (service/api.ts) and their endpoints (endpoints.ts).
+
+import type { Context } from "hono";
+import { Hono } from "hono";
+import type { Logger } from "pino";
+import { asSnapmillError, notFound } from "../../../domain/errors.ts";
+import { freshOperationId, poolName } from "../../../domain/identifiers.ts";
+import { type OperationName, type Runnable, runnable } from "../../../service/api.ts";
+import type { Host } from "../../../service/host.ts";
+import { json, listedPage, readAnswer } from "./answers.ts";
+import { type Authenticate, asCaller, requireRole, type V1Env } from "./caller.ts";
+import { type Endpoint, endpoints } from "./endpoints.ts";
+import { type Parts, pageOf, reader } from "./given.ts";
+import { kindOf, Problem, problemResponse } from "./problems.ts";
+
+export interface V1Options {
+  readonly host: Host;
+  readonly authenticate: Authenticate;
+  readonly log: Logger;
+}
+
+/** Serves everything below /v1. Every failure in it is a problem. */
+export function v1({ host, authenticate, log }: V1Options): Hono<V1Env> {
+  const app = new Hono<V1Env>();
+  app.onError((error, context) => {
+    const failure = error instanceof Problem ? error : asSnapmillError(error);
+    const caller = context.get("caller") as V1Env["Variables"]["caller"] | undefined;
+    if (kindOf(failure) === "internal") {
+      log.error({ err: error, path: context.req.path, requestId: caller?.requestId }, "a request failed");
+    }
+    const answer = problemResponse(failure, caller?.operationId);
+    if (caller !== undefined) answer.headers.set("x-request-id", caller.requestId);
+    return answer;
+  });
+  app.use(asCaller(authenticate));
+  for (const name of Object.keys(endpoints) as OperationName[]) addRoute(app, name, host);
+  app.all("*", (context) => {
+    throw noRoute(context.req.method, context.req.path);
+  });
+  return app;
+}
+
+function addRoute(app: Hono<V1Env>, name: OperationName, host: Host): void {
+  const endpoint: Endpoint = endpoints[name];
+  const operation = runnable(name);
+  const read = reader(endpoint, operation.input);
+  const path = endpoint.path.slice("/v1".length).replace(/\{(\w+)\}/g, ":$1");
+  app.on(endpoint.method, path, async (context) => {
+    const caller = context.get("caller");
+    requireRole(caller, endpoint.role);
+    const url = new URL(context.req.url);
+    const parts: Parts = { path: context.req.param(), query: url.searchParams, request: context.req.raw };
+    const target = targetOf(host, endpoint, parts);
+    switch (endpoint.kind) {
+      case "read": {
+        const given = await read.given(parts);
+        return readAnswer(context.req.raw, await operation.run(target, given, { signal: caller.signal }));
+      }
+      case "list": {
+        const page = pageOf(url.searchParams);
+        const given = await read.given(parts, page);
+        return readAnswer(context.req.raw, await list(operation, target, given, { url, page, signal: caller.signal }));
+      }
+      case "change":
+      case "long":
+        return await change(context, operation, target, await read.given(parts));
+    }
+  });
+}
+
+const list = (
+  { run, placeOf = () => "" }: Runnable,
+  target: unknown,
+  given: unknown,
+  asked: Pick<Parameters<typeof listedPage>[0], "url" | "page" | "signal">,
+) => listedPage({ pages: run(target, given) as Iterable<readonly unknown[]>, placeOf, ...asked });
+
+async function change(context: Context<V1Env>, operation: Runnable, target: unknown, given: unknown) {
+  const caller = context.get("caller");
+  const operationId = freshOperationId();
+  caller.operationId = operationId;
+  const answer = await operation.run(target, given, { operationId, signal: caller.signal });
+  return json(answer, { headers: { "operation-id": operationId } });
+}
+
+/** The pool that the path names, or the host. */
+function targetOf(host: Host, { path }: Endpoint, parts: Parts): unknown {
+  if (!path.startsWith("/v1/pools/{pool}")) return host;
+  const name = poolName(parts.path["pool"] ?? "");
+  const pool = host.pools.get(name);
+  if (pool !== undefined) return pool;
+  throw notFound(`there is no pool ${name} here, only ${[...host.pools.keys()].join(", ")}`);
+}
+
+const patterns = Object.values(endpoints).map(({ method, path }) => ({
+  method,
+  pattern: new RegExp(`^${path.replace(/\{\w+\}/g, "[^/]+")}$`),
+}));
+
+/** 405 where another method is known at this address, 404 elsewhere. */
+function noRoute(method: string, path: string): Problem {
+  const there = patterns.filter(({ pattern }) => pattern.test(path)).map((found) => found.method);
+  if (there.length === 0) return new Problem("no_such_route", `there is no ${path}`);
+  const allow = [...new Set(there.flatMap((known) => (known === "GET" ? ["GET", "HEAD"] : [known])))].join(", ");
+  return new Problem("method_not_allowed", `${path} has no ${method}, but ${allow}`, { allow });
+}

@@ -1,0 +1,83 @@
+// Room: service. Owns the map of everything that is offered over HTTP: operation name → operation.
+//
+// To offer one more: add it here (one line, in its group), add its line in api/http/v1/endpoints.ts (the compiler asks
+// for it), and run `npm run openapi`. Server, OpenAPI document, client and remote command line are derived from these two.
+// An operation gets its arguments parsed by its `input`; give fields that callers may leave out a `prefault` there.
+// A list (`listOperation`) has an optional `after` in its `input`, which adapters make a cursor of.
+import type { z } from "zod";
+import type { OperationId } from "../domain/identifiers.ts";
+import { listPools } from "./host.ts";
+import type { Place } from "./operation.ts";
+import { commit, label, list, mounts, prepare, remove, stat, usage, view } from "./snapshots.ts";
+
+/** Run as `(service: PoolService, given, options)`; their paths begin with /v1/pools/{pool}. */
+export const poolOperations = {
+  // Snapshots.
+  listSnapshots: list,
+  stat,
+  usage,
+  mounts,
+  prepare,
+  view,
+  commit,
+  label,
+  remove,
+};
+
+/** Run as `(host: Host, given, options)`. */
+export const hostOperations = {
+  listPools,
+};
+
+export const api = { ...poolOperations, ...hostOperations };
+
+export type OperationName = keyof typeof api;
+export type PoolOperationName = keyof typeof poolOperations;
+export type HostOperationName = keyof typeof hostOperations;
+
+/** Those that answer in pages. */
+export type ListName = {
+  [Name in OperationName]: (typeof api)[Name] extends { readonly placeOf: unknown } ? Name : never;
+}[OperationName];
+
+/** What a caller gives; identifiers are strings. A list's `after` is the adapter's matter. */
+export type Input<Name extends OperationName> = Omit<z.input<(typeof api)[Name]["input"]>, AfterOf<Name>>;
+type AfterOf<Name> = Name extends ListName ? "after" : never;
+/** What a caller gets; of a list, one item. */
+export type Output<Name extends OperationName> = z.output<(typeof api)[Name]["output"]>;
+
+/** How an operation is called, wherever it runs. */
+export interface ApiOptions {
+  /** Makes a change repeatable: with the same ID and input it has one effect, and one answer. Default: a fresh one. */
+  readonly operationId?: OperationId | undefined;
+  /** Ends the waiting; what has not begun is taken back. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait for the answer. */
+  readonly deadlineMs?: number | undefined;
+  /** Why, for the audit log. */
+  readonly reason?: string | undefined;
+}
+
+/** Every operation as a function of its own, wherever it runs: here, or on another host. Lists are read page by page. */
+export type Api = {
+  readonly [Name in OperationName]: Name extends ListName
+    ? (given: Input<Name>, options?: ApiOptions) => AsyncIterable<Output<Name>>
+    : (given: Input<Name>, options?: ApiOptions) => Promise<Output<Name>>;
+};
+/** The operations on one pool. */
+export type PoolApi = Pick<Api, PoolOperationName>;
+
+/** An operation as a server runs it, which has parsed what was given. */
+export interface Runnable {
+  readonly input: z.ZodObject;
+  readonly output: z.ZodType;
+  /** Of a list. */
+  readonly placeOf?: (item: unknown) => Place;
+  readonly run: (target: unknown, given: unknown, options?: ApiOptions) => unknown;
+}
+
+export function runnable(name: OperationName): Runnable {
+  const { input, output, ...rest } = api[name];
+  const run = api[name] as unknown as Runnable["run"];
+  return { input: input as z.ZodObject, output, run, ...(rest as Pick<Runnable, "placeOf">) };
+}

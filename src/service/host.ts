@@ -1,0 +1,24 @@
+// Room: service. Owns what operations act on that are no single pool's: everything that one `up` serves.
+import { z } from "zod";
+import { type PoolName, poolName } from "../domain/identifiers.ts";
+import { parsing } from "../domain/parsing.ts";
+import { listOperation } from "./operation.ts";
+import type { PoolService } from "./service.ts";
+
+/** One `up`. */
+export interface Host {
+  readonly pools: ReadonlyMap<PoolName, PoolService>;
+}
+
+const pool = z.object({ name: z.string().transform(parsing(poolName)) });
+
+/** The pools that this `up` serves, by name. */
+export const listPools = listOperation(
+  { input: z.object({ after: z.string().optional() }), output: pool, placeOf: ({ name }) => name },
+  ({ pools }: Host, { after = "" }) => [
+    [...pools.keys()]
+      .sort()
+      .filter((name) => name > after)
+      .map((name) => ({ name })),
+  ],
+);
