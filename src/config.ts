@@ -43,16 +43,40 @@ export function readConfig(
   };
 }
 
-/** What a service manager says to the process that it started: its children are none of its business. */
-const fromServiceManager = { NOTIFY_SOCKET: undefined, WATCHDOG_USEC: undefined, WATCHDOG_PID: undefined };
+/**
+ * What is for this process alone: a service manager's words to the process that it started, and the trace that it is part
+ * of, since a child works for many.
+ */
+const forThisProcess = {
+  NOTIFY_SOCKET: undefined,
+  WATCHDOG_USEC: undefined,
+  WATCHDOG_PID: undefined,
+  TRACEPARENT: undefined,
+};
 
 /** The environment of a child process of snapmill: that of this process, changed by `overrides`. */
 export function childEnvironment(overrides: Overrides): Record<string, string> {
-  const merged: Record<string, string | undefined> = { ...process.env, ...fromServiceManager, ...overrides };
+  const merged: Record<string, string | undefined> = { ...process.env, ...forThisProcess, ...overrides };
   return Object.fromEntries(
     Object.entries(merged).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );
 }
+
+/**
+ * Whether OpenTelemetry's variables ask for traces. All others of its variables are read by its library, where it is
+ * used (telemetry/open-telemetry.ts).
+ */
+export function wantsTraces(environment: Readonly<Record<string, string | undefined>> = process.env): boolean {
+  const set = (name: string) => environment[name]?.trim() || undefined;
+  if (set("OTEL_SDK_DISABLED")?.toLowerCase() === "true") return false;
+  if ((set("OTEL_TRACES_EXPORTER") ?? "otlp") !== "otlp") return false;
+  return (set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") ?? set("OTEL_EXPORTER_OTLP_ENDPOINT")) !== undefined;
+}
+
+/** The trace that a command is part of, as its caller passes it on in the environment. */
+export const callersTrace = (
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): string | undefined => environment["TRACEPARENT"];
 
 /** Where everything is stored. */
 export const paths = {

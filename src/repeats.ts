@@ -1,5 +1,6 @@
 // Room: top. Owns repeated warnings: each is logged once, then its repetitions are counted, and logged once a minute.
 import type { LogFn, LoggerOptions } from "pino";
+import { apartFromWork } from "./domain/work.ts";
 
 const windowMs = 60_000;
 /** Number of different sentences that are remembered. */
@@ -78,11 +79,14 @@ export function tellOnce(repeats = processRepeats): NonNullable<LoggerOptions["h
     logMethod(args, method, level) {
       if (level < warnLevel || level >= fatalLevel) return method.apply(this, args);
       const [fields, sentence] = typeof args[0] === "string" ? [{}, args[0]] : [args[0] as object, String(args[1])];
+      // The repetitions are of any work, not of that during which they are counted.
       const again = (times: number) =>
-        method.apply(this, [
-          { times, ...withoutStack(fields) },
-          summary(sentence, times),
-        ] as unknown as Parameters<LogFn>);
+        apartFromWork(() =>
+          method.apply(this, [
+            { times, ...withoutStack(fields) },
+            summary(sentence, times),
+          ] as unknown as Parameters<LogFn>),
+        );
       const kind = level === warnLevel ? "warning" : "error";
       if (repeats.isNew(`${kind}: ${sentence}${reasonIn(fields)}`, again)) method.apply(this, args);
     },

@@ -53,7 +53,7 @@ export interface UpOptions {
 export async function runUp(given: Config, { takeOver = false, ...options }: UpOptions): Promise<void> {
   const config = { ...given, takeOver: takeOver ? await claimToMove(given) : undefined };
   requireOwnPlace(config);
-  const log = createLogger({ name: "up", level: config.logLevel });
+  const log = createLogger({ name: "up", level: config.logLevel, format: config.logFormat });
   const { grpcAddress } = config;
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
   using lock = await becomeTheOne(config, log);

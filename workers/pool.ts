@@ -1,5 +1,5 @@
 // Room: workers. Owns the one worker of a pool: its lock, its database, its devices, and its jobs, executed in order.
-import { type Config, paths, poolSettings, readConfig, redisUrl } from "../src/config.ts";
+import { type Config, paths, poolSettings, readConfig, redisUrl, wantsTraces } from "../src/config.ts";
 import { batchLimits } from "../src/domain/batches.ts";
 import { asSnapmillError, isSnapmillError } from "../src/domain/errors.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
@@ -18,6 +18,7 @@ import { announceReady } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
 import { openNote, readNote } from "../src/system/file/note.ts";
 import { identityOf } from "../src/system/process/process-facts.ts";
+import { startTelemetry } from "../src/telemetry/start.ts";
 import { claimHolder } from "./claim-holder.ts";
 import { Outbox } from "./outbox.ts";
 import { isChainAbandoned, lockPool, sweepLocks } from "./pool-locks.ts";
@@ -30,7 +31,8 @@ const cleanupEveryMs = 30_000;
 const config = readConfig();
 const { pool, takeOver } = config;
 armFault(config.fault);
-const log = createLogger({ name: "pool", level: config.logLevel });
+const log = createLogger({ name: "pool", level: config.logLevel, format: config.logFormat });
+const telemetry = await startTelemetry({ process: "pool", isTraced: wantsTraces(), log });
 
 /** The snapshotter executes the journaled jobs; after some of them, the worker has something to do as well. */
 function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox): PoolHandlers {
@@ -180,4 +182,4 @@ async function serve(
   if (isSnapmillError(ending)) throw ending;
 }
 
-await runProcess(log, work);
+await runProcess(log, work, telemetry);

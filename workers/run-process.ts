@@ -13,16 +13,25 @@ export function untilSignalled(): Promise<string> {
   return promise;
 }
 
-/** Ends the process when `work` has: with 0, or with 1 when it failed. `stopped`: the signal's name, once there is one. */
-export async function runProcess(log: Logger, work: (stopped: Promise<string>) => Promise<void>): Promise<never> {
+/**
+ * Ends the process when `work` has, and the last of its telemetry is sent: with 0, or with 1 when it failed. `stopped`:
+ * the signal's name, once there is one.
+ */
+export async function runProcess(
+  log: Logger,
+  work: (stopped: Promise<string>) => Promise<void>,
+  telemetry: AsyncDisposable,
+): Promise<never> {
   try {
     await work(untilSignalled());
+    await telemetry[Symbol.asyncDispose]();
     process.exit(0);
   } catch (error) {
     const failure = asSnapmillError(error);
     const { code } = failure;
     // A stack is of use only for failures that were not foreseen.
     log.fatal(code === "internal" ? { err: failure, code } : { code }, failure.message);
+    await telemetry[Symbol.asyncDispose]();
     endWith(error);
   }
 }

@@ -1,5 +1,5 @@
 // Room: workers. Owns the unpack worker: it takes jobs of the pool's unpack queue, one image each; a writer process writes.
-import { childEnvironment, paths, readConfig, redisUrl, registrySettings } from "../src/config.ts";
+import { childEnvironment, paths, readConfig, redisUrl, registrySettings, wantsTraces } from "../src/config.ts";
 import {
   asSnapmillError,
   failedPrecondition,
@@ -24,6 +24,7 @@ import { openDatabase } from "../src/metadata/database.ts";
 import { countPending } from "../src/metadata/outbox.ts";
 import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
+import { startTelemetry } from "../src/telemetry/start.ts";
 import { type ChainedLayer, unpackChain } from "../src/unpack/chain.ts";
 import type { SpaceGuardRequest } from "../src/unpack/protocol.ts";
 import { startWriter } from "../src/unpack/writer.ts";
@@ -46,7 +47,8 @@ import { untilSignalled } from "./run-process.ts";
 
 const config = readConfig();
 armFault(config.fault);
-const log = createLogger({ name: "unpack", level: config.logLevel });
+const log = createLogger({ name: "unpack", level: config.logLevel, format: config.logFormat });
+const telemetry = await startTelemetry({ process: "unpack", isTraced: wantsTraces(), log });
 
 /** How long a cancelled job may take to end (kill its writer, remove its snapshot) before this worker is replaced. */
 const cancelGraceMs = 20_000;
@@ -290,6 +292,7 @@ const ending = await Promise.race([untilSignalled(), consumer.lost]);
 log.info({ reason: String(ending) }, "stopping");
 await consumer.closeNow();
 await resources.disposeAsync();
+await telemetry[Symbol.asyncDispose]();
 const isLost = isSnapmillError(ending);
 if (isLost) announceRefusal(ending);
 // Explicitly: a library's timer would delay the end by half a second.

@@ -11,6 +11,10 @@ export const driverChoices = ["auto", ...driverNames] as const;
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 
+export const logFormats = ["auto", "json", "pretty"] as const;
+/** `auto`: `pretty` on a terminal, `json` otherwise. */
+export type LogFormat = (typeof logFormats)[number];
+
 const hostNamePattern = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i;
 
 const hostNames = list({
@@ -52,6 +56,13 @@ export const schema = {
     kind: oneOf(logLevels),
     default: "info",
     help: "`trace` to `error`, `silent`",
+  }),
+  logFormat: setting({
+    variable: "SNAPMILL_LOG_FORMAT",
+    key: "log-format",
+    kind: oneOf(logFormats),
+    default: "auto",
+    help: "`json`: an object a line; `pretty`: lines for people; `auto`: `pretty` on a terminal",
   }),
   redisUrl: setting({
     variable: "REDIS_URL",

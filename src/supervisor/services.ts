@@ -157,7 +157,7 @@ export async function withServices<T>(
 ): Promise<T> {
   // The user asked for an image, not for a log: log only what goes wrong.
   const level = config.logLevel === "info" ? "warn" : config.logLevel;
-  const log = createLogger({ name: "services", level });
+  const log = createLogger({ name: "services", level, format: config.logFormat });
   const turn = await takeTurn(config, log, signal);
   if (turn.kind === "held") {
     await requirePool(config, turn.by);

@@ -1,19 +1,8 @@
-// Room: jobs. Owns the database that a job is meant for: its number rides in the job's data, beside the payload.
+// Room: jobs. Owns the database that a job is meant for: its number rides in the job's data (job-data.ts).
 import type { Redis } from "ioredis";
 import { failedPrecondition, isSnapmillError, type SnapmillError } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import { type ClaimHolder, readClaim } from "./pool-claims.ts";
-
-/** `payload` as a job's data. `database` undefined: the one that has the pool's name when the job is executed. */
-export const addressed = (payload: object, database: number | undefined): object =>
-  database === undefined ? payload : { ...payload, database };
-
-/** Splits a job's data again. */
-export function unaddressed(data: unknown): { readonly payload: unknown; readonly database: number | undefined } {
-  if (typeof data !== "object" || data === null || !("database" in data)) return { payload: data, database: undefined };
-  const { database, ...payload } = data;
-  return { payload, database: typeof database === "number" ? database : undefined };
-}
 
 /** Whether jobs for these databases may be the same job. */
 export const isSameDatabase = (one: number | undefined, other: number | undefined): boolean =>

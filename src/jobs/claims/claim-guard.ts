@@ -2,10 +2,11 @@
 import type { Redis } from "ioredis";
 import { aborted, type SnapmillError, unavailable } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
+import { openJobData } from "../job-data.ts";
 import type { QueuedJob } from "../queues.ts";
 import { asRedisFailure } from "../redis/failures.ts";
 import { beatEveryMs, beatLastsMs } from "../requests/worker-liveness.ts";
-import { misaddressed, unaddressed } from "./addressee.ts";
+import { misaddressed } from "./addressee.ts";
 import {
   askForClaim,
   type ClaimHolder,
@@ -83,7 +84,7 @@ export class ClaimGuard implements Disposable {
    * job's failure, because it is meant for another database than the one that has the name.
    */
   doubt(job: QueuedJob): Promise<void> | undefined {
-    const { database } = unaddressed(job.data);
+    const { database } = openJobData(job.data);
     const isMeant = database === undefined || database === this.#options.holder.database;
     const isConfirmed = performance.now() - this.#confirmedMs < confirmedLastsMs;
     if (isMeant && isConfirmed && !this.#isLost) return undefined;

@@ -4,6 +4,7 @@ import type { Backoff } from "../../domain/backoff.ts";
 import { failedPrecondition, isRetryable } from "../../domain/errors.ts";
 import { freshOperationId, type OperationId, type PoolName } from "../../domain/identifiers.ts";
 import { Retrier, type RetrierOptions } from "../../domain/retrier.ts";
+import { apartFromWork } from "../../domain/work.ts";
 import { Addressee } from "../claims/addressee.ts";
 import { type PoolClaim, readClaim } from "../claims/pool-claims.ts";
 import {
@@ -124,7 +125,8 @@ export class JobClient implements AsyncDisposable {
   static async connect(options: ClientOptions, signal?: AbortSignal): Promise<JobClient> {
     const { redisUrl, pool } = options;
     const outages = new Retrier({ outageMs: 0, ...options.patience, mayPass: isRedisAway, backoff });
-    return await outages.run(async () => {
+    // It outlives the work that needs it first.
+    const connect = async () => {
       const connection = await answering(producerConnection(redisUrl), redisUrl, 1.5 * answerTimeoutMs);
       try {
         return new JobClient(
@@ -137,7 +139,8 @@ export class JobClient implements AsyncDisposable {
         connection.disconnect();
         throw asRedisFailure(error);
       }
-    }, signal);
+    };
+    return await apartFromWork(() => outages.run(connect, signal));
   }
 
   /** Has one of the pool's jobs executed. */
@@ -295,7 +298,7 @@ export class JobClient implements AsyncDisposable {
   }
 
   async #unpackRequests(): Promise<RequestClient> {
-    this.#unpacks ??= RequestClient.open(this.#connection, this.#redisUrl, this.#pool, "unpack");
+    this.#unpacks ??= apartFromWork(() => RequestClient.open(this.#connection, this.#redisUrl, this.#pool, "unpack"));
     try {
       return await this.#unpacks;
     } catch (error) {

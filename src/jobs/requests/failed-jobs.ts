@@ -3,8 +3,8 @@ import type { Redis } from "ioredis";
 import { decodeFailure, type SnapmillError } from "../../domain/errors.ts";
 import { type OperationId, operationId } from "../../domain/identifiers.ts";
 import { quoted } from "../../domain/quoted.ts";
-import { unaddressed } from "../claims/addressee.ts";
 import { isJobName, type JobName, parsePayload } from "../contract.ts";
+import { openJobData } from "../job-data.ts";
 import { type JobQueue, retention } from "../queues.ts";
 import { asRedisFailure } from "../redis/failures.ts";
 import { damageOf, excess } from "../stored-job.ts";
@@ -72,7 +72,7 @@ async function readJob(
   const damage = damageOf(data);
   if (damage !== undefined || data === null) return damaged(damage ?? "it has no data");
   try {
-    const { payload: given, database } = unaddressed(JSON.parse(data));
+    const { payload: given, database } = openJobData(JSON.parse(data));
     const payload = parsePayload(name, given);
     const failedAtMs = Number(times.find((time) => time !== null && time !== undefined && Number(time) > 0) ?? 0);
     return {

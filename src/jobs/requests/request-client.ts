@@ -9,7 +9,9 @@ import {
   unavailable,
 } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
-import { isSameDatabase, unaddressed } from "../claims/addressee.ts";
+import { boundToWork } from "../../domain/work.ts";
+import { isSameDatabase } from "../claims/addressee.ts";
+import { openJobData } from "../job-data.ts";
 import { type JobQueue, openQueue, type QueueKind } from "../queues.ts";
 import { asRedisFailure, RedisAway } from "../redis/failures.ts";
 import { excess } from "../stored-job.ts";
@@ -76,7 +78,7 @@ export class RequestClient implements AsyncDisposable {
    */
   async run(submission: Submission, waiting: Waiting): Promise<unknown> {
     requireFit(submission);
-    const add = () => this.#submissions.add(submission);
+    const add = boundToWork(() => this.#submissions.add(submission));
     using waiter = this.#waiters.open(submission, waiting, add);
     this.#events.wake();
     const submitted = waiter.leaving === undefined ? this.#submit(waiter) : Promise.resolve();
@@ -101,12 +103,13 @@ export class RequestClient implements AsyncDisposable {
    * Otherwise throws as `run` does; a job that has not begun is left in the queue.
    */
   async follow(submission: Submission, waiting: Waiting, demand: () => Promise<unknown>): Promise<unknown> {
-    using waiter = this.#waiters.open(submission, waiting, async () => {
+    const demandAgain = async () => {
       await demand().catch((error: unknown) => {
         const failure = asSnapmillError(error);
         if (!isRetryable(failure.code)) waiter.fail(failure);
       });
-    });
+    };
+    using waiter = this.#waiters.open(submission, waiting, boundToWork(demandAgain));
     waiter.isQueued = true;
     this.#poller.begin(waiter);
     this.#events.wake();
@@ -120,7 +123,7 @@ export class RequestClient implements AsyncDisposable {
     try {
       const job = await this.queue.getJob(submission.operationId);
       if (job === undefined) return { state: "lost" };
-      const stored = { name: job.name, ...unaddressed(job.data) };
+      const stored = { name: job.name, ...openJobData(job.data) };
       if (!isSame(submission, stored)) throw usedOtherwise(submission, stored);
       return await jobState(this.queue, submission.operationId);
     } catch (error) {

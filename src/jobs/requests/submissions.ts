@@ -1,8 +1,10 @@
 // Room: jobs. Owns how jobs get into a queue: in few round trips for many callers, and never two jobs of one ID.
 import type { Redis } from "ioredis";
 import type { OperationId } from "../../domain/identifiers.ts";
-import { addressed, unaddressed } from "../claims/addressee.ts";
+import type { Traceparent } from "../../domain/traceparent.ts";
+import { apartFromWork, fieldsOf, inWork, traceparent } from "../../domain/work.ts";
 import type { JobName } from "../contract.ts";
+import { jobData, openJobData } from "../job-data.ts";
 import type { JobQueue } from "../queues.ts";
 
 /** One job to be. Its ID is the operation's. */
@@ -20,6 +22,8 @@ export interface Submission {
   readonly isUrgent?: boolean | undefined;
   /** 1 goes first; default: before all that have one. */
   readonly priority?: number | undefined;
+  /** The traceparent of the trace that it is part of. Default: that of the work under way. */
+  readonly trace?: string | undefined;
 }
 
 /** What the queue has under a job's ID already. */
@@ -31,6 +35,8 @@ export interface StoredJob {
 
 interface Pending {
   readonly submission: Submission;
+  /** Of the work that adds it. */
+  readonly traceparent: Traceparent | undefined;
   readonly resolve: (stored: StoredJob | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -60,10 +66,14 @@ export class Submissions {
 
   /** Adds a job, unless Redis has one of that ID, in whatever state: then it changes nothing and returns that one. */
   add(submission: Submission): Promise<StoredJob | undefined> {
-    const { promise, resolve, reject } = Promise.withResolvers<StoredJob | undefined>();
-    this.#pending.push({ submission, resolve, reject });
-    this.#depart();
-    return promise;
+    const { name, operationId, payload, trace } = submission;
+    const fields = { ...fieldsOf(payload), operationId, job: name };
+    return inWork({ name: `enqueue ${name}`, kind: "producer", parent: trace, fields }, () => {
+      const { promise, resolve, reject } = Promise.withResolvers<StoredJob | undefined>();
+      this.#pending.push({ submission, traceparent: traceparent(), resolve, reject });
+      apartFromWork(() => this.#depart());
+      return promise;
+    });
   }
 
   #depart(): void {
@@ -81,7 +91,7 @@ export class Submissions {
     try {
       // In this order on one connection: BullMQ silently ignores an ID that it has already.
       const looks = batch.map(({ submission }) => this.#stored(submission));
-      const added = this.#add(batch.map(({ submission }) => asJob(submission)));
+      const added = this.#add(batch.map(asJob));
       const [stored] = await Promise.all([Promise.all(looks), added]);
       batch.forEach(({ resolve }, index) => {
         resolve(stored[index]);
@@ -102,7 +112,7 @@ export class Submissions {
   async #stored({ operationId, isFresh }: Submission): Promise<StoredJob | undefined> {
     if (isFresh) return undefined;
     const [name, data] = await this.#connection.hmget(this.#queue.toKey(operationId), "name", "data");
-    return typeof name === "string" && typeof data === "string" ? { name, ...unaddressed(parsed(data)) } : undefined;
+    return typeof name === "string" && typeof data === "string" ? { name, ...openJobData(parsed(data)) } : undefined;
   }
 }
 
@@ -137,13 +147,16 @@ export async function inBatches<E, T>(entries: readonly E[], look: (entry: E) =>
   return answers;
 }
 
-const asJob = ({ name, operationId, payload, database, attempts, isUrgent, priority }: Submission): BulkJob => ({
-  name,
-  data: addressed(payload, database),
-  opts: {
-    jobId: operationId,
-    ...(attempts !== undefined && { attempts }),
-    ...(isUrgent === true && { lifo: true }),
-    ...(priority !== undefined && { priority }),
-  },
-});
+const asJob = ({ submission, traceparent: trace }: Pending): BulkJob => {
+  const { name, operationId, payload, database, attempts, isUrgent, priority } = submission;
+  return {
+    name,
+    data: jobData(payload, { database, traceparent: trace }),
+    opts: {
+      jobId: operationId,
+      ...(attempts !== undefined && { attempts }),
+      ...(isUrgent === true && { lifo: true }),
+      ...(priority !== undefined && { priority }),
+    },
+  };
+};

@@ -6,6 +6,7 @@ import { type ClaimGuard, NotMine } from "../claims/claim-guard.ts";
 import type { QueuedJob } from "../queues.ts";
 import type { Runners } from "./handlers.ts";
 import { type JobSignals, jobContext, Reports } from "./job-context.ts";
+import { inJob } from "./job-work.ts";
 
 interface Run {
   readonly outcome: Promise<unknown>;
@@ -85,7 +86,7 @@ export class Executor {
     if (running !== undefined) return running;
     const [stopping, lockLost] = [new Canceller(), new Canceller()];
     const signals = { stopping: stopping.signal, lockLost: lockLost.signal };
-    const outcome = this.#handle(job, signals).finally(() => this.#runs.delete(jobId));
+    const outcome = inJob(job, () => this.#handle(job, signals)).finally(() => this.#runs.delete(jobId));
     const run = { outcome, stopping, lockLost };
     this.#runs.set(jobId, run);
     return run;

@@ -1,0 +1,62 @@
+// Room: telemetry. Owns OpenTelemetry's library as this process uses it. Loaded only where traces are asked for.
+import { DiagLogLevel, diag } from "@opentelemetry/api";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
+import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import { startTimer } from "../domain/timers.ts";
+import { type ExporterTold, PatientExporter } from "./patient-exporter.ts";
+import { Spans } from "./spans.ts";
+
+/** How long the last spans of a process may take to be sent. */
+const flushMs = 2_000;
+/** At once on their way to the collector, in all: a process keeps no more spans than these and the library's queue. */
+const exportMs = 10_000;
+
+export interface TracingOptions extends ExporterTold {
+  /** Which of snapmill's processes this is: "up", "pool". */
+  readonly process: string;
+  readonly version: string;
+  /** What the library says of its configuration. */
+  readonly complain: (sentence: string) => void;
+}
+
+export interface Tracing extends AsyncDisposable {
+  readonly spans: Spans;
+}
+
+/**
+ * The library reads OTEL_EXPORTER_OTLP_*, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and OTEL_BSP_*
+ * itself. Spans wait in a queue of 2,048; those that find it full are dropped. Disposal sends what waits, within two
+ * seconds.
+ */
+export function openTracing({ process: name, version, complain, ...tell }: TracingOptions): Tracing {
+  diag.setLogger({ ...silent, error: complain }, { logLevel: DiagLogLevel.ERROR, suppressOverrideMessage: true });
+  const known = {
+    "service.name": "snapmill",
+    "service.version": version,
+    "service.instance.id": `${name}-${process.pid}`,
+  };
+  const resource = resourceFromAttributes({ ...known, "snapmill.process": name, "process.pid": process.pid });
+  const provider = new BasicTracerProvider({
+    resource: resource.merge(detectResources({ detectors: [envDetector] })),
+    spanProcessors: [
+      new BatchSpanProcessor(new PatientExporter(new OTLPTraceExporter(), tell), { exportTimeoutMillis: exportMs }),
+    ],
+  });
+  return {
+    spans: new Spans(provider.getTracer("snapmill", version)),
+    [Symbol.asyncDispose]: async () => {
+      const { promise: late, resolve } = Promise.withResolvers<void>();
+      using _bound = startTimer(flushMs, resolve);
+      await Promise.race([provider.shutdown().catch(() => undefined), late]);
+    },
+  };
+}
+
+const silent = {
+  error: () => undefined,
+  warn: () => undefined,
+  info: () => undefined,
+  debug: () => undefined,
+  verbose: () => undefined,
+};
