@@ -2,13 +2,17 @@
 import { createHash } from "node:crypto";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { resolveSettings } from "./config/resolve.ts";
+import { resolveAll } from "./config/pools.ts";
+import type { Given } from "./config/resolve.ts";
 import type { Values, Variable } from "./config/schema.ts";
-import { invalidArgument } from "./domain/errors.ts";
+import { readSettingsFile } from "./config/settings-file.ts";
+import { internal, invalidArgument } from "./domain/errors.ts";
 
 export type Overrides = Partial<Record<Variable, string | undefined>>;
 
-export interface Config extends Omit<Values, "stateDir" | "grpcAddress" | "fsOptions"> {
+export interface Config extends Omit<Values, "configFile" | "stateDir" | "grpcAddress" | "fsOptions"> {
+  /** The file that was read; undefined: none. */
+  readonly configFile: string | undefined;
   readonly stateDir: string;
   /** Short even if the state directory's path is long: a UNIX socket's path has at most 108 bytes. */
   readonly runDir: string;
@@ -19,22 +23,54 @@ export interface Config extends Omit<Values, "stateDir" | "grpcAddress" | "fsOpt
   readonly registrySlotsDir: string;
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
- * Reads the configuration. Command-line flags (`overrides`, by variable) take precedence over the environment, which
- * takes precedence over the defaults. Throws one invalid_argument that names every wrong setting.
+ * Reads the configuration of one pool. Command-line flags (`overrides`, by variable) take precedence over the
+ * environment, that over the file, and that over the defaults. Throws one invalid_argument that names everything that is
+ * wrong, also with other pools of the file.
  */
-export function readConfig(
-  overrides: Overrides = {},
-  environment: Readonly<Record<string, string | undefined>> = process.env,
-): Config {
-  const { values, faults } = resolveSettings((variable) => overrides[variable] ?? environment[variable]);
-  if (values === undefined) throw invalidArgument(`configuration: ${faults.join("; ")}`);
-  const { runRootDir } = values;
+export function readConfig(overrides: Overrides = {}, environment: Environment = process.env): Config {
+  const { pool, configs } = readAll(overrides, environment);
+  const config = configs.get(pool);
+  if (config === undefined) throw internal(`pool ${pool} has no settings`);
+  return config;
+}
+
+/**
+ * The configurations of the pools that `up` serves: those of the file; without any there, the one that `readConfig`
+ * answers. A flag chooses one. Throws what `readConfig` throws.
+ */
+export function readServed(overrides: Overrides = {}, environment: Environment = process.env): readonly Config[] {
+  const { served, configs } = readAll(overrides, environment);
+  return served.flatMap((pool) => configs.get(pool) ?? []);
+}
+
+/** What the settings are made of: for `snapmill config`, and for a reload. */
+export const givenSettings = (overrides: Overrides = {}, environment: Environment = process.env): Given => ({
+  flags: overrides,
+  environment,
+  file: readSettingsFile(overrides.SNAPMILL_CONFIG ?? environment["SNAPMILL_CONFIG"]),
+});
+
+function readAll(overrides: Overrides, environment: Environment) {
+  const given = givenSettings(overrides, environment);
+  const outcome = resolveAll(given);
+  if (outcome.kind === "wrong") throw invalidArgument(`configuration: ${outcome.faults.join("; ")}`);
+  const configs = new Map([...outcome.values].map(([pool, values]) => [pool, configOf(given, values)]));
+  return { ...outcome, configs };
+}
+
+function configOf({ file }: Given, values: Values): Config {
+  const { runRootDir, pool } = values;
   const stateDir = resolve(values.stateDir);
-  const grpcAddress = values.grpcAddress ?? join(stateDir, "containerd.sock");
+  // Several pools need a socket each, and a pool keeps its socket when another is added to the file.
+  const usualSocket = file?.pools.has(pool) ? `containerd-${pool}.sock` : "containerd.sock";
+  const grpcAddress = values.grpcAddress ?? join(stateDir, usualSocket);
   const shortName = createHash("sha256").update(stateDir).digest("hex").slice(0, 12);
   return {
     ...values,
+    configFile: file?.path,
     stateDir,
     runDir: join(runRootDir, shortName),
     fsOptions: values.fsOptions?.length === 0 ? undefined : values.fsOptions,

@@ -3,6 +3,7 @@ import { fsTypes } from "../domain/devices.ts";
 import { type PoolName, poolName } from "../domain/identifiers.ts";
 import { dmControlNames } from "../drivers/devicemapper/control/control.ts";
 import { driverNames } from "../drivers/port.ts";
+import { redisLabel, redisOptions } from "../jobs/redis/url.ts";
 import { anyText, flag, list, oneOf, parsed, percentage, size, text, wholeNumber, words } from "./kinds.ts";
 import { setting } from "./setting.ts";
 
@@ -14,6 +15,11 @@ export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] a
 export const logFormats = ["auto", "json", "pretty"] as const;
 /** `auto`: `pretty` on a terminal, `json` otherwise. */
 export type LogFormat = (typeof logFormats)[number];
+
+const redis = parsed("a URL of Redis", (url: string) => {
+  redisOptions(url);
+  return url;
+});
 
 const hostNamePattern = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i;
 
@@ -67,8 +73,8 @@ export const schema = {
   redisUrl: setting({
     variable: "REDIS_URL",
     key: "redis-url",
-    kind: text,
-    secret: true,
+    kind: redis,
+    secret: redisLabel,
     otherwise: "a private redis-server",
     help: "`redis://`, `rediss://` or `unix://`",
   }),
@@ -112,10 +118,11 @@ export const schema = {
   }),
   pool: setting<PoolName, "SNAPMILL_POOL">({
     variable: "SNAPMILL_POOL",
+    key: "pool",
     flag: "--pool",
     kind: parsed("the name of a pool", poolName),
     default: "default",
-    help: "the pool's name",
+    help: "the pool's name; with several pools in the file, the one that commands work on (default: the first)",
   }),
   driver: setting({
     variable: "SNAPMILL_DRIVER",

@@ -13,8 +13,8 @@ interface About<Value, Variable extends string> {
   readonly perPool?: true;
   /** Whether a running `up` takes over a new value; otherwise it needs a restart. */
   readonly reloadable?: true;
-  /** It may contain a password: it is never shown. */
-  readonly secret?: true;
+  /** What may be shown of a value that can contain a password. Default: all of it. */
+  readonly secret?: (text: string) => string;
   /** One sentence for users; Markdown. Undefined: it is for tests, or for `up` itself, and not in the documents. */
   readonly help?: string;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readConfig, registrySettings } from "../src/config.ts";
+import { readConfig, registrySettings } from "../../src/config.ts";
 
 const settings = (environment: Record<string, string>) => registrySettings(readConfig({}, environment), environment);
 
