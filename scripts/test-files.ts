@@ -59,7 +59,7 @@ export async function runFile(
   mkdirSync(directory);
   const ended = await processes.run(
     [process.execPath, ...flagsOf(report, testTimeoutMs), `./${file}`],
-    { ...childEnvironment(environment), TMPDIR: directory },
+    { ...childEnvironment(environment), SNAPMILL_CONFIG: "", TMPDIR: directory },
     processTimeoutMs,
   );
   if (processes.isInterrupted) return interrupted([file], directory);
@@ -89,7 +89,7 @@ export async function runInGuest(
   const command = [process.execPath, ...flags, ...files.map((file) => `./${file}`)];
   const ended = await processes.run(
     inGuest(command, { timeoutSeconds: processTimeoutMs / 1000, shares: [shared], environment }),
-    { ...childEnvironment({}), TMPDIR: directory },
+    { ...childEnvironment({}), SNAPMILL_CONFIG: "", TMPDIR: directory },
     processTimeoutMs + 30_000,
   );
   if (processes.isInterrupted) return interrupted(files, directory);

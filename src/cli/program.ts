@@ -18,7 +18,7 @@ import { addUp } from "./commands/up.ts";
 import { addUsage } from "./commands/usage.ts";
 import { say } from "./output/output.ts";
 import { usageSentence } from "./support/failures.ts";
-import { poolOption, stateDirOption } from "./support/options.ts";
+import { configFileOption, poolOption, stateDirOption } from "./support/options.ts";
 
 const firstSteps = `
 Getting started:
@@ -35,6 +35,7 @@ export function buildProgram(version: string): Command {
     .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "show help")
     .helpCommand(false)
+    .addOption(configFileOption())
     .addOption(stateDirOption())
     .addOption(poolOption())
     .configureHelp({ showGlobalOptions: true })

@@ -1,6 +1,6 @@
 // Room: cli. Owns the options and argument parsers that commands share.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type Config, type Overrides, readConfig } from "../../config.ts";
+import { type Config, type Overrides, readConfig, readServed } from "../../config.ts";
 import { isSnapmillError } from "../../domain/errors.ts";
 import { ownScope, type PoolName, poolName, type Scope, scope, snapshotKey } from "../../domain/identifiers.ts";
 import { checkLabels, type Labels, labelsOf } from "../../domain/snapshots.ts";
@@ -65,12 +65,19 @@ export const stateDirOption = () =>
 export const poolOption = () =>
   new Option("--pool <name>", "the pool's name (SNAPMILL_POOL; default: default)").argParser(acceptEach(poolName));
 
+export const configFileOption = () =>
+  new Option(
+    "--config <file>",
+    'the file of settings, "" for none (SNAPMILL_CONFIG; default /etc/snapmill/config.toml)',
+  );
+
 interface GlobalOptions {
+  readonly config?: string;
   readonly stateDir?: string;
   readonly pool?: readonly PoolName[];
 }
 
-/** The configuration for `command`: its options take precedence over the environment, and that over the defaults. */
+/** The configuration for `command`: its options take precedence over the environment, that over the file. */
 export function configOf(command: Command, overrides: Overrides = {}): Config {
   const [config, ...others] = configsOf(command, overrides);
   if (config === undefined || others.length > 0)
@@ -79,10 +86,23 @@ export function configOf(command: Command, overrides: Overrides = {}): Config {
 }
 
 /** The same for a command that accepts several pools: one configuration for each. */
-export function configsOf(command: Command, overrides: Overrides = {}): readonly Config[] {
-  const { stateDir, pool } = command.optsWithGlobals<GlobalOptions>();
+export const configsOf = (command: Command, overrides: Overrides = {}): readonly Config[] =>
+  flagsOf(command, overrides).map((flags) => readConfig(flags));
+
+/** The same for `up`: the pools that it serves. */
+export const servedBy = (command: Command, overrides: Overrides = {}): readonly Config[] =>
+  flagsOf(command, overrides).flatMap((flags) => readServed(flags));
+
+/** The flags of a command as settings, once for each --pool. */
+function flagsOf(command: Command, overrides: Overrides): readonly Overrides[] {
+  const { config, stateDir, pool } = command.optsWithGlobals<GlobalOptions>();
   const pools = pool === undefined ? [undefined] : [...new Set(pool)];
-  return pools.map((name) => readConfig({ SNAPMILL_STATE_DIR: stateDir, SNAPMILL_POOL: name, ...overrides }));
+  return pools.map((name) => ({
+    SNAPMILL_CONFIG: config,
+    SNAPMILL_STATE_DIR: stateDir,
+    SNAPMILL_POOL: name,
+    ...overrides,
+  }));
 }
 
 /** Examples for a command's help: what to type, and what it does. */
