@@ -15,9 +15,9 @@ export function nearest(key: string, known: readonly string[]): string | undefin
 /** How many characters must be inserted, deleted or replaced to make one from the other. */
 function distanceBetween(one: string, other: string): number {
   let previous = Array.from({ length: other.length + 1 }, (_, index) => index);
-  for (const [row, character] of [...one].entries()) {
+  for (const [row, character] of Array.from(one).entries()) {
     const current = [row + 1];
-    for (const [column, counterpart] of [...other].entries()) {
+    for (const [column, counterpart] of Array.from(other).entries()) {
       const replaced = (previous[column] ?? 0) + (character === counterpart ? 0 : 1);
       current.push(Math.min(replaced, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
     }
