@@ -139,7 +139,9 @@ describe("a wrong file", () => {
       "FILE:13: registry.connections: is for the whole machine: move it above the first table of the file",
       `FILE:14: pool name "a b" is not valid: use 1 to 48 of a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends`,
       "FILE:15: [[pools.list]]: write a table in single brackets, [pools.list], and only once",
-      "FILE:16: [anything-else-that-is-there]: there is no such table: there are [pools.NAME], [http], [registry]",
+      expect.stringMatching(
+        /^FILE:16: \[anything-else-that-is-there\]: there is no such table: there are \[pools.NAME\], \[http\]/,
+      ),
     ]);
   });
 
