@@ -7,6 +7,8 @@ export PATH=$tools/bin${PATH:+:$PATH}:/usr/local/sbin:/usr/sbin:/sbin
 # command:package
 system_tools=(mkfs.ext4:e2fsprogs e2fsck:e2fsprogs resize2fs:e2fsprogs mkfs.xfs:xfsprogs setpriv:util-linux mount:mount)
 private_tools=(redis-server:redis-server)
+# Decompresses faster (libisal2, which igzip brings along); snapmill works without it.
+optional_tools=(igzip:isal)
 device_mapper_tools=(dmsetup:dmsetup thin_check:thin-provisioning-tools)
 
 bun=$root/node_modules/.bin/bun

@@ -101,12 +101,25 @@ unpack_private_tools() {
   local pair
   mkdir -p "$tools/bin"
   say "unpacking into .tools, without installing it: $* ..."
-  with_apt unpack "$@" || fail "could not unpack $*: see above"
-  for pair in "${private_tools[@]}"; do
+  with_apt unpack "$@" || return
+  for pair in "${private_tools[@]}" "${optional_tools[@]}"; do
     if [[ " $* " == *" ${pair#*:} "* ]]; then
       give_private_tool "${pair%%:*}" || fail "package ${pair#*:} has no program ${pair%%:*}"
     fi
   done
+}
+
+# Where there is neither apt nor root, or the packages are not to be had, there is no need to ask again at every start.
+unpack_optional_tools() {
+  local declined=$tools/optional-declined
+  if [[ -z $to_add || -e $declined ]]; then return 0; fi
+  command -v apt-get >/dev/null && [[ $(id -u) == 0 ]] || return 0
+  mkdir -p "$tools"
+  : >>"$log"
+  lock_tools
+  look
+  [[ -z $to_add ]] || unpack_private_tools $to_add || { touch "$declined"; say "going on without $to_add"; }
+  exec 9>&-
 }
 
 # Whether node_modules is what package-lock.json says, though the stamp is older than that: the file was only touched, or
@@ -129,10 +142,10 @@ install_node_modules() {
 look() {
   to_install=$(missing_packages "${system_tools[@]}")
   to_unpack=$(missing_packages "${private_tools[@]}")
+  to_add=$(missing_packages "${optional_tools[@]}")
 }
 
 set_up() {
-  local to_install to_unpack
   look
   if [[ -z $to_install$to_unpack ]] && node_modules_are_there_after_all; then return; fi
   if [[ -n $to_install$to_unpack ]]; then
@@ -149,12 +162,13 @@ set_up() {
   if [[ -n $to_install ]]; then install_system_tools $to_install; fi
   # What was installed may have brought some of it along (xfsprogs brings python3).
   look
-  if [[ -n $to_unpack ]]; then unpack_private_tools $to_unpack; fi
+  if [[ -n $to_unpack ]]; then unpack_private_tools $to_unpack || fail "could not unpack $to_unpack: see above"; fi
   node_modules_are_there_after_all || install_node_modules
   exec 9>&-
 }
 
 set_up
+unpack_optional_tools
 if [[ $# == 0 ]]; then exit; fi
 script=$root/$1
 shift

@@ -11,8 +11,8 @@ import { childEnvironment } from "../src/config.ts";
 import { type DmControlName, dmControlNames } from "../src/drivers/devicemapper/control/control.ts";
 import { describeExit, startProcess } from "../src/system/process/processes.ts";
 import { cutPower, type PowerCut } from "../test/faults/power-cuts.ts";
-import { randomOf, seedOf } from "../test/faults/random.ts";
 import { frugalBun, inGuest, whyNoGuest } from "../test/guest/guest.ts";
+import { randomOf, seedOf } from "../test/support/random.ts";
 import { findTestMachine, type TestMachine } from "./test-machine.ts";
 import { TestProcesses } from "./test-process.ts";
 

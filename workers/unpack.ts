@@ -24,6 +24,7 @@ import { openDatabase } from "../src/metadata/database.ts";
 import { countPending } from "../src/metadata/outbox.ts";
 import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
 import { armFault, reach } from "../src/system/faults.ts";
+import { chooseInflate } from "../src/system/inflate/choice.ts";
 import { startTelemetry } from "../src/telemetry/start.ts";
 import { type ChainedLayer, unpackChain } from "../src/unpack/chain.ts";
 import type { SpaceGuardRequest } from "../src/unpack/protocol.ts";
@@ -55,6 +56,9 @@ const cancelGraceMs = 20_000;
 
 /** How often the blobs that nothing uses any more are looked for. */
 const blobTrimMs = 60_000;
+
+const { library, reason } = chooseInflate(config.inflate);
+if (reason !== undefined) log.info(`gzip is inflated by ${library}: ${reason}`);
 
 const resources = new AsyncDisposableStack();
 const database = resources.use(openDatabase(paths.database(config), { mode: "readonly" }));

@@ -10,6 +10,8 @@ import { setting } from "./setting.ts";
 /** `auto`: what the pool was made for. */
 export const driverChoices = ["auto", ...driverNames] as const;
 
+export const inflateChoices = ["auto", "isal", "zlib"] as const;
+
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 
 export const logFormats = ["auto", "json", "pretty"] as const;
@@ -115,6 +117,13 @@ export const schema = {
     kind: size({ mayBeZero: true }),
     default: "4GiB",
     help: "compressed layers kept on disk while several images may need them; `0`: none",
+  }),
+  inflate: setting({
+    variable: "SNAPMILL_INFLATE",
+    key: "inflate",
+    kind: oneOf(inflateChoices),
+    default: "auto",
+    help: "what decompresses gzip: `isal` (ISA-L, which is faster), `zlib` (node:zlib), or `auto`: ISA-L where it is installed and passes its self-test",
   }),
   pool: setting<PoolName, "SNAPMILL_POOL">({
     variable: "SNAPMILL_POOL",

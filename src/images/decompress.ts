@@ -3,11 +3,12 @@ import { constants, createGunzip, createZstdDecompress, type Gunzip, type ZstdDe
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { invalidArgument, isSnapmillError } from "../domain/errors.ts";
 import { formatSize } from "../domain/units.ts";
+import type { IsalInflater } from "../system/inflate/isal.ts";
 import { maxPaddingBytes } from "../tar/blocks.ts";
+import { gzipMagic } from "./gzip-header.ts";
 import type { Compression } from "./image.ts";
+import { isalGunzip } from "./isal-gunzip.ts";
 import { maxWindowLog, ZstdFrames } from "./zstd-frames.ts";
-
-const gzipMagic = [0x1f, 0x8b] as const;
 
 type Decompressor = Gunzip | ZstdDecompress;
 
@@ -17,15 +18,21 @@ export const chunkBytes = 2 ** 19;
 const readAheadBytes = 4 * chunkBytes;
 
 /**
- * The decompressed chunks of `source`, each valid until the next is asked for. `source` is read to its end.
- * Errors: invalid_argument for a stream that is damaged, truncated or followed by garbage; what `source` throws.
+ * The decompressed chunks of `source`, each valid until the next is asked for. `source` is read to its end. `inflater`:
+ * inflates gzip instead of node:zlib. Errors: invalid_argument for a stream that is damaged, truncated or followed by
+ * garbage; what `source` throws.
  */
-export function decompress(source: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {
+export function decompress(
+  source: AsyncIterable<Uint8Array>,
+  compression: Compression,
+  inflater?: IsalInflater,
+): AsyncIterable<Uint8Array> {
   const options = { chunkSize: chunkBytes, readableHighWaterMark: readAheadBytes };
   switch (compression) {
     case "none":
       return source;
     case "gzip":
+      if (inflater !== undefined) return isalGunzip(source, inflater);
       return through(source, createGunzip(options), "gzip");
     case "zstd": {
       const params = { [constants.ZSTD_d_windowLogMax]: maxWindowLog };

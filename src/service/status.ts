@@ -14,6 +14,7 @@ import { readPool } from "../metadata/pool.ts";
 import { countSnapshotsByKind } from "../metadata/snapshots.ts";
 import { listSetAside } from "../metadata/strikes.ts";
 import { findRunning, runningShape } from "../supervisor/running.ts";
+import { chooseInflate } from "../system/inflate/choice.ts";
 import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
 import { connect, knownNumber } from "./running-client.ts";
@@ -67,6 +68,8 @@ type Metadata = z.output<typeof metadata>;
 const shape = z.object({
   stateDir: z.string(),
   pool: z.string(),
+  /** The library that decompresses gzip; `reason`: why it is not ISA-L. */
+  inflate: z.object({ library: z.string(), version: z.string().nullable(), reason: z.string().nullable() }),
   /** Null: nothing runs for the state directory. */
   running: runningShape.nullable(),
   ...queues.shape,
@@ -82,6 +85,7 @@ export const status = operation(
     return {
       stateDir: config.stateDir,
       pool: config.pool,
+      inflate: inflateOf(config),
       running,
       // A private Redis exists only while something runs. An external one is always asked: another host may own the
       // name.
@@ -90,6 +94,16 @@ export const status = operation(
     };
   },
 );
+
+/** As an unpack on this host would choose; what cannot be had is a reason here. */
+function inflateOf({ inflate }: Config): z.output<typeof shape>["inflate"] {
+  try {
+    const { library, version = null, reason = null } = chooseInflate(inflate);
+    return { library, version, reason };
+  } catch (error) {
+    return { library: "none", version: null, reason: asSnapmillError(error).message };
+  }
+}
 
 const nothingRuns: Queues = { redis: null, queues: null, workers: null, claim: null, failedRemovals: null };
 

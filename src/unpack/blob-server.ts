@@ -3,6 +3,7 @@ import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { encodeFailure } from "../domain/errors.ts";
 import { digest } from "../domain/identifiers.ts";
 import { decompress } from "../images/decompress.ts";
+import type { IsalInflater } from "../system/inflate/isal.ts";
 import { BlobReader } from "./blob.ts";
 import { type BlobSource, type FromBlobThread, slotBytes, slotCount, type ToBlobThread } from "./blob-messages.ts";
 
@@ -11,14 +12,17 @@ type Send = (message: FromBlobThread) => void;
 /** Answers the messages given to `receive`. */
 export class BlobServer {
   readonly #send: Send;
+  readonly #inflater: IsalInflater | undefined;
   readonly #slots = new FreeSlots();
   /** Streams that are served or queued, by number. */
   readonly #open = new Map<number, Canceller>();
   #memory: Uint8Array = new Uint8Array(0);
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(send: Send) {
+  /** `inflater`: inflates gzip instead of node:zlib. Streams are served one at a time, so one is enough. */
+  constructor(send: Send, inflater?: IsalInflater) {
     this.#send = send;
+    this.#inflater = inflater;
   }
 
   receive(message: ToBlobThread): void {
@@ -55,7 +59,7 @@ export class BlobServer {
   async #deliver(stream: number, source: BlobSource, dropped: AbortSignal): Promise<void> {
     const blob = new BlobReader(source.blob);
     const hasher = new Bun.CryptoHasher("sha256");
-    for await (const chunk of decompress(blob.chunks(), source.compression)) {
+    for await (const chunk of decompress(blob.chunks(), source.compression, this.#inflater)) {
       const slot = await this.#slots.take(dropped);
       if (slot === undefined) return;
       this.#memory.set(chunk, slot * slotBytes);

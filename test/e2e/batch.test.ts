@@ -3,7 +3,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { randomOf, seedOf } from "../faults/random.ts";
 import { type TemporaryDirectory, temporaryDirectory } from "../support/directories.ts";
 import {
   corrupt,
@@ -13,6 +12,7 @@ import {
   pushLayer,
   pushManyImages,
 } from "../support/many-images.ts";
+import { randomOf, seedOf } from "../support/random.ts";
 import { Registry, registryPrograms } from "../support/registry.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
 import { describeWith } from "../support/tools.ts";

@@ -6,8 +6,8 @@
 import { parseArgs } from "node:util";
 import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
 import { type FaultPoint, faultText } from "../../src/system/faults.ts";
+import { chooseSome, randomOf, seedOf } from "../support/random.ts";
 import { type FaultTest, faultTests } from "./fault-tests.ts";
-import { chooseSome, randomOf, seedOf } from "./random.ts";
 import { FaultTestRunner, faultsOf, pointsNeverReached } from "./runner.ts";
 
 const { values, positionals: words } = parseArgs({

@@ -2,8 +2,8 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
 import { type FaultPoint, faultText } from "../../src/system/faults.ts";
+import { chooseSome, randomOf, seedOf } from "../support/random.ts";
 import { type FaultTest, faultTests } from "./fault-tests.ts";
-import { chooseSome, randomOf, seedOf } from "./random.ts";
 import { FaultTestRunner, faultsOf } from "./runner.ts";
 
 setDefaultTimeout(170_000);

@@ -7,6 +7,7 @@ import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { isSnapmillError } from "../../src/domain/errors.ts";
 import { decompress } from "../../src/images/decompress.ts";
 import type { Compression } from "../../src/images/image.ts";
+import { loadIsal } from "../../src/system/inflate/isal.ts";
 import { BlobReader } from "../../src/unpack/blob.ts";
 import { isOpen } from "../unpack/scratch.ts";
 
@@ -31,14 +32,25 @@ const checked = zstdCompressSync(content, { params: { [constants.ZSTD_c_checksum
 const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
 const endlessZeroes = Buffer.alloc(3_000_000);
 
+const isal = loadIsal();
+const inflaters = { "node:zlib": undefined, "ISA-L": isal.kind === "usable" ? isal.inflater() : undefined };
+
+test("the set-up has brought ISA-L, and it passes its self-test", () => {
+  expect(isal).toMatchObject({ kind: "usable", version: expect.stringMatching(/^2\.\d+$/) });
+});
+
 /** Reads the blob from the middle of a file, in chunks of at most `chunkBytes`. */
-async function result(bytes: Uint8Array, compression: Compression, chunkBytes = Number.POSITIVE_INFINITY) {
+async function result(
+  bytes: Uint8Array,
+  compression: Compression,
+  { chunkBytes = Number.POSITIVE_INFINITY, library = "node:zlib" }: Way = {},
+) {
   const path = join(directory, crypto.randomUUID());
   await writeFile(path, Buffer.concat([Buffer.from("before"), bytes, Buffer.from("behind")]));
   const blob = new BlobReader({ path, offsetBytes: 6, lengthBytes: bytes.length });
   const hasher = new Bun.CryptoHasher("sha256");
   const stream = chunkBytes === Number.POSITIVE_INFINITY ? blob.chunks() : split(blob.chunks(), chunkBytes);
-  for await (const chunk of decompress(stream, compression)) hasher.update(chunk);
+  for await (const chunk of decompress(stream, compression, inflaters[library])) hasher.update(chunk);
   // Also what follows the stream belongs to the blob.
   expect(blob.readBytes).toBe(bytes.length);
   expect(String(blob.digest())).toBe(sha256(bytes));
@@ -49,6 +61,11 @@ async function* split(chunks: AsyncIterable<Uint8Array>, chunkBytes: number): As
   for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length; at += chunkBytes) yield chunk.subarray(at, at + chunkBytes);
   }
+}
+
+interface Way {
+  readonly chunkBytes?: number;
+  readonly library?: keyof typeof inflaters;
 }
 
 /** A frame of nothing that begins with these bytes behind its magic number. */
@@ -138,24 +155,32 @@ async function failureOf(promise: Promise<unknown>): Promise<string> {
   return error.message;
 }
 
-test("padding of many chunks is looked at to its end", async () => {
-  const padded = Buffer.concat([gzip, Buffer.alloc(9_000_000)]);
-  expect(await result(padded, "gzip")).toBe(sha256(content));
-  expect(await failureOf(result(Buffer.concat([padded, more]), "gzip"))).toContain("garbage follows");
-});
+const ways: readonly (readonly [string, Way])[] = [
+  ["in whole chunks", {}],
+  ["in small chunks", { chunkBytes: 4093 }],
+  ["by ISA-L, in whole chunks", { library: "ISA-L" }],
+  ["by ISA-L, in small chunks", { library: "ISA-L", chunkBytes: 4093 }],
+];
 
-for (const chunkBytes of [Number.POSITIVE_INFINITY, 4093]) {
-  describe(`in ${chunkBytes === 4093 ? "small chunks" : "whole chunks"}`, () => {
-    for (const [what, compression, bytes, expected] of whole) {
+for (const [title, way] of ways) {
+  describe(title, () => {
+    const isChosen = ([, compression]: readonly [string, Compression, ...unknown[]]) =>
+      way.library === undefined || compression === "gzip";
+    for (const [what, compression, bytes, expected] of whole.filter(isChosen)) {
       test(`${what} comes out whole`, async () => {
-        expect(await result(bytes, compression, chunkBytes)).toBe(sha256(expected));
+        expect(await result(bytes, compression, way)).toBe(sha256(expected));
       });
     }
-    for (const [what, compression, bytes, reason] of broken) {
+    for (const [what, compression, bytes, reason] of broken.filter(isChosen)) {
       test(`${what} is refused`, async () => {
-        expect(await failureOf(result(bytes, compression, chunkBytes))).toContain(reason);
+        expect(await failureOf(result(bytes, compression, way))).toContain(reason);
       });
     }
+    test("padding of many chunks is looked at to its end", async () => {
+      const padded = Buffer.concat([gzip, Buffer.alloc(9_000_000)]);
+      expect(await result(padded, "gzip", way)).toBe(sha256(content));
+      expect(await failureOf(result(Buffer.concat([padded, more]), "gzip", way))).toContain("garbage follows");
+    });
   });
 }
 

@@ -19,6 +19,7 @@ test("docs/METRICS.md describes each metric as it is declared", async () => {
 
 const nothingYet: Status = {
   stateDir: "/state",
+  inflate: { library: "node:zlib", version: null, reason: null },
   pool: "default",
   running: null,
   redis: { url: "redis://localhost", failure: "connect ECONNREFUSED" },

@@ -35,6 +35,7 @@ function fieldsOf(found: Status): (readonly [string, string | undefined])[] {
     ["Running", running === null ? "no" : `yes: ${describeRunning(running)}`],
     ["Queues", running?.kind === "up" ? `http://${running.httpAddress}/queues` : undefined],
     ["Redis", redis === null ? undefined : `${redis.url}${redis.failure === null ? "" : ` (${redis.failure})`}`],
+    ["Inflate", inflateText(found.inflate)],
     ["Claim", claimText(claim)],
     ["Workers", workers === null ? undefined : `${workers.pool} of the pool, ${workers.unpack} unpacking`],
     ["Pool's jobs", queues === null ? undefined : namedCounts(queues.pool)],
@@ -47,6 +48,9 @@ function fieldsOf(found: Status): (readonly [string, string | undefined])[] {
     ["Devices", metadata === null ? undefined : namedCounts(metadata.devices)],
   ];
 }
+
+const inflateText = ({ library, version, reason }: Status["inflate"]): string =>
+  `${library}${version === null ? "" : ` ${version}`}${reason === null ? "" : ` (${reason})`}`;
 
 function spaceFields({ space, metadataSpace, poolState }: NonNullable<Status["metadata"]>): [string, string][] {
   return [

@@ -1,4 +1,4 @@
-// Owns random choices that a seed repeats.
+// Room: test. Owns random choices that a seed repeats.
 
 /** The given seed, or a new one. */
 export const seedOf = (asked: string | undefined): number => Number(asked ?? Date.now() % 2 ** 31);
