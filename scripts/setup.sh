@@ -29,6 +29,7 @@ case $purpose in
       dmsetup:dmsetup thin_check:thin-provisioning-tools thin_dump:thin-provisioning-tools thin_ls:thin-provisioning-tools
       containerd:containerd ctr:containerd containerd-shim-runc-v2:containerd runc:runc
       python3:python3 python3-grpc:python3-grpcio
+      fish:fish zsh:zsh mandoc:mandoc systemd-analyze:systemd
     )
     ;;
   *) fail "usage: scripts/setup.sh run|test [SCRIPT ARGS...]" ;;
@@ -84,6 +85,9 @@ give_private_tool() {
       file=/usr/bin/python3
       [[ -x $file ]] || file=$tree/usr/bin/python3
       settings+=" PYTHONPATH='$tree/usr/lib/python3/dist-packages'"
+      ;;
+    systemd-analyze)
+      settings="LD_LIBRARY_PATH='$(library_path):$(library_path)/systemd' SYSTEMD_UNIT_PATH='$tree/usr/lib/systemd/system:'"
       ;;
   esac
   if [[ ! -e $file ]]; then

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { addBatch } from "./commands/batch.ts";
 import { addChanges } from "./commands/changes.ts";
 import { addCleanup } from "./commands/cleanup.ts";
+import { addCompletion } from "./commands/completion.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addImages } from "./commands/images.ts";
 import { addLs } from "./commands/ls.ts";
@@ -65,5 +66,7 @@ export function buildProgram(version: string): Command {
   program.commandsGroup("Check and repair:");
   addDoctor(program);
   addCleanup(program);
+  program.commandsGroup("Shells:");
+  addCompletion(program);
   return program;
 }

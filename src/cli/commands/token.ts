@@ -10,6 +10,7 @@ import { accept, configOf, examples, type JsonOption, jsonOption } from "../supp
 export function addToken(program: Command): void {
   const token = program
     .command("token")
+    .helpCommand(false)
     .description("tokens for the HTTP API: make, list and revoke them, on the host of the pool")
     .summary("make, list and revoke tokens for the HTTP API");
   addCreate(token);
