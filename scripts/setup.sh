@@ -30,6 +30,7 @@ case $purpose in
       containerd:containerd ctr:containerd containerd-shim-runc-v2:containerd runc:runc
       python3:python3 python3-grpc:python3-grpcio
       fish:fish zsh:zsh mandoc:mandoc systemd-analyze:systemd
+      prometheus:prometheus promtool:prometheus
     )
     ;;
   *) fail "usage: scripts/setup.sh run|test [SCRIPT ARGS...]" ;;

@@ -1,6 +1,7 @@
 // Room: top. Owns `up`: runs a whole snapmill on one machine, from taking the lock to the end of the last child.
 import { readdirSync } from "node:fs";
 import { dirname } from "node:path";
+import { version } from "../package.json";
 import { Dashboard } from "./api/dashboard/dashboard.ts";
 import { checkAddress } from "./api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "./api/http/server.ts";
@@ -11,8 +12,7 @@ import { type PoolName, poolName } from "./domain/identifiers.ts";
 import { describeRunning } from "./domain/running.ts";
 import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
 import { createLogger, type Logger } from "./logger.ts";
-import { LocalService } from "./service/local-service.ts";
-import { readMetrics } from "./service/metrics.ts";
+import { MetricsReader, readOwnMetrics } from "./service/metrics-reader.ts";
 import { LocalPoolProbe } from "./service/pool-probe.ts";
 import { ServerService } from "./service/server-service.ts";
 import { requireOwnPlace } from "./supervisor/directories.ts";
@@ -93,8 +93,8 @@ async function runServices(
   await using services = given;
   using probe = new LocalPoolProbe(config);
   await using health = new HealthCheck(config, services, probe);
-  await using service = new LocalService(config, (sentence) => log.warn(sentence));
   await using pool = new ServerService(config, (sentence) => log.warn(sentence));
+  const metrics = new MetricsReader(config, version, services);
   const token = readOrMakeToken(paths.httpToken(config));
   await using http = serveHttp({
     address: config.httpAddress,
@@ -102,7 +102,7 @@ async function runServices(
     token,
     log,
     health: () => health.current(),
-    metrics: () => readMetrics(service, {}),
+    metrics: async () => [readOwnMetrics(), await metrics.read()],
     host: { pools: new Map([[config.pool, pool]]) },
   });
   const ended = untilAborted(signal);

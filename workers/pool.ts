@@ -2,7 +2,9 @@
 import { type Config, paths, poolSettings, readConfig, redisUrl, wantsTraces } from "../src/config.ts";
 import { batchLimits } from "../src/domain/batches.ts";
 import { asSnapmillError, isSnapmillError } from "../src/domain/errors.ts";
+import { type Diagnosis, findingKinds } from "../src/domain/findings.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
+import { observed } from "../src/domain/tally.ts";
 import { createDriver, recordedDriver } from "../src/drivers/open.ts";
 import { describeClaim } from "../src/jobs/claims/pool-claims.ts";
 import { type Consumer, checkClaimable, consumePoolJobs } from "../src/jobs/worker/consumer.ts";
@@ -43,9 +45,13 @@ function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox
     "read-batch": async (payload) => answerReadBatch(database, payload),
     "remove-device": async (payload, job) => {
       try {
-        return await journaled["remove-device"](payload, job);
+        const removed = await journaled["remove-device"](payload, job);
+        observed.count("snapmill_removal_attempts_total", { result: "removed" });
+        return removed;
       } catch (error) {
-        if (job.attempt >= config.removeAttempts) {
+        const isLast = job.attempt >= config.removeAttempts;
+        observed.count("snapmill_removal_attempts_total", { result: isLast ? "given_up" : "retried" });
+        if (isLast) {
           log.warn(`given up after ${job.attempt} attempts: ${asSnapmillError(error).message}`);
         }
         throw error;
@@ -59,6 +65,7 @@ function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox
     },
     doctor: async (payload, job) => {
       const result = await journaled.doctor(payload, job);
+      observeFindings(result.findings);
       if (payload.repair) outbox.retryRemovals();
       return result;
     },
@@ -69,6 +76,15 @@ function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox
       return accepted;
     },
   };
+}
+
+function observeFindings(findings: readonly Diagnosis[]): void {
+  const left = findings.filter(({ repaired }) => !repaired);
+  for (const kind of findingKinds) {
+    const count = left.filter((finding) => finding.kind === kind).length;
+    observed.set("snapmill_doctor_findings", { kind }, count);
+  }
+  observed.set("snapmill_doctor_last_run_timestamp_seconds", {}, Date.now() / 1000);
 }
 
 /** If nothing of the pool is left in its directory, its database still knows the driver. */

@@ -1,5 +1,6 @@
 // Room: workers. Owns the unpack worker: it takes jobs of the pool's unpack queue, one image each; a writer process writes.
 import { childEnvironment, paths, readConfig, redisUrl, registrySettings, wantsTraces } from "../src/config.ts";
+import { AbortReason } from "../src/domain/cancellation.ts";
 import {
   asSnapmillError,
   failedPrecondition,
@@ -41,6 +42,13 @@ import {
   type TimeLimit,
 } from "./item-attempt.ts";
 import { createLayerStore, removedMeanwhile } from "./layer-store.ts";
+import {
+  observeFailedLayer,
+  observeFailure,
+  observeLayer,
+  observeUnpacked,
+  observingResolve,
+} from "./observe-unpack.ts";
 import { callPatiently } from "./pool-calls.ts";
 import { imageOfName, imageOfReference } from "./recorded-image.ts";
 import { resolveImage } from "./resolve-image.ts";
@@ -104,6 +112,7 @@ function othersWait(count = 1): boolean {
 
 async function handle(payload: Payload<"unpack">, job: JobContext): Promise<UnpackedImage> {
   const { operationId, reference } = payload;
+  const begunMs = performance.now();
   let unpacked: UnpackedImage;
   try {
     unpacked = await unpackUnlessCancelled(payload, job);
@@ -111,7 +120,9 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
     const failure = asSnapmillError(error);
     log.warn({ operationId, reference, code: failure.code }, failure.message);
     if (isMisaddressed(failure)) throw failure;
-    throw await concludeFailure(payload, failure, job);
+    const concluded = await concludeFailure(payload, failure, job);
+    if (!job.signal.aborted) observeFailure(concluded, begunMs);
+    throw concluded;
   }
   try {
     await settle(operationId, { kind: "unpacked", image: unpacked }, job.stopping);
@@ -119,6 +130,7 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
     throw isSnapmillError(error, "not_found") ? removedMeanwhile(error) : error;
   }
   reach("unpack.settled");
+  observeUnpacked(unpacked, begunMs);
   return unpacked;
 }
 
@@ -182,7 +194,7 @@ async function resolveAndUnpack(
     const held = await inStage("resolve", () => imageOfReference(database, { reference, platform }, options));
     if (held !== undefined) return held;
   }
-  await using image = await inStage("resolve", () => openImage(reference, platform, options));
+  await using image = await inStage("resolve", () => observingResolve(() => openImage(reference, platform, options)));
   reach("unpack.resolved");
   return await inStage("unpack", () => unpack(image, { operationId, job, signal }));
 }
@@ -234,6 +246,10 @@ async function unpack(image: ResolvedImage<LayerBlob>, { operationId, job, signa
       Object.assign(layer, { state, readBytes });
       void job.progress(progress);
     },
+    onLayer: observeLayer,
+  }).catch((error: unknown) => {
+    if (!signal.aborted && !job.signal.aborted) observeFailedLayer();
+    throw error;
   });
   for (const [index, layer] of layers.entries())
     void job.log(accountOf(layer, `layer ${index + 1} of ${layers.length}`));
@@ -276,7 +292,10 @@ function describe(image: ResolvedImage<LayerBlob>, layers: readonly ChainedLayer
 }
 
 /** Final: the job is not retried. */
-const cancelled = (reference: string) => failedPrecondition(`image ${reference}: cancelled by its caller`);
+const cancelled = (reference: string) => {
+  const message = `image ${reference}: cancelled by its caller`;
+  return failedPrecondition(message, new AbortReason("cancelled", message));
+};
 
 const consumer = await consumeUnpackJobs({
   redisUrl: redisUrl(config),

@@ -30,6 +30,13 @@ export function startTimer(delayMs: number, action: () => void): Timer {
   return timer;
 }
 
+/** The result of `answer`; undefined if it takes longer than `ms`. */
+export async function inTime<T>(ms: number, answer: Promise<T>): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  using _timer = startTimer(ms, () => resolve(undefined));
+  return await Promise.race([answer, late]);
+}
+
 /** Resolves after `ms`, or as soon as `signal` is aborted: the caller checks which it was. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return;

@@ -1,6 +1,6 @@
 // Room: metadata. Owns the records of batches' items: one image each, and how it stands with it.
 import { and, asc, count, eq, gt, inArray, isNotNull, isNull, max, sql } from "drizzle-orm";
-import type { ItemState } from "../domain/batches.ts";
+import { type ItemState, noItems } from "../domain/batches.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { BatchId, OperationId } from "../domain/identifiers.ts";
 import type { RegistryOptions } from "../domain/registry-options.ts";
@@ -106,6 +106,16 @@ export const countInFlight = (database: Database, batch: BatchId): number =>
 
 export const countItemsIn = (database: Database, batch: BatchId, state: ItemState): number =>
   prepared(database).countIn.get({ batch, state })?.count ?? 0;
+
+/** Of all batches. */
+export function countItemsByState(database: Database): Record<ItemState, number> {
+  const rows = database.drizzle
+    .select({ state: batchItems.state, count: count() })
+    .from(batchItems)
+    .groupBy(batchItems.state)
+    .all();
+  return { ...noItems, ...Object.fromEntries(rows.map(({ state, count }) => [state, count])) };
+}
 
 /** How many items the batch was given. */
 export const countAllItems = (database: Database, batch: BatchId): number =>

@@ -4,6 +4,7 @@ import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
+import { observed } from "../domain/tally.ts";
 import { hasRoomFor } from "../system/file/space.ts";
 import { applyMigrations, checkMigrations } from "./migrations.ts";
 
@@ -100,6 +101,8 @@ type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 
 /** Runs `body` in one transaction, or in a savepoint when one is open already: all of it happens, or nothing. */
 export function transact<T>(database: Database, body: () => Synchronous<T>): Synchronous<T> {
+  const begunMs = performance.now();
+  depth += 1;
   try {
     const result = database.drizzle.transaction(body, { behavior: "immediate" });
     writeTroubles.delete(database);
@@ -108,8 +111,16 @@ export function transact<T>(database: Database, body: () => Synchronous<T>): Syn
     const trouble = sqliteErrorIn(error);
     if (trouble !== undefined && writeTroubleCodes.test(trouble.code)) writeTroubles.set(database, trouble.message);
     throw error;
+  } finally {
+    depth -= 1;
+    if (depth === 0) {
+      observed.observe("snapmill_sqlite_transaction_seconds", {}, (performance.now() - begunMs) / 1000);
+    }
   }
 }
+
+/** Of the transaction that runs: those within another one are savepoints. */
+let depth = 0;
 
 /** Why the last transaction of a database could not be written; gone with the first that can. */
 const writeTroubles = new WeakMap<Database, string>();

@@ -1,33 +1,48 @@
-// Room: service. Owns the metrics of a snapmill: each is declared once, and read from the status.
-import { z } from "zod";
+// Room: service. Owns the gauges of a snapmill: each is declared once, and read from the status. What its processes observe
+// at work is declared in domain/observed-metrics.ts.
+import { itemStates } from "../domain/batches.ts";
 import { deviceStates } from "../domain/devices.ts";
 import { snapshotKinds } from "../domain/snapshots.ts";
 import { poolStates } from "../drivers/port.ts";
-import type { LocalService } from "./local-service.ts";
-import { operation } from "./operation.ts";
-import { type Status, status } from "./status.ts";
+import type { Queues, Status } from "./status.ts";
 
-const sample = z.object({ labels: z.record(z.string(), z.string()), value: z.number() });
-type Sample = z.output<typeof sample>;
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+  /** Of a part of a histogram. Default: that of the metric. */
+  readonly metricName?: string;
+}
 
 /** The values of each label are few and known: never a key, a digest, a device or an image. */
-type LabelName = "queue" | "state" | "kind" | "area" | "driver";
+type LabelName = "queue" | "state" | "kind" | "area" | "part";
 
-/** A Prometheus metric, apart from the label `pool`, which every sample gets. */
-interface Metric {
+/** What gauges are read from. */
+export type Found = Queues & Pick<Status, "metadata">;
+
+/** A gauge, apart from the label `pool`, which every sample gets. */
+export interface StatusGauge {
   /** Contains the unit: bytes, seconds. */
   readonly name: string;
   readonly help: string;
   /** The labels besides `pool`. */
   readonly labels: readonly LabelName[];
   /** Samples for all possible states, even if the count is 0. Null: currently unknown (no Redis, no pool yet). */
-  readonly read: (found: Status) => readonly Sample[] | null;
+  readonly read: (found: Found) => readonly Sample[] | null;
 }
 
 const queueNames = ["pool", "unpack"] as const;
 
-/** Every metric, in the order in which /metrics shows them; docs/METRICS.md describes the same ones. */
-export const metrics: readonly Metric[] = [
+/** What a scrape asks others for, and may not get in time. */
+export const scrapeParts = ["queues", "pool"] as const;
+
+export const statusGauges: readonly StatusGauge[] = [
+  {
+    name: "snapmill_scrape_incomplete",
+    help: "1 if the metrics that are read from the queues, or from the pool, are missing from this scrape",
+    labels: ["part"],
+    read: ({ queues, metadata }) =>
+      countsBy("part", { queues: Number(queues === null), pool: Number(metadata === null) }),
+  },
   {
     name: "snapmill_redis_up",
     help: "1 if Redis answers",
@@ -39,6 +54,14 @@ export const metrics: readonly Metric[] = [
     help: "Jobs in a queue by state",
     labels: ["queue", "state"],
     read: ({ queues }) => queues && queueNames.flatMap((queue) => countsBy("state", queues[queue], { queue })),
+  },
+  {
+    name: "snapmill_queue_oldest_job_age_seconds",
+    help: "How long the oldest job of a queue has waited; 0: none waits",
+    labels: ["queue"],
+    read: ({ oldestWaitingMs }) =>
+      oldestWaitingMs &&
+      countsBy("queue", { pool: oldestWaitingMs.pool / 1000, unpack: oldestWaitingMs.unpack / 1000 }),
   },
   {
     name: "snapmill_queue_workers",
@@ -62,6 +85,12 @@ export const metrics: readonly Metric[] = [
     help: "Accepted unpacks that have not ended",
     labels: [],
     read: ({ metadata }) => metadata && [single(metadata.pendingUnpacks)],
+  },
+  {
+    name: "snapmill_batch_items",
+    help: "Images of all batches that the pool remembers, by state",
+    labels: ["state"],
+    read: ({ metadata }) => metadata && countsBy("state", { ...zeroOf(itemStates), ...metadata.batchItems }),
   },
   {
     name: "snapmill_operations_set_aside",
@@ -102,15 +131,6 @@ export const metrics: readonly Metric[] = [
       return state === null ? null : countsBy("state", { ...zeroOf(poolStates), [state]: 1 });
     },
   },
-  {
-    name: "snapmill_pool_info",
-    help: "Always 1; the label is the pool's driver",
-    labels: ["driver"],
-    read: ({ metadata }) => {
-      const driver = metadata?.driver ?? null;
-      return driver === null ? null : countsBy("driver", { [driver]: 1 });
-    },
-  },
 ];
 
 const single = (value: number | boolean): Sample => ({ labels: {}, value: Number(value) });
@@ -122,7 +142,7 @@ const zeroOf = (states: readonly string[]): Record<string, number> =>
   Object.fromEntries(states.map((state) => [state, 0]));
 
 /** A pool without a metadata device has no area for it. */
-function fills({ metadata }: Status, field: "usedBytes" | "totalBytes"): Sample[] | null {
+function fills({ metadata }: Found, field: "usedBytes" | "totalBytes"): Sample[] | null {
   if (metadata === null || metadata.space === null) return null;
   const { space, metadataSpace } = metadata;
   return countsBy("area", {
@@ -130,24 +150,3 @@ function fills({ metadata }: Status, field: "usedBytes" | "totalBytes"): Sample[
     ...(metadataSpace !== null && { metadata: metadataSpace[field] }),
   });
 }
-
-const reading = z.object({
-  name: z.string(),
-  help: z.string(),
-  labels: z.array(z.string()).readonly(),
-  samples: z.array(sample),
-});
-export type MetricReading = z.output<typeof reading>;
-
-/** All current metrics, every sample with the pool's name; a metric that is currently unknown is left out. */
-export const readMetrics = operation(
-  { input: z.object({}), output: z.array(reading) },
-  async (service: LocalService): Promise<MetricReading[]> => {
-    const found = await status(service, {});
-    const { pool } = found;
-    return metrics.flatMap(({ name, help, labels, read }) => {
-      const samples = read(found)?.map((each) => ({ ...each, labels: { pool, ...each.labels } }));
-      return samples === undefined ? [] : [{ name, help, labels: ["pool", ...labels], samples }];
-    });
-  },
-);

@@ -1,6 +1,7 @@
 // Room: service. Owns the status of a snapmill: what runs, what is queued, how full the pool is.
 import { z } from "zod";
 import { type Config, paths, redisUrl } from "../config.ts";
+import { itemStates } from "../domain/batches.ts";
 import { deviceStates } from "../domain/devices.ts";
 import { asSnapmillError } from "../domain/errors.ts";
 import { snapshotKinds } from "../domain/snapshots.ts";
@@ -8,6 +9,7 @@ import { poolUsageOf, recordedDriver } from "../drivers/open.ts";
 import type { PoolUsage } from "../drivers/port.ts";
 import type { PoolClaim } from "../jobs/claims/pool-claims.ts";
 import { redisLabel } from "../jobs/redis/url.ts";
+import { countItemsByState } from "../metadata/batch-items.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
 import { countPending } from "../metadata/outbox.ts";
 import { readPool } from "../metadata/pool.ts";
@@ -30,6 +32,8 @@ const queues = z.object({
   queues: bothQueues(
     z.object({ waiting: count, active: count, delayed: count, completed: count, failed: count }),
   ).nullable(),
+  /** How long the oldest job has waited in each queue; 0: none waits. */
+  oldestWaitingMs: bothQueues(count).nullable(),
   /** The number of processes connected to each queue. */
   workers: bothQueues(count).nullable(),
   /** The database that owns the pool's name in Redis; null: the name is free, or the queue cannot be read. */
@@ -46,13 +50,15 @@ const queues = z.object({
   /** Removals of devices that were given up; null: the queue cannot be read. */
   failedRemovals: count.nullable(),
 });
-type Queues = z.output<typeof queues>;
+export type Queues = z.output<typeof queues>;
 
 const metadata = z.object({
   driver: z.string().nullable(),
   snapshots: z.record(z.enum(snapshotKinds), count),
   devices: z.partialRecord(z.enum(deviceStates), count),
   pendingUnpacks: count,
+  /** Images of all batches that the pool remembers. */
+  batchItems: z.record(z.enum(itemStates), count),
   /** Devices that are not deleted yet although their snapshots are, including removals that were given up. */
   pendingRemovals: count,
   /** Operations that are no longer retried because workers died executing them. */
@@ -89,7 +95,7 @@ export const status = operation(
       running,
       // A private Redis exists only while something runs. An external one is always asked: another host may own the
       // name.
-      ...(running === null && config.redisUrl === undefined ? nothingRuns : await readQueues(config)),
+      ...(running === null && config.redisUrl === undefined ? unknownQueues : await readQueues(config)),
       metadata: await readMetadata(config),
     };
   },
@@ -105,22 +111,38 @@ function inflateOf({ inflate }: Config): z.output<typeof shape>["inflate"] {
   }
 }
 
-const nothingRuns: Queues = { redis: null, queues: null, workers: null, claim: null, failedRemovals: null };
+/** Of a queue that cannot be read. */
+export const unknownQueues: Queues = {
+  redis: null,
+  queues: null,
+  oldestWaitingMs: null,
+  workers: null,
+  claim: null,
+  failedRemovals: null,
+};
 
-async function readQueues(config: Config): Promise<Queues> {
+export async function readQueues(config: Config): Promise<Queues> {
   const url = redisLabel(redisUrl(config));
   try {
     await using client = await connect(config);
-    const [counts, workers, claim, failed] = await Promise.all([
+    const [counts, oldestWaitingMs, workers, claim, failed] = await Promise.all([
       client.counts(),
+      client.oldestWaitingMs(),
       client.workers(),
       client.claim(),
       client.failedRemovals(),
     ]);
     const shown = claim === undefined ? null : claimOf(claim, knownNumber(config));
-    return { redis: { url, failure: null }, queues: counts, workers, claim: shown, failedRemovals: failed.length };
+    return {
+      redis: { url, failure: null },
+      queues: counts,
+      oldestWaitingMs,
+      workers,
+      claim: shown,
+      failedRemovals: failed.length,
+    };
   } catch (error) {
-    return { ...nothingRuns, redis: { url, failure: asSnapmillError(error).message } };
+    return { ...unknownQueues, redis: { url, failure: asSnapmillError(error).message } };
   }
 }
 
@@ -133,7 +155,7 @@ const claimOf = (claim: PoolClaim, ours: number | undefined): Queues["claim"] =>
   isOurs: claim.database === ours,
 });
 
-async function readMetadata(config: Config): Promise<Metadata | null> {
+export async function readMetadata(config: Config): Promise<Metadata | null> {
   using database = storeIfAny(config);
   if (database === undefined) return null;
   const driver = readPool(database)?.driver;
@@ -143,6 +165,7 @@ async function readMetadata(config: Config): Promise<Metadata | null> {
     snapshots: countSnapshotsByKind(database),
     devices: countDevicesByState(database),
     pendingUnpacks: countPending(database, "unpack"),
+    batchItems: countItemsByState(database),
     pendingRemovals: countPending(database, "remove-device"),
     setAside: listSetAside(database).length,
     space: space === undefined ? null : { usedBytes: space.usedBytes, totalBytes: space.totalBytes },

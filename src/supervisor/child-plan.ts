@@ -1,10 +1,15 @@
 // Room: supervisor. Owns the description of a child process for its supervisor, and the states of a child.
+import type { Tally } from "../domain/tally.ts";
 import type { Exit } from "../system/process/processes.ts";
 
 /** What a supervisor needs to know about its child. */
 export interface ChildPlan {
   /** For logs and errors: "the pool worker". */
   readonly name: string;
+  /** For metrics, where it stands for the child: "pool", "unpack-1". */
+  readonly component: string;
+  /** Where what the child observes is added. Default: nowhere. */
+  readonly totals?: Pick<Tally, "add">;
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   /** Time from SIGTERM to SIGKILL. */
@@ -40,3 +45,12 @@ export type ChildState =
   /** Died, and will be restarted. */
   | { readonly kind: "waiting"; readonly exit: Exit }
   | { readonly kind: "stopped" };
+
+/** What metrics say of a child. */
+export interface Component {
+  /** As in its plan. */
+  readonly component: string;
+  /** Of the running process, if any. */
+  readonly pid: number | undefined;
+  readonly restarts: number;
+}

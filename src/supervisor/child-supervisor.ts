@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { type Backoff, pauseAfterMs } from "../domain/backoff.ts";
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { aborted, failedPrecondition, type SnapmillError, unavailable } from "../domain/errors.ts";
+import { Ledger } from "../domain/tally.ts";
 import { linesOf } from "../system/process/lines.ts";
 import {
   describeExit,
@@ -13,9 +14,9 @@ import {
   type RunningProcess,
   startProcess,
 } from "../system/process/processes.ts";
-import type { ChildPlan, ChildState } from "./child-plan.ts";
+import type { ChildPlan, ChildState, Component } from "./child-plan.ts";
 import { Pulse, troubleOf } from "./hang-detection.ts";
-import { parseAnnouncement } from "./ready.ts";
+import { chatterOf, NotYet, parseAnnouncement } from "./ready.ts";
 
 export type Child = RunningProcess<"ignore", "pipe", "inherit">;
 
@@ -38,6 +39,7 @@ export class ChildSupervisor {
   #pulse: Pulse | undefined;
   #complaint: string | undefined;
   #wasReady = false;
+  #restarts = 0;
   #gaveUp = false;
   #lastWords = silence;
   /** The refusal that the running child has announced, if any. */
@@ -72,6 +74,10 @@ export class ChildSupervisor {
   /** Time since the child's last heartbeat; undefined if it sends none. */
   get silentMs(): number | undefined {
     return this.#pulse?.silentMs;
+  }
+
+  get component(): Component {
+    return { component: this.#plan.component, pid: this.#child?.pid, restarts: this.#restarts };
   }
 
   /** Rejects when the child announces that it can never work. Never resolves. */
@@ -167,6 +173,7 @@ export class ChildSupervisor {
     this.#state = { kind: "waiting", exit };
     this.#log.warn({ deaths, delayMs }, `${this.#plan.name} ${describeExit(exit)}${why}; restarting it`);
     await delay(delayMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+    if (!this.#isStopping) this.#restarts += 1;
   }
 
   /** Runs the child once and returns how it ended. Throws if a restart would not help. */
@@ -287,16 +294,16 @@ export class ChildSupervisor {
 
   /** What a child prints before it is ready is of interest only if it never becomes ready. */
   #hear(text: string): void {
-    const sentence = text.replace(redisPrefix, "").trim();
-    if (sentence === "") return;
-    this.#lastWords = sentence;
-    this.#log[this.#state.kind === "ready" ? "info" : "debug"](`${this.#plan.name}: ${sentence}`);
+    if (text === "") return;
+    this.#lastWords = text;
+    this.#log[this.#state.kind === "ready" ? "info" : "debug"](`${this.#plan.name}: ${text}`);
   }
 
   /** Reads the child's stdout to the end: a full pipe would block the child. */
   async #read(child: Child, announced: PromiseWithResolvers<void>): Promise<void> {
+    const ledger = this.#plan.totals && new Ledger(this.#plan.totals);
     for await (const line of linesOf(child.stdout)) {
-      const said = this.#plan.readiness.kind === "announced" ? parseAnnouncement(line) : chatter(line);
+      const said = this.#plan.readiness.kind === "announced" ? parseAnnouncement(line) : chatterOf(line);
       switch (said.kind) {
         case "ready":
           announced.resolve();
@@ -304,6 +311,9 @@ export class ChildSupervisor {
         case "beat":
           this.#pulse?.beat();
           this.#complaint = said.complaint;
+          break;
+        case "seen":
+          ledger?.enter(said.series);
           break;
         case "refused":
           this.#refusal = said.error;
@@ -335,15 +345,5 @@ const recoverWithinMs = 10_000;
 /** The exit status for a program that does not exist, as in a shell. */
 const notFoundStatus = 127;
 
-/** The prefix of redis-server's log lines: process, role, time, level. */
-const redisPrefix = /^\d+:\S+ (?:\d+ \w+ \d+ [\d:.]+|\(\d+\) ?)? ?[-.*#] ?/;
-
-const chatter = (text: string) => ({ kind: "chatter", text }) as const;
-
 /** How long to wait for a child's last line after its end. */
 const lastWordsMs = 500;
-
-/** The child died or was too slow: a restart may help. */
-class NotYet extends Error {
-  override readonly name = "NotYet";
-}

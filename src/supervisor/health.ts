@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { type Config, redisUrl } from "../config.ts";
 import { asSnapmillError } from "../domain/errors.ts";
 import { type Health, healthParts, type PartReasons, type Phase } from "../domain/health.ts";
-import { startTimer } from "../domain/timers.ts";
+import { inTime } from "../domain/timers.ts";
 import { formatSize } from "../domain/units.ts";
 import { RedisCheck } from "../jobs/redis/diagnosis.ts";
 import type { Logger } from "../logger.ts";
@@ -96,7 +96,10 @@ export class HealthCheck implements AsyncDisposable {
   async #lookIntoPool(): Promise<Pick<PartReasons, "database" | "pool">> {
     const late = "the pool does not answer: check its disk";
     const inService = this.#probe.poolTrouble().then(asList);
-    const pool = await inTime(inService.catch((error: unknown) => [asSnapmillError(error).message]));
+    const pool = await inTime(
+      answerWithinMs,
+      inService.catch((error: unknown) => [asSnapmillError(error).message]),
+    );
     return { database: asList(this.#probe.databaseTrouble()), pool: pool ?? [late] };
   }
 }
@@ -145,7 +148,7 @@ interface DiskState {
 
 /** Only asks the kernel: a write to a file system that does not answer would never return. */
 async function diskState({ stateDir }: Config, growsIn: PoolProbe["growsIn"]): Promise<DiskState> {
-  const space = await inTime(spaceOf(stateDir));
+  const space = await inTime(answerWithinMs, spaceOf(stateDir));
   if (space === undefined) {
     const failure = `the file system of ${stateDir} does not answer: check its disk`;
     return { answers: false, freeBytes: 0, totalBytes: 0, failure };
@@ -156,7 +159,7 @@ async function diskState({ stateDir }: Config, growsIn: PoolProbe["growsIn"]): P
     const failure = `${stateDir} is on a read-only file system: check its disk, and mount it read-write`;
     return { ...found, failure };
   }
-  const isPoolHere = await inTime(growsOnFileSystemOf(stateDir, growsIn));
+  const isPoolHere = await inTime(answerWithinMs, growsOnFileSystemOf(stateDir, growsIn));
   if (isPoolHere === undefined) {
     return { ...found, answers: false, failure: "the file system of the pool does not answer: check its disk" };
   }
@@ -164,13 +167,6 @@ async function diskState({ stateDir }: Config, growsIn: PoolProbe["growsIn"]): P
   if (freeBytes >= minBytes) return { ...found, failure: undefined };
   const left = `${formatSize(freeBytes)} free at ${stateDir}, but anything new needs ${formatSize(minBytes)}`;
   return { ...found, failure: `${left}: remove snapshots, or free some space` };
-}
-
-/** The result of `answer`; undefined if it takes longer than two seconds. */
-async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
-  using _timer = startTimer(answerWithinMs, () => resolve(undefined));
-  return await Promise.race([answer, late]);
 }
 
 async function growsOnFileSystemOf(stateDir: string, growsIn: PoolProbe["growsIn"]): Promise<boolean> {

@@ -67,6 +67,7 @@ export function redisPlan(config: Config): ChildPlan {
   }
   return {
     name: "redis-server",
+    component: "redis",
     argv: ["redis-server", ...redisArguments(config)],
     environment: childEnvironment({}),
     graceMs: 10_000,

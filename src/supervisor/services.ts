@@ -11,7 +11,7 @@ import { checkClaimable } from "../jobs/worker/consumer.ts";
 import { createLogger, sayWhatWasCounted } from "../logger.ts";
 import { removeEmptyDirectories } from "../system/file/directories.ts";
 import type { Left } from "../system/process/processes.ts";
-import type { ChildState } from "./child-plan.ts";
+import type { ChildPlan, ChildState, Component } from "./child-plan.ts";
 import { ChildSupervisor } from "./child-supervisor.ts";
 import { prepareRunDirectory } from "./directories.ts";
 import { keepRoom } from "./disk-reserve.ts";
@@ -19,6 +19,7 @@ import { proveJobsRun } from "./probe.ts";
 import { redisPlan } from "./redis.ts";
 import { type Claim, claim } from "./running.ts";
 import { requirePool } from "./served-pools.ts";
+import { startTotals } from "./totals.ts";
 import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
 
 /**
@@ -40,20 +41,27 @@ export class Services implements AsyncDisposable {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #left: Left[] = [];
+  /** What the children have observed, those that have ended included. */
+  readonly observed = startTotals();
 
   constructor(config: Config, log: Logger) {
     this.#config = config;
     this.#log = log;
-    this.#redis = config.redisUrl === undefined ? new ChildSupervisor(redisPlan(config), log) : undefined;
-    this.#pool = new ChildSupervisor(poolWorkerPlan(config), log);
+    const child = (plan: ChildPlan) => new ChildSupervisor({ ...plan, totals: this.observed }, log);
+    this.#redis = config.redisUrl === undefined ? child(redisPlan(config)) : undefined;
+    this.#pool = child(poolWorkerPlan(config));
     const serials = Array.from({ length: config.unpackWorkers }, (_, index) => index + 1);
-    this.#unpackers = serials.map((serial) => new ChildSupervisor(unpackWorkerPlan(config, serial), log));
-    this.#grpc = config.grpcAddress === undefined ? undefined : new ChildSupervisor(grpcWorkerPlan(config), log);
+    this.#unpackers = serials.map((serial) => child(unpackWorkerPlan(config, serial)));
+    this.#grpc = config.grpcAddress === undefined ? undefined : child(grpcWorkerPlan(config));
   }
 
   get states(): ServiceStates {
     const unpackers = this.#unpackers.map((supervisor) => supervisor.state);
     return { redis: this.#redis?.state, pool: this.#pool.state, unpackers, grpc: this.#grpc?.state };
+  }
+
+  get components(): readonly Component[] {
+    return this.#all.map(({ component }) => component);
   }
 
   /** What is wrong with the running children, one sentence each. */

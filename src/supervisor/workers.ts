@@ -46,6 +46,7 @@ function workerPlan(
 export const poolWorkerPlan = (config: Config): ChildPlan => ({
   ...workerPlan(config, "pool.ts", keepingMemory),
   name: "the pool worker",
+  component: "pool",
   // The pool stays attached (mounted) until its worker detaches it.
   endsInOrder: true,
   graceMs: 30_000,
@@ -55,6 +56,7 @@ export const poolWorkerPlan = (config: Config): ChildPlan => ({
 export const unpackWorkerPlan = (config: Config, serial: number): ChildPlan => ({
   ...workerPlan(config, "unpack.ts"),
   name: `unpack worker ${serial}`,
+  component: `unpack-${serial}`,
   graceMs: 15_000,
   readyWithinMs: loadedWithinMs,
 });
@@ -63,6 +65,7 @@ export const unpackWorkerPlan = (config: Config, serial: number): ChildPlan => (
 export const grpcWorkerPlan = (config: Config): ChildPlan => ({
   ...workerPlan(config, "grpc.ts", keepingMemory),
   name: "the gRPC server",
+  component: "grpc",
   graceMs: 10_000,
   readyWithinMs: loadedWithinMs,
 });

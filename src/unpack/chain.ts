@@ -64,6 +64,8 @@ export interface ChainOptions {
   /** Ends it only where no work is lost: before a layer, and while another process has the layer's lock. */
   readonly handOver: AbortSignal;
   readonly onProgress: (layerIndex: number, state: LayerState, readBytes: number) => void;
+  /** Called with each layer that is in the pool, before the next one is begun. */
+  readonly onLayer?: (layer: ChainedLayer) => void;
 }
 
 export type LayerState = "waiting" | "unpacking" | "unpacked" | "cached";
@@ -86,7 +88,9 @@ export async function unpackChain(image: ResolvedImage<LayerBlob>, options: Chai
     const chainId = chainIds[index] as ChainId;
     try {
       const above = aboveOf(image, chainIds, index);
-      chained.push(await unpackLayer({ layer, chainId, parent: chainIds[index - 1], index, above }, options));
+      const done = await unpackLayer({ layer, chainId, parent: chainIds[index - 1], index, above }, options);
+      options.onLayer?.(done);
+      chained.push(done);
     } catch (error) {
       const { code, message } = asSnapmillError(error);
       const position = `layer ${index + 1} of ${image.layers.length} (${layer.digest})`;

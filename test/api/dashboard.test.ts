@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
 import { removeForeignLinks } from "../../src/api/dashboard/foreign-links.ts";
-import { shared } from "../../src/api/http/metrics.ts";
 import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
 import { type Health, healthParts } from "../../src/domain/health.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
+import { shared } from "../../src/domain/shared.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";
 import { createLogger } from "../../src/logger.ts";

@@ -31,6 +31,7 @@ function keep(
   return new ChildSupervisor(
     {
       name: "the script",
+      component: "script",
       argv,
       environment: childEnvironment({}),
       graceMs: 10_000,

@@ -10,16 +10,18 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import type {
-  MethodDefinition,
-  ServerUnaryCall,
-  ServerWritableStream,
-  ServiceDefinition,
-  sendUnaryData,
-  UntypedHandleCall,
-  UntypedServiceImplementation,
+import {
+  status as grpcStatus,
+  type MethodDefinition,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type sendUnaryData,
+  type UntypedHandleCall,
+  type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { observed } from "../../domain/tally.ts";
 import type { Callers } from "./callers.ts";
 import { breath, type Caller, type Calls } from "./context.ts";
 import { Snapshots } from "./generated/snapshots_pb.js";
@@ -58,6 +60,9 @@ export function bindCalls(calls: Calls, around: Surroundings): BoundService {
     usage: unary(method.usage, calls.usage, around),
     cleanup: unary(method.cleanup, calls.cleanup, around),
   };
+  for (const { name } of Object.values(method)) {
+    observed.start("snapmill_grpc_requests_total", { method: name, code: nameOfCode(grpcStatus.OK) });
+  }
   const entries = Object.entries(bound);
   return {
     definition: Object.fromEntries(entries.map(([name, { definition }]) => [name, definition])),
@@ -82,6 +87,7 @@ function unary<Input extends DescMessage, Output extends DescMessage>(
       const { signal } = caller;
       const answered = await unlessGone(signal, async () => await answer(call.request, caller));
       callback(null, create(method.output, answered));
+      observeCall(method.name, grpcStatus.OK);
     } catch (error) {
       callback(failed(method.name, error, log));
     }
@@ -113,6 +119,7 @@ function streaming<Input extends DescMessage, Output extends DescMessage>(
         }
       });
       call.end();
+      observeCall(method.name, grpcStatus.OK);
     } catch (error) {
       call.emit("error", failed(method.name, error, log));
     }
@@ -137,8 +144,15 @@ const drained = (call: ServerWritableStream<unknown, unknown>, { signal }: Calle
 function failed(method: string, error: unknown, log: Logger): Status {
   const failure = asCallFailure(error);
   if (failure.code === "internal") log.error({ err: error, call: method }, failure.message);
-  return statusOf(failure);
+  const status = statusOf(failure);
+  observeCall(method, status.code);
+  return status;
 }
+
+const nameOfCode = (code: number): string => grpcStatus[code] ?? String(code);
+
+const observeCall = (method: string, code: number): void =>
+  observed.count("snapmill_grpc_requests_total", { method, code: nameOfCode(code) });
 
 const definitionOf = (method: DescMethodUnary | DescMethodServerStreaming): MethodDefinition<unknown, unknown> => ({
   path: `/${method.parent.typeName}/${method.name}`,

@@ -4,12 +4,14 @@ import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
 import { failedPrecondition, invalidArgument } from "../../domain/errors.ts";
 import type { Health } from "../../domain/health.ts";
+import { shared } from "../../domain/shared.ts";
 import type { Host } from "../../service/host.ts";
-import type { MetricReading } from "../../service/metrics.ts";
+import type { MetricReading } from "../../service/metrics-reader.ts";
 import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
+import { countRequests } from "./count-requests.ts";
 import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
-import { prometheusText, shared } from "./metrics.ts";
+import { prometheusText } from "./metrics.ts";
 import { byToken, noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
 import { v1 } from "./v1/routes.ts";
 
@@ -21,7 +23,8 @@ export interface HttpOptions {
   readonly token: string;
   readonly log: Logger;
   readonly health: () => Promise<Health>;
-  readonly metrics: () => Promise<readonly MetricReading[]>;
+  /** Of `up` itself and of each pool. */
+  readonly metrics: () => Promise<readonly (readonly MetricReading[])[]>;
   /** What /v1 serves. */
   readonly host: Host;
 }
@@ -43,7 +46,7 @@ export function serveHttp({ address, names = [], token, log, health, metrics, ho
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
   const app = new Hono();
-  app.use(onlyFromHere, onlyForThisHost(wanted, names));
+  app.use(countRequests, onlyFromHere, onlyForThisHost(wanted, names));
   app.get("/", (context) => context.redirect("/queues"));
   serveHealth(app, health, onlyWithToken(token));
   const readMetrics = shared(metrics);

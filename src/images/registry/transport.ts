@@ -1,6 +1,7 @@
 // Room: images. Owns single HTTP requests: time limits, redirects, and the errors of failed connections.
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { deadlineExceeded, failedPrecondition } from "../../domain/errors.ts";
+import { observed } from "../../domain/tally.ts";
 import { startTimer } from "../../domain/timers.ts";
 import type { HostTls } from "./certificates.ts";
 import { AttemptFailure, type Subject, sentence } from "./failures.ts";
@@ -125,6 +126,7 @@ async function once(request: HttpRequest): Promise<HttpReply> {
         ...(loopback.test(request.url.hostname) && { proxy: false as const }),
       }),
     );
+    observeRequest(request, String(response.status));
     return {
       status: response.status,
       headers: response.headers,
@@ -134,8 +136,15 @@ async function once(request: HttpRequest): Promise<HttpReply> {
     };
   } catch (error) {
     limits[Symbol.dispose]();
+    if (request.signal?.aborted !== true) observeRequest(request, "error");
     throw error;
   }
+}
+
+/** The host's name comes last in what a token service is called. */
+function observeRequest({ subject }: HttpRequest, code: string): void {
+  const registry = subject.host.split(" ").at(-1) ?? "";
+  observed.count("snapmill_registry_requests_total", { registry, code });
 }
 
 /** The request to the redirect's target. Another origin gets neither secrets nor the client certificate. */

@@ -2,6 +2,7 @@
 import type { Redis } from "ioredis";
 import { aborted, type SnapmillError, unavailable } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
+import { observed } from "../../domain/tally.ts";
 import { openJobData } from "../job-data.ts";
 import type { QueuedJob } from "../queues.ts";
 import { asRedisFailure } from "../redis/failures.ts";
@@ -144,7 +145,9 @@ export class ClaimGuard implements Disposable {
     // A worker that was silent for long does not claim again first: another may be about to.
     const mayClaim = this.#sawNone || askedMs - this.#confirmedMs < beatLastsMs;
     const beat = { key: beatKey, lastsMs: beatLastsMs };
-    this.#note(await askForClaim(connection, { pool, holder, mayClaim, beat }), askedMs);
+    const outcome = await askForClaim(connection, { pool, holder, mayClaim, beat });
+    observed.observe("snapmill_redis_roundtrip_seconds", {}, (performance.now() - askedMs) / 1000);
+    this.#note(outcome, askedMs);
   }
 
   #note(outcome: ClaimOutcome, askedMs: number): void {

@@ -20,11 +20,12 @@ import {
   unpackProgress,
 } from "../contract.ts";
 import { type FailedRemoval, failedRemovals } from "../outbox/removal-publisher.ts";
-import type { JobQueue } from "../queues.ts";
+import type { JobQueue, QueueKind } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
 import { asRedisFailure, RedisAway } from "../redis/failures.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
 import { jobState } from "./job-state.ts";
+import { countJobs, type JobCounts, oldestWaitingMs } from "./queue-counts.ts";
 import { RequestClient } from "./request-client.ts";
 import type { Submission } from "./submissions.ts";
 
@@ -74,15 +75,6 @@ export interface PoolCallOptions extends CallOptions {
 
 export interface UnpackOptions extends CallOptions {
   readonly onProgress?: ((progress: UnpackProgress) => void) | undefined;
-}
-
-export interface JobCounts {
-  readonly waiting: number;
-  readonly active: number;
-  /** Failed and waiting for their next attempt. */
-  readonly delayed: number;
-  readonly completed: number;
-  readonly failed: number;
 }
 
 /** While Redis is away. */
@@ -241,6 +233,11 @@ export class JobClient implements AsyncDisposable {
     return this.#look((queues) => ofBoth(queues, (queue) => queue.getWorkersCount()));
   }
 
+  /** How long the oldest job has waited in each of the pool's two queues; 0: none waits. */
+  oldestWaitingMs(): Promise<{ readonly pool: number; readonly unpack: number }> {
+    return this.#look((queues) => ofBoth(queues, (queue, kind) => oldestWaitingMs(this.#connection, queue, kind)));
+  }
+
   /** Which of the pool's two queues an operator has paused: jobs are kept and not executed. */
   paused(): Promise<{ readonly pool: boolean; readonly unpack: boolean }> {
     return this.#look((queues) => ofBoth(queues, (queue) => queue.isPaused()));
@@ -333,15 +330,11 @@ function parsing(onProgress: UnpackOptions["onProgress"]) {
   };
 }
 
-async function countJobs(queue: JobQueue): Promise<JobCounts> {
-  const counts = await queue.getJobCounts("waiting", "prioritized", "active", "delayed", "completed", "failed");
-  const of = (state: string): number => counts[state] ?? 0;
-  const [waiting, active, delayed] = [of("waiting") + of("prioritized"), of("active"), of("delayed")];
-  return { waiting, active, delayed, completed: of("completed"), failed: of("failed") };
-}
-
-async function ofBoth<T>(queues: BothQueues, ask: (queue: JobQueue) => Promise<T>): Promise<{ pool: T; unpack: T }> {
-  const [pool, unpack] = await Promise.all([ask(queues.pool), ask(queues.unpack)]);
+async function ofBoth<T>(
+  queues: BothQueues,
+  ask: (queue: JobQueue, kind: QueueKind) => Promise<T>,
+): Promise<{ pool: T; unpack: T }> {
+  const [pool, unpack] = await Promise.all([ask(queues.pool, "pool"), ask(queues.unpack, "unpack")]);
   return { pool, unpack };
 }
 

@@ -122,7 +122,7 @@ class QueueConsumer implements Consumer {
     this.#connection = connection;
     const guard = new ClaimGuard({ connection, pool, holder, beatKey: beatKey(queue) });
     this.#guard = guard;
-    const executor = new Executor(runners, guard, onError);
+    const executor = new Executor(kind, runners, guard, onError);
     this.#executor = executor;
     void guard.lost.then(() => this.close());
     // A function, never a file: BullMQ's processes for files do not work in a compiled program.

@@ -3,21 +3,25 @@ import { UnrecoverableError, WaitingError } from "bullmq";
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { asSnapmillError, encodeFailure, invalidArgument, isRetryable } from "../../domain/errors.ts";
 import { type ClaimGuard, NotMine } from "../claims/claim-guard.ts";
-import type { QueuedJob } from "../queues.ts";
+import type { QueuedJob, QueueKind } from "../queues.ts";
 import type { Runners } from "./handlers.ts";
 import { type JobSignals, jobContext, Reports } from "./job-context.ts";
 import { inJob } from "./job-work.ts";
+import { observeEnd, observeWait } from "./observe.ts";
 
 interface Run {
   readonly outcome: Promise<unknown>;
   readonly stopping: Canceller;
   readonly lockLost: Canceller;
+  /** How long it took, once it has ended: BullMQ may ask for its outcome only later. */
+  spentMs: number;
 }
 
 const isStopped = new AbortReason("stopping", "this worker is being stopped");
 const lostItsLock = new AbortReason("lock_lost", "this worker's lock on the job is lost");
 
 export class Executor {
+  readonly #kind: QueueKind;
   readonly #runners: Runners;
   readonly #guard: Pick<ClaimGuard, "doubt">;
   readonly #onError: (error: Error) => void;
@@ -26,7 +30,8 @@ export class Executor {
   readonly #begun = new Map<string, Run>();
   #isStopping = false;
 
-  constructor(runners: Runners, guard: Pick<ClaimGuard, "doubt">, onError: (error: Error) => void) {
+  constructor(kind: QueueKind, runners: Runners, guard: Pick<ClaimGuard, "doubt">, onError: (error: Error) => void) {
+    this.#kind = kind;
     this.#runners = runners;
     this.#guard = guard;
     this.#onError = onError;
@@ -66,9 +71,12 @@ export class Executor {
     if (this.#isStopping) return await giveBack(job, token);
     const run = this.#taken(job);
     try {
-      return await run.outcome;
+      const result = await run.outcome;
+      observeEnd(this.#nameOf(job), "ok", run.spentMs);
+      return result;
     } catch (error) {
       if (this.#isStopping || run.lockLost.isCancelled || error instanceof NotMine) return await giveBack(job, token);
+      observeEnd(this.#nameOf(job), asSnapmillError(error).code, run.spentMs);
       throw this.#asJobFailure(error);
     }
   }
@@ -84,12 +92,22 @@ export class Executor {
     const jobId = job.id ?? "";
     const running = this.#runs.get(jobId);
     if (running !== undefined) return running;
+    observeWait(this.#kind, this.#nameOf(job), job);
+    const startedMs = performance.now();
     const [stopping, lockLost] = [new Canceller(), new Canceller()];
     const signals = { stopping: stopping.signal, lockLost: lockLost.signal };
-    const outcome = inJob(job, () => this.#handle(job, signals)).finally(() => this.#runs.delete(jobId));
-    const run = { outcome, stopping, lockLost };
+    const outcome = inJob(job, () => this.#handle(job, signals)).finally(() => {
+      this.#runs.delete(jobId);
+      run.spentMs = performance.now() - startedMs;
+    });
+    const run: Run = { outcome, stopping, lockLost, spentMs: 0 };
     this.#runs.set(jobId, run);
     return run;
+  }
+
+  /** A name that no snapmill has given a job is anything at all. */
+  #nameOf(job: QueuedJob): string {
+    return this.#runners.has(job.name) ? job.name : "unknown";
   }
 
   async #handle(job: QueuedJob, signals: JobSignals): Promise<unknown> {

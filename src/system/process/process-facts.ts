@@ -1,5 +1,5 @@
 // Room: system. Owns what the kernel reports about processes: their state, their processor time, where they wait.
-import { readdirSync, readFileSync } from "node:fs";
+import { namesIn, readIfThere, statFields, statFieldsOf } from "./proc-files.ts";
 
 /** One process, or one thread. */
 export interface ProcessFacts {
@@ -14,40 +14,17 @@ export interface ProcessFacts {
 /** USER_HZ is 100 wherever Linux runs: time(7). */
 const msPerTick = 10;
 
-const readIfThere = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    // It has ended meanwhile.
-    return undefined;
-  }
-};
-
-const namesIn = (path: string): string[] => {
-  try {
-    return readdirSync(path);
-  } catch {
-    return [];
-  }
-};
-
 /** Undefined when there is no such process. */
-export const factsOf = (pid: number): ProcessFacts | undefined => parseStat(readIfThere(`/proc/${pid}/stat`));
+export const factsOf = (pid: number): ProcessFacts | undefined => asFacts(statFieldsOf(pid));
 
-function parseStat(text: string | undefined): ProcessFacts | undefined {
-  if (text === undefined) return undefined;
-  // The name in brackets may hold anything, brackets and spaces included.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+function asFacts(fields: readonly string[] | undefined): ProcessFacts | undefined {
+  if (fields === undefined) return undefined;
   const [state = "?", , , session] = fields;
   return { state, session: Number(session), cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick };
 }
 
 /** Identifies the process among all since the machine's boot: its number and its start time (proc(5)). */
-export function identityOf(pid: number): string {
-  const text = readIfThere(`/proc/${pid}/stat`) ?? "";
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return `${pid}@${fields[19] ?? "gone"}`;
-}
+export const identityOf = (pid: number): string => `${pid}@${statFieldsOf(pid)?.[19] ?? "gone"}`;
 
 const killBit = 1n << 8n;
 
@@ -62,7 +39,7 @@ export function isDying(pid: number): boolean {
 /** Why a process that was killed is still there, for messages: the kernel function in which one of its threads waits. */
 export function whyStillThere(pid: number): string {
   const threads = namesIn(`/proc/${pid}/task`).map((name) => ({
-    facts: parseStat(readIfThere(`/proc/${pid}/task/${name}/stat`)),
+    facts: asFacts(statFields(`/proc/${pid}/task/${name}/stat`)),
     name,
   }));
   const waiting = threads.find(({ facts }) => facts?.state === "D");
