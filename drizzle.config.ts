@@ -2,6 +2,6 @@ import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({
   dialect: "sqlite",
-  schema: "./src/metadata/schema.ts",
+  schema: "./src/metadata/*schema.ts",
   out: "./drizzle",
 });

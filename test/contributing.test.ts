@@ -36,6 +36,8 @@ describe("an operation", () => {
     remove: "rm",
     update: "label",
     "remove-device": null,
+    "retry-removals": "removals retry",
+    "discard-removals": "removals discard",
     probe: null,
     cleanup: "cleanup",
     doctor: "doctor",

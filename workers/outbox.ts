@@ -1,6 +1,6 @@
 // Room: workers. Owns the outbox at work: what was accepted goes from SQLite into the queues, each kind by itself.
 import type { Config } from "../src/config.ts";
-import type { OperationId } from "../src/domain/identifiers.ts";
+import type { DeviceName, OperationId } from "../src/domain/identifiers.ts";
 import type { Logger } from "../src/logger.ts";
 import type { Database } from "../src/metadata/database.ts";
 import type { Snapshotter } from "../src/snapshotter/snapshotter.ts";
@@ -53,9 +53,21 @@ export class Outbox {
     this.#removalRounds.wake();
   }
 
-  /** Has removals of devices that were given up tried again. */
-  retryRemovals(): void {
+  /** Has all removals of devices that were given up tried again. */
+  startRemovalsOver(): void {
     this.#removals.startOver();
+    this.#removalRounds.wake();
+  }
+
+  /** Has the removals of these devices tried at once. */
+  retryRemovals(devices: readonly DeviceName[]): void {
+    this.#removals.retry(devices);
+    this.#removalRounds.wake();
+  }
+
+  /** Takes the jobs of removals that were discarded out of the queue. */
+  forgetRemovals(devices: readonly DeviceName[]): void {
+    this.#removals.forget(devices);
     this.#removalRounds.wake();
   }
 

@@ -1,7 +1,7 @@
 // Room: workers. Owns the one worker of a pool: its lock, its database, its devices, and its jobs, executed in order.
 import { type Config, paths, poolSettings, readConfig, redisUrl, wantsTraces } from "../src/config.ts";
 import { batchLimits } from "../src/domain/batches.ts";
-import { asSnapmillError, isSnapmillError } from "../src/domain/errors.ts";
+import { isSnapmillError } from "../src/domain/errors.ts";
 import { type Diagnosis, findingKinds } from "../src/domain/findings.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
 import { observed } from "../src/domain/tally.ts";
@@ -24,6 +24,7 @@ import { startTelemetry } from "../src/telemetry/start.ts";
 import { claimHolder } from "./claim-holder.ts";
 import { Outbox } from "./outbox.ts";
 import { isChainAbandoned, lockPool, sweepLocks } from "./pool-locks.ts";
+import { attemptRemoval } from "./removal-attempt.ts";
 import { runProcess } from "./run-process.ts";
 
 /** How many jobs BullMQ delivers ahead of time; they are still executed one after the other. */
@@ -32,6 +33,7 @@ const cleanupEveryMs = 30_000;
 
 const config = readConfig();
 const { pool, takeOver } = config;
+const removalPauses = { firstMs: config.removeFirstPauseMs, capMs: config.removeLongestPauseMs };
 armFault(config.fault);
 const log = createLogger({ name: "pool", level: config.logLevel, format: config.logFormat });
 const telemetry = await startTelemetry({ process: "pool", isTraced: wantsTraces(), log });
@@ -43,30 +45,33 @@ function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox
     ...journaled,
     probe: async () => ({}),
     "read-batch": async (payload) => answerReadBatch(database, payload),
-    "remove-device": async (payload, job) => {
-      try {
-        const removed = await journaled["remove-device"](payload, job);
-        observed.count("snapmill_removal_attempts_total", { result: "removed" });
-        return removed;
-      } catch (error) {
-        const isLast = job.attempt >= config.removeAttempts;
-        observed.count("snapmill_removal_attempts_total", { result: isLast ? "given_up" : "retried" });
-        if (isLast) {
-          log.warn(`given up after ${job.attempt} attempts: ${asSnapmillError(error).message}`);
-        }
-        throw error;
-      }
+    "remove-device": (payload, job) =>
+      attemptRemoval(() => journaled["remove-device"](payload, job), {
+        job,
+        database,
+        pauses: removalPauses,
+        log,
+      }),
+    "retry-removals": async (payload, job) => {
+      const result = await journaled["retry-removals"](payload, job);
+      outbox.retryRemovals(payload.devices);
+      return result;
+    },
+    "discard-removals": async (payload, job) => {
+      const result = await journaled["discard-removals"](payload, job);
+      outbox.forgetRemovals(payload.devices);
+      return result;
     },
     cleanup: async (payload, job) => {
       const cleaned = await journaled.cleanup(payload, job);
       // Also those that cleanup has just finished: their jobs succeed, and are no longer shown as failed.
-      outbox.retryRemovals();
+      outbox.startRemovalsOver();
       return cleaned;
     },
     doctor: async (payload, job) => {
       const result = await journaled.doctor(payload, job);
       observeFindings(result.findings);
-      if (payload.repair) outbox.retryRemovals();
+      if (payload.repair) outbox.startRemovalsOver();
       return result;
     },
     "accept-unpack": async (payload, job) => {
@@ -120,6 +125,7 @@ async function work(stopped: Promise<string>): Promise<void> {
       holder: claimHolder(config, database),
       takeOver,
       concurrency: prefetchedJobs,
+      removalPauses,
       handlers: handlersOf(database, snapshotter, itsOutbox),
       onError: (error) => log.error({ err: error }, error.message),
     });

@@ -10,6 +10,7 @@ import { addLs } from "./commands/ls.ts";
 import { addMount } from "./commands/mount.ts";
 import { addMounts } from "./commands/mounts.ts";
 import { addPool } from "./commands/pool.ts";
+import { addRemovals } from "./commands/removals.ts";
 import { addStat } from "./commands/stat.ts";
 import { addStatus } from "./commands/status.ts";
 import { addToken } from "./commands/token.ts";
@@ -68,5 +69,6 @@ export function buildProgram(version: string): Command {
   addCleanup(program);
   program.commandsGroup("Shells:");
   addCompletion(program);
+  addRemovals(program);
   return program;
 }

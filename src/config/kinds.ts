@@ -1,5 +1,5 @@
 // Room: config. Owns the kinds of values that settings have: how each is read from text, and how it is written.
-import { parseSize } from "../domain/units.ts";
+import { parseDuration, parseSize } from "../domain/units.ts";
 
 /** How a value stands in a TOML file; `list`: an array of strings, joined by the separator where it is given as text. */
 export type Form =
@@ -92,6 +92,20 @@ export const size = ({
   },
   format: String,
 });
+
+const longestPauseMs = 24 * 3_600_000;
+
+/** In milliseconds. */
+export const pause: Kind<number> = {
+  form: { as: "string" },
+  describes: 'a pause of up to a day, such as "200ms" or "39s"',
+  parse: (given) => {
+    const ms = parseDuration(given);
+    if (ms < 1 || ms > longestPauseMs) throw new Error("give a pause of 1ms to 1d");
+    return ms;
+  },
+  format: (ms) => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`),
+};
 
 /** As a share: 0.1 is a tenth. */
 export const percentage: Kind<number> = {

@@ -4,7 +4,7 @@ import { type PoolName, poolName } from "../domain/identifiers.ts";
 import { dmControlNames } from "../drivers/devicemapper/control/control.ts";
 import { driverNames } from "../drivers/port.ts";
 import { redisLabel, redisOptions } from "../jobs/redis/url.ts";
-import { anyText, flag, list, oneOf, parsed, percentage, size, text, wholeNumber, words } from "./kinds.ts";
+import { anyText, flag, list, oneOf, parsed, pause, percentage, size, text, wholeNumber, words } from "./kinds.ts";
 import { setting } from "./setting.ts";
 
 /** `auto`: what the pool was made for. */
@@ -228,6 +228,22 @@ export const schema = {
     default: "130",
     perPool: true,
     help: "attempts (about an hour) before a device's removal counts as failed; it can then be seen and retried",
+  }),
+  removeFirstPauseMs: setting({
+    variable: "SNAPMILL_REMOVE_FIRST_PAUSE",
+    key: "remove-first-pause",
+    kind: pause,
+    default: "200ms",
+    perPool: true,
+    help: "the pause after the first attempt at a device's removal; each further one is twice as long",
+  }),
+  removeLongestPauseMs: setting({
+    variable: "SNAPMILL_REMOVE_LONGEST_PAUSE",
+    key: "remove-longest-pause",
+    kind: pause,
+    default: "39s",
+    perPool: true,
+    help: "the longest of these pauses",
   }),
   /** Path of a UNIX socket; undefined: containerd is not served. */
   grpcAddress: setting({

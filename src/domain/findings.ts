@@ -29,6 +29,8 @@ export const findingKinds = [
   /** A removal that has been tried for a long time, and not yet given up. */
   "removal-pending",
   "removal-given-up",
+  /** A removal that an operator has discarded: its device stays in the pool. */
+  "removal-discarded",
   /** A failed job that snapmill cannot have written. */
   "damaged-job",
   /** An unpack that was accepted long ago and has not ended. */

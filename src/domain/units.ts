@@ -40,11 +40,11 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
-const durationUnitsMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
+const durationUnitsMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 
-/** Milliseconds in `text`: "30d", "12h", "2w", "90m", "45s". Throws invalid_argument for anything else. */
+/** Milliseconds in `text`: "30d", "12h", "2w", "90m", "45s", "200ms". Throws invalid_argument for anything else. */
 export function parseDuration(text: string): number {
-  const match = /^(\d{1,6})([smhdw])$/.exec(text);
+  const match = /^(\d{1,6})(ms|[smhdw])$/.exec(text);
   const unit = match?.[2] as keyof typeof durationUnitsMs | undefined;
   if (unit === undefined) {
     throw invalidArgument(`duration ${quoted(text)} is not valid: write it like 30d, 12h or 90s (also w and m)`);

@@ -15,6 +15,7 @@ import {
   membership,
   submission,
 } from "./batch-schemas.ts";
+import { operatorJobs } from "./operator-jobs.ts";
 import {
   atMost,
   branded,
@@ -106,6 +107,7 @@ export const jobs = {
     payload: z.object({ ...envelope, device: branded(parseDeviceName) }),
     result: nothing,
   },
+  ...operatorJobs,
   /** Does nothing: its answer shows that jobs run. */
   probe: {
     worker: "pool",

@@ -3,11 +3,9 @@ import type { DefaultJobOptions, Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { type Backoff, spreadPauseAfterMs } from "../domain/backoff.ts";
 import type { PoolName } from "../domain/identifiers.ts";
+import type { QueueKind } from "../domain/queues.ts";
 import { asRedisFailure } from "./redis/failures.ts";
 import { StoredJobQueue } from "./stored-job.ts";
-
-/** `pool`: executed one after the other by the pool's worker. `unpack`: executed in parallel by the unpack workers. */
-export type QueueKind = "pool" | "unpack";
 
 /** Queues, as BullMQ and the dashboard know them; a name cannot contain `:`. */
 export type JobQueue = Queue<object, unknown, string>;
@@ -34,9 +32,7 @@ const patience = {
 } as const;
 
 /** A device's removal waits until the device is no longer used: its 130 attempts (the default) take an hour. */
-const pausesByJob: Readonly<Record<string, Backoff>> = {
-  "remove-device": { firstMs: 200, capMs: 39_000 },
-};
+export const defaultRemovalPauses: Backoff = { firstMs: 200, capMs: 39_000 };
 
 /** How long a silent worker keeps a job. */
 export const lockDurationMs = 3_000;
@@ -45,8 +41,13 @@ export const lockDurationMs = 3_000;
 export const maxStalls = 100;
 
 /** The pause after the `attemptsMade`th attempt: half of it fixed, half of it chance, so that retries spread out. */
-export function backoffMs(kind: QueueKind, attemptsMade: number, jobName = ""): number {
-  return Math.round(spreadPauseAfterMs(pausesByJob[jobName] ?? patience[kind], attemptsMade));
+export const backoffMs = (kind: QueueKind, attemptsMade: number): number =>
+  Math.round(spreadPauseAfterMs(patience[kind], attemptsMade));
+
+/** The same for a device's removal. Here the chance is in the ID, so that the time of the next attempt can be told. */
+export function removalPauseMs(pauses: Backoff, operationId: string, attemptsMade: number): number {
+  const chance = Bun.hash.crc32(`${operationId}/${attemptsMade}`) / 2 ** 32;
+  return Math.round(spreadPauseAfterMs(pauses, attemptsMade, chance));
 }
 
 const jobOptions = (kind: QueueKind): DefaultJobOptions => ({

@@ -5,8 +5,8 @@ import type { ErrorCode } from "../domain/errors.ts";
 import type { BatchId, OperationId } from "../domain/identifiers.ts";
 import type { RegistryOptions } from "../domain/registry-options.ts";
 import type { UnpackStage } from "../domain/unpack-stage.ts";
+import { batches, batchItems } from "./batch-schema.ts";
 import { type Database, statements } from "./database.ts";
-import { batches, batchItems } from "./schema.ts";
 
 /** What is wanted. */
 export interface WantedImage {

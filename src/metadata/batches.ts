@@ -3,8 +3,8 @@ import { count, desc, eq, getTableColumns, sql } from "drizzle-orm";
 import { type BatchSettings, type BatchState, batchState, type ItemCounts, noItems } from "../domain/batches.ts";
 import { notFound } from "../domain/errors.ts";
 import type { BatchId } from "../domain/identifiers.ts";
+import { batches, batchItems } from "./batch-schema.ts";
 import { type Database, statements } from "./database.ts";
-import { batches, batchItems } from "./schema.ts";
 
 export interface BatchRecord extends BatchSettings {
   readonly batch: BatchId;

@@ -1,5 +1,5 @@
 // Room: metadata. Owns the tables of a pool's database; `npm run migrations` turns a change here into a migration.
-import { type SQL, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import {
   type AnySQLiteColumn,
   check,
@@ -11,11 +11,8 @@ import {
   text,
   uniqueIndex,
 } from "drizzle-orm/sqlite-core";
-import { itemStates } from "../domain/batches.ts";
 import { deviceStates, fsTypes } from "../domain/devices.ts";
-import { type ErrorCode, errorCodes } from "../domain/errors.ts";
 import type {
-  BatchId,
   ChainId,
   DeviceId,
   DeviceName,
@@ -25,15 +22,12 @@ import type {
   Scope,
   SnapshotKey,
 } from "../domain/identifiers.ts";
+import { holdKinds, queueKinds } from "../domain/queues.ts";
 import { snapshotKinds } from "../domain/snapshots.ts";
-import { type UnpackStage, unpackStages } from "../domain/unpack-stage.ts";
+import { oneOf } from "./one-of.ts";
 
 export const deviceRoles = ["snapshot", "template"] as const;
 export const operationStates = ["intended", "settled"] as const;
-
-/** `column IN ('a', 'b')`, written out: a CHECK constraint takes no parameters. */
-const oneOf = (column: AnySQLiteColumn, values: readonly string[]): SQL =>
-  sql`${column} in (${sql.raw(values.map((value) => `'${value}'`).join(", "))})`;
 
 /**
  * One row: what the pool is. `transactionId` grows by one whenever a worker takes the pool over. `owner` is this
@@ -257,6 +251,58 @@ export const outbox = sqliteTable(
   ],
 );
 
+/**
+ * What is known of a device's removal besides its entry in the outbox, with which it goes. `scope` and `key`: of the last
+ * snapshot on the device. `givenUpAtMs`: not tried any more, until the next start or until it is asked for.
+ * `discardedAtMs`: not tried any more until it is asked for.
+ */
+export const removals = sqliteTable(
+  "removals",
+  {
+    operationId: text("operation_id")
+      .$type<OperationId>()
+      .primaryKey()
+      .references(() => outbox.operationId, { onDelete: "cascade" }),
+    scope: text().$type<Scope>(),
+    key: text().$type<SnapshotKey>(),
+    /** Mapped by the device, where it was measured; and by the snapshot under it, which keeps that much. */
+    usedBytes: integer("used_bytes"),
+    inheritedBytes: integer("inherited_bytes").notNull().default(0),
+    attempts: integer().notNull().default(0),
+    lastError: text("last_error"),
+    failingSinceMs: integer("failing_since_ms"),
+    lastFailedAtMs: integer("last_failed_at_ms"),
+    nextTryAtMs: integer("next_try_at_ms"),
+    givenUpAtMs: integer("given_up_at_ms"),
+    discardedAtMs: integer("discarded_at_ms"),
+    discardReason: text("discard_reason"),
+  },
+  (table) => [
+    index("removals_given_up").on(table.givenUpAtMs).where(sql`${table.givenUpAtMs} is not null`),
+    check("removals_discarded_has_reason", sql`(${table.discardedAtMs} is null) = (${table.discardReason} is null)`),
+  ],
+);
+
+/**
+ * Queues whose jobs are kept and not executed: who asked for that, why and since when. `drained`: nothing new is accepted
+ * either. `handOverAtMs`: since when unpacks that run end before their next layer, and wait.
+ */
+export const queueHolds = sqliteTable(
+  "queue_holds",
+  {
+    queue: text({ enum: queueKinds }).primaryKey(),
+    kind: text({ enum: holdKinds }).notNull(),
+    heldBy: text("held_by").notNull(),
+    reason: text().notNull(),
+    sinceMs: integer("since_ms").notNull(),
+    handOverAtMs: integer("hand_over_at_ms"),
+  },
+  (table) => [
+    check("queue_holds_queue_known", oneOf(table.queue, queueKinds)),
+    check("queue_holds_kind_known", oneOf(table.kind, holdKinds)),
+  ],
+);
+
 /** Operations that were being executed when a worker died: how often, and the run of the worker that died last. */
 export const strikes = sqliteTable("strikes", {
   operationId: text("operation_id").$type<OperationId>().primaryKey(),
@@ -265,80 +311,3 @@ export const strikes = sqliteTable("strikes", {
   lastRun: text("last_run").notNull(),
   lastAtMs: integer("last_at_ms").notNull(),
 });
-
-/** Batches. What state one is in is counted from its items. */
-export const batches = sqliteTable(
-  "batches",
-  {
-    batch: text().$type<BatchId>().primaryKey(),
-    name: text(),
-    priority: integer().notNull(),
-    parallel: integer().notNull(),
-    attempts: integer().notNull(),
-    failAfterPercent: integer("fail_after_percent"),
-    timeLimitMs: integer("time_limit_ms"),
-    createdAtMs: integer("created_at_ms").notNull(),
-    cancelledAtMs: integer("cancelled_at_ms"),
-    cancelReason: text("cancel_reason"),
-  },
-  (table) => [
-    index("batches_created").on(table.createdAtMs),
-    check("batches_priority", sql`${table.priority} between 1 and 1000`),
-    check("batches_parallel", sql`${table.parallel} between 1 and 64`),
-    check("batches_attempts", sql`${table.attempts} > 0`),
-    check("batches_fail_after", sql`${table.failAfterPercent} between 0 and 100`),
-    check("batches_time_limit", sql`${table.timeLimitMs} > 0`),
-    check("batches_cancelled_has_reason", sql`(${table.cancelledAtMs} is null) = (${table.cancelReason} is null)`),
-  ],
-);
-
-/**
- * What a batch wants: an image each. `registry` is JSON. An item with an operation ID that has not ended is in flight: the
- * outbox has that operation. `attempts`: those that had an outcome; a worker that died counts for none.
- */
-export const batchItems = sqliteTable(
-  "batch_items",
-  {
-    batch: text()
-      .$type<BatchId>()
-      .notNull()
-      .references(() => batches.batch, { onDelete: "cascade" }),
-    position: integer().notNull(),
-    reference: text().notNull(),
-    platform: text().notNull(),
-    registry: text(),
-    state: text({ enum: itemStates }).notNull(),
-    attempts: integer().notNull(),
-    operationId: text("operation_id").$type<OperationId>(),
-    errorCode: text("error_code").$type<ErrorCode>(),
-    errorMessage: text("error_message"),
-    stage: text().$type<UnpackStage>(),
-    startedAtMs: integer("started_at_ms"),
-    endedAtMs: integer("ended_at_ms"),
-  },
-  (table) => [
-    primaryKey({ columns: [table.batch, table.position] }),
-    uniqueIndex("batch_items_wanted").on(table.batch, table.reference, table.platform),
-    // Without the rows that have none: else SQLite looks for those by it, and sorts all that it finds.
-    uniqueIndex("batch_items_operation").on(table.operationId).where(sql`${table.operationId} is not null`),
-    index("batch_items_state").on(table.batch, table.state, table.position),
-    index("batch_items_in_flight")
-      .on(table.batch)
-      .where(sql`${table.endedAtMs} is null and ${table.operationId} is not null`),
-    index("batch_items_waiting")
-      .on(table.batch, table.position)
-      .where(sql`${table.endedAtMs} is null and ${table.operationId} is null`),
-    check("batch_items_state_known", oneOf(table.state, itemStates)),
-    check("batch_items_stage_known", oneOf(table.stage, unpackStages)),
-    check("batch_items_error_code_known", oneOf(table.errorCode, errorCodes)),
-    check("batch_items_ended", sql`(${table.state} in ('pending', 'running')) = (${table.endedAtMs} is null)`),
-    check(
-      "batch_items_running_is_in_flight",
-      sql`${table.state} <> 'running' or (${table.operationId} is not null and ${table.startedAtMs} is not null)`,
-    ),
-    check(
-      "batch_items_failed_has_reason",
-      sql`${table.state} <> 'failed' or (${table.errorCode} is not null and ${table.errorMessage} is not null and ${table.stage} is not null)`,
-    ),
-  ],
-);

@@ -148,10 +148,13 @@ export function storedUsage(database: Database, scope: Scope, key: SnapshotKey):
  * been discarded). Inodes are 0, as with containerd's devmapper: only a mounted file system could count them.
  */
 export function ownUsage(database: Database, snapshot: SnapshotRecord, usedBytes: number): Usage {
-  const { parentNumber } = snapshot;
-  const inherited =
-    parentNumber === undefined ? 0 : prepared(database).usedBytes.get({ number: parentNumber })?.usedBytes;
-  return { sizeBytes: Math.max(0, usedBytes - (inherited ?? 0)), inodes: 0 };
+  return { sizeBytes: Math.max(0, usedBytes - inheritedBytes(database, snapshot)), inodes: 0 };
+}
+
+/** What the snapshot under this one maps; 0 when there is none. */
+export function inheritedBytes(database: Database, { parentNumber }: Pick<SnapshotRecord, "parentNumber">): number {
+  if (parentNumber === undefined) return 0;
+  return prepared(database).usedBytes.get({ number: parentNumber })?.usedBytes ?? 0;
 }
 
 /** The key of one of a snapshot's children, if it has any. */

@@ -71,13 +71,12 @@ export const statusGauges: readonly StatusGauge[] = [
   },
   {
     name: "snapmill_removals",
-    help: "Devices of removed snapshots that are still to be deleted; failed: given up after every attempt",
+    help: "Devices of removed snapshots that are still to be deleted; failed: given up after every attempt; discarded: by an operator",
     labels: ["state"],
-    read: ({ metadata, failedRemovals }) => {
-      if (metadata === null || failedRemovals === null) return null;
-      // The two are read one after the other, and a removal may end in between.
-      const pending = Math.max(0, metadata.pendingRemovals - failedRemovals);
-      return countsBy("state", { pending, failed: failedRemovals });
+    read: ({ metadata }) => {
+      if (metadata === null) return null;
+      const { pendingRemovals, failedRemovals: failed, discardedRemovals: discarded } = metadata;
+      return countsBy("state", { pending: pendingRemovals - failed, failed, discarded });
     },
   },
   {

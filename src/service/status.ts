@@ -12,6 +12,7 @@ import { redisLabel } from "../jobs/redis/url.ts";
 import { countItemsByState } from "../metadata/batch-items.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
 import { countPending } from "../metadata/outbox.ts";
+import { countRemovals } from "../metadata/pending-removals.ts";
 import { readPool } from "../metadata/pool.ts";
 import { countSnapshotsByKind } from "../metadata/snapshots.ts";
 import { listSetAside } from "../metadata/strikes.ts";
@@ -47,8 +48,6 @@ const queues = z.object({
       isOurs: z.boolean(),
     })
     .nullable(),
-  /** Removals of devices that were given up; null: the queue cannot be read. */
-  failedRemovals: count.nullable(),
 });
 export type Queues = z.output<typeof queues>;
 
@@ -61,6 +60,10 @@ const metadata = z.object({
   batchItems: z.record(z.enum(itemStates), count),
   /** Devices that are not deleted yet although their snapshots are, including removals that were given up. */
   pendingRemovals: count,
+  /** Those of them that were given up. */
+  failedRemovals: count,
+  /** Devices that stay in the pool because an operator has discarded their removal. */
+  discardedRemovals: count,
   /** Operations that are no longer retried because workers died executing them. */
   setAside: count,
   /** Null: the pool is not attached. */
@@ -118,29 +121,20 @@ export const unknownQueues: Queues = {
   oldestWaitingMs: null,
   workers: null,
   claim: null,
-  failedRemovals: null,
 };
 
 export async function readQueues(config: Config): Promise<Queues> {
   const url = redisLabel(redisUrl(config));
   try {
     await using client = await connect(config);
-    const [counts, oldestWaitingMs, workers, claim, failed] = await Promise.all([
+    const [counts, oldestWaitingMs, workers, claim] = await Promise.all([
       client.counts(),
       client.oldestWaitingMs(),
       client.workers(),
       client.claim(),
-      client.failedRemovals(),
     ]);
     const shown = claim === undefined ? null : claimOf(claim, knownNumber(config));
-    return {
-      redis: { url, failure: null },
-      queues: counts,
-      oldestWaitingMs,
-      workers,
-      claim: shown,
-      failedRemovals: failed.length,
-    };
+    return { redis: { url, failure: null }, queues: counts, oldestWaitingMs, workers, claim: shown };
   } catch (error) {
     return { ...unknownQueues, redis: { url, failure: asSnapmillError(error).message } };
   }
@@ -160,13 +154,16 @@ export async function readMetadata(config: Config): Promise<Metadata | null> {
   if (database === undefined) return null;
   const driver = readPool(database)?.driver;
   const space = driver === undefined ? undefined : await poolSpace(config, driver);
+  const removals = countRemovals(database);
   return {
     driver: driver ?? null,
     snapshots: countSnapshotsByKind(database),
     devices: countDevicesByState(database),
     pendingUnpacks: countPending(database, "unpack"),
     batchItems: countItemsByState(database),
-    pendingRemovals: countPending(database, "remove-device"),
+    pendingRemovals: removals.pending + removals.failed,
+    failedRemovals: removals.failed,
+    discardedRemovals: removals.discarded,
     setAside: listSetAside(database).length,
     space: space === undefined ? null : { usedBytes: space.usedBytes, totalBytes: space.totalBytes },
     metadataSpace: space?.metadata ?? null,

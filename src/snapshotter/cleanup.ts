@@ -4,6 +4,7 @@ import { transact } from "../metadata/database.ts";
 import { listDevicesInState } from "../metadata/devices.ts";
 import { hasAnswersBefore, pruneJournal } from "../metadata/journal.ts";
 import { hasCancelledBefore, pruneCancelled } from "../metadata/outbox.ts";
+import { isDiscarded } from "../metadata/pending-removals.ts";
 import { deviceOf } from "../metadata/snapshots.ts";
 import { hasStrikesBefore, pruneStrikes } from "../metadata/strikes.ts";
 import { collectLayers, isCollectionDue } from "./collect-layers.ts";
@@ -69,7 +70,10 @@ function withCollected(context: Context, { removedDevices, removedSnapshots }: R
 
 /** Devices that it does not reach in time are left to their jobs. */
 export function finishRemovals(context: Context): Promise<Removal> {
-  const devices = listDevicesInState(context.database, ["removing", "removed"], limits.devices);
+  const { database } = context;
+  const devices = listDevicesInState(database, ["removing", "removed"], limits.devices).filter(
+    ({ deviceName }) => !isDiscarded(database, deviceName),
+  );
   return removeDevices(context, devices, { withinMs: limits.removalsMs });
 }
 

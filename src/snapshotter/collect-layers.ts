@@ -1,5 +1,5 @@
 // Room: snapshotter. Owns the garbage collection of layers: which unpacked layers nothing uses any more, and how many are removed at once.
-import type { ChainId } from "../domain/identifiers.ts";
+import { type ChainId, ownScope, snapshotKey } from "../domain/identifiers.ts";
 import { findDevice, setDeviceState } from "../metadata/devices.ts";
 import { dropImage, hasRemovedImages } from "../metadata/images.ts";
 import { type LayerUses, readLayerUses, type UsedLayer, unusedLayers } from "../metadata/layer-uses.ts";
@@ -82,5 +82,11 @@ function removeLayer(context: Context, layer: UsedLayer): void {
   if (device === undefined) return;
   // If an earlier removal was interrupted, the device keeps its operation ID: that one is settled when the device is gone.
   setDeviceState(database, device.number, "removed", device.operationId);
-  leaveToJob(context, device);
+  const { chainId, ownBytes } = layer;
+  leaveToJob(context, device, {
+    scope: ownScope,
+    key: snapshotKey(chainId),
+    usedBytes: ownBytes,
+    inheritedBytes: 0,
+  });
 }

@@ -1,13 +1,13 @@
 // Room: snapshotter. Owns how devices are removed: half-made ones, those of removed snapshots, and all of a pool.
 import { isSnapmillError } from "../domain/errors.ts";
 import { ownScope } from "../domain/identifiers.ts";
-import { transact } from "../metadata/database.ts";
+import { type Database, transact } from "../metadata/database.ts";
 import { type DeviceRecord, dropDevice, retireDevice, setDeviceState } from "../metadata/devices.ts";
 import { forgetImagesOf } from "../metadata/images.ts";
 import { settleInterrupted } from "../metadata/journal.ts";
-import { addRemoval, dropRemoval } from "../metadata/pending-removals.ts";
+import { addRemoval, dropRemoval, type RemovedSnapshot } from "../metadata/pending-removals.ts";
 import { dropSnapshot } from "../metadata/snapshot-changes.ts";
-import { snapshotsOn } from "../metadata/snapshots.ts";
+import { inheritedBytes, type SnapshotRecord, snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 
 /** Deactivates a device unless it is in use; returns whether it is inactive now. */
@@ -47,9 +47,22 @@ export function retire(context: Context, device: DeviceRecord): void {
   leaveToJob(context, device);
 }
 
-/** Leaves the deletion of a device to a job, which survives a restart and retries. In the caller's transaction. */
-export function leaveToJob({ database, onRemovalQueued }: Context, { deviceName }: DeviceRecord): void {
-  if (addRemoval(database, deviceName)) onRemovalQueued();
+/**
+ * Leaves the deletion of a device to a job, which survives a restart and retries. `snapshot`: the last one on it. In the
+ * caller's transaction.
+ */
+export function leaveToJob(
+  { database, onRemovalQueued }: Context,
+  { deviceName }: DeviceRecord,
+  snapshot?: RemovedSnapshot,
+): void {
+  if (addRemoval(database, deviceName, snapshot)) onRemovalQueued();
+}
+
+/** What a removal's record keeps of the snapshot that is about to go. */
+export function removedSnapshot(database: Database, snapshot: SnapshotRecord): RemovedSnapshot {
+  const { scope, key, usedBytes } = snapshot;
+  return { scope, key, usedBytes, inheritedBytes: inheritedBytes(database, snapshot) };
 }
 
 /** Takes back a removal: the device is in use, so it stays, with its snapshots. In the caller's transaction. */

@@ -3,7 +3,7 @@ import type { Finding } from "../domain/findings.ts";
 import { type DeviceName, deviceNumber } from "../domain/identifiers.ts";
 import type { FoundDevice } from "../drivers/port.ts";
 import { type DeviceRecord, isForeign, lastDeviceNumber, wasGivenBack } from "../metadata/devices.ts";
-import { type PendingRemoval, pendingRemovals } from "../metadata/pending-removals.ts";
+import { type RemovalRecord, removalRecords } from "../metadata/pending-removals.ts";
 import { type SnapshotRecord, snapshotsOn } from "../metadata/snapshots.ts";
 import type { Inspection } from "./inspect.ts";
 
@@ -15,7 +15,7 @@ export function inspectDevices(
   records: readonly DeviceRecord[],
   found: readonly FoundDevice[],
 ): Finding[] {
-  const removals = new Map(pendingRemovals(inspection.database).map((removal) => [removal.device, removal]));
+  const removals = new Map(removalRecords(inspection.database).map((removal) => [removal.device, removal]));
   const named = new Map(found.map((device) => [device.deviceName, device]));
   const known = new Set<DeviceName | undefined>(records.map(({ deviceName }) => deviceName));
   return [
@@ -36,7 +36,7 @@ interface Circumstances {
   readonly owners: readonly SnapshotRecord[];
   /** What the driver has found of it. */
   readonly there: FoundDevice | undefined;
-  readonly removal: PendingRemoval | undefined;
+  readonly removal: RemovalRecord | undefined;
 }
 
 function examineRecord(device: DeviceRecord, circumstances: Circumstances): Finding[] {
@@ -57,6 +57,8 @@ function examineRecord(device: DeviceRecord, circumstances: Circumstances): Find
 
 function removalFindings(device: DeviceRecord, { removal }: Circumstances): Finding[] {
   if (removal === undefined) return [stuck(device, "and nothing is queued to remove it")];
+  if (removal.discardedAtMs !== null) return [discarded(removal, removal.discardedAtMs)];
+  if (removal.givenUpAtMs !== null) return [givenUp(removal, removal.givenUpAtMs)];
   if (Date.now() - removal.createdAtMs < removalPatienceMs) return [];
   return [
     {
@@ -67,6 +69,20 @@ function removalFindings(device: DeviceRecord, { removal }: Circumstances): Find
     },
   ];
 }
+
+const givenUp = ({ device, lastError }: RemovalRecord, atMs: number): Finding => ({
+  kind: "removal-given-up",
+  subject: device,
+  sentence: `the removal of device ${device} was given up on ${new Date(atMs).toISOString()}: ${lastError ?? "no reason is known"}`,
+  wayOut: `unmount or close the device; then 'snapmill removals retry ${device}', 'snapmill doctor --repair' or the next start removes it`,
+});
+
+const discarded = ({ device, discardReason }: RemovalRecord, atMs: number): Finding => ({
+  kind: "removal-discarded",
+  subject: device,
+  sentence: `the removal of device ${device} was discarded on ${new Date(atMs).toISOString()} (${discardReason ?? ""}), so the device stays in the pool`,
+  wayOut: `repair leaves it alone; 'snapmill removals retry ${device}' removes it`,
+});
 
 function atRest(device: DeviceRecord, { inService, owners, there }: Circumstances): Finding[] {
   if (there?.inPool !== true) return [contentLost(device, owners)];

@@ -2,6 +2,7 @@
 import type { FoundDevice } from "../drivers/port.ts";
 import { transact } from "../metadata/database.ts";
 import { type DeviceRecord, dropDevice, setDeviceState } from "../metadata/devices.ts";
+import { isDiscarded } from "../metadata/pending-removals.ts";
 import { type SnapshotRecord, snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { deactivateUnlessBusy, leaveToJob, recordTakenBack, removeDevices, takeBack } from "./device-removal.ts";
@@ -12,6 +13,7 @@ export async function finishInterrupted(
   device: DeviceRecord,
   found: FoundDevice | undefined,
 ): Promise<readonly string[]> {
+  if (isDiscarded(context.database, device.deviceName)) return [];
   switch (device.state) {
     case "removed":
       // No caller waits for the deletion, and there may be thousands.

@@ -4,6 +4,7 @@ import { deviceNumber, type OperationId } from "../domain/identifiers.ts";
 import type { RequestOf } from "../jobs/contract.ts";
 import { type DeviceRecord, findDevice } from "../metadata/devices.ts";
 import { dropFromOutbox } from "../metadata/outbox.ts";
+import { isDiscarded, noteMappedBytes } from "../metadata/pending-removals.ts";
 import { snapshotsOn } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
 import { forget, keepInUse } from "./device-removal.ts";
@@ -25,6 +26,8 @@ export function removeDevice(
   return {
     kind: "effect",
     intend() {
+      // Not an answer for good: it is tried again once it is asked for.
+      if (isDiscarded(database, request.device)) throw unavailable(`the removal of ${request.device} was discarded`);
       const device = findDoomed(context, request);
       if (device !== undefined) return () => deleteDoomed(context, operationId, device);
       return async () =>
@@ -55,7 +58,10 @@ async function deleteDoomed(
     await driver.delete(device);
   } catch (error) {
     const isWanted = isSnapmillError(error, "failed_precondition") && snapshotsOn(database, device.number).length > 0;
-    if (!isWanted) return failure(asRetryable(device, error));
+    if (!isWanted) {
+      const usedBytes = await driver.usedBytes(device).catch(() => undefined);
+      return failure(asRetryable(device, error), () => noteMappedBytes(database, operationId, usedBytes));
+    }
     return success(() => {
       keepInUse(context, device);
       return {};

@@ -8,7 +8,7 @@ import { forgetImagesOf } from "../metadata/images.ts";
 import { dropSnapshot } from "../metadata/snapshot-changes.ts";
 import { childOf, deviceUnder, findSnapshot, type SnapshotRecord, sharesDevice } from "../metadata/snapshots.ts";
 import type { Context } from "./context.ts";
-import { forget, leaveToJob } from "./device-removal.ts";
+import { forget, leaveToJob, removedSnapshot } from "./device-removal.ts";
 import { type Act, failure, type Settlement, type Steps, success } from "./operations.ts";
 import { requireUnpinned } from "./pin-images.ts";
 
@@ -40,11 +40,12 @@ function removeLater(context: Context, snapshot: SnapshotRecord): object {
   const { database } = context;
   const isShared = sharesDevice(database, snapshot);
   const device = deviceUnder(database, snapshot);
+  const record = removedSnapshot(database, snapshot);
   dropRecord(context, snapshot);
   if (!isShared) {
     // If an earlier removal was interrupted, the device keeps its operation ID: that one is settled when the device is gone.
     setDeviceState(database, device.number, "removed", device.operationId);
-    leaveToJob(context, device);
+    leaveToJob(context, device, record);
   }
   return {};
 }
@@ -60,7 +61,7 @@ function removeNow(context: Context, operationId: OperationId, snapshot: Snapsho
   }
   const device = deviceUnder(database, snapshot);
   setDeviceState(database, device.number, "removing", operationId);
-  return () => removeDevice(context, { ...device, operationId }, device.state);
+  return () => removeDevice(context, { ...device, operationId }, { stateBefore: device.state, snapshot });
 }
 
 function dropRecord({ database }: Context, snapshot: SnapshotRecord): void {
@@ -71,7 +72,7 @@ function dropRecord({ database }: Context, snapshot: SnapshotRecord): void {
 async function removeDevice(
   context: Context,
   device: DeviceRecord,
-  stateBefore: DeviceState,
+  { stateBefore, snapshot }: { readonly stateBefore: DeviceState; readonly snapshot: SnapshotRecord },
 ): Promise<Settlement<object>> {
   const { database, driver, reach } = context;
   reach("remove.intended");
@@ -87,7 +88,8 @@ async function removeDevice(
   } catch (error) {
     // This cannot be undone. The device stays `removing`, with this operation's ID, until a repetition, another remove, the
     // job, cleanup or the next start finishes it.
-    return { ...failure(undeleted(device, error), () => leaveToJob(context, device)), intentStands: true };
+    const leave = () => leaveToJob(context, device, removedSnapshot(database, snapshot));
+    return { ...failure(undeleted(device, error), leave), intentStands: true };
   }
   reach("remove.deleted");
   return success(() => {

@@ -4,6 +4,7 @@ import type { JournaledJobName, RequestOf, Result } from "../jobs/contract.ts";
 import { acceptUnpack } from "./accept-unpack.ts";
 import { beginUnpack } from "./begin-unpack.ts";
 import { cancelBatch } from "./cancel-batch.ts";
+import { discardRemovals, retryRemovals } from "./change-removals.ts";
 import { cleanup } from "./cleanup.ts";
 import { commit } from "./commit.ts";
 import type { Context } from "./context.ts";
@@ -40,6 +41,8 @@ export const verbs: Verbs = {
   remove,
   update,
   "remove-device": removeDevice,
+  "retry-removals": retryRemovals,
+  "discard-removals": discardRemovals,
   cleanup,
   doctor,
   "grow-pool": growPool,

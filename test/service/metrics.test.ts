@@ -55,7 +55,6 @@ const nothingYet: Status = {
   oldestWaitingMs: null,
   workers: null,
   claim: null,
-  failedRemovals: null,
   metadata: null,
 };
 const empty: NonNullable<Status["metadata"]> = {
@@ -65,6 +64,8 @@ const empty: NonNullable<Status["metadata"]> = {
   pendingUnpacks: 0,
   batchItems: { ...noItems, done: 3 },
   pendingRemovals: 3,
+  failedRemovals: 1,
+  discardedRemovals: 4,
   setAside: 0,
   space: { usedBytes: 10, totalBytes: 100 },
   metadataSpace: { usedBytes: 1, totalBytes: 4 },
@@ -87,16 +88,17 @@ test("what is unknown is absent, not 0", () => {
     "redis_up{} 0",
   ]);
   expect(readings({ ...nothingYet, metadata: { ...empty, space: null, poolState: null } }).join("\n")).not.toMatch(
-    /pool_(used|size|state)|queue_|removals/,
+    /pool_(used|size|state)|queue_/,
   );
 });
 
 test("every state is there, also those that count 0", () => {
-  const found = readings({ ...nothingYet, metadata: empty, failedRemovals: 1 });
+  const found = readings({ ...nothingYet, metadata: empty });
   for (const kind of snapshotKinds) expect(found).toContain(`snapshots{kind=${kind}} ${kind === "committed" ? 2 : 0}`);
   for (const state of deviceStates) expect(found).toContain(`devices{state=${state}} 0`);
   expect(found).toContain("removals{state=pending} 2");
   expect(found).toContain("removals{state=failed} 1");
+  expect(found).toContain("removals{state=discarded} 4");
   expect(found).toContain("pool_state{state=ro} 1");
   expect(found).toContain("pool_state{state=rw} 0");
   expect(found).toContain("pool_used_bytes{area=metadata} 1");
@@ -110,7 +112,6 @@ const full: Status = {
   queues: { pool: counts, unpack: counts },
   oldestWaitingMs: { pool: 0, unpack: 1500 },
   workers: { pool: 1, unpack: 2 },
-  failedRemovals: 0,
   metadata: empty,
 };
 

@@ -1,11 +1,11 @@
 // Tests removals of devices by the pool's worker, through kills, a lost Redis and devices in use.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { paths } from "../../src/config.ts";
-import { ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { type DeviceName, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { findDevice, listDevices } from "../../src/metadata/devices.ts";
-import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
+import { pendingRemovals, removalRecords } from "../../src/metadata/pending-removals.ts";
 import { deviceOf } from "../../src/metadata/snapshots.ts";
 import { mounted } from "../conformance/snapshotter-fixture.ts";
 import { untilCounts } from "../jobs/support.ts";
@@ -73,23 +73,26 @@ class Fixture implements AsyncDisposable {
     expect(this.read(pendingRemovals)).toEqual([]);
   }
 
+  record(device: DeviceName) {
+    return this.read(removalRecords).find((each) => each.device === device);
+  }
+
   /** Waits for a round of the outbox that looks at all removals: one that finds a removal that Redis has lost. */
   async runWholeRound(): Promise<void> {
     const other = { scope: ownScope, key: snapshotKey("lost") };
-    const failures = async () =>
-      (await this.client.failedRemovals()).filter(({ device }) => device === lost.deviceName);
     const { mounts } = await this.client.call("prepare", { ...other, labels: {} });
-    const lost = this.read((database) => deviceOf(database, other.scope, other.key));
+    const { deviceName } = this.read((database) => deviceOf(database, other.scope, other.key));
     await mounted(mounts, async () => {
       await this.client.call("remove", other);
-      const [first] = await until("its removal has failed", failures, ({ length }) => length === 1);
-      const [{ pool }, jobId] = [this.snapmill.config, String(first?.operationId)];
+      await untilCounts(this.client, { delayed: 1 });
+      const [{ pool }, jobId] = [this.snapmill.config, String(this.record(deviceName)?.operationId)];
       await redis.command("DEL", `{snapmill:${pool}}:${pool}.pool:${jobId}`);
-      await redis.command("ZREM", `{snapmill:${pool}}:${pool}.pool:failed`, jobId);
+      await redis.command("ZREM", `{snapmill:${pool}}:${pool}.pool:delayed`, jobId);
+      const { attempts } = this.record(deviceName) ?? { attempts: 0 };
       await until(
         "its removal has failed again",
-        failures,
-        ([again]) => again !== undefined && again.failedAtMs !== first?.failedAtMs,
+        () => this.record(deviceName)?.attempts ?? 0,
+        (again) => again > attempts,
       );
     });
   }
@@ -131,7 +134,10 @@ test("a worker that is killed and a Redis that is emptied lose no removal", asyn
 });
 
 test("a removal that was given up is shown as failed; cleanup and the next start retry it", async () => {
-  await using fixture = await Fixture.open("stubborn", { SNAPMILL_REMOVE_ATTEMPTS: "2" });
+  await using fixture = await Fixture.open("stubborn", {
+    SNAPMILL_REMOVE_ATTEMPTS: "2",
+    SNAPMILL_REMOVE_FIRST_PAUSE: "3s",
+  });
   const { mounts } = await fixture.client.call("prepare", { ...busy, labels: {} });
   await mounted(mounts, async () => {
     await fixture.client.call("remove", busy);

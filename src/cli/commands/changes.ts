@@ -7,6 +7,7 @@ import { mountListing, snapshotJson } from "../output/listings.ts";
 import { notice, printJson, printLines, printList, say } from "../output/output.ts";
 import { openPool } from "../pool/open.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
+import { catchInterruption } from "../support/interruption.ts";
 import { fullName, requireFullName } from "../support/names.ts";
 import {
   examples,
@@ -91,22 +92,30 @@ function addCommit(program: Command): void {
     });
 }
 
+interface RmOptions extends ScopeOption {
+  readonly wait?: true;
+}
+
 function addRm(program: Command): void {
   program
     .command("rm")
     .description("remove snapshots, in the order given; one that fails does not stop the others")
     .summary("remove snapshots")
     .argument("<key...>", "keys of active and view snapshots, names of committed ones, in full", parseKeys)
+    .option("--wait", "return only when their devices are gone, too, and the space is free")
     .addOption(scopeOption())
     .addHelpText("after", examples(["rm build", "remove one"], ["rm child parent", "children before their parent"]))
-    .action(async (keys: readonly SnapshotKey[], { scope }: ScopeOption, command: Command) => {
+    .action(async (keys: readonly SnapshotKey[], { scope, wait }: RmOptions, command: Command) => {
       let failures = 0;
       await using pool = await openPool(command);
       await pool.requireRunning();
+      using interruption = catchInterruption();
+      const remove = wait ? pool.removeCompletely : pool.remove;
       for (const key of keys) {
         try {
-          await pool.remove({ scope, key: await requireFullName(pool, scope, key) });
+          await remove({ scope, key: await requireFullName(pool, scope, key) }, interruption);
         } catch (error) {
+          interruption.signal.throwIfAborted();
           failures += 1;
           say(sentenceOf(error) ?? "");
         }

@@ -15,7 +15,9 @@ export function addCleanup(program: Command): void {
     .action(async (options: JsonOption, command: Command) => {
       await using pool = await openPool(command);
       const removed = await pool.cleanup({});
-      const left = (await pool.listRemovals({})).map(({ device }) => device);
+      const left = (await Array.fromAsync(pool.listRemovals({ states: ["pending", "failed"] }))).map(
+        ({ device }) => device,
+      );
       if (options.json) await printJson({ ...removed, pendingRemovals: left.length });
       else
         await printLines([sentence(removed), ...left.slice(0, shownDevices).map(leftSentence), ...more(left.length)]);

@@ -41,7 +41,7 @@ function fieldsOf(found: Status): (readonly [string, string | undefined])[] {
     ["Pool's jobs", queues === null ? undefined : namedCounts(queues.pool)],
     ["Unpack jobs", queues === null ? undefined : namedCounts(queues.unpack)],
     ["Unpacks to do", metadata === null ? undefined : String(metadata.pendingUnpacks)],
-    ["Removals to do", metadata === null ? undefined : removalsText(metadata.pendingRemovals, found.failedRemovals)],
+    ["Removals to do", metadata === null ? undefined : removalsText(metadata)],
     ["Set aside", setAsideText(metadata)],
     ...(metadata === null ? [] : spaceFields(metadata)),
     ["Snapshots", metadata === null ? undefined : namedCounts(metadata.snapshots)],
@@ -79,9 +79,15 @@ const setAsideText = (metadata: Status["metadata"]): string | undefined =>
     ? undefined
     : `${plural(metadata.setAside, "operation")} whose workers died: 'snapmill doctor' names them`;
 
-function removalsText(pending: number, failed: number | null): string {
-  if (failed === null || failed === 0) return String(pending);
-  return `${pending}, ${failed} of them given up: 'snapmill doctor' says why, 'snapmill cleanup' tries again`;
+function removalsText(metadata: NonNullable<Status["metadata"]>): string {
+  const { pendingRemovals, failedRemovals, discardedRemovals } = metadata;
+  const more = [
+    ...(failedRemovals > 0 ? [`${failedRemovals} of them given up`] : []),
+    ...(discardedRemovals > 0 ? [`${discardedRemovals} discarded`] : []),
+  ];
+  return more.length === 0
+    ? String(pendingRemovals)
+    : `${[pendingRemovals, ...more].join(", ")}: see 'snapmill removals'`;
 }
 
 function claimText(claim: Status["claim"]): string | undefined {

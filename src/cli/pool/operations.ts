@@ -16,7 +16,8 @@ import { pinImages, unpinImages } from "../../service/pin-images.ts";
 import { planUnpack } from "../../service/plan-unpack.ts";
 import { poolStatus } from "../../service/pool-status.ts";
 import { pruneImages } from "../../service/prune-images.ts";
-import { cleanup, removals } from "../../service/removals.ts";
+import { cleanup, discardRemovals, removals, retryRemovals } from "../../service/removals.ts";
+import { removeCompletely } from "../../service/remove-completely.ts";
 import { removeImages } from "../../service/remove-images.ts";
 import { commit, label, list, mounts, prepare, remove, stat, usage, view } from "../../service/snapshots.ts";
 import { status } from "../../service/status.ts";
@@ -31,6 +32,7 @@ export const operations = {
   view,
   commit,
   remove,
+  removeCompletely,
   label,
   unpack,
   planUnpack,
@@ -50,8 +52,9 @@ export const operations = {
   growPool,
   doctor,
   cleanup,
-  listRemovals: removals,
+  retryRemovals,
+  discardRemovals,
 };
 
 /** These yield their items, page by page. */
-export const lists = { listSnapshots: list, listBatchItems: batchItems };
+export const lists = { listSnapshots: list, listBatchItems: batchItems, listRemovals: removals };

@@ -2,7 +2,8 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../../domain/identifiers.ts";
-import { type JobQueue, openQueue, type QueueKind } from "../queues.ts";
+import type { QueueKind } from "../../domain/queues.ts";
+import { type JobQueue, openQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
 import { asRedisFailure } from "../redis/failures.ts";
 import { Submissions } from "../requests/submissions.ts";

@@ -6,7 +6,7 @@ import { type Payload, parsePayload } from "../contract.ts";
 import type { JobQueue } from "../queues.ts";
 import { failedJobs, retryFailedJob } from "../requests/failed-jobs.ts";
 import { jobState } from "../requests/job-state.ts";
-import { withoutJob } from "../requests/submissions.ts";
+import { inBatches, withoutJob } from "../requests/submissions.ts";
 import { connectQueue, type OpenedQueue, Publisher, type PublisherOptions } from "./publisher.ts";
 
 /** A removal as the outbox holds it. */
@@ -40,18 +40,40 @@ export class RemovalPublisher extends Publisher {
     return new RemovalPublisher(await connectQueue(options, "pool"), options);
   }
 
-  /** Adds every removal that Redis does not have, and returns how many; one that was given up stays so. */
-  enqueue(entries: readonly RemovalEntry[]): Promise<number> {
+  /** Adds every removal that Redis does not have; returns how many, and those that have failed for the last time. */
+  enqueue(
+    entries: readonly RemovalEntry[],
+  ): Promise<{ readonly added: number; readonly failed: readonly FailedRemoval[] }> {
     const { pool, database, attempts } = this.#options;
     return this.asking(async () => {
-      const missing = await withoutJob(this.connection, this.queue, entries);
-      const added = missing.map(({ operationId, device }) => {
+      const missing = new Set(await withoutJob(this.connection, this.queue, entries));
+      const kept = entries.filter((entry) => !missing.has(entry));
+      const added = [...missing].map(({ operationId, device }) => {
         const name = "remove-device";
         const payload = parsePayload(name, { pool, operationId, device });
         return this.submissions.add({ name, operationId, payload, database, isFresh: true, attempts });
       });
       await Promise.all(added);
-      return missing.length;
+      return { added: missing.size, failed: await this.#failedOf(kept) };
+    });
+  }
+
+  /** Takes the jobs of these removals out of the queue, however they stand; returns those that are being executed. */
+  takeOut<E extends RemovalEntry>(entries: readonly E[]): Promise<readonly E[]> {
+    return this.asking(async () => {
+      const left = await inBatches(entries, async ({ operationId }) => {
+        await this.queue.remove(operationId);
+        return (await this.queue.getJobState(operationId)) === "active";
+      });
+      return entries.filter((_entry, index) => left[index]);
+    });
+  }
+
+  async #failedOf(entries: readonly RemovalEntry[]): Promise<FailedRemoval[]> {
+    const states = await inBatches(entries, ({ operationId }) => jobState(this.queue, operationId));
+    return entries.flatMap((entry, index) => {
+      const found = states[index];
+      return found?.state === "failed" ? [{ ...entry, reason: found.failure.message, failedAtMs: Date.now() }] : [];
     });
   }
 
@@ -61,7 +83,7 @@ export class RemovalPublisher extends Publisher {
    */
   startOver(entries: readonly RemovalEntry[]): Promise<number> {
     return this.asking(async () => {
-      const states = await Promise.all(entries.map(({ operationId }) => jobState(this.queue, operationId)));
+      const states = await inBatches(entries, ({ operationId }) => jobState(this.queue, operationId));
       const done = entries.filter((_entry, index) => states[index]?.state === "completed");
       await Promise.all(done.map(({ operationId }) => this.queue.remove(operationId)));
       const failed = await failedRemovals(this.connection, this.queue, this.#options.database);

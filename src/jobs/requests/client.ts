@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import type { Backoff } from "../../domain/backoff.ts";
 import { failedPrecondition, isRetryable } from "../../domain/errors.ts";
 import { freshOperationId, type OperationId, type PoolName } from "../../domain/identifiers.ts";
+import type { QueueKind } from "../../domain/queues.ts";
 import { Retrier, type RetrierOptions } from "../../domain/retrier.ts";
 import { apartFromWork } from "../../domain/work.ts";
 import { Addressee } from "../claims/addressee.ts";
@@ -20,7 +21,7 @@ import {
   unpackProgress,
 } from "../contract.ts";
 import { type FailedRemoval, failedRemovals } from "../outbox/removal-publisher.ts";
-import type { JobQueue, QueueKind } from "../queues.ts";
+import type { JobQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
 import { asRedisFailure, RedisAway } from "../redis/failures.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";

@@ -2,7 +2,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { PoolName } from "../../domain/identifiers.ts";
-import { keyPrefix, type QueueKind, queueName } from "../queues.ts";
+import type { QueueKind } from "../../domain/queues.ts";
+import { keyPrefix, queueName } from "../queues.ts";
 import { consumerConnection } from "../redis/connection.ts";
 
 export interface EventListener {

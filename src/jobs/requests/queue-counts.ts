@@ -1,6 +1,7 @@
 // Room: jobs. Owns what a queue holds: how many jobs in each state, and how long the oldest has waited; no job is loaded.
 import type { Redis } from "ioredis";
-import type { JobQueue, QueueKind } from "../queues.ts";
+import type { QueueKind } from "../../domain/queues.ts";
+import type { JobQueue } from "../queues.ts";
 
 export interface JobCounts {
   readonly waiting: number;

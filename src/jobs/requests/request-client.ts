@@ -9,10 +9,11 @@ import {
   unavailable,
 } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
+import type { QueueKind } from "../../domain/queues.ts";
 import { boundToWork } from "../../domain/work.ts";
 import { isSameDatabase } from "../claims/addressee.ts";
 import { openJobData } from "../job-data.ts";
-import { type JobQueue, openQueue, type QueueKind } from "../queues.ts";
+import { type JobQueue, openQueue } from "../queues.ts";
 import { asRedisFailure, RedisAway } from "../redis/failures.ts";
 import { excess } from "../stored-job.ts";
 import { cancelJob, followToItsEnd } from "./cancel-job.ts";

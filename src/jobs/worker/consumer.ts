@@ -3,21 +3,24 @@ import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Worker } from "bullmq";
 import type { Redis } from "ioredis";
+import type { Backoff } from "../../domain/backoff.ts";
 import type { SnapmillError } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
+import type { QueueKind } from "../../domain/queues.ts";
 import { ClaimGuard } from "../claims/claim-guard.ts";
 import { type ClaimHolder, type PoolClaim, requireClaimable, takeClaim } from "../claims/pool-claims.ts";
 import { poolJobNames, unpackJobNames } from "../contract.ts";
 import {
   backoffMs,
+  defaultRemovalPauses,
   type JobQueue,
   keyPrefix,
   lockDurationMs,
   maxStalls,
   openQueue,
   type QueuedJob,
-  type QueueKind,
   queueName,
+  removalPauseMs,
 } from "../queues.ts";
 import { answering, checkRedis, consumerConnection } from "../redis/connection.ts";
 import { asRedisFailure, isConnectionLost } from "../redis/failures.ts";
@@ -51,6 +54,8 @@ export interface ConsumerOptions {
   readonly takeOver?: string | undefined;
   /** How many jobs are with their handlers at once. */
   readonly concurrency: number;
+  /** Between attempts at a device's removal. Default: see queues.ts. */
+  readonly removalPauses?: Backoff | undefined;
   /** Called with failures that reach no caller: Redis away, a lost lock, and what handlers throw without a code. */
   readonly onError: (error: Error) => void;
 }
@@ -114,7 +119,7 @@ class QueueConsumer implements Consumer {
   private constructor(
     kind: QueueKind,
     runners: Runners,
-    { pool, holder, concurrency, onError }: ConsumerOptions,
+    { pool, holder, concurrency, removalPauses = defaultRemovalPauses, onError }: ConsumerOptions,
     { queue, connection, warnings, displaced }: Opened,
   ) {
     this.warnings = warnings;
@@ -136,7 +141,10 @@ class QueueConsumer implements Consumer {
       stalledInterval: stalledCheckMs,
       maxStalledCount: maxStalls,
       runRetryDelay: 1_000,
-      settings: { backoffStrategy: (made, _type, _error, job) => backoffMs(kind, made, job?.name) },
+      settings: {
+        backoffStrategy: (made, _type, _error, job) =>
+          job?.name === "remove-device" ? removalPauseMs(removalPauses, job.id ?? "", made) : backoffMs(kind, made),
+      },
     });
     this.#worker.on("error", (error) => {
       onError(error);

@@ -2,8 +2,9 @@
 import { UnrecoverableError, WaitingError } from "bullmq";
 import { AbortReason, Canceller } from "../../domain/cancellation.ts";
 import { asSnapmillError, encodeFailure, invalidArgument, isRetryable } from "../../domain/errors.ts";
+import type { QueueKind } from "../../domain/queues.ts";
 import { type ClaimGuard, NotMine } from "../claims/claim-guard.ts";
-import type { QueuedJob, QueueKind } from "../queues.ts";
+import type { QueuedJob } from "../queues.ts";
 import type { Runners } from "./handlers.ts";
 import { type JobSignals, jobContext, Reports } from "./job-context.ts";
 import { inJob } from "./job-work.ts";

@@ -16,6 +16,8 @@ export interface JobContext extends JobSignals {
   readonly operationId: OperationId;
   /** 1 the first time; runs whose worker died are not counted. */
   readonly attempt: number;
+  /** Whether the job is not tried again when this attempt fails. */
+  readonly isLastAttempt: boolean;
   /** Aborts with either of the two, with an AbortReason. */
   readonly signal: AbortSignal;
   /**
@@ -77,6 +79,7 @@ export const jobContext = (job: QueuedJob, reports: Reports, signals: JobSignals
   ...signals,
   operationId: operationId(job.id ?? ""),
   attempt: job.attemptsMade + 1,
+  isLastAttempt: job.attemptsMade + 1 >= (job.opts.attempts ?? 1),
   signal: AbortSignal.any([signals.stopping, signals.lockLost]),
   requireOwn: () => requireOwn(job, signals),
   progress: async (progress) => reports.progress(progress),

@@ -1,7 +1,8 @@
 // Room: jobs. Owns what a worker's metrics say of its jobs: how long each waited, how long it ran, how it ended.
 import type { ErrorCode } from "../../domain/errors.ts";
+import type { QueueKind } from "../../domain/queues.ts";
 import { observed } from "../../domain/tally.ts";
-import type { QueuedJob, QueueKind } from "../queues.ts";
+import type { QueuedJob } from "../queues.ts";
 
 /** A job that is retried, or that has lost a worker, says nothing of how long a job waits. */
 export function observeWait(queue: QueueKind, job: string, { timestamp, attemptsStarted, delay = 0 }: QueuedJob): void {

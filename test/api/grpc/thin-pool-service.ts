@@ -63,7 +63,15 @@ function serve(
           const operationId = freshOperationId();
           const ignore = () => Promise.resolve();
           const signals = { signal, stopping: signal, lockLost: signal };
-          const job = { operationId, attempt: 1, ...signals, requireOwn: ignore, progress: ignore, log: ignore };
+          const job = {
+            operationId,
+            attempt: 1,
+            isLastAttempt: false,
+            ...signals,
+            requireOwn: ignore,
+            progress: ignore,
+            log: ignore,
+          };
           const run = runners.get(name);
           if (run === undefined) throw internal(`no call has ${name} done`);
           return parseResult(name, await run(parsePayload(name, { ...given, pool, operationId }), job));

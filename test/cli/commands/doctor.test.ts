@@ -111,7 +111,7 @@ describe("doctor with a running snapmill", () => {
     await until(
       "the removal is given up",
       () => fixture.json("status"),
-      ([status]) => status?.["failedRemovals"] === 1,
+      ([status]) => status?.metadata?.["failedRemovals"] === 1,
     );
     expect(await fixture.stdout("status")).toMatch(/^Removals to do +1, 1 of them given up: /m);
     for (const options of [[], ["--repair"]]) {

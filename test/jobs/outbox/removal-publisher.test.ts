@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { unavailable } from "../../../src/domain/errors.ts";
 import { deviceName, operationId } from "../../../src/domain/identifiers.ts";
 import { RemovalPublisher } from "../../../src/jobs/outbox/removal-publisher.ts";
-import { backoffMs } from "../../../src/jobs/queues.ts";
+import { backoffMs, defaultRemovalPauses, removalPauseMs } from "../../../src/jobs/queues.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 import { until } from "../../support/until.ts";
 import { anId, anotherId, connect, consume, holder, pool, untilCounts, untilLength, withQueue } from "../support.ts";
@@ -23,11 +23,10 @@ const connectPublisher = () =>
   RemovalPublisher.connect({ redisUrl: redis.url, pool, database: holder.database, attempts: 1 });
 
 test("the pauses between the attempts of a removal add up to about an hour, and other jobs' do not", () => {
-  const minutes = (job: string) =>
-    Array.from({ length: 129 }, (_, index) => backoffMs("pool", index + 1, job)).reduce((sum, ms) => sum + ms, 0) /
-    60_000;
-  expect(minutes("remove-device")).toBeWithin(50, 70);
-  expect(minutes("remove")).toBeLessThan(15);
+  const minutes = (pauseMs: (attempt: number) => number) =>
+    Array.from({ length: 129 }, (_, index) => pauseMs(index + 1)).reduce((sum, ms) => sum + ms, 0) / 60_000;
+  expect(minutes((attempt) => removalPauseMs(defaultRemovalPauses, anId, attempt))).toBeWithin(50, 70);
+  expect(minutes((attempt) => backoffMs("pool", attempt))).toBeLessThan(15);
 });
 
 test("a removal is queued once, and again when Redis has lost it", async () => {
