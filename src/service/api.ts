@@ -6,9 +6,23 @@
 // A list (`listOperation`) has an optional `after` in its `input`, which adapters make a cursor of.
 import type { z } from "zod";
 import type { OperationId } from "../domain/identifiers.ts";
+import { batch, batches, batchItems, cancelBatch, removeBatch, retryBatch, submitBatch } from "./batches.ts";
+import { doctor } from "./doctor.ts";
+import { growPool } from "./grow-pool.ts";
 import { listPools } from "./host.ts";
+import { images } from "./images.ts";
 import type { Place } from "./operation.ts";
+import { pinImages, unpinImages } from "./pin-images.ts";
+import { planUnpack } from "./plan-unpack.ts";
+import { poolStatus } from "./pool-status.ts";
+import { pruneImages } from "./prune-images.ts";
+import { cleanup, discardRemovals, removals, retryRemovals } from "./removals.ts";
+import { removeCompletely } from "./remove-completely.ts";
+import { removeImages } from "./remove-images.ts";
+import { poolContents, resetPool } from "./reset-pool.ts";
 import { commit, label, list, mounts, prepare, remove, stat, usage, view } from "./snapshots.ts";
+import { status } from "./status.ts";
+import { cancelUnpack, unpack } from "./unpack.ts";
 
 /** Run as `(service: PoolService, given, options)`; their paths begin with /v1/pools/{pool}. */
 export const poolOperations = {
@@ -22,6 +36,36 @@ export const poolOperations = {
   commit,
   label,
   remove,
+  removeCompletely,
+  // Images.
+  listImages: images,
+  unpack,
+  planUnpack,
+  cancelUnpack,
+  removeImages,
+  pruneImages,
+  pinImages,
+  unpinImages,
+  // Batches.
+  listBatches: batches,
+  batch,
+  submitBatch,
+  removeBatch,
+  listBatchItems: batchItems,
+  cancelBatch,
+  retryBatch,
+  // The pool.
+  status,
+  poolStatus,
+  poolContents,
+  growPool,
+  resetPool,
+  doctor,
+  cleanup,
+  // Removals of devices.
+  listRemovals: removals,
+  retryRemovals,
+  discardRemovals,
 };
 
 /** Run as `(host: Host, given, options)`. */

@@ -21,9 +21,9 @@ const named = page.pick({ batch: true });
  */
 export const submitBatch = workerOperation("submit-batch");
 /** Cancels the items of a batch that have not ended; running items end shortly after the answer. */
-export const cancelBatch = workerOperation("cancel-batch");
+export const cancelBatch = workerOperation("cancel-batch", { reason: "cancelled by a caller" });
 /** Retries items that have failed or were cancelled. */
-export const retryBatch = workerOperation("retry-batch");
+export const retryBatch = workerOperation("retry-batch", { failedOnly: false });
 /** Deletes the record of a batch that has ended. Its images stay. */
 export const removeBatch = workerOperation("remove-batch");
 /** Returns what `batch` and a page of `batchItems` return, for a pool on another host. */

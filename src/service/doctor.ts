@@ -6,10 +6,9 @@ import { quoted } from "../domain/quoted.ts";
 import { jobs } from "../jobs/contract.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
 import type { DamagedJob } from "../jobs/requests/failed-jobs.ts";
-import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
 import { takePoolTurn } from "./pool-turn.ts";
-import type { Ending } from "./service.ts";
+import type { Ending, PoolService } from "./service.ts";
 import { readStore } from "./store.ts";
 
 type Findings = readonly Diagnosis[];
@@ -20,8 +19,8 @@ type Findings = readonly Diagnosis[];
  * the current step. Throws not_found if there is no such pool.
  */
 export const doctor = operation(
-  { input: z.object({ repair: z.boolean() }), output: jobs.doctor.result },
-  async (service: LocalService, { repair }, { signal = new Canceller().signal }: Ending = {}) => {
+  { input: z.object({ repair: z.boolean().prefault(false) }), output: jobs.doctor.result },
+  async (service: PoolService, { repair }, { signal = new Canceller().signal }: Ending = {}) => {
     readStore(service.config, () => undefined);
     const findings = await takePoolTurn<Findings>(service, {
       byWorker: (client) => askWorker(client, repair, signal),

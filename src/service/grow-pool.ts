@@ -8,10 +8,9 @@ import { loadThinPool } from "../drivers/devicemapper/pool/thin-pool.ts";
 import { createDmControl } from "../drivers/open.ts";
 import { jobs } from "../jobs/contract.ts";
 import { findRunning } from "../supervisor/running.ts";
-import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
 import { lockPool } from "./pool-lock.ts";
-import type { Ending } from "./service.ts";
+import type { Ending, PoolService } from "./service.ts";
 
 /**
  * Makes a thin-pool larger: one in files to the given sizes, one on devices to their full size. If a worker serves the
@@ -22,7 +21,7 @@ export const growPool = operation(
     input: jobs["grow-pool"].payload.pick({ dataBytes: true, metadataBytes: true }),
     output: jobs["grow-pool"].result,
   },
-  async (service: LocalService, sizes, { signal }: Ending = {}) => {
+  async (service: PoolService, sizes, { signal }: Ending = {}) => {
     const { config, notice } = service;
     const running = await findRunning(config);
     if (running?.pool === config.pool) return await service.change("grow-pool", sizes, { signal });

@@ -2,9 +2,8 @@
 import { z } from "zod";
 import { asSnapmillError, errorCodes } from "../domain/errors.ts";
 import { jobs, type ResolvedImageReport } from "../jobs/contract.ts";
-import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
-import type { Ending } from "./service.ts";
+import type { Ending, PoolService } from "./service.ts";
 
 const request = jobs.unpack.payload.pick({ platform: true, registry: true });
 const expansion = jobs.resolve.result.shape.expansion;
@@ -62,7 +61,7 @@ const isResolved = (outcome: Outcome): outcome is ResolvedImageReport => "layers
 export const planUnpack = operation(
   { input: request.extend({ references: z.array(z.string()).readonly() }), output: plan },
   async (
-    service: LocalService,
+    service: PoolService,
     { references, platform, registry },
     { signal, onImage }: PlanOptions = {},
   ): Promise<UnpackPlan> => {

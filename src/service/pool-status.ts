@@ -9,8 +9,8 @@ import { reportOnPool } from "../drivers/devicemapper/pool/status.ts";
 import { createDmControl } from "../drivers/open.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
 import { readPool } from "../metadata/pool.ts";
-import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
+import type { PoolService } from "./service.ts";
 import { readStoreIfAny } from "./store.ts";
 
 const fill = z.object({ usedBytes: z.number(), totalBytes: z.number() });
@@ -39,7 +39,7 @@ export type ThinPoolStatus = z.output<typeof shape>;
 /** Asks the kernel; if the pool is not loaded, reads its metadata device. Changes nothing. */
 export const poolStatus = operation(
   { input: z.object({}), output: shape },
-  async ({ config }: LocalService): Promise<ThinPoolStatus> => {
+  async ({ config }: PoolService): Promise<ThinPoolStatus> => {
     const definition = await readDefinition(paths.poolDir(config));
     if (definition === undefined) throw noThinPool(config);
     await using control = createDmControl(config.dmControl);

@@ -4,8 +4,8 @@ import { failedPrecondition } from "../domain/errors.ts";
 import { describeRunning } from "../domain/running.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
 import { claim, findRunning } from "../supervisor/running.ts";
-import type { LocalService } from "./local-service.ts";
 import { connectPatiently } from "./running-client.ts";
+import type { PoolService } from "./service.ts";
 
 export interface PoolTurn<T> {
   readonly byWorker: (client: JobClient) => Promise<T>;
@@ -17,7 +17,7 @@ export interface PoolTurn<T> {
 
 /** Throws the reason of `signal` once that is aborted. */
 export async function takePoolTurn<T>(
-  { config, notice }: LocalService,
+  { config, notice }: PoolService,
   { byWorker, byProcess, signal }: PoolTurn<T>,
 ): Promise<T> {
   const running = await findRunning(config);

@@ -10,11 +10,10 @@ import { type Image, idOf, listImages } from "../metadata/images.ts";
 import { readLayerUses, type UsedLayer, unusedLayers } from "../metadata/layer-uses.ts";
 import { pendingRemovals } from "../metadata/pending-removals.ts";
 import { readPool } from "../metadata/pool.ts";
-import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
 import { firstCount, nextCount, type PruneRules, pruneCandidates } from "./prune-plan.ts";
 import { type RemovedImages, removeInParts, together } from "./remove-images.ts";
-import type { CallOptions } from "./service.ts";
+import type { CallOptions, PoolService } from "./service.ts";
 
 const input = z.object({
   olderThanMs: z.number().nonnegative().optional(),
@@ -43,7 +42,7 @@ export type Pruned = z.input<typeof output>;
  */
 export const pruneImages = operation(
   { input, output },
-  async (service: LocalService, { isDryRun = false, ...rules }, options: Options = {}): Promise<Pruned> => {
+  async (service: PoolService, { isDryRun = false, ...rules }, options: Options = {}): Promise<Pruned> => {
     const nowMs = Date.now();
     const candidates = pruneCandidates(listImages(service.database()), rules, nowMs);
     if (isDryRun) return await foresee(service, candidates, rules);
@@ -76,13 +75,13 @@ const described = ({ manifestDigest, platform, names, lastAskedAtMs }: Image): P
   lastAskedAtMs,
 });
 
-async function removeAll(service: LocalService, plan: Plan, options: Options): Promise<RemovedImages[]> {
+async function removeAll(service: PoolService, plan: Plan, options: Options): Promise<RemovedImages[]> {
   return [await removeInParts(service, removalOf(plan, plan.candidates), options)];
 }
 
 const removalOf = ({ nowMs }: Plan, images: readonly Image[]) => ({ names: [], images, notAskedSinceMs: nowMs });
 
-async function removeUntilFree(service: LocalService, plan: Plan, options: Options): Promise<RemovedImages[]> {
+async function removeUntilFree(service: PoolService, plan: Plan, options: Options): Promise<RemovedImages[]> {
   // First the layers that nothing uses any more.
   const parts = [await removeInParts(service, removalOf(plan, []), options)];
   let left = plan.candidates;
@@ -98,12 +97,12 @@ async function removeUntilFree(service: LocalService, plan: Plan, options: Optio
 }
 
 /** The layers that would be removed with these images, and those that nothing uses already. */
-const unusedWithout = ({ database }: LocalService, images: readonly Image[]): UsedLayer[] =>
+const unusedWithout = ({ database }: PoolService, images: readonly Image[]): UsedLayer[] =>
   unusedLayers(readLayerUses(database(), new Set(images.map(idOf))));
 
 const sumOf = (layers: readonly UsedLayer[]): number => layers.reduce((sum, { ownBytes }) => sum + ownBytes, 0);
 
-async function spaceOf({ config, database }: LocalService) {
+async function spaceOf({ config, database }: PoolService) {
   const driver = readPool(database())?.driver;
   const usage =
     driver === undefined
@@ -123,7 +122,7 @@ const freeingMs = 1_000;
 const removalMs = 60_000;
 
 /** How many more bytes must be free; 0 or less: enough are. */
-async function missing(service: LocalService, share: number, { signal }: Options): Promise<number> {
+async function missing(service: PoolService, share: number, { signal }: Options): Promise<number> {
   const untilMs = performance.now() + freeingMs;
   for (;;) {
     const bytes = missingIn(await spaceOf(service), share);
@@ -135,7 +134,7 @@ async function missing(service: LocalService, share: number, { signal }: Options
 /**
  * Waits until the devices are gone. Adds those that are not gone in time to `stuck`; later calls do not wait for them.
  */
-async function devicesGone({ database }: LocalService, stuck: Set<DeviceName>, { signal }: Options): Promise<void> {
+async function devicesGone({ database }: PoolService, stuck: Set<DeviceName>, { signal }: Options): Promise<void> {
   const untilMs = performance.now() + removalMs;
   for (;;) {
     const waiting = pendingRemovals(database()).filter(({ device }) => !stuck.has(device));
@@ -155,7 +154,7 @@ async function pause(signal: AbortSignal | undefined): Promise<void> {
 
 /** A forecast from the measured sizes. */
 async function foresee(
-  service: LocalService,
+  service: PoolService,
   candidates: readonly Image[],
   { untilFreeShare }: PruneRules,
 ): Promise<Pruned> {

@@ -80,7 +80,7 @@ export const removals = listOperation(
 
 /** Which removals are meant: by device or key, or all that are not discarded, perhaps only those with a certain error. */
 const selection = z.object({
-  names: z.array(z.string()).readonly(),
+  names: z.array(z.string()).readonly().prefault([]),
   all: z.boolean().optional(),
   matching: filter.shape.matching,
 });

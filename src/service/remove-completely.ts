@@ -7,6 +7,7 @@ import { removalRecords } from "../metadata/pending-removals.ts";
 import { deviceUnder, findSnapshot, sharesDevice } from "../metadata/snapshots.ts";
 import { operation } from "./operation.ts";
 import type { CallOptions, Service } from "./service.ts";
+import { remove } from "./snapshots.ts";
 
 const pollMs = 100;
 
@@ -15,7 +16,7 @@ const pollMs = 100;
  * failed_precondition if the removal of the device is given up, and the reason of `signal`; the snapshot is gone then.
  */
 export const removeCompletely = operation(
-  { input: jobs.remove.payload.pick({ scope: true, key: true }), output: jobs.remove.result },
+  { input: remove.input, output: jobs.remove.result },
   async ({ database, change }: Pick<Service, "database" | "change">, { scope, key }, options: CallOptions = {}) => {
     const device = readConsistently(database(), () => {
       const snapshot = findSnapshot(database(), scope, key);

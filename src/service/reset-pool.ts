@@ -5,16 +5,15 @@ import { jobs, type Result } from "../jobs/contract.ts";
 import { listDevices } from "../metadata/devices.ts";
 import { listImages } from "../metadata/images.ts";
 import { countSnapshotsByKind } from "../metadata/snapshots.ts";
-import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
 import { takePoolTurn } from "./pool-turn.ts";
-import type { Ending } from "./service.ts";
+import type { Ending, PoolService } from "./service.ts";
 import { readStore } from "./store.ts";
 
 const contents = z.object({ snapshots: z.number(), images: z.number(), devices: z.number() });
 
 /** Counts what `resetPool` would remove. */
-export const poolContents = operation({ input: z.object({}), output: contents }, ({ config }: LocalService) =>
+export const poolContents = operation({ input: z.object({}), output: contents }, ({ config }: PoolService) =>
   readStore(config, (database) => ({
     snapshots: Object.values(countSnapshotsByKind(database)).reduce((sum, count) => sum + count, 0),
     images: listImages(database).length,
@@ -28,7 +27,7 @@ const deadlineMs = 30 * 60_000;
 /** Removes every snapshot, image and device. Throws `failed_precondition` while a device is in use. */
 export const resetPool = operation(
   { input: z.object({}), output: jobs["reset-pool"].result },
-  (service: LocalService, _given, { signal = new Canceller().signal }: Ending = {}) =>
+  (service: PoolService, _given, { signal = new Canceller().signal }: Ending = {}) =>
     takePoolTurn<Result<"reset-pool">>(service, {
       byWorker: (client) => client.call("reset-pool", {}, { deadlineMs, signal }),
       byProcess: async () => {

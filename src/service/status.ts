@@ -18,9 +18,9 @@ import { countSnapshotsByKind } from "../metadata/snapshots.ts";
 import { listSetAside } from "../metadata/strikes.ts";
 import { findRunning, runningShape } from "../supervisor/running.ts";
 import { chooseInflate } from "../system/inflate/choice.ts";
-import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
 import { connect, knownNumber } from "./running-client.ts";
+import type { PoolService } from "./service.ts";
 import { storeIfAny } from "./store.ts";
 
 const count = z.number();
@@ -89,7 +89,7 @@ export type Status = z.output<typeof shape>;
 
 export const status = operation(
   { input: z.object({}), output: shape },
-  async ({ config }: LocalService): Promise<Status> => {
+  async ({ config }: PoolService): Promise<Status> => {
     const running = (await findRunning(config)) ?? null;
     return {
       stateDir: config.stateDir,

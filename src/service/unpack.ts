@@ -4,9 +4,8 @@ import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { freshOperationId, type OperationId } from "../domain/identifiers.ts";
 import { startTimer, type Timer } from "../domain/timers.ts";
 import { jobs, type UnpackProgress } from "../jobs/contract.ts";
-import type { LocalService } from "./local-service.ts";
 import { operation } from "./operation.ts";
-import type { CallOptions, Service } from "./service.ts";
+import type { CallOptions, PoolService, Service } from "./service.ts";
 
 export type LayerProgress = UnpackProgress["layers"][number];
 export type UnpackedImage = z.output<typeof unpack.output>;
@@ -23,7 +22,7 @@ export interface UnpackOptions extends Pick<CallOptions, "operationId" | "signal
 export const unpack = operation(
   { input: jobs.unpack.payload.omit({ pool: true, operationId: true }), output: jobs.unpack.result },
   async (
-    service: LocalService,
+    service: PoolService,
     request,
     { operationId = freshOperationId(), signal, onProgress }: UnpackOptions = {},
   ) => {
@@ -48,7 +47,7 @@ export const cancelUnpack = operation(
 );
 
 /** An accepted unpack would continue without its caller: `signal` cancels it, and aborts `patience` some time later. */
-function cancelOnAbort(service: LocalService, operationId: OperationId, signal: AbortSignal | undefined) {
+function cancelOnAbort(service: PoolService, operationId: OperationId, signal: AbortSignal | undefined) {
   const giveUp = new Canceller();
   const endWaiting = () =>
     giveUp.cancel(new AbortReason("deadline", `the cancelled unpack did not end within ${patienceMs} ms`));

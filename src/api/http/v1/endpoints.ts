@@ -3,8 +3,12 @@
 // One entry for each operation of service/api.ts, in the same groups; the compiler compares the two. What the caller gives:
 // fields named in the path come from there (percent-encoded: a snapshot's key may contain `/`), those of GET and DELETE and
 // those listed in `query` from the query (an array is a parameter that is repeated), all others from the JSON body.
-// Nothing here imports code: the client loads this file.
+// Nothing here, and in the parts, imports code: the client loads them.
 import type { ListName, OperationName } from "../../../service/api.ts";
+import { batchEndpoints } from "./batch-endpoints.ts";
+import { imageEndpoints } from "./image-endpoints.ts";
+import { poolEndpoints } from "./pool-endpoints.ts";
+import { removalEndpoints } from "./removal-endpoints.ts";
 
 export interface Endpoint {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -108,6 +112,19 @@ export const endpoints = {
     tag: "snapshots",
     summary: "Remove a snapshot",
   },
+  removeCompletely: {
+    method: "POST",
+    path: `${snapshot}/remove-completely`,
+    role: "operate",
+    kind: "long",
+    tag: "snapshots",
+    summary: "Remove a snapshot, and wait until its device is gone and the space is free",
+    query: ["scope"],
+  },
+  ...imageEndpoints,
+  ...batchEndpoints,
+  ...poolEndpoints,
+  ...removalEndpoints,
   // The host.
   listPools: {
     method: "GET",
