@@ -99,6 +99,7 @@ async function runServices(
   await using http = serveHttp({
     address: config.httpAddress,
     names: config.httpNames,
+    metricsOpen: config.metricsOpen,
     token,
     log,
     health: () => health.current(),

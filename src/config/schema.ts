@@ -96,6 +96,13 @@ export const schema = {
     default: "",
     help: "host names by which browsers reach it, besides its address and `localhost`, separated by commas",
   }),
+  metricsOpen: setting({
+    variable: "SNAPMILL_METRICS_OPEN",
+    key: "metrics.open",
+    kind: flag,
+    default: "false",
+    help: "answer `/metrics` without a token to programs on the same machine",
+  }),
   registryConnections: setting({
     variable: "SNAPMILL_REGISTRY_CONNECTIONS",
     key: "registry.connections",

@@ -1,7 +1,8 @@
 // Room: test. Owns a private registry: Debian's docker-registry on a loopback port, and the log of its requests.
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { freePort } from "./ports.ts";
 import { until } from "./until.ts";
 
 export const registryPrograms = ["docker-registry", "skopeo"] as const;
@@ -113,15 +114,4 @@ const isListening = (host: string): Promise<boolean> =>
     const socket = connect(Number(host.split(":")[1]), "127.0.0.1");
     socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
     socket.once("connect", () => socket.destroy());
-  });
-
-/** A port that is free now, and unlikely to be taken meanwhile. */
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
   });

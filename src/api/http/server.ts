@@ -11,7 +11,7 @@ import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
 import { countRequests } from "./count-requests.ts";
 import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
-import { prometheusText } from "./metrics.ts";
+import { type Connection, openHere, prometheusText } from "./metrics.ts";
 import { byToken, noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
 import { v1 } from "./v1/routes.ts";
 
@@ -21,6 +21,8 @@ export interface HttpOptions {
   /** Names of the server besides its address and the loopback names. */
   readonly names?: readonly string[];
   readonly token: string;
+  /** Whether programs on this machine get /metrics without the token. Default: no. */
+  readonly metricsOpen?: boolean;
   readonly log: Logger;
   readonly health: () => Promise<Health>;
   /** Of `up` itself and of each pool. */
@@ -42,7 +44,16 @@ const maxBodyBytes = 2 ** 20;
 const idleTimeoutSeconds = 10;
 
 /** Serves until disposed of. Throws invalid_argument for an invalid address, failed_precondition if it is in use. */
-export function serveHttp({ address, names = [], token, log, health, metrics, host }: HttpOptions): HttpServer {
+export function serveHttp({
+  address,
+  names = [],
+  token,
+  log,
+  health,
+  metrics,
+  host,
+  metricsOpen = false,
+}: HttpOptions): HttpServer {
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
   const app = new Hono();
@@ -50,7 +61,7 @@ export function serveHttp({ address, names = [], token, log, health, metrics, ho
   app.get("/", (context) => context.redirect("/queues"));
   serveHealth(app, health, onlyWithToken(token));
   const readMetrics = shared(metrics);
-  app.get("/metrics", onlyWithToken(token), async (context) => {
+  app.get("/metrics", openHere(metricsOpen, onlyWithToken(token)), async (context) => {
     const { text, type } = await prometheusText(await readMetrics());
     return context.body(text, 200, { "content-type": type });
   });
@@ -69,7 +80,7 @@ export function serveHttp({ address, names = [], token, log, health, metrics, ho
     return context.text("something went wrong: see the log of snapmill\n", 500);
   });
 
-  const server = listen(wanted, (request) => app.fetch(request));
+  const server = listen(wanted, (request, connection) => app.fetch(request, connection));
   const url = urlOf({ ...wanted, port: server.port ?? wanted.port });
   if (!isLoopback(wanted)) log.warn(`the dashboard at ${url} is reachable from other machines, without encryption`);
   return {
@@ -81,9 +92,14 @@ export function serveHttp({ address, names = [], token, log, health, metrics, ho
   };
 }
 
-function listen(address: Address, fetch: (request: Request) => Response | Promise<Response>) {
+function listen(address: Address, answer: (request: Request, connection: Connection) => Response | Promise<Response>) {
   try {
-    return Bun.serve({ ...address, fetch, maxRequestBodySize: maxBodyBytes, idleTimeout: idleTimeoutSeconds });
+    return Bun.serve({
+      ...address,
+      fetch: (request, server) => answer(request, { peer: server.requestIP(request)?.address }),
+      maxRequestBodySize: maxBodyBytes,
+      idleTimeout: idleTimeoutSeconds,
+    });
   } catch (error) {
     const where = `${address.hostname}:${address.port}`;
     if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
