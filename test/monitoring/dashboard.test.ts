@@ -30,6 +30,8 @@ const thinPool: Found = {
     pendingUnpacks: 0,
     batchItems: noItems,
     pendingRemovals: 0,
+    failedRemovals: 0,
+    discardedRemovals: 0,
     setAside: 0,
     space: { usedBytes: 10, totalBytes: 100 },
     metadataSpace: { usedBytes: 1, totalBytes: 4 },
