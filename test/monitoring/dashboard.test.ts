@@ -92,7 +92,7 @@ testWith(
     const password = readFileSync(paths.httpToken(place.config), "utf8").trim();
     await using prometheus = await Prometheus.start(
       join(directory.path, "prometheus"),
-      [{ host: url.replace("http://", ""), password }, { host: `127.0.0.1:${thin.port}` }],
+      [{ host: url.replace("http://", ""), password }, { host: thin.url.host }],
       alerts,
     );
     await until(

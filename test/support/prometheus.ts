@@ -50,12 +50,15 @@ export class Prometheus implements AsyncDisposable {
     const file = join(directory, "prometheus.json");
     writeFileSync(file, JSON.stringify(configuration(targets, ruleFile)));
     const output = openSync(join(directory, "log"), "a");
-    const command = [
-      ...["setpriv", "--pdeathsig", "KILL", "--", "prometheus", `--config.file=${file}`],
-      ...[`--storage.tsdb.path=${join(directory, "data")}`, `--web.listen-address=${host}`],
+    const options = [
+      `--config.file=${file}`,
+      `--storage.tsdb.path=${join(directory, "data")}`,
+      `--web.listen-address=${host}`,
       // Debian's package has its pages elsewhere than where it is unpacked to; the API needs none.
-      ...["--web.console.templates=", "--web.console.libraries="],
+      "--web.console.templates=",
+      "--web.console.libraries=",
     ];
+    const command = ["setpriv", "--pdeathsig", "KILL", "--", "prometheus", ...options];
     const process = Bun.spawn(command, { stdin: "ignore", stdout: output, stderr: output });
     closeSync(output);
     const prometheus = new Prometheus(`http://${host}`, process);
@@ -75,7 +78,7 @@ export class Prometheus implements AsyncDisposable {
 
   /** What the query finds now; throws what Prometheus says is wrong with it. */
   async find(query: string): Promise<Found[]> {
-    const { data } = answer.parse(await this.#ask(`query?${new URLSearchParams({ query })}`));
+    const { data } = answer.parse(await this.#ask(`query?${new URLSearchParams({ query }).toString()}`));
     return data.result.map(({ metric, value: [, value] }) => ({ labels: metric, value: Number(value) }));
   }
 
