@@ -20,6 +20,15 @@ all_found() {
   for pair in "$@"; do command -v "${pair%%:*}" >/dev/null || return; done
 }
 
+# Of the given command:package pairs the packages whose command is not found, each once and after a space.
+lacking_packages() {
+  local pair seen=''
+  for pair in "$@"; do
+    if ! command -v "${pair%%:*}" >/dev/null && [[ "$seen " != *" ${pair#*:} "* ]]; then seen+=" ${pair#*:}"; fi
+  done
+  printf %s "$seen"
+}
+
 # Whether this kernel has device-mapper, or could load it.
 kernel_has_device_mapper() {
   local devices='' release='' builtin=''

@@ -43,17 +43,6 @@ if wants_device_mapper "$@"; then
   if [[ $purpose == test ]]; then private_tools+=(busybox:busybox-static); fi
 fi
 
-# Of the given command:package pairs the packages whose command is not found, each once.
-missing_packages() {
-  local pair seen=' '
-  for pair in "$@"; do
-    command -v "${pair%%:*}" >/dev/null && continue
-    [[ $seen == *" ${pair#*:} "* ]] && continue
-    seen+="${pair#*:} "
-    echo "${pair#*:}"
-  done
-}
-
 install_system_tools() {
   say "installing $* ..."
   with_apt apt install --no-install-recommends "$@" || fail "could not install $*: see above"
@@ -145,9 +134,9 @@ install_node_modules() {
 }
 
 look() {
-  to_install=$(missing_packages "${system_tools[@]}")
-  to_unpack=$(missing_packages "${private_tools[@]}")
-  to_add=$(missing_packages "${optional_tools[@]}")
+  to_install=$(lacking_packages "${system_tools[@]}")
+  to_unpack=$(lacking_packages "${private_tools[@]}")
+  to_add=$(lacking_packages "${optional_tools[@]}")
 }
 
 set_up() {

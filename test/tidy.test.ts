@@ -73,26 +73,6 @@ describe("every file", () => {
   });
 });
 
-test("compose.yaml describes Redis and snapmill", async () => {
-  const service = z.object({ image: z.string(), command: z.array(z.string()), volumes: z.array(z.string()) });
-  const shape = z.object({
-    services: z.object({
-      redis: service,
-      snapmill: service.extend({ privileged: z.literal(true), environment: z.record(z.string(), z.string()) }),
-    }),
-    volumes: z.record(z.string(), z.unknown()),
-  });
-  const compose = shape.parse(Bun.YAML.parse(await read("compose.yaml")));
-  const redis = compose.services.redis.command.join(" ");
-  expect(redis).toContain("--appendonly yes --appendfsync everysec");
-  expect(redis).toContain("--maxmemory-policy noeviction");
-  expect(compose.services.snapmill.environment["REDIS_URL"]).toStartWith("redis://redis:");
-  for (const { volumes } of Object.values(compose.services)) {
-    const named = volumes.map((volume) => volume.split(":")[0] ?? "").filter((source) => !/^[./]/.test(source));
-    for (const name of named) expect(Object.keys(compose.volumes)).toContain(name);
-  }
-});
-
 /** The linter's rule for one room. */
 const roomRule = z.object({
   includes: z.tuple([z.string().regex(/^src\/([a-z]+|api\/dashboard)\/\*\*$/)]),
