@@ -5,7 +5,7 @@ import { version } from "../package.json";
 import { Dashboard } from "./api/dashboard/dashboard.ts";
 import { checkAddress } from "./api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "./api/http/server.ts";
-import { type Config, paths, redisUrl, serviceManagerSettings } from "./config.ts";
+import { type Config, paths, redisUrl, serviceManagerSettings, wantsTraces } from "./config.ts";
 import { untilAborted } from "./domain/cancellation.ts";
 import { asSnapmillError, failedPrecondition, isSnapmillError, unavailable } from "./domain/errors.ts";
 import { type PoolName, poolName } from "./domain/identifiers.ts";
@@ -25,6 +25,7 @@ import { requireFreeName, Services } from "./supervisor/services.ts";
 import { readOrMakeToken } from "./supervisor/token.ts";
 import type { Lock } from "./system/file/locks.ts";
 import type { Left } from "./system/process/processes.ts";
+import { startTelemetry } from "./telemetry/start.ts";
 
 /** What `up` reports once everything is usable. */
 export interface UpReady {
@@ -56,6 +57,7 @@ export async function runUp(given: Config, { takeOver = false, ...options }: UpO
   const log = createLogger({ name: "up", level: config.logLevel, format: config.logFormat });
   const { grpcAddress } = config;
   if (grpcAddress !== undefined) checkAddress(grpcAddress);
+  await using _telemetry = await startTelemetry({ process: "up", isTraced: wantsTraces(), log });
   using lock = await becomeTheOne(config, log);
   using _impatience = obeyASecondSignal(options.signal);
   using notifier = new Notifier(serviceManagerSettings(), log);

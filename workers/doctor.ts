@@ -158,4 +158,6 @@ const unopened = ({ pool }: Config, error: unknown): Finding => ({
   wayOut: "what is said there comes first; then look again",
 });
 
-await endWithOutcomeOf(async () => ({ findings: await diagnose(readConfig(), process.argv.includes("--repair")) }));
+await endWithOutcomeOf("doctor", async () => ({
+  findings: await diagnose(readConfig(), process.argv.includes("--repair")),
+}));

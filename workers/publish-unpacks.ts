@@ -52,9 +52,9 @@ export class PendingUnpacks implements AsyncDisposable {
   /** An entry that cannot be read must not keep the others from being queued. */
   #pending(): OutboxEntry[] {
     const { database, log } = this.#options;
-    return pendingOutbox(database, "unpack").flatMap(({ operationId, payload }): OutboxEntry[] => {
+    return pendingOutbox(database, "unpack").flatMap(({ operationId, payload, traceparent }): OutboxEntry[] => {
       try {
-        return [parsePayload("unpack", payload)];
+        return [{ ...parsePayload("unpack", payload), traceparent }];
       } catch (error) {
         log.warn({ operationId, err: error }, "an entry of the outbox cannot be read, and is not queued");
         return [];

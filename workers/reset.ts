@@ -44,4 +44,4 @@ async function removeAll(config: Config, database: Database, driver: Driver): Pr
   return result;
 }
 
-await endWithOutcomeOf(() => reset(readConfig()));
+await endWithOutcomeOf("reset", () => reset(readConfig()));

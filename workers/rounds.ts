@@ -1,6 +1,7 @@
 // Room: workers. Owns work that is done in rounds: at once when it is asked for, and from time to time in any case.
 import { type Backoff, pauseAfterMs } from "../src/domain/backoff.ts";
 import { isSnapmillError } from "../src/domain/errors.ts";
+import { apartFromWork } from "../src/domain/work.ts";
 import type { Logger } from "../src/logger.ts";
 
 /** How long work that Redis has lost, or could not take, waits for the next round. */
@@ -40,7 +41,8 @@ export class Rounds {
   wake(): void {
     if (this.#isStopped) return;
     this.#isWanted = true;
-    this.#running ??= this.#run().finally(() => {
+    // A round is for all that waits, not for the work that has asked for it.
+    this.#running ??= apartFromWork(() => this.#run()).finally(() => {
       this.#running = undefined;
     });
   }

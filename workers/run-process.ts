@@ -1,7 +1,10 @@
 // Room: workers. Owns the life of a worker's process: it works until a signal stops it, or ends saying what went wrong.
+import { callersTrace, wantsTraces } from "../src/config.ts";
 import { asSnapmillError, encodeFailure, isRetryable } from "../src/domain/errors.ts";
-import type { Logger } from "../src/logger.ts";
+import { inWork } from "../src/domain/work.ts";
+import { createLogger, type Logger } from "../src/logger.ts";
 import { announceFailure, announceRefusal, hasAnnouncedReady } from "../src/supervisor/ready.ts";
+import { startTelemetry } from "../src/telemetry/start.ts";
 
 /**
  * Resolves with the name of the first signal that tells this process to stop. The listeners stay: while a command runs,
@@ -36,9 +39,13 @@ export async function runProcess(
   }
 }
 
-/** Prints what `work` answers, or `{ failure }`. */
-export async function endWithOutcomeOf(work: () => Promise<object>): Promise<never> {
-  const outcome = await work().catch((error: unknown) => ({ failure: encodeFailure(error) }));
+/** Prints what `work` answers, or `{ failure }`. It is part of the trace of the command that has started this process. */
+export async function endWithOutcomeOf(name: string, work: () => Promise<object>): Promise<never> {
+  const log = createLogger({ name, level: "warn" });
+  const telemetry = await startTelemetry({ process: name, isTraced: wantsTraces(), log });
+  const traced = inWork({ name: `process ${name}`, parent: callersTrace() }, work);
+  const outcome = await traced.catch((error: unknown) => ({ failure: encodeFailure(error) }));
+  await telemetry[Symbol.asyncDispose]();
   await Bun.write(Bun.stdout, JSON.stringify(outcome));
   process.exit();
 }

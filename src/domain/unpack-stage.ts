@@ -1,5 +1,6 @@
 // Room: domain. Owns the stages of an unpack, and how a failure carries the stage at which it happened.
 import { asSnapmillError, SnapmillError } from "./errors.ts";
+import { inWork } from "./work.ts";
 
 /** The closed set of stages. */
 export const unpackStages = [
@@ -39,10 +40,10 @@ export function stageOf(error: unknown): UnpackStage | undefined {
   return undefined;
 }
 
-/** Runs `work`; its failures get the stage. */
+/** Runs `work`, as work of that name; its failures get the stage. */
 export async function inStage<T>(stage: UnpackStage, work: () => Promise<T>): Promise<T> {
   try {
-    return await work();
+    return await inWork({ name: stage }, work);
   } catch (error) {
     throw atStage(stage, error);
   }

@@ -22,7 +22,7 @@ export type WorkKind = "internal" | "server" | "client" | "producer" | "consumer
 export interface Work {
   /** As its span shows it: "job prepare", "driver activate". Few different ones: keys and images are fields. */
   readonly name: string;
-  /** Default: internal. */
+  /** Default: internal, which is a part of other work: where nothing is under way, it has no span. */
   readonly kind?: WorkKind;
   readonly fields?: WorkFields;
   /** What the span alone shows, by OpenTelemetry's names where there are some. Never a secret. */
@@ -38,6 +38,13 @@ export interface EndedWork extends Work {
   readonly failure?: unknown;
 }
 
+/** What becomes known of work while it is under way. */
+export interface Description extends Pick<Work, "attributes"> {
+  readonly name?: string;
+  /** Why it has failed, where it does not throw. */
+  readonly failure?: unknown;
+}
+
 /** What a process sets to observe its work. */
 export interface Observer {
   /** Whether spans are made; without, only the fields of log lines are kept. */
@@ -46,7 +53,7 @@ export interface Observer {
   readonly run: <T>(work: Work, action: () => T) => T;
   readonly ended: (work: EndedWork) => void;
   /** Adds to the work under way. */
-  readonly describe: (more: Pick<Work, "attributes"> & { readonly name?: string }) => void;
+  readonly describe: (more: Description) => void;
   /** The trace and span under way, for those who work on in its name. */
   readonly traceparent: () => Traceparent | undefined;
   /** The fields of log lines of the work under way. */
@@ -66,6 +73,8 @@ export function observeWork(by: Observer | undefined): void {
   observer = by;
 }
 
+export const isObserved = (): boolean => observer !== undefined;
+
 /** Whether spans are made at all: to be asked before something is computed for them alone. */
 export const isTracing = (): boolean => observer?.isTracing === true;
 
@@ -74,7 +83,7 @@ export const inWork = <T>(work: Work, action: () => T): T =>
 
 export const workEnded = (work: EndedWork): void => observer?.ended(work);
 
-export const describeWork = (more: Parameters<Observer["describe"]>[0]): void => observer?.describe(more);
+export const describeWork = (more: Description): void => observer?.describe(more);
 
 export const traceparent = (): Traceparent | undefined => observer?.traceparent();
 

@@ -15,6 +15,7 @@ import { metadataDeviceOf, PoolContents } from "./devicemapper/pool/contents.ts"
 import { beginningPath, definitionPath, poolDeviceName, readDefinition } from "./devicemapper/pool/definition.ts";
 import { spaceInPool } from "./devicemapper/pool/geometry.ts";
 import { readPoolStatus, stateOf } from "./devicemapper/pool/health.ts";
+import { observedControl, observedDriver } from "./observed.ts";
 import { type Driver, type DriverName, driverNames, type PoolUsage } from "./port.ts";
 import { createReflinkDriver } from "./reflink/driver.ts";
 import { mappedBytes } from "./reflink/files.ts";
@@ -71,9 +72,9 @@ export function recordedDriver(text: string): DriverName {
 export function createDriver(request: DriverRequest): Driver {
   switch (chooseDriver(request.driver, request.poolDir)) {
     case "reflink":
-      return createReflinkDriver(request);
+      return observedDriver(createReflinkDriver(request));
     case "devmapper":
-      return createDevmapperDriver({ ...request, connect: () => createDmControl(request.dmControl) });
+      return observedDriver(createDevmapperDriver({ ...request, connect: () => createDmControl(request.dmControl) }));
   }
 }
 
@@ -81,9 +82,9 @@ export function createDriver(request: DriverRequest): Driver {
 export function createDmControl(name: DmControlName): DmControl {
   switch (name) {
     case "dmsetup":
-      return withFaultPoints(createDmsetupControl());
+      return observedControl(withFaultPoints(createDmsetupControl()));
     case "libdevmapper":
-      return withFaultPoints(createLibdevmapperControl());
+      return observedControl(withFaultPoints(createLibdevmapperControl()));
   }
 }
 

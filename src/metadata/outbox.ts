@@ -10,6 +10,8 @@ export interface OutboxEntry {
   /** The job's payload as it will be queued; parse it by the contract. */
   readonly payload: unknown;
   readonly createdAtMs: number;
+  /** The trace that its job is part of, if any. */
+  readonly traceparent?: string | undefined;
 }
 
 /** The one job whose entries are cancelled. */
@@ -19,21 +21,24 @@ const cancellableJob = "unpack";
 export type Addition = "written" | "cancelled" | "other";
 
 /** Writes an entry down; the same one that is there already stays, and one that cannot be read is replaced. */
-export function addToOutbox(database: Database, entry: Omit<OutboxEntry, "createdAtMs">): Addition {
-  const payload = JSON.stringify(entry.payload);
-  const found = database.drizzle.select().from(outbox).where(eq(outbox.operationId, entry.operationId)).get();
+export function addToOutbox(
+  database: Database,
+  { operationId: id, job, payload: given, traceparent }: Omit<OutboxEntry, "createdAtMs">,
+): Addition {
+  const payload = JSON.stringify(given);
+  const found = database.drizzle.select().from(outbox).where(eq(outbox.operationId, id)).get();
   if (found === undefined) {
     database.drizzle
       .insert(outbox)
-      .values({ ...entry, payload, createdAtMs: Date.now() })
+      .values({ operationId: id, job, payload, createdAtMs: Date.now(), traceparent })
       .run();
     return "written";
   }
   if (found.cancelledAtMs !== null) return "cancelled";
-  if (found.job !== entry.job) return "other";
+  if (found.job !== job) return "other";
   const kept = parsed(found.payload);
   if (kept !== undefined) return Bun.deepEquals(kept, JSON.parse(payload)) ? "written" : "other";
-  database.drizzle.update(outbox).set({ payload }).where(eq(outbox.operationId, entry.operationId)).run();
+  database.drizzle.update(outbox).set({ payload }).where(eq(outbox.operationId, id)).run();
   return "written";
 }
 
@@ -142,9 +147,16 @@ const readPending = (database: Database, job?: string): (OutboxEntry | DamagedEn
     .where(and(isNull(outbox.cancelledAtMs), job === undefined ? undefined : eq(outbox.job, job)))
     .orderBy(asc(outbox.createdAtMs), sql`rowid`)
     .all()
-    .map(({ operationId: id, job: queued, payload, createdAtMs }) => {
+    .map(({ operationId: id, job: queued, payload: text, createdAtMs, traceparent }) => {
       try {
-        return { operationId: operationId(id), job: queued, payload: JSON.parse(payload) as unknown, createdAtMs };
+        const payload: unknown = JSON.parse(text);
+        return {
+          operationId: operationId(id),
+          job: queued,
+          payload,
+          createdAtMs,
+          traceparent: traceparent ?? undefined,
+        };
       } catch {
         return { operationId: id, job: queued, createdAtMs };
       }

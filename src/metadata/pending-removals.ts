@@ -8,6 +8,7 @@ import {
   type Scope,
   type SnapshotKey,
 } from "../domain/identifiers.ts";
+import { traceparent } from "../domain/work.ts";
 import type { Database } from "./database.ts";
 import { addToOutbox, type OutboxEntry, pendingOutbox } from "./outbox.ts";
 import { outbox, removals } from "./schema.ts";
@@ -28,6 +29,8 @@ export interface PendingRemoval {
   readonly operationId: OperationId;
   readonly device: DeviceName;
   readonly createdAtMs: number;
+  /** The trace that its job is part of, if any. */
+  readonly traceparent?: string | undefined;
 }
 
 /** A removal that failed, for the last time or not. */
@@ -51,7 +54,7 @@ export function addRemoval(database: Database, device: DeviceName, snapshot?: Re
   const known = database.drizzle.select().from(outbox).where(isOf(device)).limit(1).get();
   if (known !== undefined) return false;
   const operationId = freshOperationId();
-  addToOutbox(database, { operationId, job, payload: payloadOf(device) });
+  addToOutbox(database, { operationId, job, payload: payloadOf(device), traceparent: traceparent() });
   database.drizzle
     .insert(removals)
     .values({ operationId, ...snapshot })
@@ -68,7 +71,12 @@ export function dropRemoval(database: Database, device: DeviceName): void {
 export const pendingRemovals = (database: Database): PendingRemoval[] =>
   removalRecords(database)
     .filter(({ discardedAtMs }) => discardedAtMs === null)
-    .map(({ operationId, device, createdAtMs }) => ({ operationId, device, createdAtMs }));
+    .map(({ operationId, device, createdAtMs, traceparent: trace }) => ({
+      operationId,
+      device,
+      createdAtMs,
+      traceparent: trace,
+    }));
 
 /** All removals, oldest first. */
 export function removalRecords(database: Database): RemovalRecord[] {
@@ -79,11 +87,11 @@ export function removalRecords(database: Database): RemovalRecord[] {
       .all()
       .map((row) => [row.operationId, row]),
   );
-  return pendingOutbox(database, job).flatMap(({ operationId, payload, createdAtMs }) => {
+  return pendingOutbox(database, job).flatMap(({ operationId, payload, createdAtMs, traceparent: trace }) => {
     const device = deviceIn(payload);
     return device === undefined
       ? []
-      : [{ ...nothingKnown, ...rows.get(operationId), operationId, createdAtMs, device }];
+      : [{ ...nothingKnown, ...rows.get(operationId), operationId, createdAtMs, device, traceparent: trace }];
   });
 }
 

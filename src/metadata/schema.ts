@@ -243,6 +243,8 @@ export const outbox = sqliteTable(
     payload: text().notNull(),
     createdAtMs: integer("created_at_ms").notNull(),
     cancelledAtMs: integer("cancelled_at_ms"),
+    /** Of the work that wrote it: its job is part of the same trace. */
+    traceparent: text(),
   },
   (table) => [
     index("outbox_created").on(table.createdAtMs),

@@ -1,5 +1,6 @@
 // Room: snapshotter. Owns accept-unpack: unpacks are written down before they are queued.
 import { failedPrecondition, invalidArgument } from "../domain/errors.ts";
+import { traceparent } from "../domain/work.ts";
 import type { RequestOf } from "../jobs/contract.ts";
 import { type Addition, addToOutbox } from "../metadata/outbox.ts";
 import type { Context } from "./context.ts";
@@ -18,7 +19,8 @@ export const acceptUnpack = (
   kind: "metadata",
   apply() {
     for (const request of requests) {
-      const entry = { operationId: request.operationId, job: "unpack", payload: { pool, ...request } };
+      const payload = { pool, ...request };
+      const entry = { operationId: request.operationId, job: "unpack", payload, traceparent: traceparent() };
       requireWritten(addToOutbox(database, entry), request);
     }
     return {};

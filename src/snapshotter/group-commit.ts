@@ -2,6 +2,7 @@
 import { asSnapmillError, isRetryable, isSnapmillError, SnapmillError, unavailable } from "../domain/errors.ts";
 import { type Database, makeDurable, transact, transactSoon } from "../metadata/database.ts";
 import { forgetOperation, recordAnswer, recordedAnswer, recordIntent } from "../metadata/journal.ts";
+import type { OperationObserver } from "./observed-operation.ts";
 import type { Act, EffectSteps, MetadataSteps, Operation, Outcome, Settlement } from "./operations.ts";
 import type { CrashGuard } from "./strikes.ts";
 
@@ -18,6 +19,9 @@ export interface GroupCommitOptions {
 /** An operation whose caller waits for the answer. */
 export interface Waiting {
   readonly operation: Operation<unknown>;
+  readonly observer: OperationObserver | undefined;
+  /** Runs a step as part of the work that submitted the operation: the operation queue itself is part of none. */
+  readonly within: <T>(step: () => T) => T;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -48,6 +52,7 @@ type Reply = () => void;
 export function commitGroup(options: GroupCommitOptions, round: GroupCommit): Acting | undefined {
   const { database } = options;
   const replies: Reply[] = [];
+  const startMs = Date.now();
   let acting: Acting | undefined;
   try {
     const isLight = round.settling === undefined && round.batch.length === 0 && mayBeLost(round.next);
@@ -59,26 +64,40 @@ export function commitGroup(options: GroupCommitOptions, round: GroupCommit): Ac
     });
     if (isLight && replies.length > 0) makeDurable(database);
   } catch (error) {
+    tellObservers(round, acting, startMs, error);
     rejectAll(round, error);
     throw error;
   }
+  tellObservers(round, acting, startMs);
   if (round.settling !== undefined) options.settled();
   for (const reply of replies) reply();
   return acting;
+}
+
+/** An operation that has no effects, or is refused, is answered by its first transaction. */
+function tellObservers(round: GroupCommit, acting: Acting | undefined, startMs: number, failure?: unknown): void {
+  for (const waiting of [round.settling?.waiting, ...round.batch, round.next]) {
+    const step = waiting === round.next && acting !== undefined ? "intent" : "result";
+    waiting?.observer?.committed(step, startMs, failure);
+  }
 }
 
 const mayBeLost = (waiting: Waiting | undefined): boolean =>
   waiting?.operation.kind === "effect" && waiting.operation.intentMayBeLost === true;
 
 const settle = (database: Database, { waiting, settlement }: Settling): Reply =>
-  conclude(database, waiting, settlement.record(), settlement.intentStands);
+  conclude(database, waiting, waiting.within(settlement.record), settlement.intentStands);
 
 function applyMetadata({ database, crashGuard }: GroupCommitOptions, waiting: Waiting): Reply {
   const operation = waiting.operation as Operation<unknown> & MetadataSteps<unknown>;
   return (
     alreadyAnswered(database, waiting) ??
     setAside(crashGuard, waiting) ??
-    conclude(database, waiting, attempt(database, operation.apply))
+    conclude(
+      database,
+      waiting,
+      attempt(database, () => waiting.within(operation.apply)),
+    )
   );
 }
 
@@ -95,7 +114,7 @@ function begin({ database, crashGuard }: GroupCommitOptions, waiting: Waiting, r
     replies.push(answered);
     return undefined;
   }
-  const intent = attempt(database, operation.intend);
+  const intent = attempt(database, () => waiting.within(operation.intend));
   if (intent.outcome === "failure") {
     replies.push(conclude(database, waiting, intent));
     return undefined;

@@ -1,5 +1,6 @@
 // Room: snapshotter. Owns the operation queue: operations run one after the other, and several share one commit.
 import { asSnapmillError, isSnapmillError, unavailable } from "../domain/errors.ts";
+import { apartFromWork, boundToWork, inWork } from "../domain/work.ts";
 import {
   type Acting,
   commitGroup,
@@ -8,6 +9,7 @@ import {
   type Settling,
   type Waiting,
 } from "./group-commit.ts";
+import { observeOperation } from "./observed-operation.ts";
 import { failure, type Operation } from "./operations.ts";
 import type { RecoveryReport } from "./reconcile.ts";
 import type { CrashGuard } from "./strikes.ts";
@@ -104,13 +106,15 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
   }
 
   const start = (): void => {
-    running ??= run();
+    running ??= apartFromWork(run);
   };
 
   return {
     submit: <Result>(operation: Operation<Result>) =>
       new Promise<Result>((resolve, reject) => {
-        queue.push({ operation, resolve: resolve as (result: unknown) => void, reject });
+        const observer = observeOperation(operation.request.job);
+        const within = boundToWork(<T>(step: () => T): T => step()) as Waiting["within"];
+        queue.push({ operation, observer, within, resolve: resolve as (result: unknown) => void, reject });
         start();
       }),
     recover: () =>
@@ -126,7 +130,8 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
 
 async function perform({ waiting, act }: Acting): Promise<Settling> {
   try {
-    return { waiting, settlement: await act() };
+    const effects = { name: `effects ${waiting.operation.request.job}` };
+    return { waiting, settlement: await waiting.within(() => inWork(effects, act)) };
   } catch (error) {
     // The effects settle failures of devices themselves. This is a bug, and what has happened is unknown.
     return { waiting, settlement: { ...failure(error), effectUnknown: true } };

@@ -18,6 +18,8 @@ export interface TracingOptions extends ExporterTold {
   readonly version: string;
   /** What the library says of its configuration. */
   readonly complain: (sentence: string) => void;
+  /** The last spans could not be sent within the time that this may take. */
+  readonly late: (withinMs: number) => void;
 }
 
 export interface Tracing extends AsyncDisposable {
@@ -29,7 +31,7 @@ export interface Tracing extends AsyncDisposable {
  * itself. Spans wait in a queue of 2,048; those that find it full are dropped. Disposal sends what waits, within two
  * seconds.
  */
-export function openTracing({ process: name, version, complain, ...tell }: TracingOptions): Tracing {
+export function openTracing({ process: name, version, complain, late, ...tell }: TracingOptions): Tracing {
   diag.setLogger({ ...silent, error: complain }, { logLevel: DiagLogLevel.ERROR, suppressOverrideMessage: true });
   const known = {
     "service.name": "snapmill",
@@ -46,9 +48,10 @@ export function openTracing({ process: name, version, complain, ...tell }: Traci
   return {
     spans: new Spans(provider.getTracer("snapmill", version)),
     [Symbol.asyncDispose]: async () => {
-      const { promise: late, resolve } = Promise.withResolvers<void>();
-      using _bound = startTimer(flushMs, resolve);
-      await Promise.race([provider.shutdown().catch(() => undefined), late]);
+      const { promise: isLate, resolve } = Promise.withResolvers<true>();
+      using _bound = startTimer(flushMs, () => resolve(true));
+      const sent = provider.shutdown().catch(() => undefined);
+      if ((await Promise.race([sent, isLate])) === true) late(flushMs);
     },
   };
 }

@@ -14,7 +14,7 @@ import {
 import { asSnapmillError } from "../domain/errors.ts";
 import { redacted } from "../domain/redaction.ts";
 import { formatTraceparent, parseTraceparent, type Traceparent } from "../domain/traceparent.ts";
-import type { Attribute, Work, WorkKind } from "../domain/work.ts";
+import type { Attribute, Description, Work, WorkKind } from "../domain/work.ts";
 
 /** A longer text is cut: a span is to be small, whatever a caller calls its snapshots. */
 const maxCharacters = 512;
@@ -69,19 +69,22 @@ export class Span {
     return trace.setSpan(ROOT_CONTEXT, this.#span);
   }
 
-  describe({ name, attributes }: Pick<Work, "attributes"> & { readonly name?: string }): void {
+  describe({ name, attributes, failure }: Description): void {
     if (name !== undefined) this.#span.updateName(name);
     if (attributes !== undefined) this.#span.setAttributes(bounded(attributes));
+    if (failure !== undefined) this.#fail(failure);
   }
 
   /** `failure`: what the work threw; undefined: it went well. `endMs`: milliseconds since 1970; default: now. */
   end(failure?: unknown, endMs?: number): void {
-    if (failure !== undefined) {
-      const { code, message } = asSnapmillError(failure);
-      this.#span.setAttribute("error.type", code);
-      this.#span.setStatus({ code: SpanStatusCode.ERROR, message: shown(message) });
-    }
+    if (failure !== undefined) this.#fail(failure);
     this.#span.end(endMs);
+  }
+
+  #fail(failure: unknown): void {
+    const { code, message } = asSnapmillError(failure);
+    this.#span.setAttribute("error.type", code);
+    this.#span.setStatus({ code: SpanStatusCode.ERROR, message: shown(message) });
   }
 }
 

@@ -29,13 +29,14 @@ export class WorkContext implements Observer {
     if (this.#spans === undefined) {
       return work.fields === undefined ? action() : this.#current.run({ fields, span: undefined }, action);
     }
+    if (!hasSpan(work, around.span)) return this.#current.run({ fields, span: undefined }, action);
     const span = this.#spans.start(work, around.span);
     return this.#current.run({ fields, span }, () => untilSettled(span, action));
   };
 
   readonly ended = (work: EndedWork): void => {
     const { span } = this.#current.getStore() ?? none;
-    this.#spans?.start(work, span, work.startMs).end(work.failure, work.endMs);
+    if (hasSpan(work, span)) this.#spans?.start(work, span, work.startMs).end(work.failure, work.endMs);
   };
 
   readonly describe: Observer["describe"] = (more) => this.#current.getStore()?.span?.describe(more);
@@ -54,6 +55,10 @@ export class WorkContext implements Observer {
 
   readonly apart = <T>(action: () => T): T => this.#current.run(none, action);
 }
+
+/** Otherwise each look at a device that nobody has asked for would be a trace. */
+const hasSpan = ({ kind = "internal", parent }: Work, around: Span | undefined): boolean =>
+  kind !== "internal" || around !== undefined || parent !== undefined;
 
 const given = (fields: object): Record<string, string> =>
   Object.fromEntries(Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined));

@@ -2,6 +2,7 @@
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { isSnapmillError, type SnapmillError } from "../domain/errors.ts";
 import { atStage, inStage } from "../domain/unpack-stage.ts";
+import { describeWork, inWork } from "../domain/work.ts";
 import { contentOfStart, contentStartBytes } from "../images/content.ts";
 import { type Compression, type ImageLayer, isRemote, type LayerBlob, type RemoteBlob } from "../images/image.ts";
 import { compressionOfContent } from "../images/layers.ts";
@@ -88,7 +89,7 @@ class Pump implements AsyncDisposable {
   }
 
   start(start: Uint8Array, chunks: AsyncGenerator<Uint8Array>): void {
-    this.#pumping = this.#pump(start, chunks);
+    this.#pumping = inWork({ name: "fetch blob" }, () => this.#pump(start, chunks));
   }
 
   async complete(): Promise<void> {
@@ -115,6 +116,7 @@ class Pump implements AsyncDisposable {
       for await (const chunk of chunks) await this.#give(chunk);
     } catch (error) {
       this.#failure = atStage("fetch", error);
+      describeWork({ failure: this.#failure });
     } finally {
       await this.#pipe.end();
     }

@@ -10,6 +10,7 @@ import { reach } from "../system/faults.ts";
 import { feedBlob } from "./blob-feed.ts";
 import type { AppliedLayer } from "./layer.ts";
 import { inTurn } from "./layer-turns.ts";
+import { inLayer } from "./layer-work.ts";
 import type { PhasesMs } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
 
@@ -88,7 +89,8 @@ export async function unpackChain(image: ResolvedImage<LayerBlob>, options: Chai
     const chainId = chainIds[index] as ChainId;
     try {
       const above = aboveOf(image, chainIds, index);
-      const done = await unpackLayer({ layer, chainId, parent: chainIds[index - 1], index, above }, options);
+      const place = { layer, chainId, parent: chainIds[index - 1], index, above };
+      const done = await inLayer(layer, () => unpackLayer(place, options));
       options.onLayer?.(done);
       chained.push(done);
     } catch (error) {

@@ -13,7 +13,7 @@ import { TarReader } from "../tar/reader.ts";
 import { LayerApplier } from "./apply/applier.ts";
 import type { BlobStream } from "./blob-stream.ts";
 import { BlobThread } from "./blob-thread.ts";
-import { PhaseClock, type PhasesMs } from "./phases.ts";
+import { PhaseClock, type PhasePeriods, type PhasesMs } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
 import { SpaceGuard } from "./space-guard.ts";
 
@@ -22,6 +22,7 @@ export interface AppliedLayer {
   readonly bytes: number;
   readonly entries: number;
   readonly spentMs: PhasesMs;
+  readonly periods: PhasePeriods;
 }
 
 /** Called with how much of the blob has been read; only the promise says that the layer is applied. */
@@ -48,7 +49,7 @@ export async function applyLayer(request: ApplyRequest, onProgress: OnProgress):
     const applied = await onDevice(request, { blob, guard, clock, onProgress });
     clock.ended("mounting");
     reach("writer.unmounted");
-    return { ...applied, spentMs: clock.spentMs };
+    return { ...applied, spentMs: clock.spentMs, periods: clock.periods };
   } catch (error) {
     // A full pool or host disk may show only as an I/O error of the file system.
     if (!isSnapmillError(error) || error.code === "internal") guard.check();
@@ -63,7 +64,7 @@ interface Supervision {
   readonly onProgress: OnProgress;
 }
 
-type Applied = Omit<AppliedLayer, "spentMs">;
+type Applied = Omit<AppliedLayer, "spentMs" | "periods">;
 
 async function onDevice(request: ApplyRequest, supervision: Supervision): Promise<Applied> {
   const { devicePath, fsType, mountOptions } = request;

@@ -35,7 +35,13 @@ const applyRequest = blobSource.extend({
 const writerMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ready") }),
   z.object({ type: z.literal("progress"), readBytes: bytes }),
-  z.object({ type: z.literal("applied"), bytes, entries: bytes, spentMs: z.record(z.enum(phases), z.number()) }),
+  z.object({
+    type: z.literal("applied"),
+    bytes,
+    entries: bytes,
+    spentMs: z.record(z.enum(phases), z.number()),
+    periods: z.partialRecord(z.enum(phases), z.object({ startMs: z.number(), endMs: z.number() })),
+  }),
   z.object({ type: z.literal("failed"), code: z.enum(errorCodes), message: z.string() }),
 ]);
 

@@ -1,4 +1,4 @@
-// Room: unpack. Owns the measurement of how long each phase of a layer takes.
+// Room: unpack. Owns the measurement of how long each phase of a layer takes, and from when to when.
 
 /**
  * `waiting`: for decompressed bytes (reading, decompression and hashing, unless the blob thread was ahead). `writing`:
@@ -9,18 +9,32 @@ export type Phase = (typeof phases)[number];
 /** Milliseconds by phase. */
 export type PhasesMs = Readonly<Record<Phase, number>>;
 
+/** From the first time in a phase to the last: phases take turns. Milliseconds since 1970. */
+export interface PhasePeriod {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+export type PhasePeriods = Readonly<Partial<Record<Phase, PhasePeriod>>>;
+
 /** Adds the time since the last call of `ended` to the phase that it names. */
 export class PhaseClock {
   readonly #spentMs: Record<Phase, number> = { waiting: 0, writing: 0, flush: 0, mounting: 0 };
+  readonly #periods: Partial<Record<Phase, PhasePeriod>> = {};
   #sinceMs = performance.now();
 
   ended(phase: Phase): void {
     const nowMs = performance.now();
     this.#spentMs[phase] += nowMs - this.#sinceMs;
+    const startMs = this.#periods[phase]?.startMs ?? performance.timeOrigin + this.#sinceMs;
+    this.#periods[phase] = { startMs, endMs: performance.timeOrigin + nowMs };
     this.#sinceMs = nowMs;
   }
 
   get spentMs(): PhasesMs {
     return { ...this.#spentMs };
+  }
+
+  get periods(): PhasePeriods {
+    return { ...this.#periods };
   }
 }

@@ -4,7 +4,7 @@ import type { ErrorCode } from "../domain/errors.ts";
 import type { DiffId, Digest } from "../domain/identifiers.ts";
 import type { SpaceSource } from "../system/file/space.ts";
 import type { BlobSource } from "./blob-messages.ts";
-import type { PhasesMs } from "./phases.ts";
+import type { AppliedLayer } from "./layer.ts";
 
 export interface SpaceGuardRequest {
   readonly source: SpaceSource;
@@ -30,5 +30,5 @@ export interface ApplyRequest extends BlobSource {
 export type WriterMessage =
   | { readonly type: "ready" }
   | { readonly type: "progress"; readonly readBytes: number }
-  | { readonly type: "applied"; readonly bytes: number; readonly entries: number; readonly spentMs: PhasesMs }
+  | ({ readonly type: "applied" } & AppliedLayer)
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string };

@@ -4,6 +4,7 @@ import { aborted, internal, SnapmillError } from "../domain/errors.ts";
 import { linesOf } from "../system/process/lines.ts";
 import { describeExit, type Exit, type RunningProcess, startProcess } from "../system/process/processes.ts";
 import type { AppliedLayer, OnProgress } from "./layer.ts";
+import { tellPhases } from "./layer-work.ts";
 import { encodeMessage, parseWriterMessage } from "./messages.ts";
 import type { ApplyRequest } from "./protocol.ts";
 
@@ -113,7 +114,7 @@ class WriterChild implements AsyncDisposable {
           onProgress?.(message.readBytes);
           break;
         case "applied":
-          return { bytes: message.bytes, entries: message.entries, spentMs: message.spentMs };
+          return tellPhases(message);
         case "failed":
           throw new SnapmillError(message.code, message.message);
       }

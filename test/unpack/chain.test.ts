@@ -31,7 +31,7 @@ const image = {
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
-const applied = { bytes: 1, entries: 1, spentMs: { waiting: 0, writing: 0, flush: 0, mounting: 0 } };
+const applied = { bytes: 1, entries: 1, spentMs: { waiting: 0, writing: 0, flush: 0, mounting: 0 }, periods: {} };
 
 /** A pool's book without a pool. */
 class Book implements LayerStore {

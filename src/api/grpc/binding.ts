@@ -22,6 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { observed } from "../../domain/tally.ts";
+import { fieldsOf, inWork } from "../../domain/work.ts";
 import type { Callers } from "./callers.ts";
 import { breath, type Caller, type Calls } from "./context.ts";
 import { Snapshots } from "./generated/snapshots_pb.js";
@@ -85,7 +86,9 @@ function unary<Input extends DescMessage, Output extends DescMessage>(
     try {
       using caller = callers.welcome(call);
       const { signal } = caller;
-      const answered = await unlessGone(signal, async () => await answer(call.request, caller));
+      const answered = await inCall(method, call, () =>
+        unlessGone(signal, async () => await answer(call.request, caller)),
+      );
       callback(null, create(method.output, answered));
       observeCall(method.name, grpcStatus.OK);
     } catch (error) {
@@ -108,7 +111,7 @@ function streaming<Input extends DescMessage, Output extends DescMessage>(
     try {
       using caller = callers.welcome(call);
       const { signal } = caller;
-      await unlessGone(signal, async () => {
+      const stream = async () => {
         await turns.next();
         for (const message of answer(call.request, caller)) {
           const hasRoom = message === breath || call.write(create(method.output, message));
@@ -117,7 +120,8 @@ function streaming<Input extends DescMessage, Output extends DescMessage>(
           await turns.next();
           signal.throwIfAborted();
         }
-      });
+      };
+      await inCall(method, call, () => unlessGone(signal, stream));
       call.end();
       observeCall(method.name, grpcStatus.OK);
     } catch (error) {
@@ -126,6 +130,18 @@ function streaming<Input extends DescMessage, Output extends DescMessage>(
   }
   const handler = (call: ServerWritableStream<MessageShape<Input>, MessageShape<Output>>): void => void run(call);
   return { definition: definitionOf(method), handler };
+}
+
+/** Answers a call as work, in the trace of its caller. */
+function inCall<T>(
+  method: DescMethodUnary | DescMethodServerStreaming,
+  call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>,
+  answer: () => Promise<T>,
+): Promise<T> {
+  const [parent] = call.metadata.get("traceparent");
+  const attributes = { "rpc.system": "grpc", "rpc.service": method.parent.typeName, "rpc.method": method.name };
+  const work = { name: `${method.parent.name}/${method.name}`, kind: "server", attributes } as const;
+  return inWork({ ...work, parent: parent?.toString(), fields: fieldsOf(call.request) }, answer);
 }
 
 /** If the caller has gone, throws that reason instead of the failure. */

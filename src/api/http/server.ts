@@ -13,6 +13,7 @@ import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
 import { type Connection, openHere, prometheusText } from "./metrics.ts";
 import { byToken, noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
+import { traceRequests } from "./trace-requests.ts";
 import { v1 } from "./v1/routes.ts";
 
 export interface HttpOptions {
@@ -57,6 +58,7 @@ export function serveHttp({
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
   const app = new Hono();
+  app.use("/v1/*", traceRequests);
   app.use(countRequests, onlyFromHere, onlyForThisHost(wanted, names));
   app.get("/", (context) => context.redirect("/queues"));
   serveHealth(app, health, onlyWithToken(token));

@@ -2,6 +2,8 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { driverChoices } from "../../config/schema.ts";
 import { parseSize } from "../../domain/units.ts";
+import { apartFromWork } from "../../domain/work.ts";
+import type { UpReady } from "../../up.ts";
 import { write } from "../output/output.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { accept, configOf, examples, wholeNumber } from "../support/options.ts";
@@ -38,11 +40,9 @@ export function addUp(program: Command): void {
       const { readyLine, runUp } = await import("../../up.ts");
       using interruption = catchInterruption();
       const { signal } = interruption;
-      await runUp(config, {
-        signal,
-        takeOver: options.takeOver === true,
-        onReady: (ready) => void write(`${readyLine(ready)}\n`).catch(() => undefined),
-      });
+      const onReady = (ready: UpReady) => void write(`${readyLine(ready)}\n`).catch(() => undefined);
+      // What it does for its callers is part of their traces, not of one that lasts as long as it runs.
+      await apartFromWork(() => runUp(config, { signal, takeOver: options.takeOver === true, onReady }));
     });
 }
 

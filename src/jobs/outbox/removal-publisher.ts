@@ -13,6 +13,8 @@ import { connectQueue, type OpenedQueue, Publisher, type PublisherOptions } from
 export interface RemovalEntry {
   readonly operationId: OperationId;
   readonly device: DeviceName;
+  /** The trace that it is part of, if any. */
+  readonly traceparent?: string | undefined;
 }
 
 /** A removal whose every attempt has failed. */
@@ -48,10 +50,10 @@ export class RemovalPublisher extends Publisher {
     return this.asking(async () => {
       const missing = new Set(await withoutJob(this.connection, this.queue, entries));
       const kept = entries.filter((entry) => !missing.has(entry));
-      const added = [...missing].map(({ operationId, device }) => {
+      const added = [...missing].map(({ operationId, device, traceparent: trace }) => {
         const name = "remove-device";
         const payload = parsePayload(name, { pool, operationId, device });
-        return this.submissions.add({ name, operationId, payload, database, isFresh: true, attempts });
+        return this.submissions.add({ name, operationId, payload, database, isFresh: true, attempts, trace });
       });
       await Promise.all(added);
       return { added: missing.size, failed: await this.#failedOf(kept) };

@@ -10,6 +10,8 @@ import { connectQueue, type OpenedQueue, Publisher, type PublisherOptions } from
 /** An unpack as the outbox holds it. */
 export interface OutboxEntry extends UnpackRequest {
   readonly operationId: OperationId;
+  /** The trace that it is part of, if any. */
+  readonly traceparent?: string | undefined;
 }
 
 /** What the unpack queue has of an entry: `present` waits, runs, or is between attempts; an ended one is not run again. */
@@ -50,12 +52,12 @@ export class UnpackPublisher extends Publisher {
     });
   }
 
-  async #add({ operationId, ...request }: OutboxEntry): Promise<void> {
+  async #add({ operationId, traceparent: trace, ...request }: OutboxEntry): Promise<void> {
     const { pool, database } = this.#options;
     const payload = parsePayload("unpack", { ...request, pool, operationId });
     const { priority, attempts } = request.batch ?? {};
     const submission = { name: "unpack", operationId, payload, database, isFresh: true, priority, attempts } as const;
-    await this.submissions.add(submission);
+    await this.submissions.add({ ...submission, trace });
   }
 
   async #published(entry: OutboxEntry, wasAdded: boolean): Promise<PublishedUnpack> {

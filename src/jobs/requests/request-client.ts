@@ -10,7 +10,7 @@ import {
 } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import type { QueueKind } from "../../domain/queues.ts";
-import { boundToWork } from "../../domain/work.ts";
+import { boundToWork, fieldsOf, inWork } from "../../domain/work.ts";
 import { isSameDatabase } from "../claims/addressee.ts";
 import { openJobData } from "../job-data.ts";
 import { type JobQueue, openQueue } from "../queues.ts";
@@ -77,7 +77,11 @@ export class RequestClient implements AsyncDisposable {
    * payload, or too large: invalid_argument. `unavailable` when Redis or (if it is needed) the worker is away,
    * `deadline_exceeded`, and `aborted` by the caller: a job that has not begun then is taken back.
    */
-  async run(submission: Submission, waiting: Waiting): Promise<unknown> {
+  run(submission: Submission, waiting: Waiting): Promise<unknown> {
+    return inCall(submission, () => this.#run(submission, waiting));
+  }
+
+  async #run(submission: Submission, waiting: Waiting): Promise<unknown> {
     requireFit(submission);
     const add = boundToWork(() => this.#submissions.add(submission));
     using waiter = this.#waiters.open(submission, waiting, add);
@@ -103,7 +107,11 @@ export class RequestClient implements AsyncDisposable {
    * `demand` is called from time to time, which is to have it added; its failure, unless a retry may help, ends the wait.
    * Otherwise throws as `run` does; a job that has not begun is left in the queue.
    */
-  async follow(submission: Submission, waiting: Waiting, demand: () => Promise<unknown>): Promise<unknown> {
+  follow(submission: Submission, waiting: Waiting, demand: () => Promise<unknown>): Promise<unknown> {
+    return inCall(submission, () => this.#follow(submission, waiting, demand));
+  }
+
+  async #follow(submission: Submission, waiting: Waiting, demand: () => Promise<unknown>): Promise<unknown> {
     const demandAgain = async () => {
       await demand().catch((error: unknown) => {
         const failure = asSnapmillError(error);
@@ -238,6 +246,10 @@ export class RequestClient implements AsyncDisposable {
     return false;
   }
 }
+
+/** The caller's side of a job, as work: from its submission to its answer. */
+const inCall = <T>({ name, operationId, payload }: Submission, call: () => Promise<T>): Promise<T> =>
+  inWork({ name: `call ${name}`, kind: "client", fields: { ...fieldsOf(payload), operationId } }, call);
 
 /** The end of a wait that is the end of the job, too. */
 function takenBack({ name, operationId }: Submission, { code, message }: SnapmillError): SnapmillError {

@@ -1,6 +1,9 @@
 // Room: system. Owns running short commands: the only place that spawns one and waits for it.
+
+import { basename } from "node:path";
 import { aborted, deadlineExceeded, failedPrecondition, SnapmillError } from "../../domain/errors.ts";
 import { longestTimeoutMs, startTimer, type Timer } from "../../domain/timers.ts";
+import { inWork, traceparent } from "../../domain/work.ts";
 import { openScratch } from "./scratch.ts";
 
 export interface CommandOptions {
@@ -90,11 +93,17 @@ const located = new Map<string, string>();
  * Errors: CommandError when it ends with a code that is no success; `deadline_exceeded` when it ran out of time and
  * `aborted` when `signal` ended it, both with an unknown effect; `failed_precondition` when there is no such program.
  */
-export async function runCommand(
+export function runCommand(
   file: string,
   args: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandOutput> {
+  // Arguments are public: any user of the machine sees them.
+  const attributes = { "process.executable.name": file, "process.command_args": args };
+  return inWork({ name: `command ${basename(file)}`, attributes }, () => runLocated(file, args, options));
+}
+
+async function runLocated(file: string, args: readonly string[], options: CommandOptions): Promise<CommandOutput> {
   const path = locate(file);
   const output = path === undefined ? undefined : await runProgram(path, file, args, options);
   if (output !== undefined) return output;
@@ -120,7 +129,7 @@ async function runProgram(path: string, file: string, args: readonly string[], o
   const { timeoutMs = 60_000, graceMs = defaultGraceMs, signal } = options;
   using complaints = options.isBrief === true ? openScratch(`what ${file} says`) : undefined;
   const running = execa(path, args, {
-    env: { ...options.environment, LC_ALL: "C" },
+    env: { ...options.environment, LC_ALL: "C", TRACEPARENT: traceparent() },
     // Not an empty pipe, which would have to be made and closed for each command.
     ...(options.input === undefined ? { stdin: "ignore" } : { input: options.input }),
     // Its types have descriptors up to 9 alone.
