@@ -15,9 +15,16 @@ const inScope = z.object({ scope: scopeShape.prefault(ownScope) });
 const named = inScope.extend({ key: keyShape });
 const snapshot = jobs.update.result;
 
-export const stat = operation({ input: named, output: snapshot }, ({ database }, { scope, key }) =>
-  findSnapshot(database(), scope, key),
-);
+export const stat = operation({ input: named, output: snapshot }, ({ database }, { scope, key }): Snapshot => {
+  const {
+    number: _number,
+    deviceNumber: _device,
+    parentNumber: _parent,
+    usedBytes: _used,
+    ...told
+  } = findSnapshot(database(), scope, key);
+  return told;
+});
 
 /**
  * Sorted by key; a page may be empty. `filters` as in domain/filters.ts: one of them must match; without any, all do.

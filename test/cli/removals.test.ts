@@ -9,7 +9,7 @@ import { deviceOf } from "../../src/metadata/snapshots.ts";
 import { until } from "../support/until.ts";
 import { CliFixture } from "./cli-fixture.ts";
 
-setDefaultTimeout(90_000);
+setDefaultTimeout(300_000);
 
 const fixture = new CliFixture({
   SNAPMILL_ASYNC_REMOVE: "true",
