@@ -126,6 +126,8 @@ export const paths = {
   blobs: (config: Config) => join(config.stateDir, "blobs"),
   redisDir: (config: Config) => join(config.stateDir, "redis"),
   redisSocket: (config: Config) => join(config.runDir, "redis.sock"),
+  /** The API for callers on this host who own the run directory. */
+  httpSocket: (config: Config) => join(config.runDir, "http.sock"),
   /** Held (flock) by a running `up`; holds one line of JSON about it. */
   upLock: (config: Config) => join(config.stateDir, "up.lock"),
   /** Files that are deleted when the disk is full, so that snapshots can be removed. */

@@ -13,6 +13,7 @@ import { describeRunning } from "./domain/running.ts";
 import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { MetricsReader, readOwnMetrics } from "./service/metrics-reader.ts";
+import { OperationTracker } from "./service/operation-tracker.ts";
 import { LocalPoolProbe } from "./service/pool-probe.ts";
 import { ServerService } from "./service/server-service.ts";
 import { requireOwnPlace } from "./supervisor/directories.ts";
@@ -106,12 +107,13 @@ async function runServices(
     log,
     health: () => health.current(),
     metrics: async () => [readOwnMetrics(), await metrics.read()],
-    host: { pools: new Map([[config.pool, pool]]) },
+    host: { pools: new Map([[config.pool, pool]]), operations: new OperationTracker() },
   });
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));
   try {
     await Promise.race([services.start(), ended]);
+    await using _socket = http.listenAt(paths.httpSocket(config));
     await using _dashboard = await showDashboard(config, http);
     // After the dashboard has started: an operator resumes a paused queue there.
     const onPaused = (reason: string) => log.warn(`not ready: ${reason}, at ${http.url}/queues`);

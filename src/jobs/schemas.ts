@@ -19,6 +19,7 @@ const isRecordOfText = (given: unknown): boolean =>
 /** Not z.record, which drops a label that is called "__proto__". */
 export const labels = z
   .custom<Labels>(isRecordOfText, "give labels as texts by name")
+  .meta({ type: "object", additionalProperties: { type: "string" } })
   .transform(parsing((given: Labels): Labels => labelsOf(Object.entries(checkLabels(given)))));
 
 /** The length is checked before the items: a million mistakes need no million messages. */

@@ -73,9 +73,21 @@ export function recordedAnswer(database: Database, request: Request): Answer | u
       `operation ID ${request.operationId} was used before for another request (${row.job}): choose a fresh one`,
     );
   }
-  if (row.result !== null) return { outcome: "result", result: JSON.parse(row.result) };
-  if (row.failure !== null) return { outcome: "failure", failure: decodeFailure(row.failure) };
+  return answerIn(row);
+}
+
+function answerIn({ result, failure }: Pick<typeof operations.$inferSelect, "result" | "failure">): Answer | undefined {
+  if (result !== null) return { outcome: "result", result: JSON.parse(result) };
+  if (failure !== null) return { outcome: "failure", failure: decodeFailure(failure) };
   return undefined;
+}
+
+/** What the journal knows of an operation; `answer` is undefined while there is none. */
+export function journaledOperation(database: Database, operationId: OperationId) {
+  const row = prepared(database).find.get({ operationId });
+  if (row === undefined) return undefined;
+  const { job, intendedAtMs, settledAtMs } = row;
+  return { job, intendedAtMs, settledAtMs, answer: answerIn(row) };
 }
 
 /** Records that effects are about to begin. */
@@ -137,7 +149,7 @@ export function pruneJournal(database: Database, beforeMs: number, limit: number
 const identity = ({ operationId, job, payload }: Request) => ({ operationId, job, payloadHash: payloadHash(payload) });
 
 /** The same for payloads that mean the same: object keys in any order, absent and undefined fields alike. */
-function payloadHash(payload: unknown): string {
+export function payloadHash(payload: unknown): string {
   return new Bun.CryptoHasher("sha256").update(JSON.stringify(payload, sortKeys)).digest("hex");
 }
 

@@ -89,6 +89,14 @@ export function isCancelled(database: Database, operationId: OperationId): boole
   return (entry?.cancelledAtMs ?? null) !== null;
 }
 
+/** An entry's job and its times; undefined: there is none. */
+export const outboxEntry = (database: Database, operationId: OperationId) =>
+  database.drizzle
+    .select({ job: outbox.job, createdAtMs: outbox.createdAtMs, cancelledAtMs: outbox.cancelledAtMs })
+    .from(outbox)
+    .where(eq(outbox.operationId, operationId))
+    .get();
+
 /** Forgets what was cancelled before `beforeMs`. */
 export function pruneCancelled(database: Database, beforeMs: number): void {
   database.drizzle

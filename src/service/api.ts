@@ -12,6 +12,7 @@ import { growPool } from "./grow-pool.ts";
 import { listPools } from "./host.ts";
 import { images } from "./images.ts";
 import type { Place } from "./operation.ts";
+import { cancelOperation, getOperation } from "./operation-state.ts";
 import { pinImages, unpinImages } from "./pin-images.ts";
 import { planUnpack } from "./plan-unpack.ts";
 import { poolStatus } from "./pool-status.ts";
@@ -71,6 +72,8 @@ export const poolOperations = {
 /** Run as `(host: Host, given, options)`. */
 export const hostOperations = {
   listPools,
+  getOperation,
+  cancelOperation,
 };
 
 export const api = { ...poolOperations, ...hostOperations };
@@ -100,6 +103,8 @@ export interface ApiOptions {
   readonly deadlineMs?: number | undefined;
   /** Why, for the audit log. */
   readonly reason?: string | undefined;
+  /** Of a long operation: what it tells of itself on its way. */
+  readonly onProgress?: ((progress: never) => void) | undefined;
 }
 
 /** Every operation as a function of its own, wherever it runs: here, or on another host. Lists are read page by page. */

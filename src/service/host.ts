@@ -3,11 +3,14 @@ import { z } from "zod";
 import { type PoolName, poolName } from "../domain/identifiers.ts";
 import { parsing } from "../domain/parsing.ts";
 import { listOperation } from "./operation.ts";
+import type { OperationTracker } from "./operation-tracker.ts";
 import type { PoolService } from "./service.ts";
 
 /** One `up`. */
 export interface Host {
   readonly pools: ReadonlyMap<PoolName, PoolService>;
+  /** What its callers have begun. */
+  readonly operations: OperationTracker;
 }
 
 const pool = z.object({ name: z.string().transform(parsing(poolName)) });

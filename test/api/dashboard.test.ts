@@ -8,6 +8,7 @@ import { shared } from "../../src/domain/shared.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";
 import { createLogger } from "../../src/logger.ts";
+import { OperationTracker } from "../../src/service/operation-tracker.ts";
 import { well } from "../support/health.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
@@ -32,7 +33,7 @@ let dashboard: Dashboard;
 
 beforeAll(async () => {
   redis = await startRedis();
-  const host = { pools: new Map() };
+  const host = { pools: new Map(), operations: new OperationTracker() };
   server = serveHttp({ address: "127.0.0.1:0", token, log, health: lookedAt, metrics: async () => [], host });
 });
 afterAll(async () => {
@@ -192,7 +193,13 @@ test("a page loses its links to other servers and keeps its own", async () => {
 
 test("an address that is taken is an error that says so", () => {
   const address = new URL(server.url).host;
-  const options = { token, log, health: async () => well, metrics: async () => [], host: { pools: new Map() } };
+  const options = {
+    token,
+    log,
+    health: async () => well,
+    metrics: async () => [],
+    host: { pools: new Map(), operations: new OperationTracker() },
+  };
   expect(() => serveHttp({ address, ...options })).toThrow(
     `HTTP address ${address} is in use: choose another with --http-address`,
   );

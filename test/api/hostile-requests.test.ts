@@ -9,6 +9,7 @@ import { poolName } from "../../src/domain/identifiers.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";
 import { createLogger } from "../../src/logger.ts";
+import { OperationTracker } from "../../src/service/operation-tracker.ts";
 import { well } from "../support/health.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
@@ -31,7 +32,7 @@ beforeAll(async () => {
     log,
     health: async () => well,
     metrics: async () => [],
-    host: { pools: new Map() },
+    host: { pools: new Map(), operations: new OperationTracker() },
   });
   port = Number(new URL(server.url).port);
   dashboard = await Dashboard.open({ redisUrl: redis.url, pools: [poolName("default")] });

@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
 import { createLogger } from "../../src/logger.ts";
+import { OperationTracker } from "../../src/service/operation-tracker.ts";
 
 const token = "a-token-for-these-tests";
 const signedIn = { authorization: `Basic ${btoa(`snapmill:${token}`)}` };
@@ -21,7 +22,7 @@ function serve(metricsOpen: boolean): HttpServer {
       throw new Error("nobody asks for it");
     },
     metrics: async () => [],
-    host: { pools: new Map() },
+    host: { pools: new Map(), operations: new OperationTracker() },
   });
   servers.push(server);
   return server;

@@ -1,5 +1,5 @@
 // Room: api. Owns /healthz and /readyz, for probes: neither needs a token, and what is wrong is told with one.
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Env, Hono, MiddlewareHandler } from "hono";
 import { type Health, publicHealth } from "../../domain/health.ts";
 
 /**
@@ -7,7 +7,11 @@ import { type Health, publicHealth } from "../../domain/health.ts";
  * restart of the process. `/readyz` answers 503 while jobs are not taken and worked off; to requests with credentials,
  * which `guard` checks, with the reasons. `health` is cheap at any rate: it looks once a second at most.
  */
-export function serveHealth(app: Hono, health: () => Promise<Health>, guard: MiddlewareHandler): void {
+export function serveHealth<E extends Env>(
+  app: Hono<E>,
+  health: () => Promise<Health>,
+  guard: MiddlewareHandler,
+): void {
   app.get("/healthz", (context) => context.json({ ok: true }));
   const guardIfGiven: MiddlewareHandler = async (context, next) =>
     context.req.header("authorization") === undefined ? await next() : await guard(context, next);

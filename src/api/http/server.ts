@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
+import { localCaller } from "../../domain/callers.ts";
 import { failedPrecondition, invalidArgument } from "../../domain/errors.ts";
 import type { Health } from "../../domain/health.ts";
 import { shared } from "../../domain/shared.ts";
@@ -11,9 +12,11 @@ import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
 import { countRequests } from "./count-requests.ts";
 import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
-import { type Connection, openHere, prometheusText } from "./metrics.ts";
+import { openHere, prometheusText } from "./metrics.ts";
 import { byToken, noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
+import { type Fetch, listenOnSocket } from "./socket.ts";
 import { traceRequests } from "./trace-requests.ts";
+import type { Connection, V1Env } from "./v1/caller.ts";
 import { v1 } from "./v1/routes.ts";
 
 export interface HttpOptions {
@@ -37,12 +40,16 @@ export interface HttpServer extends AsyncDisposable {
   readonly url: string;
   /** Serves `dashboard` at /queues from now on; before, /queues answers 503. */
   show(dashboard: Hono): void;
+  /** Serves /v1 at a UNIX socket, too, until disposed of; whoever reaches it needs no token. */
+  listenAt(path: string): AsyncDisposable;
 }
 
-/** The largest valid body is a job's data. A larger one is answered with 413, even while it is being received. */
-const maxBodyBytes = 2 ** 20;
-/** Closes idle connections; Bun also closes one that sends its request too slowly. */
-const idleTimeoutSeconds = 10;
+const limits = {
+  /** The largest valid body is a job's data. A larger one is answered with 413, even while it is being received. */
+  maxRequestBodySize: 2 ** 20,
+  /** Seconds. Closes idle connections; Bun also closes one that sends its request too slowly. */
+  idleTimeout: 10,
+} as const;
 
 /** Serves until disposed of. Throws invalid_argument for an invalid address, failed_precondition if it is in use. */
 export function serveHttp({
@@ -57,7 +64,7 @@ export function serveHttp({
 }: HttpOptions): HttpServer {
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
-  const app = new Hono();
+  const app = new Hono<Pick<V1Env, "Bindings">>();
   app.use("/v1/*", traceRequests);
   app.use(countRequests, onlyFromHere, onlyForThisHost(wanted, names));
   app.get("/", (context) => context.redirect("/queues"));
@@ -82,7 +89,14 @@ export function serveHttp({
     return context.text("something went wrong: see the log of snapmill\n", 500);
   });
 
-  const server = listen(wanted, (request, connection) => app.fetch(request, connection));
+  const fetchFrom =
+    (routes: Hono<Pick<V1Env, "Bindings">>): Fetch =>
+    (request, bun) => {
+      const peer = bun.requestIP(request)?.address;
+      const connection: Connection = { peer, keepOpen: (seconds) => bun.timeout(request, seconds) };
+      return routes.fetch(request, connection);
+    };
+  const server = listen(wanted, fetchFrom(app));
   const url = urlOf({ ...wanted, port: server.port ?? wanted.port });
   if (!isLoopback(wanted)) log.warn(`the dashboard at ${url} is reachable from other machines, without encryption`);
   return {
@@ -90,18 +104,20 @@ export function serveHttp({
     show: (shown) => {
       dashboard = shown;
     },
+    listenAt: (path) => {
+      const local = new Hono<Pick<V1Env, "Bindings">>().route(
+        "/v1",
+        v1({ host, authenticate: () => localCaller, log }),
+      );
+      return listenOnSocket(path, { maxRequestBodySize: limits.maxRequestBodySize, fetch: fetchFrom(local) });
+    },
     [Symbol.asyncDispose]: () => server.stop(true),
   };
 }
 
-function listen(address: Address, answer: (request: Request, connection: Connection) => Response | Promise<Response>) {
+function listen(address: Address, fetch: Fetch) {
   try {
-    return Bun.serve({
-      ...address,
-      fetch: (request, server) => answer(request, { peer: server.requestIP(request)?.address }),
-      maxRequestBodySize: maxBodyBytes,
-      idleTimeout: idleTimeoutSeconds,
-    });
+    return Bun.serve({ ...address, ...limits, fetch });
   } catch (error) {
     const where = `${address.hostname}:${address.port}`;
     if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {

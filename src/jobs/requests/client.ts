@@ -27,6 +27,7 @@ import { asRedisFailure, RedisAway } from "../redis/failures.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
 import { jobState } from "./job-state.ts";
 import { countJobs, type JobCounts, oldestWaitingMs } from "./queue-counts.ts";
+import { type QueuedOperation, queuedOperation } from "./queued-operation.ts";
 import { RequestClient } from "./request-client.ts";
 import type { Submission } from "./submissions.ts";
 
@@ -222,6 +223,11 @@ export class JobClient implements AsyncDisposable {
       const states = await Promise.all(accepted.map((operationId) => jobState(unpack, operationId)));
       return states.some((found) => found.state !== "failed" || !isRetryable(found.failure.code));
     });
+  }
+
+  /** What the queues know of an operation; undefined: nothing. `progress`: an unpack's, as its worker last told it. */
+  queued(operationId: OperationId): Promise<QueuedOperation | undefined> {
+    return this.#look(({ pool, unpack }) => queuedOperation([unpack, pool], operationId));
   }
 
   /** How many jobs the pool's two queues hold. */

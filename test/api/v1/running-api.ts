@@ -21,9 +21,9 @@ export interface Answer {
 /** Disposing of it ends it, and fails when something of it is left. */
 export class RunningApi implements AsyncDisposable {
   readonly place: Place;
-  readonly url: string;
   readonly token: string;
-  readonly #up: Up;
+  url: string;
+  #up: Up;
 
   private constructor(place: Place, up: Up, url: string) {
     this.place = place;
@@ -56,9 +56,21 @@ export class RunningApi implements AsyncDisposable {
     return { status: answer.status, headers: answer.headers, body: isJson && text !== "" ? JSON.parse(text) : text };
   }
 
+  /** As the dashboard's pages send it. */
+  get asBrowser(): Readonly<Record<string, string>> {
+    return { authorization: `Basic ${btoa(`snapmill:${this.token}`)}` };
+  }
+
   /** The same for a path below the pool's. */
   pool(path: string, asked?: Asked): Promise<Answer> {
     return this.ask(`/v1/pools/default${path}`, asked);
+  }
+
+  /** Ends it as an operator does, and starts it again. */
+  async restart(): Promise<void> {
+    await this.#up.end("SIGTERM");
+    this.#up = this.place.up();
+    this.url = urlIn(await this.#up.ready());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,18 +1,11 @@
 // Room: api. Owns who calls: one middleware makes the context of a request, which audit, logs and traces read.
 import type { MiddlewareHandler } from "hono";
+import { type Caller as Identity, mayDo, type Role } from "../../../domain/callers.ts";
 import { AbortReason, Canceller } from "../../../domain/cancellation.ts";
 import type { OperationId } from "../../../domain/identifiers.ts";
-import type { Endpoint } from "./endpoints.ts";
+import type { Connection as Peer } from "../metrics.ts";
+import { isOriginOf } from "../protection.ts";
 import { Problem } from "./problems.ts";
-
-export type Role = Endpoint["role"];
-
-/** Whom a request's credentials belong to. */
-export interface Identity {
-  /** Of its token; `socket` for the UNIX socket. */
-  readonly tokenName: string;
-  readonly role: Role;
-}
 
 /** Undefined: these are no credentials of anyone. */
 export type Authenticate = (request: Request) => Identity | undefined;
@@ -31,7 +24,14 @@ export interface Caller extends Identity {
   operationId: OperationId | undefined;
 }
 
+/** What a request's connection is asked by its route. */
+export interface Connection extends Partial<Peer> {
+  /** Ends the connection only after so much silence; 0: never. */
+  readonly keepOpen?: (seconds: number) => void;
+}
+
 export interface V1Env {
+  readonly Bindings: Connection;
   readonly Variables: { readonly caller: Caller };
 }
 
@@ -43,7 +43,9 @@ export const asCaller =
     context.header("x-request-id", requestId);
     const identity = authenticate(context.req.raw);
     if (identity === undefined) {
-      throw new Problem("unauthenticated", "the request has no valid token", { "www-authenticate": "Bearer" });
+      // A browser asks its user for the page, and sends what it was told with the page's requests.
+      const scheme = context.req.path.startsWith("/v1/docs") ? 'Basic realm="snapmill"' : "Bearer";
+      throw new Problem("unauthenticated", "the request has no valid token", { "www-authenticate": scheme });
     }
     context.set("caller", {
       ...identity,
@@ -56,8 +58,19 @@ export const asCaller =
     await next();
   };
 
+/** A browser that knows a token sends it with requests that other sites trigger, too, but tells where they come from. */
+export const onlyOwnSite: MiddlewareHandler<V1Env> = async (context, next) => {
+  const site = context.req.header("sec-fetch-site") ?? "none";
+  const origin = context.req.header("origin");
+  const isOwn = origin === undefined || isOriginOf(origin, context.req.header("host"));
+  if (isOwn && (site === "same-origin" || site === "none")) return await next();
+  // A link may lead here from anywhere: what is there tells nothing to the other site.
+  if (context.req.method === "GET" || context.req.method === "HEAD") return await next();
+  throw new Problem("forbidden", "the request comes from a page of another site");
+};
+
 export function requireRole({ tokenName, role }: Identity, needed: Role): void {
-  if (needed === "read" || role === "operate") return;
+  if (mayDo(role, needed)) return;
   throw new Problem("forbidden", `token ${tokenName} has the role ${role}, and this needs ${needed}`);
 }
 

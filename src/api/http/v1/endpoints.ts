@@ -20,6 +20,7 @@ export interface Endpoint {
    * `read` and `list`: answered from what is there, with an ETag; a list in pages of `limit` with a `next` link.
    * `change`: takes an Idempotency-Key, and is answered when it is done. `long`: the same, but answered with 202 and the
    * operation's place unless it is done within `Prefer: wait=N`.
+   * Both take `Prefer: wait=N` (seconds, at most 60) and `respond-async`; what is not done by then is answered with 202.
    */
   readonly kind: "read" | "list" | "change" | "long";
   readonly tag: string;
@@ -134,9 +135,29 @@ export const endpoints = {
     tag: "host",
     summary: "The pools that are served here",
   },
+  getOperation: {
+    method: "GET",
+    path: "/v1/operations/{operationId}",
+    role: "read",
+    kind: "read",
+    tag: "operations",
+    summary: "How an operation stands, with its result once it is done",
+  },
+  cancelOperation: {
+    method: "DELETE",
+    path: "/v1/operations/{operationId}",
+    role: "operate",
+    kind: "change",
+    tag: "operations",
+    summary: "Cancel an operation: an unpack ends as soon as it can, another change if it has not begun",
+  },
 } as const satisfies Kinds;
 
 export type Endpoints = typeof endpoints;
+
+/** Where the place of an operation is, and its server-sent events. */
+export const operationPath = (operationId: string): string => `/v1/operations/${operationId}`;
+export const eventsPath = "/v1/operations/{operationId}/events";
 
 /** The names in a path's braces, in order. */
 export const fieldsOfPath = (path: string): string[] =>

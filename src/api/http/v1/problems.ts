@@ -111,6 +111,12 @@ export const problemKinds = {
     title: "This server does not have that name",
     wayOut: "use its address, or add the name to SNAPMILL_HTTP_NAMES",
   },
+  still_running: {
+    status: 409,
+    code: "aborted",
+    title: "The first request with this Idempotency-Key is still under way",
+    wayOut: "ask for the operation at the header Location until it has ended",
+  },
   key_reused: {
     status: 422,
     code: "invalid_argument",

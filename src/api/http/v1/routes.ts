@@ -1,16 +1,19 @@
 // Room: api. Owns /v1: hono's routes, generated from the operations (service/api.ts) and their endpoints (endpoints.ts).
 
-import type { Context } from "hono";
 import { Hono } from "hono";
 import type { Logger } from "pino";
 import { asSnapmillError, notFound } from "../../../domain/errors.ts";
-import { freshOperationId, poolName } from "../../../domain/identifiers.ts";
+import { poolName } from "../../../domain/identifiers.ts";
 import { type OperationName, type Runnable, runnable } from "../../../service/api.ts";
 import type { Host } from "../../../service/host.ts";
-import { json, listedPage, readAnswer } from "./answers.ts";
-import { type Authenticate, asCaller, requireRole, type V1Env } from "./caller.ts";
-import { type Endpoint, endpoints } from "./endpoints.ts";
+import { listedPage, readAnswer } from "./answers.ts";
+import { type Authenticate, asCaller, onlyOwnSite, requireRole, type V1Env } from "./caller.ts";
+import { answerChange } from "./changes.ts";
+import { type Endpoint, endpoints, eventsPath } from "./endpoints.ts";
+import { answerEvents } from "./events.ts";
 import { type Parts, pageOf, reader } from "./given.ts";
+import { openApiDocument } from "./openapi.ts";
+import { servePage } from "./page.ts";
 import { kindOf, Problem, problemResponse } from "./problems.ts";
 
 export interface V1Options {
@@ -32,7 +35,17 @@ export function v1({ host, authenticate, log }: V1Options): Hono<V1Env> {
     if (caller !== undefined) answer.headers.set("x-request-id", caller.requestId);
     return answer;
   });
-  app.use(asCaller(authenticate));
+  app.use(asCaller(authenticate), onlyOwnSite);
+  app.get(routeOf(eventsPath), async (context) => {
+    requireRole(context.get("caller"), "read");
+    return await answerEvents(context, host);
+  });
+  servePage(app);
+  let document: Promise<object> | undefined;
+  app.get("/openapi.json", async (context) => {
+    document ??= openApiDocument();
+    return readAnswer(context.req.raw, await document);
+  });
   for (const name of Object.keys(endpoints) as OperationName[]) addRoute(app, name, host);
   app.all("*", (context) => {
     throw noRoute(context.req.method, context.req.path);
@@ -40,17 +53,19 @@ export function v1({ host, authenticate, log }: V1Options): Hono<V1Env> {
   return app;
 }
 
+/** `/pools/:pool`, as hono has it. */
+const routeOf = (path: string): string => path.slice("/v1".length).replace(/\{(\w+)\}/g, ":$1");
+
 function addRoute(app: Hono<V1Env>, name: OperationName, host: Host): void {
   const endpoint: Endpoint = endpoints[name];
   const operation = runnable(name);
   const read = reader(endpoint, operation.input);
-  const path = endpoint.path.slice("/v1".length).replace(/\{(\w+)\}/g, ":$1");
-  app.on(endpoint.method, path, async (context) => {
+  app.on(endpoint.method, routeOf(endpoint.path), async (context) => {
     const caller = context.get("caller");
     requireRole(caller, endpoint.role);
     const url = new URL(context.req.url);
     const parts: Parts = { path: context.req.param(), query: url.searchParams, request: context.req.raw };
-    const target = targetOf(host, endpoint, parts);
+    const { target, pool } = targetOf(host, endpoint, parts);
     switch (endpoint.kind) {
       case "read": {
         const given = await read.given(parts);
@@ -63,7 +78,14 @@ function addRoute(app: Hono<V1Env>, name: OperationName, host: Host): void {
       }
       case "change":
       case "long":
-        return await change(context, operation, target, await read.given(parts));
+        return await answerChange(context, host, {
+          name,
+          kind: endpoint.kind,
+          operation,
+          target,
+          pool,
+          given: await read.given(parts),
+        });
     }
   });
 }
@@ -75,24 +97,17 @@ const list = (
   asked: Pick<Parameters<typeof listedPage>[0], "url" | "page" | "signal">,
 ) => listedPage({ pages: run(target, given) as Iterable<readonly unknown[]>, placeOf, ...asked });
 
-async function change(context: Context<V1Env>, operation: Runnable, target: unknown, given: unknown) {
-  const caller = context.get("caller");
-  const operationId = freshOperationId();
-  caller.operationId = operationId;
-  const answer = await operation.run(target, given, { operationId, signal: caller.signal });
-  return json(answer, { headers: { "operation-id": operationId } });
-}
-
 /** The pool that the path names, or the host. */
-function targetOf(host: Host, { path }: Endpoint, parts: Parts): unknown {
-  if (!path.startsWith("/v1/pools/{pool}")) return host;
+function targetOf(host: Host, { path }: Endpoint, parts: Parts) {
+  if (!path.startsWith("/v1/pools/{pool}")) return { target: host, pool: undefined };
   const name = poolName(parts.path["pool"] ?? "");
-  const pool = host.pools.get(name);
-  if (pool !== undefined) return pool;
+  const target = host.pools.get(name);
+  if (target !== undefined) return { target, pool: name };
   throw notFound(`there is no pool ${name} here, only ${[...host.pools.keys()].join(", ")}`);
 }
 
-const patterns = Object.values(endpoints).map(({ method, path }) => ({
+const everyRoute = [...Object.values(endpoints), { method: "GET", path: eventsPath }];
+const patterns = everyRoute.map(({ method, path }) => ({
   method,
   pattern: new RegExp(`^${path.replace(/\{\w+\}/g, "[^/]+")}$`),
 }));

@@ -1,0 +1,107 @@
+// Room: api. Owns the changes: each under its operation ID, done once however often it is asked for, and waited for or not.
+import { createHash } from "node:crypto";
+import type { Context } from "hono";
+import { abortReason } from "../../../domain/cancellation.ts";
+import { invalidArgument } from "../../../domain/errors.ts";
+import { freshOperationId, type OperationId, operationId, type PoolName } from "../../../domain/identifiers.ts";
+import { pause } from "../../../domain/timers.ts";
+import type { OperationName, Runnable } from "../../../service/api.ts";
+import type { Host } from "../../../service/host.ts";
+import { getOperation } from "../../../service/operation-state.ts";
+import type { Tracked } from "../../../service/operation-tracker.ts";
+import { json } from "./answers.ts";
+import type { Caller, V1Env } from "./caller.ts";
+import { type Endpoint, operationPath } from "./endpoints.ts";
+import { longestWaitMs, preferredWaitMs } from "./preferences.ts";
+import { Problem } from "./problems.ts";
+
+export interface Change {
+  readonly name: OperationName;
+  readonly kind: Endpoint["kind"];
+  readonly operation: Runnable;
+  /** What it acts on: `pool`, or the host. */
+  readonly target: unknown;
+  readonly pool: PoolName | undefined;
+  readonly given: unknown;
+}
+
+/** Time for the answer itself, after the wait. */
+const graceSeconds = 15;
+
+/** Runs a change, and answers when it has ended, or with its place. */
+export async function answerChange(context: Context<V1Env>, host: Host, change: Change): Promise<Response> {
+  const caller = context.get("caller");
+  const { name, pool, given, operation, target } = change;
+  const id = operationIdOf(caller, context.req.header("idempotency-key"));
+  caller.operationId = id;
+  const preferredMs = preferredWaitMs(context.req.header("prefer"));
+  const waitMs = preferredMs ?? (change.kind === "long" ? 0 : longestWaitMs);
+  const asked = { operationId: id, operation: name, pool, given };
+  const { kind, tracked } = host.operations.begin(asked, (options) => operation.run(target, given, options));
+  switch (kind) {
+    case "other":
+      throw new Problem("key_reused", `the Idempotency-Key was used before, for ${tracked.asked.operation}`);
+    case "running":
+      throw new Problem("still_running", `${name} ${id} is under way`, { location: operationPath(id) });
+    case "ended":
+      return await ended(tracked);
+    case "begun":
+      context.env.keepOpen?.(waitMs / 1000 + graceSeconds);
+      // Nobody gets the answer: what has not begun need not happen. An operation that has a place goes on without caller.
+      if (!(await endsWithin(tracked, waitMs, caller.signal, preferredMs === undefined && change.kind === "change"))) {
+        return await accepted(host, id, preferredMs);
+      }
+      return await ended(tracked);
+  }
+}
+
+/** Whether it ends in time; `isTheirs`: it is given up when its caller leaves. */
+async function endsWithin(tracked: Tracked, waitMs: number, caller: AbortSignal, isTheirs: boolean): Promise<boolean> {
+  const leave = () => {
+    const reason = abortReason(caller);
+    if (isTheirs && reason !== undefined) tracked.cancel(reason);
+  };
+  caller.addEventListener("abort", leave, { once: true });
+  if (caller.aborted) leave();
+  try {
+    await Promise.race([tracked.ended, pause(waitMs, caller)]);
+    return tracked.answer !== undefined;
+  } finally {
+    caller.removeEventListener("abort", leave);
+  }
+}
+
+async function ended(tracked: Tracked): Promise<Response> {
+  const answer = await tracked.ended;
+  if (answer.outcome === "failure") throw answer.failure;
+  return json(answer.result, { headers: { "operation-id": tracked.asked.operationId } });
+}
+
+async function accepted(host: Host, id: OperationId, preferredMs: number | undefined): Promise<Response> {
+  const headers = {
+    location: operationPath(id),
+    "operation-id": id,
+    "retry-after": "1",
+    ...(preferredMs !== undefined && {
+      "preference-applied": preferredMs === 0 ? "respond-async" : `wait=${preferredMs / 1000}`,
+    }),
+  };
+  return json(await getOperation(host, { operationId: id }), { status: 202, headers });
+}
+
+const maxKeyCharacters = 512;
+
+/**
+ * Any text becomes an operation ID by its hash. The caller's name is part of it: "1" of one token is not "1" of another,
+ * who would otherwise be shown the first one's answer.
+ */
+function operationIdOf({ tokenName }: Caller, key: string | undefined): OperationId {
+  if (key === undefined) return freshOperationId();
+  if (key === "" || key.length > maxKeyCharacters) {
+    throw invalidArgument(`the Idempotency-Key has ${key.length} characters: give 1 to ${maxKeyCharacters}`);
+  }
+  const hash = createHash("sha256")
+    .update(JSON.stringify([tokenName, key]))
+    .digest("hex");
+  return operationId(`key-${hash.slice(0, 40)}`);
+}

@@ -1,0 +1,82 @@
+// Room: api. Owns the server-sent events of an operation: how it stands, whenever that changes, until it has ended.
+import type { Context } from "hono";
+import { type OperationId, operationId } from "../../../domain/identifiers.ts";
+import { pause } from "../../../domain/timers.ts";
+import type { Host } from "../../../service/host.ts";
+import { getOperation, type OperationState } from "../../../service/operation-state.ts";
+import type { V1Env } from "./caller.ts";
+
+/** Clients and what is between them and here give up on a silent connection; so does a sender whose client is gone. */
+const heartbeatMs = 5_000;
+/** Not more often: progress comes with every few megabytes of every layer. */
+const paceMs = 200;
+/** An operation that was begun elsewhere tells nothing of itself here. */
+const lookEveryMs = 1_000;
+
+interface Event {
+  /** Of its content: one that a client has seen already, on whichever connection, is not sent again. */
+  readonly id: string;
+  readonly state: OperationState;
+}
+
+/**
+ * Each event, `state`, is the whole state, so that a lost one does not matter. With `Last-Event-ID` the first comes when it
+ * is another. After the last one the stream ends; a client that comes back with its ID gets 204, and stays away.
+ */
+export async function answerEvents(context: Context<V1Env>, host: Host): Promise<Response> {
+  const id = operationId(context.req.param("operationId") ?? "");
+  const seen = context.req.header("last-event-id");
+  const { signal } = context.get("caller");
+  const first = eventOf(await getOperation(host, { operationId: id }));
+  if (first.id === seen && isOver(first)) return new Response(null, { status: 204 });
+  context.env.keepOpen?.(0);
+  const events = eventsOf(host, id, first, { seen, signal });
+  const encoder = new TextEncoder();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { value, done } = await events.next();
+      if (done === true) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    },
+    async cancel() {
+      await events.return(undefined);
+    },
+  });
+  const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };
+  return new Response(body, { headers });
+}
+
+interface Listener {
+  /** The ID of the last event that it has. */
+  readonly seen: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** The texts to send, one for each time that the client has taken the one before. */
+async function* eventsOf(
+  host: Host,
+  id: OperationId,
+  first: Event,
+  { seen, signal }: Listener,
+): AsyncGenerator<string> {
+  let last = seen;
+  let sentAtMs = performance.now();
+  for (let event = first; !signal.aborted; event = eventOf(await getOperation(host, { operationId: id }))) {
+    if (event.id !== last) {
+      yield `id: ${event.id}\nevent: state\ndata: ${JSON.stringify(event.state)}\n\n`;
+      last = event.id;
+      sentAtMs = performance.now();
+    } else if (performance.now() - sentAtMs >= heartbeatMs) {
+      yield ": still there\n\n";
+      sentAtMs = performance.now();
+    }
+    if (isOver(event)) return;
+    const changed = host.operations.find(id)?.changed;
+    await pause(paceMs, signal);
+    await Promise.race([pause(lookEveryMs - paceMs, signal), ...(changed === undefined ? [] : [changed])]);
+  }
+}
+
+const isOver = ({ state }: Event): boolean => state.state !== "running";
+
+const eventOf = (state: OperationState): Event => ({ id: Bun.hash(JSON.stringify(state)).toString(36), state });

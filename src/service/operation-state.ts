@@ -1,0 +1,143 @@
+// Room: service. Owns how an operation stands, by its ID: as this `up` has begun it, or as journal, outbox and queue know it.
+import { z } from "zod";
+import { AbortReason } from "../domain/cancellation.ts";
+import {
+  aborted,
+  errorCodes,
+  failedPrecondition,
+  isRetryable,
+  notFound,
+  type SnapmillError,
+} from "../domain/errors.ts";
+import { type OperationId, operationId } from "../domain/identifiers.ts";
+import { parsing } from "../domain/parsing.ts";
+import { type Answer, journaledOperation } from "../metadata/journal.ts";
+import { outboxEntry } from "../metadata/outbox.ts";
+import type { Host } from "./host.ts";
+import { operation } from "./operation.ts";
+import type { Tracked } from "./operation-tracker.ts";
+import type { CallOptions, PoolService } from "./service.ts";
+import { cancelUnpack } from "./unpack.ts";
+
+const shape = z.object({
+  operationId: z.string(),
+  /** Its name in the API; of one that was begun elsewhere, its job's. */
+  operation: z.string(),
+  pool: z.string().nullable(),
+  state: z.enum(["running", "done", "failed"]),
+  startedAtMs: z.number(),
+  endedAtMs: z.number().nullable(),
+  /** What it last told of itself: of an unpack, its layers. */
+  progress: z.unknown().optional(),
+  /** When it is done: its answer. */
+  result: z.unknown().optional(),
+  /** When it has failed. */
+  failure: z.object({ code: z.enum(errorCodes), message: z.string() }).optional(),
+});
+export type OperationState = z.output<typeof shape>;
+
+const input = z.object({ operationId: z.string().transform(parsing(operationId)) });
+
+/** Throws not_found for an operation that nobody has asked for, or that is no longer remembered. */
+export const getOperation = operation({ input, output: shape }, async (host: Host, { operationId: id }) => {
+  const state = await stateOf(host, id);
+  if (state !== undefined) return state;
+  throw notFound(`there is no operation ${id}, or it ended too long ago to be remembered`);
+});
+
+/** Undefined: it is not known. */
+export async function stateOf({ pools, operations }: Host, id: OperationId): Promise<OperationState | undefined> {
+  const tracked = operations.find(id);
+  if (tracked !== undefined && !mayGoOn(tracked)) return trackedState(id, tracked);
+  for (const service of pools.values()) {
+    const state = (await recordedState(service, id)) ?? (await queuedState(service, id));
+    if (state !== undefined) return state;
+  }
+  return tracked && trackedState(id, tracked);
+}
+
+/** The wait for an unpack may have failed, because Redis was away, while the unpack itself goes on. */
+const mayGoOn = ({ answer }: Tracked): boolean => answer?.outcome === "failure" && isRetryable(answer.failure.code);
+
+/**
+ * Cancels an operation: an unpack ends as soon as it can, another change is taken back if it has not begun. Answers how it
+ * stands then. Throws failed_precondition for one that has ended, or that cannot be cancelled.
+ */
+export const cancelOperation = operation(
+  { input, output: shape },
+  async (host: Host, { operationId: id }, options: Pick<CallOptions, "signal"> = {}) => {
+    const before = await getOperation(host, { operationId: id });
+    if (before.state !== "running") throw failedPrecondition(`operation ${id} has ended: there is nothing to cancel`);
+    const tracked = host.operations.find(id);
+    if (tracked !== undefined && tracked.answer === undefined) {
+      tracked.cancel(new AbortReason("cancelled", "the operation was cancelled"));
+      await tracked.ended;
+    } else {
+      const pool = [...host.pools].find(([name]) => name === before.pool)?.[1];
+      if (before.operation !== "unpack" || pool === undefined) {
+        throw failedPrecondition(`operation ${id} is a ${before.operation} that is under way: wait for its end`);
+      }
+      await cancelUnpack(pool, { operationId: id }, { signal: options.signal });
+    }
+    return (await stateOf(host, id)) ?? before;
+  },
+);
+
+const trackedState = (
+  id: OperationId,
+  { asked, startedAtMs, endedAtMs, answer, progress }: Tracked,
+): OperationState => ({
+  operationId: id,
+  operation: asked.operation,
+  pool: asked.pool ?? null,
+  startedAtMs,
+  endedAtMs: endedAtMs ?? null,
+  ...(progress !== undefined && { progress }),
+  ...ending(answer),
+});
+
+function ending(answer: Answer | undefined): Pick<OperationState, "state" | "result" | "failure"> {
+  if (answer === undefined) return { state: "running" };
+  return answer.outcome === "result" ? { state: "done", result: answer.result } : failed(answer.failure);
+}
+
+const failed = ({ code, message }: SnapmillError) => ({ state: "failed", failure: { code, message } }) as const;
+
+/** As the pool's database knows it; an unpack that is under way also as the queue does. */
+async function recordedState(service: PoolService, id: OperationId): Promise<OperationState | undefined> {
+  const known = { operationId: id, pool: service.config.pool };
+  const journaled = journaledOperation(service.database(), id);
+  if (journaled !== undefined) {
+    const { job, intendedAtMs, settledAtMs, answer } = journaled;
+    return { ...known, operation: job, startedAtMs: intendedAtMs, endedAtMs: settledAtMs, ...ending(answer) };
+  }
+  const entry = outboxEntry(service.database(), id);
+  if (entry === undefined) return undefined;
+  const { job, createdAtMs, cancelledAtMs } = entry;
+  const base = { ...known, operation: job, startedAtMs: createdAtMs, endedAtMs: cancelledAtMs };
+  if (cancelledAtMs !== null) return { ...base, ...failed(aborted("it was cancelled")) };
+  // Accepted is accepted, also while Redis is away.
+  const queued = await service.client().then(
+    (client) => client.queued(id),
+    () => undefined,
+  );
+  return { ...base, state: "running", progress: queued?.progress?.layers };
+}
+
+/** As its queue knows it: waiting, or kept with its answer. Throws unavailable while Redis is away. */
+async function queuedState(service: PoolService, id: OperationId): Promise<OperationState | undefined> {
+  const queued = await (await service.client()).queued(id);
+  if (queued === undefined) return undefined;
+  const { job, queuedAtMs, endedAtMs, progress, stand } = queued;
+  const base = { operationId: id, pool: service.config.pool, operation: job, startedAtMs: queuedAtMs };
+  switch (stand.state) {
+    case "lost":
+      return undefined;
+    case "pending":
+      return { ...base, endedAtMs: null, state: "running", progress: progress?.layers };
+    case "completed":
+      return { ...base, endedAtMs, state: "done", result: stand.result };
+    case "failed":
+      return { ...base, endedAtMs, ...failed(stand.failure) };
+  }
+}
