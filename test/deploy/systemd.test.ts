@@ -1,7 +1,11 @@
 // Room: test. Owns the unit for systemd, as systemd itself reads it.
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { childEnvironment } from "../../src/config.ts";
+import { Place } from "../supervisor/running-up.ts";
 import { temporaryDirectory } from "../support/directories.ts";
+import { writeModelledImage } from "../support/small-image.ts";
+import { blockDevice, directory, file } from "../support/tar-entries.ts";
 
 const unit = join(import.meta.dir, "../../deploy/systemd/snapmill.service");
 
@@ -33,3 +37,29 @@ test("it is exposed no more than mounts and devices need", () => {
   expect(exitCode).toBe(0);
   expect(analyze("security", "--offline=true", "--threshold=54", unit).exitCode).not.toBe(0);
 });
+
+test("what it may do is enough to unpack files of any owner, mode, attribute and type", async () => {
+  const sets = (await Bun.file(unit).text()).matchAll(/^CapabilityBoundingSet=(.*)$/gm);
+  const capabilities = [...sets].flatMap(([, set = ""]) => set.split(" "));
+  expect(capabilities).toContain("CAP_SYS_ADMIN");
+  const bounds = capabilities.map((name) => `+${name.slice("CAP_".length).toLowerCase()}`);
+  using place = new Place({ SNAPMILL_CONFIG: "" });
+  const capability = Buffer.from("0100000200040000000000000000000000000000", "hex");
+  const image = await writeModelledImage(join(place.directory, "image"), [
+    {
+      form: "none",
+      entries: [
+        directory("bin", { uid: 12, gid: 13, mode: 0o2750 }),
+        file("bin/ping", "ping", { uid: 1, mode: 0o4755, xattrs: { "security.capability": capability } }),
+        blockDevice("disk", 8, 1),
+      ],
+    },
+  ]);
+  // Without `up`, the command starts the same processes.
+  const limited = ["setpriv", "--no-new-privs", "--bounding-set", ["-all", ...bounds].join(","), "--"];
+  const program = [process.execPath, join(import.meta.dir, "../../src/cli.ts"), "unpack", image.reference];
+  const unpack = Bun.spawnSync([...limited, ...program], { env: { ...childEnvironment({}), ...place.settings } });
+  expect(unpack.stderr.toString()).not.toContain("EPERM");
+  expect(unpack.exitCode).toBe(0);
+  expect((await place.run("doctor")).exitCode).toBe(0);
+}, 120_000);
