@@ -17,6 +17,7 @@ import { byToken, noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody 
 import { type Fetch, listenOnSocket } from "./socket.ts";
 import { traceRequests } from "./trace-requests.ts";
 import type { Connection, V1Env } from "./v1/caller.ts";
+import { strictPolicy } from "./v1/page.ts";
 import { v1 } from "./v1/routes.ts";
 
 export interface HttpOptions {
@@ -65,7 +66,7 @@ export function serveHttp({
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
   const app = new Hono<Pick<V1Env, "Bindings">>();
-  app.use("/v1/*", traceRequests);
+  app.use("/v1/*", traceRequests, strictPolicy);
   app.use(countRequests, onlyFromHere, onlyForThisHost(wanted, names));
   app.get("/", (context) => context.redirect("/queues"));
   serveHealth(app, health, onlyWithToken(token));

@@ -1,5 +1,5 @@
 // Room: api. Owns the page to try the API with: three files, served from here.
-import type { Hono } from "hono";
+import type { Hono, MiddlewareHandler } from "hono";
 import type { V1Env } from "./caller.ts";
 
 const files = [
@@ -8,7 +8,7 @@ const files = [
   ["/docs/page.css", "page.css", "text/css; charset=utf-8"],
 ] as const;
 
-/** Nothing but this server's own script and style, and requests to it. */
+/** Nothing but this server's own script and style, and requests to it. Stricter than what the dashboard can live with. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -19,11 +19,17 @@ const policy = [
   "frame-ancestors 'none'",
 ].join("; ");
 
+/** Goes before what sets the policy of all pages: the last to answer is the first to ask. */
+export const strictPolicy: MiddlewareHandler = async (context, next) => {
+  await next();
+  context.res.headers.set("content-security-policy", policy);
+};
+
 export function servePage(app: Hono<V1Env>): void {
   for (const [path, name, type] of files) {
     app.get(path, async (context) => {
       const text = await Bun.file(new URL(`page/${name}`, import.meta.url)).text();
-      return context.body(text, 200, { "content-type": type, "content-security-policy": policy });
+      return context.body(text, 200, { "content-type": type });
     });
   }
 }
