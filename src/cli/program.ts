@@ -5,6 +5,7 @@ import { addChanges } from "./commands/changes.ts";
 import { addCleanup } from "./commands/cleanup.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addDoctor } from "./commands/doctor.ts";
+import { addHosts } from "./commands/hosts.ts";
 import { addImages } from "./commands/images.ts";
 import { addLs } from "./commands/ls.ts";
 import { addMount } from "./commands/mount.ts";
@@ -48,6 +49,7 @@ export function buildProgram(version: string): Command {
   program.commandsGroup("Run:");
   addUp(program);
   addStatus(program);
+  addHosts(program);
   addPool(program);
   program.commandsGroup("Images:");
   addUnpack(program);

@@ -10,6 +10,7 @@ import { batch, batches, batchItems, cancelBatch, removeBatch, retryBatch, submi
 import { doctor } from "./doctor.ts";
 import { growPool } from "./grow-pool.ts";
 import { listPools } from "./host.ts";
+import { listHosts } from "./hosts.ts";
 import { images } from "./images.ts";
 import type { Place } from "./operation.ts";
 import { cancelOperation, getOperation } from "./operation-state.ts";
@@ -57,6 +58,7 @@ export const poolOperations = {
   retryBatch,
   // The pool.
   status,
+  listHosts,
   poolStatus,
   poolContents,
   growPool,

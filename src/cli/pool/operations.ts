@@ -10,6 +10,7 @@ import {
 } from "../../service/batches.ts";
 import { doctor } from "../../service/doctor.ts";
 import { growPool } from "../../service/grow-pool.ts";
+import { listHosts } from "../../service/hosts.ts";
 import { images } from "../../service/images.ts";
 import { mountPoints } from "../../service/mount.ts";
 import { pinImages, unpinImages } from "../../service/pin-images.ts";
@@ -48,6 +49,7 @@ export const operations = {
   retryBatch,
   removeBatch,
   status,
+  listHosts,
   poolStatus,
   growPool,
   doctor,

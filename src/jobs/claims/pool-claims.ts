@@ -222,13 +222,18 @@ export async function lookUpClaim(redisUrl: string, pool: PoolName): Promise<Poo
   return await connected(redisUrl, (connection) => readClaim(connection, pool));
 }
 
-/** The pools whose holders are alive, and their claims, by name. Throws `unavailable` when Redis is away. */
-export async function servedPools(redisUrl: string): Promise<ReadonlyMap<PoolName, PoolClaim>> {
+/** The pools that were ever claimed in a Redis, and their claims, by name. Throws `unavailable` when Redis is away. */
+export async function claimedPools(redisUrl: string): Promise<ReadonlyMap<PoolName, PoolClaim>> {
   return await connected(redisUrl, async (connection) => {
     const names = (await connection.smembers(poolsKey)).flatMap(poolNameIn).sort().slice(0, mostShown);
     const claims = await Promise.all(names.map(async (name) => [name, await readClaim(connection, name)] as const));
-    return new Map(claims.flatMap(([name, claim]) => (isAlive(claim) ? [[name, claim] as const] : [])));
+    return new Map(claims.flatMap(([name, claim]) => (claim === undefined ? [] : [[name, claim] as const])));
   });
+}
+
+/** The same for those whose holders are alive. */
+export async function servedPools(redisUrl: string): Promise<ReadonlyMap<PoolName, PoolClaim>> {
+  return new Map([...(await claimedPools(redisUrl))].filter(([, claim]) => isAlive(claim)));
 }
 
 /** What is no pool's name was not written by snapmill, and is not shown. */
@@ -251,8 +256,7 @@ async function connected<T>(redisUrl: string, use: (connection: Redis) => Promis
   }
 }
 
-const isAlive = (claim: PoolClaim | undefined): claim is PoolClaim =>
-  claim !== undefined && claim.unseenMs < holderLastsMs;
+export const isAlive = ({ unseenMs }: PoolClaim): boolean => unseenMs < holderLastsMs;
 
 const isSameHolder = (one: ClaimHolder, other: ClaimHolder): boolean =>
   one.database === other.database && one.place === other.place;

@@ -8,6 +8,7 @@ import { api, type OperationName } from "../../../src/service/api.ts";
 const commands: Readonly<Record<string, readonly OperationName[] | string>> = {
   up: "it is what serves HTTP",
   status: ["status"],
+  hosts: ["listHosts"],
   "pool create": "a pool is made before an up serves it",
   "pool grow": ["growPool"],
   "pool status": ["poolStatus"],

@@ -82,6 +82,7 @@ test("a batch is submitted, followed item by item, and its record removed", asyn
 
 test("status, doctor, cleanup, and what a reset would remove", async () => {
   expect((await api.pool("/status")).body).toMatchObject({ pool: "default", metadata: { driver: "reflink" } });
+  expect((await api.pool("/hosts")).body).toMatchObject([{ pool: "default", isAlive: true }]);
   expect((await api.pool("/thin-pool")).body).toMatchObject({ code: "failed_precondition" });
   expect((await api.pool("/contents")).body).toMatchObject({ snapshots: 3, images: 1 });
   expect(await post("/doctor")).toMatchObject({ status: 200, body: { findings: [] } });

@@ -11,6 +11,14 @@ export const poolEndpoints = {
     tag: "pools",
     summary: "What runs, what is queued, and how full the pool is",
   },
+  listHosts: {
+    method: "GET",
+    path: `${pool}/hosts`,
+    role: "read",
+    kind: "read",
+    tag: "pools",
+    summary: "The pools that are claimed in this pool's Redis, and the host of each",
+  },
   poolStatus: {
     method: "GET",
     path: `${pool}/thin-pool`,
