@@ -1,5 +1,5 @@
-// Room: top. Owns the program for service managers: `up`, configured by the environment alone.
-import { readConfig } from "./config.ts";
+// Room: top. Owns the program for service managers: `up`, configured by the environment and the file of settings.
+import { readServed } from "./config.ts";
 import { AbortReason, Canceller } from "./domain/cancellation.ts";
 import { asSnapmillError } from "./domain/errors.ts";
 import { keepFilesPrivate } from "./system/file/private-directories.ts";
@@ -11,7 +11,7 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(name, () => stop.cancel(new AbortReason("interrupted", `told to stop by ${name}`)));
 
 try {
-  await runUp(readConfig(), {
+  await runUp(readServed(), {
     signal: stop.signal,
     onReady: (ready) => void process.stdout.write(`${readyLine(ready)}\n`),
   });

@@ -7,7 +7,7 @@ import { checkAddress } from "./api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "./api/http/server.ts";
 import { type Config, paths, redisUrl, serviceManagerSettings, wantsTraces } from "./config.ts";
 import { untilAborted } from "./domain/cancellation.ts";
-import { asSnapmillError, failedPrecondition, isSnapmillError, unavailable } from "./domain/errors.ts";
+import { asSnapmillError, failedPrecondition, invalidArgument, isSnapmillError, unavailable } from "./domain/errors.ts";
 import { type PoolName, poolName } from "./domain/identifiers.ts";
 import { describeRunning } from "./domain/running.ts";
 import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
@@ -24,6 +24,7 @@ import { proveJobsRun } from "./supervisor/probe.ts";
 import { claim } from "./supervisor/running.ts";
 import { requireFreeName, Services } from "./supervisor/services.ts";
 import { readOrMakeToken } from "./supervisor/token.ts";
+import { WholeHealth } from "./supervisor/whole-health.ts";
 import type { Lock } from "./system/file/locks.ts";
 import type { Left } from "./system/process/processes.ts";
 import { startTelemetry } from "./telemetry/start.ts";
@@ -35,8 +36,8 @@ export interface UpReady {
   readonly user: string;
   readonly token: string;
   readonly tokenPath: string;
-  /** The socket for containerd; undefined: containerd is not served. */
-  readonly grpcAddress: string | undefined;
+  /** The sockets for containerd, one for each pool that serves it. */
+  readonly grpcAddresses: readonly string[];
 }
 
 export interface UpOptions {
@@ -48,33 +49,37 @@ export interface UpOptions {
 }
 
 /**
- * Runs a snapmill for the configured state directory until `signal` is aborted; then stops it and returns. Throws
- * failed_precondition if another one runs already or an address is in use, a child's reason for refusing to work, and
- * `unavailable` if a process did not end when it was stopped.
+ * Runs a snapmill that serves the pools of `given`, in their common state directory, until `signal` is aborted; then
+ * stops it and returns. Throws failed_precondition if another one runs already or an address is in use, the reason of
+ * the only pool, or of all, for refusing to work, and `unavailable` if a process did not end when it was stopped.
  */
-export async function runUp(given: Config, { takeOver = false, ...options }: UpOptions): Promise<void> {
-  const config = { ...given, takeOver: takeOver ? await claimToMove(given) : undefined };
+export async function runUp(given: readonly Config[], { takeOver = false, ...options }: UpOptions): Promise<void> {
+  const configs = await Promise.all(
+    given.map(async (each) => ({ ...each, takeOver: takeOver ? await claimToMove(each) : undefined })),
+  );
+  const [config] = configs;
+  if (config === undefined) throw invalidArgument("there is no pool to serve");
   requireOwnPlace(config);
   const log = createLogger({ name: "up", level: config.logLevel, format: config.logFormat });
-  const { grpcAddress } = config;
-  if (grpcAddress !== undefined) checkAddress(grpcAddress);
+  for (const { grpcAddress } of configs) if (grpcAddress !== undefined) checkAddress(grpcAddress);
   await using _telemetry = await startTelemetry({ process: "up", isTraced: wantsTraces(), log });
-  using lock = await becomeTheOne(config, log);
+  using lock = await becomeTheOne(configs, log);
   using _impatience = obeyASecondSignal(options.signal);
   using notifier = new Notifier(serviceManagerSettings(), log);
   try {
     notifier.starting(() => "Redis");
-    await requireFreeName(config, options.signal);
+    // Of several pools, each finds out for itself, and keeps no other from starting.
+    if (configs.length === 1) await requireFreeName(config, options.signal);
   } catch (error) {
     notifier.stopping(whyItStops(error, options.signal));
     if (options.signal.aborted) return;
     throw error;
   }
 
-  const services = new Services(config, log);
+  const services = new Services(configs, log);
   try {
     notifier.starting(() => services.awaited ?? "the first job");
-    await runServices(config, { services, notifier, log }, options);
+    await runServices(configs, { services, notifier, log }, options);
     if (services.left.length > 0) throw unavailable(describeLeft(services.left));
   } finally {
     // Those processes wait for a disk, perhaps for this one: deleting the file could hang as well.
@@ -86,18 +91,19 @@ const describeLeft = (left: readonly Left[]): string =>
   `stopped, but left ${left.map(({ pid, reason }) => `process ${pid} (${reason})`).join(", ")}: ` +
   "no signal ends a process while the kernel waits for a disk; check the disks";
 
-/** Runs everything from the start of the first child to the end of the last. */
+/** Runs everything from the start of the first child to the end of the last. `configs`: at least one. */
 async function runServices(
-  config: Config,
+  configs: readonly Config[],
   { services: given, notifier, log }: { services: Services; notifier: Notifier; log: Logger },
   { signal, onReady }: UpOptions,
 ): Promise<void> {
-  const { grpcAddress } = config;
+  const [config] = configs as readonly [Config, ...Config[]];
   await using services = given;
-  using probe = new LocalPoolProbe(config);
-  await using health = new HealthCheck(config, services, probe);
-  await using pool = new ServerService(config, (sentence) => log.warn(sentence));
-  const metrics = new MetricsReader(config, version, services);
+  await using resources = new AsyncDisposableStack();
+  const health = healthOf(configs, services, resources);
+  const onNotice = (sentence: string) => log.warn(sentence);
+  const pools = configs.map((each) => [each.pool, resources.use(new ServerService(each, onNotice))] as const);
+  const metrics = configs.map((each) => new MetricsReader(each, version, services.measured(each.pool)));
   const token = readOrMakeToken(paths.httpToken(config));
   await using http = serveHttp({
     address: config.httpAddress,
@@ -106,30 +112,45 @@ async function runServices(
     token,
     log,
     health: () => health.current(),
-    metrics: async () => [readOwnMetrics(), await metrics.read()],
-    host: { pools: new Map([[config.pool, pool]]), operations: new OperationTracker() },
+    metrics: async () => [readOwnMetrics(), ...(await Promise.all(metrics.map((reader) => reader.read())))],
+    host: { pools: new Map(pools), operations: new OperationTracker() },
   });
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));
   try {
     await Promise.race([services.start(), ended]);
     await using _socket = http.listenAt(paths.httpSocket(config));
-    await using _dashboard = await showDashboard(config, http);
+    await using _dashboard = await showDashboard(configs, http);
     // After the dashboard has started: an operator resumes a paused queue there.
     const onPaused = (reason: string) => log.warn(`not ready: ${reason}, at ${http.url}/queues`);
-    await Promise.race([proveJobsRun(config, { signal, onPaused }), services.failed, ended]);
+    const proven = configs.map((each) =>
+      proveJobsRun(each, { signal, onPaused, isWanted: () => services.isServed(each.pool) }),
+    );
+    await Promise.race([Promise.all(proven), services.failed, ended]);
     const tokenPath = paths.httpToken(config);
     using _room = keepRoom(config, log);
     using _troubles = tellTroubles(health, log, (found) => notifier.health(found));
     health.phase = "running";
     notifier.ready();
-    onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddress });
+    const grpcAddresses = configs.flatMap(({ pool, grpcAddress }) =>
+      grpcAddress !== undefined && services.isServed(pool) ? [grpcAddress] : [],
+    );
+    onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddresses });
     await Promise.race([services.failed, ended]);
   } catch (error) {
     health.phase = "stopping";
     notifier.stopping(whyItStops(error, signal));
     if (!signal.aborted) throw error;
   }
+}
+
+function healthOf(configs: readonly Config[], services: Services, resources: AsyncDisposableStack): WholeHealth {
+  const checks = configs.map((config) => {
+    const probe = resources.use(new LocalPoolProbe(config));
+    const check = new HealthCheck(config, () => services.watched(config.pool), probe);
+    return [config.pool, resources.use(check)] as const;
+  });
+  return new WholeHealth(new Map(checks));
 }
 
 const whyItStops = (error: unknown, { aborted }: AbortSignal): string =>
@@ -139,9 +160,9 @@ const whyItStops = (error: unknown, { aborted }: AbortSignal): string =>
  * One line for people, and for programs that wait for the word `ready`. It shows the token only on a terminal: the
  * output of a service goes to a log that others can read.
  */
-export function readyLine({ dashboardUrl, user, token, tokenPath, grpcAddress }: UpReady): string {
+export function readyLine({ dashboardUrl, user, token, tokenPath, grpcAddresses }: UpReady): string {
   const where = process.stdout.isTTY === true ? `token ${token}, stored in ${tokenPath}` : `token in ${tokenPath}`;
-  const socket = grpcAddress === undefined ? "" : `; containerd: ${grpcAddress}`;
+  const socket = grpcAddresses.length === 0 ? "" : `; containerd: ${grpcAddresses.join(", ")}`;
   return `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, ${where})${socket}`;
 }
 
@@ -151,27 +172,32 @@ async function claimToMove({ redisUrl: url, pool }: Config): Promise<string | un
   return claim === undefined ? undefined : claimToken(claim);
 }
 
-async function becomeTheOne(config: Config, log: Logger): Promise<Lock> {
-  const claimed = await claim(config, "up", (sentence) => log.warn(sentence));
+async function becomeTheOne(configs: readonly Config[], log: Logger): Promise<Lock> {
+  const [config] = configs as readonly [Config, ...Config[]];
+  const pools = configs.map(({ pool }) => pool);
+  const claimed = await claim(config, "up", (sentence) => log.warn(sentence), pools);
   if (claimed.kind === "ours") return claimed.lock;
   throw failedPrecondition(
     `a snapmill already runs for ${config.stateDir}: ${describeRunning(claimed.by)}; stop it, or use another --state-dir`,
   );
 }
 
-async function showDashboard(config: Config, http: HttpServer): Promise<Dashboard> {
-  const dashboard = await Dashboard.open({ redisUrl: redisUrl(config), pools: poolsIn(config) });
+async function showDashboard(configs: readonly Config[], http: HttpServer): Promise<Dashboard> {
+  const [config] = configs as readonly [Config, ...Config[]];
+  const dashboard = await Dashboard.open({ redisUrl: redisUrl(config), pools: poolsIn(configs) });
   http.show(dashboard.app);
   return dashboard;
 }
 
-/** The pools in the state directory, the configured one first. */
-function poolsIn(config: Config): readonly PoolName[] {
+/** The pools in the state directory, those that are served first. */
+function poolsIn(configs: readonly Config[]): readonly PoolName[] {
+  const [config] = configs as readonly [Config, ...Config[]];
+  const served = configs.map(({ pool }) => pool);
   const names = readdirSync(dirname(paths.poolDir(config)), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .flatMap((entry) => asPoolName(entry.name))
-    .filter((name) => name !== config.pool);
-  return [config.pool, ...names.sort()];
+    .filter((name) => !served.includes(name));
+  return [...served, ...names.sort()];
 }
 
 /** Directories whose names are not pool names are ignored. */

@@ -36,6 +36,8 @@ export interface Health {
   };
   /** The file system that the state directory is on. */
   readonly stateDirectory: { readonly freeBytes: number; readonly totalBytes: number };
+  /** Each pool alone: with several, one may be in trouble while the others work. */
+  readonly pools: readonly { readonly pool: string; readonly ok: boolean; readonly reasons: readonly string[] }[];
 }
 
 /** What every client that reaches the address may learn. */

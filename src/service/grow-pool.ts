@@ -24,7 +24,7 @@ export const growPool = operation(
   async (service: PoolService, sizes, { signal }: Ending = {}) => {
     const { config, notice } = service;
     const running = await findRunning(config);
-    if (running?.pool === config.pool) return await service.change("grow-pool", sizes, { signal });
+    if (running?.pools.includes(config.pool) === true) return await service.change("grow-pool", sizes, { signal });
     const poolDir = paths.poolDir(config);
     const definition = await readDefinition(poolDir);
     if (definition === undefined) throw notFound(`there is no thin-pool ${config.pool} in ${config.stateDir}`);

@@ -21,7 +21,7 @@ export async function takePoolTurn<T>(
   { byWorker, byProcess, signal }: PoolTurn<T>,
 ): Promise<T> {
   const running = await findRunning(config);
-  if (running?.pool === config.pool) {
+  if (running?.pools.includes(config.pool) === true) {
     await using client = await connectPatiently(config, notice, signal);
     return await Promise.race([byWorker(client), untilAborted(signal)]);
   }

@@ -41,5 +41,7 @@ export async function reachPool(config: Config, notice: Notice): Promise<Reached
   requireOwnPlace(config);
   if (config.redisUrl === undefined) return new LocalService(config, notice);
   const running = await findRunning(config);
-  return running?.pool === config.pool ? new LocalService(config, notice) : new RemoteService(config, notice);
+  return running?.pools.includes(config.pool) === true
+    ? new LocalService(config, notice)
+    : new RemoteService(config, notice);
 }

@@ -10,13 +10,10 @@ import type { Logger } from "../logger.ts";
 import { defaultMinFreeBytes, spaceOf } from "../system/file/space.ts";
 import { isReadOnly } from "../system/mount/mountinfo.ts";
 import type { ChildState } from "./child-plan.ts";
-import type { Services } from "./services.ts";
+import type { WatchedPool } from "./services.ts";
 
 /** An answer is cached for this long. */
 const lookEveryMs = 1_000;
-
-/** What the check reads from the services. */
-export type Watched = Pick<Services, "states" | "troubles" | "beats">;
 
 /** What other rooms know of the pool; each is asked once the disk has answered. */
 export interface PoolProbe {
@@ -28,19 +25,19 @@ export interface PoolProbe {
   readonly poolTrouble: () => Promise<string | undefined>;
 }
 
-/** Checks on demand, over one connection; concurrent callers share a check. */
+/** Checks one pool on demand, over one connection; concurrent callers share a check. */
 export class HealthCheck implements AsyncDisposable {
   readonly #config: Config;
-  readonly #services: Watched;
+  readonly #watched: () => WatchedPool;
   readonly #probe: PoolProbe;
   #redis: RedisCheck | undefined;
   #phase: Phase = "starting";
   #look: Promise<Health> | undefined;
   #lookedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(config: Config, services: Watched, probe: PoolProbe) {
+  constructor(config: Config, watched: () => WatchedPool, probe: PoolProbe) {
     this.#config = config;
-    this.#services = services;
+    this.#watched = watched;
     this.#probe = probe;
   }
 
@@ -67,7 +64,7 @@ export class HealthCheck implements AsyncDisposable {
   async #now(): Promise<Health> {
     this.#redis ??= new RedisCheck(redisUrl(this.#config), this.#config.pool);
     const [redis, disk] = await Promise.all([this.#redis.state(), diskState(this.#config, this.#probe.growsIn)]);
-    const { states, troubles, beats } = this.#services;
+    const { states, troubles, beats } = this.#watched();
     const parts: PartReasons = {
       up: this.#phase === "running" ? [] : [`snapmill is ${this.#phase}`],
       redis: [...asList(redis.trouble), ...troubles.redis],
@@ -83,13 +80,15 @@ export class HealthCheck implements AsyncDisposable {
       disk: asList(disk.failure),
     };
     const reasons = healthParts.flatMap((part) => parts[part]);
+    const ok = reasons.length === 0;
     return {
-      ok: reasons.length === 0,
+      ok,
       reasons,
       parts,
       unpackWorkers: { ready: states.unpackers.filter(isReady).length, wanted: states.unpackers.length },
       heartbeatAgesMs: beats,
       stateDirectory: { freeBytes: disk.freeBytes, totalBytes: disk.totalBytes },
+      pools: [{ pool: this.#config.pool, ok, reasons }],
     };
   }
 
@@ -109,7 +108,11 @@ const watchEveryMs = 10_000;
 /**
  * Logs health problems even if no client asks, and hands each answer to `onLook`. A check that fails is only logged.
  */
-export function tellTroubles(health: HealthCheck, log: Logger, onLook: (health: Health) => void): Disposable {
+export function tellTroubles(
+  health: { current(): Promise<Health> },
+  log: Logger,
+  onLook: (health: Health) => void,
+): Disposable {
   let wasWell = true;
   const look = async () => {
     try {

@@ -9,6 +9,8 @@ export interface ProofOptions {
   readonly signal: AbortSignal;
   /** When an operator has paused the pool's queue: throw, or tell the reason to this function and wait. */
   readonly onPaused: "refuse" | ((reason: string) => void);
+  /** Once it says no, the proof is given up: the pool will not be served for now. Default: yes. */
+  readonly isWanted?: () => boolean;
 }
 
 /** A busy worker takes longer to get to the job: then another one is sent. */
@@ -19,8 +21,8 @@ const pauseMs = 1_000;
  * Returns once a job has passed through the pool's queue: Redis stored it, the worker ran it, its answer came back. If
  * Redis becomes unusable, throws the reason within ten seconds. Waits for a worker that is merely busy.
  */
-export async function proveJobsRun(config: Config, { signal, onPaused }: ProofOptions): Promise<void> {
-  for (;;) {
+export async function proveJobsRun(config: Config, { signal, onPaused, isWanted }: ProofOptions): Promise<void> {
+  while (isWanted?.() !== false) {
     signal.throwIfAborted();
     if (await isAnswered(config, signal)) return;
     await requireUsable(redisUrl(config), signal);

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { failedPrecondition } from "../domain/errors.ts";
+import type { PoolName } from "../domain/identifiers.ts";
 import type { Running } from "../domain/running.ts";
 import { redisLabel } from "../jobs/redis/url.ts";
 import { isLock, type Lock, tryLock, tryLockAfterDeath } from "../system/file/locks.ts";
@@ -13,7 +14,7 @@ import { makeRoomToStart } from "./disk-reserve.ts";
 export const runningShape = z.object({
   pid: z.number(),
   kind: z.enum(["up", "command"]),
-  pool: z.string(),
+  pools: z.array(z.string()).readonly(),
   redisUrl: z.string(),
   httpAddress: z.string(),
   startedAtMs: z.number(),
@@ -50,19 +51,20 @@ export type Claim = { readonly kind: "ours"; readonly lock: Lock } | { readonly 
 
 /**
  * Makes this process the one that runs for the state directory, or returns the one that does. Reports repairs of the
- * directory to `onNotice`. Throws what prepareStateDirectory throws.
+ * directory to `onNotice`. `pools`: those that are served. Throws what prepareStateDirectory throws.
  */
 export async function claim(
   config: Config,
   kind: Running["kind"],
   onNotice: (sentence: string) => void,
+  pools: readonly PoolName[] = [config.pool],
 ): Promise<Claim> {
   prepareStateDirectory(config, onNotice);
   await makeRoomToStart(config, onNotice);
   const about: Running = {
     pid: process.pid,
     kind,
-    pool: config.pool,
+    pools,
     redisUrl: redisLabel(redisUrl(config)),
     httpAddress: config.httpAddress,
     startedAtMs: Date.now(),

@@ -4,94 +4,102 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { untilAborted } from "../domain/cancellation.ts";
+import { failedPrecondition, internal } from "../domain/errors.ts";
 import type { Health } from "../domain/health.ts";
+import type { PoolName } from "../domain/identifiers.ts";
 import { answering, consumerConnection } from "../jobs/redis/connection.ts";
 import { requireUsable } from "../jobs/redis/diagnosis.ts";
 import { checkClaimable } from "../jobs/worker/consumer.ts";
 import { createLogger, sayWhatWasCounted } from "../logger.ts";
 import { removeEmptyDirectories } from "../system/file/directories.ts";
 import type { Left } from "../system/process/processes.ts";
-import type { ChildPlan, ChildState, Component } from "./child-plan.ts";
+import type { ChildState, Component } from "./child-plan.ts";
 import { ChildSupervisor } from "./child-supervisor.ts";
 import { prepareRunDirectory } from "./directories.ts";
 import { keepRoom } from "./disk-reserve.ts";
+import type { PoolStates } from "./pool-services.ts";
 import { proveJobsRun } from "./probe.ts";
 import { redisPlan } from "./redis.ts";
 import { type Claim, claim } from "./running.ts";
+import { ServedPool } from "./served-pool.ts";
 import { requirePool } from "./served-pools.ts";
 import { startTotals } from "./totals.ts";
-import { grpcWorkerPlan, poolWorkerPlan, unpackWorkerPlan } from "./workers.ts";
 
-/**
- * The state of each child; `redis` is undefined with an external Redis (REDIS_URL), `grpc` if containerd is not served.
- */
-export interface ServiceStates {
-  readonly redis: ChildState | undefined;
-  readonly pool: ChildState;
-  readonly unpackers: readonly ChildState[];
-  readonly grpc: ChildState | undefined;
+/** What is known of one pool's services; `redis` is undefined with an external Redis (REDIS_URL). */
+export interface WatchedPool {
+  readonly states: PoolStates & { readonly redis: ChildState | undefined };
+  /** What is wrong with the running children, one sentence each. */
+  readonly troubles: Readonly<Record<keyof PoolStates | "redis", readonly string[]>>;
+  /** The age of each worker's last heartbeat; null: it is not running. */
+  readonly beats: Health["heartbeatAgesMs"];
 }
 
-/** Disposal stops everything in reverse order. */
+/** Redis, and the services of each pool. Disposal stops everything in reverse order. */
 export class Services implements AsyncDisposable {
   readonly #redis: ChildSupervisor | undefined;
-  readonly #pool: ChildSupervisor;
-  readonly #unpackers: readonly ChildSupervisor[];
-  readonly #grpc: ChildSupervisor | undefined;
+  readonly #pools: readonly ServedPool[];
   readonly #config: Config;
   readonly #log: Logger;
   readonly #left: Left[] = [];
-  /** What the children have observed, those that have ended included. */
-  readonly observed = startTotals();
 
-  constructor(config: Config, log: Logger) {
+  /** `configs`: one for each pool; what is not the pool's is the same in all. Throws if there is none. */
+  constructor(configs: readonly Config[], log: Logger) {
+    const [config] = configs;
+    if (config === undefined) throw internal("there is no pool to serve");
     this.#config = config;
     this.#log = log;
-    const child = (plan: ChildPlan) => new ChildSupervisor({ ...plan, totals: this.observed }, log);
-    this.#redis = config.redisUrl === undefined ? child(redisPlan(config)) : undefined;
-    this.#pool = child(poolWorkerPlan(config));
-    const serials = Array.from({ length: config.unpackWorkers }, (_, index) => index + 1);
-    this.#unpackers = serials.map((serial) => child(unpackWorkerPlan(config, serial)));
-    this.#grpc = config.grpcAddress === undefined ? undefined : child(grpcWorkerPlan(config));
+    const isAlone = configs.length === 1;
+    this.#pools = configs.map((each) => new ServedPool(each, log, isAlone, requireFreeName));
+    // Redis is of no pool: what is said of it is said with the first.
+    const totals = this.#pools[0]?.observed ?? startTotals();
+    const redis = config.redisUrl === undefined ? { ...redisPlan(config), totals } : undefined;
+    this.#redis = redis && new ChildSupervisor(redis, log);
   }
 
-  get states(): ServiceStates {
-    const unpackers = this.#unpackers.map((supervisor) => supervisor.state);
-    return { redis: this.#redis?.state, pool: this.#pool.state, unpackers, grpc: this.#grpc?.state };
+  /** Of the pool with this name: read it anew each time. */
+  watched(pool: PoolName): WatchedPool {
+    const { services, trouble } = this.#pool(pool);
+    const redis = this.#redis;
+    const { states, troubles, beats } = services;
+    return {
+      states: { ...states, redis: redis?.state },
+      troubles: { ...troubles, pool: [...asList(trouble), ...troubles.pool], redis: asList(redis?.trouble) },
+      beats,
+    };
   }
 
-  get components(): readonly Component[] {
-    return this.#all.map(({ component }) => component);
+  /** What metrics say of the children of the pool with this name, and of Redis with the first. */
+  measured(name: PoolName) {
+    const pool = this.#pool(name);
+    const redis = pool === this.#pools[0] && this.#redis !== undefined ? [this.#redis] : [];
+    return {
+      observed: pool.observed,
+      get components(): readonly Component[] {
+        return [...redis.map(({ component }) => component), ...pool.services.components];
+      },
+    };
   }
 
-  /** What is wrong with the running children, one sentence each. */
-  get troubles(): Readonly<Record<keyof ServiceStates, readonly string[]>> {
-    const of = (...supervisors: readonly (ChildSupervisor | undefined)[]) =>
-      supervisors.flatMap((supervisor) => supervisor?.trouble ?? []);
-    return { redis: of(this.#redis), pool: of(this.#pool), unpackers: of(...this.#unpackers), grpc: of(this.#grpc) };
+  /** Whether the pool is served, as far as is known. */
+  isServed(pool: PoolName): boolean {
+    return this.#pool(pool).trouble === undefined;
   }
 
   /** The first child that is not ready, by its name; undefined: all are. */
   get awaited(): string | undefined {
-    const { redis, pool, unpackers, grpc } = this.states;
-    const children = [
-      ["redis-server", redis],
-      ["the pool worker", pool],
-      ...unpackers.map((state, index) => [`unpack worker ${index + 1}`, state] as const),
-      ["the gRPC server", grpc],
-    ] as const;
-    return children.find(([, state]) => state !== undefined && state.kind !== "ready")?.[0];
-  }
-
-  /** The age of each worker's last heartbeat; null: it is not running. */
-  get beats(): Health["heartbeatAgesMs"] {
-    const ageOf = (supervisor: ChildSupervisor) =>
-      supervisor.silentMs === undefined ? null : Math.round(supervisor.silentMs);
-    return {
-      pool: ageOf(this.#pool),
-      unpack: this.#unpackers.map(ageOf),
-      grpc: this.#grpc === undefined ? null : ageOf(this.#grpc),
-    };
+    const redis = this.#redis?.state;
+    if (redis !== undefined && redis.kind !== "ready") return "redis-server";
+    for (const { config, services } of this.#pools) {
+      const { pool, unpackers, grpc } = services.states;
+      const children = [
+        ["the pool worker", pool],
+        ...unpackers.map((state, index) => [`unpack worker ${index + 1}`, state] as const),
+        ["the gRPC server", grpc],
+      ] as const;
+      const name = children.find(([, state]) => state !== undefined && state.kind !== "ready")?.[0];
+      if (name !== undefined) return this.#pools.length === 1 ? name : `${name} of pool ${config.pool}`;
+    }
+    return undefined;
   }
 
   /** After disposal: the processes that did not end, even after SIGKILL. */
@@ -99,41 +107,42 @@ export class Services implements AsyncDisposable {
     return this.#left;
   }
 
-  /** Rejects as soon as a child cannot go on; never resolves. */
+  /** Rejects as soon as Redis, or the only pool, cannot go on; never resolves. */
   get failed(): Promise<never> {
-    return Promise.race(this.#all.map((supervisor) => supervisor.refused));
+    const redis = this.#redis === undefined ? [] : [this.#redis.refused];
+    return Promise.race([...redis, ...this.#pools.map((pool) => pool.failed)]);
   }
 
-  /** Starts everything. Throws the reason if a child or Redis cannot work. `proveJobsRun` shows that jobs run. */
+  /**
+   * Starts everything. Throws the reason if Redis cannot work, or no pool can be served; of several, one is enough, and
+   * the others are tried again. `proveJobsRun` shows that jobs run.
+   */
   async start(): Promise<void> {
     prepareRunDirectory(this.#config, (sentence) => this.#log.warn(sentence));
     await this.#redis?.start();
     await requireUsable(redisUrl(this.#config));
-    await this.#pool.start();
-    await Promise.all(this.#users.map((supervisor) => supervisor.start()));
+    const failures = await Promise.all(this.#pools.map((pool) => pool.start()));
+    if (failures.includes(undefined)) return;
+    const reasons = this.#pools.map(({ config }, index) => `pool ${config.pool}: ${failures[index]?.message ?? ""}`);
+    throw failedPrecondition(`no pool can be served: ${reasons.join("; ")}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const stop = async (supervisor: ChildSupervisor | undefined) =>
-      void this.#left.push(...((await supervisor?.stop()) ?? []));
-    await Promise.all(this.#users.map(stop));
-    await stop(this.#pool);
-    await stop(this.#redis);
+    for (const left of await Promise.all(this.#pools.map((pool) => pool.stop()))) this.#left.push(...left);
+    this.#left.push(...((await this.#redis?.stop()) ?? []));
     const { runDir } = this.#config;
     sayWhatWasCounted();
     if (this.#left.length === 0) await removeEmptyDirectories(runDir, runDir);
   }
 
-  /** The children that use the pool's worker: started after it, stopped before it. */
-  get #users(): readonly ChildSupervisor[] {
-    return this.#grpc === undefined ? this.#unpackers : [this.#grpc, ...this.#unpackers];
-  }
-
-  get #all(): readonly ChildSupervisor[] {
-    const redis = this.#redis === undefined ? [] : [this.#redis];
-    return [...redis, this.#pool, ...this.#users];
+  #pool(name: PoolName): ServedPool {
+    const found = this.#pools.find(({ config }) => config.pool === name);
+    if (found === undefined) throw internal(`pool ${name} is not one of those that are served`);
+    return found;
   }
 }
+
+const asList = (sentence: string | undefined): readonly string[] => (sentence === undefined ? [] : [sentence]);
 
 /**
  * For a state directory that has no database yet: throws failed_precondition, before anything is made there, if another
@@ -175,7 +184,7 @@ export async function withServices<T>(
   using _turn = turn.lock;
   const quiet = { ...config, logLevel: level, grpcAddress: undefined, takeOver: undefined };
   await requireFreeName(quiet, signal);
-  await using services = new Services(quiet, log);
+  await using services = new Services([quiet], log);
   const comeUp = async () => {
     await services.start();
     await proveJobsRun(quiet, { signal, onPaused: "refuse" });

@@ -327,7 +327,7 @@ describe("status", () => {
     expect(status).toMatchObject({
       stateDir: fixture.snapmill.config.stateDir,
       pool: "default",
-      running: { kind: "up", pool: "default" },
+      running: { kind: "up", pools: ["default"] },
       redis: { failure: null },
       queues: { pool: { waiting: 0, active: 0 }, unpack: { waiting: 0, active: 0 } },
       workers: { pool: 1, unpack: 2 },

@@ -2,11 +2,12 @@
 import { expect, test } from "bun:test";
 import { readConfig } from "../../src/config.ts";
 import type { Health, Phase } from "../../src/domain/health.ts";
-import { HealthCheck, type PoolProbe, type Watched } from "../../src/supervisor/health.ts";
+import { HealthCheck, type PoolProbe } from "../../src/supervisor/health.ts";
+import type { WatchedPool } from "../../src/supervisor/services.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 
 const ready = { kind: "ready", pid: 1 } as const;
-const watched: Watched = {
+const watched: WatchedPool = {
   states: { redis: undefined, pool: ready, unpackers: [ready], grpc: undefined },
   troubles: { redis: [], pool: [], unpackers: [], grpc: [] },
   beats: { pool: 0, unpack: [0], grpc: null },
@@ -22,7 +23,7 @@ async function check(probe: Partial<PoolProbe>, phase: Phase = "running"): Promi
   await using directory = await temporaryDirectory();
   const stateDir = directory.path;
   const config = readConfig({}, { SNAPMILL_STATE_DIR: stateDir, REDIS_URL: `unix://${stateDir}/no-redis.sock` });
-  await using health = new HealthCheck(config, watched, { ...sound, ...probe });
+  await using health = new HealthCheck(config, () => watched, { ...sound, ...probe });
   health.phase = phase;
   return await health.current();
 }

@@ -114,7 +114,7 @@ test("a lock file that a killed command left behind does not lock", async () => 
   using place = new Place();
   const path = paths.upLock(place.config);
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify({ pid: 1, kind: "up", pool: "default", startedAtMs: 0 })}\n`);
+  writeFileSync(path, `${JSON.stringify({ pid: 1, kind: "up", pools: ["default"], startedAtMs: 0 })}\n`);
   expect(await findRunning(place.config)).toBeUndefined();
 
   const claims = await Promise.all([1, 2, 3].map(() => claim(place.config, "up", () => undefined)));

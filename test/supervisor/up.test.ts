@@ -39,7 +39,7 @@ test(
     const queues = await fetch(`${urlIn(readyLine)}/queues/api/queues`, { headers });
     expect(await queues.text()).toContain('"name":"default.pool"');
 
-    expect(await findRunning(place.config)).toMatchObject({ pid: up.pid, kind: "up", pool: "default" });
+    expect(await findRunning(place.config)).toMatchObject({ pid: up.pid, kind: "up", pools: ["default"] });
     await using client = await JobClient.connect({
       redisUrl: `unix://${paths.redisSocket(place.config)}`,
       pool: place.config.pool,

@@ -18,4 +18,5 @@ export const well: Health = {
   unpackWorkers: { ready: 2, wanted: 2 },
   heartbeatAgesMs: { pool: 100, unpack: [100, 200], grpc: 300 },
   stateDirectory: { freeBytes: 1, totalBytes: 2 },
+  pools: [{ pool: "default", ok: true, reasons: [] }],
 };

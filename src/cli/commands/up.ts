@@ -6,7 +6,7 @@ import { apartFromWork } from "../../domain/work.ts";
 import type { UpReady } from "../../up.ts";
 import { write } from "../output/output.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { accept, configOf, examples, wholeNumber } from "../support/options.ts";
+import { accept, examples, servedBy, wholeNumber } from "../support/options.ts";
 
 export function addUp(program: Command): void {
   program
@@ -29,7 +29,7 @@ export function addUp(program: Command): void {
       ),
     )
     .action(async (options: UpOptions, command: Command) => {
-      const config = configOf(command, {
+      const configs = servedBy(command, {
         SNAPMILL_DRIVER: options.driver,
         SNAPMILL_POOL_SIZE: options.size,
         SNAPMILL_UNPACK_WORKERS: options.unpackWorkers?.toString(),
@@ -42,7 +42,7 @@ export function addUp(program: Command): void {
       const { signal } = interruption;
       const onReady = (ready: UpReady) => void write(`${readyLine(ready)}\n`).catch(() => undefined);
       // What it does for its callers is part of their traces, not of one that lasts as long as it runs.
-      await apartFromWork(() => runUp(config, { signal, takeOver: options.takeOver === true, onReady }));
+      await apartFromWork(() => runUp(configs, { signal, takeOver: options.takeOver === true, onReady }));
     });
 }
 
