@@ -4,6 +4,7 @@ import { addBatch } from "./commands/batch.ts";
 import { addChanges } from "./commands/changes.ts";
 import { addCleanup } from "./commands/cleanup.ts";
 import { addCompletion } from "./commands/completion.ts";
+import { addConfig } from "./commands/config.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addHosts } from "./commands/hosts.ts";
 import { addImages } from "./commands/images.ts";
@@ -51,6 +52,7 @@ export function buildProgram(version: string): Command {
   addStatus(program);
   addHosts(program);
   addPool(program);
+  addConfig(program);
   program.commandsGroup("Images:");
   addUnpack(program);
   addBatch(program);

@@ -94,7 +94,7 @@ export const servedBy = (command: Command, overrides: Overrides = {}): readonly 
   flagsOf(command, overrides).flatMap((flags) => readServed(flags));
 
 /** The flags of a command as settings, once for each --pool. */
-function flagsOf(command: Command, overrides: Overrides): readonly Overrides[] {
+export function flagsOf(command: Command, overrides: Overrides): readonly Overrides[] {
   const { config, stateDir, pool } = command.optsWithGlobals<GlobalOptions>();
   const pools = pool === undefined ? [undefined] : [...new Set(pool)];
   return pools.map((name) => ({
