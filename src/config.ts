@@ -200,3 +200,25 @@ export function serviceManagerSettings(
   const isWatched = /^[1-9]\d*$/.test(watchdog ?? "") && (watched === undefined || watched === String(process.pid));
   return { socket: socket || undefined, watchdogMs: isWatched ? Number(watchdog) / 1_000 : undefined };
 }
+
+export interface RemoteSettings {
+  /** `https://HOST[:PORT]`, `unix:///PATH`; undefined: the pool is this machine's. */
+  readonly host: string | undefined;
+  readonly pool: string | undefined;
+  readonly token: string | undefined;
+  /** A file with the certificates that are trusted. */
+  readonly caFile: string | undefined;
+}
+
+/** How to reach the snapmill of another host. Not part of `Config`, which describes this one's and is not secret. */
+export function remoteSettings(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): RemoteSettings {
+  const set = (name: string) => environment[name] || undefined;
+  return {
+    host: set("SNAPMILL_HOST"),
+    pool: set("SNAPMILL_POOL"),
+    token: set("SNAPMILL_TOKEN"),
+    caFile: set("SNAPMILL_CA"),
+  };
+}

@@ -22,6 +22,7 @@ import { addUp } from "./commands/up.ts";
 import { addUsage } from "./commands/usage.ts";
 import { say } from "./output/output.ts";
 import { usageSentence } from "./support/failures.ts";
+import { hostOption } from "./support/host.ts";
 import { configFileOption, poolOption, stateDirOption } from "./support/options.ts";
 
 const firstSteps = `
@@ -42,6 +43,7 @@ export function buildProgram(version: string): Command {
     .addOption(configFileOption())
     .addOption(stateDirOption())
     .addOption(poolOption())
+    .addOption(hostOption())
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text) => say(usageSentence(text)) })
     .exitOverride()

@@ -12,6 +12,7 @@ import { growPool } from "./grow-pool.ts";
 import { listPools } from "./host.ts";
 import { listHosts } from "./hosts.ts";
 import { images } from "./images.ts";
+import { mountPoints } from "./mount.ts";
 import type { Place } from "./operation.ts";
 import { cancelOperation, getOperation } from "./operation-state.ts";
 import { pinImages, unpinImages } from "./pin-images.ts";
@@ -33,6 +34,7 @@ export const poolOperations = {
   stat,
   usage,
   mounts,
+  mountPoints,
   prepare,
   view,
   commit,

@@ -2,11 +2,13 @@
 import type { Command } from "commander";
 import type { Overrides } from "../../config.ts";
 import { type BatchId, freshBatchId } from "../../domain/identifiers.ts";
+import type { RegistryOptions } from "../../domain/registry-options.ts";
 import { notice, printJson, printLines, say } from "../output/output.ts";
 import { withBatches } from "../pool/open.ts";
 import type { BatchPool } from "../pool/pool.ts";
 import { addBatchOptions, type BatchOptions, batchSettings } from "../support/batch-options.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
+import { referencesOf } from "../support/host-paths.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 import { readReferences } from "../support/reference-list.ts";
@@ -37,7 +39,7 @@ export function addBatchSubmit(batch: Command): void {
       ),
     )
     .action(async (file: string, options: SubmitOptions, command: Command) => {
-      await submitTo(command, readReferences(file), options);
+      await submitTo(command, readReferences(file, referencesOf(command)), options);
     });
 }
 
@@ -57,12 +59,14 @@ export async function submitTo(
   const { signal } = interruption;
   const toWait = options.wait === true;
   await withBatches(command, { signal, overrides, toWait }, async (pools) => {
-    await submitToEach(pools, id, references, { ...options, signal });
+    const registry = registryOptions(command, options, id);
+    await submitToEach(pools, id, references, { ...options, registry, signal });
     if (toWait) await watchBatches(pools, id, { json: options.json, signal });
   });
 }
 
 interface InterruptibleOptions extends SubmitOptions {
+  readonly registry: RegistryOptions;
   readonly signal: AbortSignal;
 }
 
@@ -102,7 +106,12 @@ async function submit(
   options: InterruptibleOptions,
 ): Promise<void> {
   const items = references.map((reference) => ({ reference }));
-  const registry = registryOptions(options, id);
-  const given = { batch: id, items, platform: platformOf(options), registry, ...batchSettings(options) };
+  const given = {
+    batch: id,
+    items,
+    platform: platformOf(options),
+    registry: options.registry,
+    ...batchSettings(options),
+  };
   await pool.submitBatch(given, { signal: options.signal });
 }

@@ -3,7 +3,14 @@ import type { Command } from "commander";
 import type { ImageTarget } from "../../service/image-targets.ts";
 import { printJson, printLines } from "../output/output.ts";
 import { openPool } from "../pool/open.ts";
-import { type PlatformOption, parseTargets, platformOption, targetsText, wantsJson } from "../support/image-options.ts";
+import {
+  type PlatformOption,
+  parseTargets,
+  platformOption,
+  targetsInFull,
+  targetsText,
+  wantsJson,
+} from "../support/image-options.ts";
 import { examples, jsonOption } from "../support/options.ts";
 
 export function addImagesPin(images: Command): void {
@@ -34,7 +41,7 @@ const pinAction =
   (pin: "pinImages" | "unpinImages", done: string) =>
   async (targets: readonly ImageTarget[], { platform }: PlatformOption, command: Command) => {
     await using pool = await openPool(command);
-    const { images } = await pool[pin]({ targets: [...targets], platform });
+    const { images } = await pool[pin]({ targets: targetsInFull(command, targets), platform });
     if (wantsJson(command)) await printJson({ images });
     else await printLines(images.map((image) => `${done} ${image.manifestDigest} (${image.platform})`));
   };

@@ -6,7 +6,14 @@ import { printJson, printLines, say } from "../output/output.ts";
 import { freedLine, keptSentence } from "../output/removed-images.ts";
 import { openPool } from "../pool/open.ts";
 import { AlreadySaid } from "../support/failures.ts";
-import { type PlatformOption, parseTargets, platformOption, targetsText, wantsJson } from "../support/image-options.ts";
+import {
+  type PlatformOption,
+  parseTargets,
+  platformOption,
+  targetsInFull,
+  targetsText,
+  wantsJson,
+} from "../support/image-options.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { examples, jsonOption } from "../support/options.ts";
 
@@ -31,7 +38,7 @@ export function addImagesRm(images: Command): void {
     .action(async (targets: readonly ImageTarget[], { platform }: PlatformOption, command: Command) => {
       await using pool = await openPool(command);
       using interruption = catchInterruption();
-      const removed = await pool.removeImages({ targets: [...targets], platform }, interruption);
+      const removed = await pool.removeImages({ targets: targetsInFull(command, targets), platform }, interruption);
       const { kept, names, images: gone } = removed;
       if (wantsJson(command)) await printJson(removed);
       else {

@@ -9,6 +9,7 @@ import { planJson, planLines, plannedLines } from "../output/plan-report.ts";
 import { whilePoolRuns } from "../pool/open.ts";
 import type { Pool } from "../pool/pool.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
+import { referencesOf } from "../support/host-paths.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { accept, examples, type JsonOption, jsonOption, wholeNumber } from "../support/options.ts";
 import { readReferences } from "../support/reference-list.ts";
@@ -51,8 +52,9 @@ export function addUnpack(program: Command): void {
       ),
     )
     .action(async (given: readonly string[], options: UnpackOptions, command: Command) => {
-      const listed = options.from === undefined ? [] : readReferences(options.from);
-      const references = [...new Set([...given, ...listed])];
+      const inFull = referencesOf(command);
+      const listed = options.from === undefined ? [] : readReferences(options.from, inFull);
+      const references = [...new Set([...given.map(inFull), ...listed])];
       if (references.length === 0) command.error("name an image at least, or a list of them with --from");
       if (options.dryRun === true) await planEach(references, options, command);
       else if (options.detach === true || options.from !== undefined) await unpackAsBatch(references, options, command);
@@ -72,12 +74,12 @@ const overridesOf = ({ concurrency }: UnpackOptions) => ({
 });
 
 /** The bandwidth is the command's, and its images may share blobs: several are a group. */
-const registryOf = (references: readonly string[], options: UnpackOptions) =>
-  registryOptions(options, references.length > 1 ? randomUUID() : undefined);
+const registryOf = (references: readonly string[], options: UnpackOptions, command: Command) =>
+  registryOptions(command, options, references.length > 1 ? randomUUID() : undefined);
 
 async function unpackNow(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
   const platform = platformOf(options);
-  const registry = registryOf(references, options);
+  const registry = registryOf(references, options, command);
   const requests = references.map((reference) => ({ reference, platform, registry }));
   using interruption = catchInterruption();
   const { signal } = interruption;
@@ -98,7 +100,7 @@ async function unpackAsBatch(references: readonly string[], options: UnpackOptio
 }
 
 async function planEach(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
-  const given = { references, platform: platformOf(options), registry: registryOf(references, options) };
+  const given = { references, platform: platformOf(options), registry: registryOf(references, options, command) };
   using interruption = catchInterruption();
   const { signal } = interruption;
   const running = { signal, overrides: overridesOf(options), forImages: references.length };
@@ -113,11 +115,11 @@ pool has unpacked (3 while they are few), and adds a tenth and 4 MiB per layer f
 --from and --detach submit the images as a batch, which outlives this command: 'batch show' shows its progress.
 An archive must be a file, not a pipe or standard input, because another process reads it.`;
 
-/** Makes references absolute: the worker's current directory is not the caller's. */
-const parseReferences = (text: string, previous: readonly string[] | undefined): readonly string[] => [
-  ...(previous ?? []),
-  accept((reference: string) => absoluteReference(reference, process.cwd()))(text),
-];
+/** Checked here, so that an invalid reference is a usage error; see `referencesOf`. */
+function parseReferences(text: string, previous: readonly string[] | undefined): readonly string[] {
+  accept((reference: string) => absoluteReference(reference, process.cwd()))(text);
+  return [...(previous ?? []), text];
+}
 
 /** Throws AlreadySaid if an image cannot be resolved, or if the images do not fit the pool. */
 async function showPlan(

@@ -17,7 +17,7 @@ export const snapshotJson = ({ scope, key, kind, parent, labels, createdAtMs, up
   updatedAtMs,
 });
 
-export function snapshotListing(options: { readonly full?: true; readonly labels?: true }): Listing<Snapshot> {
+export function snapshotListing(options: { readonly full?: true; readonly labels?: true }): Listing<Told> {
   const name = options.full ? (text: string) => text : shortDigests;
   const titles = ["NAME", "KIND", "PARENT", "CREATED", "UPDATED", ...(options.labels ? ["LABELS"] : [])];
   return {

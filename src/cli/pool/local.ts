@@ -1,11 +1,11 @@
 // Room: cli. Owns the pool on this host: operations run in this process, on the pool's database and its queue.
 import { existsSync } from "node:fs";
 import { type Config, paths } from "../../config.ts";
+import { poolOperations } from "../../service/api.ts";
 import { LocalService } from "../../service/local-service.ts";
 import type { ReachedPool } from "../../service/remote-service.ts";
 import { whileRunning } from "../../service/while-running.ts";
 import { notice } from "../output/output.ts";
-import { lists, operations } from "./operations.ts";
 import type { Pool, PoolFacts, PoolOperations } from "./pool.ts";
 
 export const openLocalPool = (config: Config): Pool => poolOf(new LocalService(config, notice));
@@ -39,20 +39,24 @@ export const factsOf = (service: ReachedPool): Omit<PoolFacts, "serving"> => ({
   [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
 });
 
-type Run = (service: LocalService, given: unknown, options?: unknown) => unknown;
+interface Run {
+  (service: LocalService, given: unknown, options?: unknown): unknown;
+  /** Of a list. */
+  readonly placeOf?: unknown;
+}
 
 function boundTo(service: LocalService): PoolOperations {
-  const calls = Object.entries(operations).map(([name, run]) => [
-    name,
-    async (given: unknown, options: unknown) => await (run as Run)(service, given, options),
-  ]);
-  const streams = Object.entries(lists).map(([name, run]) => [
-    name,
-    (given: unknown) => itemsOf(() => (run as Run)(service, given) as Iterable<readonly unknown[]>),
-  ]);
-  return Object.fromEntries([...calls, ...streams]) as PoolOperations;
+  const bound = Object.entries(poolOperations).map(([name, operation]) => {
+    const run = operation as unknown as Run;
+    return [name, run.placeOf === undefined ? callOf(run, service) : listOf(run, service)];
+  });
+  return Object.fromEntries(bound) as PoolOperations;
 }
 
-async function* itemsOf(pages: () => Iterable<readonly unknown[]>): AsyncGenerator {
-  for (const page of pages()) yield* page;
-}
+const callOf = (run: Run, service: LocalService) => async (given: unknown, options: unknown) =>
+  await run(service, given, options);
+
+const listOf = (run: Run, service: LocalService) =>
+  async function* (given: unknown): AsyncGenerator {
+    for (const page of run(service, given) as Iterable<readonly unknown[]>) yield* page;
+  };

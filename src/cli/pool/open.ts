@@ -4,7 +4,8 @@ import type { Config, Overrides } from "../../config.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import type { LocalService } from "../../service/local-service.ts";
 import { notice } from "../output/output.ts";
-import { configOf, configsOf } from "../support/options.ts";
+import { type Remote, remoteOf } from "../support/host.ts";
+import { configOf, configsOf, refuseSeveral } from "../support/options.ts";
 import type { BatchPool, Pool } from "./pool.ts";
 
 /** `name`: the command's argument, which replaces --pool. */
@@ -12,8 +13,17 @@ export const poolConfig = (command: Command, name: PoolName | undefined): Config
   configOf(command, name === undefined ? {} : { SNAPMILL_POOL: name });
 
 export async function openPool(command: Command, name?: PoolName): Promise<Pool> {
+  const remote = remoteOf(command);
+  if (remote !== undefined) return await openRemote(command, remote, name);
   const { openLocalPool } = await import("./local.ts");
   return openLocalPool(poolConfig(command, name));
+}
+
+async function openRemote(command: Command, remote: Remote, name?: PoolName): Promise<Pool> {
+  const [only, ...more] = name === undefined ? remote.pools : [name];
+  if (only === undefined || more.length > 0) return refuseSeveral(command);
+  const { openRemotePool } = await import("./remote.ts");
+  return openRemotePool(remote, only);
 }
 
 /** For commands that work on this host, whatever others do. */
@@ -35,6 +45,8 @@ export async function whilePoolRuns<T>(
   { signal, overrides = {}, forImages }: While,
   action: (pool: Pool) => Promise<T>,
 ): Promise<T> {
+  const remote = remoteOf(command);
+  if (remote !== undefined) return await action(await openRemote(command, remote));
   const { whileLocalPoolRuns } = await import("./local.ts");
   const config = configOf(command, overrides);
   return await whileLocalPoolRuns(forImages === undefined ? config : quietly(config, forImages), signal, action);
@@ -49,6 +61,8 @@ const quietly = (config: Config, images: number): Config => ({
 
 /** The pool's batches: on this host if the pool runs here; with a shared Redis, otherwise on another host. */
 export async function openBatches(command: Command): Promise<BatchPool> {
+  const remote = remoteOf(command);
+  if (remote !== undefined) return await openRemote(command, remote);
   const { reachBatches } = await import("./queue.ts");
   return await reachBatches(configOf(command));
 }
@@ -59,6 +73,11 @@ export async function withBatches<T>(
   { signal, overrides = {}, toWait }: While & { readonly toWait: boolean },
   action: (pools: readonly BatchPool[]) => Promise<T>,
 ): Promise<T> {
+  const remote = remoteOf(command);
+  if (remote !== undefined) {
+    const { openRemotePool } = await import("./remote.ts");
+    return await action(remote.pools.map((name) => openRemotePool(remote, name)));
+  }
   const configs = configsOf(command, overrides);
   const [config, ...others] = configs;
   if (toWait && config !== undefined && others.length === 0 && config.redisUrl === undefined) {

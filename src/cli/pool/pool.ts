@@ -1,10 +1,10 @@
 // Room: cli. Owns what a command sees of a pool: its operations, wherever the pool is.
 import type { PoolName } from "../../domain/identifiers.ts";
 import type { Mount } from "../../domain/snapshots.ts";
+import type { poolOperations } from "../../service/api.ts";
 import type { Ending } from "../../service/service.ts";
-import type { lists, operations } from "./operations.ts";
 
-type Operations = typeof operations & typeof lists;
+type Operations = typeof poolOperations;
 
 /** An operation as it is called on a pool; a list yields its items. */
 type Call<Operation> = Operation extends (service: never, given: infer Given, options?: infer Options) => infer Returned

@@ -21,9 +21,9 @@ const queuedBatches = (service: RemoteService): BatchPool => ({
   retryBatch: (given, options) => retryBatch(service, given, options),
   removeBatch: (given, options) => removeBatch(service, given, options),
   batch: async ({ batch }, options) => (await readBatch(service, { batch, limit: 1 }, options)).batch,
-  listBatchItems: async function* ({ batch, states, after: first }) {
+  listBatchItems: async function* ({ batch, states }) {
     const limit = batchLimits.pageItems;
-    for (let after = first; ; ) {
+    for (let after: number | undefined; ; ) {
       const { items } = await readBatch(service, { batch, states, after, limit });
       yield* items;
       if (items.length < limit) return;

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { formatPlatform, parsePlatform } from "../../images/platform.ts";
 import { absoluteReference } from "../../images/reference.ts";
 import type { ImageTarget } from "../../service/image-targets.ts";
+import { referencesOf } from "./host-paths.ts";
 import { accept, type JsonOption } from "./options.ts";
 
 export interface PlatformOption {
@@ -21,7 +22,7 @@ export const wantsJson = (command: Command): boolean => command.optsWithGlobals<
 export const targetsText =
   "references as shown by 'snapmill images' or as given to unpack, or digests (12 digits are enough)";
 
-/** Text that begins with `sha256:` is a digest; anything else is a reference, made absolute as for unpack. */
+/** Text that begins with `sha256:` is a digest; anything else is a reference, as given: see `targetsInFull`. */
 export const parseTargets = (text: string, previous: readonly ImageTarget[] | undefined): readonly ImageTarget[] => [
   ...(previous ?? []),
   parseTarget(text),
@@ -29,8 +30,15 @@ export const parseTargets = (text: string, previous: readonly ImageTarget[] | un
 
 function parseTarget(text: string): ImageTarget {
   if (!text.startsWith("sha256:")) {
-    return { reference: accept((reference: string) => absoluteReference(reference, process.cwd()))(text) };
+    accept((reference: string) => absoluteReference(reference, process.cwd()))(text);
+    return { reference: text };
   }
   if (/^sha256:[0-9a-f]{12,64}$/.test(text)) return { digest: text };
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not a digest: give sha256: and at least 12 of its digits`);
+}
+
+/** The targets with their references in full, as for unpack. */
+export function targetsInFull(command: Command, targets: readonly ImageTarget[]): ImageTarget[] {
+  const inFull = referencesOf(command);
+  return targets.map((target) => ("reference" in target ? { reference: inFull(target.reference) } : target));
 }

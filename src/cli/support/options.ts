@@ -4,6 +4,7 @@ import { type Config, type Overrides, readConfig, readServed } from "../../confi
 import { isSnapmillError } from "../../domain/errors.ts";
 import { ownScope, type PoolName, poolName, type Scope, scope, snapshotKey } from "../../domain/identifiers.ts";
 import { checkLabels, type Labels, labelsOf } from "../../domain/snapshots.ts";
+import { requireHere } from "./host.ts";
 
 /** Turns a domain parser into one for commander: its invalid_argument becomes a usage error. */
 export function accept<T>(parse: (text: string) => T): (text: string) => T {
@@ -80,10 +81,12 @@ interface GlobalOptions {
 /** The configuration for `command`: its options take precedence over the environment, that over the file. */
 export function configOf(command: Command, overrides: Overrides = {}): Config {
   const [config, ...others] = configsOf(command, overrides);
-  if (config === undefined || others.length > 0)
-    return command.error("this command works on one pool: give --pool only once");
+  if (config === undefined || others.length > 0) return refuseSeveral(command);
   return config;
 }
+
+export const refuseSeveral = (command: Command): never =>
+  command.error("this command works on one pool: give --pool only once");
 
 /** The same for a command that accepts several pools: one configuration for each. */
 export const configsOf = (command: Command, overrides: Overrides = {}): readonly Config[] =>
@@ -95,6 +98,7 @@ export const servedBy = (command: Command, overrides: Overrides = {}): readonly 
 
 /** The flags of a command as settings, once for each --pool. */
 export function flagsOf(command: Command, overrides: Overrides): readonly Overrides[] {
+  requireHere(command);
   const { config, stateDir, pool } = command.optsWithGlobals<GlobalOptions>();
   const pools = pool === undefined ? [undefined] : [...new Set(pool)];
   return pools.map((name) => ({

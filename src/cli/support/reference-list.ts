@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { invalidArgument } from "../../domain/errors.ts";
-import { absoluteReference } from "../../images/reference.ts";
 import { printable } from "../output/format.ts";
 
 /** Enough for the largest batch, with a margin for comments. */
@@ -15,16 +14,15 @@ const maxBytes = 16 * 2 ** 20;
 const comment = /(?:^|\s)#.*$/s;
 
 /**
- * The references in `file` (`-`: standard input), in order, without duplicates. Relative paths start at the current
- * directory. Throws invalid_argument, with the line number, for an invalid reference, and for an empty list.
+ * The references in `file` (`-`: standard input), in order, without duplicates, each as `inFull` makes it. Throws invalid_argument, with the line number, for an invalid reference, and for an empty list.
  */
-export function readReferences(file: string): readonly string[] {
+export function readReferences(file: string, inFull: (text: string) => string): readonly string[] {
   const name = file === "-" ? "standard input" : file;
   const references = textOf(file, name)
     .split("\n")
     .flatMap((line, index) => {
       const text = withoutComment(line);
-      return text === "" ? [] : [referenceOf(text, `${name}, line ${index + 1}`)];
+      return text === "" ? [] : [referenceOf(text, inFull, `${name}, line ${index + 1}`)];
     });
   if (references.length === 0) throw invalidArgument(`${name} contains no image reference: write one per line`);
   return [...new Set(references)];
@@ -42,9 +40,9 @@ function textOf(file: string, name: string): string {
   return bytes.toString("utf8");
 }
 
-function referenceOf(text: string, place: string): string {
+function referenceOf(text: string, inFull: (text: string) => string, place: string): string {
   try {
-    return absoluteReference(text, process.cwd());
+    return inFull(text);
   } catch (error) {
     throw invalidArgument(`${place}: ${error instanceof Error ? error.message : String(error)}`, error);
   }

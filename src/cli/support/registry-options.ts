@@ -1,9 +1,9 @@
 // Room: cli. Owns the options of commands that unpack images: platform, credentials, and how registries are used.
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { RegistryOptions } from "../../domain/registry-options.ts";
 import { parseSize } from "../../domain/units.ts";
 import { formatPlatform, hostPlatform, parsePlatform } from "../../images/platform.ts";
+import { pathOn } from "./host-paths.ts";
 import { accept } from "./options.ts";
 
 export interface ImageOptions {
@@ -23,11 +23,7 @@ export const addImageOptions = (command: Command): Command =>
       "which image of a multi-platform index (default: this machine's)",
       accept((text: string) => formatPlatform(parsePlatform(text))),
     )
-    .option(
-      "--authfile <file>",
-      "registries' credentials, on the pool's host (default: those of docker and podman)",
-      (path) => resolve(path),
-    )
+    .option("--authfile <file>", "registries' credentials, on the pool's host (default: those of docker and podman)")
     .option("--plain-http", "use HTTP for registries unless a hosts.toml says otherwise")
     .option(
       "--bandwidth <size>",
@@ -44,12 +40,13 @@ export const platformOf = ({ platform = formatPlatform(hostPlatform()) }: ImageO
 
 /** `group`: identifies the images that share the bandwidth and may share blobs; undefined for a single image. */
 export function registryOptions(
+  command: Command,
   { authfile, plainHttp, bandwidth, minRate }: ImageOptions,
   group: string | undefined,
 ): RegistryOptions {
   return {
     ...(group !== undefined && { group }),
-    ...(authfile !== undefined && { authFile: authfile }),
+    ...(authfile !== undefined && { authFile: pathOn(command, authfile) }),
     ...(plainHttp === true && { plainHttp }),
     ...(minRate !== undefined && { minBytesPerSecond: minRate }),
     ...(bandwidth !== undefined && { maxBytesPerSecond: bandwidth }),

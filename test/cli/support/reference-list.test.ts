@@ -2,13 +2,14 @@ import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isListable, readReferences, referenceLine } from "../../../src/cli/support/reference-list.ts";
+import { absoluteReference } from "../../../src/images/reference.ts";
 import { temporaryDirectory } from "../../support/directories.ts";
 
 async function referencesIn(list: string | Buffer): Promise<readonly string[]> {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, "list");
   writeFileSync(path, list);
-  return readReferences(path);
+  return readReferences(path, (text) => absoluteReference(text, process.cwd()));
 }
 
 test.each([

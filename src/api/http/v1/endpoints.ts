@@ -69,6 +69,14 @@ export const endpoints = {
     tag: "snapshots",
     summary: "How an active snapshot or a view is mounted on the pool's host",
   },
+  mountPoints: {
+    method: "GET",
+    path: `${snapshot}/mount-points`,
+    role: "read",
+    kind: "read",
+    tag: "snapshots",
+    summary: "The directories of the pool's host on which an active snapshot or a view is mounted",
+  },
   prepare: {
     method: "POST",
     path: `${snapshot}/prepare`,

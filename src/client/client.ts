@@ -1,0 +1,162 @@
+// Room: client. Owns the typed client of a snapmill's HTTP API: every operation as a function, derived from the endpoints.
+import { type Endpoint, endpoints, pageLimits } from "../api/http/v1/endpoints.ts";
+import { freshOperationId } from "../domain/identifiers.ts";
+import type { HostOperationName, Input, ListName, OperationName, Output, PoolOperationName } from "../service/api.ts";
+import { repeated } from "./attempts.ts";
+import { notSnapmill } from "./failures.ts";
+import { followed } from "./follow.ts";
+import { parseHost, requireSafe } from "./host.ts";
+import { type Fields, requestFor } from "./requests.ts";
+import { type Reply, Transport } from "./transport.ts";
+
+export interface ClientOptions {
+  /** `https://HOST[:PORT]`, `http://127.0.0.1:PORT` or `unix:///PATH`. */
+  readonly host: string;
+  /** As `snapmill token create` prints it; none is needed on a socket. */
+  readonly token?: string | undefined;
+  /** The certificates that are trusted, as PEM. Default: the system's. */
+  readonly ca?: string | undefined;
+  /** How often what may pass is tried. Default: 4 times. */
+  readonly attempts?: number | undefined;
+}
+
+export interface ReadOptions {
+  /** Ends the call, which then throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ChangeOptions extends ReadOptions {
+  /** Makes the change repeatable: with the same ID it has one effect, and one answer. Default: a fresh one. */
+  readonly operationId?: string | undefined;
+  /** Why, for the audit log. */
+  readonly reason?: string | undefined;
+  /** How long to wait for the answer. Default: ten minutes. */
+  readonly deadlineMs?: number | undefined;
+  /** Of a long operation: what it tells of itself, such as the layers of an unpack. */
+  readonly onProgress?: ((progress: never) => void) | undefined;
+}
+
+type OptionsOf<Name extends OperationName> = (typeof endpoints)[Name]["method"] extends "GET"
+  ? ReadOptions
+  : ChangeOptions;
+
+/** A list is read page by page, as its items are asked for. */
+type Call<Name extends OperationName> = Name extends ListName
+  ? (given: Input<Name>, options?: ReadOptions) => AsyncIterable<Output<Name>>
+  : (given: Input<Name>, options?: OptionsOf<Name>) => Promise<Output<Name>>;
+
+/** The operations on one pool. */
+export type PoolClient = { readonly [Name in PoolOperationName]: Call<Name> };
+
+/** The operations that are no single pool's. */
+export type HostClient = { readonly [Name in HostOperationName]: Call<Name> };
+
+export interface Client extends HostClient {
+  readonly pool: (name: string) => PoolClient;
+}
+
+/**
+ * Nothing is sent before the first call. Every call throws `ApiError`, `deadline_exceeded`, or its signal's reason.
+ * Throws invalid_argument for a host that is none, or that a token cannot be sent to safely.
+ */
+export function connect({ host, token, ca, attempts = 4 }: ClientOptions): Client {
+  const address = parseHost(host);
+  requireSafe(address, token !== undefined);
+  const caller = new Caller(new Transport({ address, token, ca }), attempts);
+  const pool = (name: string) => bound(caller, { pool: name }) as unknown as PoolClient;
+  return { ...(bound(caller, {}) as unknown as HostClient), pool };
+}
+
+/** Every operation with `fixed` fields given; those that need another field fail by themselves. */
+function bound(caller: Caller, fixed: Fields): Record<string, unknown> {
+  const isOnPool = "pool" in fixed;
+  const names = Object.entries<Endpoint>(endpoints).filter(([, { path }]) => path.includes("{pool}") === isOnPool);
+  return Object.fromEntries(
+    names.map(([name, endpoint]) => [
+      name,
+      (given: Fields = {}, options: ChangeOptions = {}) => caller.call(endpoint, { ...given, ...fixed }, options),
+    ]),
+  );
+}
+
+const readTimeoutMs = 60_000;
+const changeTimeoutMs = 10 * 60_000;
+
+class Caller {
+  readonly #transport: Transport;
+  readonly #attempts: number;
+
+  constructor(transport: Transport, attempts: number) {
+    this.#transport = transport;
+    this.#attempts = attempts;
+  }
+
+  call(endpoint: Endpoint, given: Fields, options: ChangeOptions): unknown {
+    switch (endpoint.kind) {
+      case "list":
+        return this.#items(endpoint, given, options);
+      case "read":
+        return this.#read(endpoint, given, options);
+      case "change":
+      case "long":
+        return this.#change(endpoint, given, options);
+    }
+  }
+
+  async #read(endpoint: Endpoint, given: Fields, { signal }: ReadOptions): Promise<unknown> {
+    return (await this.#get(requestFor(endpoint, given).target, signal)).body;
+  }
+
+  async *#items(endpoint: Endpoint, given: Fields, { signal }: ReadOptions): AsyncGenerator {
+    let target: string | null = withLimit(requestFor(endpoint, given).target);
+    while (target !== null) {
+      const page = pageOf((await this.#get(target, signal)).body, this.#transport.host);
+      yield* page.items;
+      target = page.next;
+    }
+  }
+
+  async #change(endpoint: Endpoint, given: Fields, options: ChangeOptions): Promise<unknown> {
+    const { operationId = freshOperationId(), reason, signal, deadlineMs = changeTimeoutMs, onProgress } = options;
+    const headers = { "idempotency-key": operationId, ...(reason !== undefined && { "snapmill-reason": reason }) };
+    const wanted = requestFor(endpoint, given);
+    const attempts = this.#attempts;
+    // A long operation is accepted at once, and cancelled at its place.
+    const sending = endpoint.kind === "long" ? { timeoutMs: readTimeoutMs } : { timeoutMs: deadlineMs, signal };
+    const send = () => this.#transport.send(wanted, { headers, operationId, ...sending });
+    const reply = await repeated(send, { attempts, signal });
+    const place = reply.headers.get("location");
+    if (reply.status !== 202 || place === null) return reply.body;
+    if (!place.startsWith("/v1/")) throw notSnapmill(this.#transport.host, "its operation has another place");
+    return await followed({
+      transport: this.#transport,
+      place,
+      operationId,
+      attempts,
+      signal,
+      onProgress: onProgress as ((progress: unknown) => void) | undefined,
+    });
+  }
+
+  #get(target: string, signal: AbortSignal | undefined): Promise<Reply> {
+    const send = () =>
+      this.#transport.send({ method: "GET", target, body: undefined }, { signal, timeoutMs: readTimeoutMs });
+    return repeated(send, { attempts: this.#attempts, signal });
+  }
+}
+
+const withLimit = (target: string): string => `${target}${target.includes("?") ? "&" : "?"}limit=${pageLimits.most}`;
+
+interface ListedPage {
+  readonly items: readonly unknown[];
+  /** Path and query. */
+  readonly next: string | null;
+}
+
+function pageOf(body: unknown, host: string): ListedPage {
+  if (typeof body === "object" && body !== null && "items" in body && "next" in body && Array.isArray(body.items)) {
+    const { items, next } = body;
+    if (next === null || (typeof next === "string" && next.startsWith("/v1/"))) return { items, next };
+  }
+  throw notSnapmill(host, "its list has another shape");
+}
