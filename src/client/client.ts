@@ -3,11 +3,13 @@ import { type Endpoint, endpoints, pageLimits } from "../api/http/v1/endpoints.t
 import { freshOperationId } from "../domain/identifiers.ts";
 import type { HostOperationName, Input, ListName, OperationName, Output, PoolOperationName } from "../service/api.ts";
 import { repeated } from "./attempts.ts";
-import { notSnapmill } from "./failures.ts";
+import { ApiError, notSnapmill, type ProblemDocument } from "./failures.ts";
 import { followed } from "./follow.ts";
 import { parseHost, requireSafe } from "./host.ts";
 import { type Fields, requestFor } from "./requests.ts";
 import { type Reply, Transport } from "./transport.ts";
+
+export { ApiError, type ProblemDocument };
 
 export interface ClientOptions {
   /** `https://HOST[:PORT]`, `http://127.0.0.1:PORT` or `unix:///PATH`. */
