@@ -132,6 +132,8 @@ export const paths = {
   upLock: (config: Config) => join(config.stateDir, "up.lock"),
   /** Files that are deleted when the disk is full, so that snapshots can be removed. */
   reserve: (config: Config) => join(config.stateDir, "reserve"),
+  /** What `up` itself records: the audit log. */
+  serviceDatabase: (config: Config) => join(config.stateDir, "service.db"),
   /** The token that `up` makes by itself. */
   httpToken: (config: Config) => join(config.stateDir, "http-token"),
   /** The hashes of all others. */

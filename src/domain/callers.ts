@@ -17,7 +17,7 @@ export interface Caller {
 export const dashboardToken = "dashboard";
 
 /** Callers on the UNIX socket have no token: its file mode says who they are. */
-export const localCaller: Caller = { tokenName: "local", role: "operate" };
+export const localCaller: Caller = { tokenName: "socket", role: "operate" };
 
 const reserved: readonly string[] = [dashboardToken, localCaller.tokenName];
 

@@ -1,4 +1,4 @@
-// Room: metadata. Owns how a pool's database is opened, and what a transaction and a prepared statement on it are.
+// Room: metadata. Owns how a database is opened, and what a transaction and a prepared statement on it are.
 import { Database as SqliteDatabase } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -6,9 +6,9 @@ import { drizzle } from "drizzle-orm/bun-sqlite";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import { observed } from "../domain/tally.ts";
 import { hasRoomFor } from "../system/file/space.ts";
-import { applyMigrations, checkMigrations } from "./migrations.ts";
+import { applyMigrations, checkMigrations, poolSchema, type Schema } from "./migrations.ts";
 
-/** A pool's database. All calls are synchronous; one process at a time has it open for writing. */
+/** A pool's database, or that of `up`. All calls are synchronous; one process at a time has it open for writing. */
 export interface Database extends Disposable {
   readonly path: string;
   readonly drizzle: ReturnType<typeof drizzle>;
@@ -19,37 +19,40 @@ export interface Database extends Disposable {
 const busyTimeoutMs = 5000;
 
 /**
- * Opens the database at `path`. `readwrite` (the pool's worker only) makes it when missing and brings its schema up to
- * date; `readonly` is for every other process, also while the worker writes.
+ * Opens the database at `path`. `readwrite` (its one writer only) makes it when missing and brings its schema up to
+ * date; `readonly` is for every other process, also while the writer writes. Default: a pool's database.
  *
  * Throws not_found when there is none to read, failed_precondition when its schema is not this program's, and where its
  * file or its disk is at fault.
  */
-export function openDatabase(path: string, { mode }: { mode: "readwrite" | "readonly" }): Database {
+export function openDatabase(
+  path: string,
+  { mode, schema = poolSchema }: { readonly mode: "readwrite" | "readonly"; readonly schema?: Schema },
+): Database {
   if (mode === "readonly" && !existsSync(path)) {
-    throw notFound(`there is no pool here yet (${path} does not exist): start one with 'snapmill up'`);
+    throw notFound(`there is no ${schema.content} here yet (${path} does not exist): start one with 'snapmill up'`);
   }
   requireRoomForIndex(path);
-  const client = openFile(path, mode);
+  const client = openFile(path, mode, schema);
   try {
     client.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     if (mode === "readwrite") configureWriter(client);
     const handle = drizzle(client);
-    if (mode === "readwrite") applyMigrations(client, handle, path);
-    else checkMigrations(client, path);
+    if (mode === "readwrite") applyMigrations(client, handle, { path, schema });
+    else checkMigrations(client, { path, schema });
     const close = () => client.close();
     return { path, drizzle: handle, close, [Symbol.dispose]: close };
   } catch (error) {
     client.close();
-    throw openingFailure(path, error);
+    throw openingFailure(path, error, schema);
   }
 }
 
-function openFile(path: string, mode: "readwrite" | "readonly"): SqliteDatabase {
+function openFile(path: string, mode: "readwrite" | "readonly", schema: Schema): SqliteDatabase {
   try {
     return new SqliteDatabase(path, mode === "readwrite" ? { readwrite: true, create: true } : { readonly: true });
   } catch (error) {
-    throw openingFailure(path, error);
+    throw openingFailure(path, error, schema);
   }
 }
 
@@ -70,14 +73,11 @@ function requireRoomForIndex(path: string): void {
 }
 
 /** Failures that an operator can mend say how. */
-function openingFailure(path: string, error: unknown): unknown {
+function openingFailure(path: string, error: unknown, { whenDamaged }: Schema): unknown {
   const trouble = sqliteErrorIn(error);
   if (trouble === undefined) return error;
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(trouble.code)) {
-    return failedPrecondition(
-      `${path} is damaged (${trouble.message}): restore it, with its -wal file, from a backup of the same time as the pool`,
-      error,
-    );
+    return failedPrecondition(`${path} is damaged (${trouble.message}): ${whenDamaged}`, error);
   }
   if (trouble.code.startsWith("SQLITE_FULL")) {
     return failedPrecondition(`${path} cannot be written to (${trouble.message}): make room on its disk`, error);

@@ -26,5 +26,5 @@ export const isLoopback = ({ hostname }: Pick<Address, "hostname">): boolean =>
   hostname === "localhost" || hostname === "::1" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 
 /** `http://[::1]:7070` */
-export const urlOf = ({ hostname, port }: Address): string =>
-  `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+export const urlOf = ({ hostname, port }: Address, scheme: "http" | "https" = "http"): string =>
+  `${scheme}://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;

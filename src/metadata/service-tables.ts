@@ -1,0 +1,40 @@
+// Room: metadata. Owns the tables of what `up` itself records; `npm run migrations` turns a change here into a migration.
+import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { roles } from "../domain/callers.ts";
+
+/**
+ * A row for each change that somebody asked for over HTTP. Written before the change is made, and completed after it: a row
+ * without `code` was begun, and what came of it is not known. AUTOINCREMENT, so that a number means one row for ever.
+ */
+export const audit = sqliteTable(
+  "audit",
+  {
+    number: integer().primaryKey({ autoIncrement: true }),
+    atMs: integer("at_ms").notNull(),
+    requestId: text("request_id").notNull(),
+    tokenName: text("token_name").notNull(),
+    role: text({ enum: roles }).notNull(),
+    method: text().notNull(),
+    path: text().notNull(),
+    /** Of the API's operations; null: a change by the dashboard's pages, or one that is none. */
+    operation: text(),
+    pool: text(),
+    reason: text(),
+    /** JSON, without secrets, of bounded size. */
+    request: text(),
+    operationId: text("operation_id"),
+    /** `ok`, or the code of the problem; null: begun. */
+    code: text(),
+    /** Of HTTP. */
+    status: integer(),
+    endedAtMs: integer("ended_at_ms"),
+  },
+  (table) => [
+    index("audit_at").on(table.atMs),
+    index("audit_token").on(table.tokenName),
+    index("audit_operation").on(table.operation),
+    index("audit_pool").on(table.pool),
+    index("audit_code").on(table.code),
+    index("audit_operation_id").on(table.operationId),
+  ],
+);
