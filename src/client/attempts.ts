@@ -1,6 +1,7 @@
 // Room: client. Owns repetition: what may pass is sent again, with growing pauses, for a bounded time.
 import { type Backoff, spreadPauseAfterMs } from "../domain/backoff.ts";
-import { pause } from "../domain/timers.ts";
+import { AbortReason, Canceller } from "../domain/cancellation.ts";
+import { pause, startTimer, type Timer } from "../domain/timers.ts";
 import { ApiError } from "./failures.ts";
 
 const backoff: Backoff = { firstMs: 150, capMs: 2_000 };
@@ -26,4 +27,24 @@ export async function repeated<T>(
       signal?.throwIfAborted();
     }
   }
+}
+
+/** What is left of the patience of a caller who has aborted `signal`: aborted `graceMs` later. */
+export function patient(
+  signal: AbortSignal | undefined,
+  graceMs: number,
+): Disposable & { readonly signal: AbortSignal } {
+  const over = new Canceller();
+  let timer: Timer | undefined;
+  const begin = () => {
+    timer = startTimer(graceMs, () => over.cancel(new AbortReason("cancelled", "the call was cancelled")));
+  };
+  signal?.addEventListener("abort", begin, { once: true });
+  return {
+    signal: over.signal,
+    [Symbol.dispose]: () => {
+      timer?.[Symbol.dispose]();
+      signal?.removeEventListener("abort", begin);
+    },
+  };
 }

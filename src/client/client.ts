@@ -1,8 +1,10 @@
 // Room: client. Owns the typed client of a snapmill's HTTP API: every operation as a function, derived from the endpoints.
 import { type Endpoint, endpoints, pageLimits } from "../api/http/v1/endpoints.ts";
+import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { freshOperationId } from "../domain/identifiers.ts";
+import { startTimer } from "../domain/timers.ts";
 import type { HostOperationName, Input, ListName, OperationName, Output, PoolOperationName } from "../service/api.ts";
-import { repeated } from "./attempts.ts";
+import { patient, repeated } from "./attempts.ts";
 import { ApiError, notSnapmill, type ProblemDocument } from "./failures.ts";
 import { followed } from "./follow.ts";
 import { parseHost, requireSafe } from "./host.ts";
@@ -32,7 +34,7 @@ export interface ChangeOptions extends ReadOptions {
   readonly operationId?: string | undefined;
   /** Why, for the audit log. */
   readonly reason?: string | undefined;
-  /** How long to wait for the answer. Default: ten minutes. */
+  /** How long to wait for the answer; a long operation is ended by its signal instead. Default: ten minutes. */
   readonly deadlineMs?: number | undefined;
   /** Of a long operation: what it tells of itself, such as the layers of an unpack. */
   readonly onProgress?: ((progress: never) => void) | undefined;
@@ -83,6 +85,8 @@ function bound(caller: Caller, fixed: Fields): Record<string, unknown> {
 
 const readTimeoutMs = 60_000;
 const changeTimeoutMs = 10 * 60_000;
+/** How long a call that is cancelled waits to be told where its operation is. */
+const placeMs = 5_000;
 
 class Caller {
   readonly #transport: Transport;
@@ -119,25 +123,48 @@ class Caller {
   }
 
   async #change(endpoint: Endpoint, given: Fields, options: ChangeOptions): Promise<unknown> {
-    const { operationId = freshOperationId(), reason, signal, deadlineMs = changeTimeoutMs, onProgress } = options;
-    const headers = { "idempotency-key": operationId, ...(reason !== undefined && { "snapmill-reason": reason }) };
-    const wanted = requestFor(endpoint, given);
-    const attempts = this.#attempts;
-    // A long operation is accepted at once, and cancelled at its place.
-    const sending = endpoint.kind === "long" ? { timeoutMs: readTimeoutMs } : { timeoutMs: deadlineMs, signal };
-    const send = () => this.#transport.send(wanted, { headers, operationId, ...sending });
-    const reply = await repeated(send, { attempts, signal });
-    const place = reply.headers.get("location");
-    if (reply.status !== 202 || place === null) return reply.body;
+    const { operationId = freshOperationId(), signal, deadlineMs = changeTimeoutMs, onProgress } = options;
+    const late = new Canceller();
+    using _timer = startTimer(endpoint.kind === "long" ? Number.POSITIVE_INFINITY : deadlineMs, () =>
+      late.cancel(new AbortReason("deadline", `${operationId} has not ended within ${deadlineMs / 1000} s`)),
+    );
+    const reply = await this.#sent(endpoint, given, { ...options, operationId });
+    if ("body" in reply) return reply.body;
+    const { place } = reply;
     if (!place.startsWith("/v1/")) throw notSnapmill(this.#transport.host, "its operation has another place");
     return await followed({
       transport: this.#transport,
       place,
       operationId,
-      attempts,
       signal,
+      late: late.signal,
       onProgress: onProgress as ((progress: unknown) => void) | undefined,
     });
+  }
+
+  /** The answer of a change, or its place. */
+  async #sent(endpoint: Endpoint, given: Fields, options: ChangeOptions & { readonly operationId: string }) {
+    const { operationId, reason, signal, deadlineMs = changeTimeoutMs } = options;
+    const headers = { "idempotency-key": operationId, ...(reason !== undefined && { "snapmill-reason": reason }) };
+    const wanted = requestFor(endpoint, given);
+    // Only at its place a long operation can be cancelled, and the answer, which comes at once, says where that is.
+    using patience = patient(signal, placeMs);
+    const ending =
+      endpoint.kind === "long"
+        ? { timeoutMs: readTimeoutMs, signal: patience.signal }
+        : { timeoutMs: deadlineMs, signal };
+    const send = () => this.#transport.send(wanted, { headers, operationId, ...ending });
+    signal?.throwIfAborted();
+    try {
+      const reply = await repeated(send, { attempts: this.#attempts, signal });
+      const place = reply.headers.get("location");
+      return reply.status === 202 && place !== null ? { place } : { body: reply.body };
+    } catch (error) {
+      // The answer to an earlier attempt was lost.
+      if (error instanceof ApiError && error.place !== undefined) return { place: error.place };
+      signal?.throwIfAborted();
+      throw error;
+    }
   }
 
   #get(target: string, signal: AbortSignal | undefined): Promise<Reply> {

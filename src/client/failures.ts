@@ -18,6 +18,7 @@ interface Facts {
   readonly operationId?: string | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly mayPass?: boolean | undefined;
+  readonly place?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -35,16 +36,19 @@ export class ApiError extends SnapmillError {
   readonly retryAfterMs: number | undefined;
   /** Whether the same request may succeed in a moment. */
   readonly mayPass: boolean;
+  /** The path of the operation that this one repeats, and which is under way. */
+  readonly place: string | undefined;
 
-  constructor(code: ErrorCode, message: string, { problem, operationId, retryAfterMs, mayPass, cause }: Facts = {}) {
+  constructor(code: ErrorCode, message: string, { problem, cause, ...facts }: Facts = {}) {
     super(code, message, cause === undefined ? undefined : { cause });
     this.status = problem?.status;
     this.reason = problem?.code ?? code;
     this.wayOut = problem?.wayOut;
-    this.operationId = problem?.operationId ?? operationId;
+    this.operationId = problem?.operationId ?? facts.operationId;
     this.problem = problem;
-    this.retryAfterMs = retryAfterMs;
-    this.mayPass = mayPass ?? false;
+    this.retryAfterMs = facts.retryAfterMs;
+    this.mayPass = facts.mayPass ?? false;
+    this.place = facts.place;
   }
 }
 
@@ -59,6 +63,7 @@ export function problemError(problem: ProblemDocument, host: string, headers: He
     operationId: headers.get("operation-id") ?? undefined,
     retryAfterMs: retryAfterMs(headers.get("retry-after")),
     mayPass: problem.status === 429 || problem.status === 503,
+    place: problem.type.endsWith(":still-running") ? (headers.get("location") ?? undefined) : undefined,
   });
 }
 

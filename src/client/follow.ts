@@ -3,6 +3,7 @@ import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { type ErrorCode, errorCodes } from "../domain/errors.ts";
 import { pause, startTimer } from "../domain/timers.ts";
 import { repeated } from "./attempts.ts";
+import { eventData } from "./events.ts";
 import { ApiError, notSnapmill } from "./failures.ts";
 import type { Transport } from "./transport.ts";
 
@@ -19,77 +20,89 @@ export interface Following {
   /** Its path. */
   readonly place: string;
   readonly operationId: string;
-  readonly attempts: number;
+  /** Cancels the operation. */
   readonly signal: AbortSignal | undefined;
+  /** Ends the waiting alone. */
+  readonly late?: AbortSignal;
   readonly onProgress: ((progress: unknown) => void) | undefined;
+  /** How long a stream of events may be silent: the server sends a sign of life every 5 seconds. */
+  readonly silenceMs?: number;
 }
 
-/** The server sends a sign of life more often. */
-const silenceMs = 20_000;
+const defaultSilenceMs = 20_000;
 const pollMs = 1_000;
+/** An operation goes on while its server restarts: it is asked for again this often, about a minute and a half. */
+const lookAttempts = 50;
 /** How long to wait for the end of an operation that was cancelled. */
 const cancelMs = 15_000;
+const cancelAttempts = 4;
 
 /** Returns the operation's result, or throws its failure. `signal` cancels it; then its reason is thrown. */
 export async function followed(following: Following): Promise<unknown> {
-  const { signal, place, transport } = following;
+  const { signal, late, operationId, onProgress } = following;
+  const ends = [signal, late].filter((end) => end !== undefined);
   try {
-    for (;;) {
-      const state = (await lastEvent(following)) ?? (await looked(following));
+    for await (const state of statesOf({ ...following, signal: AbortSignal.any(ends) })) {
       if (state.state === "done") return state.result;
-      if (state.state === "failed") throw failureOf(state, following.operationId);
-      await pause(pollMs, signal);
-      signal?.throwIfAborted();
+      if (state.state === "failed") throw failureOf(state, operationId);
+      if (state.progress !== undefined) onProgress?.(state.progress);
     }
   } catch (error) {
     if (signal?.aborted !== true) throw error;
-    const wanted = { method: "DELETE", target: place, body: undefined } as const;
-    // It may have ended by itself, and what cannot be cancelled goes on.
-    await transport.send(wanted, { timeoutMs: cancelMs }).catch(() => undefined);
-    throw signal.reason;
+    await cancel(following);
+  }
+  throw signal?.reason;
+}
+
+/** Endless. Throws the reason of `signal`, and what stays wrong. */
+async function* statesOf(following: Following): AsyncGenerator<State> {
+  const { transport, place, signal } = following;
+  const wanted = { method: "GET", target: place, body: undefined } as const;
+  const look = () => transport.send(wanted, { signal, timeoutMs: defaultSilenceMs });
+  for (;;) {
+    yield* streamed(following);
+    signal?.throwIfAborted();
+    yield stateOf((await repeated(look, { attempts: lookAttempts, signal })).body, transport.host);
+    await pause(pollMs, signal);
   }
 }
 
-async function looked({ transport, place, attempts, signal, onProgress }: Following): Promise<State> {
-  const wanted = { method: "GET", target: place, body: undefined } as const;
-  const { body } = await repeated(() => transport.send(wanted, { signal, timeoutMs: silenceMs }), { attempts, signal });
-  return told(stateOf(body, transport.host), onProgress);
-}
-
-/** The state that the stream ended with; undefined: it broke off. */
-async function lastEvent(following: Following): Promise<State | undefined> {
-  const { transport, place, signal, onProgress } = following;
+/** Until the stream ends, breaks off or falls silent; what is wrong with it, who asks for the state will hear. */
+async function* streamed(following: Following): AsyncGenerator<State> {
+  const { transport, place, signal, silenceMs = defaultSilenceMs } = following;
   const broken = new Canceller();
   const silent = () => broken.cancel(new AbortReason("deadline", "the events fell silent"));
   const ended = AbortSignal.any([broken.signal, ...(signal === undefined ? [] : [signal])]);
   let timer = startTimer(silenceMs, silent);
-  try {
-    const wanted = { method: "GET", target: `${place}/events`, body: undefined } as const;
-    const response = await transport.stream(wanted, { accept: "text/event-stream" }, ended);
-    let text = "";
-    const decoder = new TextDecoder();
-    for await (const chunk of response.body ?? []) {
+  async function* heard(body: AsyncIterable<Uint8Array>) {
+    for await (const chunk of body) {
       timer[Symbol.dispose]();
       timer = startTimer(silenceMs, silent);
-      const parts = (text + decoder.decode(chunk, { stream: true })).split("\n\n");
-      text = parts.pop() ?? "";
-      for (const data of parts.flatMap((part) => /^data: (.*)$/m.exec(part)?.[1] ?? [])) {
-        const state = told(stateOf(JSON.parse(data), transport.host), onProgress);
-        if (state.state !== "running") return state;
-      }
+      yield chunk;
+    }
+  }
+  try {
+    const wanted = { method: "GET", target: `${place}/events`, body: undefined } as const;
+    const { body } = await transport.stream(wanted, { accept: "text/event-stream" }, ended);
+    if (body !== null) {
+      for await (const data of eventData(heard(body))) yield stateOf(JSON.parse(data), transport.host);
     }
   } catch {
-    signal?.throwIfAborted();
+    // The state that is asked for next tells more.
   } finally {
     timer[Symbol.dispose]();
     broken.cancel(new AbortReason("over", "the events are not read any further"));
   }
-  return undefined;
 }
 
-function told(state: State, onProgress: Following["onProgress"]): State {
-  if (state.state === "running" && state.progress !== undefined) onProgress?.(state.progress);
-  return state;
+/** It may have ended by itself, and what cannot be cancelled goes on. */
+async function cancel({ transport, place }: Following): Promise<void> {
+  const late = new Canceller();
+  const reason = new AbortReason("deadline", "the operation was not cancelled in time");
+  using _timer = startTimer(cancelMs, () => late.cancel(reason));
+  const wanted = { method: "DELETE", target: place, body: undefined } as const;
+  const send = () => transport.send(wanted, { signal: late.signal, timeoutMs: cancelMs });
+  await repeated(send, { attempts: cancelAttempts, signal: late.signal }).catch(() => undefined);
 }
 
 function stateOf(body: unknown, host: string): State {

@@ -2,6 +2,7 @@
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { deadlineExceeded } from "../domain/errors.ts";
 import { startTimer } from "../domain/timers.ts";
+import { traceparent } from "../domain/work.ts";
 import { type ApiError, connectionError, notSnapmill, type ProblemDocument, problemError } from "./failures.ts";
 import type { HostAddress } from "./host.ts";
 import type { Wanted } from "./requests.ts";
@@ -69,12 +70,14 @@ export class Transport {
 
   async #fetch({ method, target, body }: Wanted, { headers }: Pick<Sending, "headers">, signal: AbortSignal) {
     const { address, token, ca } = this.#options;
+    const trace = traceparent();
     return await fetch(`${address.origin}${target}`, {
       method,
       headers: {
         accept: "application/json",
         ...headers,
         ...(body !== undefined && { "content-type": "application/json" }),
+        ...(trace !== undefined && { traceparent: trace }),
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
       },
       body: body ?? null,

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ClientOptions, connect } from "../../src/client/client.ts";
 import { makeCertificates } from "../support/certificates.ts";
+import { type Asked, serve } from "./serve.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "snapmill-client-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -12,33 +13,6 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const token = "a-token-that-nothing-may-show";
 const named = { scope: "snapmill", key: "build/1 ä" };
 const snapshot = { ...named, kind: "active", labels: {}, createdAtMs: 1, updatedAtMs: 1 };
-
-interface Asked {
-  readonly url: string;
-  readonly method: string;
-  readonly headers: Headers;
-  readonly body: string;
-}
-
-type Answer = (request: Asked) => Response | Promise<Response>;
-
-/** A server on a free port, and what it was asked. */
-function serve(answer: Answer, tls?: { readonly cert: string; readonly key: string }) {
-  const asked: Asked[] = [];
-  const server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    ...(tls !== undefined && { tls }),
-    fetch: async (request) => {
-      const { url, method } = request;
-      const one = { url, method, headers: new Headers([...request.headers]), body: await request.text() };
-      asked.push(one);
-      return await answer(one);
-    },
-  });
-  const host = `${tls === undefined ? "http" : "https"}://127.0.0.1:${server.port}`;
-  return { asked, host, [Symbol.asyncDispose]: () => server.stop(true) };
-}
 
 const poolAt = (host: string, options: Partial<ClientOptions> = {}) =>
   connect({ host, token, attempts: 3, ...options }).pool("default");

@@ -66,9 +66,9 @@ export class RunningApi implements AsyncDisposable {
     return this.ask(`/v1/pools/default${path}`, asked);
   }
 
-  /** Ends it as an operator does, and starts it again. */
-  async restart(): Promise<void> {
-    await this.#up.end("SIGTERM");
+  /** Ends it, as an operator does or in another way, and starts it again. */
+  async restart(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    await this.#up.end(signal);
     this.#up = this.place.up();
     this.url = urlIn(await this.#up.ready());
   }

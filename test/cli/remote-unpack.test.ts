@@ -1,0 +1,112 @@
+// Tests unpack over HTTP on a real snapmill: its events, Ctrl-C, --detach, and a snapmill that is killed and started again.
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { connect, type PoolClient } from "../../src/client/client.ts";
+import { childEnvironment } from "../../src/config.ts";
+import { RunningApi } from "../api/v1/running-api.ts";
+import { freePort } from "../support/ports.ts";
+import { writeSmallImage } from "../support/small-image.ts";
+import { until } from "../support/until.ts";
+
+setDefaultTimeout(240_000);
+
+const cli = join(import.meta.dir, "../../src/cli.ts");
+
+let api: RunningApi;
+let pool: PoolClient;
+let reference: string;
+beforeAll(async () => {
+  const port = await freePort();
+  api = await RunningApi.start({ SNAPMILL_LOG_LEVEL: "error", SNAPMILL_HTTP_ADDRESS: `127.0.0.1:${port}` });
+  pool = connect({ host: api.url, token: api.token }).pool("default");
+  ({ reference } = await writeSmallImage(join(api.place.directory, "image")));
+});
+afterAll(async () => {
+  await api[Symbol.asyncDispose]();
+});
+
+function remotely(...args: readonly string[]) {
+  const { REDIS_URL: _redis, SNAPMILL_STATE_DIR: _state, ...inherited } = childEnvironment({});
+  const child = Bun.spawn([process.execPath, cli, ...args], {
+    env: { ...inherited, SNAPMILL_HOST: api.url, SNAPMILL_TOKEN: api.token },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const said = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  return { child, ended: said.then(([stdout, stderr, exitCode]) => ({ exitCode, stdout, stderr })) };
+}
+
+/** Stops the unpack workers while `action` runs, so that an unpack is under way meanwhile. */
+async function whileNothingUnpacks<T>(action: () => Promise<T>): Promise<T> {
+  const pids = api.place.pidsOf("unpack.ts");
+  expect(pids).not.toEqual([]);
+  for (const pid of pids) process.kill(pid, "SIGSTOP");
+  try {
+    return await action();
+  } finally {
+    for (const pid of api.place.pidsOf("unpack.ts")) process.kill(pid, "SIGCONT");
+  }
+}
+
+const pendingUnpacks = async () => (await pool.status({})).metadata?.pendingUnpacks;
+const untilPending = (count: number) =>
+  until("the unpacks to do", pendingUnpacks, (pending) => pending === count, 60_000);
+
+test("Ctrl-C cancels the unpack on its host", async () => {
+  const stopped = await whileNothingUnpacks(async () => {
+    const { child, ended } = remotely("unpack", reference);
+    await untilPending(1);
+    child.kill("SIGINT");
+    await Bun.sleep(500);
+    return ended;
+  });
+  expect({ ...stopped, stderr: "" }).toEqual({ exitCode: 130, stdout: "", stderr: "" });
+  await untilPending(0);
+});
+
+test("a snapmill that is killed and started again meanwhile has unpacked it in the end", async () => {
+  const unpacked = await whileNothingUnpacks(async () => {
+    const { ended } = remotely("unpack", "--json", reference);
+    await untilPending(1);
+    await api.restart("SIGKILL");
+    return ended;
+  });
+  expect({ exitCode: unpacked.exitCode, stderr: unpacked.stderr }).toEqual({ exitCode: 0, stderr: "" });
+  expect(JSON.parse(unpacked.stdout)).toMatchObject({
+    image: expect.stringContaining("oci:"),
+    platform: "linux/amd64",
+  });
+});
+
+describe("an image that is there", () => {
+  test("is reported as on the pool's host", async () => {
+    const masked = (text: string) => text.replaceAll(/\d+(\.\d+)? m?s\b/g, "TIME");
+    const [here, far] = [await api.place.run("unpack", reference), await remotely("unpack", reference).ended];
+    expect({ ...far, stdout: masked(far.stdout) }).toEqual({ ...here, stdout: masked(here.stdout) });
+    expect(here.exitCode).toBe(0);
+  });
+
+  test("is told layer by layer", async () => {
+    const heard: (readonly unknown[])[] = [];
+    const onProgress = (layers: readonly unknown[]) => heard.push(layers);
+    const { layers } = await pool.unpack({ reference, platform: "linux/amd64" }, { onProgress });
+    expect(layers).toHaveLength(3);
+    for (const each of heard) expect(each).toHaveLength(3);
+  });
+
+  test("is submitted with --detach, whose batch ends by itself", async () => {
+    const { exitCode, stdout } = await remotely("unpack", "--detach", reference).ended;
+    expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/b-[0-9a-f]+/)]);
+    const batch = /b-[0-9a-f]+/.exec(stdout)?.[0] ?? "";
+    const shown = () => remotely("batch", "show", batch, "--json").ended;
+    await until("the batch has ended", shown, (found) => found.stdout.includes('"present":1'), 60_000);
+  });
+});
+
+test("an image that is not there fails with the same sentence and status", async () => {
+  const args = ["unpack", "oci:/nothing/here"];
+  const [here, far] = [await api.place.run(...args), await remotely(...args).ended];
+  expect(far).toEqual(here);
+  expect(here.exitCode).toBe(1);
+});
