@@ -43,9 +43,9 @@ export async function followed(following: Following): Promise<unknown> {
   const ends = [signal, late].filter((end) => end !== undefined);
   try {
     for await (const state of statesOf({ ...following, signal: AbortSignal.any(ends) })) {
+      if (state.progress !== undefined) onProgress?.(state.progress);
       if (state.state === "done") return state.result;
       if (state.state === "failed") throw failureOf(state, operationId);
-      if (state.progress !== undefined) onProgress?.(state.progress);
     }
   } catch (error) {
     if (signal?.aborted !== true) throw error;
