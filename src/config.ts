@@ -42,8 +42,22 @@ export function readConfig(overrides: Overrides = {}, environment: Environment =
  * answers. A flag chooses one. Throws what `readConfig` throws.
  */
 export function readServed(overrides: Overrides = {}, environment: Environment = process.env): readonly Config[] {
-  const { served, configs } = readAll(overrides, environment);
-  return served.flatMap((pool) => configs.get(pool) ?? []);
+  return servedOf(readAll(overrides, environment));
+}
+
+export type ServedReading =
+  | { readonly kind: "right"; readonly served: readonly Config[] }
+  | { readonly kind: "wrong"; readonly faults: readonly string[] };
+
+/** What `readServed` answers for each of `flags`, together, with everything that is wrong instead of an error. */
+export function readServedAgain(
+  flags: readonly Overrides[] = [{}],
+  environment: Environment = process.env,
+): ServedReading {
+  const outcomes = flags.map((each) => resolveConfigs(each, environment));
+  const faults = new Set(outcomes.flatMap((outcome) => (outcome.kind === "wrong" ? outcome.faults : [])));
+  if (faults.size > 0) return { kind: "wrong", faults: [...faults] };
+  return { kind: "right", served: outcomes.flatMap((outcome) => (outcome.kind === "right" ? servedOf(outcome) : [])) };
 }
 
 /** What the settings are made of: for `snapmill config`, and for a reload. */
@@ -54,12 +68,22 @@ export const givenSettings = (overrides: Overrides = {}, environment: Environmen
 });
 
 function readAll(overrides: Overrides, environment: Environment) {
+  const outcome = resolveConfigs(overrides, environment);
+  if (outcome.kind === "wrong") throw invalidArgument(`configuration: ${outcome.faults.join("; ")}`);
+  return outcome;
+}
+
+function resolveConfigs(overrides: Overrides, environment: Environment) {
   const given = givenSettings(overrides, environment);
   const outcome = resolveAll(given);
-  if (outcome.kind === "wrong") throw invalidArgument(`configuration: ${outcome.faults.join("; ")}`);
+  if (outcome.kind === "wrong") return outcome;
   const configs = new Map([...outcome.values].map(([pool, values]) => [pool, configOf(given, values)]));
   return { ...outcome, configs };
 }
+
+type AllConfigs = Pick<ReturnType<typeof readAll>, "served" | "configs">;
+const servedOf = ({ served, configs }: AllConfigs): readonly Config[] =>
+  served.flatMap((pool) => configs.get(pool) ?? []);
 
 function configOf({ file }: Given, values: Values): Config {
   const { runRootDir, pool } = values;

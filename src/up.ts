@@ -5,7 +5,7 @@ import { version } from "../package.json";
 import { Dashboard } from "./api/dashboard/dashboard.ts";
 import { checkAddress } from "./api/grpc/address.ts";
 import { type HttpServer, serveHttp } from "./api/http/server.ts";
-import { type Config, paths, redisUrl, serviceManagerSettings, wantsTraces } from "./config.ts";
+import { type Config, paths, redisUrl, type ServedReading, serviceManagerSettings, wantsTraces } from "./config.ts";
 import { untilAborted } from "./domain/cancellation.ts";
 import { asSnapmillError, failedPrecondition, invalidArgument, isSnapmillError, unavailable } from "./domain/errors.ts";
 import { type PoolName, poolName } from "./domain/identifiers.ts";
@@ -18,9 +18,11 @@ import { LocalPoolProbe } from "./service/pool-probe.ts";
 import { ServerService } from "./service/server-service.ts";
 import { requireOwnPlace } from "./supervisor/directories.ts";
 import { keepRoom } from "./supervisor/disk-reserve.ts";
+import { Hangups } from "./supervisor/hangups.ts";
 import { HealthCheck, tellTroubles } from "./supervisor/health.ts";
 import { Notifier } from "./supervisor/notifier.ts";
 import { proveJobsRun } from "./supervisor/probe.ts";
+import { Reloader } from "./supervisor/reloader.ts";
 import { claim } from "./supervisor/running.ts";
 import { requireFreeName, Services } from "./supervisor/services.ts";
 import { readOrMakeToken } from "./supervisor/token.ts";
@@ -46,6 +48,10 @@ export interface UpOptions {
   /** Moves the pool's name in Redis to this database, whichever has it now. Default: false. */
   readonly takeOver?: boolean;
   readonly onReady: (ready: UpReady) => void;
+  /** SIGHUP came because the terminal is gone, from which this process was started. */
+  readonly onTerminalClosed: () => void;
+  /** Reads the configuration as it is now: at every other SIGHUP. */
+  readonly readAgain: () => ServedReading;
 }
 
 /**
@@ -64,6 +70,7 @@ export async function runUp(given: readonly Config[], { takeOver = false, ...opt
   for (const { grpcAddress } of configs) if (grpcAddress !== undefined) checkAddress(grpcAddress);
   await using _telemetry = await startTelemetry({ process: "up", isTraced: wantsTraces(), log });
   using lock = await becomeTheOne(configs, log);
+  using hangups = new Hangups(options.onTerminalClosed);
   using _impatience = obeyASecondSignal(options.signal);
   using notifier = new Notifier(serviceManagerSettings(), log);
   try {
@@ -79,7 +86,7 @@ export async function runUp(given: readonly Config[], { takeOver = false, ...opt
   const services = new Services(configs, log);
   try {
     notifier.starting(() => services.awaited ?? "the first job");
-    await runServices(configs, { services, notifier, log }, options);
+    await runServices(configs, { services, notifier, log, hangups }, options);
     if (services.left.length > 0) throw unavailable(describeLeft(services.left));
   } finally {
     // Those processes wait for a disk, perhaps for this one: deleting the file could hang as well.
@@ -91,11 +98,18 @@ const describeLeft = (left: readonly Left[]): string =>
   `stopped, but left ${left.map(({ pid, reason }) => `process ${pid} (${reason})`).join(", ")}: ` +
   "no signal ends a process while the kernel waits for a disk; check the disks";
 
+interface Surroundings {
+  readonly services: Services;
+  readonly notifier: Notifier;
+  readonly log: Logger;
+  readonly hangups: Hangups;
+}
+
 /** Runs everything from the start of the first child to the end of the last. `configs`: at least one. */
 async function runServices(
   configs: readonly Config[],
-  { services: given, notifier, log }: { services: Services; notifier: Notifier; log: Logger },
-  { signal, onReady }: UpOptions,
+  { services: given, notifier, log, hangups }: Surroundings,
+  { signal, onReady, readAgain }: UpOptions,
 ): Promise<void> {
   const [config] = configs as readonly [Config, ...Config[]];
   await using services = given;
@@ -136,6 +150,9 @@ async function runServices(
       grpcAddress !== undefined && services.isServed(pool) ? [grpcAddress] : [],
     );
     onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddresses });
+    const onOwn = ({ httpNames: names, metricsOpen }: Config) => http.reconfigure({ names, metricsOpen });
+    using reloader = new Reloader({ configs, read: readAgain, services, onOwn, notifier, log });
+    using _reloads = hangups.onReload(() => reloader.request());
     await Promise.race([services.failed, ended]);
   } catch (error) {
     health.phase = "stopping";

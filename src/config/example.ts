@@ -25,8 +25,10 @@ function written(text: string, { kind }: AnySetting): string {
 const isChoice = ({ variable }: AnySetting): boolean => variable === "SNAPMILL_POOL";
 
 function linesOf(setting: AnySetting): string[] {
-  const { key = "", help = "", variable, flag } = setting;
-  const names = flag === undefined ? variable : `${variable}, ${flag}`;
+  const { key = "", help = "", variable, flag, reloadable } = setting;
+  const names = [variable, ...(flag === undefined ? [] : [flag]), ...(reloadable === undefined ? [] : ["SIGHUP"])].join(
+    ", ",
+  );
   const name = key.replace(/^.*\./, "");
   const line =
     setting.default === undefined
@@ -46,6 +48,7 @@ export function defaultFile(): string {
   const ofPools = inFile.flatMap(({ key, perPool }) => (perPool === true && key !== undefined ? [key] : []));
   return [
     "# The settings of snapmill. Flags and the environment take precedence; 'snapmill config check' checks this file.",
+    "# A running 'snapmill up' takes over those with SIGHUP when it is sent that signal; the others need a restart.",
     ...top,
     ...tables,
     "",
@@ -62,12 +65,12 @@ const cell = (text: string | undefined): string => (text === undefined || text =
 /** The table of all settings in the README. */
 export function settingsTable(): string[] {
   const rows = settings.flatMap(([, setting]) => {
-    const { variable, key, flag, help } = setting;
+    const { variable, key, flag, help, reloadable } = setting;
     if (help === undefined) return [];
     const usual = setting.default === undefined ? (setting.otherwise ?? "") : cell(setting.default);
-    return [[cell(variable), cell(key), cell(flag), usual, help]];
+    return [[cell(variable), cell(key), cell(flag), usual, reloadable === undefined ? "" : "yes", help]];
   });
-  const titles = ["Variable", "In the file", "Flag", "Default", "Meaning"];
+  const titles = ["Variable", "In the file", "Flag", "Default", "SIGHUP", "Meaning"];
   const line = (cells: readonly string[]): string =>
     `|${cells.map((each) => (each === "" ? " |" : ` ${each} |`)).join("")}`;
   return [line(titles), `|${"---|".repeat(titles.length)}`, ...rows.map(line)];

@@ -115,7 +115,8 @@ export const percentage: Kind<number> = {
     if (!/^\d{1,2}(\.\d+)?%$/.test(given)) throw new Error("give a percentage below 100, such as 10%");
     return Number.parseFloat(given) / 100;
   },
-  format: (share) => `${share * 100}%`,
+  // 0.07 * 100 is not 7.
+  format: (share) => `${Number((share * 100).toPrecision(12))}%`,
 };
 
 interface ListOf {

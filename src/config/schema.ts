@@ -63,6 +63,7 @@ export const schema = {
     key: "log-level",
     kind: oneOf(logLevels),
     default: "info",
+    reloadable: ["up", "pool", "unpack", "grpc"],
     help: "`trace` to `error`, `silent`",
   }),
   logFormat: setting({
@@ -94,6 +95,7 @@ export const schema = {
     key: "http.names",
     kind: hostNames,
     default: "",
+    reloadable: ["up"],
     help: "host names by which browsers reach it, besides its address and `localhost`, separated by commas",
   }),
   metricsOpen: setting({
@@ -101,6 +103,7 @@ export const schema = {
     key: "metrics.open",
     kind: flag,
     default: "false",
+    reloadable: ["up"],
     help: "answer `/metrics` without a token to programs on the same machine",
   }),
   registryConnections: setting({
@@ -108,6 +111,7 @@ export const schema = {
     key: "registry.connections",
     kind: wholeNumber(1, 64),
     default: "4",
+    reloadable: ["unpack"],
     help: "layers fetched from one registry at the same time, on this machine",
   }),
   registryCertsDirs: setting({
@@ -115,6 +119,7 @@ export const schema = {
     key: "registry.certs",
     kind: list({ describes: "a list of directories", separator: ":" }),
     default: "/etc/containerd/certs.d:/etc/docker/certs.d",
+    reloadable: ["unpack"],
     help: "directories of hosts.toml files and certificates, laid out as containerd's config_path",
   }),
   /** Total size of the blobs kept on disk; 0: none. */
@@ -123,6 +128,7 @@ export const schema = {
     key: "registry.blob-cache",
     kind: size({ mayBeZero: true }),
     default: "4GiB",
+    reloadable: ["unpack"],
     help: "compressed layers kept on disk while several images may need them; `0`: none",
   }),
   inflate: setting({
@@ -130,6 +136,7 @@ export const schema = {
     key: "inflate",
     kind: oneOf(inflateChoices),
     default: "auto",
+    reloadable: ["unpack"],
     help: "what decompresses gzip: `isal` (ISA-L, which is faster), `zlib` (node:zlib), or `auto`: ISA-L where it is installed and passes its self-test",
   }),
   pool: setting<PoolName, "SNAPMILL_POOL">({
@@ -165,6 +172,7 @@ export const schema = {
     kind: size(),
     default: "10GiB",
     perPool: true,
+    reloadable: ["pool"],
     help: "size of a base snapshot's device: an upper bound; the label `containerd.io/snapshot/max-size` sets it for one snapshot",
   }),
   /** The limit for any device: no label can make the pool's worker create a file system of petabytes. */
@@ -174,6 +182,7 @@ export const schema = {
     kind: size({ mostBytes: 16 * 2 ** 40, most: "at most 16TiB, which is what ext4 has in blocks of 4 KiB" }),
     default: "1TiB",
     perPool: true,
+    reloadable: ["pool"],
     help: "the most that the label can ask for; at most `16TiB`",
   }),
   fsType: setting({
@@ -209,6 +218,7 @@ export const schema = {
     kind: percentage,
     default: "10%",
     perPool: true,
+    reloadable: ["pool"],
     help: "share of a thin-pool's data and of its metadata below which nothing new is made",
   }),
   /** So that a sparse pool file returns them to the host. */
@@ -218,6 +228,7 @@ export const schema = {
     kind: flag,
     default: "false",
     perPool: true,
+    reloadable: ["pool"],
     help: "discard a device's blocks before it is deleted",
   }),
   asyncRemove: setting({
@@ -226,6 +237,7 @@ export const schema = {
     kind: flag,
     default: "false",
     perPool: true,
+    reloadable: ["pool"],
     help: "answer a removal at once, and delete the device later, with as many attempts as it takes",
   }),
   removeAttempts: setting({
@@ -234,6 +246,7 @@ export const schema = {
     kind: wholeNumber(1, 100_000),
     default: "130",
     perPool: true,
+    reloadable: ["pool"],
     help: "attempts (about an hour) before a device's removal counts as failed; it can then be seen and retried",
   }),
   removeFirstPauseMs: setting({
@@ -242,6 +255,7 @@ export const schema = {
     kind: pause,
     default: "200ms",
     perPool: true,
+    reloadable: ["pool"],
     help: "the pause after the first attempt at a device's removal; each further one is twice as long",
   }),
   removeLongestPauseMs: setting({
@@ -250,6 +264,7 @@ export const schema = {
     kind: pause,
     default: "39s",
     perPool: true,
+    reloadable: ["pool"],
     help: "the longest of these pauses",
   }),
   /** Path of a UNIX socket; undefined: containerd is not served. */
@@ -269,6 +284,7 @@ export const schema = {
     kind: wholeNumber(1, 64),
     default: "2",
     perPool: true,
+    reloadable: ["pool"],
     help: "images unpacked at the same time",
   }),
   /** `<point>@<marker file>`: see system/faults.ts. Tests only. */

@@ -1,6 +1,9 @@
 // Room: config. Owns what is known about one setting.
 import type { Kind } from "./kinds.ts";
 
+/** The processes of an `up`: itself, and the workers of a pool. */
+export type Reader = "up" | "pool" | "unpack" | "grpc";
+
 interface About<Value, Variable extends string> {
   /** The environment variable. */
   readonly variable: Variable;
@@ -11,8 +14,8 @@ interface About<Value, Variable extends string> {
   readonly kind: Kind<Value>;
   /** Whether pools can differ in it: then `[pools.NAME]` takes precedence over the top of the file. */
   readonly perPool?: true;
-  /** Whether a running `up` takes over a new value; otherwise it needs a restart. */
-  readonly reloadable?: true;
+  /** Who reads it, if a running `up` takes over a new value; otherwise that needs a restart. */
+  readonly reloadable?: readonly Reader[];
   /** What may be shown of a value that can contain a password. Default: all of it. */
   readonly secret?: (text: string) => string;
   /** One sentence for users; Markdown. Undefined: it is for tests, or for `up` itself, and not in the documents. */

@@ -2,6 +2,7 @@
 // never ends the others.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import type { Reader } from "../config/setting.ts";
 import type { Config } from "../config.ts";
 import { type Backoff, pauseAfterMs } from "../domain/backoff.ts";
 import { AbortReason, Canceller, untilAborted } from "../domain/cancellation.ts";
@@ -14,11 +15,12 @@ import { startTotals } from "./totals.ts";
 /** A pool that cannot start is tried again: its device may be attached later, its name set free. */
 const backoff: Backoff = { firstMs: 2_000, capMs: 5 * 60_000 };
 
+const everyReader: ReadonlySet<Reader> = new Set(["pool", "unpack", "grpc"]);
+
 /** Throws why the pool may not be started. */
 type Permission = (config: Config, signal: AbortSignal) => Promise<void>;
 
 export class ServedPool {
-  readonly config: Config;
   /** What the children have observed, those that have ended included. */
   readonly observed = startTotals();
   readonly #log: Logger;
@@ -27,17 +29,22 @@ export class ServedPool {
   readonly #stopping = new Canceller();
   readonly #first = Promise.withResolvers<SnapmillError | undefined>();
   readonly #left: Left[] = [];
+  #config: Config;
   #services: PoolServices;
   #trouble: string | undefined;
   #kept: Promise<void> = Promise.resolve();
 
   /** `isAlone`: the only pool; then its failure is the whole snapmill's. */
   constructor(config: Config, log: Logger, isAlone: boolean, mayStart: Permission) {
-    this.config = config;
+    this.#config = config;
     this.#log = log;
     this.#isAlone = isAlone;
     this.#mayStart = mayStart;
     this.#services = this.#build();
+  }
+
+  get config(): Config {
+    return this.#config;
   }
 
   get services(): PoolServices {
@@ -64,17 +71,26 @@ export class ServedPool {
     return await this.#first.promise;
   }
 
+  /**
+   * Serves the pool with `next` from now on, of which `readers` read what has changed. Throws why that does not work; then
+   * it is served as before. A pool that is not served takes it with its next attempt.
+   */
+  async reload(next: Config, readers: ReadonlySet<Reader>): Promise<void> {
+    if (this.#trouble === undefined) await this.#services.reload(next, readers);
+    this.#config = next;
+  }
+
   /** Returns the processes that did not end. */
   async stop(): Promise<readonly Left[]> {
-    this.#stopping.cancel(new AbortReason("stopping", `pool ${this.config.pool} is being stopped`));
+    this.#stopping.cancel(new AbortReason("stopping", `pool ${this.#config.pool} is being stopped`));
     this.#left.push(...(await this.#services.stop()));
     await this.#kept;
     return this.#left;
   }
 
   #build(): PoolServices {
-    const label = this.#isAlone ? "" : ` of pool ${this.config.pool}`;
-    return new PoolServices(this.config, { log: this.#log, totals: this.observed, label });
+    const label = this.#isAlone ? "" : ` of pool ${this.#config.pool}`;
+    return new PoolServices(this.#config, { log: this.#log, totals: this.observed, label });
   }
 
   async #keep(): Promise<void> {
@@ -85,7 +101,7 @@ export class ServedPool {
       if (signal.aborted) break;
       if (performance.now() - startedMs > backoff.capMs) failures = 1;
       const pauseMs = pauseAfterMs(backoff, failures);
-      this.#trouble = `pool ${this.config.pool} is not served: ${failure.message}`;
+      this.#trouble = `pool ${this.#config.pool} is not served: ${failure.message}`;
       this.#log.error({ code: failure.code }, `${this.#trouble}; trying again in ${formatDuration(pauseMs)}`);
       this.#first.resolve(failure);
       this.#left.push(...(await this.#services.stop()));
@@ -99,9 +115,11 @@ export class ServedPool {
   async #live(signal: AbortSignal): Promise<SnapmillError> {
     const services = this.#services;
     try {
-      await this.#mayStart(this.config, signal);
+      await this.#mayStart(this.#config, signal);
       await services.start();
-      if (this.#trouble !== undefined) this.#log.info(`pool ${this.config.pool} is served again`);
+      // It has changed since this attempt began.
+      if (services.config !== this.#config) await services.reload(this.#config, everyReader);
+      if (this.#trouble !== undefined) this.#log.info(`pool ${this.#config.pool} is served again`);
       this.#trouble = undefined;
       this.#first.resolve(undefined);
       return await Promise.race([services.failed, untilAborted(signal)]);

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import type { Reader } from "../config/setting.ts";
 import { type Config, paths, redisUrl } from "../config.ts";
 import { untilAborted } from "../domain/cancellation.ts";
 import { failedPrecondition, internal } from "../domain/errors.ts";
@@ -125,6 +126,11 @@ export class Services implements AsyncDisposable {
     if (failures.includes(undefined)) return;
     const reasons = this.#pools.map(({ config }, index) => `pool ${config.pool}: ${failures[index]?.message ?? ""}`);
     throw failedPrecondition(`no pool can be served: ${reasons.join("; ")}`);
+  }
+
+  /** Serves the pool of `next` with it, of which `readers` read what has changed. Throws why not: see PoolServices. */
+  async reload(next: Config, readers: ReadonlySet<Reader>): Promise<void> {
+    await this.#pool(next.pool).reload(next, readers);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

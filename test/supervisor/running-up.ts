@@ -1,5 +1,5 @@
 // Room: test. Owns a private `up` for a test: started on a state directory, inspected, ended.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, childEnvironment, paths, readConfig } from "../../src/config.ts";
@@ -9,16 +9,16 @@ import { until } from "../support/until.ts";
 const main = join(import.meta.dir, "../../src/main.ts");
 const cli = join(import.meta.dir, "../../src/cli.ts");
 
-/** A place for a snapmill. `nested` makes the state directory's path longer. */
+/** A place for a snapmill. Of `settings`, undefined is for one that is not set at all. `nested` makes the state directory's path longer. */
 export class Place implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), "snapmill-up-"));
   readonly settings: Readonly<Record<string, string>>;
   readonly config: Config;
 
-  constructor(settings: Record<string, string> = {}, nested = "state") {
+  constructor(settings: Record<string, string | undefined> = {}, nested = "state") {
     const stateDir = join(this.directory, nested);
     mkdirSync(stateDir, { recursive: true });
-    this.settings = {
+    const all: Record<string, string | undefined> = {
       SNAPMILL_STATE_DIR: stateDir,
       SNAPMILL_RUN_DIR: join(this.directory, "run"),
       SNAPMILL_POOL_SIZE: "1GiB",
@@ -27,6 +27,9 @@ export class Place implements Disposable {
       SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
       ...settings,
     };
+    this.settings = Object.fromEntries(
+      Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    );
     this.config = readConfig({}, this.settings);
   }
 
@@ -82,6 +85,32 @@ export class Place implements Disposable {
 
   [Symbol.dispose](): void {
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A place whose settings are in a file. */
+export class PlaceWithFile extends Place {
+  readonly file: string;
+  readonly #directory: string;
+
+  /** `settings`: for the environment, beside the usual ones. */
+  constructor(lines: (directory: string) => readonly string[], settings: Record<string, string | undefined> = {}) {
+    const directory = mkdtempSync(join(tmpdir(), "snapmill-file-"));
+    const file = join(directory, "config.toml");
+    writeFileSync(file, `${lines(directory).join("\n")}\n`, { mode: 0o600 });
+    super({ ...settings, SNAPMILL_CONFIG: file });
+    this.file = file;
+    this.#directory = directory;
+  }
+
+  /** Replaces the file. */
+  write(...lines: readonly string[]): void {
+    writeFileSync(this.file, `${lines.join("\n")}\n`);
+  }
+
+  override [Symbol.dispose](): void {
+    super[Symbol.dispose]();
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 }
 

@@ -1,32 +1,13 @@
 // Room: test. Owns an `up` that serves several pools of a file: each on its own, and none kept down by another.
 import { expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readServed } from "../../src/config.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { until } from "../support/until.ts";
-import { healthOf, Place, untilHealthy, urlIn } from "./running-up.ts";
+import { healthOf, type Place, PlaceWithFile, untilHealthy, urlIn } from "./running-up.ts";
 
 const timeoutMs = 240_000;
-
-/** A place whose settings are in a file. */
-class PlaceWithFile extends Place {
-  readonly #directory: string;
-
-  constructor(lines: (directory: string) => readonly string[]) {
-    const directory = mkdtempSync(join(tmpdir(), "snapmill-file-"));
-    const file = join(directory, "config.toml");
-    writeFileSync(file, `${lines(directory).join("\n")}\n`, { mode: 0o600 });
-    super({ SNAPMILL_CONFIG: file });
-    this.#directory = directory;
-  }
-
-  override [Symbol.dispose](): void {
-    super[Symbol.dispose]();
-    rmSync(this.#directory, { recursive: true, force: true });
-  }
-}
 
 async function metricsOf(url: string, place: Place): Promise<string> {
   const headers = { authorization: `Basic ${btoa(`snapmill:${place.token}`)}` };

@@ -23,9 +23,9 @@ export function isOwnHost(host: string, { hostname }: Address, names: readonly s
 
 /** Refuses requests that are addressed to another host. */
 export const onlyForThisHost =
-  (address: Address, names: readonly string[]): MiddlewareHandler =>
+  (address: Address, names: () => readonly string[]): MiddlewareHandler =>
   async (context, next) => {
     const host = hostOf(context.req.header("host"));
-    if (host !== undefined && isOwnHost(host, address, names)) return await next();
+    if (host !== undefined && isOwnHost(host, address, names())) return await next();
     return context.text("refused: this server does not have that name (see SNAPMILL_HTTP_NAMES)\n", 421);
   };

@@ -21,11 +21,11 @@ export interface Connection {
   readonly peer: string | undefined;
 }
 
-/** Lets programs of this machine in without `guard`, if `isOpen`. */
+/** Lets programs of this machine in without `guard`, as long as `isOpen`. */
 export const openHere =
-  (isOpen: boolean, guard: MiddlewareHandler): MiddlewareHandler =>
+  (isOpen: () => boolean, guard: MiddlewareHandler): MiddlewareHandler =>
   async (context, next) =>
-    isOpen && isFromHere(context) ? await next() : await guard(context, next);
+    isOpen() && isFromHere(context) ? await next() : await guard(context, next);
 
 /** A proxy on this machine hands on the requests of others. */
 function isFromHere(context: Context): boolean {

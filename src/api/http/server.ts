@@ -41,6 +41,8 @@ export interface HttpServer extends AsyncDisposable {
   readonly url: string;
   /** Serves `dashboard` at /queues from now on; before, /queues answers 503. */
   show(dashboard: Hono): void;
+  /** Takes the place of what the options said, from the next request on. */
+  reconfigure(given: Required<Pick<HttpOptions, "names" | "metricsOpen">>): void;
   /** Serves /v1 at a UNIX socket, too, until disposed of; whoever reaches it needs no token. */
   listenAt(path: string): AsyncDisposable;
 }
@@ -55,26 +57,36 @@ const limits = {
 /** Serves until disposed of. Throws invalid_argument for an invalid address, failed_precondition if it is in use. */
 export function serveHttp({
   address,
-  names = [],
+  names: givenNames = [],
   token,
   log,
   health,
   metrics,
   host,
-  metricsOpen = false,
+  metricsOpen: givenOpen = false,
 }: HttpOptions): HttpServer {
   const wanted = parseAddress(address);
   let dashboard: Hono | undefined;
+  let names = givenNames;
+  let metricsOpen = givenOpen;
   const app = new Hono<Pick<V1Env, "Bindings">>();
   app.use("/v1/*", traceRequests, strictPolicy);
-  app.use(countRequests, onlyFromHere, onlyForThisHost(wanted, names));
+  app.use(
+    countRequests,
+    onlyFromHere,
+    onlyForThisHost(wanted, () => names),
+  );
   app.get("/", (context) => context.redirect("/queues"));
   serveHealth(app, health, onlyWithToken(token));
   const readMetrics = shared(metrics);
-  app.get("/metrics", openHere(metricsOpen, onlyWithToken(token)), async (context) => {
-    const { text, type } = await prometheusText(await readMetrics());
-    return context.body(text, 200, { "content-type": type });
-  });
+  app.get(
+    "/metrics",
+    openHere(() => metricsOpen, onlyWithToken(token)),
+    async (context) => {
+      const { text, type } = await prometheusText(await readMetrics());
+      return context.body(text, 200, { "content-type": type });
+    },
+  );
   app.route("/v1", v1({ host, authenticate: byToken(token), log }));
   app.get("/queues/", (context) => context.redirect("/queues"));
   app.use("/queues/*", onlyWithToken(token), noForeignCommands);
@@ -104,6 +116,10 @@ export function serveHttp({
     url,
     show: (shown) => {
       dashboard = shown;
+    },
+    reconfigure: (given) => {
+      names = given.names;
+      metricsOpen = given.metricsOpen;
     },
     listenAt: (path) => {
       const local = new Hono<Pick<V1Env, "Bindings">>().route(

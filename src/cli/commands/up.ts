@@ -1,12 +1,13 @@
 // Room: cli. Owns `snapmill up`.
 import { type Command, InvalidArgumentError } from "commander";
 import { driverChoices } from "../../config/schema.ts";
+import { readServed, readServedAgain } from "../../config.ts";
 import { parseSize } from "../../domain/units.ts";
 import { apartFromWork } from "../../domain/work.ts";
 import type { UpReady } from "../../up.ts";
 import { write } from "../output/output.ts";
 import { catchInterruption } from "../support/interruption.ts";
-import { accept, examples, servedBy, wholeNumber } from "../support/options.ts";
+import { accept, examples, flagsOf, wholeNumber } from "../support/options.ts";
 
 export function addUp(program: Command): void {
   program
@@ -29,20 +30,24 @@ export function addUp(program: Command): void {
       ),
     )
     .action(async (options: UpOptions, command: Command) => {
-      const configs = servedBy(command, {
+      const flags = flagsOf(command, {
         SNAPMILL_DRIVER: options.driver,
         SNAPMILL_POOL_SIZE: options.size,
         SNAPMILL_UNPACK_WORKERS: options.unpackWorkers?.toString(),
         SNAPMILL_HTTP_ADDRESS: options.httpAddress,
         SNAPMILL_GRPC_ADDRESS: options.grpcAddress,
       });
+      const configs = flags.flatMap((each) => readServed(each));
       // Loaded only here: loading the dashboard takes longer than most commands do.
       const { readyLine, runUp } = await import("../../up.ts");
-      using interruption = catchInterruption();
+      using interruption = catchInterruption(["SIGINT", "SIGTERM"]);
       const { signal } = interruption;
       const onReady = (ready: UpReady) => void write(`${readyLine(ready)}\n`).catch(() => undefined);
       // What it does for its callers is part of their traces, not of one that lasts as long as it runs.
-      await apartFromWork(() => runUp(configs, { signal, takeOver: options.takeOver === true, onReady }));
+      const takeOver = options.takeOver === true;
+      const readAgain = () => readServedAgain(flags);
+      const onTerminalClosed = () => interruption.interrupt("SIGHUP");
+      await apartFromWork(() => runUp(configs, { signal, takeOver, onReady, onTerminalClosed, readAgain }));
     });
 }
 

@@ -21,18 +21,22 @@ export interface Interruption extends Disposable {
    * time.
    */
   readonly signal: AbortSignal;
+  /** Aborts it as if the signal with this name had come. */
+  readonly interrupt: (name: EndingSignal) => void;
 }
 
-/** Until disposed of, signals that would end the program abort `signal` instead. */
-export function catchInterruption(): Interruption {
+/** Until disposed of, signals that would end the program abort `signal` instead: all, or those of `caught`. */
+export function catchInterruption(caught: readonly EndingSignal[] = signals): Interruption {
   const canceller = new Canceller();
-  const listeners = signals.map((name) => {
-    const listener = () => canceller.cancel(new Interrupted(name));
+  const interrupt = (name: EndingSignal) => canceller.cancel(new Interrupted(name));
+  const listeners = caught.map((name) => {
+    const listener = () => interrupt(name);
     process.on(name, listener);
     return () => process.off(name, listener);
   });
   return {
     signal: canceller.signal,
+    interrupt,
     [Symbol.dispose]: () => {
       for (const stopListening of listeners) stopListening();
     },

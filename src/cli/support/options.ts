@@ -1,6 +1,6 @@
 // Room: cli. Owns the options and argument parsers that commands share.
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type Config, type Overrides, readConfig, readServed } from "../../config.ts";
+import { type Config, type Overrides, readConfig } from "../../config.ts";
 import { isSnapmillError } from "../../domain/errors.ts";
 import { ownScope, type PoolName, poolName, type Scope, scope, snapshotKey } from "../../domain/identifiers.ts";
 import { checkLabels, type Labels, labelsOf } from "../../domain/snapshots.ts";
@@ -91,10 +91,6 @@ export const refuseSeveral = (command: Command): never =>
 /** The same for a command that accepts several pools: one configuration for each. */
 export const configsOf = (command: Command, overrides: Overrides = {}): readonly Config[] =>
   flagsOf(command, overrides).map((flags) => readConfig(flags));
-
-/** The same for `up`: the pools that it serves. */
-export const servedBy = (command: Command, overrides: Overrides = {}): readonly Config[] =>
-  flagsOf(command, overrides).flatMap((flags) => readServed(flags));
 
 /** The flags of a command as settings, once for each --pool. */
 export function flagsOf(command: Command, overrides: Overrides): readonly Overrides[] {
