@@ -1,4 +1,5 @@
 // Room: top. Owns how snapmill's processes log to stderr: JSON lines for machines, short lines for people.
+import { isatty } from "node:tty";
 import { destination, type Logger, pino } from "pino";
 import type { LogFormat } from "./config/schema.ts";
 import { redacted } from "./domain/redaction.ts";
@@ -29,7 +30,7 @@ export function createLogger({ name, level, format = "auto" }: LoggerOptions): L
   const stderr = destination({ fd: stderrFd, sync: true, maxLength: keptBytes });
   // A full disk or a missing reader must not end the process: what cannot be written is dropped.
   stderr.on("error", () => undefined);
-  const isForPeople = format === "pretty" || (format === "auto" && process.stderr.isTTY === true);
+  const isForPeople = format === "pretty" || (format === "auto" && isatty(stderrFd));
   const formatters = { level: (label: string) => ({ level: label }) };
   const options = { name, level, formatters, mixin: workFields, serializers: { err: loggedError }, hooks: tellOnce() };
   const write = (line: string): void => {

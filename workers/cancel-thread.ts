@@ -11,7 +11,7 @@ const tickMs = 250;
 /** Between looks at a database that cannot be read. */
 const backoff: Backoff = { firstMs: 2 * tickMs, capMs: 5_000 };
 
-const { databasePath, graceMs } = workerData as CancelThreadOptions;
+const { databasePath, graceMs, logFormat } = workerData as CancelThreadOptions;
 const say = (message: FromCancelThread): void => parentPort?.postMessage(message);
 
 interface Watched {
@@ -64,7 +64,7 @@ function look(job: Watched): void {
 
 /** The job's lock runs out, the next worker sees the cancellation first, and the pool's sweep removes what is left. */
 function endWorker(operationId: OperationId): void {
-  createLogger({ name: "unpack", level: "error" }).fatal(
+  createLogger({ name: "unpack", level: "error", format: logFormat }).fatal(
     { operationId },
     `the job was cancelled and has not ended within ${graceMs} ms: this worker hangs, and is ended`,
   );

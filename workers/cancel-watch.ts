@@ -1,5 +1,6 @@
 // Room: workers. Owns an unpack worker's side of cancelling: a signal for each job, from the thread that reads the database.
 import { Worker } from "node:worker_threads";
+import type { LogFormat } from "../src/config/schema.ts";
 import { AbortReason, Canceller } from "../src/domain/cancellation.ts";
 import type { OperationId } from "../src/domain/identifiers.ts";
 import { startTimer } from "../src/domain/timers.ts";
@@ -9,6 +10,7 @@ export interface CancelThreadOptions {
   readonly databasePath: string;
   /** How long the worker has from a cancellation to the end of the job. */
   readonly graceMs: number;
+  readonly logFormat: LogFormat;
 }
 
 export type ToCancelThread =

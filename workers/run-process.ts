@@ -1,5 +1,7 @@
 // Room: workers. Owns the life of a worker's process: it works until a signal stops it, or ends saying what went wrong.
-import { callersTrace, wantsTraces } from "../src/config.ts";
+import { basename } from "node:path";
+import type { LogFormat } from "../src/config/schema.ts";
+import { callersTrace, readConfig, wantsTraces } from "../src/config.ts";
 import { asSnapmillError, encodeFailure, isRetryable } from "../src/domain/errors.ts";
 import { inWork } from "../src/domain/work.ts";
 import { createLogger, type Logger } from "../src/logger.ts";
@@ -60,11 +62,22 @@ function endWith(error: unknown): never {
 
 /** Ends a worker for an error that nothing caught: while its module was loaded, or in a timer. */
 function endUncaught(error: unknown): never {
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  const failure = asSnapmillError(error);
+  const log = createLogger({ name: basename(Bun.main, ".ts"), level: "fatal", format: formatOfLog() });
+  log.fatal({ err: error instanceof Error ? error : failure, code: failure.code }, failure.message);
   if (!hasAnnouncedReady()) endWith(error);
   // A worker that has been ready is started again: one of its tasks failed, not its start.
   announceFailure(error);
   process.exit(1);
+}
+
+/** The settings may be what is wrong. */
+function formatOfLog(): LogFormat {
+  try {
+    return readConfig().logFormat;
+  } catch {
+    return "auto";
+  }
 }
 
 process.on("uncaughtException", endUncaught);

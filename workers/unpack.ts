@@ -75,7 +75,7 @@ const client = resources.use(
   await JobClient.connect({ redisUrl: redisUrl(config), pool: config.pool, database: holder.database }),
 );
 const cancelWatch = resources.use(
-  new CancelWatch({ databasePath: paths.database(config), graceMs: cancelGraceMs }, log),
+  new CancelWatch({ databasePath: paths.database(config), graceMs: cancelGraceMs, logFormat: config.logFormat }, log),
 );
 const registries = new Registries({
   ...registrySettings(config),

@@ -1,16 +1,18 @@
 // Room: telemetry. Owns OpenTelemetry's library as this process uses it. Loaded only where traces are asked for.
 import { DiagLogLevel, diag } from "@opentelemetry/api";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
-import { startTimer } from "../domain/timers.ts";
+import { inTime } from "../domain/timers.ts";
+import { CollectorExporter } from "./collector-exporter.ts";
 import { type ExporterTold, PatientExporter } from "./patient-exporter.ts";
 import { Spans } from "./spans.ts";
 
 /** How long the last spans of a process may take to be sent. */
 const flushMs = 2_000;
-/** At once on their way to the collector, in all: a process keeps no more spans than these and the library's queue. */
-const exportMs = 10_000;
+/** The same where the collector has not taken the ones before. */
+const hopelessFlushMs = 250;
+/** Longer than the exporter takes: it says why, and only then comes the next batch. */
+const marginMs = 1_000;
 
 export interface TracingOptions extends ExporterTold {
   /** Which of snapmill's processes this is: "up", "pool". */
@@ -29,7 +31,7 @@ export interface Tracing extends AsyncDisposable {
 /**
  * The library reads OTEL_EXPORTER_OTLP_*, OTEL_RESOURCE_ATTRIBUTES, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and OTEL_BSP_*
  * itself. Spans wait in a queue of 2,048; those that find it full are dropped. Disposal sends what waits, within two
- * seconds.
+ * seconds, or a quarter of one where the collector has failed.
  */
 export function openTracing({ process: name, version, complain, late, ...tell }: TracingOptions): Tracing {
   diag.setLogger({ ...silent, error: complain }, { logLevel: DiagLogLevel.ERROR, suppressOverrideMessage: true });
@@ -39,19 +41,24 @@ export function openTracing({ process: name, version, complain, late, ...tell }:
     "service.instance.id": `${name}-${process.pid}`,
   };
   const resource = resourceFromAttributes({ ...known, "snapmill.process": name, "process.pid": process.pid });
+  const collector = new CollectorExporter();
+  const exporter = new PatientExporter(collector, tell);
+  const exportTimeoutMillis = collector.timeoutMs + marginMs;
   const provider = new BasicTracerProvider({
     resource: resource.merge(detectResources({ detectors: [envDetector] })),
-    spanProcessors: [
-      new BatchSpanProcessor(new PatientExporter(new OTLPTraceExporter(), tell), { exportTimeoutMillis: exportMs }),
-    ],
+    spanProcessors: [new BatchSpanProcessor(exporter, { exportTimeoutMillis })],
   });
   return {
     spans: new Spans(provider.getTracer("snapmill", version)),
     [Symbol.asyncDispose]: async () => {
-      const { promise: isLate, resolve } = Promise.withResolvers<true>();
-      using _bound = startTimer(flushMs, () => resolve(true));
-      const sent = provider.shutdown().catch(() => undefined);
-      if ((await Promise.race([sent, isLate])) === true) late(flushMs);
+      const withinMs = exporter.isFailing ? hopelessFlushMs : flushMs;
+      const sent = provider.shutdown().then(
+        () => true,
+        () => true,
+      );
+      if ((await inTime(withinMs, sent)) === undefined) late(withinMs);
+      exporter.close();
+      collector.abandon();
     },
   };
 }

@@ -6,6 +6,9 @@ type Done = Parameters<SpanExporter["export"]>[1];
 /** ExportResultCode.SUCCESS */
 const success = 0;
 
+/** A batch that has been under way for longer is not expected to arrive. */
+const promptMs = 2_000;
+
 const backoff: Backoff = { firstMs: 5_000, capMs: 300_000 };
 
 export interface ExporterTold {
@@ -22,10 +25,22 @@ export class PatientExporter implements SpanExporter {
   #failures = 0;
   #dropped = 0;
   #pausedUntilMs = 0;
+  #sentAtMs: number | undefined;
+  #isClosed = false;
 
   constructor(inner: SpanExporter, tell: ExporterTold) {
     this.#inner = inner;
     this.#tell = tell;
+  }
+
+  /** Whether the collector has not taken the last spans, or has not answered for long. */
+  get isFailing(): boolean {
+    return this.#failures > 0 || (this.#sentAtMs !== undefined && performance.now() - this.#sentAtMs > promptMs);
+  }
+
+  /** From now on nothing is told any more. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   export(spans: ReadableSpan[], done: Done): void {
@@ -36,7 +51,10 @@ export class PatientExporter implements SpanExporter {
       handled();
       return;
     }
+    this.#sentAtMs ??= performance.now();
     this.#inner.export(spans, ({ code, error }) => {
+      this.#sentAtMs = undefined;
+      if (this.#isClosed) return handled();
       if (code === success) this.#succeed();
       else this.#fail(spans.length, error);
       handled();
@@ -58,8 +76,10 @@ export class PatientExporter implements SpanExporter {
   }
 
   #fail(spans: number, error: Error | undefined): void {
-    this.#failures += 1;
     this.#dropped += spans;
+    // At its end a process sends several batches at once: they fail together.
+    if (performance.now() < this.#pausedUntilMs) return;
+    this.#failures += 1;
     const nextMs = pauseAfterMs(backoff, this.#failures);
     this.#pausedUntilMs = performance.now() + nextMs;
     this.#tell.failed(error?.message ?? "it gave no reason", { spans, nextMs });

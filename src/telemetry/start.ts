@@ -10,7 +10,7 @@ export interface TelemetryOptions {
   readonly log: Logger;
 }
 
-/** Before any work. Disposal sends the spans that wait, within two seconds; those that are made later are lost. */
+/** Before any work. Disposal sends the spans that wait, within two seconds at most; those that are made later are lost. */
 export async function startTelemetry({ process, isTraced, log }: TelemetryOptions): Promise<AsyncDisposable> {
   const nothing = { [Symbol.asyncDispose]: async () => undefined };
   // The command line has done it already when it calls `up`.

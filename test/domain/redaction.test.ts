@@ -17,6 +17,14 @@ test.each([
   "https://storage.example/blob?sv=1&sig=planted",
   "OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20planted1",
   "registry_token=planted, password=planted",
+  "redis://user:pl/planted@host:6379/0",
+  "redis://:6379/planted@host:6379/0",
+  "https://user:p@planted@registry.example/v2/",
+  "docker://user:a/planted@localhost:5000/app@sha256:0123456789abcdef",
+  "AWS_SECRET_ACCESS_KEY=planted",
+  JSON.stringify({ password: 'a"planted', token: "it's planted" }),
+  JSON.stringify({ body: JSON.stringify({ password: 'a"planted', next: 1 }) }),
+  "{ password: 1, 'token': 'planted' }",
 ])("nothing is planted any more in: %s", (text) => {
   expect(redacted(text)).toContain("***");
   expect(redacted(text)).not.toContain("planted");
@@ -30,6 +38,12 @@ test.each([
   "a basic snapshot has no parent",
   "job op-1 of key=build in pool=default",
   "unix:///run/snapmill/redis.sock",
+  "http://127.0.0.1:7070/packages/@scope/name",
+  "http://[::1]:7070/packages/@scope/name",
+  "docker://localhost:5000/team/app:1.2@sha512:0123456789abcdef",
+  "oci:///srv/images/app@2:latest",
+  "the label containerd.io/gc.sig=on, and signature=none",
+  '{"tokenName":"ci","device":"default-snap-3"}',
   '{"level":"warn","msg":"token in /var/lib/snapmill/http-token"}',
 ])("all of it stays: %s", (text) => {
   expect(redacted(text)).toBe(text);
@@ -38,4 +52,6 @@ test.each([
 test("a long line without an end to what it begins with takes no time", () => {
   const line = `${"https://".repeat(20_000)}${"password".repeat(20_000)}`;
   expect(redacted(line)).toBe(line);
+  const urls = `${"https://a:b".repeat(20_000)}`;
+  expect(redacted(urls)).toBe(urls);
 });

@@ -67,6 +67,9 @@ test.each<[boolean, Record<string, string>]>([
   expect(wantsTraces(environment)).toBe(wanted);
 });
 
+const manyAtOnce = `
+  for (let n = 0; n < 3_000; n += 1) inWork({ name: "many", kind: "server" }, () => undefined);`;
+
 const twoSpans = `
   await inWork({ name: "outer", kind: "server", fields: { key: "k".repeat(10_000) } }, async () => {
     await inWork({ name: "inner", attributes: { list: ["redis://u:planted@h", "b"] } }, async () => log.info("inside"));
@@ -92,6 +95,36 @@ test.each<[string, number]>([
   using collector = new OtlpReceiver();
   await run(twoSpans, { ...collector.environment, OTEL_TRACES_SAMPLER: sampler });
   expect(collector.spans).toHaveLength(spans);
+});
+
+test.each<[string, number]>([
+  ["refuses connections", 0],
+  ["asks to come again", 503],
+  ["has no such place", 404],
+])("a process whose collector %s ends as if it had none, and says so in one line", async (_what, status) => {
+  using collector = new OtlpReceiver();
+  collector.status = status;
+  const endpoint = status === 0 ? { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1" } : {};
+  const { lines } = await run(twoSpans + manyAtOnce, { ...collector.environment, ...endpoint });
+  // Where its end took longer, a second line would say that the last spans were not taken.
+  expect(lines.filter(({ msg }) => msg !== "inside").map(({ msg }) => msg)).toEqual([
+    expect.stringMatching(/^traces cannot be sent to the collector: .* tried again in 5 s$/),
+  ]);
+});
+
+test("a collector that accepts and never answers holds the end of a process up for two seconds, or a quarter of one", async () => {
+  using silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+  const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${silent.port}`, OTEL_BSP_SCHEDULE_DELAY: "10" };
+  const saidAfter = async (restMs: number, more: Record<string, string> = {}) => {
+    const { lines } = await run(`${twoSpans} await Bun.sleep(${restMs});`, { ...environment, ...more });
+    return lines.map(({ msg }) => String(msg)).filter((msg) => msg !== "inside");
+  };
+  const cannot = "traces cannot be sent to the collector";
+  expect(await saidAfter(0)).toEqual([`${cannot}: it has not taken the last ones within 2 s`]);
+  expect(await saidAfter(2_500)).toEqual([`${cannot}: it has not taken the last ones within 0.25 s`]);
+  const [failed, ...others] = await saidAfter(1_500, { OTEL_EXPORTER_OTLP_TIMEOUT: "500" });
+  expect(failed).toMatch(/: it has not answered within 0.5 s; they are dropped, and it is tried again in 5 s$/);
+  expect(others).toEqual([]);
 });
 
 const manySpans = `

@@ -6,6 +6,7 @@ import { paths } from "../../src/config.ts";
 import { ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { openDatabase } from "../../src/metadata/database.ts";
 import { deviceOf } from "../../src/metadata/snapshots.ts";
+import { SnapshotsClient } from "../api/grpc/client.ts";
 import { OtlpReceiver } from "../support/otlp-receiver.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { type Started, TestSnapmill } from "../support/test-snapmill.ts";
@@ -200,6 +201,42 @@ test("a worker that is killed leaves a trace that goes on: the attempt of the ne
     "job unpack",
   ]);
   expect(job?.traceId).not.toBe(givenTrace);
+});
+
+test("a call of containerd is part of its caller's trace; what is no traceparent is ignored", async () => {
+  const callers = "22222222222222222222222222222222";
+  using client = new SnapshotsClient(snapmill.config.grpcAddress ?? "");
+  const given: Readonly<Record<string, string>> = {
+    known: `00-${callers}-${givenSpan}-01`,
+    zero: `00-${"0".repeat(32)}-${givenSpan}-01`,
+    forbidden: `ff-${callers}-${givenSpan}-01`,
+    long: `00-${callers}-${givenSpan}-01-${"x".repeat(1_000)}`,
+  };
+  for (const [key, header] of Object.entries(given)) {
+    await client.call("prepare", { key }, { metadata: { traceparent: header } });
+    await client.call("remove", { key });
+  }
+  const ofKey = (key: string) =>
+    collector.named("job prepare").find(({ attributes }) => attributes["snapmill.key"] === key);
+  const pathOfKey = (key: string) => {
+    const job = ofKey(key);
+    return job === undefined ? "" : collector.pathOf(job).join(" > ");
+  };
+  const wanted = "Snapshots/Prepare > call prepare > enqueue prepare > job prepare";
+  for (const key of Object.keys(given)) {
+    await until(
+      `the spans of ${key}`,
+      () => pathOfKey(key),
+      (path) => path === wanted,
+      60_000,
+    );
+  }
+  expect(ofKey("known")?.traceId).toBe(callers);
+  const begun = collector.named("Snapshots/Prepare").find(({ attributes }) => attributes["snapmill.key"] === "known");
+  expect(begun?.parentSpanId).toBe(givenSpan);
+  const own = Object.keys(given).flatMap((key) => (key === "known" ? [] : [ofKey(key)?.traceId]));
+  expect(new Set(own).size).toBe(own.length);
+  for (const traceId of [callers, givenTrace, "0".repeat(32)]) expect(own).not.toContain(traceId);
 });
 
 test("no secret is in a span or a log", async () => {

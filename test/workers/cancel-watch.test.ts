@@ -20,7 +20,7 @@ function openWatch(databasePath: string) {
   const warnings: string[] = [];
   const log = createLogger({ name: "test", level: "silent" });
   log.warn = (_fields: unknown, sentence?: string) => void warnings.push(sentence ?? "");
-  const watch = new CancelWatch({ databasePath, graceMs }, log);
+  const watch = new CancelWatch({ databasePath, graceMs, logFormat: "auto" }, log);
   return { watch, warnings, [Symbol.dispose]: () => watch[Symbol.dispose]() };
 }
 
@@ -67,6 +67,6 @@ test("a worker that does not end a cancelled job is ended by SIGKILL, one that d
   await worker.exited;
   expect(said.trim().split("\n")).toEqual(["ended", "hangs"]);
   expect(worker.signalCode).toBe("SIGKILL");
-  expect(log).toContain(hanging);
-  expect(log).toContain("this worker hangs, and is ended");
+  expect(log).toMatch(/^\d\d:\d\d:\d\d fatal unpack .*this worker hangs, and is ended/m);
+  expect(log).toContain(`operationId=${hanging}`);
 });

@@ -5,7 +5,8 @@ import { CancelWatch } from "../../workers/cancel-watch.ts";
 
 const [databasePath = "", ...operations] = process.argv.slice(2);
 const graceMs = 500;
-const watch = new CancelWatch({ databasePath, graceMs }, createLogger({ name: "test", level: "warn" }));
+const logFormat = "pretty";
+const watch = new CancelWatch({ databasePath, graceMs, logFormat }, createLogger({ name: "test", level: "warn" }));
 
 {
   using _job = await watch.watch(operationId(operations[0] ?? ""));

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { childEnvironment } from "../../src/config.ts";
 import { parseAnnouncement } from "../../src/supervisor/ready.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -28,4 +29,26 @@ test("a worker that an uncaught error ends tells its supervisor why, wherever it
   expect(loading).toMatchObject({ kind: "refused", error: { code: "failed_precondition" } });
   // The supervisor is to start it again.
   expect(worked).toMatchObject({ kind: "failed", error: { code: "failed_precondition" } });
+});
+
+test("its last line has the form of all others: a time, a level, the process, the error, and no secret", async () => {
+  const program = join(root, "workers", "run-process.ts");
+  const planted = `await 1; throw new Error("redis://user:planted@127.0.0.1 is away\\nand more");`;
+  const lastLine = async (format: string) => {
+    const child = Bun.spawn([process.execPath, "-e", `import ${JSON.stringify(program)}; ${planted}`], {
+      env: { ...childEnvironment({}), SNAPMILL_LOG_FORMAT: format },
+      stdout: "ignore",
+      stderr: "pipe",
+    });
+    return (await new Response(child.stderr).text()).trimEnd();
+  };
+  const [json, pretty] = await Promise.all([lastLine("json"), lastLine("pretty")]);
+  expect(JSON.parse(json)).toMatchObject({
+    level: "fatal",
+    code: "internal",
+    msg: "redis://***@127.0.0.1 is away\nand more",
+    err: { stack: expect.stringContaining("at ") },
+  });
+  expect(pretty).toMatch(/^\d\d:\d\d:\d\d fatal .*redis:\/\/\*\*\*@127\.0\.0\.1 is away/);
+  expect(pretty.split("\n")).toHaveLength(1);
 });

@@ -22,10 +22,12 @@ const unaryMethods: {
   readonly [Name in UnaryName]: DescMethodUnary<Methods[Name]["input"], Methods[Name]["output"]>;
 } = Snapshots.method;
 
-/** The deadline of a call, and its cancellation. */
+/** The deadline of a call, its cancellation, and what goes beside it. */
 export interface Patience {
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
+  /** Sent besides the client's own. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export class SnapshotsClient implements Disposable {
@@ -51,15 +53,17 @@ export class SnapshotsClient implements Disposable {
   #unary<In extends DescMessage, Out extends DescMessage>(
     method: DescMethodUnary<In, Out>,
     request: MessageInitShape<In>,
-    { deadlineMs, signal }: Patience,
+    { deadlineMs, signal, metadata = {} }: Patience,
   ): Promise<MessageShape<Out>> {
+    const sent = this.#metadata.clone();
+    for (const [name, value] of Object.entries(metadata)) sent.add(name, value);
     const { promise, resolve, reject } = Promise.withResolvers<MessageShape<Out>>();
     const call = this.#client.makeUnaryRequest(
       pathOf(method),
       (message: MessageShape<In>) => Buffer.from(toBinary(method.input, message)),
       (bytes) => fromBinary(method.output, bytes),
       create(method.input, request),
-      this.#metadata,
+      sent,
       optionsOf(deadlineMs),
       (error, response) => (error === null ? resolve(response as MessageShape<Out>) : reject(error)),
     );
