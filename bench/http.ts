@@ -1,134 +1,142 @@
-// Room: bench. Measures reads over HTTP at a fixed rate, on an idle snapmill and while an image unpacks, and what the reads
-// cost the unpack.
+// Room: bench. Measures reads over HTTP at a fixed rate, by the UNIX socket and by TCP, on an idle snapmill and while an
+// image unpacks, and what the reads cost the unpack.
 //
-//   node_modules/.bin/bun bench/http.ts [READS-PER-SECOND] [SECONDS]
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { type Config, childEnvironment, paths } from "../src/config.ts";
+//   node_modules/.bin/bun bench/http.ts [READS-PER-SECOND] [SECONDS] [IMAGE-MIB]
+import { mkdtempSync, rmSync } from "node:fs";
+import { AbortReason, Canceller } from "../src/domain/cancellation.ts";
+import { noReadings, type Readings, readAtRate } from "./fixed-rate.ts";
+import { change, MeasuredUp, read, type Way } from "./http-server.ts";
 import { buildBenchImage } from "./image.ts";
-import { benchConfig, type Disk, freshDisk, median, ms, percentile, printTable } from "./measure.ts";
+import { benchConfig, freshDisk, median, ms, percentile, printTable } from "./measure.ts";
 
-const [rate = 1_000, seconds = 30] = process.argv.slice(2).map(Number);
+const [perSecond = 1_000, seconds = 30, imageMib = 360] = process.argv.slice(2).map(Number);
+if (![perSecond, seconds, imageMib].every((value) => value > 0)) {
+  console.error("usage: bench/http.ts [READS-PER-SECOND] [SECONDS] [IMAGE-MIB], each more than 0");
+  process.exit(2);
+}
 const snapshots = 100;
 const rounds = 3;
-const tickMs = 5;
 const platform = `linux/${process.arch === "arm64" ? "arm64" : "amd64"}`;
+const pool = "/v1/pools/default";
+const readPaths = [`${pool}/snapshots?limit=${snapshots}`, `${pool}/snapshots/bench-7`];
 
-interface Server extends AsyncDisposable {
-  readonly read: (path: string) => Promise<void>;
-  readonly change: (method: string, path: string, body: object) => Promise<void>;
+const canceller = new Canceller();
+const { signal } = canceller;
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.on(name, () => canceller.cancel(new AbortReason("interrupted", `interrupted by ${name}`)));
 }
+/** What is under way, for whoever waits: the tables come last. */
+const tell = (sentence: string): void => console.error(sentence);
 
-async function startUp(config: Config, settings: Record<string, string>): Promise<Server> {
-  const main = join(import.meta.dir, "../src/main.ts");
-  const environment = { ...childEnvironment({}), ...settings };
-  const child = Bun.spawn([process.execPath, main], { env: environment, stdout: "pipe", stderr: "inherit" });
-  const decoder = new TextDecoder();
-  let said = "";
-  for await (const chunk of child.stdout) {
-    said += decoder.decode(chunk, { stream: true });
-    if (said.includes("snapmill is ready")) break;
-  }
-  const url = /http:\/\/[^/]+/.exec(said)?.[0];
-  if (url === undefined) throw new Error(`up did not become ready: ${said}`);
-  const authorization = `Bearer ${readFileSync(paths.httpToken(config), "utf8").trim()}`;
-  const ask = async (path: string, init: RequestInit): Promise<void> => {
-    const headers = { authorization, "content-type": "application/json", prefer: "wait=60" };
-    const answer = await fetch(url + path, { ...init, headers });
-    const text = await answer.text();
-    if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${text}`);
-  };
-  return {
-    read: (path) => ask(path, {}),
-    change: (method, path, body) => ask(path, { method, body: JSON.stringify(body) }),
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGTERM");
-      await child.exited;
+const readOver = (way: Way, isOver: () => boolean, readings: Readings): Promise<void> =>
+  readAtRate(
+    {
+      perSecond,
+      read: (index, ending) => read(way, readPaths[index % readPaths.length] ?? "", ending),
+      isOver,
+      signal,
     },
-  };
-}
-
-/** Latencies from when each read was due, so that a stalled server is not asked less. */
-async function readAtRate(read: Server["read"], isOver: () => boolean): Promise<number[]> {
-  const samples: number[] = [];
-  const startedAt = performance.now();
-  const pending: Promise<void>[] = [];
-  const paths = ["/v1/pools/default/snapshots?limit=100", "/v1/pools/default/snapshots/bench-7"];
-  for (let sent = 0; !isOver(); ) {
-    const due = Math.floor(((performance.now() - startedAt) * rate) / 1000);
-    for (; sent < due; sent += 1) {
-      const dueAt = startedAt + (sent * 1000) / rate;
-      const path = paths[sent % paths.length] ?? "";
-      pending.push(read(path).then(() => void samples.push(performance.now() - dueAt)));
-    }
-    await Bun.sleep(tickMs);
-  }
-  await Promise.all(pending);
-  return samples;
-}
-
-async function readFor(server: Server): Promise<number[]> {
-  const untilMs = performance.now() + seconds * 1000;
-  return await readAtRate(server.read, () => performance.now() > untilMs);
-}
+    readings,
+  );
 
 /** Unpacks an image that is not there, and removes it again; milliseconds of the unpack. */
-async function unpackOnce(server: Server, reference: string): Promise<number> {
-  const startedAt = performance.now();
-  await server.change("POST", "/v1/pools/default/images/unpack", { reference, platform });
-  const took = performance.now() - startedAt;
-  await server.change("POST", "/v1/pools/default/images/remove", { targets: [{ reference }] });
-  return took;
+async function unpackOnce({ socket }: MeasuredUp, reference: string): Promise<number> {
+  const startedAtMs = performance.now();
+  await change(socket, `${pool}/images/unpack`, { reference, platform }, signal);
+  const tookMs = performance.now() - startedAtMs;
+  await change(socket, `${pool}/images/remove`, { targets: [{ reference }] }, signal);
+  return tookMs;
 }
 
-async function measure(disk: Disk, reference: string): Promise<void> {
-  const settings = { SNAPMILL_UNPACK_WORKERS: "1", SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0" };
-  const config = benchConfig(disk, settings);
-  await using server = await startUp(config, {
-    ...settings,
-    SNAPMILL_STATE_DIR: config.stateDir,
-    SNAPMILL_RUN_DIR: "/run/snapmill-bench",
-    SNAPMILL_POOL_SIZE: "8GiB",
-    SNAPMILL_DEVICE_SIZE: "4GiB",
-    SNAPMILL_LOG_LEVEL: "warn",
-  });
-  for (let index = 0; index < snapshots; index += 1) {
-    await server.change("POST", `/v1/pools/default/snapshots/bench-${index}/prepare`, {});
-  }
-  const idle = await readFor(server);
-  const alone: number[] = [];
-  const beside: number[] = [];
-  const busy: number[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    alone.push(await unpackOnce(server, reference));
-    const untilMs = performance.now() + (seconds * 1000) / rounds;
-    let isUnpacking = true;
-    const reading = readAtRate(server.read, () => !isUnpacking);
-    while (performance.now() < untilMs) beside.push(await unpackOnce(server, reference));
+/** Unpacks again and again beside the reads, once at least; milliseconds of each. */
+async function unpackBeside(up: MeasuredUp, way: Way, reference: string, readings: Readings): Promise<number[]> {
+  const tookMs: number[] = [];
+  let isUnpacking = true;
+  const reading = readOver(way, () => !isUnpacking, readings);
+  try {
+    const untilMs = performance.now() + (seconds * 1_000) / rounds;
+    do tookMs.push(await unpackOnce(up, reference));
+    while (performance.now() < untilMs);
+  } finally {
     isUnpacking = false;
-    busy.push(...(await reading));
+    await reading;
   }
-  const row = (what: string, samples: readonly number[]) => [
-    what,
-    String(samples.length),
-    ms(percentile(samples, 0.5)),
-    ms(percentile(samples, 0.99)),
-  ];
+  return tookMs;
+}
+
+const row = (what: string, { samplesMs, lateMs, missed, failed }: Readings): string[] => [
+  what,
+  String(samplesMs.length),
+  ms(percentile(samplesMs, 0.5)),
+  ms(percentile(samplesMs, 0.99)),
+  `${ms(percentile(lateMs, 0.5))}, ${ms(percentile(lateMs, 0.99))}`,
+  `${missed}, ${failed}`,
+];
+
+async function measure(up: MeasuredUp, reference: string): Promise<void> {
+  tell(`making ${snapshots} snapshots`);
+  for (let index = 0; index < snapshots; index += 1) {
+    await change(up.socket, `${pool}/snapshots/bench-${index}/prepare`, {}, signal);
+  }
+  const ways = [up.socket, up.tcp].map((way) => ({
+    way,
+    idle: noReadings(),
+    busy: noReadings(),
+    besideMs: [] as number[],
+  }));
+  for (const { way, idle } of ways) {
+    tell(`reading over ${way.name} for ${seconds} s`);
+    const untilMs = performance.now() + seconds * 1_000;
+    await readOver(way, () => performance.now() > untilMs, idle);
+  }
+  const aloneMs: number[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    tell(`unpacking, round ${round} of ${rounds}: alone, then beside reads`);
+    aloneMs.push(await unpackOnce(up, reference));
+    for (const { way, busy, besideMs } of ways) besideMs.push(...(await unpackBeside(up, way, reference, busy)));
+  }
   printTable(
-    `${rate} reads a second for ${seconds} s: a list of ${snapshots} and one snapshot, in turns`,
-    ["server", "reads", "p50", "p99"],
-    [row("idle", idle), row("while an image unpacks", busy)],
+    `${perSecond} reads a second for ${seconds} s: a list of ${snapshots} and one snapshot, in turns`,
+    ["server", "reads", "p50", "p99", "of it sent late (p50, p99)", "missed, failed"],
+    ways.flatMap(({ way, idle, busy }) => [
+      row(`idle, ${way.name}`, idle),
+      row(`while an image unpacks and is removed, ${way.name}`, busy),
+    ]),
   );
   printTable(
-    "The unpack, median",
+    `The unpack of ${imageMib} MiB, median`,
     ["beside", "unpacks", "time"],
     [
-      ["nothing", String(alone.length), ms(median(alone))],
-      ["the reads", String(beside.length), ms(median(beside))],
+      ["nothing", String(aloneMs.length), ms(median(aloneMs))],
+      ...ways.map(({ way, besideMs }) => [`the reads over ${way.name}`, String(besideMs.length), ms(median(besideMs))]),
     ],
   );
 }
 
-await using disk = await freshDisk(16);
-const image = await buildBenchImage(disk.directory);
-await measure(disk, image.reference);
+async function main(): Promise<void> {
+  await using scope = new AsyncDisposableStack();
+  const disk = scope.use(await freshDisk(16));
+  tell(`making an image of ${imageMib} MiB`);
+  const { reference } = await buildBenchImage(disk.directory, { wantedBytes: imageMib * 2 ** 20, signal });
+  const runDir = mkdtempSync("/run/snapmill-bench-");
+  scope.defer(() => rmSync(runDir, { recursive: true, force: true }));
+  const settings = {
+    SNAPMILL_UNPACK_WORKERS: "1",
+    SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
+    SNAPMILL_RUN_DIR: runDir,
+    SNAPMILL_POOL_SIZE: "8GiB",
+    SNAPMILL_DEVICE_SIZE: "4GiB",
+    SNAPMILL_LOG_LEVEL: "warn",
+  };
+  const config = benchConfig(disk, settings);
+  tell("starting snapmill");
+  const up = scope.use(await MeasuredUp.start(config, { ...settings, SNAPMILL_STATE_DIR: config.stateDir }, signal));
+  await measure(up, reference);
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(signal.aborted ? "interrupted: everything was taken down" : error);
+  process.exitCode = signal.aborted ? 130 : 1;
+}

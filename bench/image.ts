@@ -6,10 +6,11 @@ import { mediaTypes, putBlob, putJson, sha256, writeEntryPoints } from "../test/
 
 const roots = ["/usr/share", "/usr/lib", "/usr/bin"];
 const layerCount = 3;
-const wantedBytes = 360 * 2 ** 20;
-const wantedFiles = 18_000;
+const defaultBytes = 360 * 2 ** 20;
+/** Of an image of so many bytes; of another, in proportion. */
+const defaultFiles = 18_000;
 const maxFileBytes = 12 * 2 ** 20;
-const patience = { timeoutMs: 300_000 };
+const timeoutMs = 300_000;
 
 export interface BenchImage {
   readonly reference: string;
@@ -20,10 +21,20 @@ export interface BenchImage {
   readonly files: number;
 }
 
-/** Regular files below the roots, by path: about 360 MiB and 18,000 of them, as far as the machine has so many. */
-async function chooseFiles(): Promise<string[]> {
+export interface ImageOptions {
+  /** Default: 360 MiB. */
+  readonly wantedBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Regular files below the roots, by path: about as many bytes as are wanted, as far as the machine has so many. */
+async function chooseFiles({ wantedBytes = defaultBytes, signal }: ImageOptions): Promise<string[]> {
   const chosen: string[] = [];
-  const share = { bytes: wantedBytes / roots.length, files: wantedFiles / roots.length };
+  const share = {
+    bytes: wantedBytes / roots.length,
+    files: (defaultFiles * wantedBytes) / defaultBytes / roots.length,
+  };
+  const patience = { timeoutMs, signal };
   for (const root of roots) {
     const taken = { bytes: 0, files: 0 };
     const { stdout } = await runCommand("find", [root, "-xdev", "-type", "f", "-printf", "%s %p\\0"], patience);
@@ -42,10 +53,11 @@ async function chooseFiles(): Promise<string[]> {
 }
 
 /** Writes the image below `directory`, with the machine's tar and gzip. */
-export async function buildBenchImage(directory: string): Promise<BenchImage> {
+export async function buildBenchImage(directory: string, options: ImageOptions = {}): Promise<BenchImage> {
+  const patience = { timeoutMs, signal: options.signal };
   const layout = join(directory, "image");
   mkdirSync(layout, { recursive: true });
-  const files = await chooseFiles();
+  const files = await chooseFiles(options);
   const perLayer = Math.ceil(files.length / layerCount);
   const layers: { descriptor: Awaited<ReturnType<typeof putBlob>>; diffId: string; tarBytes: number }[] = [];
   for (let index = 0; index < layerCount; index += 1) {

@@ -58,25 +58,24 @@ export interface Disk extends AsyncDisposable {
  * no measurement starts from what another one left.
  */
 export async function freshDisk(sizeGib: number): Promise<Disk> {
+  await using scope = new AsyncDisposableStack();
   const scratch = await mkdtemp("/var/tmp/snapmill-bench-");
+  scope.defer(() => rmSync(scratch, { recursive: true, force: true }));
   const image = join(scratch, "disk.img");
   const directory = join(scratch, "disk");
   mkdirSync(directory);
   const patience = { timeoutMs: 60_000 };
   await runCommand("truncate", ["-s", `${sizeGib}G`, image], patience);
   await runCommand("mkfs.ext4", ["-q", "-F", "-E", "nodiscard", image], patience);
-  const loop = await attachLoop(image, { directIo: true });
+  const loop = scope.use(await attachLoop(image, { directIo: true }));
   await mountAt(loop.path, directory, "ext4", []);
-  return {
-    directory,
-    [Symbol.asyncDispose]: async () => {
-      // SQLite keeps a closed database's file open until its statements have been collected.
-      Bun.gc(true);
-      await unmount(directory);
-      await loop[Symbol.asyncDispose]();
-      rmSync(scratch, { recursive: true, force: true });
-    },
-  };
+  scope.defer(() => {
+    // SQLite keeps a closed database's file open until its statements have been collected.
+    Bun.gc(true);
+    return unmount(directory);
+  });
+  const kept = scope.move();
+  return { directory, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** The configuration of a snapmill on `disk`, with nothing from the environment. */

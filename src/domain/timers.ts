@@ -15,7 +15,7 @@ export function startTimer(delayMs: number, action: () => void): Timer {
   let timeout: ReturnType<typeof setTimeout>;
   const wait = (): void => {
     const leftMs = untilMs - performance.now();
-    timeout = setTimeout(leftMs > longestTimeoutMs ? wait : action, Math.min(leftMs, longestTimeoutMs));
+    timeout = setTimeout(leftMs > longestTimeoutMs ? wait : action, Math.min(Math.max(leftMs, 0), longestTimeoutMs));
     if (!isRef) timeout.unref();
   };
   wait();
