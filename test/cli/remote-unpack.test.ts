@@ -75,7 +75,7 @@ test("a snapmill that is killed and started again meanwhile has unpacked it in t
   expect({ ...unpacked, stdout: "" }).toMatchObject({ exitCode: 0, stderr: expect.not.stringContaining("snapmill:") });
   expect(JSON.parse(unpacked.stdout)).toMatchObject({
     image: expect.stringContaining("oci:"),
-    platform: "linux/amd64",
+    layers: Array(3).fill({ cached: false }),
   });
 });
 
