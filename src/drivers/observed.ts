@@ -15,6 +15,7 @@ const driverVerbs = [
   "resume",
   "flush",
   "isBusy",
+  "holders",
   "usedBytes",
   "head",
   "poolUsage",

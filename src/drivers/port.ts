@@ -1,6 +1,7 @@
 // Room: drivers. Owns the port: what every kind of pool can do with copy-on-write block devices.
 import type { DeviceRef } from "../domain/devices.ts";
 import { SnapmillError } from "../domain/errors.ts";
+import type { FoundHolders } from "../domain/holders.ts";
 import type { DeviceId, DeviceName } from "../domain/identifiers.ts";
 
 export const driverNames = ["reflink", "devmapper"] as const;
@@ -121,6 +122,8 @@ export interface Driver {
 
   /** Whether the device is mounted or open, by any process. */
   isBusy(device: DeviceRef): Promise<boolean>;
+  /** Who has the device mounted or open, as far as it can be found out; what was found is up to two seconds old. */
+  holders(device: DeviceRef): Promise<FoundHolders>;
   /** Bytes of the pool that the device maps, shared ones included. */
   usedBytes(device: DeviceRef): Promise<number>;
   /** The first 4 KiB of an inactive device, as they are on disk: zeroes where nothing was written. `not_found`. */

@@ -1,5 +1,6 @@
 // Room: snapshotter. Owns how devices are removed: half-made ones, those of removed snapshots, and all of a pool.
 import { isSnapmillError } from "../domain/errors.ts";
+import { describeUse } from "../domain/holders.ts";
 import { ownScope } from "../domain/identifiers.ts";
 import { type Database, transact } from "../metadata/database.ts";
 import { type DeviceRecord, dropDevice, retireDevice, setDeviceState } from "../metadata/devices.ts";
@@ -124,7 +125,7 @@ async function removeOne(context: Context, device: DeviceRecord): Promise<string
         if (snapshotsOn(database, device.number).length > 0) keepInUse(context, device);
         else leaveToJob(context, device);
       });
-      return "it is in use";
+      return `it is ${describeUse(await driver.holders(device))}`;
     }
     reach("clear.deactivated");
     await driver.delete(device);

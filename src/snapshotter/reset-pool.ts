@@ -1,5 +1,6 @@
 // Room: snapshotter. Owns reset-pool: it removes every snapshot and device.
 import { failedPrecondition } from "../domain/errors.ts";
+import { describeUse } from "../domain/holders.ts";
 import type { Result } from "../jobs/contract.ts";
 import { listDevices } from "../metadata/devices.ts";
 import { forgetAllImages } from "../metadata/images.ts";
@@ -25,7 +26,8 @@ async function removeEverything(context: Context): Promise<Settlement<ResetResul
     const devices = listDevices(database);
     for (const device of devices) {
       if (await driver.isBusy(device)) {
-        throw failedPrecondition(`the pool cannot be reset: device ${device.deviceName} is in use; unmount it first`);
+        const use = describeUse(await driver.holders(device));
+        throw failedPrecondition(`the pool cannot be reset: device ${device.deviceName} is ${use}`);
       }
     }
     const { removedDevices, left } = await removeDevices(context, devices);

@@ -50,11 +50,11 @@ test("a removal that fails is listed with all that is known of it, and retried w
   expect(more).toEqual([]);
   expect(removal).toMatchObject({ device, state: "failed", scope: "snapmill", key: "busy", attempts: 3 });
   expect(removal).toMatchObject({ nextTryAtMs: null, discardedAtMs: null });
-  expect(removal?.["lastError"]).toContain("is mounted or open");
+  expect(removal?.["lastError"]).toContain("is in use");
   expect(Number(removal?.["bytes"])).toBeGreaterThan(0);
   expect(Number(removal?.["failingSinceMs"])).toBeLessThanOrEqual(Number(removal?.["lastFailedAtMs"]));
   expect(await fixture.stdout("removals")).toMatch(
-    new RegExp(`\n${device} +busy +failed +.* 3 +- +.* is mounted or open`),
+    new RegExp(`\n${device} +busy +failed +.* 3 +- +.* is in use`),
   );
   expect((await fixture.json("status"))[0]?.metadata).toMatchObject({ pendingRemovals: 1, failedRemovals: 1 });
 

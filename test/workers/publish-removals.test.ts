@@ -147,7 +147,7 @@ test("a removal that was given up is shown as failed; cleanup and the next start
     expect(failed).toMatchObject(
       fixture.read(pendingRemovals).map(({ operationId, device }) => ({ operationId, device })),
     );
-    expect(failed[0]?.reason).toContain("is mounted or open");
+    expect(failed[0]?.reason).toContain("is in use");
     await fixture.runWholeRound();
     expect((await fixture.client.failedRemovals()).filter(({ operationId }) => operationId === busyId)).toEqual(failed);
     await fixture.client.call("cleanup", {});

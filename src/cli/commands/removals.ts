@@ -87,7 +87,7 @@ function addRetry(parent: Command): void {
       "after",
       examples(
         ["removals retry default-snap-7", "one, by its device"],
-        ["removals retry --matching 'is mounted or open' --dry-run", "show which have this error"],
+        ["removals retry --matching 'is in use' --dry-run", "show which have this error"],
       ),
     )
     .action(async (names: readonly string[], options: SelectionOptions, command: Command) => {

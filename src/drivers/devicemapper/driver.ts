@@ -9,6 +9,7 @@ import {
   notFound,
   SnapmillError,
 } from "../../domain/errors.ts";
+import type { FoundHolders } from "../../domain/holders.ts";
 import type { DeviceId, DeviceName, PoolName } from "../../domain/identifiers.ts";
 import { DirectReader } from "../../system/block/direct-reads.ts";
 import { runCommand } from "../../system/process/commands.ts";
@@ -243,6 +244,10 @@ class DevmapperDriver implements Driver {
 
   isBusy(device: DeviceRef): Promise<boolean> {
     return this.#act("inspect", device, ({ activations }) => activations.isBusy(device.deviceName));
+  }
+
+  holders(device: DeviceRef): Promise<FoundHolders> {
+    return this.#act("inspect", device, ({ activations }) => activations.holders(device.deviceName));
   }
 
   usedBytes(device: DeviceRef): Promise<number> {

@@ -2,8 +2,10 @@
 import { mkdir, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { failedPrecondition, isSnapmillError } from "../../domain/errors.ts";
+import { describeUse } from "../../domain/holders.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
 import { type LoopEntry, listLoops, loopAt } from "../../system/block/attached-loops.ts";
+import { holdersOf } from "../../system/block/holders.ts";
 import { attachLoop, detachLoop, isHeldExclusively } from "../../system/block/loop.ts";
 import { isErrno } from "../../system/ffi/errno.ts";
 import { blockBytes, deviceFile, deviceOfFile, deviceOfLink, devicePath, halfMade, isHalfMade } from "./layout.ts";
@@ -90,7 +92,7 @@ export class Activations {
   async deactivate(device: DeviceName): Promise<void> {
     const loop = await this.loopOf(device);
     if (loop === undefined) return this.#unlink(device);
-    if (await isHeldExclusively(loop)) throw inUse(device, loop);
+    if (await isHeldExclusively(loop)) throw await inUse(device, loop);
     // The path is removed first: it must never lead to a loop device that another program can take.
     await this.#unlink(device);
     try {
@@ -98,7 +100,7 @@ export class Activations {
       this.#loops.delete(device);
     } catch (error) {
       await this.#link(device, loop);
-      throw isSnapmillError(error, "failed_precondition") ? inUse(device, loop, error) : error;
+      throw isSnapmillError(error, "failed_precondition") ? await inUse(device, loop, error) : error;
     }
   }
 
@@ -128,8 +130,8 @@ export class Activations {
   }
 }
 
-const inUse = (device: DeviceName, loop: string, cause?: unknown) =>
-  failedPrecondition(`device ${device} (${loop}) is mounted or open; unmount or close it first`, cause);
+const inUse = async (device: DeviceName, loop: string, cause?: unknown) =>
+  failedPrecondition(`device ${device} (${loop}) is ${describeUse(await holdersOf(loop))}`, cause);
 
 async function detachIfIdle(entry: LoopEntry): Promise<boolean> {
   try {

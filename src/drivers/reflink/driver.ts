@@ -7,8 +7,10 @@ import {
   isSnapmillError,
   resourceExhausted,
 } from "../../domain/errors.ts";
+import { type FoundHolders, noHolders } from "../../domain/holders.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
 import { readBeginning } from "../../system/block/block-devices.ts";
+import { holdersOf } from "../../system/block/holders.ts";
 import { isInUse } from "../../system/block/openers.ts";
 import { isErrno } from "../../system/ffi/errno.ts";
 import { removeEmptyDirectories } from "../../system/file/directories.ts";
@@ -186,6 +188,13 @@ class ReflinkDriver implements Driver {
     return this.#act("inspect", device, async ({ activations }) => {
       const loop = await activations.loopOf(device.deviceName);
       return loop !== undefined && (await isInUse(loop));
+    });
+  }
+
+  holders(device: DeviceRef): Promise<FoundHolders> {
+    return this.#act("inspect", device, async ({ activations }) => {
+      const loop = await activations.loopOf(device.deviceName);
+      return loop === undefined ? noHolders : await holdersOf(loop);
     });
   }
 

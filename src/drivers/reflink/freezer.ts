@@ -1,8 +1,10 @@
 // Room: drivers. Owns freezing a device: all earlier writes are in its file, and new ones wait.
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { failedPrecondition } from "../../domain/errors.ts";
+import { describeUse } from "../../domain/holders.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
 import { loopDeviceNumber } from "../../system/block/attached-loops.ts";
+import { holdersOf } from "../../system/block/holders.ts";
 import { isHeldExclusively } from "../../system/block/loop.ts";
 import { syncPath } from "../../system/file/durable.ts";
 import { mountInfo } from "../../system/mount/mountinfo.ts";
@@ -62,8 +64,8 @@ export class Freezer {
   async #freeze(device: DeviceName, loop: string): Promise<FreezeState> {
     const dir = await mountPointOf(loop);
     if (dir === undefined) {
-      const wayOut = "unmount it there first";
-      throw failedPrecondition(`device ${device} (${loop}) is in use where it cannot be frozen from here; ${wayOut}`);
+      const use = describeUse(await holdersOf(loop));
+      throw failedPrecondition(`device ${device} (${loop}) cannot be frozen from here: it is ${use}`);
     }
     const mark = frozenMark(this.#linksDir, device);
     await writeFile(mark, "");

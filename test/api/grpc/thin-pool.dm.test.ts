@@ -22,7 +22,7 @@ test.each<DmControlName>(["libdevmapper", "dmsetup"])(
     expect(mounts[0]?.source).toMatch(/^\/dev\/mapper\/test-.*-snap-\d+$/);
     const { code, details } = await mounted(mounts, () => failureOf(client.call("remove", { key: "busy" })));
     expect(code).toBe("FAILED_PRECONDITION");
-    expect(details).toContain("mounted or open");
+    expect(details).toContain("is in use");
     await client.call("remove", { key: "busy" });
   },
   timeoutMs,

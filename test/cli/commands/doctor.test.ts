@@ -118,7 +118,7 @@ describe("doctor with a running snapmill", () => {
       const [left, ...more] = await doctor(fixture, ...options);
       expect(more).toEqual([]);
       expect(left).toMatchObject({ kind: "removal-given-up", subject: busy, repaired: false });
-      expect(left?.sentence).toContain("is mounted or open");
+      expect(left?.sentence).toContain("is in use");
     }
     const { pool } = snapmill.config;
     await using client = await JobClient.connect({ redisUrl: redisUrl(snapmill.config), pool });

@@ -21,7 +21,7 @@ test("a pool is emptied when that is asked for twice, and nothing of it is in us
   const dir = join(snapmill.directory, "mnt");
   mkdirSync(dir);
   await fixture.stdout("mount", "work", dir);
-  expect(await fixture.failure(1, "pool", "reset", "--yes")).toContain("is in use; unmount it first");
+  expect(await fixture.failure(1, "pool", "reset", "--yes")).toContain("is in use: mounted at");
   expect(await fixture.json("ls")).toHaveLength(1);
   expect(Bun.spawnSync(["umount", dir]).exitCode).toBe(0);
   expect(await fixture.stdout("pool", "reset", "default", "--yes")).toBe("pool default is empty: 2 devices removed\n");

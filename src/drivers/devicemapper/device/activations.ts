@@ -2,7 +2,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { DeviceRef } from "../../../domain/devices.ts";
 import { failedPrecondition, isSnapmillError, unavailable } from "../../../domain/errors.ts";
+import { describeUse, type FoundHolders, noHolders } from "../../../domain/holders.ts";
 import { type DeviceName, deviceNumber, type PoolName } from "../../../domain/identifiers.ts";
+import { holdersOf } from "../../../system/block/holders.ts";
 import { isHeldExclusively } from "../../../system/block/loop.ts";
 import { type DmControl, DmError, isDmError, sectorBytes, type ThinTable } from "../control/control.ts";
 import { devicePath } from "../control/names.ts";
@@ -114,14 +116,14 @@ export class Activations {
   /** `failed_precondition` when the device is in use; it stays active then. */
   async deactivate(device: DeviceName): Promise<void> {
     if (!this.#states.has(device)) return;
-    if (await this.isMounted(device)) throw inUse(device);
+    if (await this.isMounted(device)) throw await inUse(device);
     for (const pauseMs of [...removePausesMs, undefined]) {
       try {
         await this.#change(device, undefined, () => this.#remove(device));
         return;
       } catch (error) {
         if (!isDmError(error, "EBUSY")) throw error;
-        if (pauseMs === undefined) throw inUse(device, error);
+        if (pauseMs === undefined) throw await inUse(device, error);
         await delay(pauseMs);
       }
     }
@@ -149,6 +151,10 @@ export class Activations {
   async isBusy(device: DeviceName): Promise<boolean> {
     if (!this.#states.has(device)) return false;
     return (await this.isMounted(device)) || ((await this.#control.info(device))?.openCount ?? 0) > 0;
+  }
+
+  async holders(device: DeviceName): Promise<FoundHolders> {
+    return this.#states.has(device) ? await holdersOf(devicePath(device)) : noHolders;
   }
 
   /** Only when a resume has failed. */
@@ -204,5 +210,5 @@ export class Activations {
   }
 }
 
-const inUse = (device: DeviceName, cause?: unknown) =>
-  failedPrecondition(`device ${device} is mounted or open; unmount or close it first`, cause);
+const inUse = async (device: DeviceName, cause?: unknown) =>
+  failedPrecondition(`device ${device} is ${describeUse(await holdersOf(devicePath(device)))}`, cause);

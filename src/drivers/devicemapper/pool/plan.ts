@@ -3,9 +3,11 @@ import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import { alreadyExists, failedPrecondition, invalidArgument } from "../../../domain/errors.ts";
+import { describeUse } from "../../../domain/holders.ts";
 import type { PoolName } from "../../../domain/identifiers.ts";
 import { formatSize } from "../../../domain/units.ts";
 import { type BlockDevice, inspectBlockDevice, knownContentOf } from "../../../system/block/block-devices.ts";
+import { holdersOf } from "../../../system/block/holders.ts";
 import { isInUse } from "../../../system/block/openers.ts";
 import { metadataBlockBytes, sectorBytes } from "../control/control.ts";
 import type { PoolDefinition } from "./definition.ts";
@@ -110,7 +112,7 @@ async function checkDevices(plan: PoolPlan, storage: Planned<"devices">): Promis
 async function requireUnused(path: string): Promise<BlockDevice> {
   const device = await inspectBlockDevice(path);
   if (await isInUse(await realpath(path))) {
-    throw failedPrecondition(`${path} is in use (mounted, open, or part of another device): it cannot become a pool's`);
+    throw failedPrecondition(`${path} cannot become a pool's: it is ${describeUse(await holdersOf(path))}`);
   }
   return device;
 }

@@ -1,6 +1,8 @@
 // Room: drivers. Owns a loaded thin-pool: loading it, and the operations on the pool as a whole.
 import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition } from "../../../domain/errors.ts";
+import { describeUse } from "../../../domain/holders.ts";
+import { holdersOf } from "../../../system/block/holders.ts";
 import type { GrowRequest, Ownership } from "../../port.ts";
 import { type DmControl, DmError, type DmInfo, isDmError, type PoolStatus } from "../control/control.ts";
 import { devicePath } from "../control/names.ts";
@@ -184,7 +186,8 @@ async function closePool(control: DmControl, definition: PoolDefinition): Promis
     await removePoolDevice(control, definition);
     return undefined;
   } catch (error) {
-    if (isDmError(error, "EBUSY")) return `the pool ${name} stays loaded: something has it open`;
+    if (isDmError(error, "EBUSY"))
+      return `the pool ${name} stays loaded, ${describeUse(await holdersOf(devicePath(name)))}`;
     throw error;
   }
 }
