@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { version } from "../package.json";
 import { Dashboard } from "./api/dashboard/dashboard.ts";
 import { checkAddress } from "./api/grpc/address.ts";
+import type { CertificateFiles } from "./api/http/certificate.ts";
 import { type HttpServer, serveHttp } from "./api/http/server.ts";
 import { type Config, paths, redisUrl, type ServedReading, serviceManagerSettings, wantsTraces } from "./config.ts";
 import { untilAborted } from "./domain/cancellation.ts";
@@ -12,10 +13,12 @@ import { type PoolName, poolName } from "./domain/identifiers.ts";
 import { describeRunning } from "./domain/running.ts";
 import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
 import { createLogger, type Logger } from "./logger.ts";
+import { AuditLog } from "./service/audit-log.ts";
 import { MetricsReader, readOwnMetrics } from "./service/metrics-reader.ts";
 import { OperationTracker } from "./service/operation-tracker.ts";
 import { LocalPoolProbe } from "./service/pool-probe.ts";
 import { ServerService } from "./service/server-service.ts";
+import { TokenBook } from "./service/token-book.ts";
 import { requireOwnPlace } from "./supervisor/directories.ts";
 import { keepRoom } from "./supervisor/disk-reserve.ts";
 import { Hangups } from "./supervisor/hangups.ts";
@@ -119,15 +122,21 @@ async function runServices(
   const pools = configs.map((each) => [each.pool, resources.use(new ServerService(each, onNotice))] as const);
   const metrics = configs.map((each) => new MetricsReader(each, version, services.measured(each.pool)));
   const token = readOrMakeToken(paths.httpToken(config));
+  const places = { tokens: paths.tokens(config), httpToken: paths.httpToken(config) };
+  const tokens = new TokenBook(places, (sentence) => log.error(sentence));
+  using audit = new AuditLog(paths.serviceDatabase(config), (sentence) => log.error(sentence));
   await using http = serveHttp({
     address: config.httpAddress,
     names: config.httpNames,
     metricsOpen: config.metricsOpen,
-    token,
+    certificate: certificateOf(config),
+    requestsPerSecond: config.httpRequestsPerSecond,
+    admit: (shown) => tokens.admit(shown),
+    audit,
     log,
     health: () => health.current(),
     metrics: async () => [readOwnMetrics(), ...(await Promise.all(metrics.map((reader) => reader.read())))],
-    host: { pools: new Map(pools), operations: new OperationTracker() },
+    host: { pools: new Map(pools), operations: new OperationTracker(), auditLog: audit.database },
   });
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));
@@ -168,6 +177,13 @@ function healthOf(configs: readonly Config[], services: Services, resources: Asy
     return [config.pool, resources.use(check)] as const;
   });
   return new WholeHealth(new Map(checks));
+}
+
+/** Undefined: plain HTTP. Throws invalid_argument if only one of the two files is named. */
+function certificateOf({ httpCertificate: certificate, httpKey: key }: Config): CertificateFiles | undefined {
+  if (certificate === undefined && key === undefined) return undefined;
+  if (certificate !== undefined && key !== undefined) return { certificate, key };
+  throw invalidArgument("HTTPS needs a certificate and its key: set both SNAPMILL_HTTP_CERT and SNAPMILL_HTTP_KEY");
 }
 
 const whyItStops = (error: unknown, { aborted }: AbortSignal): string =>

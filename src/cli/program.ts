@@ -1,5 +1,6 @@
 // Room: cli. Owns the command tree, and how usage errors and help are printed.
 import { Command } from "commander";
+import { addAudit } from "./commands/audit.ts";
 import { addBatch } from "./commands/batch.ts";
 import { addChanges } from "./commands/changes.ts";
 import { addCleanup } from "./commands/cleanup.ts";
@@ -70,6 +71,7 @@ export function buildProgram(version: string): Command {
   addChanges(program);
   program.commandsGroup("Access over HTTP:");
   addToken(program);
+  addAudit(program);
   program.commandsGroup("Check and repair:");
   addDoctor(program);
   addCleanup(program);

@@ -106,6 +106,27 @@ export const schema = {
     reloadable: ["up"],
     help: "answer `/metrics` without a token to programs on the same machine",
   }),
+  httpCertificate: setting({
+    variable: "SNAPMILL_HTTP_CERT",
+    key: "http.certificate",
+    kind: text,
+    otherwise: "plain HTTP",
+    help: "the PEM file of the certificate for HTTPS, with those that lead to its root; a renewed one is taken over",
+  }),
+  httpKey: setting({
+    variable: "SNAPMILL_HTTP_KEY",
+    key: "http.key",
+    kind: text,
+    otherwise: "plain HTTP",
+    help: "the PEM file of its key, without a passphrase, 0600",
+  }),
+  httpRequestsPerSecond: setting({
+    variable: "SNAPMILL_HTTP_RATE",
+    key: "http.requests-per-second",
+    kind: wholeNumber(1, 1_000_000),
+    default: "2000",
+    help: "requests of one token, with bursts of twice as many; more are answered 429",
+  }),
   registryConnections: setting({
     variable: "SNAPMILL_REGISTRY_CONNECTIONS",
     key: "registry.connections",

@@ -6,6 +6,7 @@
 // A list (`listOperation`) has an optional `after` in its `input`, which adapters make a cursor of.
 import type { z } from "zod";
 import type { OperationId } from "../domain/identifiers.ts";
+import { listAudit } from "./audit.ts";
 import { batch, batches, batchItems, cancelBatch, removeBatch, retryBatch, submitBatch } from "./batches.ts";
 import { doctor } from "./doctor.ts";
 import { growPool } from "./grow-pool.ts";
@@ -78,6 +79,7 @@ export const hostOperations = {
   listPools,
   getOperation,
   cancelOperation,
+  listAudit,
 };
 
 export const api = { ...poolOperations, ...hostOperations };

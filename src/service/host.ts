@@ -2,12 +2,13 @@
 import { z } from "zod";
 import { type PoolName, poolName } from "../domain/identifiers.ts";
 import { parsing } from "../domain/parsing.ts";
+import type { Audited } from "./audit.ts";
 import { listOperation } from "./operation.ts";
 import type { OperationTracker } from "./operation-tracker.ts";
 import type { PoolService } from "./service.ts";
 
 /** One `up`. */
-export interface Host {
+export interface Host extends Audited {
   readonly pools: ReadonlyMap<PoolName, PoolService>;
   /** What its callers have begun. */
   readonly operations: OperationTracker;

@@ -1,19 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
 import { removeForeignLinks } from "../../src/api/dashboard/foreign-links.ts";
-import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
+import type { HttpServer } from "../../src/api/http/server.ts";
 import { type Health, healthParts } from "../../src/domain/health.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { shared } from "../../src/domain/shared.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";
-import { createLogger } from "../../src/logger.ts";
-import { OperationTracker } from "../../src/service/operation-tracker.ts";
 import { well } from "../support/health.ts";
+import { testServer } from "../support/http-server.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 const token = "not-a-secret-0123456789";
-const log = createLogger({ name: "test", level: "silent" });
 const pools = [poolName("default"), poolName("second")];
 
 const refused = "connect ECONNREFUSED";
@@ -33,8 +31,7 @@ let dashboard: Dashboard;
 
 beforeAll(async () => {
   redis = await startRedis();
-  const host = { pools: new Map(), operations: new OperationTracker() };
-  server = serveHttp({ address: "127.0.0.1:0", token, log, health: lookedAt, metrics: async () => [], host });
+  server = testServer(token, { health: lookedAt });
 });
 afterAll(async () => {
   await dashboard?.[Symbol.asyncDispose]();
@@ -130,7 +127,7 @@ describe("the dashboard", () => {
     ["a wrong token", basic("snapmill", "wrong")],
     ["a token's beginning", basic("snapmill", token.slice(0, -1))],
     ["another user", basic("admin", token)],
-    ["another scheme", { authorization: `Bearer ${token}` }],
+    ["another scheme", { authorization: `Digest ${token}` }],
   ])("shows nothing to a request with %s", async (_what, headers) => {
     for (const path of ["/queues", "/queues/api/queues", "/queues/queue/default.pool", "/queues/static/js/main.js"]) {
       const answer = await get(path, { headers });
@@ -193,14 +190,7 @@ test("a page loses its links to other servers and keeps its own", async () => {
 
 test("an address that is taken is an error that says so", () => {
   const address = new URL(server.url).host;
-  const options = {
-    token,
-    log,
-    health: async () => well,
-    metrics: async () => [],
-    host: { pools: new Map(), operations: new OperationTracker() },
-  };
-  expect(() => serveHttp({ address, ...options })).toThrow(
+  expect(() => testServer(token, { address })).toThrow(
     `HTTP address ${address} is in use: choose another with --http-address`,
   );
 });

@@ -4,13 +4,11 @@ import { connect } from "node:net";
 import { Dashboard } from "../../src/api/dashboard/dashboard.ts";
 import { hostOf, isOwnHost } from "../../src/api/http/hosts.ts";
 import { isOriginOf } from "../../src/api/http/protection.ts";
-import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
+import type { HttpServer } from "../../src/api/http/server.ts";
 import { poolName } from "../../src/domain/identifiers.ts";
 import { openQueue } from "../../src/jobs/queues.ts";
 import { producerConnection } from "../../src/jobs/redis/connection.ts";
-import { createLogger } from "../../src/logger.ts";
-import { OperationTracker } from "../../src/service/operation-tracker.ts";
-import { well } from "../support/health.ts";
+import { testServer } from "../support/http-server.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 
 const token = "not-a-secret-0123456789";
@@ -24,16 +22,7 @@ let port = 0;
 
 beforeAll(async () => {
   redis = await startRedis();
-  const log = createLogger({ name: "test", level: "silent" });
-  server = serveHttp({
-    address: "127.0.0.1:0",
-    names: ["mill.example"],
-    token,
-    log,
-    health: async () => well,
-    metrics: async () => [],
-    host: { pools: new Map(), operations: new OperationTracker() },
-  });
+  server = testServer(token, { names: ["mill.example"] });
   port = Number(new URL(server.url).port);
   dashboard = await Dashboard.open({ redisUrl: redis.url, pools: [poolName("default")] });
   server.show(dashboard.app);

@@ -1,8 +1,7 @@
 // Room: test. Owns who gets /metrics: whoever has the token; where it is open, programs on this machine as well.
 import { afterAll, expect, test } from "bun:test";
-import { type HttpServer, serveHttp } from "../../src/api/http/server.ts";
-import { createLogger } from "../../src/logger.ts";
-import { OperationTracker } from "../../src/service/operation-tracker.ts";
+import type { HttpServer } from "../../src/api/http/server.ts";
+import { testServer } from "../support/http-server.ts";
 
 const token = "a-token-for-these-tests";
 const signedIn = { authorization: `Basic ${btoa(`snapmill:${token}`)}` };
@@ -13,17 +12,7 @@ afterAll(async () => {
 });
 
 function serve(metricsOpen: boolean): HttpServer {
-  const server = serveHttp({
-    address: "127.0.0.1:0",
-    token,
-    metricsOpen,
-    log: createLogger({ name: "test", level: "silent" }),
-    health: async () => {
-      throw new Error("nobody asks for it");
-    },
-    metrics: async () => [],
-    host: { pools: new Map(), operations: new OperationTracker() },
-  });
+  const server = testServer(token, { metricsOpen });
   servers.push(server);
   return server;
 }

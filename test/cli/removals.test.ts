@@ -53,9 +53,7 @@ test("a removal that fails is listed with all that is known of it, and retried w
   expect(removal?.["lastError"]).toContain("is in use");
   expect(Number(removal?.["bytes"])).toBeGreaterThan(0);
   expect(Number(removal?.["failingSinceMs"])).toBeLessThanOrEqual(Number(removal?.["lastFailedAtMs"]));
-  expect(await fixture.stdout("removals")).toMatch(
-    new RegExp(`\n${device} +busy +failed +.* 3 +- +.* is in use`),
-  );
+  expect(await fixture.stdout("removals")).toMatch(new RegExp(`\n${device} +busy +failed +.* 3 +- +.* is in use`));
   expect((await fixture.json("status"))[0]?.metadata).toMatchObject({ pendingRemovals: 1, failedRemovals: 1 });
 
   expect(await fixture.stdout("removals", "retry", "--matching", "mounted", "--dry-run")).toBe(

@@ -4,9 +4,7 @@ import type { Logger } from "pino";
 import { asSnapmillError, failedPrecondition, invalidArgument } from "../../domain/errors.ts";
 import { type Address, urlOf } from "./address.ts";
 import { type Certificate, type CertificateFiles, readCertificate, stampOf } from "./certificate.ts";
-
-/** `address`: the caller's, without port; undefined: it has left. */
-export type Fetch = (request: Request, address: string | undefined) => Response | Promise<Response>;
+import type { Fetch } from "./socket.ts";
 
 export interface ListenOptions {
   readonly address: Address;
@@ -103,7 +101,7 @@ export class Listener implements AsyncDisposable {
       return Bun.serve({
         hostname: address.hostname,
         port,
-        fetch: (request, server) => fetch(request, server.requestIP(request)?.address),
+        fetch,
         maxRequestBodySize: maxBodyBytes,
         idleTimeout: idleTimeoutSeconds,
         ...(certificate && { tls: { cert: certificate.cert, key: certificate.key } }),

@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { AggregatorRegistry } from "prom-client";
 import type { MetricReading } from "../../service/metrics-reader.ts";
 import { isLoopback } from "./address.ts";
+import type { PagesEnv } from "./protection.ts";
 
 /** The readings of several pools, and of `up` itself, in Prometheus's text format, and its media type. */
 export async function prometheusText(
@@ -16,20 +17,17 @@ export async function prometheusText(
   return { text: await registry.metrics(), type: registry.contentType };
 }
 
-/** What the server knows of a request's connection; undefined: it came by a socket that has no addresses. */
-export interface Connection {
-  readonly peer: string | undefined;
-}
-
 /** Lets programs of this machine in without `guard`, as long as `isOpen`. */
 export const openHere =
-  (isOpen: () => boolean, guard: MiddlewareHandler): MiddlewareHandler =>
+  (isOpen: () => boolean, guard: MiddlewareHandler<PagesEnv>): MiddlewareHandler<PagesEnv> =>
   async (context, next) =>
     isOpen() && isFromHere(context) ? await next() : await guard(context, next);
 
 /** A proxy on this machine hands on the requests of others. */
-function isFromHere(context: Context): boolean {
-  const { peer } = (context.env ?? {}) as Partial<Connection>;
+function isFromHere(context: Context<PagesEnv>): boolean {
+  const { peer } = context.env;
   const isHandedOn = ["forwarded", "x-forwarded-for", "via"].some((name) => context.req.header(name) !== undefined);
-  return !isHandedOn && peer !== undefined && isLoopback({ hostname: peer.replace(/^::ffff:/, "") });
+  if (isHandedOn) return false;
+  if (peer.kind === "socket") return true;
+  return peer.address !== undefined && isLoopback({ hostname: peer.address.replace(/^::ffff:/, "") });
 }

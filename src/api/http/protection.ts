@@ -1,29 +1,31 @@
 // Room: api. Owns the protection of the pages: authentication, content security policy, and cross-site requests.
-import { createHash, timingSafeEqual } from "node:crypto";
-import type { MiddlewareHandler } from "hono";
-import { basicAuth } from "hono/basic-auth";
+import type { Context, MiddlewareHandler } from "hono";
 import { secureHeaders } from "hono/secure-headers";
-import type { Authenticate } from "./v1/caller.ts";
+import type { Caller } from "../../domain/callers.ts";
+import { type Bindings, type Gate, user } from "./gate.ts";
 
-export const user = "snapmill";
+export interface PagesEnv {
+  readonly Bindings: Bindings;
+  readonly Variables: { readonly caller: Caller };
+}
 
 const whereTokenIs = `the user is ${user}, the password is the token: 'snapmill up' prints the name of its file\n`;
 
-/** HTTP basic authentication; user and token are compared in constant time. */
-export const onlyWithToken = (token: string): MiddlewareHandler =>
-  basicAuth({ username: user, password: token, realm: "snapmill", invalidUserMessage: whereTokenIs });
-
-/** The API takes the same token: as a bearer's, or as the password of the same user. */
-export const byToken = (token: string): Authenticate => {
-  const accepted = [`Bearer ${token}`, `Basic ${btoa(`${user}:${token}`)}`].map(sha256);
-  return (request) => {
-    const given = sha256(request.headers.get("authorization") ?? "");
-    const isValid = accepted.map((known) => timingSafeEqual(known, given)).includes(true);
-    return isValid ? { tokenName: user, role: "operate" } : undefined;
+/** HTTP basic authentication for people, a bearer's token for programs. What is behind it, others do not learn. */
+export const onlyWithToken =
+  (gate: Gate): MiddlewareHandler<PagesEnv> =>
+  async (context, next) => {
+    const entry = await gate.enter(context.req.raw, context.env.peer);
+    switch (entry.kind) {
+      case "in":
+        context.set("caller", entry.admission.caller);
+        return await next();
+      case "no token":
+        return context.text(whereTokenIs, 401, { "www-authenticate": 'Basic realm="snapmill"' });
+      case "too many":
+        return context.text("too many requests\n", 429, { "retry-after": String(entry.retryAfterSeconds) });
+    }
   };
-};
-
-const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest();
 
 /** Pages may load resources from this server only. Inline styles are allowed: bull-board has some. */
 export const onlyFromHere: MiddlewareHandler = secureHeaders({
@@ -41,6 +43,13 @@ export const onlyFromHere: MiddlewareHandler = secureHeaders({
 });
 
 const readingMethods: readonly string[] = ["GET", "HEAD", "OPTIONS"];
+const methods: readonly string[] = [...readingMethods, "POST", "PUT", "PATCH", "DELETE"];
+
+export const isReading = ({ req }: Context): boolean => readingMethods.includes(req.method);
+
+/** TRACE would show a page the headers of its own request; CONNECT is for proxies. */
+export const onlyKnownMethods: MiddlewareHandler = async (context, next) =>
+  methods.includes(context.req.method) ? await next() : context.text("refused: unknown method\n", 405);
 
 /**
  * A browser that knows the token also sends it with requests that another site triggers. It names the site of a request
@@ -48,7 +57,7 @@ const readingMethods: readonly string[] = ["GET", "HEAD", "OPTIONS"];
  * refused; programs (curl) send an Origin.
  */
 export const noForeignCommands: MiddlewareHandler = async (context, next) => {
-  if (readingMethods.includes(context.req.method)) return await next();
+  if (isReading(context)) return await next();
   const site = context.req.header("sec-fetch-site");
   const origin = context.req.header("origin");
   if (site === undefined && origin === undefined) {

@@ -1,33 +1,45 @@
 // Room: api. Owns the HTTP server: /healthz and /readyz for every caller, the rest for callers with the token.
 import { Hono } from "hono";
-import { HTTPException } from "hono/http-exception";
 import type { Logger } from "pino";
-import { localCaller } from "../../domain/callers.ts";
-import { failedPrecondition, invalidArgument } from "../../domain/errors.ts";
 import type { Health } from "../../domain/health.ts";
 import { shared } from "../../domain/shared.ts";
+import type { AuditLog } from "../../service/audit-log.ts";
 import type { Host } from "../../service/host.ts";
 import type { MetricReading } from "../../service/metrics-reader.ts";
-import { type Address, isLoopback, parseAddress, urlOf } from "./address.ts";
+import { type Address, isLoopback, parseAddress } from "./address.ts";
+import { onlyChangesOfOperators } from "./audited-pages.ts";
+import type { CertificateFiles } from "./certificate.ts";
 import { countRequests } from "./count-requests.ts";
+import { type Bindings, Gate, type GateOptions, type Peer } from "./gate.ts";
 import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
+import { Listener, maxBodyBytes } from "./listener.ts";
 import { openHere, prometheusText } from "./metrics.ts";
-import { byToken, noForeignCommands, onlyFromHere, onlyWithToken, withSoundBody } from "./protection.ts";
+import {
+  noForeignCommands,
+  onlyFromHere,
+  onlyKnownMethods,
+  onlyWithToken,
+  type PagesEnv,
+  withSoundBody,
+} from "./protection.ts";
 import { type Fetch, listenOnSocket } from "./socket.ts";
 import { traceRequests } from "./trace-requests.ts";
-import type { Connection, V1Env } from "./v1/caller.ts";
+import type { V1Env } from "./v1/caller.ts";
 import { strictPolicy } from "./v1/page.ts";
 import { v1 } from "./v1/routes.ts";
 
-export interface HttpOptions {
+export interface HttpOptions extends GateOptions {
   /** HOST:PORT; port 0 means any free port. */
   readonly address: string;
   /** Names of the server besides its address and the loopback names. */
   readonly names?: readonly string[];
-  readonly token: string;
-  /** Whether programs on this machine get /metrics without the token. Default: no. */
+  /** Undefined: plain HTTP. */
+  readonly certificate?: CertificateFiles | undefined;
+  /** Whether programs on this machine get /metrics without a token. Default: no. */
   readonly metricsOpen?: boolean;
+  /** What changes are recorded in. */
+  readonly audit: AuditLog;
   readonly log: Logger;
   readonly health: () => Promise<Health>;
   /** Of `up` itself and of each pool. */
@@ -47,100 +59,87 @@ export interface HttpServer extends AsyncDisposable {
   listenAt(path: string): AsyncDisposable;
 }
 
-const limits = {
-  /** The largest valid body is a job's data. A larger one is answered with 413, even while it is being received. */
-  maxRequestBodySize: 2 ** 20,
-  /** Seconds. Closes idle connections; Bun also closes one that sends its request too slowly. */
-  idleTimeout: 10,
-} as const;
+/** What changes while it serves. */
+interface Current {
+  names: readonly string[];
+  metricsOpen: boolean;
+  /** Undefined: it is starting. */
+  dashboard: Hono | undefined;
+}
 
 /** Serves until disposed of. Throws invalid_argument for an invalid address, failed_precondition if it is in use. */
-export function serveHttp({
-  address,
-  names: givenNames = [],
-  token,
-  log,
-  health,
-  metrics,
-  host,
-  metricsOpen: givenOpen = false,
-}: HttpOptions): HttpServer {
-  const wanted = parseAddress(address);
-  let dashboard: Hono | undefined;
-  let names = givenNames;
-  let metricsOpen = givenOpen;
-  const app = new Hono<Pick<V1Env, "Bindings">>();
-  app.use("/v1/*", traceRequests, strictPolicy);
-  app.use(
-    countRequests,
-    onlyFromHere,
-    onlyForThisHost(wanted, () => names),
-  );
-  app.get("/", (context) => context.redirect("/queues"));
-  serveHealth(app, health, onlyWithToken(token));
-  const readMetrics = shared(metrics);
-  app.get(
-    "/metrics",
-    openHere(() => metricsOpen, onlyWithToken(token)),
-    async (context) => {
-      const { text, type } = await prometheusText(await readMetrics());
-      return context.body(text, 200, { "content-type": type });
-    },
-  );
-  app.route("/v1", v1({ host, authenticate: byToken(token), log }));
-  app.get("/queues/", (context) => context.redirect("/queues"));
-  app.use("/queues/*", onlyWithToken(token), noForeignCommands);
-  app.all("/queues/*", async (context) => {
-    if (dashboard === undefined) return context.text("snapmill is starting: try again in a moment\n", 503);
-    const request = await withSoundBody(context.req.raw);
-    return request === undefined ? context.text("refused: the body is not JSON\n", 400) : dashboard.fetch(request);
-  });
-  app.onError((error, context) => {
-    // A 401 is an answer, not a failure.
-    if (error instanceof HTTPException) return error.getResponse();
-    log.error({ err: error, path: context.req.path }, "a request failed");
-    return context.text("something went wrong: see the log of snapmill\n", 500);
-  });
-
-  const fetchFrom =
-    (routes: Hono<Pick<V1Env, "Bindings">>): Fetch =>
-    (request, bun) => {
-      const peer = bun.requestIP(request)?.address;
-      const connection: Connection = { peer, keepOpen: (seconds) => bun.timeout(request, seconds) };
-      return routes.fetch(request, connection);
-    };
-  const server = listen(wanted, fetchFrom(app));
-  const url = urlOf({ ...wanted, port: server.port ?? wanted.port });
-  if (!isLoopback(wanted)) log.warn(`the dashboard at ${url} is reachable from other machines, without encryption`);
+export function serveHttp(options: HttpOptions): HttpServer {
+  const { log, names = [], metricsOpen = false, certificate } = options;
+  const wanted = parseAddress(options.address);
+  const current: Current = { names, metricsOpen, dashboard: undefined };
+  const gate = new Gate(options);
+  const app = application(options, gate, wanted, current);
+  const fetch: Fetch = (request, bun) => {
+    const peer = { kind: "network", address: bun.requestIP(request)?.address } as const;
+    return app.fetch(request, bindings(request, bun, peer));
+  };
+  const listener = new Listener({ address: wanted, certificate, log, fetch });
+  const { url } = listener;
+  if (!isLoopback(wanted) && certificate === undefined) {
+    log.warn(`${url} is reachable from other machines without encryption, tokens included: see SNAPMILL_HTTP_CERT`);
+  }
   return {
     url,
     show: (shown) => {
-      dashboard = shown;
+      current.dashboard = shown;
     },
     reconfigure: (given) => {
-      names = given.names;
-      metricsOpen = given.metricsOpen;
+      current.names = given.names;
+      current.metricsOpen = given.metricsOpen;
     },
     listenAt: (path) => {
-      const local = new Hono<Pick<V1Env, "Bindings">>().route(
-        "/v1",
-        v1({ host, authenticate: () => localCaller, log }),
-      );
-      return listenOnSocket(path, { maxRequestBodySize: limits.maxRequestBodySize, fetch: fetchFrom(local) });
+      const local = new Hono<Pick<V1Env, "Bindings">>().route("/v1", v1({ ...options, gate }));
+      return listenOnSocket(path, {
+        maxRequestBodySize: maxBodyBytes,
+        fetch: (request, bun) => local.fetch(request, bindings(request, bun, { kind: "socket" })),
+      });
     },
-    [Symbol.asyncDispose]: () => server.stop(true),
+    [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
   };
 }
 
-function listen(address: Address, fetch: Fetch) {
-  try {
-    return Bun.serve({ ...address, ...limits, fetch });
-  } catch (error) {
-    const where = `${address.hostname}:${address.port}`;
-    if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
-      throw failedPrecondition(`HTTP address ${where} is in use: choose another with --http-address`, error);
-    }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw invalidArgument(`HTTP cannot be served at ${where}: ${reason}`, error);
-  }
+const bindings = (request: Request, bun: Bun.Server<undefined>, peer: Peer): Bindings => ({
+  peer,
+  keepOpen: (seconds) => bun.timeout(request, seconds),
+});
+
+/** Without a token there is /healthz, /readyz without reasons, and the way to the dashboard; nothing else shows. */
+function application(
+  { audit, log, health, metrics, host }: HttpOptions,
+  gate: Gate,
+  address: Address,
+  current: Current,
+): Hono<PagesEnv> {
+  const withToken = onlyWithToken(gate);
+  const app = new Hono<PagesEnv>();
+  app.use("/v1/*", traceRequests, strictPolicy);
+  const onlyOwnNames = onlyForThisHost(address, () => current.names);
+  app.use(countRequests, onlyFromHere, onlyOwnNames, onlyKnownMethods);
+  for (const path of ["/", "/queues/"]) app.get(path, (context) => context.redirect("/queues"));
+  serveHealth(app, health, withToken);
+  app.route("/v1", v1({ host, gate, audit, log }));
+  const readMetrics = shared(metrics);
+  const openIfWanted = openHere(() => current.metricsOpen, withToken);
+  app.get("/metrics", openIfWanted, async (context) => {
+    const { text, type } = await prometheusText(await readMetrics());
+    return context.body(text, 200, { "content-type": type });
+  });
+  app.use(withToken);
+  app.use("/queues/*", noForeignCommands, onlyChangesOfOperators(audit));
+  app.all("/queues/*", async (context) => {
+    const shown = current.dashboard;
+    if (shown === undefined) return context.text("snapmill is starting: try again in a moment\n", 503);
+    const request = await withSoundBody(context.req.raw);
+    return request === undefined ? context.text("refused: the body is not JSON\n", 400) : shown.fetch(request);
+  });
+  app.onError((error, context) => {
+    log.error({ err: error, path: context.req.path }, "a request failed");
+    return context.text("something went wrong: see the log of snapmill\n", 500);
+  });
+  return app;
 }

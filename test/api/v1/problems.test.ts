@@ -1,13 +1,20 @@
 // Tests that everything that /v1 refuses is a problem (RFC 9457), by one table.
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Hono } from "hono";
+import { type Bindings, Gate } from "../../../src/api/http/gate.ts";
 import type { V1Env } from "../../../src/api/http/v1/caller.ts";
 import { Problem, type ProblemKind, problemKinds, problemResponse } from "../../../src/api/http/v1/problems.ts";
-import { type V1Options, v1 } from "../../../src/api/http/v1/routes.ts";
+import { v1 } from "../../../src/api/http/v1/routes.ts";
 import { type ErrorCode, errorCodes, SnapmillError } from "../../../src/domain/errors.ts";
 import { operationId } from "../../../src/domain/identifiers.ts";
 import { createLogger } from "../../../src/logger.ts";
+import { AuditLog } from "../../../src/service/audit-log.ts";
+import type { Host } from "../../../src/service/host.ts";
 import { OperationTracker } from "../../../src/service/operation-tracker.ts";
+import type { Admission } from "../../../src/service/token-book.ts";
 
 /** What callers rely on: a change here is a change of the API. */
 const statusOf: Readonly<Record<ErrorCode, number>> = {
@@ -54,17 +61,26 @@ test.each(Object.keys(problemKinds) as ProblemKind[])("%s says what it is and wh
 });
 
 /** As the server serves it. */
-const mounted = (options: V1Options) => new Hono<V1Env>().route("/v1", v1(options));
+const mounted = (pools: Host["pools"]) => {
+  const host = { pools, operations: new OperationTracker(), auditLog: audit.database };
+  const log = createLogger({ name: "test", level: "silent" });
+  return new Hono<V1Env>().route("/v1", v1({ host, audit, gate: new Gate({ admit }), log }));
+};
 
-const app = mounted({
-  host: { pools: new Map(), operations: new OperationTracker() },
-  log: createLogger({ name: "test", level: "silent" }),
-  authenticate: (request) => {
-    const token = request.headers.get("authorization");
-    if (token === "Bearer operate") return { tokenName: "op", role: "operate" };
-    return token === "Bearer read" ? { tokenName: "re", role: "read" } : undefined;
-  },
+const directory = mkdtempSync(join(tmpdir(), "snapmill-problems-"));
+const audit = new AuditLog(join(directory, "service.db"), () => undefined);
+afterAll(() => {
+  audit[Symbol.dispose]();
+  rmSync(directory, { recursive: true });
 });
+
+const admit = (token: string): Admission | undefined =>
+  token === "operate" || token === "read"
+    ? { caller: { tokenName: "test", role: token }, holds: () => true }
+    : undefined;
+
+const app = mounted(new Map());
+const network: Bindings = { peer: { kind: "network", address: "127.0.0.1" } };
 
 interface Sent {
   readonly method?: string;
@@ -75,7 +91,7 @@ interface Sent {
 
 async function send(path: string, { method = "GET", token = "operate", type, body }: Sent = {}) {
   const headers = { authorization: `Bearer ${token}`, ...(type !== undefined && { "content-type": type }) };
-  const answer = await app.request(`/v1${path}`, { method, headers, ...(body !== undefined && { body }) });
+  const answer = await app.request(`/v1${path}`, { method, headers, ...(body !== undefined && { body }) }, network);
   expect(answer.headers.get("content-type")).toBe("application/problem+json");
   return { answer, problem: (await answer.json()) as { type: string; detail: string; code: string } };
 }
@@ -107,12 +123,8 @@ test("405 says what is allowed, 401 how to authenticate", async () => {
 });
 
 describe("a body", () => {
-  const bodied = mounted({
-    // biome-ignore lint/suspicious/noExplicitAny: no body of these reaches the pool.
-    host: { pools: new Map([["default", {} as any]]) as any, operations: new OperationTracker() },
-    log: createLogger({ name: "test", level: "silent" }),
-    authenticate: () => ({ tokenName: "op", role: "operate" }),
-  });
+  // biome-ignore lint/suspicious/noExplicitAny: no body of these reaches the pool.
+  const bodied = mounted(new Map([["default", {} as any]]) as any);
 
   test.each([
     ["that is no JSON", "application/json", "{", 400, "JSON"],
@@ -125,7 +137,11 @@ describe("a body", () => {
     ["that is a form", "application/x-www-form-urlencoded", "a=b", 415, "form"],
     ["of more than 1 MiB", "application/json", `{"parent":"${"x".repeat(2 ** 20)}"}`, 413, "1048576"],
   ])("%s is a problem", async (_what, type, body, status, detail) => {
-    const answer = await bodied.request(`/v1${prepare}`, { method: "POST", headers: { "content-type": type }, body });
+    const answer = await bodied.request(
+      `/v1${prepare}`,
+      { method: "POST", headers: { "content-type": type }, body },
+      { peer: { kind: "socket" } },
+    );
     const problem = (await answer.json()) as { detail: string };
     expect([answer.status, answer.headers.get("content-type")]).toEqual([status, "application/problem+json"]);
     expect(problem.detail).toContain(detail);

@@ -73,8 +73,18 @@ export class RunningApi implements AsyncDisposable {
     this.url = urlIn(await this.#up.ready());
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends it; returns its log. */
+  async end(): Promise<string> {
     await this.#up.end("SIGTERM");
+    return await this.#up.stderr;
+  }
+
+  get pid(): number {
+    return this.#up.pid;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
     const left = this.place.residue();
     this.place[Symbol.dispose]();
     if (left.length > 0) throw new Error(`left behind: ${left.join(", ")}`);

@@ -3,15 +3,15 @@ import type { MiddlewareHandler } from "hono";
 import { type Caller as Identity, mayDo, type Role } from "../../../domain/callers.ts";
 import { AbortReason, Canceller } from "../../../domain/cancellation.ts";
 import type { OperationId } from "../../../domain/identifiers.ts";
-import type { Connection as Peer } from "../metrics.ts";
+import type { ChangeRecord } from "../audited.ts";
+import type { Bindings, Gate } from "../gate.ts";
 import { isOriginOf } from "../protection.ts";
 import { Problem } from "./problems.ts";
 
-/** Undefined: these are no credentials of anyone. */
-export type Authenticate = (request: Request) => Identity | undefined;
-
 /** A request's context, as `context.get("caller")`. */
 export interface Caller extends Identity {
+  /** Whether the token is still good: for requests that last. */
+  readonly holds: () => boolean;
   /** Also in the answer, as X-Request-Id. */
   readonly requestId: string;
   /** Why the caller wants it, for the audit log: the header Snapmill-Reason. */
@@ -24,31 +24,31 @@ export interface Caller extends Identity {
   operationId: OperationId | undefined;
 }
 
-/** What a request's connection is asked by its route. */
-export interface Connection extends Partial<Peer> {
-  /** Ends the connection only after so much silence; 0: never. */
-  readonly keepOpen?: (seconds: number) => void;
-}
-
 export interface V1Env {
-  readonly Bindings: Connection;
-  readonly Variables: { readonly caller: Caller };
+  readonly Bindings: Bindings;
+  readonly Variables: { readonly caller: Caller /** Undefined: it is none. */; readonly change?: ChangeRecord };
 }
 
 /** A request without credentials learns nothing, not even what there is. */
 export const asCaller =
-  (authenticate: Authenticate): MiddlewareHandler<V1Env> =>
+  (gate: Gate): MiddlewareHandler<V1Env> =>
   async (context, next) => {
     const requestId = requestIdOf(context.req.header("x-request-id"));
     context.header("x-request-id", requestId);
-    const identity = authenticate(context.req.raw);
-    if (identity === undefined) {
+    const entry = await gate.enter(context.req.raw, context.env.peer);
+    if (entry.kind === "no token") {
       // A browser asks its user for the page, and sends what it was told with the page's requests.
       const scheme = context.req.path.startsWith("/v1/docs") ? 'Basic realm="snapmill"' : "Bearer";
       throw new Problem("unauthenticated", "the request has no valid token", { "www-authenticate": scheme });
     }
+    if (entry.kind === "too many") {
+      const headers = { "retry-after": String(entry.retryAfterSeconds) };
+      throw new Problem("too_many_requests", "too many requests have come in a short time", headers);
+    }
+    const { caller, holds } = entry.admission;
     context.set("caller", {
-      ...identity,
+      ...caller,
+      holds,
       requestId,
       reason: context.req.header("snapmill-reason"),
       traceparent: context.req.header("traceparent"),

@@ -8,8 +8,9 @@ import { pause } from "../../../domain/timers.ts";
 import type { OperationName, Runnable } from "../../../service/api.ts";
 import type { Host } from "../../../service/host.ts";
 import { getOperation } from "../../../service/operation-state.ts";
-import type { Tracked } from "../../../service/operation-tracker.ts";
+import type { Tracked, WorkOptions } from "../../../service/operation-tracker.ts";
 import { json } from "./answers.ts";
+import { outcomeOf } from "./audited.ts";
 import type { Caller, V1Env } from "./caller.ts";
 import { type Endpoint, operationPath } from "./endpoints.ts";
 import { longestWaitMs, preferredWaitMs } from "./preferences.ts";
@@ -37,7 +38,12 @@ export async function answerChange(context: Context<V1Env>, host: Host, change: 
   const preferredMs = preferredWaitMs(context.req.header("prefer"));
   const waitMs = preferredMs ?? (change.kind === "long" ? 0 : longestWaitMs);
   const asked = { operationId: id, operation: name, pool, given };
-  const { kind, tracked } = host.operations.begin(asked, (options) => operation.run(target, given, options));
+  const run = (options: WorkOptions) => operation.run(target, given, options);
+  const record = context.get("change");
+  const { kind, tracked } = host.operations.begin(
+    asked,
+    (options) => record?.around({ given, operationId: id }, () => run(options), outcomeOf) ?? run(options),
+  );
   switch (kind) {
     case "other":
       throw new Problem("key_reused", `the Idempotency-Key was used before, for ${tracked.asked.operation}`);

@@ -159,6 +159,14 @@ export const endpoints = {
     tag: "operations",
     summary: "Cancel an operation: an unpack ends as soon as it can, another change if it has not begun",
   },
+  listAudit: {
+    method: "GET",
+    path: "/v1/audit",
+    role: "operate",
+    kind: "list",
+    tag: "host",
+    summary: "The changes that were asked for over HTTP, the newest first: by whom, why, and what came of them",
+  },
 } as const satisfies Kinds;
 
 export type Endpoints = typeof endpoints;

@@ -4,7 +4,9 @@ import { type OperationId, operationId } from "../../../domain/identifiers.ts";
 import { pause } from "../../../domain/timers.ts";
 import type { Host } from "../../../service/host.ts";
 import { getOperation, type OperationState } from "../../../service/operation-state.ts";
+import type { StreamSlots } from "../request-rates.ts";
 import type { V1Env } from "./caller.ts";
+import { Problem } from "./problems.ts";
 
 /** Clients and what is between them and here give up on a silent connection; so does a sender whose client is gone. */
 const heartbeatMs = 5_000;
@@ -21,16 +23,22 @@ interface Event {
 
 /**
  * Each event, `state`, is the whole state, so that a lost one does not matter. With `Last-Event-ID` the first comes when it
- * is another. After the last one the stream ends; a client that comes back with its ID gets 204, and stays away.
+ * is another. After the last one the stream ends, and when its token is revoked; a client that comes back with its ID gets 204, and stays away.
  */
-export async function answerEvents(context: Context<V1Env>, host: Host): Promise<Response> {
+export async function answerEvents(context: Context<V1Env>, host: Host, slots: StreamSlots): Promise<Response> {
   const id = operationId(context.req.param("operationId") ?? "");
   const seen = context.req.header("last-event-id");
-  const { signal } = context.get("caller");
+  const { signal, holds, tokenName } = context.get("caller");
   const first = eventOf(await getOperation(host, { operationId: id }));
   if (first.id === seen && isOver(first)) return new Response(null, { status: 204 });
+  if (context.req.method === "HEAD") return new Response(null, { headers });
+  const slot = slots.take(tokenName);
+  if (slot === undefined) {
+    throw new Problem("too_many_requests", "too many streams of events are open", { "retry-after": "5" });
+  }
+  signal.addEventListener("abort", () => slot[Symbol.dispose](), { once: true });
   context.env.keepOpen?.(0);
-  const events = eventsOf(host, id, first, { seen, signal });
+  const events = eventsOf(host, id, first, { seen, signal, holds, slot });
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -42,14 +50,19 @@ export async function answerEvents(context: Context<V1Env>, host: Host): Promise
       await events.return(undefined);
     },
   });
-  const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };
   return new Response(body, { headers });
 }
+
+const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };
 
 interface Listener {
   /** The ID of the last event that it has. */
   readonly seen: string | undefined;
   readonly signal: AbortSignal;
+  /** Whether its token is still good. */
+  readonly holds: () => boolean;
+  /** Free again when it has ended. */
+  readonly slot: Disposable;
 }
 
 /** The texts to send, one for each time that the client has taken the one before. */
@@ -57,11 +70,12 @@ async function* eventsOf(
   host: Host,
   id: OperationId,
   first: Event,
-  { seen, signal }: Listener,
+  { seen, signal, holds, slot }: Listener,
 ): AsyncGenerator<string> {
+  using _slot = slot;
   let last = seen;
   let sentAtMs = performance.now();
-  for (let event = first; !signal.aborted; event = eventOf(await getOperation(host, { operationId: id }))) {
+  for (let event = first; !signal.aborted && holds(); event = eventOf(await getOperation(host, { operationId: id }))) {
     if (event.id !== last) {
       yield `id: ${event.id}\nevent: state\ndata: ${JSON.stringify(event.state)}\n\n`;
       last = event.id;

@@ -5,9 +5,12 @@ import type { Logger } from "pino";
 import { asSnapmillError, notFound } from "../../../domain/errors.ts";
 import { poolName } from "../../../domain/identifiers.ts";
 import { type OperationName, type Runnable, runnable } from "../../../service/api.ts";
+import type { AuditLog } from "../../../service/audit-log.ts";
 import type { Host } from "../../../service/host.ts";
+import type { Gate } from "../gate.ts";
 import { listedPage, readAnswer } from "./answers.ts";
-import { type Authenticate, asCaller, onlyOwnSite, requireRole, type V1Env } from "./caller.ts";
+import { audited } from "./audited.ts";
+import { asCaller, onlyOwnSite, requireRole, type V1Env } from "./caller.ts";
 import { answerChange } from "./changes.ts";
 import { type Endpoint, endpoints, eventsPath } from "./endpoints.ts";
 import { answerEvents } from "./events.ts";
@@ -18,12 +21,13 @@ import { kindOf, Problem, problemResponse } from "./problems.ts";
 
 export interface V1Options {
   readonly host: Host;
-  readonly authenticate: Authenticate;
+  readonly gate: Gate;
+  readonly audit: AuditLog;
   readonly log: Logger;
 }
 
 /** Serves everything below /v1. Every failure in it is a problem. */
-export function v1({ host, authenticate, log }: V1Options): Hono<V1Env> {
+export function v1({ host, gate, audit, log }: V1Options): Hono<V1Env> {
   const app = new Hono<V1Env>();
   app.onError((error, context) => {
     const failure = error instanceof Problem ? error : asSnapmillError(error);
@@ -35,10 +39,10 @@ export function v1({ host, authenticate, log }: V1Options): Hono<V1Env> {
     if (caller !== undefined) answer.headers.set("x-request-id", caller.requestId);
     return answer;
   });
-  app.use(asCaller(authenticate), onlyOwnSite);
+  app.use(asCaller(gate), audited(audit), onlyOwnSite);
   app.get(routeOf(eventsPath), async (context) => {
     requireRole(context.get("caller"), "read");
-    return await answerEvents(context, host);
+    return await answerEvents(context, host, gate.streams);
   });
   servePage(app);
   let document: Promise<object> | undefined;
@@ -62,6 +66,7 @@ function addRoute(app: Hono<V1Env>, name: OperationName, host: Host): void {
   const read = reader(endpoint, operation.input);
   app.on(endpoint.method, routeOf(endpoint.path), async (context) => {
     const caller = context.get("caller");
+    context.get("change")?.note({ operation: name, pool: context.req.param("pool") ?? null });
     requireRole(caller, endpoint.role);
     const url = new URL(context.req.url);
     const parts: Parts = { path: context.req.param(), query: url.searchParams, request: context.req.raw };
