@@ -79,7 +79,7 @@ const rows: readonly Row[] = [
   [
     "another type",
     [415],
-    () => posting("Content-Type: text/plain", "Content-Length: 2").replace(`${json}\r\n`, "") + "{}",
+    () => `${posting("Content-Type: text/plain", "Content-Length: 2").replace(`${json}\r\n`, "")}{}`,
   ],
   [
     "a form",
@@ -188,6 +188,7 @@ test("afterwards the server works, has made nothing, and its log has no token an
   expect(JSON.stringify(body)).not.toContain(api.token);
   const log = await api.end();
   expect(log).not.toContain(api.token);
-  expect(log).not.toMatch(/[\0-\x08\x0b-\x1f\x7f]/);
+  const odd = [...log].filter((character) => character < " " && character !== "\n" && character !== "\t");
+  expect(odd).toEqual([]);
   expect(log).not.toContain("a request failed");
 });
