@@ -183,6 +183,28 @@ describe("events", () => {
     expect((await listen(`${place}/events`, { "last-event-id": "older" })).events).toEqual(events.slice(-1));
   }, 60_000);
 
+  test("go to 16 listeners of a token at once, and end when it is revoked", async () => {
+    const token = (await api.place.run("token", "create", "listener", "--role", "read")).stdout.trim();
+    const place = await whileStopped("unpack.ts", async () => {
+      const at = (await unpack()).headers.get("location") ?? "";
+      const open = (by: string) => fetch(`${api.url}${at}/events`, { headers: { authorization: `Bearer ${by}` } });
+      const streams = await Promise.all(Array.from({ length: 16 }, () => open(token)));
+      expect(streams.map(({ status }) => status)).toEqual(Array(16).fill(200));
+      const refused = await open(token);
+      expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "5"]);
+      const other = await open(api.token);
+      expect(other.status).toBe(200);
+      await other.body?.cancel();
+      await api.place.run("token", "revoke", "listener");
+      for (const text of await Promise.all(streams.map((stream) => stream.text()))) {
+        expect(text).not.toContain('"state":"done"');
+      }
+      expect((await open(token)).status).toBe(401);
+      return at;
+    });
+    expect((await ended(place)).body.state).toBe("done");
+  }, 120_000);
+
   test("of an operation that nobody has asked for are a 404", async () => {
     const { status, body } = await api.ask("/v1/operations/op-nothing-here/events");
     expect([status, body.code]).toEqual([404, "not_found"]);
