@@ -109,7 +109,7 @@ export async function change({ url, init }: Way, path: string, body: object, sig
   while (performance.now() < untilMs) {
     const state = (await (await fetch(url + place, { ...init, signal })).json()) as Operation;
     if (state.state === "done") return;
-    if (state.state === "failed") throw new Error(`${path}: ${state.failure?.message}`);
+    if (state.state === "failed") throw new Error(`${path}: ${String(state.failure?.message)}`);
     await pause(askAgainMs, signal);
   }
   throw new Error(`${path} did not end within ${changeMs / 1_000} s`);

@@ -113,7 +113,7 @@ export function createOperationQueue(options: OperationQueueOptions): OperationQ
     submit: <Result>(operation: Operation<Result>) =>
       new Promise<Result>((resolve, reject) => {
         const observer = observeOperation(operation.request.job);
-        const within = boundToWork(<T>(step: () => T): T => step()) as Waiting["within"];
+        const within = boundToWork<[step: () => unknown], unknown>((step) => step()) as Waiting["within"];
         queue.push({ operation, observer, within, resolve: resolve as (result: unknown) => void, reject });
         start();
       }),

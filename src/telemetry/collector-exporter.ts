@@ -24,12 +24,19 @@ export class CollectorExporter implements SpanExporter {
   }
 
   export(spans: ReadableSpan[], done: Done): void {
-    const sent = this.#send(spans).then(
-      () => done({ code: success }),
-      (error: unknown) => done({ code: failed, error: new Error(reasonOf(error)) }),
-    );
+    const sent = this.#report(spans, done);
     this.#underWay.add(sent);
     void sent.finally(() => this.#underWay.delete(sent));
+  }
+
+  async #report(spans: ReadableSpan[], done: Done): Promise<void> {
+    let outcome: Parameters<Done>[0] = { code: success };
+    try {
+      await this.#send(spans);
+    } catch (error) {
+      outcome = { code: failed, error: new Error(reasonOf(error)) };
+    }
+    done(outcome);
   }
 
   async forceFlush(): Promise<void> {
@@ -77,7 +84,9 @@ export class CollectorExporter implements SpanExporter {
 /** Of the runtime's own sentence, only the code is of use. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return "code" in error && !(error instanceof AbortReason) ? `it cannot be reached (${error.code})` : error.message;
+  return "code" in error && !(error instanceof AbortReason)
+    ? `it cannot be reached (${String(error.code)})`
+    : error.message;
 }
 
 function certificatesIn(agent: object): NonNullable<BunFetchRequestInit["tls"]> {

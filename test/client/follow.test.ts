@@ -59,7 +59,7 @@ const unpackAt = (host: string, options: object = {}) => connect({ host }).pool(
 describe("events", () => {
   test.each([
     ["in one piece", [event(running) + event(done)]],
-    ["with CRLF, cut everywhere", [...(event(running, "\r\n") + event(done, "\r\n"))]],
+    ["with CRLF, cut everywhere", Array.from(event(running, "\r\n") + event(done, "\r\n"))],
     ["with CR", [event(running, "\r"), `${event(done, "\r")}\n`]],
     ["with signs of life between", [": there\n\n", event(running), ": there\n\n", event(done)]],
   ])("%s tell progress and result", async (_, pieces) => {

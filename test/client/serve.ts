@@ -22,6 +22,6 @@ export function serve(answer: Answer, tls?: { readonly cert: string; readonly ke
       return await answer(one);
     },
   });
-  const host = `${tls === undefined ? "http" : "https"}://127.0.0.1:${server.port}`;
+  const host = `${tls === undefined ? "http" : "https"}://127.0.0.1:${String(server.port)}`;
   return { asked, host, [Symbol.asyncDispose]: () => server.stop(true) };
 }

@@ -12,7 +12,7 @@ const workersIn = (place: Place, name: string): number[] => place.pidsOf(`worker
 
 /** What the process was started with. */
 function environmentOf(pid: number | undefined): Record<string, string | undefined> {
-  const entries = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  const entries = readFileSync(`/proc/${String(pid)}/environ`, "utf8").split("\0");
   return Object.fromEntries(entries.map((entry) => [entry.replace(/=.*$/s, ""), entry.replace(/^[^=]*=/, "")]));
 }
 

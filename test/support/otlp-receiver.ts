@@ -71,7 +71,7 @@ export class OtlpReceiver implements Disposable {
   });
 
   get endpoint(): string {
-    return `http://127.0.0.1:${this.#server.port}`;
+    return `http://127.0.0.1:${String(this.#server.port)}`;
   }
 
   /** The environment of processes that are to send their spans here, soon. */

@@ -20,7 +20,7 @@ const secret = "planted1";
 
 /** Taken for a moment, to learn a port that is free. */
 const free = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-const httpAddress = `127.0.0.1:${free.port}`;
+const httpAddress = `127.0.0.1:${String(free.port)}`;
 await free.stop(true);
 
 const collector = new OtlpReceiver();

@@ -85,7 +85,8 @@ test("a mount is found in the own mount namespace and in any other, with a proce
   const ownNamespace = Number(/\d+/.exec(await readlink("/proc/self/ns/mnt"))?.[0]);
   await runCommand("mount", [loop.path, mountPoint]);
   const own: Holder = { kind: "mount", mountPoint, namespace: ownNamespace, isOwnNamespace: true };
-  const alone = await now(loop.path).finally(() => runCommand("umount", [mountPoint]));
+  const alone = await now(loop.path);
+  await runCommand("umount", [mountPoint]);
   expect(alone.holders.filter((holder) => holder.kind === "mount" && holder.isOwnNamespace)).toEqual([own]);
   expect(describeUse({ holders: [own], isComplete: true })).toBe(`in use: mounted at ${mountPoint}; unmount it`);
   {

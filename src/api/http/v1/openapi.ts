@@ -110,7 +110,9 @@ function failures({ kind }: Pick<Endpoint, "kind">): Responses {
   const isChange = kind === "change" || kind === "long";
   const statuses = [400, 401, 403, 404, 421, 429, 431, 500, 503, ...(isChange ? [409, 413, 415, 422, 504, 507] : [])];
   return Object.fromEntries(
-    statuses.sort().map((status) => [String(status), reference("responses", `Problem${status}`)]),
+    statuses
+      .sort((one, other) => one - other)
+      .map((status) => [String(status), reference("responses", `Problem${status}`)]),
   );
 }
 
