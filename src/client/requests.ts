@@ -1,5 +1,5 @@
 // Room: client. Owns how an operation becomes a request: its fields in path, query and body, as its endpoint says.
-import { type Endpoint, placeOfField } from "../api/http/v1/endpoints.ts";
+import { type Endpoint, isKeyForPath, pathByQuery, placeOfField } from "../api/http/v1/endpoints.ts";
 import { invalidArgument } from "../domain/errors.ts";
 import { quoted } from "../domain/quoted.ts";
 
@@ -21,7 +21,10 @@ export function requestFor(endpoint: Endpoint, given: Fields): Wanted {
   const query = standing("query").flatMap(([field, value]) =>
     [value].flat().map((text): [string, string] => [field, String(text)]),
   );
-  const path = endpoint.path.replace(/\{(\w+)\}/g, (_, field: string) => segment(field, given[field]));
+  const key = given["key"];
+  const otherPath = typeof key === "string" && !isKeyForPath(endpoint, key) ? pathByQuery(endpoint) : undefined;
+  if (otherPath !== undefined) query.push(["key", String(key)]);
+  const path = (otherPath ?? endpoint.path).replace(/\{(\w+)\}/g, (_, field: string) => segment(field, given[field]));
   const hasBody = method !== "GET" && method !== "DELETE";
   return {
     method,

@@ -41,12 +41,18 @@ describe("a request", () => {
     expect(JSON.parse(change?.body ?? "")).toEqual({ labels: { team: "edge" } });
   });
 
-  test("for a key that a URL cannot hold is refused, and not sent", async () => {
+  test("has a key in the query that no path can hold", async () => {
     await using server = serve(() => Response.json(snapshot));
-    await expect(poolAt(server.host).remove({ scope: "snapmill", key: ".." })).rejects.toThrow(
-      'key ".." cannot be named over HTTP',
-    );
-    expect(server.asked).toEqual([]);
+    const pool = poolAt(server.host);
+    await pool.remove({ scope: "snapmill", key: ".." });
+    await pool.prepare({ scope: "snapmill", key: "." });
+    await pool.stat({ scope: "snapmill", key: "usage" });
+    const asked = server.asked.map(({ method, url }) => `${method} ${url.slice(server.host.length)}`);
+    expect(asked).toEqual([
+      "DELETE /v1/pools/default/snapshot?scope=snapmill&key=..",
+      "POST /v1/pools/default/snapshot/prepare?scope=snapmill&key=.",
+      "GET /v1/pools/default/snapshot?scope=snapmill&key=usage",
+    ]);
   });
 
   test("goes over a UNIX socket", async () => {

@@ -185,5 +185,24 @@ export function placeOfField({ method, path, query = [] }: Endpoint, field: stri
   return method === "GET" || method === "DELETE" || query.includes(field) ? "query" : "body";
 }
 
+const inPath = "/snapshots/{key}";
+
+/**
+ * The same endpoint with the key in the query: `/v1/pools/{pool}/snapshot/prepare?key=..`. Undefined: it has no key.
+ * Any URL loses the segments `.` and `..`, however they are encoded, before a server sees it.
+ */
+export const pathByQuery = ({ path }: Endpoint): string | undefined =>
+  path.includes(inPath) ? path.replace(inPath, "/snapshot") : undefined;
+
+/**
+ * Whether a path can name `key` without doubt. GET …/snapshots/usage may have been asked as …/snapshots/./usage, so no
+ * key that is also the name of a part of a snapshot is taken from such a path.
+ */
+export function isKeyForPath({ method, path }: Endpoint, key: string): boolean {
+  if (key === "." || key === "..") return false;
+  const known: readonly Endpoint[] = Object.values(endpoints);
+  return !known.some((other) => other.method === method && other.path === `${path}/${key}`);
+}
+
 /** Page sizes of lists. */
 export const pageLimits = { default: 100, most: 500 } as const;

@@ -5,10 +5,11 @@ import { faultsOf } from "../../../domain/parsing.ts";
 import { quoted } from "../../../domain/quoted.ts";
 import type { Place } from "../../../service/operation.ts";
 import { readJsonObject } from "./body.ts";
-import { type Endpoint, fieldsOfPath, pageLimits, placeOfField } from "./endpoints.ts";
+import { type Endpoint, fieldsOfPath, isKeyForPath, pageLimits, pathByQuery, placeOfField } from "./endpoints.ts";
 
 /** The parts of a request that fields are read from. */
 export interface Parts {
+  /** Also a key that is in the query for want of a path that could hold it. */
   readonly path: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly request: Request;
@@ -21,6 +22,24 @@ export interface Page {
 }
 
 type Kind = "text" | "number" | "boolean" | "texts";
+
+/** The parts of a request whose path is `pathByQuery`: its key moves to where it is otherwise. */
+export function withKeyInPath({ path, query, request }: Parts): Parts {
+  const rest = new URLSearchParams(query);
+  const [key = "", another] = query.getAll("key");
+  if (another !== undefined) throw invalidArgument("query parameter key is there twice: give it once");
+  rest.delete("key");
+  return { path: { ...path, key }, query: rest, request };
+}
+
+/** Refuses a key that the path may not have meant, before anything is done to it. */
+export function requireCertainKey(endpoint: Endpoint, { path: { key } }: Parts): void {
+  if (key === undefined || isKeyForPath(endpoint, key)) return;
+  const way = pathByQuery(endpoint) ?? "";
+  throw invalidArgument(
+    `key ${quoted(key)} cannot be told from another address in a path: send ${endpoint.method} ${way}?key=${encodeURIComponent(key)}`,
+  );
+}
 
 /** How a request is read for one operation: made once, since a schema's description takes longer than a read. */
 export function reader(endpoint: Endpoint, input: z.ZodObject) {

@@ -4,7 +4,15 @@ import { type DescribeRouteOptions, describeRoute, generateSpecs } from "hono-op
 import { z } from "zod";
 import { type OperationName, runnable } from "../../../service/api.ts";
 import { getOperation } from "../../../service/operation-state.ts";
-import { type Endpoint, endpoints, eventsPath, fieldsOfPath, pageLimits, placeOfField } from "./endpoints.ts";
+import {
+  type Endpoint,
+  endpoints,
+  eventsPath,
+  fieldsOfPath,
+  pageLimits,
+  pathByQuery,
+  placeOfField,
+} from "./endpoints.ts";
 import { type ProblemKind, problemKinds, problemType } from "./problems.ts";
 
 type Parameter = NonNullable<DescribeRouteOptions["parameters"]>[number];
@@ -46,7 +54,9 @@ function descriptionOf(name: OperationName): DescribeRouteOptions {
   const inQuery = fields.filter((field) => placeOfField(endpoint, field) === "query");
   const inBody = fields.filter((field) => placeOfField(endpoint, field) === "body");
   const parameters: Parameter[] = [
-    ...fieldsOfPath(endpoint.path).map((field) => parameter("path", field, properties[field] ?? text, true)),
+    ...fieldsOfPath(endpoint.path).map((field) =>
+      describedKey(endpoint, parameter("path", field, properties[field] ?? text, true)),
+    ),
     ...inQuery.map((field) => parameter("query", field, properties[field] ?? text, required.includes(field))),
     ...headersOf(endpoint),
   ];
@@ -69,6 +79,14 @@ function descriptionOf(name: OperationName): DescribeRouteOptions {
 
 const parameter = (place: "path" | "query" | "header", name: string, schema: Schema, required: boolean) =>
   ({ in: place, name, required, schema }) as Parameter;
+
+/** Keys that no path can hold have another way. */
+function describedKey(endpoint: Endpoint, field: Parameter): Parameter {
+  const way = pathByQuery(endpoint);
+  if (way === undefined || !("name" in field) || field.name !== "key") return field;
+  const among = endpoint.method === "GET" ? "`.`, `..`, `usage` and `mounts` are" : "`.` and `..` are";
+  return { ...field, description: `Percent-encoded. The keys ${among} asked for at \`${way}?key=KEY\`` };
+}
 
 const reference = (kind: "parameters" | "headers" | "responses", name: string) => ({
   $ref: `#/components/${kind}/${name}`,

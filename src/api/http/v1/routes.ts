@@ -1,6 +1,6 @@
 // Room: api. Owns /v1: hono's routes, generated from the operations (service/api.ts) and their endpoints (endpoints.ts).
 
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import type { Logger } from "pino";
 import { asSnapmillError, notFound } from "../../../domain/errors.ts";
 import { poolName } from "../../../domain/identifiers.ts";
@@ -12,9 +12,9 @@ import { listedPage, readAnswer } from "./answers.ts";
 import { audited } from "./audited.ts";
 import { asCaller, onlyOwnSite, requireRole, type V1Env } from "./caller.ts";
 import { answerChange } from "./changes.ts";
-import { type Endpoint, endpoints, eventsPath } from "./endpoints.ts";
+import { type Endpoint, endpoints, eventsPath, pathByQuery } from "./endpoints.ts";
 import { answerEvents } from "./events.ts";
-import { type Parts, pageOf, reader } from "./given.ts";
+import { type Parts, pageOf, reader, requireCertainKey, withKeyInPath } from "./given.ts";
 import { openApiDocument } from "./openapi.ts";
 import { servePage } from "./page.ts";
 import { kindOf, Problem, problemResponse } from "./problems.ts";
@@ -64,12 +64,13 @@ function addRoute(app: Hono<V1Env>, name: OperationName, host: Host): void {
   const endpoint: Endpoint = endpoints[name];
   const operation = runnable(name);
   const read = reader(endpoint, operation.input);
-  app.on(endpoint.method, routeOf(endpoint.path), async (context) => {
+  const answer = async (context: Context<V1Env>, partsOf: (parts: Parts) => Parts) => {
     const caller = context.get("caller");
     context.get("change")?.note({ operation: name, pool: context.req.param("pool") ?? null });
     requireRole(caller, endpoint.role);
     const url = new URL(context.req.url);
-    const parts: Parts = { path: context.req.param(), query: url.searchParams, request: context.req.raw };
+    if (url.hash !== "" || url.href.endsWith("#")) throw new Problem("no_such_route", "an address has no '#'");
+    const parts = partsOf({ path: context.req.param(), query: url.searchParams, request: context.req.raw });
     const { target, pool } = targetOf(host, endpoint, parts);
     switch (endpoint.kind) {
       case "read": {
@@ -92,7 +93,17 @@ function addRoute(app: Hono<V1Env>, name: OperationName, host: Host): void {
           given: await read.given(parts),
         });
     }
-  });
+  };
+  app.on(endpoint.method, routeOf(endpoint.path), (context) =>
+    answer(context, (parts) => {
+      requireCertainKey(endpoint, parts);
+      return parts;
+    }),
+  );
+  const byQuery = pathByQuery(endpoint);
+  if (byQuery !== undefined) {
+    app.on(endpoint.method, routeOf(byQuery), (context) => answer(context, withKeyInPath));
+  }
 }
 
 const list = (
@@ -111,7 +122,11 @@ function targetOf(host: Host, { path }: Endpoint, parts: Parts) {
   throw notFound(`there is no pool ${name} here, only ${[...host.pools.keys()].join(", ")}`);
 }
 
-const everyRoute = [...Object.values(endpoints), { method: "GET", path: eventsPath }];
+const everyRoute = Object.values(endpoints).flatMap((endpoint: Endpoint) => {
+  const { method, path } = endpoint;
+  return [path, pathByQuery(endpoint) ?? []].flat().map((at) => ({ method, path: at }));
+});
+everyRoute.push({ method: "GET", path: eventsPath });
 const patterns = everyRoute.map(({ method, path }) => ({
   method,
   pattern: new RegExp(`^${path.replace(/\{\w+\}/g, "[^/]+")}$`),
