@@ -38,6 +38,8 @@ describe("an operation", () => {
     "remove-device": null,
     "retry-removals": "removals retry",
     "discard-removals": "removals discard",
+    "hold-queue": "queues pause",
+    "release-queue": "queues resume",
     probe: null,
     cleanup: "cleanup",
     doctor: "doctor",

@@ -48,6 +48,11 @@ export class Outbox {
     this.#unpackRounds.wake();
   }
 
+  /** Has the unpack queue paused or resumed, as was just written down. */
+  holdChanged(): void {
+    this.#unpackRounds.wake();
+  }
+
   /** Has removals queued that were just written down. */
   removalsWritten(): void {
     this.#removalRounds.wake();

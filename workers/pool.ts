@@ -4,6 +4,7 @@ import { batchLimits } from "../src/domain/batches.ts";
 import { isSnapmillError } from "../src/domain/errors.ts";
 import { type Diagnosis, findingKinds } from "../src/domain/findings.ts";
 import { freshOperationId } from "../src/domain/identifiers.ts";
+import { describeHold } from "../src/domain/queues.ts";
 import { observed } from "../src/domain/tally.ts";
 import { createDriver, recordedDriver } from "../src/drivers/open.ts";
 import { describeClaim } from "../src/jobs/claims/pool-claims.ts";
@@ -12,6 +13,7 @@ import { journaledHandlers, type PoolHandlers } from "../src/jobs/worker/handler
 import { createLogger } from "../src/logger.ts";
 import { type Database, openDatabase, writeTrouble } from "../src/metadata/database.ts";
 import { lastTakeOver, readPool } from "../src/metadata/pool.ts";
+import { unpackHold } from "../src/metadata/queue-holds.ts";
 import { answerReadBatch } from "../src/service/batches.ts";
 import { hasContent } from "../src/snapshotter/lost-pool.ts";
 import { createSnapshotter, type Snapshotter } from "../src/snapshotter/snapshotter.ts";
@@ -61,6 +63,16 @@ function handlersOf(database: Database, snapshotter: Snapshotter, outbox: Outbox
       const result = await journaled["discard-removals"](payload, job);
       outbox.forgetRemovals(payload.devices);
       return result;
+    },
+    "hold-queue": async (payload, job) => {
+      const hold = await journaled["hold-queue"](payload, job);
+      outbox.holdChanged();
+      return hold;
+    },
+    "release-queue": async (payload, job) => {
+      const released = await journaled["release-queue"](payload, job);
+      outbox.holdChanged();
+      return released;
     },
     cleanup: async (payload, job) => {
       const cleaned = await journaled.cleanup(payload, job);
@@ -186,6 +198,8 @@ async function serve(
   const { displaced } = consumer;
   if (displaced !== undefined) log.warn(`the pool name ${pool} was taken over from ${describeClaim(displaced)}`);
   for (const warning of consumer.warnings) log.warn(warning);
+  const hold = unpackHold(database);
+  if (hold !== undefined) log.warn(`the pool is ${describeHold(hold)}: unpacks wait until 'snapmill resume'`);
   outbox.start();
   const cleaning = setInterval(() => void cleanUp(), cleanupEveryMs);
   announceReady(() => {

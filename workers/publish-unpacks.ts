@@ -7,6 +7,7 @@ import { type OutboxEntry, type PublishedUnpack, UnpackPublisher } from "../src/
 import { cancelledRunning, itemOfOperation } from "../src/metadata/batch-items.ts";
 import { pendingOutbox } from "../src/metadata/outbox.ts";
 import { databaseNumber } from "../src/metadata/pool.ts";
+import { unpackHold } from "../src/metadata/queue-holds.ts";
 import type { OutboxOptions } from "./outbox.ts";
 import { OutboxPace } from "./outbox-pace.ts";
 
@@ -14,6 +15,8 @@ export class PendingUnpacks implements AsyncDisposable {
   readonly #options: OutboxOptions;
   readonly #pace = new OutboxPace();
   #publisher: UnpackPublisher | undefined;
+  /** Redis may have the queue as held, from this process or the one before. */
+  #mayBeHeld = true;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -24,17 +27,21 @@ export class PendingUnpacks implements AsyncDisposable {
     this.#pace.forget(unpacks);
   }
 
-  /** Adds accepted unpacks to the queue that Redis does not have. Throws `unavailable` when Redis is away. */
+  /** Has the queue held or not, as SQLite says, and adds accepted unpacks that Redis does not have. Throws `unavailable` when Redis is away. */
   async publish(): Promise<void> {
     const { database, config } = this.#options;
     const all = this.#pending();
     const cancelled = cancelledRunning(database);
-    if (all.length === 0 && cancelled.length === 0) return;
+    const isHeld = unpackHold(database) !== undefined;
+    if (all.length === 0 && cancelled.length === 0 && !isHeld && !this.#mayBeHeld) return;
     this.#publisher ??= await UnpackPublisher.connect({
       redisUrl: redisUrl(config),
       pool: config.pool,
       database: databaseNumber(database),
     });
+    // Before anything is queued: a Redis that was emptied has forgotten that the queue is held.
+    await this.#publisher.setHeld(isHeld);
+    this.#mayBeHeld = isHeld;
     const { entries, looked } = this.#pace.choose(all, await this.#publisher.mayHaveLost());
     const published = await this.#publisher.enqueueUnpacks(entries);
     let changes = 0;

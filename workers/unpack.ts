@@ -16,6 +16,7 @@ import type { LayerBlob, ResolvedImage } from "../src/images/image.ts";
 import { Registries } from "../src/images/registry/registries.ts";
 import { openImage } from "../src/images/resolve.ts";
 import { isMisaddressed } from "../src/jobs/claims/addressee.ts";
+import { NotMine } from "../src/jobs/claims/claim-guard.ts";
 import type { Arguments, Payload, UnpackedImage, UnpackProgress } from "../src/jobs/contract.ts";
 import { JobClient } from "../src/jobs/requests/client.ts";
 import { consumeUnpackJobs } from "../src/jobs/worker/consumer.ts";
@@ -32,6 +33,7 @@ import type { SpaceGuardRequest } from "../src/unpack/protocol.ts";
 import { startWriter } from "../src/unpack/writer.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import { claimHolder } from "./claim-holder.ts";
+import { isHandedOver, watchHandOver } from "./hand-over.ts";
 import {
   beginItem,
   countFailedAttempt,
@@ -114,9 +116,14 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
   const { operationId, reference } = payload;
   const begunMs = performance.now();
   let unpacked: UnpackedImage;
+  using handOver = watchHandOver(database);
   try {
-    unpacked = await unpackUnlessCancelled(payload, job);
+    unpacked = await unpackUnlessCancelled(payload, job, handOver.signal);
   } catch (error) {
+    if (isHandedOver(error)) {
+      log.info({ operationId, reference }, "the pool is drained: the unpack goes back into the queue");
+      throw new NotMine("the unpack queue is held");
+    }
     const failure = asSnapmillError(error);
     log.warn({ operationId, reference, code: failure.code }, failure.message);
     if (isMisaddressed(failure)) throw failure;
@@ -164,16 +171,21 @@ async function settle(
   await call("settle-unpack", { unpackOperationId, outcome }, signal);
 }
 
-async function unpackUnlessCancelled(payload: Payload<"unpack">, job: JobContext): Promise<UnpackedImage> {
+async function unpackUnlessCancelled(
+  payload: Payload<"unpack">,
+  job: JobContext,
+  held: AbortSignal,
+): Promise<UnpackedImage> {
   const { operationId, reference } = payload;
   using watched = await cancelWatch.watch(operationId);
   const wanted = AbortSignal.any([job.stopping, watched.signal]);
   let limit: TimeLimit | undefined;
   try {
     wanted.throwIfAborted();
+    held.throwIfAborted();
     if (!(await beginItem(call, payload, wanted))) return unwanted(payload);
     limit = startTimeLimit(payload);
-    return await resolveAndUnpack(payload, job, AbortSignal.any([wanted, limit.signal]));
+    return await resolveAndUnpack(payload, job, { signal: AbortSignal.any([wanted, limit.signal]), held });
   } catch (error) {
     if (watched.signal.aborted) throw cancelled(reference);
     if (job.stopping.aborted) throw job.stopping.reason;
@@ -186,7 +198,7 @@ async function unpackUnlessCancelled(payload: Payload<"unpack">, job: JobContext
 async function resolveAndUnpack(
   { operationId, reference, platform, registry: given = {}, batch }: Payload<"unpack">,
   job: JobContext,
-  signal: AbortSignal,
+  { signal, held: isHeld }: Pick<Unpack, "signal" | "held">,
 ): Promise<UnpackedImage> {
   const registry = { ...given, group: given.group ?? batch?.batch };
   const options = { signal, registries, registry };
@@ -196,7 +208,7 @@ async function resolveAndUnpack(
   }
   await using image = await inStage("resolve", () => observingResolve(() => openImage(reference, platform, options)));
   reach("unpack.resolved");
-  return await inStage("unpack", () => unpack(image, { operationId, job, signal }));
+  return await inStage("unpack", () => unpack(image, { operationId, job, signal, held: isHeld }));
 }
 
 /** The job of an item that has ended: its worker died, or Redis lost it, between the record of its end and the job's. */
@@ -213,9 +225,15 @@ interface Unpack {
   readonly operationId: OperationId;
   readonly job: JobContext;
   readonly signal: AbortSignal;
+  /** Aborts when what runs is to go back into the queue. */
+  readonly held: AbortSignal;
 }
 
-async function unpack(image: ResolvedImage<LayerBlob>, { operationId, job, signal }: Unpack): Promise<UnpackedImage> {
+async function unpack(
+  image: ResolvedImage<LayerBlob>,
+  { operationId, job, signal, held }: Unpack,
+): Promise<UnpackedImage> {
+  const handOver = AbortSignal.any([job.signal, held]);
   const progress: UnpackProgress = {
     layers: image.layers.map(({ digest, blob }) => ({
       digest,
@@ -238,8 +256,8 @@ async function unpack(image: ResolvedImage<LayerBlob>, { operationId, job, signa
     lockDir: paths.chainLocks(config),
     spaceGuards: await spaceGuards(),
     signal,
-    // A lost lock does not discard a layer that is half written: it is finished, and the next one is not begun.
-    handOver: job.signal,
+    // A lost lock, or a drain, does not discard a layer that is half written: it is finished, and the next is not begun.
+    handOver,
     onProgress: (index, state, readBytes) => {
       const layer = progress.layers[index];
       if (layer === undefined) return;
@@ -248,7 +266,7 @@ async function unpack(image: ResolvedImage<LayerBlob>, { operationId, job, signa
     },
     onLayer: observeLayer,
   }).catch((error: unknown) => {
-    if (!signal.aborted && !job.signal.aborted) observeFailedLayer();
+    if (!signal.aborted && !handOver.aborted) observeFailedLayer();
     throw error;
   });
   for (const [index, layer] of layers.entries())

@@ -13,6 +13,7 @@ import { addLs } from "./commands/ls.ts";
 import { addMount } from "./commands/mount.ts";
 import { addMounts } from "./commands/mounts.ts";
 import { addPool } from "./commands/pool.ts";
+import { addDrain, addQueues, addResume } from "./commands/queues.ts";
 import { addRemovals } from "./commands/removals.ts";
 import { addStat } from "./commands/stat.ts";
 import { addStatus } from "./commands/status.ts";
@@ -54,6 +55,9 @@ export function buildProgram(version: string): Command {
   addUp(program);
   addStatus(program);
   addHosts(program);
+  addQueues(program);
+  addDrain(program);
+  addResume(program);
   addPool(program);
   addConfig(program);
   program.commandsGroup("Images:");

@@ -35,7 +35,7 @@ export function requestFor(endpoint: Endpoint, given: Fields): Wanted {
 
 /** A URL loses the segments `.` and `..`, however they are written. */
 function segment(field: string, value: unknown): string {
-  const text = String(value ?? "");
+  const text = typeof value === "string" || typeof value === "number" ? String(value) : "";
   if (text === "" || text === "." || text === "..") {
     throw invalidArgument(`${field} ${quoted(text)} cannot be named over HTTP: use another name`);
   }

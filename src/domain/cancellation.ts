@@ -12,6 +12,8 @@ export type AbortKind =
   | "stopping"
   /** The queue may have given the job to another worker. */
   | "lock_lost"
+  /** The queue that the job came from is held: it goes back, and waits. */
+  | "held"
   /** The output of a command cannot be written. */
   | "output"
   /** The work that it was part of has ended. */
@@ -23,6 +25,7 @@ const codeOf: Readonly<Record<AbortKind, ErrorCode>> = {
   deadline: "deadline_exceeded",
   stopping: "unavailable",
   lock_lost: "aborted",
+  held: "aborted",
   output: "aborted",
   over: "aborted",
 };

@@ -1,21 +1,20 @@
-// Room: domain. Owns the two queues of a pool, and how one can be held.
+// Room: domain. Owns the two queues of a pool, and how the one of unpacks can be held.
 
 /** `pool`: executed one after the other by the pool's worker. `unpack`: executed in parallel by the unpack workers. */
 export const queueKinds = ["pool", "unpack"] as const;
 export type QueueKind = (typeof queueKinds)[number];
 
-/** `paused`: jobs are kept and not executed. `drained`: nothing new is accepted either. */
+/** Jobs are accepted and kept, and not executed. `drained`: for maintenance, which a client sees as "not ready". */
 export const holdKinds = ["paused", "drained"] as const;
 
-/** Who asked for a queue to be held, why and since when. */
+/** Who asked for the unpack queue to be held, why and since when. */
 export interface QueueHold {
-  readonly queue: QueueKind;
   readonly kind: (typeof holdKinds)[number];
   readonly heldBy: string;
   readonly reason: string;
   readonly sinceMs: number;
-  /** Since when running unpacks are told to end before their next layer; undefined: they go on to their end. */
-  readonly handOverAtMs?: number | undefined;
+  /** Since when running unpacks end before their next layer, and wait; null: they go on to their end. */
+  readonly handOverAtMs: number | null;
 }
 
 /** "drained since 2026-11-29T18:00:00.000Z by root on host1 (new kernel)". */

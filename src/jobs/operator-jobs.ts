@@ -1,6 +1,7 @@
 // Room: jobs. Owns the jobs by which operators change what is tried and executed: see contract.ts, of which they are a part.
 import { z } from "zod";
 import { parseDeviceName } from "../domain/identifiers.ts";
+import { holdKinds } from "../domain/queues.ts";
 import { atMost, branded, envelope } from "./schemas.ts";
 
 /** How many removals of devices can be retried or discarded at once. */
@@ -10,6 +11,13 @@ const changed = z.object({ devices: z.array(branded(parseDeviceName)).readonly()
 
 /** Why an operator does something, kept with it. */
 const reason = z.string().min(1).max(1000);
+
+const hold = z.object({
+  kind: z.enum(holdKinds),
+  heldBy: z.string().min(1).max(300),
+  reason,
+});
+const standingHold = hold.extend({ sinceMs: z.number(), handOverAtMs: z.number().nullable() });
 
 export const operatorJobs = {
   /** Has removals of devices tried at once, from the start, also those that were given up or discarded. */
@@ -25,5 +33,22 @@ export const operatorJobs = {
     journal: "with pool",
     payload: z.object({ ...envelope, devices, reason }),
     result: changed,
+  },
+  /**
+   * Has unpacks kept and not executed, until release-queue: after restarts, and when Redis has lost everything.
+   * `handOver`: those that run go back into the queue before their next layer. Answers the hold as it stands.
+   */
+  "hold-queue": {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...envelope, ...hold.shape, handOver: z.boolean() }),
+    result: standingHold,
+  },
+  /** Has unpacks executed again. Answers the hold that there was. */
+  "release-queue": {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object(envelope),
+    result: z.object({ hold: standingHold.nullable() }),
   },
 } as const;

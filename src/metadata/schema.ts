@@ -286,8 +286,8 @@ export const removals = sqliteTable(
 );
 
 /**
- * Queues whose jobs are kept and not executed: who asked for that, why and since when. `drained`: nothing new is accepted
- * either. `handOverAtMs`: since when unpacks that run end before their next layer, and wait.
+ * Queues whose jobs are kept and not executed: who asked for that, why and since when. `handOverAtMs`: since when unpacks
+ * that run end before their next layer, and wait.
  */
 export const queueHolds = sqliteTable(
   "queue_holds",

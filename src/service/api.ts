@@ -20,6 +20,7 @@ import { pinImages, unpinImages } from "./pin-images.ts";
 import { planUnpack } from "./plan-unpack.ts";
 import { poolStatus } from "./pool-status.ts";
 import { pruneImages } from "./prune-images.ts";
+import { drain, holdQueue, queues, releaseQueue } from "./queues.ts";
 import { cleanup, discardRemovals, removals, retryRemovals } from "./removals.ts";
 import { removeCompletely } from "./remove-completely.ts";
 import { removeImages } from "./remove-images.ts";
@@ -68,6 +69,11 @@ export const poolOperations = {
   resetPool,
   doctor,
   cleanup,
+  // Queues.
+  queues,
+  holdQueue,
+  releaseQueue,
+  drain,
   // Removals of devices.
   listRemovals: removals,
   retryRemovals,
@@ -109,6 +115,8 @@ export interface ApiOptions {
   readonly deadlineMs?: number | undefined;
   /** Why, for the audit log. */
   readonly reason?: string | undefined;
+  /** The name of the token that it is asked with; undefined: it is this process's user who asks. */
+  readonly caller?: string | undefined;
   /** Of a long operation: what it tells of itself on its way. */
   readonly onProgress?: ((progress: never) => void) | undefined;
 }

@@ -8,12 +8,14 @@ import { snapshotKinds } from "../domain/snapshots.ts";
 import { poolUsageOf, recordedDriver } from "../drivers/open.ts";
 import type { PoolUsage } from "../drivers/port.ts";
 import type { PoolClaim } from "../jobs/claims/pool-claims.ts";
+import { jobs } from "../jobs/contract.ts";
 import { redisLabel } from "../jobs/redis/url.ts";
 import { countItemsByState } from "../metadata/batch-items.ts";
 import { countDevicesByState } from "../metadata/devices.ts";
 import { countPending } from "../metadata/outbox.ts";
 import { countRemovals } from "../metadata/pending-removals.ts";
 import { readPool } from "../metadata/pool.ts";
+import { unpackHold } from "../metadata/queue-holds.ts";
 import { countSnapshotsByKind } from "../metadata/snapshots.ts";
 import { listSetAside } from "../metadata/strikes.ts";
 import { findRunning, runningShape } from "../supervisor/running.ts";
@@ -56,6 +58,8 @@ const metadata = z.object({
   snapshots: z.record(z.enum(snapshotKinds), count),
   devices: z.partialRecord(z.enum(deviceStates), count),
   pendingUnpacks: count,
+  /** Who holds the unpack queue by a command; null: nobody. */
+  hold: jobs["hold-queue"].result.nullable(),
   /** Images of all batches that the pool remembers. */
   batchItems: z.record(z.enum(itemStates), count),
   /** Devices that are not deleted yet although their snapshots are, including removals that were given up. */
@@ -160,6 +164,7 @@ export async function readMetadata(config: Config): Promise<Metadata | null> {
     snapshots: countSnapshotsByKind(database),
     devices: countDevicesByState(database),
     pendingUnpacks: countPending(database, "unpack"),
+    hold: unpackHold(database) ?? null,
     batchItems: countItemsByState(database),
     pendingRemovals: removals.pending + removals.failed,
     failedRemovals: removals.failed,

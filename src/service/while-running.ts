@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "../config.ts";
 import { ofNoBatch } from "../metadata/batch-items.ts";
 import { pendingOutbox } from "../metadata/outbox.ts";
+import { unpackHold } from "../metadata/queue-holds.ts";
 import { requireOwnPlace } from "../supervisor/directories.ts";
 import { LocalService } from "./local-service.ts";
 import type { Notice } from "./running-client.ts";
@@ -45,6 +46,8 @@ async function untilSettled(service: LocalService, signal: AbortSignal): Promise
   const client = await service.client();
   while (!signal.aborted) {
     const database = service.database();
+    // They wait for the end of the hold, which may be days away.
+    if (unpackHold(database) !== undefined) return;
     const pending = pendingOutbox(database, "unpack").map(({ operationId }) => operationId);
     const accepted = ofNoBatch(database, pending);
     if (!(await client.willBeSettled(accepted))) return;

@@ -11,6 +11,7 @@ import type { Context } from "./context.ts";
 import { prepare, view } from "./create.ts";
 import { doctor } from "./doctor.ts";
 import { growPool } from "./grow-pool.ts";
+import { holdQueue, releaseQueue } from "./hold-queue.ts";
 import { noteAttempt } from "./note-attempt.ts";
 import type { Steps } from "./operations.ts";
 import { pinImages } from "./pin-images.ts";
@@ -43,6 +44,8 @@ export const verbs: Verbs = {
   "remove-device": removeDevice,
   "retry-removals": retryRemovals,
   "discard-removals": discardRemovals,
+  "hold-queue": holdQueue,
+  "release-queue": releaseQueue,
   cleanup,
   doctor,
   "grow-pool": growPool,

@@ -21,6 +21,8 @@ export interface PoolProbe {
   readonly growsIn: () => Promise<readonly string[]>;
   /** Why the pool's database cannot be read; undefined: it can. */
   readonly databaseTrouble: () => string | undefined;
+  /** Why unpacks wait although all runs: the hold on their queue; undefined: they do not. */
+  readonly heldBack: () => string | undefined;
   /** Why nothing can be made in the pool; undefined: it is in service. */
   readonly poolTrouble: () => Promise<string | undefined>;
 }
@@ -68,8 +70,7 @@ export class HealthCheck implements AsyncDisposable {
     const parts: PartReasons = {
       up: this.#phase === "running" ? [] : [`snapmill is ${this.#phase}`],
       redis: [...asList(redis.trouble), ...troubles.redis],
-      queue: redis.isPaused ? ["the pool's queue is paused: resume it in the dashboard"] : [],
-      ...(disk.answers ? await this.#lookIntoPool() : { database: [], pool: [] }),
+      ...(await this.#lookIntoPool(disk.answers, redis.isPaused)),
       poolWorker: [...missing("the pool worker", states.pool), ...troubles.pool],
       // One ready unpack worker is enough to run jobs; the number in the answer shows that others are missing.
       unpackWorkers: [
@@ -92,14 +93,20 @@ export class HealthCheck implements AsyncDisposable {
     };
   }
 
-  async #lookIntoPool(): Promise<Pick<PartReasons, "database" | "pool">> {
+  async #lookIntoPool(answers: boolean, isPaused: boolean): Promise<Pick<PartReasons, "queue" | "database" | "pool">> {
+    const queue = isPaused ? ["the pool's queue is paused: resume it in the dashboard"] : [];
+    if (!answers) return { queue, database: [], pool: [] };
     const late = "the pool does not answer: check its disk";
     const inService = this.#probe.poolTrouble().then(asList);
     const pool = await inTime(
       answerWithinMs,
       inService.catch((error: unknown) => [asSnapmillError(error).message]),
     );
-    return { database: asList(this.#probe.databaseTrouble()), pool: pool ?? [late] };
+    return {
+      queue: [...queue, ...asList(this.#probe.heldBack())],
+      database: asList(this.#probe.databaseTrouble()),
+      pool: pool ?? [late],
+    };
   }
 }
 

@@ -27,6 +27,7 @@ const thinPool: Found = {
     driver: "devmapper",
     snapshots: { active: 0, view: 0, committed: 0 },
     devices: {},
+    hold: null,
     pendingUnpacks: 0,
     batchItems: noItems,
     pendingRemovals: 0,

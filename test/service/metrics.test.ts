@@ -61,6 +61,7 @@ const empty: NonNullable<Status["metadata"]> = {
   driver: "devmapper",
   snapshots: { active: 0, view: 0, committed: 2 },
   devices: {},
+  hold: null,
   pendingUnpacks: 0,
   batchItems: { ...noItems, done: 3 },
   pendingRemovals: 3,

@@ -16,6 +16,7 @@ const watched: WatchedPool = {
 const sound: PoolProbe = {
   growsIn: async () => [],
   databaseTrouble: () => undefined,
+  heldBack: () => undefined,
   poolTrouble: async () => undefined,
 };
 

@@ -5,10 +5,11 @@ import { type BatchId, freshBatchId } from "../../domain/identifiers.ts";
 import type { RegistryOptions } from "../../domain/registry-options.ts";
 import { notice, printJson, printLines, say } from "../output/output.ts";
 import { withBatches } from "../pool/open.ts";
-import type { BatchPool } from "../pool/pool.ts";
+import type { BatchPool, Pool } from "../pool/pool.ts";
 import { addBatchOptions, type BatchOptions, batchSettings } from "../support/batch-options.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
 import { referencesOf } from "../support/host-paths.ts";
+import { tellHold } from "../support/held.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 import { readReferences } from "../support/reference-list.ts";
@@ -59,6 +60,7 @@ export async function submitTo(
   const { signal } = interruption;
   const toWait = options.wait === true;
   await withBatches(command, { signal, overrides, toWait }, async (pools) => {
+    for (const pool of pools) if ("queues" in pool) await tellHold(pool as Pool);
     const registry = registryOptions(command, options, id);
     await submitToEach(pools, id, references, { ...options, registry, signal });
     if (toWait) await watchBatches(pools, id, { json: options.json, signal });

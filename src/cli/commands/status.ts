@@ -1,5 +1,6 @@
 // Room: cli. Owns `snapmill status`: what runs, what is queued, how full the pool is.
 import type { Command } from "commander";
+import { describeHold } from "../../domain/queues.ts";
 import { describeRunning } from "../../domain/running.ts";
 import type { Status } from "../../service/status.ts";
 import { formatFields, formatShare, plural } from "../output/format.ts";
@@ -40,6 +41,7 @@ function fieldsOf(found: Status): (readonly [string, string | undefined])[] {
     ["Workers", workers === null ? undefined : `${workers.pool} of the pool, ${workers.unpack} unpacking`],
     ["Pool's jobs", queues === null ? undefined : namedCounts(queues.pool)],
     ["Unpack jobs", queues === null ? undefined : namedCounts(queues.unpack)],
+    ["Held", heldText(metadata)],
     ["Unpacks to do", metadata === null ? undefined : String(metadata.pendingUnpacks)],
     ["Removals to do", metadata === null ? undefined : removalsText(metadata)],
     ["Set aside", setAsideText(metadata)],
@@ -48,6 +50,11 @@ function fieldsOf(found: Status): (readonly [string, string | undefined])[] {
     ["Devices", metadata === null ? undefined : namedCounts(metadata.devices)],
   ];
 }
+
+const heldText = (metadata: Status["metadata"]): string | undefined => {
+  const hold = metadata?.hold ?? undefined;
+  return hold && `${describeHold(hold)}: 'snapmill resume' has unpacks executed again`;
+};
 
 const inflateText = ({ library, version, reason }: Status["inflate"]): string =>
   `${library}${version === null ? "" : ` ${version}`}${reason === null ? "" : ` (${reason})`}`;

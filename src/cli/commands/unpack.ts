@@ -10,6 +10,7 @@ import { whilePoolRuns } from "../pool/open.ts";
 import type { Pool } from "../pool/pool.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
 import { referencesOf } from "../support/host-paths.ts";
+import { tellHold } from "../support/held.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { accept, examples, type JsonOption, jsonOption, wholeNumber } from "../support/options.ts";
 import { readReferences } from "../support/reference-list.ts";
@@ -85,6 +86,7 @@ async function unpackNow(references: readonly string[], options: UnpackOptions, 
   const { signal } = interruption;
   const running = { signal, overrides: overridesOf(options), forImages: references.length };
   const failures = await whilePoolRuns(command, running, async (pool) => {
+    await tellHold(pool);
     const { progressReporter } = await import("../output/progress.ts");
     using progress = progressReporter((reference, outcome) => report(reference, outcome, options.json));
     const concurrency = options.concurrency ?? (await pool.unpackWorkers());
@@ -104,7 +106,10 @@ async function planEach(references: readonly string[], options: UnpackOptions, c
   using interruption = catchInterruption();
   const { signal } = interruption;
   const running = { signal, overrides: overridesOf(options), forImages: references.length };
-  await whilePoolRuns(command, running, (pool) => showPlan(pool, given, options, signal));
+  await whilePoolRuns(command, running, async (pool) => {
+    await tellHold(pool);
+    await showPlan(pool, given, options, signal);
+  });
 }
 
 const howItRuns = `

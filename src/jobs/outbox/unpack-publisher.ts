@@ -44,6 +44,24 @@ export class UnpackPublisher extends Publisher {
     });
   }
 
+  /**
+   * Has the queue paused, or ends the pause that this has made: a mark beside it tells it from one that was made in the
+   * dashboard, which stays.
+   */
+  setHeld(isHeld: boolean): Promise<void> {
+    const mark = this.queue.toKey("held");
+    return this.asking(async () => {
+      if (isHeld) {
+        if (await this.queue.isPaused()) return;
+        await this.connection.set(mark, "1");
+        await this.queue.pause();
+      } else if ((await this.connection.exists(mark)) === 1) {
+        await this.queue.resume();
+        await this.connection.del(mark);
+      }
+    });
+  }
+
   /** Those of these unpacks that no worker has or will have: Redis has lost their jobs, or they have ended. */
   withoutWorker(operationIds: readonly OperationId[]): Promise<OperationId[]> {
     return this.asking(async () => {

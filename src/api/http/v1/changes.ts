@@ -38,7 +38,7 @@ export async function answerChange(context: Context<V1Env>, host: Host, change: 
   const preferredMs = preferredWaitMs(context.req.header("prefer"));
   const waitMs = preferredMs ?? (change.kind === "long" ? 0 : longestWaitMs);
   const asked = { operationId: id, operation: name, pool, given };
-  const run = (options: WorkOptions) => operation.run(target, given, options);
+  const run = (options: WorkOptions) => operation.run(target, given, { ...options, caller: caller.tokenName });
   const record = context.get("change");
   const { kind, tracked } = host.operations.begin(
     asked,

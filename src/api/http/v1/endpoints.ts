@@ -8,6 +8,7 @@ import type { ListName, OperationName } from "../../../service/api.ts";
 import { batchEndpoints } from "./batch-endpoints.ts";
 import { imageEndpoints } from "./image-endpoints.ts";
 import { poolEndpoints } from "./pool-endpoints.ts";
+import { queueEndpoints } from "./queue-endpoints.ts";
 import { removalEndpoints } from "./removal-endpoints.ts";
 
 export interface Endpoint {
@@ -133,6 +134,7 @@ export const endpoints = {
   ...imageEndpoints,
   ...batchEndpoints,
   ...poolEndpoints,
+  ...queueEndpoints,
   ...removalEndpoints,
   // The host.
   listPools: {

@@ -43,7 +43,7 @@ const stateSchema = { $ref: "#/components/schemas/Operation" };
 /** Describes a route; hono-openapi collects it. */
 const described = (name: OperationName) => describeRoute(descriptionOf(name));
 
-function descriptionOf(name: OperationName): DescribeRouteOptions {
+function descriptionOf(name: OperationName) {
   const endpoint: Endpoint = endpoints[name];
   const { input, output } = runnable(name);
   const { properties = {}, required = [] } = jsonSchema(input) as {
@@ -74,7 +74,7 @@ function descriptionOf(name: OperationName): DescribeRouteOptions {
     parameters,
     ...(inBody.length > 0 && { requestBody: { required: body.required.length > 0, content: content(body) } }),
     responses: { ...successes(endpoint, jsonSchema(output)), ...failures(endpoint) },
-  } as DescribeRouteOptions;
+  };
 }
 
 const parameter = (place: "path" | "query" | "header", name: string, schema: Schema, required: boolean) =>
