@@ -23,7 +23,8 @@ beforeEach(async () => {
   await start();
 });
 afterEach(async () => {
-  await up[Symbol.asyncDispose]();
+  // In order: a killed `up` leaves the pool mounted.
+  await up.end("SIGTERM");
   place[Symbol.dispose]();
 });
 
