@@ -39,7 +39,7 @@ const locally = (args: readonly string[]) => api.place.run(...args);
 
 const masked = (text: string): string =>
   text
-    .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/g, "TIME")
+    .replaceAll(/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?/g, "TIME")
     .replaceAll(/"(created|updated)AtMs":\d+/g, '"$1AtMs":0')
     .replaceAll(/default-snap-\d+/g, "DEVICE")
     .replaceAll(/far|here/g, "ONE");
@@ -72,6 +72,21 @@ describe("a command says over HTTP what it says on the pool's host:", () => {
     ["view v-PLACE base-PLACE", 0],
     ["rm base-PLACE", 1],
     ["rm v-PLACE nothing-PLACE PLACE/with/slashes", 1],
+    ["status", 0],
+    ["status --json", 0],
+    ["doctor", 0],
+    ["doctor --json", 0],
+    ["removals", 0],
+    ["pool status", 1],
+    ["hosts", 0],
+    ["cleanup", 0],
+    ["images", 0],
+    ["images prune --dry-run", 0],
+    ["images pin nothing:1", 1],
+    ["images rm nothing:1", 1],
+    ["batch ls", 0],
+    ["batch show b-000000000000", 1],
+    ["batch cancel b-000000000000", 1],
     ["ls", 0],
     ["ls -l --full", 0],
     ["ls --json", 0],
