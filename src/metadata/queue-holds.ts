@@ -21,4 +21,6 @@ export function putUnpackHold({ drizzle }: Database, hold: QueueHold): void {
   drizzle.insert(queueHolds).values(row).onConflictDoUpdate({ target: queueHolds.queue, set: row }).run();
 }
 
-export const dropUnpackHold = ({ drizzle }: Database): void => void drizzle.delete(queueHolds).where(isOfUnpacks).run();
+export const dropUnpackHold = ({ drizzle }: Database): void => {
+  drizzle.delete(queueHolds).where(isOfUnpacks).run();
+};

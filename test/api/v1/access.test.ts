@@ -90,9 +90,17 @@ describe("the audit log", () => {
     expect((await api.pool(prepare("a"), { method: "POST", body, headers: by(operator) })).status).toBe(409);
     const [again, first] = await audit("token=ci&operation=prepare");
     expect(first).toMatchObject({
-      ...{ token: "ci", role: "operate", operation: "prepare", pool: "default", reason: "nightly build" },
-      ...{ method: "POST", path: "/v1/pools/default/snapshots/a/prepare", requestId: "request-of-night" },
-      ...{ code: "ok", status: 200, operationId: made.headers.get("operation-id") },
+      token: "ci",
+      role: "operate",
+      operation: "prepare",
+      pool: "default",
+      reason: "nightly build",
+      method: "POST",
+      path: "/v1/pools/default/snapshots/a/prepare",
+      requestId: "request-of-night",
+      code: "ok",
+      status: 200,
+      operationId: made.headers.get("operation-id"),
     });
     expect(first.request).toMatchObject({ key: "a", labels: { team: "edge" } });
     expect(again).toMatchObject({ code: "already_exists", status: 409, reason: null });

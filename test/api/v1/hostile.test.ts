@@ -188,7 +188,7 @@ test("afterwards the server works, has made nothing, and its log has no token an
   expect(JSON.stringify(body)).not.toContain(api.token);
   const log = await api.end();
   expect(log).not.toContain(api.token);
-  const odd = [...log].filter((character) => character < " " && character !== "\n" && character !== "\t");
+  const odd = Array.from(log).filter((character) => character < " " && character !== "\n" && character !== "\t");
   expect(odd).toEqual([]);
   expect(log).not.toContain("a request failed");
 });
