@@ -1,11 +1,12 @@
 // Room: service. Owns the operations on a pool's queues: what they hold, and whether unpacks are executed.
-import { hostname, userInfo } from "node:os";
+import { hostname } from "node:os";
 import { z } from "zod";
 import { unavailable } from "../domain/errors.ts";
 import type { QueueHold } from "../domain/queues.ts";
 import { pause } from "../domain/timers.ts";
 import { jobs, type Result } from "../jobs/contract.ts";
 import { unpackHold } from "../metadata/queue-holds.ts";
+import { userName } from "../system/process/user.ts";
 import { operation } from "./operation.ts";
 import type { CallOptions, PoolService } from "./service.ts";
 
@@ -157,11 +158,4 @@ async function asDrained(service: PoolService, found: Hold): Promise<Drained> {
   return { hold: found, running: active, waiting: waiting + delayed };
 }
 
-function thisUser(): string {
-  try {
-    return `${userInfo().username} on ${hostname()}`;
-  } catch {
-    // The user has no entry in /etc/passwd.
-    return `user ${process.getuid?.() ?? "unknown"} on ${hostname()}`;
-  }
-}
+const thisUser = (): string => `${userName()} on ${hostname()}`;

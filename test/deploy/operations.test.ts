@@ -74,6 +74,12 @@ test("watching, draining, backing up and restoring go as docs/OPERATIONS.md says
     return there(printed);
   };
 
+  // Before the place is taken down, also when a step has failed.
+  await using _end = {
+    [Symbol.asyncDispose]: async () => {
+      await up?.end("SIGTERM");
+    },
+  };
   await start();
   await place.run("unpack", `oci:${images}:test`);
   for (const section of ["Watch", "Drain", "Back up", "Restore"]) {
