@@ -11,7 +11,7 @@ import { AlreadySaid } from "../support/failures.ts";
 import { examples, flagsOf, type JsonOption, jsonOption } from "../support/options.ts";
 
 export function addConfig(program: Command): void {
-  const config = program.command("config").description("show, check and begin the file of settings");
+  const config = program.command("config").description("show, check and begin the file of settings").helpCommand(false);
   addDefault(config);
   addCheck(config);
   addShow(config);
