@@ -116,11 +116,10 @@ test.each<[string, () => string]>([
   ["a password with a question mark", () => `redis://${wrong}?x@127.0.0.1:${port}`],
   ["a scheme that is none", () => `mill:${wrong}@127.0.0.1:${port}`],
 ])("%s is told without it", async (_what, url) => {
-  using snapmill = new TestSnapmill({
-    REDIS_URL: url(),
-    SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0",
-    SNAPMILL_LOG_LEVEL: "trace",
-  });
+  using snapmill = new TestSnapmill(
+    { SNAPMILL_HTTP_ADDRESS: "127.0.0.1:0", SNAPMILL_LOG_LEVEL: "trace" },
+    { REDIS_URL: url() },
+  );
   const up = snapmill.start(["up"]);
   // Some faults are waited out: what is said of them is said by then.
   await until("the fault is told", up.said, (text) => /Redis|not valid/.test(text), 60_000);

@@ -42,8 +42,9 @@ export class TestSnapmill implements Disposable {
   /** The environment of its programs. */
   readonly settings: Readonly<Record<string, string>>;
 
-  constructor(settings: Record<string, string> = {}) {
-    this.settings = {
+  /** `ofPrograms`: settings of its programs alone, which may be wrong. */
+  constructor(settings: Record<string, string> = {}, ofPrograms: Record<string, string> = {}) {
+    const own = {
       SNAPMILL_STATE_DIR: join(this.directory, "state"),
       SNAPMILL_RUN_DIR: join(this.directory, "run"),
       SNAPMILL_POOL_SIZE: "1GiB",
@@ -51,7 +52,8 @@ export class TestSnapmill implements Disposable {
       SNAPMILL_LOG_LEVEL: "warn",
       ...settings,
     };
-    this.config = readConfig({}, this.settings);
+    this.config = readConfig({}, own);
+    this.settings = { ...own, ...ofPrograms };
     mkdirSync(this.config.stateDir, { mode: 0o700 });
   }
 
