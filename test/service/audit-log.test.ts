@@ -171,7 +171,7 @@ testWith(
 describe("of a request", () => {
   test("paths of files with credentials are kept, credentials are not", () => {
     const given = {
-      authFile: "/root/auth.json",
+      authFile: "/etc/snapmill/auth.json",
       registry: { password: "planted-1", nested: [{ apiToken: "planted-2" }] },
       Authorization: "planted-3",
       image: "https://user:planted-4@registry.example/app",
@@ -179,7 +179,7 @@ describe("of a request", () => {
     const kept = auditedRequest(given);
     expect(kept).not.toContain("planted");
     expect(JSON.parse(kept)).toMatchObject({
-      authFile: "/root/auth.json",
+      authFile: "/etc/snapmill/auth.json",
       image: "https://[not recorded]@registry.example/app",
     });
   });
