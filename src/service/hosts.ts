@@ -1,7 +1,6 @@
 // Room: service. Owns which host serves which pool, of all that share a Redis.
 import { z } from "zod";
 import { redisUrl } from "../config.ts";
-import { claimedPools, isAlive } from "../jobs/claims/pool-claims.ts";
 import { operation } from "./operation.ts";
 import type { PoolService } from "./service.ts";
 
@@ -24,8 +23,10 @@ export type PoolHost = z.output<typeof host>;
 /** The pools that are claimed in the pool's Redis, by name, 100 at most, and the host of each. */
 export const listHosts = operation(
   { input: z.object({}), output: z.array(host) },
-  async ({ config }: Pick<PoolService, "config">): Promise<PoolHost[]> =>
-    [...(await claimedPools(redisUrl(config)))].map(([pool, claim]) => ({
+  async ({ config }: Pick<PoolService, "config">): Promise<PoolHost[]> => {
+    // The queue's library takes longer to load than most commands take.
+    const { claimedPools, isAlive } = await import("../jobs/claims/pool-claims.ts");
+    return [...(await claimedPools(redisUrl(config)))].map(([pool, claim]) => ({
       pool,
       host: claim.host,
       stateDir: claim.stateDir,
@@ -34,5 +35,6 @@ export const listHosts = operation(
       claimedAtMs: claim.claimedAtMs,
       seenAtMs: claim.seenAtMs,
       unseenMs: claim.unseenMs,
-    })),
+    }));
+  },
 );

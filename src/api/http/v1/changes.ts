@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import { abortReason } from "../../../domain/cancellation.ts";
 import { invalidArgument } from "../../../domain/errors.ts";
 import { freshOperationId, type OperationId, operationId, type PoolName } from "../../../domain/identifiers.ts";
-import { pause } from "../../../domain/timers.ts";
+import { inTime } from "../../../domain/timers.ts";
 import type { OperationName, Runnable } from "../../../service/api.ts";
 import type { Host } from "../../../service/host.ts";
 import { getOperation } from "../../../service/operation-state.ts";
@@ -63,14 +63,17 @@ export async function answerChange(context: Context<V1Env>, host: Host, change: 
 
 /** Whether it ends in time; `isTheirs`: it is given up when its caller leaves. */
 async function endsWithin(tracked: Tracked, waitMs: number, caller: AbortSignal, isTheirs: boolean): Promise<boolean> {
+  const { promise: left, resolve } = Promise.withResolvers<void>();
   const leave = () => {
     const reason = abortReason(caller);
     if (isTheirs && reason !== undefined) tracked.cancel(reason);
+    resolve();
   };
   caller.addEventListener("abort", leave, { once: true });
   if (caller.aborted) leave();
   try {
-    await Promise.race([tracked.ended, pause(waitMs, caller)]);
+    // Its timer ends with it: one of a minute for each change would pile up.
+    await inTime(waitMs, Promise.race([tracked.ended, left]));
     return tracked.answer !== undefined;
   } finally {
     caller.removeEventListener("abort", leave);

@@ -1,0 +1,27 @@
+// Room: test. Owns what a command loads before it does anything: most end in less time than the queue's library takes.
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "../..");
+const heavy = /node_modules\/(bullmq|ioredis|hono|prom-client|@opentelemetry|@grpc|toml-eslint-parser)\//;
+
+/** The packages among `heavy` that a fresh process has loaded after it has imported `modules`. */
+function loadedBy(modules: readonly string[]): readonly string[] {
+  const program = `
+    for (const path of ${JSON.stringify(modules.map((path) => join(root, path)))}) await import(path);
+    console.log(JSON.stringify(Object.keys(require.cache)));`;
+  const { stdout, stderr } = Bun.spawnSync([process.execPath, "--eval", program], { cwd: root });
+  expect(stderr.toString()).toBe("");
+  const paths = JSON.parse(stdout.toString()) as readonly string[];
+  // Otherwise nothing was looked at.
+  expect(paths.some((path) => path.endsWith("/commander/index.js") || path.includes("/commander/"))).toBe(true);
+  return [...new Set(paths.flatMap((path) => heavy.exec(path)?.[1] ?? []))];
+}
+
+test("a command on this host's pool loads neither the queue's library nor a server's", () => {
+  expect(loadedBy(["src/cli/program.ts", "src/cli/pool/local.ts"])).toEqual([]);
+});
+
+test("what is looked for is found where it is loaded", () => {
+  expect(loadedBy(["src/cli/program.ts", "src/jobs/queues.ts"])).toContain("bullmq");
+});
