@@ -35,8 +35,8 @@ async function output(...argv: readonly string[]): Promise<string> {
 
 /** In seconds since 1970. */
 async function releaseTime(): Promise<number> {
-  // biome-ignore lint/style/noProcessEnv: the variable by which builders of packages give the time
-  const given = process.env["SOURCE_DATE_EPOCH"];
+  // The variable by which builders of packages give the time.
+  const given = Bun.env["SOURCE_DATE_EPOCH"];
   const time = given ?? (await output("git", "log", "-1", "--format=%ct"));
   if (!/^\d+$/.test(time)) throw new Error(`SOURCE_DATE_EPOCH is not a number of seconds: ${time}`);
   return Number(time);

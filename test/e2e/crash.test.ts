@@ -5,6 +5,7 @@ import type { FaultPoint } from "../../src/system/faults.ts";
 import { faultPoints } from "../../src/system/faults.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeImage } from "../support/images.ts";
+import { randomOf, seedOf } from "../support/random.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { file } from "../support/tar-entries.ts";
 import { TestSnapmill } from "../support/test-snapmill.ts";
@@ -80,19 +81,8 @@ function kill(pid: number | undefined): void {
   }
 }
 
-/** xorshift: the same kills for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
-
 describe("processes killed at random times: the unpack ends, and run again gives the verified result", () => {
-  const seed = Number(Bun.env["SNAPMILL_TEST_SEED"] ?? Date.now() % 2 ** 31);
+  const seed = seedOf(Bun.env["SNAPMILL_TEST_SEED"]);
   console.log(`random kills: seed ${seed} (SNAPMILL_TEST_SEED=${seed} repeats them)`);
   const random = randomOf(seed);
   const randomKill = () => ({
