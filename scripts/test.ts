@@ -4,9 +4,9 @@
 //   npm test                        everything
 //   npm test -- test/jobs tidy      the files whose path contains one of the words
 //
-// Two workers run at a time: one for most files, one for the longest file; the worker that is done first goes on to the
-// device-mapper suites (*.dm.test.ts). Those run on this kernel if it has thin-pools, else in guests, several files together
-// (see test/guest). In a guest, suites that take minutes (*.slow.dm.test.ts) run only on request: npm test -- slow.dm
+// Two workers run at a time: one starts with most files, one with the longest file and the device-mapper suites
+// (*.dm.test.ts); each then helps the other. The suites run on this kernel if it has thin-pools, else in guests, several files
+// together (see test/guest). In a guest, suites that take minutes (*.slow.dm.test.ts) run only on request: npm test -- slow.dm
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { childEnvironment } from "../src/config.ts";
@@ -66,15 +66,10 @@ async function main(words: readonly string[]): Promise<number> {
   return conclude();
 }
 
-/** What runs where: a list of files for each worker, then the batches for the worker that is done first. */
-interface Plan {
-  readonly workers: readonly (readonly string[])[];
-  readonly batches: Batch[];
-  readonly next: () => string;
-  readonly environment: Readonly<Record<string, string>>;
-}
+/** For each worker the lists that it works off, one after the other; a list that two workers have is shared. */
+type Plan = readonly (readonly Batch[][])[];
 
-/** Some suites that run together. */
+/** Some files that run together. */
 type Batch = () => Promise<void>;
 
 /** Decides where the files run, and prints it. */
@@ -84,13 +79,19 @@ async function planRun(files: readonly string[], areAskedFor: boolean, directory
   const next = () => join(directory, String(count++).padStart(4, "0"));
   const suites = files.filter(isSuite);
   const others = files.filter((file) => !isSuite(file));
-  const workers = [others.filter((file) => file !== longest), others.filter((file) => file === longest)];
   console.log(`${others.length} test files on this machine, ${suites.length} device-mapper suites`);
-  if (!files.some(needsDeviceMapper)) return { workers, batches: [], next, environment: {} };
-  const machine = await findTestMachine(processes);
-  if (processes.isInterrupted) return { workers: [], batches: [], next, environment: {} };
-  const environment: Record<string, string> = machine.kind === "broken" ? { [guestTroubleVariable]: machine.text } : {};
-  return { workers, batches: planSuites(machine, suites, areAskedFor, next), next, environment };
+  const machine = files.some(needsDeviceMapper) ? await findTestMachine(processes) : undefined;
+  if (processes.isInterrupted) return [];
+  const environment: Record<string, string> =
+    machine?.kind === "broken" ? { [guestTroubleVariable]: machine.text } : {};
+  const batchOf = (file: string) => () => run(file, next(), environment);
+  const most = others.filter((file) => file !== longest).map(batchOf);
+  const first = others.filter((file) => file === longest).map(batchOf);
+  const batches = machine === undefined ? [] : planSuites(machine, suites, areAskedFor, next);
+  return [
+    [most, batches],
+    [first, batches, most],
+  ];
 }
 
 const isSuite = (file: string): boolean => file.endsWith(".dm.test.ts");
@@ -99,12 +100,14 @@ const isSuite = (file: string): boolean => file.endsWith(".dm.test.ts");
 const needsDeviceMapper = (file: string): boolean =>
   isSuite(file) || file.startsWith("test/guest/") || file === "test/scripts/test-files.test.ts";
 
-async function runAll({ workers, batches, next, environment }: Plan): Promise<void> {
-  const runs = workers.map(async (queue) => {
-    await runQueue(queue, next, environment);
-    for (let run = batches.shift(); run !== undefined && canGoOn(); run = batches.shift()) await run();
-  });
-  await Promise.all(runs);
+async function runAll(plan: Plan): Promise<void> {
+  await Promise.all(
+    plan.map(async (lists) => {
+      for (const list of lists) {
+        while (list.length > 0 && canGoOn()) await list.shift()?.();
+      }
+    }),
+  );
 }
 
 /** False once the run is interrupted or the disk is full, which would fail every further file. */
@@ -113,16 +116,8 @@ function canGoOn(): boolean {
   return missing === undefined && !processes.isInterrupted;
 }
 
-/** One file after the other. */
-async function runQueue(
-  files: readonly string[],
-  next: () => string,
-  environment: Readonly<Record<string, string>>,
-): Promise<void> {
-  for (const file of files) {
-    if (!canGoOn()) return;
-    tell(...(await runFile(processes, file, next(), environment)));
-  }
+async function run(file: string, directory: string, environment: Readonly<Record<string, string>>): Promise<void> {
+  tell(...(await runFile(processes, file, directory, environment)));
 }
 
 /** The device-mapper suites in batches, for where they can run; prints where that is. */
@@ -132,7 +127,7 @@ function planSuites(machine: TestMachine, files: readonly string[], areAskedFor:
   switch (machine.kind) {
     case "here":
       say(machine.text);
-      return files.map((file) => () => runQueue([file], next, {}));
+      return files.map((file) => () => run(file, next(), {}));
     case "guest": {
       say(machine.text);
       const quick = areAskedFor ? files : files.filter((file) => !file.endsWith(".slow.dm.test.ts"));

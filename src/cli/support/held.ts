@@ -1,16 +1,26 @@
 // Room: cli. Owns what a command that unpacks says of a pool whose unpack queue is held.
-import { failedPrecondition } from "../../domain/errors.ts";
-import { describeHold } from "../../domain/queues.ts";
+import { failedPrecondition, isSnapmillError } from "../../domain/errors.ts";
+import { describeHold, type QueueHold } from "../../domain/queues.ts";
 import { notice } from "../output/output.ts";
 import type { Pool } from "../pool/pool.ts";
 
 /** Says that unpacks wait. Throws failed_precondition where services would run, and wait, for this command alone. */
 export async function tellHold(pool: Pool): Promise<void> {
-  const { hold } = (await pool.queues({})).unpack;
+  const hold = await unpackHoldOf(pool);
   if (hold === null) return;
   const sentence = `the pool is ${describeHold(hold)}`;
   if ((await pool.serving()) !== "lasting") {
     throw failedPrecondition(`${sentence}: nothing is unpacked before 'snapmill resume'`);
   }
   notice(`${sentence}: unpacks wait until 'snapmill resume'`);
+}
+
+async function unpackHoldOf(pool: Pool): Promise<QueueHold | null> {
+  try {
+    return (await pool.queues({})).unpack.hold;
+  } catch (error) {
+    // An 'up' that has just started is still making the pool, which nobody can have held.
+    if (isSnapmillError(error, "not_found")) return null;
+    throw error;
+  }
 }
