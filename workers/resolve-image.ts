@@ -4,6 +4,7 @@ import { AbortReason, Canceller } from "../src/domain/cancellation.ts";
 import { startTimer } from "../src/domain/timers.ts";
 import { chooseDriver, spaceSourcesOf } from "../src/drivers/open.ts";
 import { isRemote, type LayerBlob, type ResolvedImage } from "../src/images/image.ts";
+import { orHostPlatform } from "../src/images/platform.ts";
 import type { Registries } from "../src/images/registry/registries.ts";
 import { openImage } from "../src/images/resolve.ts";
 import type { Payload, Result } from "../src/jobs/contract.ts";
@@ -32,7 +33,7 @@ export async function resolveImage(
   const reason = new AbortReason("deadline", `image ${reference}: not resolved within ${resolveMs / 1000} s`);
   using _timer = startTimer(resolveMs, () => late.cancel(reason));
   const signal = AbortSignal.any([stopping, late.signal]);
-  await using image = await openImage(reference, platform, { signal, registries, registry });
+  await using image = await openImage(reference, orHostPlatform(platform), { signal, registries, registry });
   const poolDir = paths.poolDir(config);
   const sources = await spaceSourcesOf(chooseDriver(config.driver, poolDir), poolDir);
   return {

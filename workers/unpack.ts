@@ -13,6 +13,7 @@ import { formatSize } from "../src/domain/units.ts";
 import { inStage } from "../src/domain/unpack-stage.ts";
 import { chooseDriver, spaceSourcesOf } from "../src/drivers/open.ts";
 import type { LayerBlob, ResolvedImage } from "../src/images/image.ts";
+import { orHostPlatform } from "../src/images/platform.ts";
 import { Registries } from "../src/images/registry/registries.ts";
 import { openImage } from "../src/images/resolve.ts";
 import { isMisaddressed } from "../src/jobs/claims/addressee.ts";
@@ -196,12 +197,13 @@ async function unpackUnlessCancelled(
 }
 
 async function resolveAndUnpack(
-  { operationId, reference, platform, registry: given = {}, batch }: Payload<"unpack">,
+  { operationId, reference, registry: given = {}, batch, ...asked }: Payload<"unpack">,
   job: JobContext,
   { signal, held: isHeld }: Pick<Unpack, "signal" | "held">,
 ): Promise<UnpackedImage> {
   const registry = { ...given, group: given.group ?? batch?.batch };
   const options = { signal, registries, registry };
+  const platform = orHostPlatform(asked.platform);
   if (batch !== undefined) {
     const held = await inStage("resolve", () => imageOfReference(database, { reference, platform }, options));
     if (held !== undefined) return held;
@@ -213,7 +215,7 @@ async function resolveAndUnpack(
 
 /** The job of an item that has ended: its worker died, or Redis lost it, between the record of its end and the job's. */
 function unwanted({ reference, platform, batch }: Payload<"unpack">): UnpackedImage {
-  const image = imageOfName(database, { reference, platform });
+  const image = imageOfName(database, { reference, platform: orHostPlatform(platform) });
   if (image !== undefined) return image;
   throw failedPrecondition(`image ${reference}: its batch ${batch?.batch ?? ""} does not want it any more`);
 }

@@ -66,6 +66,9 @@ function hostArchitecture(): string {
 /** This machine's platform; for amd64 the first variant, which all of them run. */
 export const hostPlatform = (): Platform => normalizePlatform("linux", hostArchitecture());
 
+/** What an image is unpacked for where its caller does not say: decided on the pool's host, since callers may be others. */
+export const orHostPlatform = (wanted: string | undefined): string => wanted ?? formatPlatform(hostPlatform());
+
 /** "v8.1" as [8, 1]; undefined for what is not numbered. */
 function variantNumber(variant: string): readonly [number, number] | undefined {
   const match = /^v(\d{1,3})(?:\.(\d{1,3}))?$/.exec(variant);

@@ -23,7 +23,7 @@ const settings = {
 };
 
 const { reference, platform, registry } = unpackRequest;
-const wanted = z.object({ reference, platform: platform.optional(), registry });
+const wanted = z.object({ reference, platform, registry });
 
 const isSmallEnough = (items: readonly unknown[]): boolean =>
   Buffer.byteLength(JSON.stringify(items)) <= batchLimits.itemBytes;

@@ -89,8 +89,8 @@ export const unpackRequest = {
    * `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`.
    */
   reference: z.string().min(1).max(maxReferenceCharacters),
-  /** `os/architecture[/variant]`. */
-  platform,
+  /** `os/architecture[/variant]`. Left out: that of the pool's host. */
+  platform: platform.optional(),
   /** For `docker://` alone. */
   registry: registryOptions.optional(),
 };

@@ -74,7 +74,9 @@ export function workerOperation<Name extends PoolJobName, Default extends keyof 
     return [field, value === undefined ? schema : (schema as z.ZodType).prefault(value)];
   });
   const input: z.ZodType = z.object(Object.fromEntries(shape));
-  return Object.assign(run, { input: input as ArgumentsOf<Name, Default>, output: jobs[name].result });
+  // As its own type: of `jobs[name].result` the compiler only knows that it is one of all results.
+  const output: Jobs[Name]["result"] = jobs[name].result;
+  return Object.assign(run, { input: input as ArgumentsOf<Name, Default>, output });
 }
 
 type ShapeOf<Name extends PoolJobName> = Jobs[Name]["payload"]["shape"];

@@ -1,6 +1,7 @@
 // Room: snapshotter. Owns submit-batch: a batch and all its items are written down, and its first items queued.
 import { batchLimits, defaultAttempts, defaultPriority, requireDistinct } from "../domain/batches.ts";
 import { alreadyExists, failedPrecondition } from "../domain/errors.ts";
+import { orHostPlatform } from "../images/platform.ts";
 import type { RequestOf, Result } from "../jobs/contract.ts";
 import { insertItems, type WantedImage, wantedImages } from "../metadata/batch-items.ts";
 import { type BatchRecord, countBatches, findBatch, insertBatch, lookUpBatch } from "../metadata/batches.ts";
@@ -38,7 +39,7 @@ export const submitBatch = (
 const wantedBy = ({ items, platform, registry }: RequestOf<"submit-batch">): WantedImage[] =>
   items.map((item) => ({
     reference: item.reference,
-    platform: item.platform ?? platform,
+    platform: orHostPlatform(item.platform ?? platform),
     registry: item.registry ?? registry,
   }));
 

@@ -1,8 +1,10 @@
 // Tests unpack over HTTP on a real snapmill: its events, Ctrl-C, --detach, and a snapmill that is killed and started again.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect, type PoolClient } from "../../src/client/client.ts";
 import { childEnvironment } from "../../src/config.ts";
+import { formatPlatform, hostPlatform } from "../../src/images/platform.ts";
 import { RunningApi } from "../api/v1/running-api.ts";
 import { freePort } from "../support/ports.ts";
 import { writeSmallImage } from "../support/small-image.ts";
@@ -25,9 +27,12 @@ afterAll(async () => {
   await api[Symbol.asyncDispose]();
 });
 
-function remotely(...args: readonly string[]) {
+const remotely = (...args: readonly string[]) => remotelyFrom([], ...args);
+
+/** `machine`: flags of bun that make the caller's machine another. */
+function remotelyFrom(machine: readonly string[], ...args: readonly string[]) {
   const { REDIS_URL: _redis, SNAPMILL_STATE_DIR: _state, ...inherited } = childEnvironment({});
-  const child = Bun.spawn([process.execPath, cli, ...args], {
+  const child = Bun.spawn([process.execPath, ...machine, cli, ...args], {
     env: { ...inherited, SNAPMILL_HOST: api.url, SNAPMILL_TOKEN: api.token },
     stdin: "ignore",
     stdout: "pipe",
@@ -104,6 +109,51 @@ describe("an image that is there", () => {
     const shown = () => remotely("batch", "show", batch, "--json").ended;
     await until("the batch has ended", shown, (found) => found.stdout.includes('"present":1'), 60_000);
   });
+});
+
+describe("a caller on a machine of another architecture", () => {
+  const given = formatPlatform(hostPlatform());
+  const other =
+    given === "linux/arm64/v8" ? { arch: "x64", name: "linux/amd64" } : { arch: "arm64", name: "linux/arm64" };
+  const elsewhere = async (...args: readonly string[]) => {
+    const preloaded = join(api.place.directory, "machine.ts");
+    writeFileSync(preloaded, `Object.defineProperty(process, "arch", { value: "${other.arch}" });\n`);
+    return await remotelyFrom(["--preload", preloaded], ...args).ended;
+  };
+
+  test("gets the image of the pool's host", async () => {
+    const { exitCode, stderr } = await elsewhere("unpack", "--json", reference);
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    const plan = await elsewhere("unpack", "--dry-run", "--json", reference);
+    expect(plan.stdout).toContain(`"platform":"${given}"`);
+  });
+
+  test("submits a batch of images of the pool's host", async () => {
+    const list = join(api.place.directory, "images.txt");
+    writeFileSync(list, `${reference}\n`);
+    const { stdout } = await elsewhere("batch", "submit", "--json", list);
+    const { batch } = JSON.parse(stdout) as { batch: string };
+    const items = await Array.fromAsync(pool.listBatchItems({ batch }));
+    expect(items.map(({ platform }) => platform)).toEqual([given]);
+    await until(
+      "the batch's end",
+      () => pool.batch({ batch }),
+      ({ state }) => state === "done",
+      60_000,
+    );
+  });
+
+  test("may ask for another one", async () => {
+    const { exitCode, stderr } = await elsewhere("unpack", "--platform", other.name, reference);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(other.name);
+  });
+});
+
+test("a program that names no platform gets the image of the pool's host", async () => {
+  expect((await pool.unpack({ reference })).platform).toBe(formatPlatform(hostPlatform()));
+  const { items } = await pool.submitBatch({ batch: "b-of-a-program", items: [{ reference }] });
+  expect(items).toBe(1);
 });
 
 test("an image that is not there fails with the same sentence and status", async () => {

@@ -13,7 +13,7 @@ import { referencesOf } from "../support/host-paths.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 import { readReferences } from "../support/reference-list.ts";
-import { addImageOptions, type ImageOptions, platformOf, registryOptions } from "../support/registry-options.ts";
+import { addImageOptions, type ImageOptions, registryOptions } from "../support/registry-options.ts";
 import { watchBatches } from "./batch-watch.ts";
 
 export interface SubmitOptions extends ImageOptions, BatchOptions, JsonOption {
@@ -111,7 +111,7 @@ async function submit(
   const given = {
     batch: id,
     items,
-    platform: platformOf(options),
+    platform: options.platform,
     registry: options.registry,
     ...batchSettings(options),
   };

@@ -14,7 +14,7 @@ import { referencesOf } from "../support/host-paths.ts";
 import { catchInterruption } from "../support/interruption.ts";
 import { accept, examples, type JsonOption, jsonOption, wholeNumber } from "../support/options.ts";
 import { readReferences } from "../support/reference-list.ts";
-import { addImageOptions, type ImageOptions, platformOf, registryOptions } from "../support/registry-options.ts";
+import { addImageOptions, type ImageOptions, registryOptions } from "../support/registry-options.ts";
 import { type UnpackOutcome, unpackEach } from "../support/unpack-each.ts";
 import { submitTo } from "./batch-submit.ts";
 
@@ -79,7 +79,7 @@ const registryOf = (references: readonly string[], options: UnpackOptions, comma
   registryOptions(command, options, references.length > 1 ? randomUUID() : undefined);
 
 async function unpackNow(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
-  const platform = platformOf(options);
+  const { platform } = options;
   const registry = registryOf(references, options, command);
   const requests = references.map((reference) => ({ reference, platform, registry }));
   using interruption = catchInterruption();
@@ -102,7 +102,7 @@ async function unpackAsBatch(references: readonly string[], options: UnpackOptio
 }
 
 async function planEach(references: readonly string[], options: UnpackOptions, command: Command): Promise<void> {
-  const given = { references, platform: platformOf(options), registry: registryOf(references, options, command) };
+  const given = { references, platform: options.platform, registry: registryOf(references, options, command) };
   using interruption = catchInterruption();
   const { signal } = interruption;
   const running = { signal, overrides: overridesOf(options), forImages: references.length };

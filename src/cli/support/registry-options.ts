@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { RegistryOptions } from "../../domain/registry-options.ts";
 import { parseSize } from "../../domain/units.ts";
-import { formatPlatform, hostPlatform, parsePlatform } from "../../images/platform.ts";
+import { formatPlatform, parsePlatform } from "../../images/platform.ts";
 import { pathOn } from "./host-paths.ts";
 import { accept } from "./options.ts";
 
@@ -20,7 +20,7 @@ export const addImageOptions = (command: Command): Command =>
   command
     .option(
       "--platform <os/arch>",
-      "which image of a multi-platform index (default: this machine's)",
+      "which image of a multi-platform index (default: that of the pool's host)",
       accept((text: string) => formatPlatform(parsePlatform(text))),
     )
     .option("--authfile <file>", "registries' credentials, on the pool's host (default: those of docker and podman)")
@@ -35,8 +35,6 @@ export const addImageOptions = (command: Command): Command =>
       "restart a download that is slower than this per second (default: 1KiB, over a minute)",
       parseRate,
     );
-
-export const platformOf = ({ platform = formatPlatform(hostPlatform()) }: ImageOptions): string => platform;
 
 /** `group`: identifies the images that share the bandwidth and may share blobs; undefined for a single image. */
 export function registryOptions(
