@@ -20,6 +20,13 @@ log=$tools/setup.log
 
 . scripts/packages.sh
 
+# Ubuntu's is a snap, which needs its own service: the tests of the pages are skipped there, and say so.
+has_chromium_package() {
+  local ID='' ID_LIKE=''
+  if [[ -r /etc/os-release ]]; then . /etc/os-release; fi
+  [[ " $ID $ID_LIKE " != *" ubuntu "* ]]
+}
+
 purpose=${1:-}
 case $purpose in
   run) ;;
@@ -32,6 +39,7 @@ case $purpose in
       fish:fish zsh:zsh mandoc:mandoc systemd-analyze:systemd
       prometheus:prometheus promtool:prometheus
     )
+    if has_chromium_package; then private_tools+=(chromium-headless-shell:chromium-headless-shell); fi
     ;;
   *) fail "usage: scripts/setup.sh run|test [SCRIPT ARGS...]" ;;
 esac
@@ -75,6 +83,11 @@ give_private_tool() {
       file=/usr/bin/python3
       [[ -x $file ]] || file=$tree/usr/bin/python3
       settings+=" PYTHONPATH='$tree/usr/lib/python3/dist-packages'"
+      ;;
+    # The package's own program is a script that starts the one of the machine.
+    chromium-headless-shell)
+      file=$tree/usr/lib/chromium/$name
+      settings="LD_LIBRARY_PATH='$(library_path):$(library_path)/pulseaudio:$(library_path)/nss'"
       ;;
     systemd-analyze)
       settings="LD_LIBRARY_PATH='$(library_path):$(library_path)/systemd' SYSTEMD_UNIT_PATH='$tree/usr/lib/systemd/system:'"
