@@ -23,48 +23,60 @@ export type Holder =
       readonly process?: HolderProcess;
     }
   | { readonly kind: "open"; readonly process: HolderProcess }
-  | { readonly kind: "device"; readonly device: string };
+  | { readonly kind: "device"; readonly device: string; readonly madeBy: DeviceMaker };
 
-/** What was found of a device's holders. Not complete: the time or the number of entries that was allowed did not suffice. */
+/** What can stand on a block device: a device of device-mapper, a loop device, or another of the kernel's (md, bcache). */
+export const deviceMakers = ["device-mapper", "loop", "other"] as const;
+export type DeviceMaker = (typeof deviceMakers)[number];
+
+/**
+ * What was found of a device's holders, and how many more there are than `holders` names. Not complete: the time or the
+ * number of entries that was allowed did not suffice.
+ */
 export interface FoundHolders {
   readonly holders: readonly Holder[];
+  readonly more: number;
   readonly isComplete: boolean;
 }
 
-export const noHolders: FoundHolders = { holders: [], isComplete: true };
+export const noHolders: FoundHolders = { holders: [], more: 0, isComplete: true };
 
 const shownHolders = 3;
 
 /** "in use: mounted at /mnt by process 7 (sleep 9) in another mount namespace; unmount it, or end that process". */
-export function describeUse({ holders, isComplete }: FoundHolders): string {
+export function describeUse({ holders, more, isComplete }: FoundHolders): string {
   if (holders.length === 0) {
     const search = isComplete ? "no process here shows who holds it" : "the search for its holder took too long";
     return `in use: mounted or open, but ${search}; look for it in other containers, and unmount or close it`;
   }
-  return `in use: ${describeHolders(holders)}; ${wayOut(holders)}`;
+  return `in use: ${describeHolders(holders, more)}; ${wayOut(holders)}`;
 }
 
-/** At most three of them, and how many more there are. */
-export function describeHolders(holders: readonly Holder[]): string {
-  const more = holders.length - shownHolders;
-  return [...holders.slice(0, shownHolders).map(describeHolder), ...(more > 0 ? [`and ${more} more`] : [])].join(", ");
+type NameProcess = (process: HolderProcess) => string;
+const named: NameProcess = ({ pid, command }) => `process ${pid} (${command})`;
+
+/** At most three of them, and how many there are besides, with `unnamed` that are not in the list. */
+export function describeHolders(holders: readonly Holder[], unnamed = 0, nameOf: NameProcess = named): string {
+  const more = Math.max(0, holders.length - shownHolders) + unnamed;
+  return [
+    ...holders.slice(0, shownHolders).map((each) => describeHolder(each, nameOf)),
+    ...(more > 0 ? [`and ${more} more`] : []),
+  ].join(", ");
 }
 
-export function describeHolder(holder: Holder): string {
+function describeHolder(holder: Holder, nameOf: NameProcess): string {
   switch (holder.kind) {
     case "mount": {
       const place = `mounted at ${holder.mountPoint}`;
       if (holder.isOwnNamespace) return place;
-      return `${place}${holder.process === undefined ? "" : ` by ${named(holder.process)}`} in another mount namespace`;
+      return `${place}${holder.process === undefined ? "" : ` by ${nameOf(holder.process)}`} in another mount namespace`;
     }
     case "open":
-      return `open in ${named(holder.process)}`;
+      return `open in ${nameOf(holder.process)}`;
     case "device":
       return `part of device ${holder.device}`;
   }
 }
-
-const named = ({ pid, command }: HolderProcess): string => `process ${pid} (${command})`;
 
 function wayOut(holders: readonly Holder[]): string {
   const ways = [

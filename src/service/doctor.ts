@@ -1,11 +1,14 @@
 // Room: service. Owns doctor: the faults of a pool, found by its worker, in its queue and in its database.
 import { z } from "zod";
 import { Canceller } from "../domain/cancellation.ts";
-import type { Diagnosis } from "../domain/findings.ts";
+import type { Diagnosis, FindingKind } from "../domain/findings.ts";
+import { describeHolders, type FoundHolders } from "../domain/holders.ts";
+import type { DeviceName } from "../domain/identifiers.ts";
 import { quoted } from "../domain/quoted.ts";
 import { jobs } from "../jobs/contract.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
 import type { DamagedJob } from "../jobs/requests/failed-jobs.ts";
+import { heldBy, holdersOfDevices, shownHolders } from "./holders.ts";
 import { operation } from "./operation.ts";
 import { takePoolTurn } from "./pool-turn.ts";
 import type { Ending, PoolService } from "./service.ts";
@@ -19,7 +22,17 @@ type Findings = readonly Diagnosis[];
  * the current step. Throws not_found if there is no such pool.
  */
 export const doctor = operation(
-  { input: z.object({ repair: z.boolean().prefault(false) }), output: jobs.doctor.result },
+  {
+    input: z.object({ repair: z.boolean().prefault(false) }),
+    output: z.object({
+      findings: z.array(
+        jobs.doctor.result.shape.findings.unwrap().element.extend({
+          /** Of a removal that is left; null: of anything else. */
+          heldBy: heldBy.nullable(),
+        }),
+      ),
+    }),
+  },
   async (service: PoolService, { repair }, { signal = new Canceller().signal }: Ending = {}) => {
     readStore(service.config, () => undefined);
     const findings = await takePoolTurn<Findings>(service, {
@@ -30,9 +43,34 @@ export const doctor = operation(
       },
       signal,
     });
-    return { findings };
+    return { findings: await withHolders(service, findings) };
   },
 );
+
+const isRemoval: ReadonlySet<FindingKind> = new Set(["removal-pending", "removal-given-up", "removal-discarded"]);
+
+/** Found here, since the pool's worker has other work to do. */
+async function withHolders(service: Pick<PoolService, "devicePath">, findings: Findings) {
+  const isLeft = ({ kind, repaired }: Diagnosis) => isRemoval.has(kind) && !repaired;
+  const devices = findings.filter(isLeft).map(({ subject }) => subject as DeviceName);
+  const found = await holdersOfDevices(service, devices);
+  return findings.map((finding) => {
+    const use = isLeft(finding) ? found.get(finding.subject as DeviceName) : undefined;
+    if (use === undefined) return { ...finding, heldBy: null };
+    return {
+      ...finding,
+      sentence: `${finding.sentence}; ${describeNow(use, finding.sentence)}`,
+      heldBy: shownHolders(use),
+    };
+  });
+}
+
+/** `told`: with what the last attempt has found. */
+function describeNow({ holders, more, isComplete }: FoundHolders, told: string): string {
+  if (holders.length === 0) return isComplete ? "now nobody here holds it" : "the search for its holder took too long";
+  const holder = describeHolders(holders, more);
+  return told.includes(holder) ? "that is still so" : `now it is ${holder}`;
+}
 
 /** Enough to check thousands of devices, each of which may have to be removed. */
 const deadlineMs = 30 * 60_000;

@@ -48,7 +48,7 @@ interface ListShapes<Given extends z.ZodType, Item extends z.ZodType> extends Sh
 export const listOperation = <
   Given extends z.ZodType<{ readonly after?: Place | undefined }>,
   Item extends z.ZodType,
-  Returned extends Iterable<readonly Plain<Item>[]>,
+  Returned extends Iterable<readonly Plain<Item>[]> | AsyncIterable<readonly Plain<Item>[]>,
   On = Service,
 >(
   shapes: ListShapes<Given, Item>,

@@ -1,11 +1,13 @@
 // Room: service. Owns the operations on removals of devices: their list, and whether they are tried.
 import { z } from "zod";
 import { invalidArgument, notFound } from "../domain/errors.ts";
+import type { FoundHolders } from "../domain/holders.ts";
 import { type DeviceName, deviceNumber } from "../domain/identifiers.ts";
 import { jobs } from "../jobs/contract.ts";
 import { type Database, readConsistently } from "../metadata/database.ts";
 import { type RemovalRecord, removalRecords } from "../metadata/pending-removals.ts";
 import { poolNameOf } from "../metadata/pool.ts";
+import { heldBy, holdersOfDevices, shownHolders } from "./holders.ts";
 import { listOperation, operation } from "./operation.ts";
 import type { CallOptions, Service } from "./service.ts";
 
@@ -46,6 +48,8 @@ const removal = z.object({
   discardReason: z.string().nullable(),
   /** An estimate of the space that it would free; null: it was not measured yet, which the first attempt does. */
   bytes: z.number().nullable(),
+  /** Null: no attempt has failed yet, so nobody was looked for. */
+  heldBy: heldBy.nullable(),
 });
 export type Removal = z.output<typeof removal>;
 
@@ -55,11 +59,12 @@ const filter = z.object({
   matching: z.string().min(1).optional(),
 });
 
-const pageItems = 500;
+/** Their holders are found together. */
+const pageItems = 100;
 
 /**
  * Devices that are not removed yet although their snapshots are, in the order of their numbers: those behind the device
- * `after`.
+ * `after`. Those of which an attempt has failed are told with who holds them now.
  */
 export const removals = listOperation(
   {
@@ -67,14 +72,19 @@ export const removals = listOperation(
     output: removal,
     placeOf: ({ device }) => device,
   },
-  function* ({ database }: Pick<Service, "database">, { after, ...given }): Generator<readonly Removal[]> {
+  async function* (
+    service: Pick<Service, "database" | "devicePath">,
+    { after, ...given },
+  ): AsyncGenerator<readonly Removal[]> {
+    const { database } = service;
     const numberOf = numbersIn(database());
     const behind = after === undefined ? 0 : numberOf(after as DeviceName);
     const found = matchingRemovals(database(), given)
       .filter(({ device }) => numberOf(device) > behind)
-      .sort((one, other) => numberOf(one.device) - numberOf(other.device))
-      .map(described);
-    for (let start = 0; start < found.length; start += pageItems) yield found.slice(start, start + pageItems);
+      .sort((one, other) => numberOf(one.device) - numberOf(other.device));
+    for (let start = 0; start < found.length; start += pageItems) {
+      yield await described(service, found.slice(start, start + pageItems));
+    }
   },
 );
 
@@ -170,10 +180,20 @@ function numbersIn(database: Database): (device: DeviceName) => number {
   return (device) => deviceNumber(pool, device) ?? 0;
 }
 
-function described(record: RemovalRecord): Removal {
+async function described(
+  service: Pick<Service, "devicePath">,
+  records: readonly RemovalRecord[],
+): Promise<readonly Removal[]> {
+  const failing = records.filter(({ lastError }) => lastError !== null).map(({ device }) => device);
+  const found = await holdersOfDevices(service, failing);
+  return records.map((record) => describedWith(record, found.get(record.device)));
+}
+
+function describedWith(record: RemovalRecord, found: FoundHolders | undefined): Removal {
   const { usedBytes, inheritedBytes, ...told } = record;
   return {
     ...told,
+    heldBy: found === undefined ? null : shownHolders(found),
     state: stateOf(record),
     bytes: usedBytes === null ? null : Math.max(0, usedBytes - inheritedBytes),
   };

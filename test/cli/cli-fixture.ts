@@ -23,6 +23,7 @@ const printed = z
       .looseObject({ space: z.object({ usedBytes: z.number(), totalBytes: z.number() }).nullable() })
       .nullable(),
   })
+  .extend({ heldBy: z.looseObject({ holders: z.array(z.looseObject({})) }).nullable() })
   .partial();
 type Printed = z.infer<typeof printed>;
 

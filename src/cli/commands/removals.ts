@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { formatSize } from "../../domain/units.ts";
 import type { Removal } from "../../service/removals.ts";
 import { formatTime, plural } from "../output/format.ts";
+import { heldByText } from "../output/held-by.ts";
 import { type Listing, printJson, printLines, printList } from "../output/output.ts";
 import { openPool } from "../pool/open.ts";
 import { wantsJson } from "../support/image-options.ts";
@@ -37,7 +38,8 @@ export function addRemovals(program: Command): void {
 const whatStatesMean = `
 A removal is pending until its device can be deleted: it is tried with growing pauses (SNAPMILL_REMOVE_FIRST_PAUSE,
 SNAPMILL_REMOVE_LONGEST_PAUSE). After SNAPMILL_REMOVE_ATTEMPTS attempts it counts as failed, and begins anew with the next
-start. FREES is an estimate of the space that it will free.`;
+start. FREES is an estimate of the space that it will free. HELD BY names who has the device mounted or open now, where an
+attempt has failed.`;
 
 const timeOrNone = (ms: number | null): string => (ms === null ? "-" : formatTime(ms));
 
@@ -50,9 +52,10 @@ const removalListing: Listing<Removal> = {
     { title: "TRIES", align: "right" },
     { title: "NEXT" },
     { title: "FREES", align: "right" },
+    { title: "HELD BY" },
     { title: "REASON" },
   ],
-  row: ({ device, key, state, createdAtMs, attempts, nextTryAtMs, bytes, lastError, discardReason }) => [
+  row: ({ device, key, state, createdAtMs, attempts, nextTryAtMs, bytes, heldBy, lastError, discardReason }) => [
     device,
     key ?? "-",
     state,
@@ -60,6 +63,7 @@ const removalListing: Listing<Removal> = {
     String(attempts),
     timeOrNone(nextTryAtMs),
     bytes === null ? "-" : formatSize(bytes),
+    heldByText(heldBy),
     discardReason ?? lastError ?? "",
   ],
   json: (removal) => removal,

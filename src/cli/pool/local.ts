@@ -58,5 +58,5 @@ const callOf = (run: Run, service: LocalService) => async (given: unknown, optio
 
 const listOf = (run: Run, service: LocalService) =>
   async function* (given: unknown): AsyncGenerator {
-    for (const page of run(service, given) as Iterable<readonly unknown[]>) yield* page;
+    for await (const page of run(service, given) as AsyncIterable<readonly unknown[]>) yield* page;
   };

@@ -8,7 +8,7 @@ type Operations = typeof poolOperations;
 
 /** An operation as it is called on a pool; a list yields its items. */
 type Call<Operation> = Operation extends (service: never, given: infer Given, options?: infer Options) => infer Returned
-  ? Returned extends Iterable<readonly (infer Item)[]>
+  ? Returned extends Iterable<readonly (infer Item)[]> | AsyncIterable<readonly (infer Item)[]>
     ? (given: Given, options?: Ending) => AsyncIterable<Item>
     : (given: Given, options?: unknown extends Options ? Ending : Options) => Promise<Awaited<Returned>>
   : never;

@@ -1,5 +1,5 @@
 // Room: system. Owns the bounded search through /proc and /sys for all that uses block devices: mounts, descriptors, loop devices.
-import { constants, readdirSync, readlinkSync, statSync } from "node:fs";
+import { constants, readlinkSync, statSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { parseMountInfo } from "../mount/mountinfo.ts";
 import { namesIn, readIfThere, statFieldsOf } from "../process/proc-files.ts";
@@ -15,9 +15,8 @@ export interface ScanLimits {
 export const scanLimits: ScanLimits = { timeMs: 2000, processes: 50_000, descriptors: 500_000 };
 
 export interface FoundMount {
+  /** Of the block device that is mounted. */
   readonly deviceNumber: string;
-  /** Some file systems (btrfs) have a device number of their own: the source tells theirs. */
-  readonly source: string;
   readonly mountPoint: string;
   readonly namespace: number;
   readonly pid: number;
@@ -86,6 +85,7 @@ interface Part<T> {
 /** One table for each mount namespace. */
 async function scanMounts(pids: readonly number[], pace: Pace): Promise<Part<FoundMount>> {
   const seen = new Set<number>();
+  const numberOf = deviceNumbers();
   const found: FoundMount[] = [];
   for (const pid of pids) {
     if (!(await pace.goesOn())) return { found, isComplete: false };
@@ -95,11 +95,23 @@ async function scanMounts(pids: readonly number[], pace: Pace): Promise<Part<Fou
     // Empty: the process has ended, or ends just now; another one may show the namespace.
     if (text === undefined || text === "") continue;
     seen.add(namespace);
-    for (const { deviceNumber, source, mountPoint } of parseMountInfo(text)) {
-      if (source.startsWith("/")) found.push({ deviceNumber, source, mountPoint, namespace, pid });
+    for (const mount of parseMountInfo(text)) {
+      const deviceNumber = numberOf(mount);
+      if (deviceNumber !== undefined) found.push({ deviceNumber, mountPoint: mount.mountPoint, namespace, pid });
     }
   }
   return { found, isComplete: true };
+}
+
+/** Of the block device behind a mount: numbers of major 0 are a file system's own (btrfs has one), whose source tells it. */
+function deviceNumbers() {
+  const known = new Map<string, string | undefined>();
+  return ({ deviceNumber, source }: { readonly deviceNumber: string; readonly source: string }) => {
+    if (!deviceNumber.startsWith("0:")) return deviceNumber;
+    if (!source.startsWith("/dev/")) return undefined;
+    if (!known.has(source)) known.set(source, blockDeviceNumber(source));
+    return known.get(source);
+  };
 }
 
 function namespaceOf(pid: number | "self"): number | undefined {
@@ -172,13 +184,11 @@ function linkAt(path: string): string {
 }
 
 /** Devices that the kernel has built on the device: device-mapper's, md's. */
-export function devicesOn(deviceNumber: string): string[] {
-  try {
-    return readdirSync(`/sys/dev/block/${deviceNumber}/holders`).map((name) => {
-      const mapped = readIfThere(`/sys/block/${name}/dm/name`)?.trim();
-      return mapped === undefined || mapped === "" ? `/dev/${name}` : `/dev/mapper/${mapped}`;
-    });
-  } catch {
-    return [];
-  }
+export function devicesOn(deviceNumber: string): { readonly device: string; readonly isMapped: boolean }[] {
+  return namesIn(`/sys/dev/block/${deviceNumber}/holders`).map((name) => {
+    const mapped = readIfThere(`/sys/block/${name}/dm/name`)?.trim() ?? "";
+    return mapped === ""
+      ? { device: `/dev/${name}`, isMapped: false }
+      : { device: `/dev/mapper/${mapped}`, isMapped: true };
+  });
 }

@@ -1,6 +1,7 @@
 // Room: system. Owns whether a block device is in use by any process or mount.
+
+import { holdersIn } from "./holder-facts.ts";
 import { scanHolders } from "./holder-scan.ts";
-import { holdersIn } from "./holders.ts";
 import { isHeldExclusively } from "./loop.ts";
 
 /**

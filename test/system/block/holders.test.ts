@@ -3,11 +3,13 @@ import { mkdir, mkdtemp, readlink, realpath, rm, truncate, writeFile } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeUse, type Holder } from "../../../src/domain/holders.ts";
+import { holdersIn } from "../../../src/system/block/holder-facts.ts";
 import { scanHolders, scanLimits } from "../../../src/system/block/holder-scan.ts";
-import { holdersIn, holdersOf, holdersOfEach } from "../../../src/system/block/holders.ts";
+import { holdersOf, holdersOfEach, watchedHolders } from "../../../src/system/block/holders.ts";
 import { attachLoop, detachLoop } from "../../../src/system/block/loop.ts";
 import { runCommand } from "../../../src/system/process/commands.ts";
 import { letGoOfOthers } from "../../support/namespaces.ts";
+import { until } from "../../support/until.ts";
 
 setDefaultTimeout(60_000);
 const mebibyte = 2 ** 20;
@@ -42,7 +44,7 @@ async function holding(code: string, command: readonly string[] = []) {
 }
 
 const now = async (path: string) => holdersIn(await scanHolders(), path);
-const nobody = { holders: [], isComplete: true };
+const nobody = { holders: [], more: 0, isComplete: true };
 
 test("a process that has the device open is named, since when it runs, and what it is", async () => {
   await using loop = await loopDevice();
@@ -60,7 +62,7 @@ test("a process that has the device open is named, since when it runs, and what 
     const [found] = holders;
     const startedAtMs = found?.kind === "open" ? found.process.startedAtMs : 0;
     expect(Math.abs(startedAtMs - beforeMs)).toBeLessThan(60_000);
-    expect(describeUse({ holders, isComplete: true })).toMatch(
+    expect(describeUse({ holders, more: 0, isComplete: true })).toMatch(
       new RegExp(`^in use: open in process ${holder.pid} \\(sh .*\\); end that process$`),
     );
     await expect(detachLoop(loop.path, loop.file)).rejects.toMatchObject({ code: "failed_precondition" });
@@ -72,7 +74,7 @@ test("a command line has its control characters escaped and its length bounded",
   await using loop = await loopDevice();
   await using _holder = await holding(`: '\u001b[31m'; exec 3<${loop.path}; : ${"x".repeat(5000)}`);
   const { holders } = await now(loop.path);
-  const text = describeUse({ holders, isComplete: true });
+  const text = describeUse({ holders, more: 0, isComplete: true });
   expect(text).toContain(": '\\u001b[31m'");
   expect(text.length).toBeLessThan(300);
 });
@@ -88,7 +90,9 @@ test("a mount is found in the own mount namespace and in any other, with a proce
   const alone = await now(loop.path);
   await runCommand("umount", [mountPoint]);
   expect(alone.holders.filter((holder) => holder.kind === "mount" && holder.isOwnNamespace)).toEqual([own]);
-  expect(describeUse({ holders: [own], isComplete: true })).toBe(`in use: mounted at ${mountPoint}; unmount it`);
+  expect(describeUse({ holders: [own], more: 0, isComplete: true })).toBe(
+    `in use: mounted at ${mountPoint}; unmount it`,
+  );
   {
     const unshare = ["unshare", "--mount", "--propagation", "private"];
     const code = `${letGoOfOthers(dir)} mount ${loop.path} '${mountPoint}'`;
@@ -97,7 +101,7 @@ test("a mount is found in the own mount namespace and in any other, with a proce
     expect(holders).toMatchObject([{ kind: "mount", mountPoint, isOwnNamespace: false, process: { pid: holder.pid } }]);
     const [found] = holders;
     expect(found?.kind === "mount" && found.namespace !== ownNamespace).toBe(true);
-    expect(describeUse({ holders, isComplete: true })).toMatch(
+    expect(describeUse({ holders, more: 0, isComplete: true })).toMatch(
       new RegExp(`^in use: mounted at ${mountPoint} by process ${holder.pid} \\(.*\\) in another mount namespace; `),
     );
   }
@@ -109,7 +113,7 @@ test("a loop device on it is found, though no process has it open", async () => 
   {
     await using upper = await attachLoop(loop.path);
     const found = await now(loop.path);
-    expect(found.holders).toEqual([{ kind: "device", device: upper.path }]);
+    expect(found.holders).toEqual([{ kind: "device", device: upper.path, madeBy: "loop" }]);
     expect(describeUse(found)).toBe(`in use: part of device ${upper.path}; take that device down`);
   }
   expect(await now(loop.path)).toEqual(nobody);
@@ -132,14 +136,42 @@ test("who asks for several devices, or soon again, has one search for them, and 
   expect((await holdersOf(other.path)).holders).toEqual([]);
 });
 
+test("who watches devices has no second search within two seconds, also where nobody is found, and one afterwards", async () => {
+  await using loop = await loopDevice();
+  expect(await watchedHolders([loop.path])).toEqual([nobody]);
+  await using holder = await holding(`exec 3<${loop.path}`);
+  expect(await watchedHolders([loop.path])).toEqual([nobody]);
+  const [found] = await until(
+    "the next search",
+    () => watchedHolders([loop.path]),
+    ([each]) => each?.holders.length === 1,
+  );
+  expect(found?.holders).toMatchObject([{ kind: "open", process: { pid: holder.pid } }]);
+});
+
+test("of a device that very many hold, twenty are named and the others counted", async () => {
+  await using loop = await loopDevice();
+  const scan = await scanHolders();
+  const deviceNumber = `7:${loop.path.slice("/dev/loop".length)}`;
+  const mounts = Array.from({ length: 500 }, (_, index) => ({
+    deviceNumber,
+    mountPoint: `/mnt/${index}`,
+    namespace: index,
+    pid: process.pid,
+  }));
+  const { holders, more } = holdersIn({ ...scan, mounts }, loop.path);
+  expect([holders.length, more]).toEqual([20, 480]);
+  expect(describeUse({ holders, more, isComplete: true })).toContain(", and 497 more; ");
+});
+
 test("a search ends at each of its limits, and says that it did", async () => {
   await using loop = await loopDevice();
   await using _holder = await holding(`exec 3<${loop.path}`);
   for (const limit of [{ timeMs: 0 }, { processes: 1 }, { descriptors: 1 }]) {
     const scan = await scanHolders({ ...scanLimits, ...limit });
-    expect(holdersIn(scan, loop.path)).toEqual({ holders: [], isComplete: false });
+    expect(holdersIn(scan, loop.path)).toEqual({ holders: [], more: 0, isComplete: false });
   }
-  expect(describeUse({ holders: [], isComplete: false })).toContain("took too long");
+  expect(describeUse({ holders: [], more: 0, isComplete: false })).toContain("took too long");
   expect(describeUse(nobody)).toContain("no process here");
 });
 
@@ -148,5 +180,5 @@ test("a message names three holders, and how many more there are", () => {
     (pid): Holder => ({ kind: "open", process: { pid, command: "cat", startedAtMs: 0 } }),
   );
   const named = "open in process 1 (cat), open in process 2 (cat), open in process 3 (cat), and 2 more";
-  expect(describeUse({ holders, isComplete: true })).toBe(`in use: ${named}; end that process`);
+  expect(describeUse({ holders, more: 0, isComplete: true })).toBe(`in use: ${named}; end that process`);
 });

@@ -34,7 +34,7 @@ function isKnown(known: string | null, etag: string): boolean {
 }
 
 export interface Listing {
-  readonly pages: Iterable<readonly unknown[]>;
+  readonly pages: Iterable<readonly unknown[]> | AsyncIterable<readonly unknown[]>;
   readonly placeOf: (item: unknown) => Place;
   readonly url: URL;
   readonly page: Page;
@@ -44,7 +44,7 @@ export interface Listing {
 /** One page of a list, read part by part with turns for other requests in between. */
 export async function listedPage({ pages, placeOf, url, page, signal }: Listing): Promise<ListedPage> {
   const items: unknown[] = [];
-  for (const part of pages) {
+  for await (const part of pages) {
     items.push(...part.slice(0, page.limit + 1 - items.length));
     if (items.length > page.limit) break;
     await turn();

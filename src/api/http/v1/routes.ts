@@ -8,7 +8,7 @@ import { type OperationName, type Runnable, runnable } from "../../../service/ap
 import type { AuditLog } from "../../../service/audit-log.ts";
 import type { Host } from "../../../service/host.ts";
 import type { Gate } from "../gate.ts";
-import { listedPage, readAnswer } from "./answers.ts";
+import { type Listing, listedPage, readAnswer } from "./answers.ts";
 import { audited } from "./audited.ts";
 import { asCaller, onlyOwnSite, requireRole, type V1Env } from "./caller.ts";
 import { answerChange } from "./changes.ts";
@@ -111,7 +111,7 @@ const list = (
   target: unknown,
   given: unknown,
   asked: Pick<Parameters<typeof listedPage>[0], "url" | "page" | "signal">,
-) => listedPage({ pages: run(target, given) as Iterable<readonly unknown[]>, placeOf, ...asked });
+) => listedPage({ pages: run(target, given) as Listing["pages"], placeOf, ...asked });
 
 /** The pool that the path names, or the host. */
 function targetOf(host: Host, { path }: Endpoint, parts: Parts) {
