@@ -14,6 +14,7 @@ import { describeRunning } from "./domain/running.ts";
 import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { AuditLog } from "./service/audit-log.ts";
+import { HistoryRecorder } from "./service/history-recorder.ts";
 import { MetricsReader, readOwnMetrics } from "./service/metrics-reader.ts";
 import { OperationTracker } from "./service/operation-tracker.ts";
 import { LocalPoolProbe } from "./service/pool-probe.ts";
@@ -153,7 +154,14 @@ async function runServices(
     const tokenPath = paths.httpToken(config);
     using _room = keepRoom(config, log);
     using _troubles = tellTroubles(health, log, (found) => notifier.health(found));
+    using recorder = new HistoryRecorder({
+      database: audit.database,
+      pools: configs.map(({ pool }, index) => ({ pool, readings: async () => (await metrics[index]?.read()) ?? [] })),
+      readyPools: async () => (await health.current()).pools.filter(({ ok }) => ok).map(({ pool }) => pool),
+      onTrouble: (sentence) => log.warn(sentence),
+    });
     health.phase = "running";
+    recorder.start();
     notifier.ready();
     const grpcAddresses = configs.flatMap(({ pool, grpcAddress }) =>
       grpcAddress !== undefined && services.isServed(pool) ? [grpcAddress] : [],

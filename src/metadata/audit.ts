@@ -1,5 +1,5 @@
 // Room: metadata. Owns the audit log's rows: begun, ended, read from the newest on, and dropped when they are old.
-import { and, desc, eq, gte, isNull, lt, max, min, type SQL } from "drizzle-orm";
+import { and, desc, eq, gte, inArray, isNull, lt, max, min, type SQL } from "drizzle-orm";
 import { type Database, transact, transactSoon } from "./database.ts";
 import { audit } from "./service-tables.ts";
 
@@ -13,6 +13,8 @@ export const begunCode = "begun";
 export interface AuditFilter {
   readonly token?: string | undefined;
   readonly operation?: string | undefined;
+  /** Any of these. */
+  readonly operations?: readonly string[] | undefined;
   readonly pool?: string | undefined;
   /** Or `begunCode`. */
   readonly code?: string | undefined;
@@ -45,6 +47,7 @@ export const readAudit = (database: Database, filter: AuditFilter, before: numbe
 const conditions = ({
   token,
   operation,
+  operations,
   pool,
   code,
   operationId,
@@ -53,6 +56,7 @@ const conditions = ({
 }: AuditFilter): (SQL | undefined)[] => [
   token === undefined ? undefined : eq(audit.tokenName, token),
   operation === undefined ? undefined : eq(audit.operation, operation),
+  operations === undefined ? undefined : inArray(audit.operation, [...operations]),
   pool === undefined ? undefined : eq(audit.pool, pool),
   operationId === undefined ? undefined : eq(audit.operationId, operationId),
   code === undefined ? undefined : hasCode(code),

@@ -1,5 +1,5 @@
 // Room: metadata. Owns the journal: what each operation was asked, and what it was answered.
-import { and, eq, inArray, lt, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, lt, sql } from "drizzle-orm";
 import { decodeFailure, encodeFailure, invalidArgument, type SnapmillError } from "../domain/errors.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import { type Database, statements } from "./database.ts";
@@ -89,6 +89,23 @@ export function journaledOperation(database: Database, operationId: OperationId)
   const { job, intendedAtMs, settledAtMs } = row;
   return { job, intendedAtMs, settledAtMs, answer: answerIn(row) };
 }
+
+/** Operations of certain jobs that were answered after `afterMs`. */
+export const settledOperations = (database: Database, jobs: readonly string[], afterMs: number) =>
+  database.drizzle
+    .select()
+    .from(operations)
+    .where(
+      and(eq(operations.state, "settled"), gt(operations.settledAtMs, afterMs), inArray(operations.job, [...jobs])),
+    )
+    .all()
+    .map((row) => ({
+      operationId: row.operationId,
+      job: row.job,
+      intendedAtMs: row.intendedAtMs,
+      settledAtMs: row.settledAtMs,
+      answer: answerIn(row),
+    }));
 
 /** Records that effects are about to begin. */
 export function recordIntent(database: Database, request: Request): void {

@@ -1,6 +1,7 @@
 // Room: metadata. Owns the tables of what `up` itself records; `npm run migrations` turns a change here into a migration.
-import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { roles } from "../domain/callers.ts";
+import { historyRanges } from "../domain/history.ts";
 
 /**
  * A row for each change that somebody asked for over HTTP. Written before the change is made, and completed after it: a row
@@ -37,4 +38,38 @@ export const audit = sqliteTable(
     index("audit_code").on(table.code),
     index("audit_operation_id").on(table.operationId),
   ],
+);
+
+/**
+ * The history of each pool: rings of domain/history.ts. The key is a place in a ring, which a later step takes over: so a
+ * pool never has more rows than its rings have places. `failures` is JSON, null where there is none.
+ */
+export const history = sqliteTable(
+  "history",
+  {
+    pool: text().notNull(),
+    ring: text({ enum: historyRanges }).notNull(),
+    place: integer().notNull(),
+    atMs: integer("at_ms").notNull(),
+    samples: integer().notNull(),
+    spaceSamples: integer("space_samples").notNull(),
+    readySamples: integer("ready_samples").notNull(),
+    elapsedMs: integer("elapsed_ms").notNull(),
+    dataUsedBytes: integer("data_used_bytes"),
+    dataTotalBytes: integer("data_total_bytes"),
+    metadataUsedBytes: integer("metadata_used_bytes"),
+    metadataTotalBytes: integer("metadata_total_bytes"),
+    snapshots: integer(),
+    devices: integer(),
+    pendingRemovals: integer("pending_removals"),
+    failedRemovals: integer("failed_removals"),
+    waitingJobs: integer("waiting_jobs"),
+    oldestWaitingMs: integer("oldest_waiting_ms"),
+    runningUnpacks: integer("running_unpacks"),
+    unpackedBytes: integer("unpacked_bytes").notNull(),
+    unpackedLayers: integer("unpacked_layers").notNull(),
+    restarts: integer().notNull(),
+    failures: text(),
+  },
+  (table) => [primaryKey({ columns: [table.pool, table.ring, table.place] })],
 );

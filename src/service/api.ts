@@ -10,6 +10,7 @@ import { listAudit } from "./audit.ts";
 import { batch, batches, batchItems, cancelBatch, removeBatch, retryBatch, submitBatch } from "./batches.ts";
 import { doctor } from "./doctor.ts";
 import { growPool } from "./grow-pool.ts";
+import { history } from "./history.ts";
 import { listPools } from "./host.ts";
 import { listHosts } from "./hosts.ts";
 import { images } from "./images.ts";
@@ -62,6 +63,7 @@ export const poolOperations = {
   retryBatch,
   // The pool.
   status,
+  history,
   listHosts,
   poolStatus,
   poolContents,

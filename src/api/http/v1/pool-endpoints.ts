@@ -11,6 +11,14 @@ export const poolEndpoints = {
     tag: "pools",
     summary: "What runs, what is queued, and how full the pool is",
   },
+  history: {
+    method: "GET",
+    path: `${pool}/history`,
+    role: "read",
+    kind: "read",
+    tag: "pools",
+    summary: "The last hour, day or quarter: fill, queues, throughput, failures; what was done; when the pool is full",
+  },
   listHosts: {
     method: "GET",
     path: `${pool}/hosts`,

@@ -1,0 +1,21 @@
+// Room: service. Owns reading what an `up` itself records, whether one runs or not.
+import { type Config, paths } from "../config.ts";
+import { isSnapmillError } from "../domain/errors.ts";
+import { type Database, openDatabase } from "../metadata/database.ts";
+import { serviceSchema } from "../metadata/migrations.ts";
+
+/** The result of `read`; undefined if no `up` has recorded anything yet. */
+export function readRecordsIfAny<T>(config: Config, read: (database: Database) => T): T | undefined {
+  using database = recordsIfAny(config);
+  return database === undefined ? undefined : read(database);
+}
+
+/** For reading. Undefined if no `up` has recorded anything yet. */
+export function recordsIfAny(config: Config): Database | undefined {
+  try {
+    return openDatabase(paths.serviceDatabase(config), { mode: "readonly", schema: serviceSchema });
+  } catch (error) {
+    if (isSnapmillError(error, "not_found")) return undefined;
+    throw error;
+  }
+}
