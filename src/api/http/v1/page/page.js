@@ -58,14 +58,17 @@ async function shown(answer) {
 
 function formOf(path, method, operation) {
   const fields = fieldsOf(operation);
-  const output = element("pre", { hidden: true });
+  const output = element("pre", { hidden: true, tabIndex: 0 });
   const send = async (event) => {
     event.preventDefault();
     output.hidden = false;
     output.textContent = "…";
     output.textContent = await fetch(requestOf(path, method, fields)).then(shown, String);
   };
-  const rows = fields.flatMap(({ name, input }) => [element("label", {}, name), input]);
+  const rows = fields.flatMap(({ name, input }) => {
+    const id = `${method} ${path} ${name}`.replaceAll(" ", "-");
+    return [element("label", { htmlFor: id }, name), Object.assign(input, { id })];
+  });
   const form = element("form", {}, ...rows, element("button", {}, "Send"), output);
   form.addEventListener("submit", send);
   return form;
