@@ -2,8 +2,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { childEnvironment } from "../../src/config.ts";
+import { linesOf } from "../../src/system/process/lines.ts";
+import { startProcess } from "../../src/system/process/processes.ts";
 import { Chromium, chromiumProgram } from "../support/browser/chromium.ts";
-import { isAlive, processesWith } from "../support/processes.ts";
+import { temporaryDirectory } from "../support/directories.ts";
+import { processesWith } from "../support/processes.ts";
 import { describeWith } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 
@@ -147,15 +152,34 @@ describeWith([chromiumProgram], "of a page in the browser", () => {
     expect(await tab.keyboardFaults()).toContain('Tab does not reach button "never"');
   });
 
-  test("a second browser ends with all of its processes and files, also when its server is killed", async () => {
+  test("it ends with all of its processes and files, also when Playwright is killed", async () => {
     const before = readdirSync(tmpdir());
     const second = await Chromium.start();
     const [directory = "none"] = readdirSync(tmpdir()).filter((name) => !before.includes(name));
-    const renderers = () => processesWith(directory).filter(isAlive);
-    expect(renderers().length).toBeGreaterThan(1);
+    expect(processesWith(directory).length).toBeGreaterThan(1);
     process.kill(second.pid, "SIGKILL");
-    await until("its processes are gone", renderers, (pids) => pids.length === 0);
+    await untilGone(directory);
     await second[Symbol.asyncDispose]();
     expect(readdirSync(tmpdir())).toEqual(before);
   });
+
+  test("its processes end with the test, also when that is killed", async () => {
+    await using directory = await temporaryDirectory();
+    const module = join(import.meta.dir, "../support/browser/chromium.ts");
+    const script = `import { Chromium } from "${module}"; await Chromium.start(); console.log("it runs")`;
+    const environment = { ...childEnvironment({}), TMPDIR: directory.path };
+    const command = [process.execPath, "--eval", script];
+    const other = startProcess(command, { environment, stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+    expect((await linesOf(other.stdout).next()).value).toBe("it runs");
+    expect(processesWith(directory.path).length).toBeGreaterThan(1);
+    other.kill("SIGKILL");
+    await untilGone(directory.path);
+  });
 });
+
+const untilGone = (directory: string) =>
+  until(
+    "its processes are gone",
+    () => processesWith(directory),
+    (pids) => pids.length === 0,
+  );
