@@ -196,6 +196,12 @@ export async function healthOf(
   return { status: answer.status, body: await answer.json() };
 }
 
+/** All metrics, as the token of the `place` shows them. */
+export async function metricsOf(url: string, place: Place): Promise<string> {
+  const headers = { authorization: `Basic ${btoa(`snapmill:${place.token}`)}` };
+  return await (await fetch(`${url}/metrics`, { headers })).text();
+}
+
 export const untilHealthy = (url: string, place?: Place) =>
   until(
     "up is healthy",

@@ -5,14 +5,9 @@ import { join } from "node:path";
 import { readServed } from "../../src/config.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { until } from "../support/until.ts";
-import { healthOf, type Place, PlaceWithFile, untilHealthy, urlIn } from "./running-up.ts";
+import { healthOf, metricsOf, PlaceWithFile, untilHealthy, urlIn } from "./running-up.ts";
 
 const timeoutMs = 240_000;
-
-async function metricsOf(url: string, place: Place): Promise<string> {
-  const headers = { authorization: `Basic ${btoa(`snapmill:${place.token}`)}` };
-  return await (await fetch(`${url}/metrics`, { headers })).text();
-}
 
 test(
   "two pools unpack at once, each behind its own socket, and one's worker dies alone",

@@ -111,6 +111,12 @@ export function poolTable(store: PoolStore, options: ThinPoolOptions = {}): Pool
   };
 }
 
+/** The names of what device-mapper has loaded, the pool's own device included: those that begin with `pool`. */
+export async function loadedDevices(pool: string): Promise<string[]> {
+  await using control = createDmsetupControl();
+  return (await control.list(pool)).map(({ name }) => name);
+}
+
 /** The users of the pool first: they hold it open. */
 async function removeAll(control: DmControl, pool: string): Promise<void> {
   const devices = await control.list(pool.replace(/-pool$/, ""));

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { redisUrl } from "../../../src/config.ts";
 import { ownScope, snapshotKey } from "../../../src/domain/identifiers.ts";
-import { createDmsetupControl } from "../../../src/drivers/devicemapper/control/dmsetup.ts";
 import { JobClient } from "../../../src/jobs/requests/client.ts";
+import { loadedDevices } from "../../support/thin-pool.ts";
 import { CliFixture } from "../cli-fixture.ts";
 
 setDefaultTimeout(300_000);
@@ -22,11 +22,6 @@ const statusShape = z.looseObject({
   metadata: space,
   devices: z.record(z.string(), z.number()).nullable(),
 });
-
-async function loadedDevices(pool: string): Promise<string[]> {
-  await using control = createDmsetupControl();
-  return (await control.list(pool)).map(({ name }) => name);
-}
 
 test("a pool in files is made once or not at all, grows at rest and under 'up', and is taken off at the end", async () => {
   // A unique name: all tests of this kernel share the names of device-mapper.

@@ -1,0 +1,84 @@
+// Tests one `up` that serves a thin-pool beside a pool of reflinked files, both of one file of settings.
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { connect, type PoolClient } from "../../src/client/client.ts";
+import { writeSmallImage } from "../support/small-image.ts";
+import { loadedDevices } from "../support/thin-pool.ts";
+import { until } from "../support/until.ts";
+import { healthOf, metricsOf, PlaceWithFile, type Up, untilHealthy, urlIn } from "./running-up.ts";
+
+setDefaultTimeout(120_000);
+
+const unique = `pair-${crypto.randomUUID().slice(0, 8)}`;
+const pools = [`${unique}-devmapper`, `${unique}-reflink`] as const;
+
+/** In the guest, each process takes seconds to start: one of each kind, and none for containerd. */
+const few = ['device-size = "64MiB"', "unpack-workers = 1", 'grpc-address = ""'];
+const place = new PlaceWithFile(
+  () => [
+    ...[`[pools.${pools[0]}]`, 'driver = "devmapper"', 'size = "320MiB"', ...few],
+    ...[`[pools.${pools[1]}]`, 'driver = "reflink"', 'size = "1GiB"', ...few],
+  ],
+  { SNAPMILL_POOL_SIZE: undefined, SNAPMILL_DEVICE_SIZE: undefined, SNAPMILL_UNPACK_WORKERS: undefined },
+);
+let up: Up;
+let url = "";
+let thin: PoolClient;
+let files: PoolClient;
+let reference = "";
+beforeAll(async () => {
+  ({ reference } = await writeSmallImage(join(place.directory, "image")));
+  up = place.up();
+  url = urlIn(await up.ready());
+  await untilHealthy(url, place);
+  const host = connect({ host: url, token: place.token });
+  [thin, files] = [host.pool(pools[0]), host.pool(pools[1])];
+});
+afterAll(async () => {
+  expect(await up.end("SIGTERM")).toBe(0);
+  expect([...place.residue(), ...(await loadedDevices(unique))]).toEqual([]);
+  place[Symbol.dispose]();
+});
+
+const cachedIn = ({ layers }: Awaited<ReturnType<PoolClient["unpack"]>>) => layers.map(({ cached }) => cached);
+
+test("both unpack the same image, each with its driver, and show it in status, health and metrics", async () => {
+  const [onThin, onFiles] = await Promise.all([thin.unpack({ reference }), files.unpack({ reference })]);
+  expect([cachedIn(onThin), cachedIn(onFiles)]).toEqual([Array(3).fill(false), Array(3).fill(false)]);
+  expect(onThin.chainId).toBe(onFiles.chainId);
+  const running = { kind: "up", pools };
+  const metadata = { snapshots: { committed: 3 }, hold: null };
+  expect(await thin.status({})).toMatchObject({
+    pool: pools[0],
+    running,
+    metadata: { driver: "devmapper", ...metadata },
+  });
+  expect(await files.status({})).toMatchObject({
+    pool: pools[1],
+    running,
+    metadata: { driver: "reflink", ...metadata },
+  });
+  expect(await healthOf(url, place)).toMatchObject({
+    status: 200,
+    body: { ok: true, pools: pools.map((pool) => ({ pool, ok: true, reasons: [] })) },
+  });
+  const metrics = await metricsOf(url, place);
+  for (const pool of pools) expect(metrics).toContain(`snapmill_snapshots{pool="${pool}",kind="committed"} 3\n`);
+  const loaded = await loadedDevices(unique);
+  expect(loaded).toContain(`${pools[0]}-pool`);
+  expect(loaded.filter((name) => name.startsWith(pools[1]))).toEqual([]);
+});
+
+test("the one that is drained keeps what it is asked for; the other works meanwhile", async () => {
+  const { hold, running } = await thin.drain({ reason: "a test" });
+  expect({ kind: hold.kind, running }).toEqual({ kind: "drained", running: 0 });
+  await Promise.all([thin, files].map((pool) => pool.removeImages({ targets: [{ reference }] })));
+  const waiting = thin.unpack({ reference });
+  const pending = async () => (await thin.status({})).metadata?.pendingUnpacks;
+  await until("the unpack waits", pending, (count) => count === 1, 60_000);
+  expect(cachedIn(await files.unpack({ reference }))).toEqual(Array(3).fill(false));
+  expect(await files.status({})).toMatchObject({ metadata: { pendingUnpacks: 0, hold: null } });
+  expect(await pending()).toBe(1);
+  await thin.releaseQueue({});
+  expect(cachedIn(await waiting)).toEqual(Array(3).fill(false));
+});
