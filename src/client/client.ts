@@ -3,7 +3,15 @@ import { type Endpoint, endpoints, pageLimits } from "../api/http/v1/endpoints.t
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { freshOperationId } from "../domain/identifiers.ts";
 import { startTimer } from "../domain/timers.ts";
-import type { HostOperationName, Input, ListName, OperationName, Output, PoolOperationName } from "../service/api.ts";
+import type {
+  api,
+  HostOperationName,
+  Input,
+  ListName,
+  OperationName,
+  Output,
+  PoolOperationName,
+} from "../service/api.ts";
 import { patient, repeated } from "./attempts.ts";
 import { ApiError, notSnapmill, type ProblemDocument } from "./failures.ts";
 import { followed } from "./follow.ts";
@@ -29,20 +37,28 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface ChangeOptions extends ReadOptions {
+/** `Progress`: what a long operation tells of itself, such as the layers of an unpack, bottom first. */
+export interface ChangeOptions<Progress = never> extends ReadOptions {
   /** Makes the change repeatable: with the same ID it has one effect, and one answer. Default: a fresh one. */
   readonly operationId?: string | undefined;
   /** Why, for the audit log. */
   readonly reason?: string | undefined;
   /** How long to wait for the answer; a long operation is ended by its signal instead. Default: ten minutes. */
   readonly deadlineMs?: number | undefined;
-  /** Of a long operation: what it tells of itself, such as the layers of an unpack. */
-  readonly onProgress?: ((progress: never) => void) | undefined;
+  /** Called whenever there is progress, of a long operation. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 type OptionsOf<Name extends OperationName> = (typeof endpoints)[Name]["method"] extends "GET"
   ? ReadOptions
-  : ChangeOptions;
+  : ChangeOptions<ProgressOf<Name>>;
+type ProgressOf<Name extends OperationName> = (typeof api)[Name] extends (
+  service: never,
+  given: never,
+  options?: { readonly onProgress?: ((progress: infer Progress) => void) | undefined },
+) => unknown
+  ? Progress
+  : never;
 
 /** A list is read page by page, as its items are asked for. */
 type Call<Name extends OperationName> = Name extends ListName
