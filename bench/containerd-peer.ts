@@ -1,76 +1,47 @@
 // Room: bench. Owns containerd with its own devmapper snapshotter, for comparison, over the socket of its API.
-import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { create, type DescMethodUnary, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type Client, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { Snapshots } from "../src/api/grpc/generated/snapshots_pb.js";
+import {
+  type ContainerdDaemon,
+  containerdConfiguration,
+  devmapperConfiguration,
+  startContainerd,
+} from "./containerd-daemon.ts";
 
 const snapshotter = "devmapper";
-const startTimeoutMs = 300_000;
 const callTimeoutMs = 300_000;
 
 /** Keeps containerd's garbage collector from snapshots that are not removed. */
 const labels = { "containerd.io/gc.root": "bench" };
 
-const configuration = (directory: string, poolDevice: string, deviceSizeMib: number): string => `version = 2
-root = "${directory}/root"
-state = "${directory}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.aufs",
-  "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs"]
-[grpc]
-  address = "${directory}/containerd.sock"
-[plugins."io.containerd.internal.v1.opt"]
-  path = "${directory}/opt"
-[plugins."io.containerd.gc.v1.scheduler"]
-  mutation_threshold = 0
-[plugins."io.containerd.snapshotter.v1.devmapper"]
-  root_path = "${directory}/devmapper"
-  pool_name = "${poolDevice}"
-  base_image_size = "${deviceSizeMib}MB"
-`;
-
 /** Disposing of it ends the daemon. */
 export class ContainerdPeer implements AsyncDisposable {
   readonly #client: Client;
-  readonly #daemon: Bun.Subprocess;
+  readonly #daemon: ContainerdDaemon;
 
-  private constructor(address: string, daemon: Bun.Subprocess) {
-    this.#client = new Client(`unix:${address}`, credentials.createInsecure(), {
-      "grpc.initial_reconnect_backoff_ms": 100,
-      "grpc.max_reconnect_backoff_ms": 500,
-    });
+  private constructor(daemon: ContainerdDaemon) {
     this.#daemon = daemon;
+    this.#client = daemon.client;
   }
 
   /** `poolDevice`: the device-mapper name of a thin-pool that is its own. */
   static async start(directory: string, poolDevice: string, deviceSizeMib: number): Promise<ContainerdPeer> {
-    mkdirSync(directory, { recursive: true });
-    const config = join(directory, "config.toml");
-    writeFileSync(config, configuration(directory, poolDevice, deviceSizeMib));
-    const log = join(directory, "log");
-    const output = openSync(log, "a");
-    const daemon = Bun.spawn(["setpriv", "--pdeathsig", "KILL", "--", "containerd", "--config", config], {
-      stdin: "ignore",
-      stdout: output,
-      stderr: output,
-    });
-    const peer = new ContainerdPeer(join(directory, "containerd.sock"), daemon);
+    const devmapper = devmapperConfiguration(directory, poolDevice, deviceSizeMib);
+    const peer = new ContainerdPeer(
+      await startContainerd(directory, containerdConfiguration(directory, devmapper, snapshotter)),
+    );
     try {
       await peer.#untilServing();
       return peer;
     } catch (error) {
       await peer[Symbol.asyncDispose]();
-      throw new Error(`containerd does not serve: ${readFileSync(log, "utf8").slice(-3000)}`, { cause: error });
+      throw error;
     }
   }
 
   async #untilServing(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#client.waitForReady(Date.now() + startTimeoutMs, (error) =>
-      error === undefined ? resolve() : reject(error),
-    );
-    await promise;
     // What does not exist is not found, once there is a snapshotter to look for it.
     const failure = await this.stat("no-such-snapshot").catch((error: unknown) => error);
     const isServing = failure instanceof Error && "code" in failure && failure.code === status.NOT_FOUND;
@@ -124,9 +95,7 @@ export class ContainerdPeer implements AsyncDisposable {
     return promise;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#client.close();
-    this.#daemon.kill("SIGTERM");
-    await this.#daemon.exited;
+  [Symbol.asyncDispose]() {
+    return this.#daemon[Symbol.asyncDispose]();
   }
 }

@@ -4,16 +4,13 @@
 //
 // Where the kernel has no device-mapper, it runs itself in the guest. Compare figures of one run only: in the guest a
 // process start costs a hundred times what it costs on an ordinary kernel, so that there they count processes.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { frugalBun, inGuest } from "../test/guest/guest.ts";
 import { median, printTable, timeAll, timeEach } from "./measure.ts";
+import { runSelfInGuest, thinPoolsAreHere } from "./self-in-guest.ts";
 import { containerdWay, snapmillWay, type Way } from "./snapshot-ways.ts";
-
-const root = join(import.meta.dir, "..");
-const guestSeconds = 5400;
 
 const parent = "parent";
 const atOnce = 4;
@@ -186,16 +183,8 @@ async function compare(turns: number, steps: readonly number[]): Promise<void> {
   }
 }
 
-/** Exit status of this program, run again in the guest. */
-async function runInGuest(): Promise<number> {
-  const again = [process.execPath, import.meta.path, ...process.argv.slice(2)];
-  const command = inGuest(again, { timeoutSeconds: guestSeconds, environment: frugalBun });
-  return await Bun.spawn(command, { cwd: root, stdio: ["ignore", "inherit", "inherit"] }).exited;
-}
-
 const { values } = parseArgs({
   options: { turns: { type: "string", default: "15" }, stored: { type: "string", default: "10,200" } },
 });
-if (existsSync("/sys/class/misc/device-mapper"))
-  await compare(Number(values.turns), values.stored.split(",").map(Number));
-else process.exitCode = await runInGuest();
+if (thinPoolsAreHere()) await compare(Number(values.turns), values.stored.split(",").map(Number));
+else process.exitCode = await runSelfInGuest(import.meta.path, process.argv.slice(2));

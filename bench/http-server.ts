@@ -35,10 +35,11 @@ export class MeasuredUp implements AsyncDisposable {
 
   /** Throws when it is not ready in time, and the reason of `signal`; nothing is left of it then. */
   static async start(config: Config, settings: Readonly<Record<string, string>>, signal: AbortSignal) {
-    const main = join(import.meta.dir, "../src/main.ts");
+    // The launcher provides what snapmill needs, Redis above all.
+    const launcher = join(import.meta.dir, "../snapmill");
     const environment = { ...childEnvironment({}), ...settings };
     // In a group of its own: Ctrl-C reaches this process alone, which ends it when nothing asks it any more.
-    const child = Bun.spawn([process.execPath, main], {
+    const child = Bun.spawn([launcher, "up"], {
       env: environment,
       stdout: "pipe",
       stderr: "inherit",

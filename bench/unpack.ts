@@ -2,19 +2,18 @@
 // in turns, each time on a fresh disk.
 //
 //   node_modules/.bin/bun bench/unpack.ts
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { redisUrl } from "../src/config.ts";
 import { formatSize } from "../src/domain/units.ts";
-import { dashboardQueues } from "../src/jobs/dashboard-queues.ts";
 import { JobClient } from "../src/jobs/requests/client.ts";
 import { withServices } from "../src/supervisor/services.ts";
 import { attachLoop } from "../src/system/block/loop.ts";
 import { mountAt, unmount } from "../src/system/mount/mounts.ts";
 import { runCommand } from "../src/system/process/commands.ts";
 import { writeImage } from "../test/support/images.ts";
-import { processesOf } from "../test/support/residue.ts";
 import { file } from "../test/support/tar-entries.ts";
+import { peaksOf, phasesOf } from "./account.ts";
 import { type BenchImage, buildBenchImage } from "./image.ts";
 import { benchConfig, type Disk, freshDisk, median, printTable } from "./measure.ts";
 
@@ -45,9 +44,7 @@ async function byTar(image: BenchImage, disk: Disk): Promise<number> {
 
 interface Unpacking {
   readonly ms: number;
-  /** What the worker wrote into the job's log: where each layer's time went. */
-  readonly account: readonly string[];
-  /** Peak resident memory by process, in KiB. */
+  readonly phases: ReadonlyMap<string, number>;
   readonly peaks: ReadonlyMap<string, number>;
 }
 
@@ -60,35 +57,9 @@ async function bySnapmill(image: BenchImage, small: string, disk: Disk): Promise
     const startedAt = performance.now();
     await client.unpack({ reference: image.reference, platform });
     const ms = performance.now() - startedAt;
-    return { ms, account: await lastLog(redisUrl(config), config.pool), peaks: peaksOf(config.stateDir) };
+    return { ms, phases: await phasesOf(redisUrl(config), config.pool, 1), peaks: peaksOf(config.stateDir) };
   };
   return await withServices(config, action, { signal: new AbortController().signal });
-}
-
-async function lastLog(url: string, pool: Parameters<typeof dashboardQueues>[1]): Promise<string[]> {
-  await using queues = await dashboardQueues(url, pool);
-  const [job] = await queues.unpack.getJobs(["completed"], 0, 0);
-  return job === undefined ? [] : (await queues.unpack.getJobLogs(job.id ?? "")).logs;
-}
-
-function peaksOf(stateDir: string): Map<string, number> {
-  const peaks = new Map<string, number>();
-  for (const line of processesOf(stateDir)) {
-    const [, pid = ""] = /^process (\d+):/.exec(line) ?? [];
-    const name = /workers\/\w+|redis-server/.exec(line)?.[0] ?? "other";
-    const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    peaks.set(name, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
-  }
-  return peaks;
-}
-
-/** Sums the phases over the layers of an account. */
-function sharesOf(account: readonly string[]): Map<string, number> {
-  const sums = new Map<string, number>();
-  for (const [, phase, ms] of account.join("\n").matchAll(/(\w+) (\d+)(?=[,)])/g)) {
-    sums.set(phase ?? "", (sums.get(phase ?? "") ?? 0) + Number(ms));
-  }
-  return sums;
 }
 
 await using scratch = await freshDisk(4);
@@ -124,7 +95,7 @@ console.log(`\nRatio ours / tar: ${(median(ours) / median(tarMs)).toFixed(2)}`);
 
 const typical = unpackings.toSorted((a, b) => a.ms - b.ms)[Math.floor(rounds / 2)];
 if (typical !== undefined) {
-  const shares = [...sharesOf(typical.account)];
+  const shares = [...typical.phases];
   printTable(
     "Where the time goes (the median round)",
     ["phase", "ms", "share"],
@@ -133,6 +104,6 @@ if (typical !== undefined) {
   printTable(
     "Peak resident memory",
     ["process", "MiB"],
-    [...typical.peaks].map(([name, kib]) => [name, (kib / 1024).toFixed(0)]),
+    [...typical.peaks].map(([name, mib]) => [name, mib.toFixed(0)]),
   );
 }

@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh run [SCRIPT ARGS...]     what snapmill itself needs
 #   scripts/setup.sh test [SCRIPT ARGS...]    and what its tests need
+#   scripts/setup.sh bench [SCRIPT ARGS...]   and what it is measured against
 #
 # Starts from node and npm on Debian or Ubuntu; where something is missing, it needs root and apt. Quick when all is
 # there. What only makes file systems is installed; what could disturb the machine (redis-server would start a service)
@@ -41,7 +42,8 @@ case $purpose in
     )
     if has_chromium_package; then private_tools+=(chromium-headless-shell:chromium-headless-shell); fi
     ;;
-  *) fail "usage: scripts/setup.sh run|test [SCRIPT ARGS...]" ;;
+  bench) private_tools+=(umoci:umoci containerd:containerd ctr:containerd unpigz:pigz zstd:zstd igzip:isal) ;;
+  *) fail "usage: scripts/setup.sh run|test|bench [SCRIPT ARGS...]" ;;
 esac
 shift
 
