@@ -126,6 +126,10 @@ async function runServices(
   const places = { tokens: paths.tokens(config), httpToken: paths.httpToken(config) };
   const tokens = new TokenBook(places, (sentence) => log.error(sentence));
   using audit = new AuditLog(paths.serviceDatabase(config), (sentence) => log.error(sentence));
+  using operations = new OperationTracker({
+    database: audit.database,
+    onTrouble: (sentence) => log.error(sentence),
+  });
   await using http = serveHttp({
     address: config.httpAddress,
     names: config.httpNames,
@@ -137,7 +141,7 @@ async function runServices(
     log,
     health: () => health.current(),
     metrics: async () => [readOwnMetrics(), ...(await Promise.all(metrics.map((reader) => reader.read())))],
-    host: { pools: new Map(pools), operations: new OperationTracker(), auditLog: audit.database },
+    host: { pools: new Map(pools), operations, auditLog: audit.database },
   });
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));

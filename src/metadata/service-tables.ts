@@ -2,6 +2,8 @@
 import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { roles } from "../domain/callers.ts";
 import { historyRanges } from "../domain/history.ts";
+import type { OperationId, PoolName } from "../domain/identifiers.ts";
+import { recoveries } from "../domain/recovery.ts";
 
 /**
  * A row for each change that somebody asked for over HTTP. Written before the change is made, and completed after it: a row
@@ -72,4 +74,32 @@ export const history = sqliteTable(
     failures: text(),
   },
   (table) => [primaryKey({ columns: [table.pool, table.ring, table.place] })],
+);
+
+/**
+ * A row for each operation that was begun over HTTP, under the hash of its caller's name and key. Written before its effect,
+ * and completed after it: a row without `endedAtMs` runs, or did when its `up` ended. Of what was given there is a digest
+ * alone.
+ */
+export const operations = sqliteTable(
+  "operations",
+  {
+    operationId: text("operation_id").$type<OperationId>().primaryKey(),
+    /** Whether it has an Idempotency-Key, and so may be asked for again. */
+    isKeyed: integer("is_keyed", { mode: "boolean" }).notNull(),
+    tokenName: text("token_name").notNull(),
+    operation: text().notNull(),
+    pool: text().$type<PoolName>(),
+    digest: text().notNull(),
+    recovery: text({ enum: recoveries }).notNull(),
+    startedAtMs: integer("started_at_ms").notNull(),
+    endedAtMs: integer("ended_at_ms"),
+    /** Of its answer. */
+    bytes: integer().notNull(),
+    /** JSON. */
+    result: text(),
+    /** As encodeFailure writes it. */
+    failure: text(),
+  },
+  (table) => [index("operations_age").on(table.isKeyed, table.startedAtMs)],
 );

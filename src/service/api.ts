@@ -6,6 +6,7 @@
 // A list (`listOperation`) has an optional `after` in its `input`, which adapters make a cursor of.
 import type { z } from "zod";
 import type { OperationId } from "../domain/identifiers.ts";
+import type { Recovery } from "../domain/recovery.ts";
 import { listAudit } from "./audit.ts";
 import { batch, batches, batchItems, cancelBatch, removeBatch, retryBatch, submitBatch } from "./batches.ts";
 import { doctor } from "./doctor.ts";
@@ -136,6 +137,7 @@ export type PoolApi = Pick<Api, PoolOperationName>;
 export interface Runnable {
   readonly input: z.ZodObject;
   readonly output: z.ZodType;
+  readonly recovery: Recovery;
   /** Of a list. */
   readonly placeOf?: (item: unknown) => Place;
   readonly run: (target: unknown, given: unknown, options?: ApiOptions) => unknown;
@@ -144,5 +146,6 @@ export interface Runnable {
 export function runnable(name: OperationName): Runnable {
   const { input, output, ...rest } = api[name];
   const run = api[name] as unknown as Runnable["run"];
-  return { input: input as z.ZodObject, output, run, ...(rest as Pick<Runnable, "placeOf">) };
+  const { placeOf, recovery = "unknown" } = rest as Pick<Runnable, "placeOf"> & Partial<Runnable>;
+  return { input: input as z.ZodObject, output, run, recovery, ...(placeOf && { placeOf }) };
 }

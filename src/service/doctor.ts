@@ -11,7 +11,7 @@ import type { DamagedJob } from "../jobs/requests/failed-jobs.ts";
 import { heldBy, holdersOfDevices, shownHolders } from "./holders.ts";
 import { operation } from "./operation.ts";
 import { takePoolTurn } from "./pool-turn.ts";
-import type { Ending, PoolService } from "./service.ts";
+import type { Asked, PoolService } from "./service.ts";
 import { readStore } from "./store.ts";
 
 type Findings = readonly Diagnosis[];
@@ -32,11 +32,12 @@ export const doctor = operation(
         }),
       ),
     }),
+    recovery: "journaled",
   },
-  async (service: PoolService, { repair }, { signal = new Canceller().signal }: Ending = {}) => {
+  async (service: PoolService, { repair }, { operationId, signal = new Canceller().signal }: Asked = {}) => {
     readStore(service.config, () => undefined);
     const findings = await takePoolTurn<Findings>(service, {
-      byWorker: (client) => askWorker(client, repair, signal),
+      byWorker: (client) => askWorker(client, repair, { operationId, signal }),
       byProcess: async () => {
         const { examineStopped } = await import("../supervisor/stopped-pool.ts");
         return await examineStopped(service.config, repair, signal);
@@ -75,9 +76,9 @@ function describeNow({ holders, more, isComplete }: FoundHolders, told: string):
 /** Enough to check thousands of devices, each of which may have to be removed. */
 const deadlineMs = 30 * 60_000;
 
-async function askWorker(client: JobClient, repair: boolean, signal: AbortSignal): Promise<Findings> {
+async function askWorker(client: JobClient, repair: boolean, asked: Asked): Promise<Findings> {
   const damaged = await client.damagedJobs();
-  const { findings } = await client.call("doctor", { repair }, { deadlineMs, signal });
+  const { findings } = await client.call("doctor", { repair }, { deadlineMs, ...asked });
   return [...findings, ...damaged.map(damagedJob)];
 }
 

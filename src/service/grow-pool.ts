@@ -10,7 +10,7 @@ import { jobs } from "../jobs/contract.ts";
 import { findRunning } from "../supervisor/running.ts";
 import { operation } from "./operation.ts";
 import { lockPool } from "./pool-lock.ts";
-import type { Ending, PoolService } from "./service.ts";
+import type { Asked, PoolService } from "./service.ts";
 
 /**
  * Makes a thin-pool larger: one in files to the given sizes, one on devices to their full size. If a worker serves the
@@ -20,11 +20,14 @@ export const growPool = operation(
   {
     input: jobs["grow-pool"].payload.pick({ dataBytes: true, metadataBytes: true }),
     output: jobs["grow-pool"].result,
+    recovery: "journaled",
   },
-  async (service: PoolService, sizes, { signal }: Ending = {}) => {
+  async (service: PoolService, sizes, { operationId, signal }: Asked = {}) => {
     const { config, notice } = service;
     const running = await findRunning(config);
-    if (running?.pools.includes(config.pool) === true) return await service.change("grow-pool", sizes, { signal });
+    if (running?.pools.includes(config.pool) === true) {
+      return await service.change("grow-pool", sizes, { operationId, signal });
+    }
     const poolDir = paths.poolDir(config);
     const definition = await readDefinition(poolDir);
     if (definition === undefined) throw notFound(`there is no thin-pool ${config.pool} in ${config.stateDir}`);

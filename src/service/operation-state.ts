@@ -11,12 +11,14 @@ import {
 } from "../domain/errors.ts";
 import { type OperationId, operationId } from "../domain/identifiers.ts";
 import { parsing } from "../domain/parsing.ts";
+import type { Recovery } from "../domain/recovery.ts";
+import type { AskedOperation } from "../metadata/asked-operations.ts";
 import { type Answer, journaledOperation } from "../metadata/journal.ts";
 import { outboxEntry } from "../metadata/outbox.ts";
 import type { Host } from "./host.ts";
 import { operation } from "./operation.ts";
-import type { Tracked } from "./operation-tracker.ts";
 import type { CallOptions, PoolService } from "./service.ts";
+import type { Tracked } from "./tracked.ts";
 import { cancelUnpack } from "./unpack.ts";
 
 const shape = z.object({
@@ -48,23 +50,32 @@ export const getOperation = operation({ input, output: shape }, async (host: Hos
 /** Undefined: it is not known. */
 export async function stateOf({ pools, operations }: Host, id: OperationId): Promise<OperationState | undefined> {
   const tracked = operations.find(id);
-  if (tracked !== undefined && !mayGoOn(tracked)) return trackedState(id, tracked);
+  if (tracked !== undefined && (tracked.answer === undefined || !mayGoOn(tracked.asked.recovery, tracked.answer))) {
+    return trackedState(tracked);
+  }
+  const asked = tracked === undefined ? operations.recorded(id) : undefined;
+  if (asked !== undefined && !mayGoOn(asked.recovery, asked.answer)) return askedState(asked);
   for (const service of pools.values()) {
     const state = (await recordedState(service, id)) ?? (await queuedState(service, id));
     if (state !== undefined) return state;
   }
-  return tracked && trackedState(id, tracked);
+  return (tracked && trackedState(tracked)) ?? (asked && askedState(asked));
 }
 
-/** The wait for an unpack may have failed, because Redis was away, while the unpack itself goes on. */
-const mayGoOn = ({ answer }: Tracked): boolean => answer?.outcome === "failure" && isRetryable(answer.failure.code);
+/**
+ * The wait may have failed, because Redis was away, or `up` has ended, while the operation itself goes on. Of one that is
+ * several jobs, what is journaled under its ID is a part.
+ */
+const mayGoOn = (recovery: Recovery, answer: Answer | undefined): boolean =>
+  recovery === "journaled" &&
+  (answer === undefined || (answer.outcome === "failure" && isRetryable(answer.failure.code)));
 
 /**
  * Cancels an operation: an unpack ends as soon as it can, another change is taken back if it has not begun. Answers how it
  * stands then. Throws failed_precondition for one that has ended, or that cannot be cancelled.
  */
 export const cancelOperation = operation(
-  { input, output: shape },
+  { input, output: shape, recovery: "repeated" },
   async (host: Host, { operationId: id }, options: Pick<CallOptions, "signal"> = {}) => {
     const before = await getOperation(host, { operationId: id });
     if (before.state !== "running") throw failedPrecondition(`operation ${id} has ended: there is nothing to cancel`);
@@ -83,11 +94,8 @@ export const cancelOperation = operation(
   },
 );
 
-const trackedState = (
-  id: OperationId,
-  { asked, startedAtMs, endedAtMs, answer, progress }: Tracked,
-): OperationState => ({
-  operationId: id,
+const trackedState = ({ asked, startedAtMs, endedAtMs, answer, progress }: Tracked): OperationState => ({
+  operationId: asked.operationId,
   operation: asked.operation,
   pool: asked.pool ?? null,
   startedAtMs,
@@ -95,6 +103,26 @@ const trackedState = (
   ...(progress !== undefined && { progress }),
   ...ending(answer),
 });
+
+const askedState = (asked: AskedOperation): OperationState => ({
+  operationId: asked.operationId,
+  operation: asked.operation,
+  pool: asked.pool,
+  startedAtMs: asked.startedAtMs,
+  endedAtMs: asked.endedAtMs,
+  ...(asked.answer === undefined ? failed(interrupted(asked)) : ending(asked.answer)),
+});
+
+/** Nobody runs it any more. */
+function interrupted({ operation: name, recovery, isKeyed }: AskedOperation): SnapmillError {
+  const what = `the snapmill that ran this ${name} ended before it did`;
+  if (recovery === "unknown" || !isKeyed) {
+    return failedPrecondition(
+      `${what}, and what it has done is not known: look at what is there, then ask for the rest`,
+    );
+  }
+  return aborted(`${what}: send the request again with the same Idempotency-Key, which has it finished`);
+}
 
 function ending(answer: Answer | undefined): Pick<OperationState, "state" | "result" | "failure"> {
   if (answer === undefined) return { state: "running" };

@@ -1,141 +1,100 @@
-// Room: service. Owns the operations that callers of an `up` have begun: each under its ID, with its state and its answer.
-import { type AbortReason, Canceller } from "../domain/cancellation.ts";
-import { asSnapmillError, isRetryable } from "../domain/errors.ts";
-import type { OperationId, PoolName } from "../domain/identifiers.ts";
+// Room: service. Owns the operations that callers have begun: each under its ID, once, with one answer, across restarts.
+import { setImmediate as turn } from "node:timers/promises";
+import { isRetryable } from "../domain/errors.ts";
+import type { OperationId } from "../domain/identifiers.ts";
+import type { AskedOperation } from "../metadata/asked-operations.ts";
 import { type Answer, payloadHash } from "../metadata/journal.ts";
+import { OperationBook, type OperationBookOptions } from "./operation-book.ts";
+import { type Asked, Tracked, type WorkOptions } from "./tracked.ts";
 
-/** What is asked for: the same under one ID is a repetition, anything else a caller's mistake. */
-export interface Asked {
-  readonly operationId: OperationId;
-  /** Its name in service/api.ts. */
-  readonly operation: string;
-  /** Undefined: of the host. */
-  readonly pool: PoolName | undefined;
-  /** The parsed arguments. */
-  readonly given: unknown;
-}
+export type Beginning =
+  | { readonly kind: "begun" | "running"; readonly tracked: Tracked }
+  | { readonly kind: "ended"; readonly answer: Answer }
+  /** The ID was used for something else. */
+  | { readonly kind: "other"; readonly operation: string }
+  /** The `up` that ran it ended before it did, and to run it once more might have other effects. */
+  | { readonly kind: "unknown" };
 
-/** What the work of an operation is given. */
-export interface WorkOptions {
-  readonly operationId: OperationId;
-  readonly signal: AbortSignal;
-  readonly onProgress: (progress: unknown) => void;
-}
+const pruneEveryMs = 600_000;
 
-/** An operation that was begun here. */
-export class Tracked {
-  readonly asked: Omit<Asked, "given">;
-  readonly hash: string;
-  readonly startedAtMs = Date.now();
-  endedAtMs: number | undefined;
-  /** As its work last told it. */
-  progress: unknown;
-  /** Undefined: it is running. */
-  answer: Answer | undefined;
-  /** Never rejects. */
-  readonly ended: Promise<Answer>;
-  readonly #canceller = new Canceller();
-  #change = Promise.withResolvers<void>();
+export class OperationTracker implements Disposable {
+  readonly #book: OperationBook;
+  readonly #timer: Timer;
+  /** Those that run, and those that are unwritten. */
+  readonly #here = new Map<OperationId, Tracked>();
+  /** Those whose end could not be written when it came. */
+  readonly #unwritten = new Set<Tracked>();
+  #isOpen = true;
 
-  constructor({ given: _given, ...asked }: Asked, hash: string, work: (options: WorkOptions) => unknown) {
-    this.asked = asked;
-    this.hash = hash;
-    this.ended = this.#run(work);
+  constructor(options: OperationBookOptions) {
+    this.#book = new OperationBook(options);
+    this.#timer = setInterval(() => void this.prune(), pruneEveryMs);
+    void this.prune();
   }
 
-  /** Resolves with its next progress, or its end. */
-  get changed(): Promise<void> {
-    return this.#change.promise;
-  }
-
-  /** What has not begun is taken back; an unpack ends as soon as it can. */
-  cancel(reason: AbortReason): void {
-    this.#canceller.cancel(reason);
-  }
-
-  async #run(work: (options: WorkOptions) => unknown): Promise<Answer> {
-    const onProgress = (progress: unknown) => {
-      this.progress = progress;
-      this.#tell();
-    };
-    const answer = await answerOf(work, {
-      operationId: this.asked.operationId,
-      signal: this.#canceller.signal,
-      onProgress,
-    });
-    this.answer = answer;
-    this.endedAtMs = Date.now();
-    this.#tell();
-    return answer;
-  }
-
-  #tell(): void {
-    const { resolve } = this.#change;
-    this.#change = Promise.withResolvers();
-    resolve();
-  }
-}
-
-async function answerOf(work: (options: WorkOptions) => unknown, options: WorkOptions): Promise<Answer> {
-  try {
-    return { outcome: "result", result: await work(options) };
-  } catch (error) {
-    return { outcome: "failure", failure: asSnapmillError(error) };
-  }
-}
-
-/** `other`: the ID was used for something else. */
-export interface Beginning {
-  readonly kind: "begun" | "running" | "ended" | "other";
-  readonly tracked: Tracked;
-}
-
-/** How many that have ended are remembered, and for how long. What the pool's worker journals is known for longer. */
-const remembered = { count: 10_000, ms: 24 * 3_600_000 } as const;
-
-export class OperationTracker {
-  readonly #byId = new Map<OperationId, Tracked>();
-  readonly #keep: typeof remembered;
-
-  constructor(keep: typeof remembered = remembered) {
-    this.#keep = keep;
-  }
-
+  /** The operation, if it runs here. */
   find(operationId: OperationId): Tracked | undefined {
-    return this.#byId.get(operationId);
+    return this.#here.get(operationId);
+  }
+
+  /** The operation as it was written down, if it does not run here. One without an end was interrupted. */
+  recorded(operationId: OperationId): AskedOperation | undefined {
+    return this.#book.look(operationId);
   }
 
   /**
    * Begins `work`, unless the operation is running or has its answer. One that failed for a reason that may pass begins
-   * anew.
+   * anew. Throws unavailable, without an effect, if it cannot be written down.
    */
-  begin(asked: Asked, work: (options: WorkOptions) => unknown): Beginning {
-    const { operation, pool, given } = asked;
-    const hash = payloadHash({ operation, pool, given });
-    const known = this.#byId.get(asked.operationId);
-    if (known !== undefined) {
-      if (known.hash !== hash) return { kind: "other", tracked: known };
-      if (known.answer === undefined) return { kind: "running", tracked: known };
-      if (isFinal(known.answer)) return { kind: "ended", tracked: known };
-      this.#byId.delete(asked.operationId);
-    }
-    this.#forget();
-    const tracked = new Tracked(asked, hash, work);
-    this.#byId.set(asked.operationId, tracked);
+  begin(asked: Asked, given: unknown, work: (options: WorkOptions) => unknown): Beginning {
+    const { pool = null, ...told } = asked;
+    const digest = payloadHash({ operation: asked.operation, pool: asked.pool, given });
+    this.#writeEnds();
+    const known = this.#known(asked, digest);
+    if (known !== undefined) return known;
+    this.#book.begin({ ...told, pool, digest, startedAtMs: Date.now() }, [...this.#here.keys()]);
+    const tracked = new Tracked(asked, digest, work, (ended) => this.#end(ended));
+    this.#here.set(asked.operationId, tracked);
     return { kind: "begun", tracked };
   }
 
-  /** The oldest first: a map is in the order of its insertions. */
-  #forget(): void {
-    const beforeMs = Date.now() - this.#keep.ms;
-    let excess = this.#byId.size - this.#keep.count;
-    for (const [operationId, { endedAtMs }] of this.#byId) {
-      const isOld = endedAtMs !== undefined && endedAtMs < beforeMs;
-      if (excess < 0 && !isOld) return;
-      if (endedAtMs === undefined) continue;
-      this.#byId.delete(operationId);
-      excess -= 1;
+  /** What there is to say to a repetition; undefined: it is none, or begins anew. */
+  #known({ operationId, isKeyed, recovery }: Asked, digest: string): Beginning | undefined {
+    const here = this.#here.get(operationId);
+    const known = here ?? (isKeyed ? this.#book.find(operationId) : undefined);
+    if (known === undefined) return undefined;
+    if (known.digest !== digest)
+      return { kind: "other", operation: "asked" in known ? known.asked.operation : known.operation };
+    if (known.answer !== undefined) return isFinal(known.answer) ? { kind: "ended", answer: known.answer } : undefined;
+    if (here !== undefined) return { kind: "running", tracked: here };
+    return recovery === "unknown" ? { kind: "unknown" } : undefined;
+  }
+
+  /** Drops what is too old, in steps with turns for requests in between. */
+  async prune(): Promise<void> {
+    // The first turn comes before the first step: nobody waits for it at the start.
+    do await turn();
+    while (this.#isOpen && this.#book.prune([...this.#here.keys()]));
+    if (this.#isOpen) this.#writeEnds();
+  }
+
+  /** What ends later is not written down any more: to whoever asks again, it was interrupted. */
+  [Symbol.dispose](): void {
+    this.#isOpen = false;
+    clearInterval(this.#timer);
+  }
+
+  #end(tracked: Tracked): void {
+    if (!this.#isOpen || !this.#book.end(tracked)) {
+      this.#unwritten.add(tracked);
+      return;
     }
+    this.#here.delete(tracked.asked.operationId);
+    this.#unwritten.delete(tracked);
+  }
+
+  #writeEnds(): void {
+    for (const tracked of this.#unwritten) this.#end(tracked);
   }
 }
 

@@ -1,5 +1,6 @@
 // Room: service. Owns what an operation is: a function on plain data, with schemas for its arguments and its result.
 import { z } from "zod";
+import type { Recovery } from "../domain/recovery.ts";
 import { type Arguments, type Jobs, jobs, type PoolJobName, type Result } from "../jobs/contract.ts";
 import type { CallOptions, Changes, Service } from "./service.ts";
 
@@ -8,6 +9,8 @@ interface Shapes<Given extends z.ZodType, Answer extends z.ZodType> {
   readonly input: Given;
   /** What `run` returns, in JSON form. */
   readonly output: Answer;
+  /** Of a change; default: unknown. */
+  readonly recovery?: Recovery;
 }
 
 /** What an operation may return: the schema's input, in JSON form (identifiers are strings), or its output. */
@@ -76,7 +79,7 @@ export function workerOperation<Name extends PoolJobName, Default extends keyof 
   const input: z.ZodType = z.object(Object.fromEntries(shape));
   // As its own type: of `jobs[name].result` the compiler only knows that it is one of all results.
   const output: Jobs[Name]["result"] = jobs[name].result;
-  return Object.assign(run, { input: input as ArgumentsOf<Name, Default>, output });
+  return Object.assign(run, { input: input as ArgumentsOf<Name, Default>, output, recovery: "journaled" as const });
 }
 
 type ShapeOf<Name extends PoolJobName> = Jobs[Name]["payload"]["shape"];

@@ -59,7 +59,7 @@ const isResolved = (outcome: Outcome): outcome is ResolvedImageReport => "layers
  * others.
  */
 export const planUnpack = operation(
-  { input: request.extend({ references: z.array(z.string()).readonly() }), output: plan },
+  { input: request.extend({ references: z.array(z.string()).readonly() }), output: plan, recovery: "repeated" },
   async (
     service: PoolService,
     { references, platform, registry },

@@ -41,7 +41,7 @@ export type Pruned = z.input<typeof output>;
  * an error.
  */
 export const pruneImages = operation(
-  { input, output },
+  { input, output, recovery: "repeated" },
   async (service: PoolService, { isDryRun = false, ...rules }, options: Options = {}): Promise<Pruned> => {
     const nowMs = Date.now();
     const candidates = pruneCandidates(listImages(service.database()), rules, nowMs);

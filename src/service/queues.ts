@@ -61,13 +61,17 @@ export interface HoldOptions extends CallOptions {
 
 /** Has unpacks kept and not executed; those that run go on to their end. */
 export const holdQueue = operation(
-  { input: z.object({ reason: reason.prefault("no reason given") }), output: hold },
+  { input: z.object({ reason: reason.prefault("no reason given") }), output: hold, recovery: "repeated" },
   (service: PoolService, given, options?: HoldOptions) => held(service, { ...given, kind: "paused" }, options),
 );
 
 /** Has unpacks executed again: ends a pause, or what `drain` began. A queue paused in the dashboard stays paused. */
 export const releaseQueue = operation(
-  { input: z.object({}), output: jobs["release-queue"].result.extend({ isPaused: z.boolean() }) },
+  {
+    input: z.object({}),
+    output: jobs["release-queue"].result.extend({ isPaused: z.boolean() }),
+    recovery: "repeated",
+  },
   async (service: PoolService, given, options?: CallOptions) => {
     const released = await service.change("release-queue", given, options);
     return { ...released, isPaused: !(await becomes(service, false, options?.signal)) };
@@ -100,6 +104,7 @@ export const drain = operation(
         .prefault(10 * 60_000),
     }),
     output: drained,
+    recovery: "repeated",
   },
   async (service: PoolService, { timeoutMs, ...given }, options: HoldOptions = {}): Promise<Drained> => {
     const begun = await held(service, { ...given, kind: "drained" }, options);

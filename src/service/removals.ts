@@ -9,6 +9,7 @@ import { type RemovalRecord, removalRecords } from "../metadata/pending-removals
 import { poolNameOf } from "../metadata/pool.ts";
 import { heldBy, holdersOfDevices, shownHolders } from "./holders.ts";
 import { listOperation, operation } from "./operation.ts";
+import { partOf } from "./part-of.ts";
 import type { CallOptions, Service } from "./service.ts";
 
 /** Takes half a minute at most, but may have to wait for its turn. */
@@ -18,8 +19,9 @@ const deadlineMs = 10 * 60_000;
  * Removes what removals and interrupted unpacks have left behind. Retries removals of devices that were given up, and
  * operations that were set aside.
  */
-export const cleanup = operation({ input: z.object({}), output: jobs.cleanup.result }, (service, given, options) =>
-  service.change("cleanup", given, { deadlineMs, ...options }),
+export const cleanup = operation(
+  { input: z.object({}), output: jobs.cleanup.result, recovery: "journaled" },
+  (service, given, options) => service.change("cleanup", given, { deadlineMs, ...options }),
 );
 
 /**
@@ -105,10 +107,10 @@ const perOperation = 1000;
  * which. Throws not_found if a name is of no removal.
  */
 export const retryRemovals = operation(
-  { input: selection.extend({ isDryRun: z.boolean().optional() }), output: selected },
+  { input: selection.extend({ isDryRun: z.boolean().optional() }), output: selected, recovery: "repeated" },
   (service: Pick<Service, "database" | "change">, { isDryRun, ...given }, options?: CallOptions) =>
     changeRemovals(service, given, isDryRun === true, (devices) =>
-      service.change("retry-removals", { devices: [...devices] }, options),
+      service.change("retry-removals", { devices: [...devices] }, partOf(options, devices)),
     ),
 );
 
@@ -123,10 +125,11 @@ export const discardRemovals = operation(
       isDryRun: z.boolean().optional(),
     }),
     output: selected,
+    recovery: "repeated",
   },
   (service: Pick<Service, "database" | "change">, { isDryRun, reason, ...given }, options?: CallOptions) =>
     changeRemovals(service, given, isDryRun === true, (devices) =>
-      service.change("discard-removals", { devices: [...devices], reason }, options),
+      service.change("discard-removals", { devices: [...devices], reason }, partOf(options, devices)),
     ),
 );
 

@@ -1,10 +1,11 @@
 // Room: service. Owns the removal of a snapshot with the wait for its device: until the space is free again.
 import { setTimeout as delay } from "node:timers/promises";
 import { failedPrecondition } from "../domain/errors.ts";
+import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
 import { jobs } from "../jobs/contract.ts";
-import { readConsistently } from "../metadata/database.ts";
-import { removalRecords } from "../metadata/pending-removals.ts";
-import { deviceUnder, findSnapshot, sharesDevice } from "../metadata/snapshots.ts";
+import { type Database, readConsistently } from "../metadata/database.ts";
+import { type RemovalRecord, removalRecords } from "../metadata/pending-removals.ts";
+import { deviceUnder, lookUpSnapshot, sharesDevice } from "../metadata/snapshots.ts";
 import { operation } from "./operation.ts";
 import type { CallOptions, Service } from "./service.ts";
 import { remove } from "./snapshots.ts";
@@ -16,15 +17,12 @@ const pollMs = 100;
  * failed_precondition if the removal of the device is given up, and the reason of `signal`; the snapshot is gone then.
  */
 export const removeCompletely = operation(
-  { input: remove.input, output: jobs.remove.result },
+  { input: remove.input, output: jobs.remove.result, recovery: "repeated" },
   async ({ database, change }: Pick<Service, "database" | "change">, { scope, key }, options: CallOptions = {}) => {
-    const device = readConsistently(database(), () => {
-      const snapshot = findSnapshot(database(), scope, key);
-      return sharesDevice(database(), snapshot) ? undefined : deviceUnder(database(), snapshot).deviceName;
-    });
+    const isAwaited = awaitedRemoval(database(), scope, key);
     await change("remove", { scope, key }, options);
     for (;;) {
-      const removal = removalRecords(database()).find((record) => record.device === device);
+      const removal = removalRecords(database()).find(isAwaited);
       if (removal === undefined) return {};
       if ((removal.givenUpAtMs ?? removal.discardedAtMs) !== null) {
         throw failedPrecondition(
@@ -38,3 +36,13 @@ export const removeCompletely = operation(
     }
   },
 );
+
+/** Of a snapshot that is gone, this is perhaps a repetition, which waits for the device that it had. */
+const awaitedRemoval = (database: Database, scope: Scope, key: SnapshotKey) =>
+  readConsistently(database, (): ((record: RemovalRecord) => boolean) => {
+    const snapshot = lookUpSnapshot(database, scope, key);
+    if (snapshot === undefined) return (record) => record.scope === scope && record.key === key;
+    if (sharesDevice(database, snapshot)) return () => false;
+    const { deviceName } = deviceUnder(database, snapshot);
+    return (record) => record.device === deviceName;
+  });

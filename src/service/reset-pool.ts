@@ -7,7 +7,7 @@ import { listImages } from "../metadata/images.ts";
 import { countSnapshotsByKind } from "../metadata/snapshots.ts";
 import { operation } from "./operation.ts";
 import { takePoolTurn } from "./pool-turn.ts";
-import type { Ending, PoolService } from "./service.ts";
+import type { Asked, PoolService } from "./service.ts";
 import { readStore } from "./store.ts";
 
 const contents = z.object({ snapshots: z.number(), images: z.number(), devices: z.number() });
@@ -26,10 +26,10 @@ const deadlineMs = 30 * 60_000;
 
 /** Removes every snapshot, image and device. Throws `failed_precondition` while a device is in use. */
 export const resetPool = operation(
-  { input: z.object({}), output: jobs["reset-pool"].result },
-  (service: PoolService, _given, { signal = new Canceller().signal }: Ending = {}) =>
+  { input: z.object({}), output: jobs["reset-pool"].result, recovery: "journaled" },
+  (service: PoolService, _given, { operationId, signal = new Canceller().signal }: Asked = {}) =>
     takePoolTurn<Result<"reset-pool">>(service, {
-      byWorker: (client) => client.call("reset-pool", {}, { deadlineMs, signal }),
+      byWorker: (client) => client.call("reset-pool", {}, { deadlineMs, operationId, signal }),
       byProcess: async () => {
         const { resetStopped } = await import("../supervisor/stopped-pool.ts");
         return await resetStopped(service.config, signal);

@@ -12,6 +12,9 @@ export type CallOptions = Pick<PoolCallOptions, "operationId" | "deadlineMs" | "
 /** How a caller cancels an operation, which then throws the reason of `signal`. */
 export type Ending = Pick<CallOptions, "signal">;
 
+/** The same of one that is a single job, whose journal knows it by its ID. */
+export type Asked = Pick<CallOptions, "operationId" | "signal">;
+
 /** A pool that is reached through its worker only. */
 export interface Changes {
   /** Runs a job on the pool's worker; throws what `JobClient.call` throws. */

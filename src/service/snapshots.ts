@@ -81,7 +81,7 @@ export const update = workerOperation("update");
 
 /** Sets these labels and leaves the others unchanged; an empty value removes a label. */
 export const label = operation(
-  { input: named.extend({ labels: jobs.update.payload.shape.labels }), output: snapshot },
+  { input: named.extend({ labels: jobs.update.payload.shape.labels }), output: snapshot, recovery: "journaled" },
   (service, { scope, key, labels }, options) => {
     const fieldPaths = Object.keys(labels).map((name) => `labels.${name}`);
     return service.change("update", { scope, key, labels, fieldPaths }, options);

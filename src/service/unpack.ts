@@ -20,7 +20,11 @@ export interface UnpackOptions extends Pick<CallOptions, "operationId" | "signal
  * within 15 seconds.
  */
 export const unpack = operation(
-  { input: jobs.unpack.payload.omit({ pool: true, operationId: true }), output: jobs.unpack.result },
+  {
+    input: jobs.unpack.payload.omit({ pool: true, operationId: true }),
+    output: jobs.unpack.result,
+    recovery: "journaled",
+  },
   async (
     service: PoolService,
     request,
@@ -41,6 +45,7 @@ export const cancelUnpack = operation(
   {
     input: z.object({ operationId: jobs["settle-unpack"].payload.shape.unpackOperationId }),
     output: jobs["settle-unpack"].result,
+    recovery: "journaled",
   },
   (service: Pick<Service, "change">, { operationId }, options?: CallOptions) =>
     service.change("settle-unpack", { unpackOperationId: operationId, outcome: { kind: "cancelled" } }, options),

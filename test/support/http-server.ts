@@ -23,7 +23,9 @@ export function testServer(
   const callers = new Map(
     typeof tokens === "string" ? [[tokens, { tokenName: "test", role: "operate" } as const]] : Object.entries(tokens),
   );
+  const operations = new OperationTracker({ database: audit.database, onTrouble: () => undefined });
   const end = () => {
+    operations[Symbol.dispose]();
     audit[Symbol.dispose]();
     rmSync(directory, { recursive: true });
   };
@@ -38,7 +40,7 @@ export function testServer(
       log: createLogger({ name: "test", level: "silent" }),
       health: async () => well,
       metrics: async () => [],
-      host: { pools: new Map(), operations: new OperationTracker(), auditLog: audit.database },
+      host: { pools: new Map(), operations, auditLog: audit.database },
       ...options,
     }),
   );

@@ -35,7 +35,17 @@ test("a field that is missing, new or of another kind is a difference", () => {
 
 test("there are examples of every kind of resource", () => {
   expect(requests.length).toBeGreaterThan(20);
-  for (const resource of ["snapshots", "images", "batches", "removals", "status", "doctor"]) {
+  for (const resource of [
+    "snapshots",
+    "images",
+    "batches",
+    "queues",
+    "drain",
+    "resume",
+    "removals",
+    "status",
+    "doctor",
+  ]) {
     expect(
       requests.some(({ command }) => command.includes(`/${resource}`)),
       resource,

@@ -62,14 +62,16 @@ test.each(Object.keys(problemKinds) as ProblemKind[])("%s says what it is and wh
 
 /** As the server serves it. */
 const mounted = (pools: Host["pools"]) => {
-  const host = { pools, operations: new OperationTracker(), auditLog: audit.database };
+  const host = { pools, operations, auditLog: audit.database };
   const log = createLogger({ name: "test", level: "silent" });
   return new Hono<V1Env>().route("/v1", v1({ host, audit, gate: new Gate({ admit }), log }));
 };
 
 const directory = mkdtempSync(join(tmpdir(), "snapmill-problems-"));
 const audit = new AuditLog(join(directory, "service.db"), () => undefined);
+const operations = new OperationTracker({ database: audit.database, onTrouble: () => undefined });
 afterAll(() => {
+  operations[Symbol.dispose]();
   audit[Symbol.dispose]();
   rmSync(directory, { recursive: true });
 });

@@ -8,7 +8,7 @@ import { inTime } from "../../../domain/timers.ts";
 import type { OperationName, Runnable } from "../../../service/api.ts";
 import type { Host } from "../../../service/host.ts";
 import { getOperation } from "../../../service/operation-state.ts";
-import type { Tracked, WorkOptions } from "../../../service/operation-tracker.ts";
+import type { Answer, Tracked, WorkOptions } from "../../../service/tracked.ts";
 import { json } from "./answers.ts";
 import { outcomeOf } from "./audited.ts";
 import type { Caller, V1Env } from "./caller.ts";
@@ -33,31 +33,39 @@ const graceSeconds = 15;
 export async function answerChange(context: Context<V1Env>, host: Host, change: Change): Promise<Response> {
   const caller = context.get("caller");
   const { name, pool, given, operation, target } = change;
-  const id = operationIdOf(caller, context.req.header("idempotency-key"));
+  const key = context.req.header("idempotency-key");
+  const id = operationIdOf(caller, key);
   caller.operationId = id;
   const preferredMs = preferredWaitMs(context.req.header("prefer"));
   const waitMs = preferredMs ?? (change.kind === "long" ? 0 : longestWaitMs);
-  const asked = { operationId: id, operation: name, pool, given };
-  const run = (options: WorkOptions) => operation.run(target, given, { ...options, caller: caller.tokenName });
+  const { tokenName } = caller;
+  const { recovery } = operation;
+  const asked = { operationId: id, isKeyed: key !== undefined, tokenName, operation: name, pool, recovery };
+  const run = (options: WorkOptions) => operation.run(target, given, { ...options, caller: tokenName });
   const record = context.get("change");
-  const { kind, tracked } = host.operations.begin(
+  const begun = host.operations.begin(
     asked,
+    given,
     (options) => record?.around({ given, operationId: id }, () => run(options), outcomeOf) ?? run(options),
   );
-  switch (kind) {
+  switch (begun.kind) {
     case "other":
-      throw new Problem("key_reused", `the Idempotency-Key was used before, for ${tracked.asked.operation}`);
+      throw new Problem("key_reused", `the Idempotency-Key was used before, for ${begun.operation}`);
+    case "unknown":
+      throw new Problem("end_unknown", `the snapmill that ran ${name} ${id} ended before it did`);
     case "running":
       throw new Problem("still_running", `${name} ${id} is under way`, { location: operationPath(id) });
     case "ended":
-      return await ended(tracked);
+      return answered(id, begun.answer);
     case "begun":
       context.env.keepOpen?.(waitMs / 1000 + graceSeconds);
       // Nobody gets the answer: what has not begun need not happen. An operation that has a place goes on without caller.
-      if (!(await endsWithin(tracked, waitMs, caller.signal, preferredMs === undefined && change.kind === "change"))) {
-        return await accepted(host, id, preferredMs);
+      if (
+        await endsWithin(begun.tracked, waitMs, caller.signal, preferredMs === undefined && change.kind === "change")
+      ) {
+        return answered(id, await begun.tracked.ended);
       }
-      return await ended(tracked);
+      return await accepted(host, id, preferredMs);
   }
 }
 
@@ -80,10 +88,9 @@ async function endsWithin(tracked: Tracked, waitMs: number, caller: AbortSignal,
   }
 }
 
-async function ended(tracked: Tracked): Promise<Response> {
-  const answer = await tracked.ended;
+function answered(id: OperationId, answer: Answer): Response {
   if (answer.outcome === "failure") throw answer.failure;
-  return json(answer.result, { headers: { "operation-id": tracked.asked.operationId } });
+  return json(answer.result, { headers: { "operation-id": id } });
 }
 
 async function accepted(host: Host, id: OperationId, preferredMs: number | undefined): Promise<Response> {

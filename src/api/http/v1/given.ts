@@ -53,7 +53,7 @@ export function reader(endpoint: Endpoint, input: z.ZodObject) {
   /** The operation's arguments, parsed; throws invalid_argument, or a Problem, for what is wrong with them. */
   const given = async ({ path, query, request }: Parts, page?: Page): Promise<Record<string, unknown>> => {
     requireKnown("query parameter", [...query.keys()], parameters);
-    const body = inBody.length === 0 ? {} : await readJsonObject(request);
+    const body = endpoint.method === "GET" ? {} : await readJsonObject(request);
     requireKnown("field", Object.keys(body), inBody);
     const parsed = input.safeParse({
       ...body,
@@ -64,7 +64,7 @@ export function reader(endpoint: Endpoint, input: z.ZodObject) {
     if (!parsed.success) throw invalidArgument(faultsOf(parsed.error.issues), parsed.error);
     return parsed.data;
   };
-  return { given, hasBody: inBody.length > 0 };
+  return { given };
 }
 
 /** A typing error in an optional field would otherwise go unnoticed. */

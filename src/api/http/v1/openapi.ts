@@ -180,7 +180,8 @@ const components = {
     IfNoneMatch: { ...parameter("header", "If-None-Match", text, false), description: "ETags that the caller has" },
     IdempotencyKey: {
       ...parameter("header", "Idempotency-Key", { ...text, minLength: 1, maxLength: 512 }, false),
-      description: "Any text: with the same one and the same request there is one effect, and one answer",
+      description:
+        "Any text: with the same one and the same request there is one effect, and one answer, also after a restart, for a day",
     },
     Prefer: {
       ...parameter("header", "Prefer", text, false),

@@ -117,6 +117,12 @@ export const problemKinds = {
     title: "The first request with this Idempotency-Key is still under way",
     wayOut: "ask for the operation at the header Location until it has ended",
   },
+  end_unknown: {
+    status: 409,
+    code: "failed_precondition",
+    title: "What came of the first request with this Idempotency-Key is not known",
+    wayOut: "look at what is there, and send what is still to be done with a fresh Idempotency-Key",
+  },
   key_reused: {
     status: 422,
     code: "invalid_argument",
