@@ -76,7 +76,7 @@ export interface Client extends HostClient {
 }
 
 /**
- * Nothing is sent before the first call. Every call throws `ApiError`, `deadline_exceeded`, or its signal's reason.
+ * Nothing is sent before the first call. What a call throws is an `ApiError`, or its signal's reason.
  * Throws invalid_argument for a host that is none, or that a token cannot be sent to safely.
  */
 export function connect({ host, token, ca, attempts = 4 }: ClientOptions): Client {
@@ -141,21 +141,22 @@ class Caller {
   async #change(endpoint: Endpoint, given: Fields, options: ChangeOptions): Promise<unknown> {
     const { operationId = freshOperationId(), signal, deadlineMs = changeTimeoutMs, onProgress } = options;
     const late = new Canceller();
-    using _timer = startTimer(endpoint.kind === "long" ? Number.POSITIVE_INFINITY : deadlineMs, () =>
-      late.cancel(new AbortReason("deadline", `${operationId} has not ended within ${deadlineMs / 1000} s`)),
+    const tooLate = new AbortReason(
+      "deadline",
+      `${operationId} has not ended within ${deadlineMs / 1000} s: it goes on`,
     );
+    const longestMs = endpoint.kind === "long" ? Number.POSITIVE_INFINITY : deadlineMs;
+    using _timer = startTimer(longestMs, () => late.cancel(tooLate));
     const reply = await this.#sent(endpoint, given, { ...options, operationId });
     if ("body" in reply) return reply.body;
     const { place } = reply;
     if (!place.startsWith("/v1/")) throw notSnapmill(this.#transport.host, "its operation has another place");
-    return await followed({
-      transport: this.#transport,
-      place,
-      operationId,
-      signal,
-      late: late.signal,
-      onProgress: onProgress as ((progress: unknown) => void) | undefined,
-    });
+    const following = { transport: this.#transport, place, operationId, signal, late: late.signal };
+    try {
+      return await followed({ ...following, onProgress: onProgress as ((progress: unknown) => void) | undefined });
+    } catch (error) {
+      throw error === tooLate ? new ApiError(tooLate.code, tooLate.message, { operationId }) : error;
+    }
   }
 
   /** The answer of a change, or its place. */

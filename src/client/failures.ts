@@ -76,6 +76,9 @@ export function retryAfterMs(header: string | null): number | undefined {
   return header !== null && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined;
 }
 
+/** What a caller gave that cannot be sent. */
+export const invalid = (message: string): ApiError => new ApiError("invalid_argument", message);
+
 /** Something answers, and it is no snapmill. */
 export const notSnapmill = (host: string, what: string): ApiError =>
   new ApiError("failed_precondition", `what answers at ${host} is not a snapmill (${what}): check SNAPMILL_HOST`);

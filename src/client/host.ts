@@ -1,6 +1,6 @@
 // Room: client. Owns how a snapmill is named: https://HOST[:PORT], http:// on this machine, or unix:///PATH.
-import { invalidArgument } from "../domain/errors.ts";
 import { quoted } from "../domain/quoted.ts";
+import { invalid } from "./failures.ts";
 
 export interface HostAddress {
   /** As errors name it. */
@@ -22,13 +22,13 @@ export function parseHost(text: string): HostAddress {
   if (text.startsWith("unix:")) return socketAt(text);
   const url = URL.parse(text);
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    throw invalidArgument(`the host of a snapmill is not valid: ${forms}`);
+    throw invalid(`the host of a snapmill is not valid: ${forms}`);
   }
   if (url.username !== "" || url.password !== "") {
-    throw invalidArgument("the host of a snapmill holds no user or password: give the token in SNAPMILL_TOKEN");
+    throw invalid("the host of a snapmill holds no user or password: give the token in SNAPMILL_TOKEN");
   }
   if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
-    throw invalidArgument(`host ${quoted(text)} is not valid: leave out what follows the port`);
+    throw invalid(`host ${quoted(text)} is not valid: leave out what follows the port`);
   }
   return { text: url.origin, origin: url.origin, isHere: false };
 }
@@ -36,7 +36,7 @@ export function parseHost(text: string): HostAddress {
 function socketAt(text: string): HostAddress {
   const path = text.replace(/^unix:(?:\/\/)?/, "");
   if (!path.startsWith("/") || path.includes("\0")) {
-    throw invalidArgument(`host ${quoted(text)} is not valid: a socket's path begins at the root, unix:///PATH`);
+    throw invalid(`host ${quoted(text)} is not valid: a socket's path begins at the root, unix:///PATH`);
   }
   return { text: `unix://${path}`, origin: "http://localhost", unix: path, isHere: true };
 }
@@ -45,7 +45,7 @@ function socketAt(text: string): HostAddress {
 export function requireSafe({ origin, unix }: HostAddress, hasToken: boolean): void {
   const { protocol, hostname } = new URL(origin);
   if (!hasToken || unix !== undefined || protocol === "https:" || loopback.test(hostname)) return;
-  throw invalidArgument(
+  throw invalid(
     `a token is not sent to ${origin}, which is not encrypted: use https://, or a tunnel to a port of this machine`,
   );
 }

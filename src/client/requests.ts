@@ -1,7 +1,7 @@
 // Room: client. Owns how an operation becomes a request: its fields in path, query and body, as its endpoint says.
 import { type Endpoint, isKeyForPath, pathByQuery, placeOfField } from "../api/http/v1/endpoints.ts";
-import { invalidArgument } from "../domain/errors.ts";
 import { quoted } from "../domain/quoted.ts";
+import { invalid } from "./failures.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -37,7 +37,7 @@ export function requestFor(endpoint: Endpoint, given: Fields): Wanted {
 function segment(field: string, value: unknown): string {
   const text = typeof value === "string" || typeof value === "number" ? String(value) : "";
   if (text === "" || text === "." || text === "..") {
-    throw invalidArgument(`${field} ${quoted(text)} cannot be named over HTTP: use another name`);
+    throw invalid(`${field} ${quoted(text)} cannot be named over HTTP: use another name`);
   }
   return encodeURIComponent(text);
 }

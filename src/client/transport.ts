@@ -1,9 +1,8 @@
 // Room: client. Owns single HTTP requests to a snapmill: their time limits, their credentials, and answers that are none.
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
-import { deadlineExceeded } from "../domain/errors.ts";
 import { startTimer } from "../domain/timers.ts";
 import { traceparent } from "../domain/work.ts";
-import { type ApiError, connectionError, notSnapmill, type ProblemDocument, problemError } from "./failures.ts";
+import { ApiError, connectionError, notSnapmill, type ProblemDocument, problemError } from "./failures.ts";
 import type { HostAddress } from "./host.ts";
 import type { Wanted } from "./requests.ts";
 
@@ -40,7 +39,7 @@ export class Transport {
     return this.#options.address.text;
   }
 
-  /** Throws ApiError for every answer that is no success, deadline_exceeded, and the reason of `signal`. */
+  /** Throws ApiError where there is no answer in time, or one that is no success; and the reason of `signal`. */
   async send(wanted: Wanted, sending: Sending): Promise<Reply> {
     const { signal, timeoutMs, operationId } = sending;
     signal?.throwIfAborted();
@@ -52,7 +51,7 @@ export class Transport {
       return await this.#read(await this.#fetch(wanted, sending, ended));
     } catch (error) {
       signal?.throwIfAborted();
-      if (late.isCancelled) throw deadlineExceeded(reason.message, error);
+      if (late.isCancelled) throw new ApiError(reason.code, reason.message, { operationId, cause: error });
       throw isOurs(error) ? error : connectionError(this.host, error, operationId);
     }
   }

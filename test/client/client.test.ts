@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ClientOptions, connect } from "../../src/client/client.ts";
+import { ApiError, type ClientOptions, connect } from "../../src/client/client.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { type Asked, serve } from "./serve.ts";
 
@@ -154,7 +154,8 @@ describe("what may pass", () => {
     const { promise, resolve } = Promise.withResolvers<Response>();
     await using server = serve(() => promise);
     const call = poolAt(server.host).remove(named, { deadlineMs: 50 });
-    await expect(call).rejects.toMatchObject({ code: "deadline_exceeded" });
+    await expect(call).rejects.toBeInstanceOf(ApiError);
+    await expect(call).rejects.toMatchObject({ code: "deadline_exceeded", operationId: expect.stringMatching(/^op-/) });
     resolve(Response.json({}));
   });
 });
@@ -235,6 +236,7 @@ describe("a sentence with the way out", () => {
     ["http://192.0.2.1:7070", "a token is not sent to http://192.0.2.1:7070, which is not encrypted"],
   ])("for the host %s", (host, words) => {
     expect(() => connect({ host, token })).toThrow(words);
+    expect(() => connect({ host, token })).toThrow(ApiError);
     expect(() => connect({ host, token })).not.toThrow("secret@");
   });
 });

@@ -981,7 +981,7 @@ export interface Client extends HostClient {
 }
 
 /**
- * Nothing is sent before the first call. Every call throws `ApiError`, `deadline_exceeded`, or its signal's reason.
+ * Nothing is sent before the first call. What a call throws is an `ApiError`, or its signal's reason.
  * Throws invalid_argument for a host that is none, or that a token cannot be sent to safely.
  */
 export declare function connect(options: ClientOptions): Client;
