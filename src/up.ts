@@ -120,7 +120,7 @@ async function runServices(
   await using resources = new AsyncDisposableStack();
   const health = healthOf(configs, services, resources);
   const onNotice = (sentence: string) => log.warn(sentence);
-  const pools = configs.map((each) => [each.pool, resources.use(new ServerService(each, onNotice))] as const);
+  const pools = configs.map((each) => [each.pool, resources.use(serviceOf(each, onNotice, health))] as const);
   const metrics = configs.map((each) => new MetricsReader(each, version, services.measured(each.pool)));
   const token = readOrMakeToken(paths.httpToken(config));
   const places = { tokens: paths.tokens(config), httpToken: paths.httpToken(config) };
@@ -180,6 +180,14 @@ async function runServices(
     notifier.stopping(whyItStops(error, signal));
     if (!signal.aborted) throw error;
   }
+}
+
+function serviceOf(config: Config, onNotice: (sentence: string) => void, health: WholeHealth): ServerService {
+  const readiness = async () => {
+    const { ok, parts } = await health.currentOf(config.pool);
+    return { ok, parts };
+  };
+  return new ServerService(config, onNotice, { readiness });
 }
 
 function healthOf(configs: readonly Config[], services: Services, resources: AsyncDisposableStack): WholeHealth {

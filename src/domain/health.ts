@@ -46,6 +46,12 @@ export interface PublicHealth {
   readonly parts: Readonly<Record<HealthPart, "ok" | "not ok">>;
 }
 
+/** What one pool's callers are told of it. A part that is missing is not known. */
+export interface Readiness {
+  readonly ok: boolean;
+  readonly parts: Partial<PartReasons>;
+}
+
 export function publicHealth({ ok, parts }: Pick<Health, "ok" | "parts">): PublicHealth {
   const entries = healthParts.map((part) => [part, parts[part].length === 0 ? "ok" : "not ok"] as const);
   return { ok, parts: Object.fromEntries(entries) as PublicHealth["parts"] };

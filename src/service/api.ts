@@ -23,6 +23,7 @@ import { planUnpack } from "./plan-unpack.ts";
 import { poolStatus } from "./pool-status.ts";
 import { pruneImages } from "./prune-images.ts";
 import { drain, holdQueue, queues, releaseQueue } from "./queues.ts";
+import { readiness } from "./readiness.ts";
 import { cleanup, discardRemovals, removals, retryRemovals } from "./removals.ts";
 import { removeCompletely } from "./remove-completely.ts";
 import { removeImages } from "./remove-images.ts";
@@ -65,6 +66,7 @@ export const poolOperations = {
   // The pool.
   status,
   history,
+  readiness,
   listHosts,
   poolStatus,
   poolContents,

@@ -10,6 +10,7 @@ import type { Database } from "../metadata/database.ts";
 import { readPool } from "../metadata/pool.ts";
 import { requireOwnPlace } from "../supervisor/directories.ts";
 import { findRunning } from "../supervisor/running.ts";
+import { askReadiness } from "./readiness.ts";
 import { connectPatiently, type Notice, requireRunning } from "./running-client.ts";
 import type { PoolService, Service } from "./service.ts";
 import { openStore } from "./store.ts";
@@ -50,6 +51,8 @@ export class LocalService implements PoolService, AsyncDisposable {
 
   /** The snapmill that runs for the state directory, whatever pool it serves; undefined: none does. */
   readonly running = (): Promise<Running | undefined> => findRunning(this.config);
+
+  readonly readiness: PoolService["readiness"] = () => askReadiness(this.config);
 
   /** The client for the queue of the running snapmill. `signal` ends the wait for Redis. */
   readonly client = async (signal?: AbortSignal): Promise<JobClient> => {

@@ -8,6 +8,7 @@ import { JobClient } from "../jobs/requests/client.ts";
 import type { Database } from "../metadata/database.ts";
 import { databaseNumber } from "../metadata/pool.ts";
 import { DatabaseReader } from "./database-reader.ts";
+import { askReadiness } from "./readiness.ts";
 import type { PoolService, Service } from "./service.ts";
 import { Unsettled } from "./unsettled.ts";
 
@@ -20,14 +21,21 @@ const patienceMs = 10 * 60_000;
 export class ServerService implements PoolService, AsyncDisposable {
   readonly config: Config;
   readonly notice: PoolService["notice"];
+  readonly readiness: PoolService["readiness"];
   readonly #driver: DriverName;
   readonly #reader: DatabaseReader;
   readonly #unsettled = new Unsettled();
   #client: Promise<JobClient> | undefined;
 
-  constructor(config: Config, notice: PoolService["notice"] = () => undefined) {
+  /** `own`: what is not found out by asking the `up` that runs. */
+  constructor(
+    config: Config,
+    notice: PoolService["notice"] = () => undefined,
+    own: Partial<Pick<PoolService, "readiness">> = {},
+  ) {
     this.config = config;
     this.notice = notice;
+    this.readiness = own.readiness ?? (() => askReadiness(config));
     this.#driver = chooseDriver(config.driver, paths.poolDir(config));
     this.#reader = new DatabaseReader(paths.database(config));
   }

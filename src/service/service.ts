@@ -1,6 +1,7 @@
 // Room: service. Owns what operations act on: a pool's database for reads, its queue for changes, and its devices.
 import type { Config } from "../config.ts";
 import type { DeviceRef } from "../domain/devices.ts";
+import type { Readiness } from "../domain/health.ts";
 import type { DeviceName } from "../domain/identifiers.ts";
 import type { Arguments, PoolJobName, Result } from "../jobs/contract.ts";
 import type { JobClient, PoolCallOptions } from "../jobs/requests/client.ts";
@@ -43,6 +44,8 @@ export interface PoolService extends Service {
   readonly config: Config;
   /** Receives sentences about what an operation waits for, or has repaired. */
   readonly notice: (sentence: string) => void;
+  /** What /readyz says of the pool; undefined: no `up` runs for it. Never throws. */
+  readonly readiness: () => Promise<Readiness | undefined>;
   /** `signal` ends the wait for Redis. */
   readonly client: (signal?: AbortSignal) => Promise<JobClient>;
 }

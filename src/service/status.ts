@@ -21,6 +21,7 @@ import { listSetAside } from "../metadata/strikes.ts";
 import { findRunning, runningShape } from "../supervisor/running.ts";
 import { chooseInflate } from "../system/inflate/choice.ts";
 import { operation } from "./operation.ts";
+import { readinessShape } from "./readiness.ts";
 import { connect, knownNumber } from "./running-client.ts";
 import type { PoolService } from "./service.ts";
 import { storeIfAny } from "./store.ts";
@@ -85,6 +86,8 @@ const shape = z.object({
   inflate: z.object({ library: z.string(), version: z.string().nullable(), reason: z.string().nullable() }),
   /** Null: nothing runs for the state directory. */
   running: runningShape.nullable(),
+  /** Null: no `up` runs for the pool. */
+  readiness: readinessShape.nullable(),
   ...queues.shape,
   /** Null: there is no pool yet. */
   metadata: metadata.nullable(),
@@ -93,17 +96,24 @@ export type Status = z.output<typeof shape>;
 
 export const status = operation(
   { input: z.object({}), output: shape },
-  async ({ config }: PoolService): Promise<Status> => {
+  async (service: Pick<PoolService, "config" | "readiness">): Promise<Status> => {
+    const { config } = service;
     const running = (await findRunning(config)) ?? null;
+    const [readiness = null, queues, found] = await Promise.all([
+      service.readiness(),
+      // A private Redis exists only while something runs. An external one is always asked: another host may own the
+      // name.
+      running === null && config.redisUrl === undefined ? unknownQueues : readQueues(config),
+      readMetadata(config),
+    ]);
     return {
       stateDir: config.stateDir,
       pool: config.pool,
       inflate: inflateOf(config),
       running,
-      // A private Redis exists only while something runs. An external one is always asked: another host may own the
-      // name.
-      ...(running === null && config.redisUrl === undefined ? unknownQueues : await readQueues(config)),
-      metadata: await readMetadata(config),
+      readiness,
+      ...queues,
+      metadata: found,
     };
   },
 );

@@ -1,4 +1,5 @@
 // Room: supervisor. Owns the health of a snapmill that serves several pools, made of the health of each.
+import { internal } from "../domain/errors.ts";
 import { type Health, type HealthPart, healthParts, type PartReasons, type Phase } from "../domain/health.ts";
 import type { PoolName } from "../domain/identifiers.ts";
 import type { HealthCheck } from "./health.ts";
@@ -15,6 +16,13 @@ export class WholeHealth {
 
   set phase(phase: Phase) {
     for (const check of this.#checks.values()) check.phase = phase;
+  }
+
+  /** Of one pool alone. */
+  async currentOf(pool: PoolName): Promise<Health> {
+    const check = this.#checks.get(pool);
+    if (check === undefined) throw internal(`pool ${pool} is not one of those that are served`);
+    return await check.current();
   }
 
   async current(): Promise<Health> {

@@ -50,6 +50,7 @@ const nothingYet: Status = {
   inflate: { library: "node:zlib", version: null, reason: null },
   pool: "default",
   running: null,
+  readiness: null,
   redis: { url: "redis://localhost", failure: "connect ECONNREFUSED" },
   queues: null,
   oldestWaitingMs: null,

@@ -1,5 +1,6 @@
 // Room: cli. Owns `snapmill status`: what runs, what is queued, how full the pool is.
 import type { Command } from "commander";
+import type { HealthPart } from "../../domain/health.ts";
 import { describeHold } from "../../domain/queues.ts";
 import { describeRunning } from "../../domain/running.ts";
 import type { Status } from "../../service/status.ts";
@@ -11,11 +12,15 @@ import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 export function addStatus(program: Command): void {
   program
     .command("status")
-    .description("show what runs, what is queued, and how full the pool is")
+    .description("show what runs and whether it is ready, what is queued, and how full the pool is")
     .addOption(jsonOption("one JSON object"))
     .addHelpText(
       "after",
-      examples(["status", "at a glance"], ["status --json | jq .queues.unpack.waiting", "one figure"]),
+      examples(
+        ["status", "at a glance"],
+        ["status --json | jq .readiness.ok", "whether jobs are taken and worked off"],
+        ["status --json | jq .queues.unpack.waiting", "one figure"],
+      ),
     )
     .action(async (options: JsonOption, command: Command) => {
       await using pool = await openPool(command);
@@ -34,6 +39,7 @@ function fieldsOf(found: Status): (readonly [string, string | undefined])[] {
       metadata === null ? `${found.pool} (not made yet)` : `${found.pool} (${metadata.driver ?? "no driver yet"})`,
     ],
     ["Running", running === null ? "no" : `yes: ${describeRunning(running)}`],
+    ...readinessFields(found.readiness),
     ["Queues", running?.kind === "up" ? `http://${running.httpAddress}/queues` : undefined],
     ["Redis", redis === null ? undefined : `${redis.url}${redis.failure === null ? "" : ` (${redis.failure})`}`],
     ["Inflate", inflateText(found.inflate)],
@@ -49,6 +55,30 @@ function fieldsOf(found: Status): (readonly [string, string | undefined])[] {
     ["Snapshots", metadata === null ? undefined : namedCounts(metadata.snapshots)],
     ["Devices", metadata === null ? undefined : namedCounts(metadata.devices)],
   ];
+}
+
+const partNames: Readonly<Record<HealthPart, string>> = {
+  up: "snapmill",
+  redis: "Redis",
+  queue: "queue",
+  database: "SQLite",
+  pool: "pool",
+  poolWorker: "pool worker",
+  unpackWorkers: "unpack workers",
+  grpcServer: "gRPC server",
+  disk: "disk",
+};
+
+/** What is wrong has a line of its own for each part. */
+function readinessFields(readiness: Status["readiness"]): [string, string][] {
+  if (readiness === null) return [];
+  const parts = Object.entries(partNames) as [HealthPart, string][];
+  const wrong = parts.flatMap(([part, name]): [string, string][] =>
+    (readiness.parts[part] ?? []).map((reason) => [`  ${name}`, reason]),
+  );
+  const inOrder = parts.flatMap(([part, name]) => (readiness.parts[part]?.length === 0 ? [name] : []));
+  const summary = `${readiness.ok ? "yes" : "no"}${inOrder.length === 0 ? "" : ` (in order: ${inOrder.join(", ")})`}`;
+  return [["Ready", summary], ...wrong];
 }
 
 const heldText = (metadata: Status["metadata"]): string | undefined => {

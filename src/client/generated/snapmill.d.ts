@@ -536,6 +536,15 @@ export interface PoolClient {
       readonly httpAddress: string;
       readonly startedAtMs: number;
     } | null;
+    readonly readiness: {
+      readonly ok: boolean;
+      readonly parts: Partial<
+        Record<
+          "up" | "redis" | "queue" | "database" | "pool" | "poolWorker" | "unpackWorkers" | "grpcServer" | "disk",
+          readonly string[]
+        >
+      >;
+    } | null;
     readonly redis: { readonly url: string; readonly failure: string | null } | null;
     readonly queues: {
       readonly pool: {
@@ -626,6 +635,19 @@ export interface PoolClient {
       readonly data: { readonly fullAtMs: number; readonly bytesPerSecond: number; readonly fit: number } | null;
       readonly metadata: { readonly fullAtMs: number; readonly bytesPerSecond: number; readonly fit: number } | null;
     };
+  }>;
+  /** Whether jobs are taken and worked off, and what is wrong with each part that does not work. */
+  readonly readiness: (
+    given: Record<string, never>,
+    options?: ReadOptions,
+  ) => Promise<{
+    readonly ok: boolean;
+    readonly parts: Partial<
+      Record<
+        "up" | "redis" | "queue" | "database" | "pool" | "poolWorker" | "unpackWorkers" | "grpcServer" | "disk",
+        readonly string[]
+      >
+    >;
   }>;
   /** The pools that are claimed in this pool's Redis, and the host of each. */
   readonly listHosts: (

@@ -19,6 +19,14 @@ export const poolEndpoints = {
     tag: "pools",
     summary: "The last hour, day or quarter: fill, queues, throughput, failures; what was done; when the pool is full",
   },
+  readiness: {
+    method: "GET",
+    path: `${pool}/readiness`,
+    role: "read",
+    kind: "read",
+    tag: "pools",
+    summary: "Whether jobs are taken and worked off, and what is wrong with each part that does not work",
+  },
   listHosts: {
     method: "GET",
     path: `${pool}/hosts`,
