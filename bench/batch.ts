@@ -1,7 +1,8 @@
 // Room: bench. Measures a batch of small images from a registry of its own on this machine: the memory of all processes
 // together while it is worked off, and whether its last images take longer than its first.
 //
-//   PATH=$PWD/.tools/bin:$PATH node_modules/.bin/bun bench/batch.ts [images]
+//   node_modules/.bin/bun bench/batch.ts [images]
+import "./set-up.ts";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { paths } from "../src/config.ts";

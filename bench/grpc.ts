@@ -2,7 +2,8 @@
 // of 1 and of 64 callers in another process, with 0 and 10,000 snapshots stored; what the driver alone takes; and what
 // grows over 100,000 calls. Under ten minutes on a quiet machine.
 //
-//   PATH=$PWD/.tools/bin:$PATH node_modules/.bin/bun bench/grpc.ts [quick]      (npm test puts containerd into .tools/bin)
+//   node_modules/.bin/bun bench/grpc.ts [quick]
+import "./set-up.ts";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, childEnvironment, type Overrides } from "../src/config.ts";

@@ -2,6 +2,7 @@
 // image unpacks, and what the reads cost the unpack.
 //
 //   node_modules/.bin/bun bench/http.ts [READS-PER-SECOND] [SECONDS] [IMAGE-MIB]
+import "./set-up.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { AbortReason, Canceller } from "../src/domain/cancellation.ts";
 import { noReadings, type Readings, readAtRate } from "./fixed-rate.ts";

@@ -1,6 +1,7 @@
 // Room: bench. Measures what the queue costs: the same change of a label in process, and as a job of another process.
 //
 //   node_modules/.bin/bun bench/jobs.ts
+import "./set-up.ts";
 import { mkdirSync } from "node:fs";
 import { type Config, paths, poolSettings, redisUrl } from "../src/config.ts";
 import { freshOperationId, ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";

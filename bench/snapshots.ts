@@ -1,6 +1,7 @@
 // Room: bench. Measures prepare + commit through the queue, with more and more snapshots stored.
 //
 //   node_modules/.bin/bun bench/snapshots.ts
+import "./set-up.ts";
 import { type Config, redisUrl } from "../src/config.ts";
 import { ownScope, snapshotKey } from "../src/domain/identifiers.ts";
 import { JobClient } from "../src/jobs/requests/client.ts";

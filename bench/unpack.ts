@@ -2,6 +2,7 @@
 // in turns, each time on a fresh disk.
 //
 //   node_modules/.bin/bun bench/unpack.ts
+import "./set-up.ts";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { redisUrl } from "../src/config.ts";
