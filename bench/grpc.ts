@@ -71,10 +71,6 @@ async function withSnapmill(
 }
 
 async function measureContainerd(): Promise<void> {
-  if (Bun.which("containerd") === null) {
-    console.log("\ncontainerd is not on PATH: its figures are left out (npm test provides it in .tools/bin)");
-    return;
-  }
   await using disk = await freshDisk(diskGib);
   await using containerd = await Containerd.start(join(disk.directory, "containerd"), []);
   using client = new SnapshotsClient(containerd.address, "bench");
