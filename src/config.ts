@@ -160,6 +160,8 @@ export const paths = {
   serviceDatabase: (config: Config) => join(config.stateDir, "service.db"),
   /** The token that `up` makes by itself. */
   httpToken: (config: Config) => join(config.stateDir, "http-token"),
+  /** What sessions of browsers are signed with. */
+  sessionKey: (config: Config) => join(config.stateDir, "http-session-key"),
   /** The hashes of all others. */
   tokens: (config: Config) => join(config.stateDir, "tokens.json"),
   /** Stable paths of active devices. */

@@ -19,6 +19,8 @@ import { MetricsReader, readOwnMetrics } from "./service/metrics-reader.ts";
 import { OperationTracker } from "./service/operation-tracker.ts";
 import { LocalPoolProbe } from "./service/pool-probe.ts";
 import { ServerService } from "./service/server-service.ts";
+import { Sessions } from "./service/sessions.ts";
+import { SignInLinks } from "./service/sign-in-links.ts";
 import { TokenBook } from "./service/token-book.ts";
 import { requireOwnPlace } from "./supervisor/directories.ts";
 import { keepRoom } from "./supervisor/disk-reserve.ts";
@@ -37,9 +39,10 @@ import { startTelemetry } from "./telemetry/start.ts";
 
 /** What `up` reports once everything is usable. */
 export interface UpReady {
-  /** `http://127.0.0.1:7070/queues` */
+  /** `http://127.0.0.1:7070/` */
   readonly dashboardUrl: string;
-  readonly user: string;
+  /** A fresh link that signs in once, within ten minutes. */
+  readonly signInUrl: () => string;
   readonly token: string;
   readonly tokenPath: string;
   /** The sockets for containerd, one for each pool that serves it. */
@@ -125,6 +128,8 @@ async function runServices(
   const token = readOrMakeToken(paths.httpToken(config));
   const places = { tokens: paths.tokens(config), httpToken: paths.httpToken(config) };
   const tokens = new TokenBook(places, (sentence) => log.error(sentence));
+  const sessions = new Sessions(readOrMakeToken(paths.sessionKey(config)), tokens);
+  const links = new SignInLinks();
   using audit = new AuditLog(paths.serviceDatabase(config), (sentence) => log.error(sentence));
   using operations = new OperationTracker({
     database: audit.database,
@@ -142,6 +147,8 @@ async function runServices(
     health: () => health.current(),
     metrics: async () => [readOwnMetrics(), ...(await Promise.all(metrics.map((reader) => reader.read())))],
     host: { pools: new Map(pools), operations, auditLog: audit.database },
+    sessions,
+    links,
   });
   const ended = untilAborted(signal);
   ended.catch(() => log.info("stopping"));
@@ -170,7 +177,8 @@ async function runServices(
     const grpcAddresses = configs.flatMap(({ pool, grpcAddress }) =>
       grpcAddress !== undefined && services.isServed(pool) ? [grpcAddress] : [],
     );
-    onReady({ dashboardUrl: `${http.url}/queues`, user: "snapmill", token, tokenPath, grpcAddresses });
+    const signInUrl = () => `${http.url}/sign-in?code=${links.make()}`;
+    onReady({ dashboardUrl: `${http.url}/`, signInUrl, token, tokenPath, grpcAddresses });
     const onOwn = ({ httpNames: names, metricsOpen }: Config) => http.reconfigure({ names, metricsOpen });
     using reloader = new Reloader({ configs, read: readAgain, services, onOwn, notifier, log });
     using _reloads = hangups.onReload(() => reloader.request());
@@ -210,13 +218,18 @@ const whyItStops = (error: unknown, { aborted }: AbortSignal): string =>
   aborted ? "stopping" : `stopping: ${asSnapmillError(error).message}`;
 
 /**
- * One line for people, and for programs that wait for the word `ready`. It shows the token only on a terminal: the
- * output of a service goes to a log that others can read.
+ * One line for people, and for programs that wait for the word `ready`. Only on a terminal does it show a link that signs in
+ * and the token: the output of a service goes to a log that others can read.
  */
-export function readyLine({ dashboardUrl, user, token, tokenPath, grpcAddresses }: UpReady): string {
-  const where = process.stdout.isTTY === true ? `token ${token}, stored in ${tokenPath}` : `token in ${tokenPath}`;
+export function readyLine(
+  { dashboardUrl, signInUrl, token, tokenPath, grpcAddresses }: UpReady,
+  isTerminal = process.stdout.isTTY === true,
+): string {
+  const where = isTerminal
+    ? `sign in once, within 10 minutes, at ${signInUrl()}, or with the token ${token}, stored in ${tokenPath}`
+    : `token in ${tokenPath}`;
   const socket = grpcAddresses.length === 0 ? "" : `; containerd: ${grpcAddresses.join(", ")}`;
-  return `snapmill is ready; dashboard: ${dashboardUrl} (user ${user}, ${where})${socket}`;
+  return `snapmill is ready; dashboard: ${dashboardUrl} (${where})${socket}`;
 }
 
 /** The one claim that the pool's worker may move: a name that moves on later is not taken back. */

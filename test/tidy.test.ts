@@ -14,7 +14,7 @@ const isGenerated = (path: string): boolean => path.includes("/generated/");
 const files = (pattern: string): string[] =>
   [...new Bun.Glob(pattern).scanSync(root)].filter((path) => !isGenerated(path)).sort();
 const read = (path: string): Promise<string> => Bun.file(join(root, path)).text();
-const sources = [...files("src/**/*.ts"), ...files("workers/**/*.ts")];
+const sources = [...files("src/**/*.{ts,tsx}"), ...files("workers/**/*.ts")];
 const everything = [...sources, ...files("test/**/*.ts"), ...files("scripts/**/*.ts"), ...files("bench/**/*.ts")];
 
 /** The files that match `pattern`, as `path:line: text`. */

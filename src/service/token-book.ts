@@ -20,6 +20,11 @@ export interface Admission {
   readonly holds: () => boolean;
 }
 
+export interface NamedToken {
+  readonly caller: Caller;
+  readonly hash: string;
+}
+
 interface Known {
   readonly caller: Caller;
   readonly hash: Buffer;
@@ -47,6 +52,13 @@ export class TokenBook {
     const hash = Buffer.from(hashOf(token), "hex");
     const found = this.#find(hash);
     return found && { caller: found.caller, holds: () => this.#find(hash) !== undefined };
+  }
+
+  /** The token of this name, as long as it is good; `hash` tells it from others that had or will have the name. */
+  named(name: string): NamedToken | undefined {
+    const nowMs = Date.now();
+    const found = this.#current().find(({ caller, expiresAtMs }) => caller.tokenName === name && expiresAtMs > nowMs);
+    return found && { caller: found.caller, hash: found.hash.toString("hex") };
   }
 
   #find(hash: Buffer): Known | undefined {

@@ -35,6 +35,6 @@ test.each([
 
 test("only /metrics is open", async () => {
   const { url } = serve(true);
-  expect((await fetch(`${url}/queues/`, { redirect: "manual" })).status).toBe(302);
+  expect((await fetch(`${url}/queues/`, { redirect: "manual" })).status).toBe(401);
   expect((await fetch(`${url}/queues`)).status).toBe(401);
 });

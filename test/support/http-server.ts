@@ -7,6 +7,8 @@ import type { Caller } from "../../src/domain/callers.ts";
 import { createLogger } from "../../src/logger.ts";
 import { AuditLog } from "../../src/service/audit-log.ts";
 import { OperationTracker } from "../../src/service/operation-tracker.ts";
+import { Sessions } from "../../src/service/sessions.ts";
+import { SignInLinks } from "../../src/service/sign-in-links.ts";
 import { well } from "./health.ts";
 
 export interface TestServer extends HttpServer {
@@ -24,6 +26,7 @@ export function testServer(
     typeof tokens === "string" ? [[tokens, { tokenName: "test", role: "operate" } as const]] : Object.entries(tokens),
   );
   const operations = new OperationTracker({ database: audit.database, onTrouble: () => undefined });
+  const named = new Map([...callers].map(([hash, caller]) => [caller.tokenName, { caller, hash }]));
   const end = () => {
     operations[Symbol.dispose]();
     audit[Symbol.dispose]();
@@ -41,6 +44,8 @@ export function testServer(
       health: async () => well,
       metrics: async () => [],
       host: { pools: new Map(), operations, auditLog: audit.database },
+      sessions: new Sessions("a-key-of-tests", { named: (name) => named.get(name) }),
+      links: new SignInLinks(),
       ...options,
     }),
   );

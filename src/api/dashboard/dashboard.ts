@@ -1,4 +1,4 @@
-// Room: api. Owns the operators' dashboard: bull-board for every pool's queues, served from this server alone.
+// Room: api. Owns the view of every pool's queues: bull-board, read-only, served from this server alone.
 import { createBullBoard } from "@bull-board/api";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { HonoAdapter } from "@bull-board/hono";
@@ -38,7 +38,7 @@ export class Dashboard implements AsyncDisposable {
     const board = new HonoAdapter(serveStatic);
     board.setBasePath(basePath);
     createBullBoard({
-      queues: queues.map((queue) => new BullMQAdapter(queue)),
+      queues: queues.map((queue) => new BullMQAdapter(queue, { readOnlyMode: true })),
       serverAdapter: board,
       options: { uiConfig: { boardTitle: "snapmill", hideRedisDetails: true } },
     });

@@ -46,16 +46,25 @@ export class Gate {
 
   /** The token is looked at first: whatever has failed before from the same address, a valid one does not wait. */
   async enter(request: Request, peer: Peer): Promise<Entry> {
-    const admission = peer.kind === "socket" ? throughSocket : this.#admissionOf(request);
+    return await this.judge(peer.kind === "socket" ? throughSocket : this.#admissionOf(request), request, peer);
+  }
+
+  /** The same for a caller who has shown something else: a session, or a token in a form. */
+  async judge(admission: Admission | undefined, request: Request, peer: Peer): Promise<Entry> {
     if (admission !== undefined) return this.#rated(admission);
     const address = peer.kind === "socket" ? undefined : peer.address;
     const outcome = await this.#brake.hold(address, request.signal);
     return outcome === "held" ? { kind: "no token" } : { kind: "too many", retryAfterSeconds: 2 };
   }
 
+  /** Whose token it is; its caller is let in by `judge`. */
+  recognise(token: string): Admission | undefined {
+    return this.#admit(token);
+  }
+
   #admissionOf(request: Request): Admission | undefined {
     const token = tokenIn(request.headers.get("authorization"));
-    return token === undefined ? undefined : this.#admit(token);
+    return token === undefined ? undefined : this.recognise(token);
   }
 
   #rated(admission: Admission): Entry {

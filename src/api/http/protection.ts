@@ -1,7 +1,8 @@
-// Room: api. Owns the protection of the pages: authentication, content security policy, and cross-site requests.
+// Room: api. Owns the protection of what is not /v1: authentication, content security policy, methods and origins.
 import type { Context, MiddlewareHandler } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import type { Caller } from "../../domain/callers.ts";
+import type { Admission } from "../../service/token-book.ts";
 import { type Bindings, type Gate, user } from "./gate.ts";
 
 export interface PagesEnv {
@@ -11,11 +12,18 @@ export interface PagesEnv {
 
 const whereTokenIs = `the user is ${user}, the password is the token: 'snapmill up' prints the name of its file\n`;
 
-/** HTTP basic authentication for people, a bearer's token for programs. What is behind it, others do not learn. */
+/**
+ * HTTP basic authentication for people, a bearer's token for programs, and where `resume` is given, what a browser has from
+ * signing in. What is behind it, others do not learn.
+ */
 export const onlyWithToken =
-  (gate: Gate): MiddlewareHandler<PagesEnv> =>
+  (gate: Gate, resume?: (context: Context) => Admission | undefined): MiddlewareHandler<PagesEnv> =>
   async (context, next) => {
-    const entry = await gate.enter(context.req.raw, context.env.peer);
+    const { peer } = context.env;
+    const admission = resume?.(context);
+    const entry = await (admission === undefined
+      ? gate.enter(context.req.raw, peer)
+      : gate.judge(admission, context.req.raw, peer));
     switch (entry.kind) {
       case "in":
         context.set("caller", entry.admission.caller);
@@ -27,20 +35,48 @@ export const onlyWithToken =
     }
   };
 
-/** Pages may load resources from this server only. Inline styles are allowed: bull-board has some. */
+/** Nothing but this server's own files, and forms that are sent to it. */
+const pagePolicy = [
+  "default-src 'none'",
+  "style-src 'self'",
+  "script-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+].join("; ");
+
+/** What holds for every answer; what another part needs, it says afterwards. */
 export const onlyFromHere: MiddlewareHandler = secureHeaders({
-  contentSecurityPolicy: {
-    defaultSrc: ["'self'"],
-    styleSrc: ["'self'", "'unsafe-inline'"],
-    imgSrc: ["'self'", "data:"],
-    objectSrc: ["'none'"],
-    baseUri: ["'self'"],
-    formAction: ["'self'"],
-    frameAncestors: ["'none'"],
-  },
   referrerPolicy: "no-referrer",
   strictTransportSecurity: false,
+  xFrameOptions: "DENY",
 });
+
+/** The policy of all answers that have none of their own. */
+export const withPagePolicy: MiddlewareHandler = async (context, next) => {
+  await next();
+  if (!context.res.headers.has(policyHeader)) context.res.headers.set(policyHeader, pagePolicy);
+};
+
+const policyHeader = "content-security-policy";
+
+/** Inline styles are allowed: bull-board has some. */
+const boardPolicy = [
+  "default-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "object-src 'none'",
+  "base-uri 'self'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+export const withBoardPolicy: MiddlewareHandler = async (context, next) => {
+  await next();
+  context.res.headers.set(policyHeader, boardPolicy);
+};
 
 const readingMethods: readonly string[] = ["GET", "HEAD", "OPTIONS"];
 const methods: readonly string[] = [...readingMethods, "POST", "PUT", "PATCH", "DELETE"];
@@ -51,42 +87,9 @@ export const isReading = ({ req }: Context): boolean => readingMethods.includes(
 export const onlyKnownMethods: MiddlewareHandler = async (context, next) =>
   methods.includes(context.req.method) ? await next() : context.text("refused: unknown method\n", 405);
 
-/**
- * A browser that knows the token also sends it with requests that another site triggers. It names the site of a request
- * in Sec-Fetch-Site, but over plain HTTP to a host other than loopback only in Origin. A change with neither header is
- * refused; programs (curl) send an Origin.
- */
-export const noForeignCommands: MiddlewareHandler = async (context, next) => {
-  if (isReading(context)) return await next();
-  const site = context.req.header("sec-fetch-site");
-  const origin = context.req.header("origin");
-  if (site === undefined && origin === undefined) {
-    return context.text("refused: a change needs the header Origin, as http://HOST:PORT\n", 403);
-  }
-  const isOwnSite = site === undefined || site === "same-origin" || site === "none";
-  const isOwnOrigin = origin === undefined || isOriginOf(origin, context.req.header("host"));
-  if (isOwnSite && isOwnOrigin) return await next();
-  return context.text("refused: this request comes from another site\n", 403);
-};
-
 /** Whether `origin` is the origin of pages served under the name in this Host header. */
 export function isOriginOf(origin: string, host: string | undefined): boolean {
   const page = URL.parse(origin);
   if (page === null || host === undefined || !["http:", "https:"].includes(page.protocol)) return false;
   return page.origin === origin.toLowerCase() && page.host === URL.parse(`${page.protocol}//${host}`)?.host;
-}
-
-/**
- * `request` with its body checked, since bull-board treats a body that is not JSON as empty; undefined: it is not JSON.
- */
-export async function withSoundBody(request: Request): Promise<Request | undefined> {
-  if (readingMethods.includes(request.method)) return request;
-  const text = await request.text();
-  if (text === "") return new Request(request.url, { method: request.method, headers: request.headers });
-  try {
-    JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  return new Request(request.url, { method: request.method, headers: request.headers, body: text });
 }

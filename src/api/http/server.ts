@@ -1,13 +1,14 @@
 // Room: api. Owns the HTTP server: /healthz and /readyz for every caller, the rest for callers with the token.
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import type { Logger } from "pino";
 import type { Health } from "../../domain/health.ts";
 import { shared } from "../../domain/shared.ts";
 import type { AuditLog } from "../../service/audit-log.ts";
 import type { Host } from "../../service/host.ts";
 import type { MetricReading } from "../../service/metrics-reader.ts";
+import type { Sessions } from "../../service/sessions.ts";
+import type { SignInLinks } from "../../service/sign-in-links.ts";
 import { type Address, isLoopback, parseAddress } from "./address.ts";
-import { onlyChangesOfOperators } from "./audited-pages.ts";
 import type { CertificateFiles } from "./certificate.ts";
 import { countRequests } from "./count-requests.ts";
 import { type Bindings, Gate, type GateOptions, type Peer } from "./gate.ts";
@@ -15,13 +16,16 @@ import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
 import { Listener, maxBodyBytes } from "./listener.ts";
 import { openHere, prometheusText } from "./metrics.ts";
+import { noSuchPage, type PagesOptions, pagesApp } from "./pages/app.tsx";
+import { sessionIn, type ViewerEnv } from "./pages/viewer.ts";
 import {
-  noForeignCommands,
+  isReading,
   onlyFromHere,
   onlyKnownMethods,
   onlyWithToken,
   type PagesEnv,
-  withSoundBody,
+  withBoardPolicy,
+  withPagePolicy,
 } from "./protection.ts";
 import { type Fetch, listenOnSocket } from "./socket.ts";
 import { traceRequests } from "./trace-requests.ts";
@@ -44,8 +48,10 @@ export interface HttpOptions extends GateOptions {
   readonly health: () => Promise<Health>;
   /** Of `up` itself and of each pool. */
   readonly metrics: () => Promise<readonly (readonly MetricReading[])[]>;
-  /** What /v1 serves. */
+  /** What /v1 and the pages serve. */
   readonly host: Host;
+  readonly sessions: Sessions;
+  readonly links: SignInLinks;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -108,19 +114,16 @@ const bindings = (request: Request, bun: Bun.Server<undefined>, peer: Peer): Bin
   keepOpen: (seconds) => bun.timeout(request, seconds),
 });
 
-/** Without a token there is /healthz, /readyz without reasons, and the way to the dashboard; nothing else shows. */
-function application(
-  { audit, log, health, metrics, host }: HttpOptions,
-  gate: Gate,
-  address: Address,
-  current: Current,
-): Hono<PagesEnv> {
+/** Without a token there is /healthz, /readyz without reasons, and the way to sign in; nothing else shows. */
+function application(options: HttpOptions, gate: Gate, address: Address, current: Current): Hono<PagesEnv> {
+  const { audit, log, health, metrics, host } = options;
+  const isSecure = options.certificate !== undefined;
   const withToken = onlyWithToken(gate);
   const app = new Hono<PagesEnv>();
   app.use("/v1/*", traceRequests, strictPolicy);
+  app.use("/queues/*", withBoardPolicy);
   const onlyOwnNames = onlyForThisHost(address, () => current.names);
-  app.use(countRequests, onlyFromHere, onlyOwnNames, onlyKnownMethods);
-  for (const path of ["/", "/queues/"]) app.get(path, (context) => context.redirect("/queues"));
+  app.use(countRequests, withPagePolicy, onlyFromHere, onlyOwnNames, onlyKnownMethods);
   serveHealth(app, health, withToken);
   app.route("/v1", v1({ host, gate, audit, log }));
   const readMetrics = shared(metrics);
@@ -129,17 +132,34 @@ function application(
     const { text, type } = await prometheusText(await readMetrics());
     return context.body(text, 200, { "content-type": type });
   });
-  app.use(withToken);
-  app.use("/queues/*", noForeignCommands, onlyChangesOfOperators(audit));
-  app.all("/queues/*", async (context) => {
-    const shown = current.dashboard;
-    if (shown === undefined) return context.text("snapmill is starting: try again in a moment\n", 503);
-    const request = await withSoundBody(context.req.raw);
-    return request === undefined ? context.text("refused: the body is not JSON\n", 400) : shown.fetch(request);
+  const pages: PagesOptions = { ...options, gate, isSecure };
+  serveBoard(app, current, pages);
+  app.route("/", pagesApp(pages));
+  app.use(async (context, next) => {
+    const page = await noSuchPage(context as unknown as Context<ViewerEnv>, pages);
+    return page ?? (await withToken(context, next));
   });
   app.onError((error, context) => {
     log.error({ err: error, path: context.req.path }, "a request failed");
     return context.text("something went wrong: see the log of snapmill\n", 500);
   });
   return app;
+}
+
+/** bull-board shows the queues; changes go through the API, so that roles and the audit log hold. */
+function serveBoard(app: Hono<PagesEnv>, current: Current, { gate, sessions, isSecure }: PagesOptions): void {
+  const resume = (context: Context) => sessionIn(context, sessions, isSecure)?.admission;
+  app.use("/queues/*", onlyWithToken(gate, resume));
+  app.get("/queues/", (context) => context.redirect("/queues"));
+  app.all("/queues/*", async (context) => {
+    if (!isReading(context)) {
+      return context.text(
+        "refused: the queues are only shown here; 'snapmill queues' and the pages change them\n",
+        405,
+      );
+    }
+    const shown = current.dashboard;
+    if (shown === undefined) return context.text("snapmill is starting: try again in a moment\n", 503);
+    return await shown.fetch(context.req.raw);
+  });
 }

@@ -62,22 +62,15 @@ describe("the role read", () => {
     expect((await api.ask("/v1/audit", { headers })).status).toBe(403);
   });
 
-  test("sees the dashboard, and changes nothing there", async () => {
-    const headers = { authorization: `Basic ${btoa(`snapmill:${reader}`)}`, origin: api.url };
-    expect((await api.ask("/queues/api/queues", { headers })).status).toBe(200);
-    const pause = (token: string) => ({ ...headers, authorization: `Basic ${btoa(`snapmill:${token}`)}` });
+  test("sees the queues, which nobody changes there", async () => {
+    const as = (token: string) => ({ authorization: `Basic ${btoa(`snapmill:${token}`)}`, origin: api.url });
+    expect((await api.ask("/queues/api/queues", { headers: as(reader) })).status).toBe(200);
     const path = "/queues/api/queues/default.unpack/pause";
-    expect((await api.ask(path, { method: "PUT", headers: pause(reader) })).status).toBe(403);
-    expect((await api.ask(path, { method: "PUT", headers: pause(operator) })).status).toBe(200);
-    expect((await api.ask(path.replace("pause", "resume"), { method: "PUT", headers: pause(operator) })).status).toBe(
-      200,
-    );
-    const rows = (await audit()).filter((row: { path: string }) => row.path.startsWith("/queues"));
-    expect(rows).toMatchObject([
-      { token: "ci", code: "ok", status: 200 },
-      { token: "ci", code: "ok", status: 200, operation: null },
-      { token: "monitoring", role: "read", code: "permission_denied", status: 403 },
-    ]);
+    for (const token of [reader, operator]) {
+      const refused = await api.ask(path, { method: "PUT", headers: as(token) });
+      expect([refused.status, refused.body]).toEqual([405, expect.stringContaining("the queues are only shown here")]);
+    }
+    expect((await api.pool("/queues")).body.unpack.state).not.toBe("paused");
   });
 });
 

@@ -27,4 +27,4 @@ export const outcomeOf = (outcome: { readonly error: unknown } | { readonly answ
   return { code: codeOf(outcome.error), status: problemKinds[kindOf(outcome.error)].status };
 };
 
-const codeOf = (error: unknown): string => problemKinds[kindOf(error)].code;
+export const codeOf = (error: unknown): string => problemKinds[kindOf(error)].code;

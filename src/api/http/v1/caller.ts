@@ -75,11 +75,11 @@ export function requireRole({ tokenName, role }: Identity, needed: Role): void {
 }
 
 /** A caller's own ID, if it can stand in a log; otherwise a fresh one. */
-const requestIdOf = (given: string | undefined): string =>
+export const requestIdOf = (given: string | undefined): string =>
   given !== undefined && /^[A-Za-z0-9_.-]{8,64}$/.test(given) ? given : crypto.randomUUID();
 
 /** The reason of every signal of this project is its own kind of error. */
-function whileThere(connection: AbortSignal): AbortSignal {
+export function whileThere(connection: AbortSignal): AbortSignal {
   const caller = new Canceller();
   const leave = () => caller.cancel(new AbortReason("cancelled", "the caller has left"));
   connection.addEventListener("abort", leave, { once: true });

@@ -8,7 +8,9 @@ import { inTime } from "../../../domain/timers.ts";
 import type { OperationName, Runnable } from "../../../service/api.ts";
 import type { Host } from "../../../service/host.ts";
 import { getOperation } from "../../../service/operation-state.ts";
+import type { Beginning } from "../../../service/operation-tracker.ts";
 import type { Answer, Tracked, WorkOptions } from "../../../service/tracked.ts";
+import type { ChangeRecord } from "../audited.ts";
 import { json } from "./answers.ts";
 import { outcomeOf } from "./audited.ts";
 import type { Caller, V1Env } from "./caller.ts";
@@ -32,22 +34,14 @@ const graceSeconds = 15;
 /** Runs a change, and answers when it has ended, or with its place. */
 export async function answerChange(context: Context<V1Env>, host: Host, change: Change): Promise<Response> {
   const caller = context.get("caller");
-  const { name, pool, given, operation, target } = change;
+  const { name } = change;
   const key = context.req.header("idempotency-key");
   const id = operationIdOf(caller, key);
   caller.operationId = id;
   const preferredMs = preferredWaitMs(context.req.header("prefer"));
   const waitMs = preferredMs ?? (change.kind === "long" ? 0 : longestWaitMs);
   const { tokenName } = caller;
-  const { recovery } = operation;
-  const asked = { operationId: id, isKeyed: key !== undefined, tokenName, operation: name, pool, recovery };
-  const run = (options: WorkOptions) => operation.run(target, given, { ...options, caller: tokenName });
-  const record = context.get("change");
-  const begun = host.operations.begin(
-    asked,
-    given,
-    (options) => record?.around({ given, operationId: id }, () => run(options), outcomeOf) ?? run(options),
-  );
+  const begun = beginChange(host, change, { id, isKeyed: key !== undefined, tokenName, record: context.get("change") });
   switch (begun.kind) {
     case "other":
       throw new Problem("key_reused", `the Idempotency-Key was used before, for ${begun.operation}`);
@@ -67,6 +61,27 @@ export async function answerChange(context: Context<V1Env>, host: Host, change: 
       }
       return await accepted(host, id, preferredMs);
   }
+}
+
+export interface Beginner {
+  readonly id: OperationId;
+  /** Whether the caller knows the ID, and may ask again with it. */
+  readonly isKeyed: boolean;
+  readonly tokenName: string;
+  /** Undefined: it is not recorded. */
+  readonly record: ChangeRecord | undefined;
+}
+
+/** Begins a change, unless its ID was used before; what it does is in the audit log before and after. */
+export function beginChange(host: Host, change: Change, { id, isKeyed, tokenName, record }: Beginner): Beginning {
+  const { name, pool, given, operation, target } = change;
+  const { recovery } = operation;
+  const run = (options: WorkOptions) => operation.run(target, given, { ...options, caller: tokenName });
+  return host.operations.begin(
+    { operationId: id, isKeyed, tokenName, operation: name, pool, recovery },
+    given,
+    (options) => record?.around({ given, operationId: id }, () => run(options), outcomeOf) ?? run(options),
+  );
 }
 
 /** Whether it ends in time; `isTheirs`: it is given up when its caller leaves. */

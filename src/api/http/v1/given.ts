@@ -68,7 +68,7 @@ export function reader(endpoint: Endpoint, input: z.ZodObject) {
 }
 
 /** A typing error in an optional field would otherwise go unnoticed. */
-function requireKnown(what: string, names: readonly string[], known: readonly string[]): void {
+export function requireKnown(what: string, names: readonly string[], known: readonly string[]): void {
   const unknown = names.find((name) => !known.includes(name));
   if (unknown === undefined) return;
   const list = known.length === 0 ? "there is none" : `there are ${known.join(", ")}`;
@@ -76,7 +76,7 @@ function requireKnown(what: string, names: readonly string[], known: readonly st
 }
 
 /** What the text of each parameter means. */
-function queryKinds(input: z.ZodObject, fields: readonly string[]): Map<string, Kind> {
+export function queryKinds(input: z.ZodObject, fields: readonly string[]): Map<string, Kind> {
   const { properties = {} } = z.toJSONSchema(input, { io: "input", unrepresentable: "any" });
   return new Map(fields.map((field) => [field, kindOf(properties[field])]));
 }
@@ -88,7 +88,7 @@ function kindOf(schema: unknown): Kind {
   return type === "boolean" ? "boolean" : "text";
 }
 
-function fromQuery(query: URLSearchParams, field: string, kind: Kind): [string, unknown][] {
+export function fromQuery(query: URLSearchParams, field: string, kind: Kind): [string, unknown][] {
   const texts = query.getAll(field);
   if (texts.length === 0) return [];
   if (kind === "texts") return [[field, texts]];

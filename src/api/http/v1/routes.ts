@@ -2,8 +2,7 @@
 
 import { type Context, Hono } from "hono";
 import type { Logger } from "pino";
-import { asSnapmillError, notFound } from "../../../domain/errors.ts";
-import { poolName } from "../../../domain/identifiers.ts";
+import { asSnapmillError } from "../../../domain/errors.ts";
 import { type OperationName, type Runnable, runnable } from "../../../service/api.ts";
 import type { AuditLog } from "../../../service/audit-log.ts";
 import type { Host } from "../../../service/host.ts";
@@ -18,6 +17,7 @@ import { type Parts, pageOf, reader, requireCertainKey, withKeyInPath } from "./
 import { openApiDocument } from "./openapi.ts";
 import { servePage } from "./page.ts";
 import { kindOf, Problem, problemResponse } from "./problems.ts";
+import { targetOf } from "./target.ts";
 
 export interface V1Options {
   readonly host: Host;
@@ -71,7 +71,7 @@ function addRoute(app: Hono<V1Env>, name: OperationName, host: Host): void {
     const url = new URL(context.req.url);
     if (url.hash !== "" || url.href.endsWith("#")) throw new Problem("no_such_route", "an address has no '#'");
     const parts = partsOf({ path: context.req.param(), query: url.searchParams, request: context.req.raw });
-    const { target, pool } = targetOf(host, endpoint, parts);
+    const { target, pool } = targetOf(host, endpoint, parts.path["pool"]);
     switch (endpoint.kind) {
       case "read": {
         const given = await read.given(parts);
@@ -112,15 +112,6 @@ const list = (
   given: unknown,
   asked: Pick<Parameters<typeof listedPage>[0], "url" | "page" | "signal">,
 ) => listedPage({ pages: run(target, given) as Listing["pages"], placeOf, ...asked });
-
-/** The pool that the path names, or the host. */
-function targetOf(host: Host, { path }: Endpoint, parts: Parts) {
-  if (!path.startsWith("/v1/pools/{pool}")) return { target: host, pool: undefined };
-  const name = poolName(parts.path["pool"] ?? "");
-  const target = host.pools.get(name);
-  if (target !== undefined) return { target, pool: name };
-  throw notFound(`there is no pool ${name} here, only ${[...host.pools.keys()].join(", ")}`);
-}
 
 const everyRoute = Object.values(endpoints).flatMap((endpoint: Endpoint) => {
   const { method, path } = endpoint;

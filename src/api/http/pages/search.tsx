@@ -1,0 +1,141 @@
+// Room: api. Owns the page of search results: snapshots, images, removals, batches and operations, each as a link.
+import { isSnapmillError } from "../../../domain/errors.ts";
+import { Name, shortName } from "./names.tsx";
+import type { Page } from "./page.ts";
+import { allSnapshots, scopes } from "./snapshot-list.ts";
+import type { View } from "./view.ts";
+
+interface Hit {
+  readonly kind: string;
+  readonly name: string;
+  readonly pool: string | null;
+  /** Undefined: it has no page of its own. */
+  readonly href: string | undefined;
+  readonly about: string;
+}
+
+const mostOfAKind = 50;
+
+export const search: Page = {
+  path: "/search",
+  title: "Search",
+  about: "What has a key, digest, device, batch or operation ID, in all pools",
+  place: "link",
+  reads: ["listSnapshots", "listImages", "listRemovals", "listBatches", "getOperation"],
+  show: async (view) => {
+    const wanted = view.query("q").trim();
+    const hits = wanted === "" ? [] : await hitsOf(view, wanted);
+    return {
+      heading: wanted === "" ? "Search" : `Search: ${shortName(wanted)}`,
+      body:
+        hits.length === 0 ? (
+          <p role="status">
+            {wanted === "" ? "Give a key, a digest, a device or an operation ID." : "Nothing has this in its name."}
+          </p>
+        ) : (
+          <Hits hits={hits} />
+        ),
+    };
+  },
+};
+
+async function hitsOf(view: View, wanted: string): Promise<readonly Hit[]> {
+  const hits = [await operationHits(view, wanted)];
+  for (const pool of view.pools) {
+    hits.push(
+      await removalHits(view, pool, wanted),
+      await imageHits(view, pool, wanted),
+      await batchHits(view, pool, wanted),
+    );
+    for (const scope of scopes) hits.push(await snapshotHits(view, pool, scope, wanted));
+  }
+  return hits.flat();
+}
+
+const inPool = (pool: string, rest: string, query: Readonly<Record<string, string>>): string =>
+  `/pools/${encodeURIComponent(pool)}/${rest}?${new URLSearchParams(query).toString()}`;
+
+async function operationHits(view: View, wanted: string): Promise<readonly Hit[]> {
+  try {
+    const { operationId, operation, pool, state } = await view.read("getOperation", { operationId: wanted });
+    const about = `${operation}, ${state}`;
+    return [{ kind: "operation", name: operationId, pool, href: `/operations/${operationId}`, about }];
+  } catch (error) {
+    // Not one, or no longer known, or Redis is away: the rest is looked for all the same.
+    const isNone = ["not_found", "invalid_argument", "unavailable"] as const;
+    if (isNone.some((code) => isSnapmillError(error, code))) return [];
+    throw error;
+  }
+}
+
+async function snapshotHits(view: View, pool: string, scope: string, wanted: string): Promise<readonly Hit[]> {
+  const { items } = await allSnapshots(view, scope, pool);
+  const found = items.filter(({ key }) => key.includes(wanted)).slice(0, mostOfAKind);
+  return found.map(({ key, kind }) => {
+    const href = inPool(pool, "snapshot", { scope, key });
+    return { kind: "snapshot", name: key, pool, href, about: `${kind}, in scope ${scope}` };
+  });
+}
+
+async function imageHits(view: View, pool: string, wanted: string): Promise<readonly Hit[]> {
+  const images = await view.read("listImages", {}, pool);
+  const found = images.filter((image) => JSON.stringify(image).includes(wanted)).slice(0, mostOfAKind);
+  return found.map(({ image, snapshot: key, platform }) => {
+    const href = inPool(pool, "snapshot", { key });
+    return { kind: "image", name: image ?? key, pool, href, about: `for ${platform}` };
+  });
+}
+
+async function batchHits(view: View, pool: string, wanted: string): Promise<readonly Hit[]> {
+  const batches = await view.read("listBatches", {}, pool);
+  const found = batches.filter(({ batch, name }) => batch.includes(wanted) || name?.includes(wanted) === true);
+  return found.slice(0, mostOfAKind).map(({ batch, state }) => {
+    const href = `/pools/${encodeURIComponent(pool)}/batches/${batch}`;
+    return { kind: "batch", name: batch, pool, href, about: state };
+  });
+}
+
+async function removalHits(view: View, pool: string, wanted: string): Promise<readonly Hit[]> {
+  const { items } = await view.list("listRemovals", {}, { limit: 10_000, pool });
+  const found = items.filter(({ device, key, operationId }) => [device, key ?? "", operationId].includes(wanted));
+  return found.slice(0, mostOfAKind).map(({ device, state, key }) => {
+    const href = inPool(pool, "removals", { find: device });
+    return {
+      kind: "removal",
+      name: device,
+      pool,
+      href,
+      about: `${state}, of ${shortName(key ?? "an unknown snapshot")}`,
+    };
+  });
+}
+
+const Hits = ({ hits }: { readonly hits: readonly Hit[] }) => (
+  <div class="table">
+    <table>
+      <caption>{hits.length === 1 ? "1 result" : `${hits.length} results`}</caption>
+      <thead>
+        <tr>
+          <th scope="col">Name</th>
+          <th scope="col">What</th>
+          <th scope="col">Pool</th>
+          <th scope="col">About</th>
+        </tr>
+      </thead>
+      <tbody>
+        {hits.map(({ kind, name, pool, href, about }) => (
+          <tr key={`${kind} ${pool ?? ""} ${name}`}>
+            <th scope="row">
+              <a href={href}>
+                <Name text={name} />
+              </a>
+            </th>
+            <td>{kind}</td>
+            <td>{pool ?? "–"}</td>
+            <td>{about}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  </div>
+);

@@ -1,0 +1,25 @@
+// Room: api. Owns signs: what is said by colour is said by a sign and a word, too.
+
+const signs = {
+  good: { sign: "✓", word: "good" },
+  busy: { sign: "…", word: "under way" },
+  warn: { sign: "!", word: "warning" },
+  bad: { sign: "✗", word: "bad" },
+  none: { sign: "–", word: "nothing" },
+} as const;
+export type SignKind = keyof typeof signs;
+
+/** `children`: the word beside it; without, the sign is named to those who do not see it. */
+export const Sign = ({ of, children }: { readonly of: SignKind; readonly children?: string }) => (
+  <span class={`sign ${of}`}>
+    {children === undefined ? (
+      <span role="img" aria-label={signs[of].word}>
+        {signs[of].sign}
+      </span>
+    ) : (
+      <>
+        <span aria-hidden="true">{signs[of].sign}</span> {children}
+      </>
+    )}
+  </span>
+);
