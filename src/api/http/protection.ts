@@ -49,7 +49,8 @@ const pagePolicy = [
 
 /** What holds for every answer; what another part needs, it says afterwards. */
 export const onlyFromHere: MiddlewareHandler = secureHeaders({
-  referrerPolicy: "no-referrer",
+  // With "no-referrer", a browser would send the pages' own forms with the Origin "null".
+  referrerPolicy: "same-origin",
   strictTransportSecurity: false,
   xFrameOptions: "DENY",
 });

@@ -1,6 +1,6 @@
 // Room: test. Owns a tab of the browser, and what went wrong in it: errors, violations of the CSP, requests to elsewhere.
 import { join } from "node:path";
-import type { Browser, BrowserContext, ConsoleMessage, Page, Request } from "playwright-core";
+import type { Browser, BrowserContext, ConsoleMessage, Cookie, Page, Request } from "playwright-core";
 import { accessibilityFaults } from "./accessibility.ts";
 import { keyboardFaults } from "./keyboard.ts";
 
@@ -15,6 +15,8 @@ export interface View {
   readonly script?: boolean;
   /** By HTTP basic authentication, sent with every request. */
   readonly credentials?: { readonly username: string; readonly password: string };
+  /** As another tab has them: whoever is signed in there is signed in here. */
+  readonly cookies?: readonly Cookie[];
 }
 
 /** Runs in every page before any script of its own, and reports violations of the CSP on the console. */
@@ -50,6 +52,7 @@ export class Tab implements AsyncDisposable {
       timezoneId: "UTC",
     });
     await context.addInitScript(inPage);
+    await context.addCookies(view.cookies ?? []);
     context.setDefaultTimeout(20_000);
     return new Tab(context, await context.newPage(), baseUrl);
   }
@@ -63,6 +66,10 @@ export class Tab implements AsyncDisposable {
   /** Where requests went so far, the page's own included. */
   get requests(): readonly URL[] {
     return this.#requests;
+  }
+
+  async cookies(): Promise<readonly Cookie[]> {
+    return await this.#context.cookies();
   }
 
   /** One sentence for each thing that went wrong since the tab was opened; empty when all is well. */
