@@ -15,10 +15,10 @@ import { claimToken, lookUpClaim } from "./jobs/claims/pool-claims.ts";
 import { createLogger, type Logger } from "./logger.ts";
 import { AuditLog } from "./service/audit-log.ts";
 import { HistoryRecorder } from "./service/history-recorder.ts";
-import { MetricsReader, readOwnMetrics } from "./service/metrics-reader.ts";
+import { readOwnMetrics } from "./service/metrics-reader.ts";
+import { observePool } from "./service/observed-pool.ts";
 import { OperationTracker } from "./service/operation-tracker.ts";
 import { LocalPoolProbe } from "./service/pool-probe.ts";
-import { ServerService } from "./service/server-service.ts";
 import { Sessions } from "./service/sessions.ts";
 import { SignInLinks } from "./service/sign-in-links.ts";
 import { TokenBook } from "./service/token-book.ts";
@@ -123,8 +123,11 @@ async function runServices(
   await using resources = new AsyncDisposableStack();
   const health = healthOf(configs, services, resources);
   const onNotice = (sentence: string) => log.warn(sentence);
-  const pools = configs.map((each) => [each.pool, resources.use(serviceOf(each, onNotice, health))] as const);
-  const metrics = configs.map((each) => new MetricsReader(each, version, services.measured(each.pool)));
+  const observed = configs.map((each) =>
+    resources.use(observePool(each, { version, services, health: () => health.currentOf(each.pool), onNotice })),
+  );
+  const metrics = observed.map((pool) => pool.metrics);
+  const pools = observed.map(({ service }) => [service.config.pool, service] as const);
   const token = readOrMakeToken(paths.httpToken(config));
   const places = { tokens: paths.tokens(config), httpToken: paths.httpToken(config) };
   const tokens = new TokenBook(places, (sentence) => log.error(sentence));
@@ -167,7 +170,7 @@ async function runServices(
     using _troubles = tellTroubles(health, log, (found) => notifier.health(found));
     using recorder = new HistoryRecorder({
       database: audit.database,
-      pools: configs.map(({ pool }, index) => ({ pool, readings: async () => (await metrics[index]?.read()) ?? [] })),
+      pools: observed.map(({ recorded }) => recorded),
       readyPools: async () => (await health.current()).pools.filter(({ ok }) => ok).map(({ pool }) => pool),
       onTrouble: (sentence) => log.warn(sentence),
     });
@@ -188,14 +191,6 @@ async function runServices(
     notifier.stopping(whyItStops(error, signal));
     if (!signal.aborted) throw error;
   }
-}
-
-function serviceOf(config: Config, onNotice: (sentence: string) => void, health: WholeHealth): ServerService {
-  const readiness = async () => {
-    const { ok, parts } = await health.currentOf(config.pool);
-    return { ok, parts };
-  };
-  return new ServerService(config, onNotice, { readiness });
 }
 
 function healthOf(configs: readonly Config[], services: Services, resources: AsyncDisposableStack): WholeHealth {

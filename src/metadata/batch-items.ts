@@ -1,5 +1,5 @@
 // Room: metadata. Owns the records of batches' items: one image each, and how it stands with it.
-import { and, asc, count, eq, gt, inArray, isNotNull, isNull, max, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, inArray, isNotNull, isNull, max, min, sql } from "drizzle-orm";
 import { type ItemState, noItems } from "../domain/batches.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { BatchId, OperationId } from "../domain/identifiers.ts";
@@ -106,6 +106,14 @@ export const countInFlight = (database: Database, batch: BatchId): number =>
 
 export const countItemsIn = (database: Database, batch: BatchId, state: ItemState): number =>
   prepared(database).countIn.get({ batch, state })?.count ?? 0;
+
+/** When the first of its items failed that have failed for good; null: none has. */
+export const failingSinceMs = (database: Database, batch: BatchId): number | null =>
+  database.drizzle
+    .select({ atMs: min(batchItems.endedAtMs) })
+    .from(batchItems)
+    .where(and(eq(batchItems.batch, batch), eq(batchItems.state, "failed")))
+    .get()?.atMs ?? null;
 
 /** Of all batches. */
 export function countItemsByState(database: Database): Record<ItemState, number> {

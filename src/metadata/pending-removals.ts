@@ -1,5 +1,5 @@
 // Room: metadata. Owns which devices are still to be removed by a job of their own: entries of the outbox, and how each stands.
-import { and, count, eq, inArray, isNotNull, isNull, sql } from "drizzle-orm";
+import { and, asc, count, eq, gte, inArray, isNotNull, isNull, or, sql } from "drizzle-orm";
 import {
   type DeviceName,
   freshOperationId,
@@ -94,6 +94,35 @@ export function removalRecords(database: Database): RemovalRecord[] {
       : [{ ...nothingKnown, ...rows.get(operationId), operationId, createdAtMs, device, traceparent: trace }];
   });
 }
+
+export interface TroubledRemoval {
+  readonly device: DeviceName;
+  readonly lastError: string | null;
+  readonly failingSinceMs: number | null;
+  readonly isGivenUp: boolean;
+  /** What it would free, as far as it was measured. */
+  readonly bytes: number;
+}
+
+/** Those that were given up, or tried in vain at least so often; the one that has failed for the longest first. */
+export const troubledRemovals = (database: Database, leastAttempts: number): TroubledRemoval[] =>
+  database.drizzle
+    .select({ removal: removals, payload: outbox.payload })
+    .from(removals)
+    .innerJoin(outbox, eq(outbox.operationId, removals.operationId))
+    .where(
+      and(isNull(removals.discardedAtMs), or(isNotNull(removals.givenUpAtMs), gte(removals.attempts, leastAttempts))),
+    )
+    .orderBy(asc(removals.failingSinceMs))
+    .all()
+    .flatMap(({ removal, payload }) => {
+      const device = deviceIn(JSON.parse(payload));
+      const { lastError, failingSinceMs, givenUpAtMs, usedBytes, inheritedBytes } = removal;
+      const bytes = usedBytes === null ? 0 : Math.max(0, usedBytes - inheritedBytes);
+      return device === undefined
+        ? []
+        : [{ device, lastError, failingSinceMs, isGivenUp: givenUpAtMs !== null, bytes }];
+    });
 
 /** Of an entry that an older version has written. */
 const nothingKnown: Omit<Row, "operationId"> = {

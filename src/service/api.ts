@@ -31,6 +31,7 @@ import { poolContents, resetPool } from "./reset-pool.ts";
 import { commit, label, list, mounts, prepare, remove, stat, usage, view } from "./snapshots.ts";
 import { status } from "./status.ts";
 import { cancelUnpack, unpack } from "./unpack.ts";
+import { poolVerdict, verdict } from "./verdict.ts";
 
 /** Run as `(service: PoolService, given, options)`; their paths begin with /v1/pools/{pool}. */
 export const poolOperations = {
@@ -65,6 +66,7 @@ export const poolOperations = {
   retryBatch,
   // The pool.
   status,
+  poolVerdict,
   history,
   readiness,
   listHosts,
@@ -88,6 +90,7 @@ export const poolOperations = {
 /** Run as `(host: Host, given, options)`. */
 export const hostOperations = {
   listPools,
+  verdict,
   getOperation,
   cancelOperation,
   listAudit,

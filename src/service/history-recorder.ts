@@ -11,6 +11,8 @@ export interface RecordedPool {
   readonly pool: string;
   /** Takes bounded time, and does not fail. */
   readonly readings: () => Promise<readonly MetricReading[]>;
+  /** Told of each reading. */
+  readonly onRead?: (readings: readonly MetricReading[]) => Promise<void>;
 }
 
 export interface Recorded {
@@ -47,14 +49,10 @@ export class HistoryRecorder implements Disposable {
   async sample(atMs: number): Promise<void> {
     try {
       const ready = await this.#recorded.readyPools().catch((): readonly string[] => []);
-      const samples = await Promise.all(
-        this.#recorded.pools.map(async ({ pool, readings }): Promise<[string, HistoryPoint]> => {
-          const read = await readings();
-          const sampler = this.#samplers.get(pool) ?? new HistorySampler();
-          return [pool, sampler.take(read, { atMs, isReady: ready.includes(pool) })];
-        }),
+      const taken = await Promise.all(
+        this.#recorded.pools.map(async (each) => this.#take(each, { atMs, isReady: ready.includes(each.pool) })),
       );
-      if (!this.#isOver) this.#write(new Map(samples), atMs);
+      if (!this.#isOver) this.#write(new Map(taken), atMs);
     } catch (error) {
       this.#tell(false, asSnapmillError(error).message);
     }
@@ -63,6 +61,14 @@ export class HistoryRecorder implements Disposable {
   [Symbol.dispose](): void {
     this.#isOver = true;
     this.#timer?.[Symbol.dispose]();
+  }
+
+  async #take({ pool, readings, onRead }: RecordedPool, at: { atMs: number; isReady: boolean }) {
+    const read = await readings();
+    const sampler = this.#samplers.get(pool) ?? new HistorySampler();
+    const sample = sampler.take(read, at);
+    await onRead?.(read).catch((error: unknown) => this.#recorded.onTrouble(asSnapmillError(error).message));
+    return [pool, sample] as const;
   }
 
   #write(samples: ReadonlyMap<string, HistoryPoint>, atMs: number): void {

@@ -22,6 +22,7 @@ export class ServerService implements PoolService, AsyncDisposable {
   readonly config: Config;
   readonly notice: PoolService["notice"];
   readonly readiness: PoolService["readiness"];
+  readonly watch: PoolService["watch"];
   readonly #driver: DriverName;
   readonly #reader: DatabaseReader;
   readonly #unsettled = new Unsettled();
@@ -31,10 +32,11 @@ export class ServerService implements PoolService, AsyncDisposable {
   constructor(
     config: Config,
     notice: PoolService["notice"] = () => undefined,
-    own: Partial<Pick<PoolService, "readiness">> = {},
+    own: Partial<Pick<PoolService, "readiness" | "watch">> = {},
   ) {
     this.config = config;
     this.notice = notice;
+    this.watch = own.watch;
     this.readiness = own.readiness ?? (() => askReadiness(config));
     this.#driver = chooseDriver(config.driver, paths.poolDir(config));
     this.#reader = new DatabaseReader(paths.database(config));

@@ -4,12 +4,6 @@ import { isSnapmillError } from "../domain/errors.ts";
 import { type Database, openDatabase } from "../metadata/database.ts";
 import { serviceSchema } from "../metadata/migrations.ts";
 
-/** The result of `read`; undefined if no `up` has recorded anything yet. */
-export function readRecordsIfAny<T>(config: Config, read: (database: Database) => T): T | undefined {
-  using database = recordsIfAny(config);
-  return database === undefined ? undefined : read(database);
-}
-
 /** For reading. Undefined if no `up` has recorded anything yet. */
 export function recordsIfAny(config: Config): Database | undefined {
   try {
@@ -17,5 +11,14 @@ export function recordsIfAny(config: Config): Database | undefined {
   } catch (error) {
     if (isSnapmillError(error, "not_found")) return undefined;
     throw error;
+  }
+}
+
+/** The same for what can be answered without: undefined also where they cannot be read, which `up` tells. */
+export function recordsIfReadable(config: Config): Database | undefined {
+  try {
+    return recordsIfAny(config);
+  } catch {
+    return undefined;
   }
 }

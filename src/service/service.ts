@@ -6,6 +6,7 @@ import type { DeviceName } from "../domain/identifiers.ts";
 import type { Arguments, PoolJobName, Result } from "../jobs/contract.ts";
 import type { JobClient, PoolCallOptions } from "../jobs/requests/client.ts";
 import type { Database } from "../metadata/database.ts";
+import type { PoolWatch } from "./pool-watch.ts";
 
 /** How long, and how, a caller waits: see `PoolCallOptions`. */
 export type CallOptions = Pick<PoolCallOptions, "operationId" | "deadlineMs" | "signal">;
@@ -46,6 +47,8 @@ export interface PoolService extends Service {
   readonly notice: (sentence: string) => void;
   /** What /readyz says of the pool; undefined: no `up` runs for it. Never throws. */
   readonly readiness: () => Promise<Readiness | undefined>;
+  /** In the `up` that serves the pool: what it knows of it. */
+  readonly watch?: PoolWatch | undefined;
   /** `signal` ends the wait for Redis. */
   readonly client: (signal?: AbortSignal) => Promise<JobClient>;
 }

@@ -1,4 +1,4 @@
-// Room: cli. Owns `snapmill status`: what runs, what is queued, how full the pool is.
+// Room: cli. Owns `snapmill status`: what is wrong, what runs, what is queued, how full the pool is.
 import type { Command } from "commander";
 import type { HealthPart } from "../../domain/health.ts";
 import { describeHold } from "../../domain/queues.ts";
@@ -6,13 +6,14 @@ import { describeRunning } from "../../domain/running.ts";
 import type { Status } from "../../service/status.ts";
 import { formatFields, formatShare, plural } from "../output/format.ts";
 import { printJson, printLines } from "../output/output.ts";
+import { verdictFields } from "../output/verdict-fields.ts";
 import { openPool } from "../pool/open.ts";
 import { examples, type JsonOption, jsonOption } from "../support/options.ts";
 
 export function addStatus(program: Command): void {
   program
     .command("status")
-    .description("show what runs and whether it is ready, what is queued, and how full the pool is")
+    .description("show what is wrong, what runs and whether it is ready, what is queued, and how full the pool is")
     .addOption(jsonOption("one JSON object"))
     .addHelpText(
       "after",
@@ -20,13 +21,14 @@ export function addStatus(program: Command): void {
         ["status", "at a glance"],
         ["status --json | jq .readiness.ok", "whether jobs are taken and worked off"],
         ["status --json | jq .queues.unpack.waiting", "one figure"],
+        ["status --json | jq -r .verdict.severity", "for a script: ok, notice, warning or critical"],
       ),
     )
     .action(async (options: JsonOption, command: Command) => {
       await using pool = await openPool(command);
-      const found = await pool.status({});
-      if (options.json) await printJson(found);
-      else await printLines(formatFields(fieldsOf(found)));
+      const [verdict, found] = await Promise.all([pool.poolVerdict({}), pool.status({})]);
+      if (options.json) await printJson({ verdict, ...found });
+      else await printLines(formatFields([...verdictFields(verdict), ...fieldsOf(found)]));
     });
 }
 

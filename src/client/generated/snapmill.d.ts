@@ -596,6 +596,40 @@ export interface PoolClient {
       readonly poolState: string | null;
     } | null;
   }>;
+  /** What is wrong with the pool, the worst first: since when, what happens next, and what mends it. */
+  readonly poolVerdict: (
+    given: Record<string, never>,
+    options?: ReadOptions,
+  ) => Promise<{
+    readonly severity: "ok" | "notice" | "warning" | "critical";
+    readonly code: string;
+    readonly pool: string;
+    readonly sentence: string;
+    readonly since: number | null;
+    readonly next: string;
+    readonly wayOut: string;
+    readonly remedy: {
+      readonly label: string;
+      readonly operation: string;
+      readonly input: Record<string, unknown>;
+      readonly command: string;
+    } | null;
+    readonly findings: {
+      readonly severity: "ok" | "notice" | "warning" | "critical";
+      readonly code: string;
+      readonly pool: string;
+      readonly sentence: string;
+      readonly since: number | null;
+      readonly next: string;
+      readonly wayOut: string;
+      readonly remedy: {
+        readonly label: string;
+        readonly operation: string;
+        readonly input: Record<string, unknown>;
+        readonly command: string;
+      } | null;
+    }[];
+  }>;
   /** The last hour, day or quarter: fill, queues, throughput, failures; what was done; when the pool is full. */
   readonly history: (
     given: { readonly range?: "hour" | "day" | "quarter" | undefined; readonly points?: number | undefined },
@@ -909,6 +943,55 @@ export interface PoolClient {
 export interface HostClient {
   /** The pools that are served here. */
   readonly listPools: (given: Record<string, never>, options?: ReadOptions) => AsyncIterable<{ readonly name: string }>;
+  /** The worst thing that is wrong with any pool that is served here, and the verdict on each. */
+  readonly verdict: (
+    given: Record<string, never>,
+    options?: ReadOptions,
+  ) => Promise<{
+    readonly severity: "ok" | "notice" | "warning" | "critical";
+    readonly code: string;
+    readonly pool: string;
+    readonly sentence: string;
+    readonly since: number | null;
+    readonly next: string;
+    readonly wayOut: string;
+    readonly remedy: {
+      readonly label: string;
+      readonly operation: string;
+      readonly input: Record<string, unknown>;
+      readonly command: string;
+    } | null;
+    readonly pools: {
+      readonly severity: "ok" | "notice" | "warning" | "critical";
+      readonly code: string;
+      readonly pool: string;
+      readonly sentence: string;
+      readonly since: number | null;
+      readonly next: string;
+      readonly wayOut: string;
+      readonly remedy: {
+        readonly label: string;
+        readonly operation: string;
+        readonly input: Record<string, unknown>;
+        readonly command: string;
+      } | null;
+      readonly findings: {
+        readonly severity: "ok" | "notice" | "warning" | "critical";
+        readonly code: string;
+        readonly pool: string;
+        readonly sentence: string;
+        readonly since: number | null;
+        readonly next: string;
+        readonly wayOut: string;
+        readonly remedy: {
+          readonly label: string;
+          readonly operation: string;
+          readonly input: Record<string, unknown>;
+          readonly command: string;
+        } | null;
+      }[];
+    }[];
+  }>;
   /** How an operation stands, with its result once it is done. */
   readonly getOperation: (
     given: { readonly operationId: string },

@@ -145,6 +145,14 @@ export const endpoints = {
     tag: "host",
     summary: "The pools that are served here",
   },
+  verdict: {
+    method: "GET",
+    path: "/v1/verdict",
+    role: "read",
+    kind: "read",
+    tag: "host",
+    summary: "The worst thing that is wrong with any pool that is served here, and the verdict on each",
+  },
   getOperation: {
     method: "GET",
     path: "/v1/operations/{operationId}",

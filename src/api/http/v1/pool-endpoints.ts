@@ -11,6 +11,14 @@ export const poolEndpoints = {
     tag: "pools",
     summary: "What runs, what is queued, and how full the pool is",
   },
+  poolVerdict: {
+    method: "GET",
+    path: `${pool}/verdict`,
+    role: "read",
+    kind: "read",
+    tag: "pools",
+    summary: "What is wrong with the pool, the worst first: since when, what happens next, and what mends it",
+  },
   history: {
     method: "GET",
     path: `${pool}/history`,
