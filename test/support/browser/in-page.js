@@ -3,6 +3,14 @@
 addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI, sample }) =>
   console.error("violates the CSP:", effectiveDirective, blockedURI, sample),
 );
+// Of the mouse, of Enter and of the space bar alike; what a script or a label passes on is not one more.
+addEventListener(
+  "click",
+  ({ isTrusted, target }) => isTrusted && !target.closest("label") && console.debug("a click"),
+  {
+    capture: true,
+  },
+);
 
 const reachable = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]";
 const lookOf = (element) => {

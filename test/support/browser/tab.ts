@@ -28,6 +28,7 @@ export class Tab implements AsyncDisposable {
   readonly #context: BrowserContext;
   readonly #troubles = new Set<string>();
   readonly #requests: URL[] = [];
+  #clicks = 0;
 
   private constructor(context: BrowserContext, page: Page, baseUrl: string) {
     this.#context = context;
@@ -68,6 +69,11 @@ export class Tab implements AsyncDisposable {
     return this.#requests;
   }
 
+  /** How often something was pressed since the tab was opened, by mouse or by keyboard, while scripts run. */
+  get clicks(): number {
+    return this.#clicks;
+  }
+
   async cookies(): Promise<readonly Cookie[]> {
     return await this.#context.cookies();
   }
@@ -100,6 +106,7 @@ export class Tab implements AsyncDisposable {
   }
 
   #noteMessage(message: ConsoleMessage): void {
+    if (message.type() === "debug" && message.text() === "a click") this.#clicks += 1;
     if (message.type() !== "error" && message.type() !== "warning") return;
     this.#troubles.add(`${message.type()} on the console: ${message.text()}`);
   }
