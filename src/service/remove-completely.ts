@@ -4,8 +4,9 @@ import { failedPrecondition } from "../domain/errors.ts";
 import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
 import { jobs } from "../jobs/contract.ts";
 import { type Database, readConsistently } from "../metadata/database.ts";
+import { journaledOperation } from "../metadata/journal.ts";
 import { type RemovalRecord, removalRecords } from "../metadata/pending-removals.ts";
-import { deviceUnder, lookUpSnapshot, sharesDevice } from "../metadata/snapshots.ts";
+import { deviceUnder, findSnapshot, sharesDevice } from "../metadata/snapshots.ts";
 import { operation } from "./operation.ts";
 import type { CallOptions, Service } from "./service.ts";
 import { remove } from "./snapshots.ts";
@@ -19,7 +20,7 @@ const pollMs = 100;
 export const removeCompletely = operation(
   { input: remove.input, output: jobs.remove.result, recovery: "repeated" },
   async ({ database, change }: Pick<Service, "database" | "change">, { scope, key }, options: CallOptions = {}) => {
-    const isAwaited = awaitedRemoval(database(), scope, key);
+    const isAwaited = awaitedRemoval(database(), scope, key, options);
     await change("remove", { scope, key }, options);
     for (;;) {
       const removal = removalRecords(database()).find(isAwaited);
@@ -37,11 +38,13 @@ export const removeCompletely = operation(
   },
 );
 
-/** Of a snapshot that is gone, this is perhaps a repetition, which waits for the device that it had. */
-const awaitedRemoval = (database: Database, scope: Scope, key: SnapshotKey) =>
+/** A repetition finds its snapshot gone, and waits for the device that it had. */
+const awaitedRemoval = (database: Database, scope: Scope, key: SnapshotKey, { operationId }: CallOptions) =>
   readConsistently(database, (): ((record: RemovalRecord) => boolean) => {
-    const snapshot = lookUpSnapshot(database, scope, key);
-    if (snapshot === undefined) return (record) => record.scope === scope && record.key === key;
+    if (operationId !== undefined && journaledOperation(database, operationId) !== undefined) {
+      return (record) => record.scope === scope && record.key === key;
+    }
+    const snapshot = findSnapshot(database, scope, key);
     if (sharesDevice(database, snapshot)) return () => false;
     const { deviceName } = deviceUnder(database, snapshot);
     return (record) => record.device === deviceName;

@@ -10,7 +10,14 @@ export interface RawAnswer {
 
 const quietMs = 20_000;
 
-/** Sends `bytes` and waits for the first answer's beginning, or the end of the connection; `all`: until it is closed. */
+/** Whether headers are there, and as much of a body as they announce. */
+function isWhole(text: string): boolean {
+  const [head = "", ...rest] = text.split("\r\n\r\n");
+  const announced = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
+  return text.includes("\r\n\r\n") && rest.join("\r\n\r\n").length >= announced;
+}
+
+/** Sends `bytes` and waits for the first answer, or the end of the connection; `all`: until it is closed. */
 export function sendRaw(port: number, bytes: string | Uint8Array, all = false): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
   let text = "";
@@ -18,7 +25,7 @@ export function sendRaw(port: number, bytes: string | Uint8Array, all = false): 
   const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
   socket.on("data", (chunk) => {
     text += chunk.toString("latin1");
-    if (!all && text.includes("\r\n\r\n")) end();
+    if (!all && isWhole(text)) end();
   });
   // A reset is an answer to what nobody should send.
   socket.on("error", end);

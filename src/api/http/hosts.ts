@@ -2,6 +2,7 @@
 import { isIP } from "node:net";
 import type { MiddlewareHandler } from "hono";
 import { type Address, isLoopback } from "./address.ts";
+import { refusal } from "./refusal.ts";
 
 const everyAddress: readonly string[] = ["0.0.0.0", "::"];
 const hostHeader = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::\d{1,5})?$/i;
@@ -27,5 +28,5 @@ export const onlyForThisHost =
   async (context, next) => {
     const host = hostOf(context.req.header("host"));
     if (host !== undefined && isOwnHost(host, address, names())) return await next();
-    return context.text("refused: this server does not have that name (see SNAPMILL_HTTP_NAMES)\n", 421);
+    return refusal(context, "misdirected", "this server does not have that name (see SNAPMILL_HTTP_NAMES)");
   };

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { asSnapmillError, failedPrecondition, invalidArgument } from "../../domain/errors.ts";
 import { type Address, urlOf } from "./address.ts";
 import { type Certificate, type CertificateFiles, readCertificate, stampOf } from "./certificate.ts";
+import { maxRequestBodySize } from "./request-body.ts";
 import type { Fetch } from "./socket.ts";
 
 export interface ListenOptions {
@@ -14,8 +15,6 @@ export interface ListenOptions {
   readonly log: Logger;
 }
 
-/** The largest valid body is a job's data. A larger one is answered with 413, even while it is being received. */
-export const maxBodyBytes = 2 ** 20;
 /** Closes idle connections; Bun also closes one that sends its headers, body or TLS handshake too slowly. */
 const idleTimeoutSeconds = 10;
 /** Certificates are looked at, and descriptors counted, this often. */
@@ -102,7 +101,7 @@ export class Listener implements AsyncDisposable {
         hostname: address.hostname,
         port,
         fetch,
-        maxRequestBodySize: maxBodyBytes,
+        maxRequestBodySize,
         idleTimeout: idleTimeoutSeconds,
         ...(certificate && { tls: { cert: certificate.cert, key: certificate.key } }),
       });

@@ -4,6 +4,7 @@ import { secureHeaders } from "hono/secure-headers";
 import type { Caller } from "../../domain/callers.ts";
 import type { Admission } from "../../service/token-book.ts";
 import { type Bindings, type Gate, user } from "./gate.ts";
+import { refusal } from "./refusal.ts";
 
 export interface PagesEnv {
   readonly Bindings: Bindings;
@@ -86,7 +87,9 @@ export const isReading = ({ req }: Context): boolean => readingMethods.includes(
 
 /** TRACE would show a page the headers of its own request; CONNECT is for proxies. */
 export const onlyKnownMethods: MiddlewareHandler = async (context, next) =>
-  methods.includes(context.req.method) ? await next() : context.text("refused: unknown method\n", 405);
+  methods.includes(context.req.method)
+    ? await next()
+    : refusal(context, "method_not_allowed", "unknown method", { allow: methods.join(", ") });
 
 /** Whether `origin` is the origin of pages served under the name in this Host header. */
 export function isOriginOf(origin: string, host: string | undefined): boolean {

@@ -14,7 +14,7 @@ import { countRequests } from "./count-requests.ts";
 import { type Bindings, Gate, type GateOptions, type Peer } from "./gate.ts";
 import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
-import { Listener, maxBodyBytes } from "./listener.ts";
+import { Listener } from "./listener.ts";
 import { openHere, prometheusText } from "./metrics.ts";
 import { noSuchPage, type PagesOptions, pagesApp } from "./pages/app.tsx";
 import { sessionIn, type ViewerEnv } from "./pages/viewer.ts";
@@ -27,10 +27,12 @@ import {
   withBoardPolicy,
   withPagePolicy,
 } from "./protection.ts";
+import { endingUnread, maxRequestBodySize } from "./request-body.ts";
 import { type Fetch, listenOnSocket } from "./socket.ts";
 import { traceRequests } from "./trace-requests.ts";
 import type { V1Env } from "./v1/caller.ts";
 import { strictPolicy } from "./v1/page.ts";
+import { Problem, problemResponse } from "./v1/problems.ts";
 import { v1 } from "./v1/routes.ts";
 
 export interface HttpOptions extends GateOptions {
@@ -82,7 +84,7 @@ export function serveHttp(options: HttpOptions): HttpServer {
   const app = application(options, gate, wanted, current);
   const fetch: Fetch = (request, bun) => {
     const peer = { kind: "network", address: bun.requestIP(request)?.address } as const;
-    return app.fetch(request, bindings(request, bun, peer));
+    return answered(app, request, bindings(request, bun, peer));
   };
   const listener = new Listener({ address: wanted, certificate, log, fetch });
   const { url } = listener;
@@ -100,14 +102,18 @@ export function serveHttp(options: HttpOptions): HttpServer {
     },
     listenAt: (path) => {
       const local = new Hono<Pick<V1Env, "Bindings">>().route("/v1", v1({ ...options, gate }));
+      local.notFound(() => problemResponse(new Problem("no_such_route", "there is /v1 here, and nothing else")));
       return listenOnSocket(path, {
-        maxRequestBodySize: maxBodyBytes,
-        fetch: (request, bun) => local.fetch(request, bindings(request, bun, { kind: "socket" })),
+        maxRequestBodySize,
+        fetch: (request, bun) => answered(local, request, bindings(request, bun, { kind: "socket" })),
       });
     },
     [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
   };
 }
+
+const answered = async <Env extends { Bindings: Bindings }>(app: Hono<Env>, request: Request, given: Bindings) =>
+  endingUnread(request, await app.fetch(request, given));
 
 const bindings = (request: Request, bun: Bun.Server<undefined>, peer: Peer): Bindings => ({
   peer,

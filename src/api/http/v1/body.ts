@@ -1,8 +1,7 @@
 // Room: api. Owns the reading of a request's JSON body, within its limit.
 import { invalidArgument } from "../../../domain/errors.ts";
+import { maxBodyBytes, readBody } from "../request-body.ts";
 import { Problem } from "./problems.ts";
-
-export const maxBodyBytes = 2 ** 20;
 
 /** The body's fields; of an empty body, none. */
 export async function readJsonObject(request: Request): Promise<Record<string, unknown>> {
@@ -27,28 +26,12 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Reads no more than the limit, whatever length the caller has announced. */
 async function readText(request: Request): Promise<string> {
-  const announced = Number(request.headers.get("content-length") ?? 0);
-  if (announced > maxBodyBytes) throw tooLarge();
-  if (request.body === null) return "";
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
+  const bytes = await readBody(request);
+  if (bytes === undefined) throw new Problem("body_too_large", `the body has more than ${maxBodyBytes} bytes`);
   try {
-    for await (const chunk of request.body) {
-      bytes += chunk.byteLength;
-      if (bytes > maxBodyBytes) throw tooLarge();
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    // Bun has a limit of its own, for a body whose length is not announced.
-    throw error instanceof Error && /maxRequestBodySize/.test(error.message) ? tooLarge() : error;
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     throw invalidArgument("the body is not UTF-8", error);
   }
 }
-
-const tooLarge = () => new Problem("body_too_large", `the body has more than ${maxBodyBytes} bytes`);

@@ -26,8 +26,8 @@ type Kind = "text" | "number" | "boolean" | "texts";
 /** The parts of a request whose path is `pathByQuery`: its key moves to where it is otherwise. */
 export function withKeyInPath({ path, query, request }: Parts): Parts {
   const rest = new URLSearchParams(query);
-  const [key = "", another] = query.getAll("key");
-  if (another !== undefined) throw invalidArgument("query parameter key is there twice: give it once");
+  const [key = "", ...others] = query.getAll("key");
+  requireOnce("key", [key, ...others]);
   rest.delete("key");
   return { path: { ...path, key }, query: rest, request };
 }
@@ -92,9 +92,12 @@ export function fromQuery(query: URLSearchParams, field: string, kind: Kind): [s
   const texts = query.getAll(field);
   if (texts.length === 0) return [];
   if (kind === "texts") return [[field, texts]];
-  const [text = "", another] = texts;
-  if (another !== undefined) throw invalidArgument(`query parameter ${field} is there twice: give it once`);
-  return [[field, valueFrom(text, kind)]];
+  requireOnce(field, texts);
+  return [[field, valueFrom(texts[0] ?? "", kind)]];
+}
+
+function requireOnce(parameter: string, texts: readonly string[]): void {
+  if (texts.length > 1) throw invalidArgument(`query parameter ${parameter} is there twice: give it once`);
 }
 
 /** What is no such value stays a text, which the schema refuses by name. */
@@ -106,6 +109,7 @@ function valueFrom(text: string, kind: Exclude<Kind, "texts">): unknown {
 
 /** The page that a list's request asks for. */
 export function pageOf(query: URLSearchParams): Page {
+  for (const name of ["limit", "cursor"]) requireOnce(name, query.getAll(name));
   const limitText = query.get("limit") ?? String(pageLimits.default);
   const limit = Number(limitText);
   if (!/^\d{1,6}$/.test(limitText) || limit < 1 || limit > pageLimits.most) {

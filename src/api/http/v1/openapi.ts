@@ -207,7 +207,11 @@ export async function openApiDocument(): Promise<object> {
   const info = {
     title: "snapmill",
     version: "1",
-    description: "Container snapshots as copy-on-write block devices. Every failure is a problem (RFC 9457).",
+    description: [
+      "Container snapshots as copy-on-write block devices. Every failure is a problem (RFC 9457), except what the HTTP",
+      "server refuses before snapmill sees it, with a status alone: a request that is not HTTP (400, 505), and more than",
+      "16 KiB or about 200 lines of headers (431).",
+    ].join(" "),
     license: { name: "Apache-2.0", identifier: "Apache-2.0" },
   };
   const documentation = { openapi: "3.1.0", info, security: [{ bearer: [] }], components };
