@@ -54,12 +54,13 @@ export async function stateOf({ pools, operations }: Host, id: OperationId): Pro
     return trackedState(tracked);
   }
   const asked = tracked === undefined ? operations.recorded(id) : undefined;
-  if (asked !== undefined && !mayGoOn(asked.recovery, asked.answer)) return askedState(asked);
+  const progress = operations.lastProgress(id);
+  if (asked !== undefined && !mayGoOn(asked.recovery, asked.answer)) return askedState(asked, progress);
   for (const service of pools.values()) {
     const state = (await recordedState(service, id)) ?? (await queuedState(service, id));
     if (state !== undefined) return state;
   }
-  return (tracked && trackedState(tracked)) ?? (asked && askedState(asked));
+  return (tracked && trackedState(tracked)) ?? (asked && askedState(asked, progress));
 }
 
 /**
@@ -104,12 +105,13 @@ const trackedState = ({ asked, startedAtMs, endedAtMs, answer, progress }: Track
   ...ending(answer),
 });
 
-const askedState = (asked: AskedOperation): OperationState => ({
+const askedState = (asked: AskedOperation, progress: unknown): OperationState => ({
   operationId: asked.operationId,
   operation: asked.operation,
   pool: asked.pool,
   startedAtMs: asked.startedAtMs,
   endedAtMs: asked.endedAtMs,
+  ...(progress !== undefined && { progress }),
   ...(asked.answer === undefined ? failed(interrupted(asked)) : ending(asked.answer)),
 });
 

@@ -16,6 +16,8 @@ export type Beginning =
   | { readonly kind: "unknown" };
 
 const pruneEveryMs = 600_000;
+/** Of so many that have ended, the last progress is kept: whoever follows a short one comes after its end. */
+const keptProgress = 100;
 
 export class OperationTracker implements Disposable {
   readonly #book: OperationBook;
@@ -24,6 +26,7 @@ export class OperationTracker implements Disposable {
   readonly #here = new Map<OperationId, Tracked>();
   /** Those whose end could not be written when it came. */
   readonly #unwritten = new Set<Tracked>();
+  readonly #progress = new Map<OperationId, unknown>();
   #isOpen = true;
 
   constructor(options: OperationBookOptions) {
@@ -35,6 +38,11 @@ export class OperationTracker implements Disposable {
   /** The operation, if it runs here. */
   find(operationId: OperationId): Tracked | undefined {
     return this.#here.get(operationId);
+  }
+
+  /** What an operation that has ended here lately told last of itself. */
+  lastProgress(operationId: OperationId): unknown {
+    return this.#progress.get(operationId);
   }
 
   /** The operation as it was written down, if it does not run here. One without an end was interrupted. */
@@ -89,8 +97,18 @@ export class OperationTracker implements Disposable {
       this.#unwritten.add(tracked);
       return;
     }
+    this.#keepProgress(tracked);
     this.#here.delete(tracked.asked.operationId);
     this.#unwritten.delete(tracked);
+  }
+
+  #keepProgress({ asked, progress }: Tracked): void {
+    if (progress === undefined) return;
+    this.#progress.set(asked.operationId, progress);
+    for (const oldest of this.#progress.keys()) {
+      if (this.#progress.size <= keptProgress) return;
+      this.#progress.delete(oldest);
+    }
   }
 
   #writeEnds(): void {
