@@ -4,6 +4,7 @@ import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { freshOperationId, type OperationId } from "../domain/identifiers.ts";
 import { startTimer, type Timer } from "../domain/timers.ts";
 import { jobs, type UnpackProgress } from "../jobs/contract.ts";
+import type { JobClient } from "../jobs/requests/client.ts";
 import { operation } from "./operation.ts";
 import type { CallOptions, PoolService, Service } from "./service.ts";
 
@@ -31,7 +32,7 @@ export const unpack = operation(
     { operationId = freshOperationId(), signal, onProgress }: UnpackOptions = {},
   ) => {
     const client = await service.client(signal);
-    using cancellation = cancelOnAbort(service, operationId, signal);
+    using cancellation = cancelOnAbort(service, client, operationId, signal);
     const tell = onProgress && (({ layers }: UnpackProgress) => onProgress(layers));
     return await client.unpack(request, { operationId, signal: cancellation.patience, onProgress: tell });
   },
@@ -51,21 +52,32 @@ export const cancelUnpack = operation(
     service.change("settle-unpack", { unpackOperationId: operationId, outcome: { kind: "cancelled" } }, options),
 );
 
-/** An accepted unpack would continue without its caller: `signal` cancels it, and aborts `patience` some time later. */
-function cancelOnAbort(service: PoolService, operationId: OperationId, signal: AbortSignal | undefined) {
+/**
+ * An accepted unpack would continue without its caller: `signal` cancels it, and aborts `patience` some time later, or at
+ * once when no worker has begun it.
+ */
+function cancelOnAbort(
+  service: PoolService,
+  client: JobClient,
+  operationId: OperationId,
+  signal: AbortSignal | undefined,
+) {
   const giveUp = new Canceller();
   const endWaiting = () =>
     giveUp.cancel(new AbortReason("deadline", `the cancelled unpack did not end within ${patienceMs} ms`));
   let timer: Timer | undefined;
-  const cancel = () => {
+  const cancel = async () => {
     timer = startTimer(patienceMs, endWaiting);
-    cancelUnpack(service, { operationId }, { deadlineMs: patienceMs }).catch(endWaiting);
+    await cancelUnpack(service, { operationId }, { deadlineMs: patienceMs });
+    const isOut = await client.withdrawUnpack(operationId);
+    if (isOut) giveUp.cancel(new AbortReason("cancelled", "the unpack was cancelled before it began"));
   };
-  signal?.addEventListener("abort", cancel, { once: true });
+  const begin = () => void cancel().catch(endWaiting);
+  signal?.addEventListener("abort", begin, { once: true });
   return {
     patience: giveUp.signal,
     [Symbol.dispose]: () => {
-      signal?.removeEventListener("abort", cancel);
+      signal?.removeEventListener("abort", begin);
       timer?.[Symbol.dispose]();
     },
   };

@@ -72,6 +72,30 @@ test("Ctrl-C cancels the unpack on its host", async () => {
   await untilPending(0);
 });
 
+const whileDrained = async (action: () => Promise<void>) => {
+  await pool.drain({});
+  await action().finally(() => pool.releaseQueue({}));
+};
+
+test.each([
+  ["whose workers are busy", whileNothingUnpacks<void>],
+  ["that is drained", whileDrained],
+] as const)(
+  "an unpack that waits in a pool %s is out of the queue as soon as it is cancelled",
+  async (_, meanwhile) => {
+    await meanwhile(async () => {
+      const asked = { method: "POST", body: { reference }, headers: { prefer: "respond-async" } };
+      const place = (await api.pool("/images/unpack", asked)).headers.get("location") ?? "";
+      await untilPending(1);
+      await api.ask(place, { method: "DELETE" });
+      const waiting = async () => (await pool.queues({})).unpack.waiting;
+      await until("the queue is empty", waiting, (count) => count === 0, 60_000);
+      expect((await api.ask(place)).body).toMatchObject({ state: "failed", failure: { code: "aborted" } });
+    });
+    await untilPending(0);
+  },
+);
+
 test("a snapmill that is killed and started again meanwhile has unpacked it in the end", async () => {
   const unpacked = await whileNothingUnpacks(async () => {
     const { ended } = remotely("unpack", "--json", reference);

@@ -18,6 +18,7 @@ export async function cancelJob(connection: Redis, queue: JobQueue, operationId:
   // was tried, and nothing came of it. One in no list never arrived, or was taken out by a command whose answer was late.
   const isOut =
     (await connection.lrem(queue.toKey("wait"), 0, operationId)) > 0 ||
+    (await connection.lrem(queue.toKey("paused"), 0, operationId)) > 0 ||
     (await connection.zrem(queue.toKey("prioritized"), operationId)) > 0 ||
     (await connection.zrem(queue.toKey("delayed"), operationId)) > 0 ||
     (await queue.getJobState(operationId)) === "unknown";

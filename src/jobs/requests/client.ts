@@ -24,6 +24,7 @@ import { type FailedRemoval, failedRemovals } from "../outbox/removal-publisher.
 import type { JobQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
 import { asRedisFailure, RedisAway } from "../redis/failures.ts";
+import { cancelJob } from "./cancel-job.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
 import { jobState } from "./job-state.ts";
 import { countJobs, type JobCounts, oldestWaitingMs } from "./queue-counts.ts";
@@ -223,6 +224,14 @@ export class JobClient implements AsyncDisposable {
       const states = await Promise.all(accepted.map((operationId) => jobState(unpack, operationId)));
       return states.some((found) => found.state !== "failed" || !isRetryable(found.failure.code));
     });
+  }
+
+  /**
+   * Takes an unpack that no worker has begun out of the queue; whether there is none that could begin it. It must be
+   * cancelled on the pool's host before: otherwise it is queued again.
+   */
+  withdrawUnpack(operationId: OperationId): Promise<boolean> {
+    return this.#look(({ unpack }) => cancelJob(this.#connection, unpack, operationId));
   }
 
   /** What the queues know of an operation; undefined: nothing. `progress`: an unpack's, as its worker last told it. */
