@@ -3,10 +3,11 @@ import { createHash } from "node:crypto";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { resolveAll } from "./config/pools.ts";
-import type { Given } from "./config/resolve.ts";
-import type { Values, Variable } from "./config/schema.ts";
+import { findText, type Given, labelOf } from "./config/resolve.ts";
+import { type Name, schema, type Values, type Variable } from "./config/schema.ts";
 import { readSettingsFile } from "./config/settings-file.ts";
 import { internal, invalidArgument } from "./domain/errors.ts";
+import type { PoolName } from "./domain/identifiers.ts";
 
 export type Overrides = Partial<Record<Variable, string | undefined>>;
 
@@ -46,7 +47,12 @@ export function readServed(overrides: Overrides = {}, environment: Environment =
 }
 
 export type ServedReading =
-  | { readonly kind: "right"; readonly served: readonly Config[] }
+  | {
+      readonly kind: "right";
+      readonly served: readonly Config[];
+      /** Where a setting of a pool is set: "FILE:12: min-free", or a variable. */
+      readonly placeOf: (pool: PoolName, name: Name) => string;
+    }
   | { readonly kind: "wrong"; readonly faults: readonly string[] };
 
 /** What `readServed` answers for each of `flags`, together, with everything that is wrong instead of an error. */
@@ -57,7 +63,15 @@ export function readServedAgain(
   const outcomes = flags.map((each) => resolveConfigs(each, environment));
   const faults = new Set(outcomes.flatMap((outcome) => (outcome.kind === "wrong" ? outcome.faults : [])));
   if (faults.size > 0) return { kind: "wrong", faults: [...faults] };
-  return { kind: "right", served: outcomes.flatMap((outcome) => (outcome.kind === "right" ? servedOf(outcome) : [])) };
+  const right = outcomes.flatMap((outcome) => (outcome.kind === "right" ? [outcome] : []));
+  return {
+    kind: "right",
+    served: right.flatMap(servedOf),
+    placeOf: (pool, name) => {
+      const given = right.find(({ served }) => served.includes(pool))?.given ?? givenSettings({}, environment);
+      return labelOf(schema[name], findText(given, schema[name], pool).source);
+    },
+  };
 }
 
 /** What the settings are made of: for `snapmill config`, and for a reload. */
@@ -78,7 +92,7 @@ function resolveConfigs(overrides: Overrides, environment: Environment) {
   const outcome = resolveAll(given);
   if (outcome.kind === "wrong") return outcome;
   const configs = new Map([...outcome.values].map(([pool, values]) => [pool, configOf(given, values)]));
-  return { ...outcome, configs };
+  return { ...outcome, given, configs };
 }
 
 type AllConfigs = Pick<ReturnType<typeof readAll>, "served" | "configs">;

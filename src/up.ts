@@ -182,7 +182,13 @@ async function runServices(
     );
     const signInUrl = () => `${http.url}/sign-in?code=${links.make()}`;
     onReady({ dashboardUrl: `${http.url}/`, signInUrl, token, tokenPath, grpcAddresses });
-    const onOwn = ({ httpNames: names, metricsOpen }: Config) => http.reconfigure({ names, metricsOpen });
+    const onOwn = (its: Config) =>
+      http.reconfigure({
+        names: its.httpNames,
+        metricsOpen: its.metricsOpen,
+        certificate: certificateOf(its),
+        requestsPerSecond: its.httpRequestsPerSecond,
+      });
     using reloader = new Reloader({ configs, read: readAgain, services, onOwn, notifier, log });
     using _reloads = hangups.onReload(() => reloader.request());
     await Promise.race([services.failed, ended]);

@@ -26,7 +26,9 @@ export function changesBetween(before: Readings, after: Readings): readonly Chan
     if (was === is) return [];
     const shown = (text: string | undefined) => (text === undefined ? "not set" : JSON.stringify(secret(text)));
     const sentence = `${key ?? variable}: ${shown(was)} -> ${shown(is)}`;
-    return [{ name, sentence, isOfPool: setting.perPool === true, readers: setting.reloadable }];
+    const isSwitch = setting.needsRestart !== undefined && (was === undefined || is === undefined);
+    const readers = isSwitch ? undefined : setting.reloadable;
+    return [{ name, sentence, isOfPool: setting.perPool === true, readers }];
   });
 }
 

@@ -73,7 +73,22 @@ export function resolveSettings(given: Given, pool: PoolName): Resolved {
   return { values: faults.length === 0 ? values : undefined, faults };
 }
 
-function contradictions(given: Given, { pool, deviceSizeBytes, maxDeviceSizeBytes }: Values): string[] {
+const contradictions = (given: Given, values: Values): string[] => [
+  ...tooLargeDevices(given, values),
+  ...halfAnHttps(given, values),
+];
+
+/** A certificate without its key, or a key alone. */
+function halfAnHttps(given: Given, { pool, httpCertificate, httpKey }: Values): string[] {
+  if ((httpCertificate === undefined) === (httpKey === undefined)) return [];
+  const [set, missing] =
+    httpKey === undefined ? [schema.httpCertificate, schema.httpKey] : [schema.httpKey, schema.httpCertificate];
+  const { source } = findText(given, set, pool);
+  const other = source.kind === "file" ? (missing.key ?? missing.variable) : missing.variable;
+  return [`${labelOf(set, source)}: HTTPS needs a certificate and its key: set ${other} as well`];
+}
+
+function tooLargeDevices(given: Given, { pool, deviceSizeBytes, maxDeviceSizeBytes }: Values): string[] {
   if (deviceSizeBytes <= maxDeviceSizeBytes) return [];
   const { source } = findText(given, schema.deviceSizeBytes, pool);
   const most = source.kind === "file" ? "max-device-size" : "SNAPMILL_MAX_DEVICE_SIZE";

@@ -111,13 +111,17 @@ export const schema = {
     key: "http.certificate",
     kind: text,
     otherwise: "plain HTTP",
-    help: "the PEM file of the certificate for HTTPS, with those that lead to its root; a renewed one is taken over",
+    reloadable: ["up"],
+    needsRestart: "to be set or unset",
+    help: "the PEM file of the certificate for HTTPS, with those that lead to its root; a renewed one is taken over; to switch HTTPS on or off needs a restart",
   }),
   httpKey: setting({
     variable: "SNAPMILL_HTTP_KEY",
     key: "http.key",
     kind: text,
     otherwise: "plain HTTP",
+    reloadable: ["up"],
+    needsRestart: "to be set or unset",
     help: "the PEM file of its key, without a passphrase, 0600",
   }),
   httpRequestsPerSecond: setting({
@@ -125,6 +129,7 @@ export const schema = {
     key: "http.requests-per-second",
     kind: wholeNumber(1, 1_000_000),
     default: "2000",
+    reloadable: ["up"],
     help: "requests of one token, with bursts of twice as many; more are answered 429",
   }),
   registryConnections: setting({

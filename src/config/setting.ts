@@ -16,6 +16,8 @@ interface About<Value, Variable extends string> {
   readonly perPool?: true;
   /** Who reads it, if a running `up` takes over a new value; otherwise that needs a restart. */
   readonly reloadable?: readonly Reader[];
+  /** Why a running `up` does not take it over where it was not set before, or is not set any more. */
+  readonly needsRestart?: "to be set or unset";
   /** What may be shown of a value that can contain a password. Default: all of it. */
   readonly secret?: (text: string) => string;
   /** One sentence for users; Markdown. Undefined: it is for tests, or for `up` itself, and not in the documents. */

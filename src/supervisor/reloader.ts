@@ -1,21 +1,20 @@
 // Room: supervisor. Owns the reload of a running `up`: what has changed is said in the log, and taken over as far as it can be.
 import { type Change, changesBetween, takenOver } from "../config/changes.ts";
-import { logLevels } from "../config/schema.ts";
+import { logLevels, type Name } from "../config/schema.ts";
 import type { Reader } from "../config/setting.ts";
 import type { Config, ServedReading } from "../config.ts";
-import { asSnapmillError } from "../domain/errors.ts";
 import type { PoolName } from "../domain/identifiers.ts";
 import type { Logger } from "../logger.ts";
 import type { Notifier } from "./notifier.ts";
-import type { Services } from "./services.ts";
+import { NotTakenOver, type Step, type Takers, takeOverAll } from "./taking-over.ts";
 
-export interface Reloadable {
+type RightReading = Extract<ServedReading, { readonly kind: "right" }>;
+
+/** `onOwn` leaves the level of `log` alone. */
+export interface Reloadable extends Omit<Takers, "isOver"> {
   /** What `up` runs with; not empty. */
   readonly configs: readonly Config[];
   readonly read: () => ServedReading;
-  readonly services: Pick<Services, "reload">;
-  /** Takes over what `up` itself reads, except the level of `log`. */
-  readonly onOwn: (config: Config) => void;
   readonly notifier: Pick<Notifier, "reloading" | "ready">;
   readonly log: Logger;
 }
@@ -67,35 +66,71 @@ export class Reloader implements Disposable {
       log.error("configuration: nothing was changed, since it is not in order: mend it and send SIGHUP again");
       return;
     }
-    const { served } = reading;
-    const levelAfter = served[0]?.logLevel ?? "info";
+    const before = log.level;
+    const after = reading.served[0]?.logLevel ?? "info";
     // What is said meanwhile is to be seen at either level.
-    log.level = moreOf(log.level, levelAfter);
+    log.level = moreOf(before, after);
+    let isTaken = false;
     try {
-      await this.#takeOver(served);
+      isTaken = await this.#takeOver(reading);
     } finally {
-      log.level = levelAfter;
+      log.level = isTaken ? after : before;
     }
   }
 
-  async #takeOver(served: readonly Config[]): Promise<void> {
-    const { log } = this.#of;
+  /** Whether all has taken over what it can. */
+  async #takeOver({ served, placeOf }: RightReading): Promise<boolean> {
+    const { services, onOwn, log } = this.#of;
+    const hasChanged = this.#tellAll(served);
+    const steps = served.flatMap((after) => this.#stepTo(after));
+    try {
+      await takeOverAll(steps, { services, onOwn, isOver: () => this.#isOver });
+    } catch (error) {
+      if (!(error instanceof NotTakenOver)) throw error;
+      const places = steps.flatMap(({ next, names }) => names.map((name) => placeOf(next.pool, name)));
+      if (!this.#isOver) this.#tellBack(error, [...new Set(places)]);
+      for (const { next } of steps) if (error.ahead.has(next.pool)) this.#configs.set(next.pool, next);
+      return false;
+    }
+    for (const { next } of steps) this.#configs.set(next.pool, next);
+    if (!this.#isOver) log.info(`configuration: read again${hasChanged ? "" : "; nothing has changed"}`);
+    return true;
+  }
+
+  /** Says what has changed, whether it is taken over or not; false: nothing. */
+  #tellAll(served: readonly Config[]): boolean {
     let hasChanged = this.#tellPools(served);
-    const ofMachine = this.#changesOfMachine(served);
-    for (const change of ofMachine) this.#tell(change, "");
-    hasChanged ||= ofMachine.length > 0;
+    for (const change of this.#changesOfMachine(served)) {
+      this.#tell(change, "");
+      hasChanged = true;
+    }
     for (const after of served) {
       const before = this.#configs.get(after.pool);
-      if (before === undefined) continue;
-      const changes = changesBetween(before, after);
+      const changes = before === undefined ? [] : changesBetween(before, after).filter(({ isOfPool }) => isOfPool);
       const label = this.#configs.size === 1 ? "" : `pool ${after.pool}: `;
-      const ofPool = changes.filter(({ isOfPool }) => isOfPool);
-      for (const change of ofPool) this.#tell(change, label);
-      hasChanged ||= ofPool.length > 0;
-      await this.#apply(before, takenOver(before, after, changes), changes);
+      for (const change of changes) this.#tell(change, label);
+      hasChanged ||= changes.length > 0;
     }
-    if (this.#isOver) return;
-    log.info(hasChanged ? "configuration: read again" : "configuration: read again; nothing has changed");
+    return hasChanged;
+  }
+
+  /** `names`: the settings that are taken over. */
+  #stepTo(after: Config): readonly (Step & { readonly names: readonly Name[] })[] {
+    const before = this.#configs.get(after.pool);
+    if (before === undefined) return [];
+    const changes = changesBetween(before, after).filter(({ readers }) => readers !== undefined);
+    const readers = new Set<Reader>(changes.flatMap(({ readers: its = [] }) => its));
+    return [{ before, next: takenOver(before, after, changes), readers, names: changes.map(({ name }) => name) }];
+  }
+
+  #tellBack({ message, ahead }: NotTakenOver, places: readonly string[]): void {
+    const { log } = this.#of;
+    log.error(`configuration: ${message}`);
+    for (const sentence of ahead.values()) log.error(`configuration: ${sentence}`);
+    const what = `mend what is wrong at ${places.join(", ")}, and send SIGHUP again`;
+    log.error(
+      `configuration: taken back, ${ahead.size === 0 ? "every setting is" : "all others are"} as before: ${what}`,
+    );
   }
 
   /** Of any pool that was and is served: they are the same in all. */
@@ -104,21 +139,6 @@ export class Reloader implements Disposable {
     const before = after && this.#configs.get(after.pool);
     if (after === undefined || before === undefined) return [];
     return changesBetween(before, after).filter(({ isOfPool }) => !isOfPool);
-  }
-
-  async #apply(before: Config, next: Config, changes: readonly Change[]): Promise<void> {
-    const { services, onOwn, log } = this.#of;
-    const readers = new Set<Reader>(changes.flatMap(({ readers: its = [] }) => its));
-    if (readers.size === 0 || this.#isOver) return;
-    if (readers.delete("up")) onOwn(next);
-    try {
-      if (readers.size > 0) await services.reload(next, readers);
-      this.#configs.set(next.pool, next);
-    } catch (error) {
-      if (this.#isOver) return;
-      const { message } = asSnapmillError(error);
-      log.error(`configuration: the workers of pool ${before.pool} do not run with it, and keep theirs: ${message}`);
-    }
   }
 
   #tell({ sentence, readers }: Change, label: string): void {

@@ -121,6 +121,36 @@ test("a renewed certificate is used without a restart, and requests that were be
   );
 });
 
+test("other files are used without a restart while a request runs; some that are not usable change nothing", async () => {
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  const slow = async () => {
+    ask();
+    await answered;
+    return new Response("whole");
+  };
+  const address = { hostname: "127.0.0.1", port: 0 };
+  await using listener = new Listener({ address, certificate: files, fetch: slow, log });
+  const begun = fetch(`${listener.url}/slow`, { tls: { rejectUnauthorized: false } });
+  await asked;
+  const second = make("second");
+  listener.useCertificate(second);
+  expect(await served(listener.url)).toBe("second");
+  expect(() => listener.useCertificate({ ...second, key: "/nowhere.key" })).toThrow("/nowhere.key cannot be read");
+  expect(await served(listener.url)).toBe("second");
+  answer();
+  expect(await (await begun).text()).toBe("whole");
+  // From now on, it is the second's files that are renewed.
+  const third = make("third");
+  copyFileSync(third.certificate, second.certificate);
+  copyFileSync(third.key, second.key);
+  await until(
+    "the third is served",
+    () => served(listener.url).catch(String),
+    (name) => name === "third",
+  );
+});
+
 test("plain HTTP at the address of HTTPS is closed without an answer", async () => {
   const address = { hostname: "127.0.0.1", port: 0 };
   await using listener = new Listener({ address, certificate: files, fetch: () => new Response("ok"), log });

@@ -191,6 +191,12 @@ describe("a wrong file", () => {
     expect(faultsOf(() => read(["[pools.a]", 'device-size = "2TiB"']))).toEqual([
       "FILE:2: device-size: more than max-device-size (1TiB by default)",
     ]);
+    expect(faultsOf(() => read(["[http]", 'key = "/etc/key.pem"']))).toEqual([
+      "FILE:2: http.key: HTTPS needs a certificate and its key: set http.certificate as well",
+    ]);
+    expect(() => readConfig({}, { SNAPMILL_CONFIG: "", SNAPMILL_HTTP_CERT: "/etc/cert.pem" })).toThrow(
+      "SNAPMILL_HTTP_CERT: HTTPS needs a certificate and its key: set SNAPMILL_HTTP_KEY as well",
+    );
     const same = ["[pools.a]", 'grpc-address = "/x"', "[pools.b]", 'grpc-address = "/x"'];
     expect(() => read(same)).toThrow("pools a and b have the same containerd socket /x: set grpc-address in each");
     expect(faultsOf(() => read(['pool = "c"', "[pools.a]"]))).toEqual([

@@ -44,6 +44,11 @@ export class Gate {
     this.#rates = new RequestRates(requestsPerSecond);
   }
 
+  /** From the next request on. */
+  set requestsPerSecond(perSecond: number) {
+    this.#rates.perSecond = perSecond;
+  }
+
   /** The token is looked at first: whatever has failed before from the same address, a valid one does not wait. */
   async enter(request: Request, peer: Peer): Promise<Entry> {
     return await this.judge(peer.kind === "socket" ? throughSocket : this.#admissionOf(request), request, peer);

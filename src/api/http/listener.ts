@@ -31,12 +31,14 @@ export class Listener implements AsyncDisposable {
   #server: Bun.Server<undefined>;
   /** Of a certificate that was replaced: they answer what they have begun. */
   readonly #leaving = new Set<Bun.Server<undefined>>();
+  #files: CertificateFiles | undefined;
   #stamp: string | undefined;
 
   /** Throws failed_precondition if the address is in use or the certificate is not usable, invalid_argument for others. */
   constructor(options: ListenOptions) {
     this.#options = options;
     const { address, certificate } = options;
+    this.#files = certificate;
     this.#stamp = certificate && stampOf(certificate);
     this.#server = this.#listen(address.port, certificate && this.#judged(readCertificate(certificate)));
     this.#port = this.#server.port ?? address.port;
@@ -47,6 +49,20 @@ export class Listener implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all([this.#server, ...this.#leaving].map((server) => server.stop(true)));
+  }
+
+  /**
+   * Serves HTTPS with these files from now on; requests that were begun are answered. Throws failed_precondition if they
+   * are not usable, and goes on as before. Plain HTTP stays plain.
+   */
+  useCertificate(files: CertificateFiles): void {
+    const known = this.#files;
+    if (known === undefined || (known.certificate === files.certificate && known.key === files.key)) return;
+    const stamp = stampOf(files);
+    this.#replace(this.#judged(readCertificate(files)));
+    this.#files = files;
+    this.#stamp = stamp;
+    this.#options.log.info(`HTTPS uses the certificate ${files.certificate}`);
   }
 
   #look(): void {
@@ -60,12 +76,16 @@ export class Listener implements AsyncDisposable {
 
   /** A file that changed without being usable is looked at again when it changes again. */
   #renew(): void {
-    const { certificate: files, log } = this.#options;
+    const files = this.#files;
     if (files === undefined) return;
     const stamp = stampOf(files);
     if (stamp === this.#stamp) return;
     this.#stamp = stamp;
-    const certificate = this.#judged(readCertificate(files));
+    this.#replace(this.#judged(readCertificate(files)));
+    this.#options.log.info(`HTTPS uses the renewed certificate ${files.certificate}`);
+  }
+
+  #replace(certificate: Certificate): void {
     // Bun cannot exchange the certificate of a server. Its port is free as soon as it no longer listens.
     const old = this.#server;
     this.#leaving.add(old);
@@ -77,7 +97,6 @@ export class Listener implements AsyncDisposable {
       this.#stamp = undefined;
       throw error;
     }
-    log.info(`HTTPS uses the renewed certificate ${files.certificate}`);
   }
 
   #judged(certificate: Certificate): Certificate {

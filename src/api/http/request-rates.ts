@@ -10,10 +10,15 @@ interface Bucket {
 
 /** One bucket for each token: their number is bounded by that of the tokens. */
 export class RequestRates {
-  readonly #perSecond: number;
+  #perSecond: number;
   readonly #buckets = new Map<string, Bucket>();
 
   constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+  }
+
+  /** From the next request on. */
+  set perSecond(perSecond: number) {
     this.#perSecond = perSecond;
   }
 

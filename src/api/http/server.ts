@@ -61,8 +61,11 @@ export interface HttpServer extends AsyncDisposable {
   readonly url: string;
   /** Serves `dashboard` at /queues from now on; before, /queues answers 503. */
   show(dashboard: Hono): void;
-  /** Takes the place of what the options said, from the next request on. */
-  reconfigure(given: Required<Pick<HttpOptions, "names" | "metricsOpen">>): void;
+  /**
+   * Takes the place of what the options said, from the next request on. Throws failed_precondition if the certificate is
+   * not usable; then nothing has changed. Where there was none, it changes nothing of that.
+   */
+  reconfigure(given: Required<Pick<HttpOptions, "names" | "metricsOpen" | "certificate" | "requestsPerSecond">>): void;
   /** Serves /v1 at a UNIX socket, too, until disposed of; whoever reaches it needs no token. */
   listenAt(path: string): AsyncDisposable;
 }
@@ -97,6 +100,8 @@ export function serveHttp(options: HttpOptions): HttpServer {
       current.dashboard = shown;
     },
     reconfigure: (given) => {
+      if (given.certificate !== undefined) listener.useCertificate(given.certificate);
+      gate.requestsPerSecond = given.requestsPerSecond;
       current.names = given.names;
       current.metricsOpen = given.metricsOpen;
     },
