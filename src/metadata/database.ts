@@ -2,6 +2,7 @@
 import { Database as SqliteDatabase } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import { observed } from "../domain/tally.ts";
@@ -195,4 +196,10 @@ export function statements<T>(prepare: (handle: Database["drizzle"]) => T): (dat
     prepared.set(database, made);
     return made;
   };
+}
+
+/** Differs after every transaction that changed rows, of this connection or another's; reads no page of the file. */
+export function writeStamp({ drizzle: handle }: Database): string {
+  const row = handle.get<[number, number]>(sql`select data_version, total_changes() from pragma_data_version`);
+  return row.join(":");
 }

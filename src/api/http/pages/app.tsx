@@ -14,6 +14,7 @@ import { asPage, Document } from "./document.tsx";
 import { setFlash, takeFlash } from "./flash.ts";
 import { formOf } from "./form-body.ts";
 import { Frame } from "./frame.tsx";
+import { answerChanges } from "./live.ts";
 import { type Page, roleFor } from "./page.ts";
 import { firstPath, pages } from "./pages.ts";
 import { ProblemText, shownProblem } from "./problem-page.tsx";
@@ -45,6 +46,7 @@ export function pagesApp(options: PagesOptions): Hono<ViewerEnv> {
       return await framed(context, options, { view, page, heading, body });
     });
   }
+  app.get("/events", signedIn, (context) => answerChanges(context, host, options.gate.streams));
   if (firstPath(host) !== "/") app.get("/", signedIn, (context) => context.redirect(firstPath(host), 303));
   app.post("/do/:operation", signedIn, async (context) => {
     const form = await formOf(context.req.raw);

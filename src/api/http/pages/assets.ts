@@ -1,7 +1,8 @@
-// Room: api. Owns the files that pages load: a stylesheet, under an address that changes with its content.
+// Room: api. Owns the files that pages load: a stylesheet and a script, under addresses that change with their content.
 import { readFileSync } from "node:fs";
 import type { Hono } from "hono";
 
+/** Of the script, the library comes first, in one file. */
 interface Asset {
   readonly path: string;
   readonly etag: string;
@@ -19,6 +20,7 @@ const own = (name: string): URL => new URL(`assets/${name}`, import.meta.url);
 
 export const assets = {
   style: asset("page.css", "text/css", own("page.css")),
+  script: asset("live.js", "text/javascript", new URL(import.meta.resolve("idiomorph")), own("live.js")),
 } as const;
 
 /** For everybody: they say what snapmill looks like, and nothing of this one. */

@@ -2,9 +2,12 @@
 import type { Child } from "hono/jsx";
 import { visible } from "../../../domain/quoted.ts";
 import { assets } from "./assets.ts";
+import type { Page } from "./page.ts";
 
 export interface DocumentProps {
   readonly title: string;
+  /** When it is fetched again by its script; undefined: it stays as it is. */
+  readonly follows?: Page["follows"] | undefined;
   readonly children: Child;
 }
 
@@ -12,7 +15,7 @@ export interface DocumentProps {
 const icon =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 2h12v3H2zm0 4.5h12v3H2zM2 11h12v3H2z' fill='%23268'/%3E%3C/svg%3E";
 
-export const Document = ({ title, children }: DocumentProps) => (
+export const Document = ({ title, follows, children }: DocumentProps) => (
   <html lang="en">
     <head>
       <meta charset="utf-8" />
@@ -21,8 +24,9 @@ export const Document = ({ title, children }: DocumentProps) => (
       <title>{`${title} – snapmill`}</title>
       <link rel="icon" href={icon} />
       <link rel="stylesheet" href={assets.style.path} />
+      {follows === undefined ? null : <script type="module" src={assets.script.path} />}
     </head>
-    <body>{children}</body>
+    <body data-follows={follows}>{children}</body>
   </html>
 );
 

@@ -21,7 +21,7 @@ export interface FrameProps {
 }
 
 export const Frame = ({ view, pages, page, heading, verdict, flash, children }: FrameProps) => (
-  <Document title={heading}>
+  <Document title={heading} follows={page && (page.follows ?? "changes")}>
     <a class="skip" href="#main">
       Skip to the content
     </a>
@@ -51,8 +51,9 @@ export const Frame = ({ view, pages, page, heading, verdict, flash, children }: 
     </main>
     <footer>
       <p>
-        Data as of <time datetime={new Date(view.readAtMs).toISOString()}>{clockTime(view.readAtMs)}</time>. The queues
-        are at <a href="/queues">/queues</a>, the API at <a href="/v1/docs">/v1/docs</a>.
+        Data as of <time datetime={new Date(view.readAtMs).toISOString()}>{clockTime(view.readAtMs)}</time>{" "}
+        <span data-live="state" />. The queues are at <a href="/queues">/queues</a>, the API at{" "}
+        <a href="/v1/docs">/v1/docs</a>.
       </p>
     </footer>
   </Document>

@@ -16,6 +16,8 @@ export interface Page {
   readonly place: "navigation" | "link";
   /** The operations whose answers it shows. Whoever may not run one of them does not see the page. */
   readonly reads: readonly OperationName[];
+  /** `seconds`: also while no database changes, as the progress of unpacks does not. Default: `changes`. */
+  readonly follows?: "changes" | "seconds";
   readonly show: (view: View) => Shown | Promise<Shown>;
 }
 

@@ -39,6 +39,11 @@ export async function answerEvents(context: Context<V1Env>, host: Host, slots: S
   signal.addEventListener("abort", () => slot[Symbol.dispose](), { once: true });
   context.env.keepOpen?.(0);
   const events = eventsOf(host, id, first, { seen, signal, holds, slot });
+  return streamOf(events);
+}
+
+/** An answer that sends each of `events` when the one before was taken, and ends them when nobody listens. */
+export function streamOf(events: AsyncGenerator<string>): Response {
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
