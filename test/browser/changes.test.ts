@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]();
-  await api?.[Symbol.asyncDispose]();
+  await content?.[Symbol.asyncDispose]();
 });
 
 const path = (key: string) => `/pools/default/snapshot?key=${key}`;

@@ -1,53 +1,65 @@
-// Room: test. Owns what there is to see on the pages in tests: a real `up` with an image, snapshots and names that try to
-// be more than text.
+// Room: test. Owns what there is to see on the pages in tests: a real `up` with images, snapshots, a failure, and names that
+// try to be more than text.
 import { join } from "node:path";
 import { RunningApi } from "../api/v1/running-api.ts";
-import { writeSmallImage } from "../support/small-image.ts";
+import { pushImage, pushLargeLayer, pushLayer } from "../support/many-images.ts";
+import { Registry } from "../support/registry.ts";
 
 /** Breaks out of text, of attributes and of scripts, and reorders what is around it. */
 export const hostile = `<script>document.title = "taken"</script>"'><img src=x onerror='document.title = "taken"'>\u202egnp`;
 
-export interface Content {
+/** Disposing of it ends it, and fails when something of it is left. */
+export interface Content extends AsyncDisposable {
   readonly api: RunningApi;
-  /** Of role read. */
+  /** A token of role read. */
   readonly reader: string;
   /** The address of each page of the registry, with something to see; by the page's path. */
   readonly addresses: Readonly<Record<string, string>>;
 }
 
-export async function makeContent(settings: Record<string, string> = {}): Promise<Content> {
-  const api = await RunningApi.start({ SNAPMILL_ASYNC_REMOVE: "true", ...settings });
-  try {
-    return { api, reader: await readerOf(api), addresses: await fill(api) };
-  } catch (error) {
-    await api[Symbol.asyncDispose]().catch(() => undefined);
-    throw error;
+/** `name`: of a snapshot, a label and an image that is not there. */
+export async function makeContent(name = hostile): Promise<Content> {
+  await using made = new AsyncDisposableStack();
+  const api = made.use(await RunningApi.start({ SNAPMILL_ASYNC_REMOVE: "true" }));
+  const registry = made.use(await Registry.start(join(api.place.directory, "registry")));
+  const reader = (await succeeded(api.place.run("token", "create", "onlooker", "--role", "read"))).trim();
+  await unpackImages(api, registry);
+  await makeSnapshots(api, name);
+  await failToUnpack(api, name);
+  const kept = made.move();
+  return { api, reader, addresses: addressesWith(name), [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** By the path of the page. What a page shows of the rest of the content it finds by itself. */
+const addressesWith = (name: string): Content["addresses"] => ({
+  "/pools/:pool/snapshots": "/pools/default/snapshots",
+  "/pools/:pool/snapshot": `/pools/default/snapshot?${new URLSearchParams({ key: name }).toString()}`,
+  "/search": `/search?${new URLSearchParams({ q: name.slice(0, 8) }).toString()}`,
+});
+
+/** Two of three share a layer, which the second finds there. */
+async function unpackImages({ place }: RunningApi, { host }: Registry): Promise<void> {
+  const web = { host, name: "shop/web" };
+  const base = await pushLargeLayer(web, 12);
+  const references = [
+    await pushImage(web, "1.4", [base, await pushLayer(web, ["srv/web", "etc/web.conf"])]),
+    await pushImage(web, "1.5", [base, await pushLayer(web, ["srv/web", "etc/web.conf", "etc/web.d/new"])]),
+    await pushImage({ host, name: "shop/stock" }, "9", [await pushLayer({ host, name: "shop/stock" }, ["srv/stock"])]),
+  ];
+  for (const reference of references) await succeeded(place.run("unpack", "--plain-http", reference));
+}
+
+async function makeSnapshots(api: RunningApi, name: string): Promise<void> {
+  for (const key of [name, "web-1", "web-2"]) {
+    const path = `/snapshot/prepare?${new URLSearchParams({ key }).toString()}`;
+    const { status, body } = await api.pool(path, { method: "POST", body: { labels: { [name]: name, team: "shop" } } });
+    if (status >= 300) throw new Error(`${path} was answered ${status}: ${JSON.stringify(body)}`);
   }
 }
 
-async function readerOf({ place }: RunningApi): Promise<string> {
-  return (await succeeded(place.run("token", "create", "onlooker", "--role", "read"))).trim();
-}
-
-async function fill(api: RunningApi): Promise<Content["addresses"]> {
-  const { reference } = await writeSmallImage(join(api.place.directory, "an-image"));
-  await succeeded(api.place.run("unpack", reference));
-  const failed = await api.place.run("unpack", `oci:${join(api.place.directory, hostile.replaceAll("/", "|"))}:latest`);
-  if (failed.exitCode === 0) throw new Error("an image that is not there was unpacked");
-  for (const key of [hostile, "web-1", "web-2"]) {
-    const labels = { [hostile]: hostile, team: "storage" };
-    await granted(api, `/snapshot/prepare?${new URLSearchParams({ key }).toString()}`, { labels });
-  }
-  return {
-    "/pools/:pool/snapshots": "/pools/default/snapshots",
-    "/pools/:pool/snapshot": `/pools/default/snapshot?${new URLSearchParams({ key: hostile }).toString()}`,
-    "/search": `/search?${new URLSearchParams({ q: "<script>" }).toString()}`,
-  };
-}
-
-async function granted(api: RunningApi, path: string, body: unknown): Promise<void> {
-  const answer = await api.pool(path, { method: "POST", body });
-  if (answer.status >= 300) throw new Error(`${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+async function failToUnpack({ place }: RunningApi, name: string): Promise<void> {
+  const { exitCode } = await place.run("unpack", `oci:${join(place.directory, name.replaceAll("/", "|"))}:latest`);
+  if (exitCode === 0) throw new Error("an image that is not there was unpacked");
 }
 
 async function succeeded(run: ReturnType<RunningApi["place"]["run"]>): Promise<string> {

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]();
-  await content?.api[Symbol.asyncDispose]();
+  await content?.[Symbol.asyncDispose]();
 });
 
 const paths = pages.map(({ path }) => path);
