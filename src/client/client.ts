@@ -99,6 +99,8 @@ function bound(caller: Caller, fixed: Fields): Record<string, unknown> {
   );
 }
 
+type Repeatable = ChangeOptions & { readonly operationId: string };
+
 const readTimeoutMs = 60_000;
 const changeTimeoutMs = 10 * 60_000;
 /** How long a call that is cancelled waits to be told where its operation is. */
@@ -139,28 +141,36 @@ class Caller {
   }
 
   async #change(endpoint: Endpoint, given: Fields, options: ChangeOptions): Promise<unknown> {
-    const { operationId = freshOperationId(), signal, deadlineMs = changeTimeoutMs, onProgress } = options;
+    const { operationId = freshOperationId() } = options;
+    try {
+      return await this.#changed(endpoint, given, { ...options, operationId });
+    } catch (error) {
+      throw error instanceof ApiError ? Object.assign(error, { repeatAs: operationId }) : error;
+    }
+  }
+
+  async #changed(endpoint: Endpoint, given: Fields, options: Repeatable): Promise<unknown> {
+    const { signal, deadlineMs = changeTimeoutMs, onProgress } = options;
     const late = new Canceller();
-    const tooLate = new AbortReason(
-      "deadline",
-      `${operationId} has not ended within ${deadlineMs / 1000} s: it goes on`,
-    );
+    const tooLate = new AbortReason("deadline", `it has not ended within ${deadlineMs / 1000} s, and goes on`);
     const longestMs = endpoint.kind === "long" ? Number.POSITIVE_INFINITY : deadlineMs;
     using _timer = startTimer(longestMs, () => late.cancel(tooLate));
-    const reply = await this.#sent(endpoint, given, { ...options, operationId });
+    const reply = await this.#sent(endpoint, given, options);
     if ("body" in reply) return reply.body;
     const { place } = reply;
-    if (!place.startsWith("/v1/")) throw notSnapmill(this.#transport.host, "its operation has another place");
+    const operationId = /^\/v1\/operations\/([^/?]+)$/.exec(place)?.[1];
+    if (operationId === undefined) throw notSnapmill(this.#transport.host, "its operation has another place");
     const following = { transport: this.#transport, place, operationId, signal, late: late.signal };
     try {
       return await followed({ ...following, onProgress: onProgress as ((progress: unknown) => void) | undefined });
     } catch (error) {
-      throw error === tooLate ? new ApiError(tooLate.code, tooLate.message, { operationId }) : error;
+      if (error !== tooLate) throw error;
+      throw new ApiError(tooLate.code, `operation ${operationId}: ${tooLate.message}`, { operationId });
     }
   }
 
   /** The answer of a change, or its place. */
-  async #sent(endpoint: Endpoint, given: Fields, options: ChangeOptions & { readonly operationId: string }) {
+  async #sent(endpoint: Endpoint, given: Fields, options: Repeatable) {
     const { operationId, reason, signal, deadlineMs = changeTimeoutMs } = options;
     const headers = { "idempotency-key": operationId, ...(reason !== undefined && { "snapmill-reason": reason }) };
     const wanted = requestFor(endpoint, given);
@@ -170,7 +180,7 @@ class Caller {
       endpoint.kind === "long"
         ? { timeoutMs: readTimeoutMs, signal: patience.signal }
         : { timeoutMs: deadlineMs, signal };
-    const send = () => this.#transport.send(wanted, { headers, operationId, ...ending });
+    const send = () => this.#transport.send(wanted, { headers, ...ending });
     signal?.throwIfAborted();
     try {
       const reply = await repeated(send, { attempts: this.#attempts, signal });

@@ -16,6 +16,7 @@ export interface ProblemDocument {
 interface Facts {
   readonly problem?: ProblemDocument | undefined;
   readonly operationId?: string | undefined;
+  readonly repeatAs?: string | undefined;
   readonly retryAfterMs?: number | undefined;
   readonly mayPass?: boolean | undefined;
   readonly place?: string | undefined;
@@ -29,8 +30,10 @@ export class ApiError extends SnapmillError {
   /** gRPC's name; also of refusals that no operation knows (`unauthenticated`, `permission_denied`, `unimplemented`). */
   readonly reason: string;
   readonly wayOut: string | undefined;
-  /** Of a change: under it, the same request can be sent again, and its state be asked for. */
+  /** Of a change that the server knows: `getOperation` tells its state. */
   readonly operationId: string | undefined;
+  /** Of a change: as its `operationId`, the same request can be sent again, and has one effect. */
+  readonly repeatAs: string | undefined;
   readonly problem: ProblemDocument | undefined;
   /** How long the server asks to wait before the next attempt. */
   readonly retryAfterMs: number | undefined;
@@ -45,6 +48,7 @@ export class ApiError extends SnapmillError {
     this.reason = problem?.code ?? code;
     this.wayOut = problem?.wayOut;
     this.operationId = problem?.operationId ?? facts.operationId;
+    this.repeatAs = facts.repeatAs;
     this.problem = problem;
     this.retryAfterMs = facts.retryAfterMs;
     this.mayPass = facts.mayPass ?? false;
@@ -99,9 +103,9 @@ const connectionTexts: Readonly<Record<string, string>> = {
 };
 
 /** The failure of a `fetch`. */
-export function connectionError(host: string, error: unknown, operationId: string | undefined): ApiError {
+export function connectionError(host: string, error: unknown): ApiError {
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-  const facts = { operationId, cause: error };
+  const facts = { cause: error };
   if (certificateCode.test(code)) {
     const advice =
       code === "ERR_TLS_CERT_ALTNAME_INVALID"

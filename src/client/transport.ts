@@ -18,7 +18,6 @@ export interface Sending {
   readonly signal?: AbortSignal | undefined;
   /** Until the whole answer is there. */
   readonly timeoutMs: number;
-  readonly operationId?: string | undefined;
 }
 
 /** A whole answer. */
@@ -41,7 +40,7 @@ export class Transport {
 
   /** Throws ApiError where there is no answer in time, or one that is no success; and the reason of `signal`. */
   async send(wanted: Wanted, sending: Sending): Promise<Reply> {
-    const { signal, timeoutMs, operationId } = sending;
+    const { signal, timeoutMs } = sending;
     signal?.throwIfAborted();
     const late = new Canceller();
     const reason = new AbortReason("deadline", `${this.host} gave no whole answer within ${timeoutMs / 1000} s`);
@@ -51,8 +50,8 @@ export class Transport {
       return await this.#read(await this.#fetch(wanted, sending, ended));
     } catch (error) {
       signal?.throwIfAborted();
-      if (late.isCancelled) throw new ApiError(reason.code, reason.message, { operationId, cause: error });
-      throw isOurs(error) ? error : connectionError(this.host, error, operationId);
+      if (late.isCancelled) throw new ApiError(reason.code, reason.message, { cause: error });
+      throw isOurs(error) ? error : connectionError(this.host, error);
     }
   }
 
@@ -60,7 +59,7 @@ export class Transport {
   async stream(wanted: Wanted, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response> {
     const response = await this.#fetch(wanted, { headers }, signal).catch((error: unknown) => {
       signal.throwIfAborted();
-      throw connectionError(this.host, error, undefined);
+      throw connectionError(this.host, error);
     });
     if (response.ok) return response;
     await this.#read(response);

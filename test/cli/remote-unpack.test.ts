@@ -74,7 +74,11 @@ test("Ctrl-C cancels the unpack on its host", async () => {
 
 const whileDrained = async (action: () => Promise<void>) => {
   await pool.drain({});
-  await action().finally(() => pool.releaseQueue({}));
+  try {
+    await action();
+  } finally {
+    await pool.releaseQueue({});
+  }
 };
 
 test.each([

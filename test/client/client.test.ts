@@ -122,12 +122,13 @@ describe("what may pass", () => {
     const pool = poolAt(server.host);
     await expect(pool.stat(named)).rejects.toMatchObject({ code: "unavailable", message: "Redis is away" });
     expect(server.asked).toHaveLength(3);
-    await expect(pool.remove(named)).rejects.toMatchObject({
+    await expect(pool.remove(named, { operationId: "op-of-this-test" })).rejects.toMatchObject({
       code: "not_found",
       message: "there is no build",
       status: 404,
       wayOut: "the way out",
       operationId: "op-12345678",
+      repeatAs: "op-of-this-test",
     });
     expect(server.asked).toHaveLength(4);
   });
@@ -155,7 +156,7 @@ describe("what may pass", () => {
     await using server = serve(() => promise);
     const call = poolAt(server.host).remove(named, { deadlineMs: 50 });
     await expect(call).rejects.toBeInstanceOf(ApiError);
-    await expect(call).rejects.toMatchObject({ code: "deadline_exceeded", operationId: expect.stringMatching(/^op-/) });
+    await expect(call).rejects.toMatchObject({ code: "deadline_exceeded", repeatAs: expect.stringMatching(/^op-/) });
     resolve(Response.json({}));
   });
 });

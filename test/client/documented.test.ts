@@ -52,9 +52,17 @@ function start(title: string) {
 
 test("every example is typed strictly, and has a test here", () => {
   const compilerOptions = {
-    ...{ target: "ESNext", lib: ["ESNext"], module: "Preserve", moduleResolution: "bundler", noEmit: true },
-    ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: true },
-    ...{ typeRoots: [join(root, "node_modules")], types: ["bun-types"] },
+    target: "ESNext",
+    lib: ["ESNext"],
+    module: "Preserve",
+    moduleResolution: "bundler",
+    noEmit: true,
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    skipLibCheck: true,
+    typeRoots: [join(root, "node_modules")],
+    types: ["bun-types"],
   };
   writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
   const { stdout } = Bun.spawnSync([join(root, "node_modules/.bin/tsc"), "--project", project]);

@@ -108,7 +108,8 @@ describe("events", () => {
     await using server = operated({ events: () => streaming([event({ state: "failed", failure })]) });
     await expect(unpackAt(server.host, { operationId: "op-of-this-test" })).rejects.toMatchObject({
       ...failure,
-      operationId: "op-of-this-test",
+      operationId: "op-1",
+      repeatAs: "op-of-this-test",
     });
   });
 

@@ -32,8 +32,10 @@ export declare class ApiError extends Error {
   /** gRPC's name; also of refusals that no operation knows (`unauthenticated`, `permission_denied`, `unimplemented`). */
   readonly reason: string;
   readonly wayOut: string | undefined;
-  /** Of a change: under it, the same request can be sent again, and its state be asked for. */
+  /** Of a change that the server knows: `getOperation` tells its state. */
   readonly operationId: string | undefined;
+  /** Of a change: as its `operationId`, the same request can be sent again, and has one effect. */
+  readonly repeatAs: string | undefined;
   readonly problem: ProblemDocument | undefined;
   /** How long the server asks to wait before the next attempt. */
   readonly retryAfterMs: number | undefined;

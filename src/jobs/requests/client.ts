@@ -24,6 +24,7 @@ import { type FailedRemoval, failedRemovals } from "../outbox/removal-publisher.
 import type { JobQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
 import { asRedisFailure, RedisAway } from "../redis/failures.ts";
+import { needsAcceptance } from "./acceptance.ts";
 import { cancelJob } from "./cancel-job.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
 import { jobState } from "./job-state.ts";
@@ -318,23 +319,6 @@ export class JobClient implements AsyncDisposable {
       this.#unpacks = undefined;
       throw asRedisFailure(error);
     }
-  }
-}
-
-/** Whether the unpack must (again) be written down on the pool's host: not if it is under way, or has its answer. */
-async function needsAcceptance(unpacks: RequestClient, submission: Submission): Promise<boolean> {
-  const kept = await unpacks.jobState(submission);
-  switch (kept.state) {
-    case "lost":
-      return true;
-    case "failed":
-      if (!isRetryable(kept.failure.code)) return false;
-      // Out of the way of the acceptance, which would take the kept failure for the answer.
-      await unpacks.queue.remove(submission.operationId);
-      return true;
-    case "pending":
-    case "completed":
-      return false;
   }
 }
 
