@@ -2,7 +2,7 @@
 import { type PoolName, poolName } from "../domain/identifiers.ts";
 import { findText, type Given, labelOf, resolveSettings } from "./resolve.ts";
 import { schema, type Values } from "./schema.ts";
-import type { SettingsFile } from "./settings-file.ts";
+import type { SettingsFile } from "./settings-text.ts";
 
 export interface PoolChoice {
   /** The one that a command works on. */

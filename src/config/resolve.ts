@@ -2,7 +2,7 @@
 import type { PoolName } from "../domain/identifiers.ts";
 import { type Name, schema, type Values, type Variable } from "./schema.ts";
 import type { Setting } from "./setting.ts";
-import type { FileText, SettingsFile } from "./settings-file.ts";
+import type { FileText, SettingsFile } from "./settings-text.ts";
 
 /** All settings, as they are used where their values do not matter. */
 export const settings = Object.entries(schema) as unknown as readonly (readonly [Name, Setting<unknown, Variable>])[];
