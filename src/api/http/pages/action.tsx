@@ -9,6 +9,8 @@ import type { View } from "./view.ts";
 export interface ActionProps extends Omit<Partial<FormAction>, "operation" | "label" | "pool"> {
   readonly view: View;
   readonly operation: OperationName;
+  /** Default: the page's. */
+  readonly pool?: string | undefined;
   /** On the button: a verb and its object, "Cancel the batch". */
   readonly label: string;
   /** The same at a terminal. */
@@ -25,6 +27,7 @@ export interface ActionProps extends Omit<Partial<FormAction>, "operation" | "la
 export function Action({
   view,
   operation,
+  pool = view.pool,
   label,
   command,
   about,
@@ -37,8 +40,7 @@ export function Action({
   const endpoint: Endpoint = endpoints[operation];
   if (!mayDo(view.viewer.role, endpoint.role)) return null;
   const isOfPool = endpoint.path.startsWith("/v1/pools/{pool}");
-  const pool = isOfPool ? (view.pool ?? null) : null;
-  const action = encodeAction({ operation, pool, given, fields, reason, label });
+  const action = encodeAction({ operation, pool: (isOfPool && pool) || null, given, fields, reason, label });
   const form = (
     <form class="action" method="post" action={`/do/${operation}`}>
       <input type="hidden" name="what" value={action} />

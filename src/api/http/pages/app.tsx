@@ -1,7 +1,6 @@
 // Room: api. Owns the routes of the pages: each of the registry under its address, forms, signing in, and errors.
 import { type Context, Hono } from "hono";
 import type { Logger } from "pino";
-import type { Health } from "../../../domain/health.ts";
 import type { AuditLog } from "../../../service/audit-log.ts";
 import type { Host } from "../../../service/host.ts";
 import type { SignInLinks } from "../../../service/sign-in-links.ts";
@@ -19,7 +18,7 @@ import { type Page, roleFor } from "./page.ts";
 import { firstPath, pages } from "./pages.ts";
 import { ProblemText, shownProblem } from "./problem-page.tsx";
 import { ownPath, serveSignIn, signInPage } from "./sign-in.tsx";
-import { verdictOf } from "./verdict.tsx";
+import { readVerdict } from "./verdict.tsx";
 import { View } from "./view.ts";
 import { type EntranceOptions, onlySignedIn, sessionIn, type ViewerEnv } from "./viewer.ts";
 
@@ -28,7 +27,6 @@ export interface PagesOptions extends EntranceOptions {
   readonly audit: AuditLog;
   readonly log: Logger;
   readonly links: SignInLinks;
-  readonly health: () => Promise<Health>;
 }
 
 export function pagesApp(options: PagesOptions): Hono<ViewerEnv> {
@@ -42,8 +40,9 @@ export function pagesApp(options: PagesOptions): Hono<ViewerEnv> {
     app.get(page.path, signedIn, async (context) => {
       requireRole(context.get("viewer"), roleFor(page));
       const view = viewOf(context, options);
+      const verdict = readVerdict(view);
       const { heading = page.title, body } = await page.show(view);
-      return await framed(context, options, { view, page, heading, body });
+      return await framed(context, options, { view, page, heading, body, verdict });
     });
   }
   app.get("/events", signedIn, (context) => answerChanges(context, host, options.gate.streams));
@@ -72,17 +71,17 @@ interface Framed {
   readonly heading: string;
   readonly body: Parameters<typeof Frame>[0]["children"];
   readonly status?: number;
+  readonly verdict?: ReturnType<typeof readVerdict>;
 }
 
 async function framed(
   context: Context<ViewerEnv>,
-  { sessions, isSecure, health }: PagesOptions,
-  { view, page, heading, body, status = 200 }: Framed,
+  { sessions, isSecure }: PagesOptions,
+  { view, page, heading, body, status = 200, verdict = readVerdict(view) }: Framed,
 ): Promise<Response> {
-  const verdict = verdictOf(await health());
   const flash = takeFlash(context, { sessions, session: view.viewer.session, isSecure });
   const answer = await asPage(
-    <Frame view={view} pages={pages} page={page} heading={heading} verdict={verdict} flash={flash}>
+    <Frame view={view} pages={pages} page={page} heading={heading} verdict={await verdict} flash={flash}>
       {body}
     </Frame>,
     { status },

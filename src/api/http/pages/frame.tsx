@@ -15,7 +15,7 @@ export interface FrameProps {
   /** Undefined: an error is shown. */
   readonly page?: Page | undefined;
   readonly heading: string;
-  readonly verdict: Verdict | undefined;
+  readonly verdict: Verdict;
   readonly flash?: Flash | undefined;
   readonly children: Child;
 }

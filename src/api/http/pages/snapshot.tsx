@@ -34,6 +34,7 @@ export const snapshot: Page = {
           <Facts view={view} found={found} ownBytes={usage?.sizeBytes} inheritedBytes={await bytes.inherited(found)} />
           <h2>What would removing this free?</h2>
           <Freed
+            view={view}
             found={found}
             below={below.length}
             freed={freed}
@@ -99,13 +100,14 @@ const Facts = ({
 );
 
 interface FreedProps {
+  readonly view: View;
   readonly found: ListedSnapshot;
   readonly below: number;
   readonly freed: { readonly own: number | undefined; readonly below: number };
   readonly images: readonly string[];
 }
 
-function Freed({ found, below, freed, images }: FreedProps) {
+function Freed({ view, found, below, freed, images }: FreedProps) {
   const own = freed.own === undefined ? "what its device holds" : formatSize(freed.own);
   return (
     <>
@@ -123,7 +125,7 @@ function Freed({ found, below, freed, images }: FreedProps) {
           <ul>
             {images.slice(0, 50).map((image) => (
               <li key={image}>
-                <Name text={image} /> <Command text={`snapmill images rm ${shellWord(image)}`} />
+                <Name text={image} /> <Command text={view.command(`images rm ${shellWord(image)}`)} />
               </li>
             ))}
           </ul>
@@ -143,7 +145,7 @@ const Remove = ({ view, found }: Found) => (
     view={view}
     operation="remove"
     label="Remove the snapshot"
-    command={`snapmill rm ${shellWord(found.key)}${inScope(found)}`}
+    command={view.command(`rm ${shellWord(found.key)}${inScope(found)}`)}
     given={{ scope: found.scope, key: found.key }}
     reason="required"
   />
@@ -151,7 +153,7 @@ const Remove = ({ view, found }: Found) => (
 
 async function Mounted({ view, found }: Found) {
   if (found.kind === "committed") {
-    return <Command text={`snapmill mount ${shellWord(found.key)} DIRECTORY${inScope(found)}`} />;
+    return <Command text={view.command(`mount ${shellWord(found.key)} DIRECTORY${inScope(found)}`)} />;
   }
   const named = { scope: found.scope, key: found.key };
   const { mounts } = await view.read("mounts", named);

@@ -1,7 +1,11 @@
-// Room: api. Owns how times stand on pages.
+// Room: api. Owns how times and sentences stand on pages.
 
 /** `2026-03-01 12:34:56 UTC`: the host's own zone is not the viewer's. */
 export const clockTime = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+
+/** Begun with a capital and ended with a full stop, as sentences of operations are not. */
+export const sentence = (text: string): string =>
+  `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 const ages = [
   [86_400_000, "d"],

@@ -1,38 +1,82 @@
-// Room: api. Owns the verdict line: one sentence, the worst thing first, and what can be done about it.
-import type { Health } from "../../../domain/health.ts";
+// Room: api. Owns the verdict line of the frame: the worst thing first, since when, what happens next, and its button.
+import { inTime } from "../../../domain/timers.ts";
+import { commandOn } from "../../../domain/verdict-trouble.ts";
+import { api, type OperationName, type Output } from "../../../service/api.ts";
+import { Action } from "./action.tsx";
 import { Sign, type SignKind } from "./sign.tsx";
+import { clockTime, roughDuration, sentence } from "./text.ts";
 import type { View } from "./view.ts";
 
-export interface Verdict {
-  readonly severity: "ok" | "warning" | "critical";
-  readonly sentence: string;
-  /** What to type, and where its button is; undefined: there is nothing to do. */
-  readonly remedy?: { readonly command: string; readonly href?: string | undefined } | undefined;
+/** A string: why there is none. */
+export type Verdict = Output<"verdict"> | string;
+
+/** The page itself must be there when all else fails. */
+const patienceMs = 2_000;
+
+/** Never rejects. */
+export async function readVerdict(view: View): Promise<Verdict> {
+  if (view.pools.length === 0) return "no pool is served here";
+  try {
+    return (
+      (await inTime(patienceMs, view.read("verdict", {}))) ?? "there is no verdict: it takes more than two seconds"
+    );
+  } catch (error) {
+    return `there is no verdict: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
-const signOf: Readonly<Record<Verdict["severity"], SignKind>> = { ok: "good", warning: "warn", critical: "bad" };
+const signs: Readonly<Record<Output<"verdict">["severity"], SignKind>> = {
+  ok: "good",
+  notice: "busy",
+  warning: "warn",
+  critical: "bad",
+};
 
-export const VerdictLine = ({ verdict }: { readonly view: View; readonly verdict: Verdict | undefined }) =>
-  verdict === undefined ? null : (
-    <section class={`verdict ${verdict.severity}`} aria-label="Verdict">
-      <p>
-        <Sign of={signOf[verdict.severity]} /> {verdict.sentence}
-      </p>
-      {verdict.remedy === undefined ? null : (
+export function VerdictLine({ view, verdict }: { readonly view: View; readonly verdict: Verdict }) {
+  if (typeof verdict === "string") {
+    return (
+      <section class="verdict warning" aria-label="Verdict">
         <p>
-          {verdict.remedy.href === undefined ? null : <a href={verdict.remedy.href}>Go to what mends it</a>}{" "}
-          <code>{verdict.remedy.command}</code>
+          <Sign of="warn" /> {sentence(verdict)}
+        </p>
+      </section>
+    );
+  }
+  const { severity, pool, since, next, wayOut, pools } = verdict;
+  const more = pools.reduce((count, each) => count + each.findings.length, 0) - 1;
+  return (
+    <section class={`verdict ${severity}`} aria-label="Verdict" aria-live="polite">
+      <p>
+        <Sign of={signs[severity]} /> <strong>{sentence(verdict.sentence)}</strong>
+        {view.pools.length > 1 && severity !== "ok" ? ` Pool ${pool}.` : ""}
+        {since === null ? "" : ` Since ${clockTime(since)}, for ${roughDuration(view.readAtMs - since)}.`}
+        {more > 0 ? ` And ${more} more: ${commandOn(pool, "status")} lists them.` : ""}
+      </p>
+      {severity === "ok" ? null : (
+        <p>
+          Next: {sentence(next)} What to do: {sentence(wayOut)}
         </p>
       )}
+      <Remedy view={view} verdict={verdict} />
     </section>
   );
+}
 
-/** What /readyz knows. */
-export const verdictOf = ({ ok, reasons }: Pick<Health, "ok" | "reasons">): Verdict =>
-  ok
-    ? { severity: "ok", sentence: "Jobs are taken and worked off." }
-    : {
-        severity: "critical",
-        sentence: `Jobs are not taken: ${reasons[0] ?? "the reason is not known"}${reasons.length > 1 ? ` (and ${reasons.length - 1} more)` : ""}`,
-        remedy: { command: "snapmill doctor" },
-      };
+function Remedy({ view, verdict: { remedy, pool } }: { readonly view: View; readonly verdict: Output<"verdict"> }) {
+  if (remedy === null || !isOperation(remedy.operation)) return null;
+  const { operation, input, label, command } = remedy;
+  return (
+    <Action
+      view={view}
+      operation={operation}
+      pool={pool}
+      given={input}
+      label={label}
+      command={command}
+      reason="optional"
+      style="folded"
+    />
+  );
+}
+
+const isOperation = (name: string): name is OperationName => Object.hasOwn(api, name);

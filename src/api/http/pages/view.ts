@@ -3,6 +3,7 @@ import { mayDo } from "../../../domain/callers.ts";
 import { invalidArgument, notFound } from "../../../domain/errors.ts";
 import type { PoolName } from "../../../domain/identifiers.ts";
 import { faultsOf } from "../../../domain/parsing.ts";
+import { commandOn } from "../../../domain/verdict-trouble.ts";
 import { type Input, type ListName, type OperationName, type Output, runnable } from "../../../service/api.ts";
 import type { Host } from "../../../service/host.ts";
 import type { Sessions } from "../../../service/sessions.ts";
@@ -76,6 +77,11 @@ export class View {
     const path = `/pools/${encodeURIComponent(this.pool ?? "")}/${rest}`;
     const given = new URLSearchParams(query).toString();
     return given === "" ? path : `${path}?${given}`;
+  }
+
+  /** At a terminal: `command("rm web-1")` names the pool where it is not the usual one. */
+  command(words: string): string {
+    return commandOn(this.pool ?? "default", words);
   }
 
   mayRun(name: OperationName): boolean {
