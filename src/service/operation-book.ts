@@ -53,7 +53,7 @@ export class OperationBook {
   }
 
   /** Throws unavailable if it cannot be written: what would be forgotten must not be done. */
-  begin(begun: BegunOperation, running: readonly OperationId[]): void {
+  begin(begun: BegunOperation, running: () => readonly OperationId[]): void {
     this.#required(() => {
       this.#makeRoom(running);
       beginAsked(this.#options.database(), begun);
@@ -93,7 +93,7 @@ export class OperationBook {
   }
 
   /** For one more. A tenth at once, so that it is rarely done. */
-  #makeRoom(running: readonly OperationId[]): void {
+  #makeRoom(running: () => readonly OperationId[]): void {
     const database = this.#options.database();
     this.#amount ??= amountAsked(database);
     const { rows, bytes } = this.#bounds;
@@ -101,7 +101,7 @@ export class OperationBook {
     this.#amount = amountAsked(database);
     const step = Math.max(1, Math.min(stepRows, Math.floor(rows / 10)));
     while (this.#amount.rows >= rows || this.#amount.bytes > bytes) {
-      const dropped = dropOldestAsked(database, running, step);
+      const dropped = dropOldestAsked(database, running(), step);
       if (dropped.rows === 0) return;
       this.#amount = { rows: this.#amount.rows - dropped.rows, bytes: this.#amount.bytes - dropped.bytes };
     }

@@ -1,6 +1,6 @@
 // Room: service. Owns the operations that callers have begun: each under its ID, once, with one answer, across restarts.
 import { setImmediate as turn } from "node:timers/promises";
-import { isRetryable } from "../domain/errors.ts";
+import { isRetryable, unavailable } from "../domain/errors.ts";
 import type { OperationId } from "../domain/identifiers.ts";
 import type { AskedOperation } from "../metadata/asked-operations.ts";
 import { type Answer, payloadHash } from "../metadata/journal.ts";
@@ -16,11 +16,18 @@ export type Beginning =
   | { readonly kind: "unknown" };
 
 const pruneEveryMs = 600_000;
+/** Each takes up a few kB, and one that waits for the pool's worker may last for minutes. */
+const maxRunning = 10_000;
+
+export interface OperationTrackerOptions extends OperationBookOptions {
+  readonly maxRunning?: number;
+}
 /** Of so many that have ended, the last progress is kept: whoever follows a short one comes after its end. */
 const keptProgress = 100;
 
 export class OperationTracker implements Disposable {
   readonly #book: OperationBook;
+  readonly #maxRunning: number;
   readonly #timer: Timer;
   /** Those that run, and those that are unwritten. */
   readonly #here = new Map<OperationId, Tracked>();
@@ -29,7 +36,8 @@ export class OperationTracker implements Disposable {
   readonly #progress = new Map<OperationId, unknown>();
   #isOpen = true;
 
-  constructor(options: OperationBookOptions) {
+  constructor(options: OperationTrackerOptions) {
+    this.#maxRunning = options.maxRunning ?? maxRunning;
     this.#book = new OperationBook(options);
     this.#timer = setInterval(() => void this.prune(), pruneEveryMs);
     void this.prune();
@@ -52,7 +60,7 @@ export class OperationTracker implements Disposable {
 
   /**
    * Begins `work`, unless the operation is running or has its answer. One that failed for a reason that may pass begins
-   * anew. Throws unavailable, without an effect, if it cannot be written down.
+   * anew. Throws unavailable, without an effect, if it cannot be written down, or too many are running.
    */
   begin(asked: Asked, given: unknown, work: (options: WorkOptions) => unknown): Beginning {
     const { pool = null, ...told } = asked;
@@ -60,7 +68,11 @@ export class OperationTracker implements Disposable {
     this.#writeEnds();
     const known = this.#known(asked, digest);
     if (known !== undefined) return known;
-    this.#book.begin({ ...told, pool, digest, startedAtMs: Date.now() }, [...this.#here.keys()]);
+    // What is of no pool is a cancellation.
+    if (asked.pool !== undefined && this.#here.size >= this.#maxRunning) {
+      throw unavailable(`${this.#here.size} operations are under way, as many as may be: wait for some of them to end`);
+    }
+    this.#book.begin({ ...told, pool, digest, startedAtMs: Date.now() }, () => [...this.#here.keys()]);
     const tracked = new Tracked(asked, digest, work, (ended) => this.#end(ended));
     this.#here.set(asked.operationId, tracked);
     return { kind: "begun", tracked };

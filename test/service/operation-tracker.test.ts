@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { notFound, unavailable } from "../../src/domain/errors.ts";
-import { operationId } from "../../src/domain/identifiers.ts";
+import { operationId, poolName } from "../../src/domain/identifiers.ts";
 import { amountAsked } from "../../src/metadata/asked-operations.ts";
 import { type Database, openDatabase } from "../../src/metadata/database.ts";
 import { serviceSchema } from "../../src/metadata/migrations.ts";
@@ -168,6 +168,25 @@ describe("what is kept", () => {
     await tracker.prune();
     expect(ids()).toEqual([asked("running2").operationId]);
   });
+});
+
+test("as many run as may; a cancellation, and what has its answer, come through all the same", async () => {
+  close();
+  database = openDatabase(path(), { mode: "readwrite", schema: serviceSchema });
+  tracker = new OperationTracker({ database: () => database, onTrouble: (said) => troubles.push(said), maxRunning: 2 });
+  const of = (name: string) => asked(name, { pool: poolName("default") });
+  await end(of("done"), () => 1);
+  const { promise, resolve } = Promise.withResolvers<number>();
+  tracker.begin(of("first"), given, () => promise);
+  tracker.begin(of("second"), given, never);
+  expect(() => tracker.begin(of("third"), given, mustNotRun)).toThrow(/2 operations are under way/);
+  expect(tracker.recorded(of("third").operationId)).toBeUndefined();
+  expect(tracker.begin(of("second"), given, mustNotRun).kind).toBe("running");
+  expect(tracker.begin(of("done"), given, mustNotRun).kind).toBe("ended");
+  await end(asked("cancel"), () => 1);
+  resolve(1);
+  await tracker.find(of("first").operationId)?.ended;
+  await end(of("third"), () => 1);
 });
 
 describe("on a disk without room", () => {

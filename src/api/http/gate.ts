@@ -12,8 +12,8 @@ export type Peer =
 /** What the listener tells hono of a request, as `context.env`. */
 export interface Bindings {
   readonly peer: Peer;
-  /** Ends the connection only after so many seconds of silence; 0: never. */
-  readonly keepOpen?: (seconds: number) => void;
+  /** Ends the connection only after so many seconds of silence; 0: never. Without a number: as soon as any other again. */
+  readonly keepOpen?: (seconds?: number) => void;
 }
 
 export type Entry =

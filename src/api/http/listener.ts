@@ -16,7 +16,7 @@ export interface ListenOptions {
 }
 
 /** Closes idle connections; Bun also closes one that sends its headers, body or TLS handshake too slowly. */
-const idleTimeoutSeconds = 10;
+export const idleTimeoutSeconds = 10;
 /** Certificates are looked at, and descriptors counted, this often. */
 const lookEveryMs = 1_000;
 /** The process has other uses for its descriptors (databases, workers): above this, connections that do nothing end. */

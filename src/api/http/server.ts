@@ -14,7 +14,7 @@ import { countRequests } from "./count-requests.ts";
 import { type Bindings, Gate, type GateOptions, type Peer } from "./gate.ts";
 import { serveHealth } from "./health.ts";
 import { onlyForThisHost } from "./hosts.ts";
-import { Listener } from "./listener.ts";
+import { idleTimeoutSeconds, Listener } from "./listener.ts";
 import { openHere, prometheusText } from "./metrics.ts";
 import { noSuchPage, type PagesOptions, pagesApp } from "./pages/app.tsx";
 import { sessionIn, type ViewerEnv } from "./pages/viewer.ts";
@@ -122,7 +122,7 @@ const answered = async <Env extends { Bindings: Bindings }>(app: Hono<Env>, requ
 
 const bindings = (request: Request, bun: Bun.Server<undefined>, peer: Peer): Bindings => ({
   peer,
-  keepOpen: (seconds) => bun.timeout(request, seconds),
+  keepOpen: (seconds = idleTimeoutSeconds) => bun.timeout(request, seconds),
 });
 
 /** Without a token there is /healthz, /readyz without reasons, and the way to sign in; nothing else shows. */

@@ -81,6 +81,9 @@ const rows: readonly Row[] = [
   ["a prototype as a field", [400], () => post('{"__proto__":{"role":"operate"}}')],
   ["a constructor as a field", [400], () => post('{"constructor":{"prototype":{}}}')],
   ["a prototype as a label", [400], () => post('{"labels":{"__proto__":{"x":"y"}}}')],
+  ["a label that is half of a character", [400], () => post('{"labels":{"a":"\\ud800"}}')],
+  ["a label's name that is half of a character", [400], () => post('{"labels":{"\\udfff":"a"}}')],
+  ["a parent that is half of a character", [400], () => post('{"parent":"\\uD83d"}')],
   ["a key given twice, the second wrong", [400], () => post('{"labels":{},"labels":7}')],
   ["bytes that are no UTF-8", [400], () => post(Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]))],
   ["UTF-16", [400], () => post(Buffer.from('{"labels":{}}', "utf16le"))],
@@ -96,7 +99,7 @@ const rows: readonly Row[] = [
       posting("Content-Type: application/x-www-form-urlencoded", "Content-Length: 3").replace(`${json}\r\n`, "") +
       "a=b",
   ],
-  ["a compressed body", [400, 415], () => post(Bun.gzipSync(Buffer.from("{}")), "Content-Encoding: gzip")],
+  ["a compressed body", [415], () => post(Bun.gzipSync(Buffer.from("{}")), "Content-Encoding: gzip")],
   ["more than 1 MiB", [413], () => posting(`Content-Length: ${2 ** 20 + 1}`)],
   ["more than 1 MiB, all of it", [413], () => post(" ".repeat(2 ** 20 + 1))],
   ["more than 1 GiB", [413], () => posting(`Content-Length: ${2 ** 30 + 1}`)],

@@ -93,6 +93,29 @@ describe("an Idempotency-Key", () => {
     expect((await remove("slow")).status).toBe(200);
   });
 
+  test("of requests that come together makes one effect; the others are told its place, or its answer", async () => {
+    const headers = { "idempotency-key": "together" };
+    const answers = await Promise.all(Array.from({ length: 20 }, () => prepare("together", headers)));
+    const done = answers.filter(({ status }) => status === 200);
+    expect(done.length).toBeGreaterThan(0);
+    for (const { body } of done) expect(body).toEqual(done[0]?.body);
+    for (const { status, body, headers: told } of answers.filter((answer) => !done.includes(answer))) {
+      expect([status, body.type, told.get("retry-after")]).toEqual([409, "urn:snapmill:problem:still-running", "1"]);
+      expect(told.get("location")).toBe(placeOf(done[0] as Answer));
+    }
+    expect((await remove("together")).status).toBe(200);
+  });
+
+  test("is of its token alone: another's request with the same one is another request", async () => {
+    const other = (await api.place.run("token", "create", "other", "--role", "operate")).stdout.trim();
+    const headers = { "idempotency-key": "shared" };
+    expect((await prepare("shared", headers)).status).toBe(200);
+    const theirs = await prepare("shared", { ...headers, authorization: `Bearer ${other}` });
+    expect([theirs.status, theirs.body.code]).toEqual([409, "already_exists"]);
+    expect((await prepare("shared", headers)).status).toBe(200);
+    expect((await remove("shared")).status).toBe(200);
+  });
+
   test("that is empty or too long is refused", async () => {
     for (const key of ["", "x".repeat(513)]) {
       const { status, body } = await prepare("never", { "idempotency-key": key });
@@ -153,6 +176,25 @@ describe("an unpack", () => {
     const again = await api.ask(place[0], { method: "DELETE" });
     expect([again.status, again.body.code]).toEqual([409, "failed_precondition"]);
   });
+});
+
+test("a wait beyond the limit is the longest; what is no wait is ignored", async () => {
+  const doctor = (prefer: string) => api.pool("/doctor", { method: "POST", body: {}, headers: { prefer } });
+  expect((await doctor(`wait=${"9".repeat(30)}`)).status).toBe(200);
+  for (const prefer of ["wait=-1", "wait=1.5", "wait", "wait=0x10", "x".repeat(10_000)]) {
+    const { status, headers } = await doctor(prefer);
+    expect([status, headers.get("preference-applied")]).toEqual([202, null]);
+  }
+});
+
+test("a reason in UTF-8 is in the audit log as it was written", async () => {
+  const reason = "größer als 漢";
+  const asked = ["-d", "{}", "-H", `Authorization: Bearer ${api.token}`, "-H", "Content-Type: application/json"];
+  const url = `${api.url}/v1/pools/default/snapshots/reason/prepare`;
+  const child = Bun.spawn(["curl", "-sS", "-o", "/dev/null", ...asked, "-H", `Snapmill-Reason: ${reason}`, url]);
+  expect(await child.exited).toBe(0);
+  expect((await api.ask("/v1/audit?limit=1")).body.items).toMatchObject([{ operation: "prepare", reason }]);
+  expect((await remove("reason")).status).toBe(200);
 });
 
 describe("events", () => {

@@ -46,6 +46,11 @@ describe("a failed operation", () => {
     });
   });
 
+  test("says when to come again, if its reason may pass by itself", () => {
+    const after = errorCodes.filter((code) => problemResponse(new SnapmillError(code, "x")).headers.has("retry-after"));
+    expect(after).toEqual(["unavailable"]);
+  });
+
   test("that is a fault of the program tells nothing of itself", async () => {
     const answer = problemResponse(new TypeError("x is not a function at /srv/secret.ts"));
     expect(await answer.json()).toMatchObject({ status: 500, code: "internal", detail: "see the log of snapmill" });

@@ -18,9 +18,8 @@ export function answerChanges(context: Context<ViewerEnv>, host: Host, slots: St
   const slot = slots.take(viewer.tokenName);
   if (slot === undefined) throw new Problem("too_many_requests", "too many pages are open with this token");
   viewer.signal.addEventListener("abort", () => slot[Symbol.dispose](), { once: true });
-  context.env.keepOpen?.(0);
   const everyMs = context.req.query("follows") === "seconds" ? 0 : anywayEveryMs;
-  return streamOf(changes(host, viewer, slot, everyMs));
+  return streamOf(changes(host, viewer, slot, everyMs), context.env);
 }
 
 async function* changes(

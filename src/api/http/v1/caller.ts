@@ -50,7 +50,7 @@ export const asCaller =
       ...caller,
       holds,
       requestId,
-      reason: context.req.header("snapmill-reason"),
+      reason: textIn(context.req.header("snapmill-reason")),
       traceparent: context.req.header("traceparent"),
       signal: whileThere(context.req.raw.signal),
       operationId: undefined,
@@ -72,6 +72,16 @@ export const onlyOwnSite: MiddlewareHandler<V1Env> = async (context, next) => {
 export function requireRole({ tokenName, role }: Identity, needed: Role): void {
   if (mayDo(role, needed)) return;
   throw new Problem("forbidden", `token ${tokenName} has the role ${role}, and this needs ${needed}`);
+}
+
+/** A header has bytes, which Bun takes for Latin-1, and most callers send as UTF-8. */
+function textIn(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(header, "latin1"));
+  } catch {
+    return header;
+  }
 }
 
 /** A caller's own ID, if it can stand in a log; otherwise a fresh one. */

@@ -48,18 +48,25 @@ export async function answerChange(context: Context<V1Env>, host: Host, change: 
     case "unknown":
       throw new Problem("end_unknown", `the snapmill that ran ${name} ${id} ended before it did`);
     case "running":
-      throw new Problem("still_running", `${name} ${id} is under way`, { location: operationPath(id) });
+      throw new Problem("still_running", `${name} ${id} is under way`, {
+        location: operationPath(id),
+        "retry-after": "1",
+      });
     case "ended":
       return answered(id, begun.answer);
     case "begun":
       context.env.keepOpen?.(waitMs / 1000 + graceSeconds);
-      // Nobody gets the answer: what has not begun need not happen. An operation that has a place goes on without caller.
-      if (
-        await endsWithin(begun.tracked, waitMs, caller.signal, preferredMs === undefined && change.kind === "change")
-      ) {
-        return answered(id, await begun.tracked.ended);
+      try {
+        // Nobody gets the answer: what has not begun need not happen. An operation that has a place goes on without caller.
+        const isTheirs = preferredMs === undefined && change.kind === "change";
+        if (await endsWithin(begun.tracked, waitMs, caller.signal, isTheirs)) {
+          return answered(id, await begun.tracked.ended);
+        }
+        return await accepted(host, id, preferredMs);
+      } finally {
+        // Otherwise the connection would have this time for whatever comes next, or nothing.
+        context.env.keepOpen?.();
       }
-      return await accepted(host, id, preferredMs);
   }
 }
 

@@ -4,6 +4,7 @@ import { type OperationId, operationId } from "../../../domain/identifiers.ts";
 import { pause } from "../../../domain/timers.ts";
 import type { Host } from "../../../service/host.ts";
 import { getOperation, type OperationState } from "../../../service/operation-state.ts";
+import type { Bindings } from "../gate.ts";
 import type { StreamSlots } from "../request-rates.ts";
 import type { V1Env } from "./caller.ts";
 import { Problem } from "./problems.ts";
@@ -37,19 +38,23 @@ export async function answerEvents(context: Context<V1Env>, host: Host, slots: S
     throw new Problem("too_many_requests", "too many streams of events are open", { "retry-after": "5" });
   }
   signal.addEventListener("abort", () => slot[Symbol.dispose](), { once: true });
-  context.env.keepOpen?.(0);
-  const events = eventsOf(host, id, first, { seen, signal, holds, slot });
-  return streamOf(events);
+  return streamOf(eventsOf(host, id, first, { seen, signal, holds, slot }), context.env);
 }
 
-/** An answer that sends each of `events` when the one before was taken, and ends them when nobody listens. */
-export function streamOf(events: AsyncGenerator<string>): Response {
+/**
+ * An answer that sends each of `events` when the one before was taken, and ends them when nobody listens. Silence does not end
+ * the connection until the last of them.
+ */
+export function streamOf(events: AsyncGenerator<string>, { keepOpen }: Bindings): Response {
+  keepOpen?.(0);
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       const { value, done } = await events.next();
-      if (done === true) controller.close();
-      else controller.enqueue(encoder.encode(value));
+      if (done === true) {
+        keepOpen?.();
+        controller.close();
+      } else controller.enqueue(encoder.encode(value));
     },
     async cancel() {
       await events.return(undefined);

@@ -6,7 +6,7 @@ export const longestWaitMs = 60_000;
 /** Undefined: nothing is preferred. What is not understood is ignored, as the RFC demands. */
 export function preferredWaitMs(header: string | undefined): number | undefined {
   const preferences = (header ?? "").split(",").map((text) => text.split(";")[0]?.trim().toLowerCase() ?? "");
-  const seconds = preferences.flatMap((text) => /^wait\s*=\s*"?(\d{1,9})"?$/.exec(text)?.[1] ?? [])[0];
+  const seconds = preferences.flatMap((text) => /^wait\s*=\s*"?(\d+)"?$/.exec(text)?.[1] ?? [])[0];
   if (seconds !== undefined) return Math.min(Number(seconds) * 1000, longestWaitMs);
   return preferences.includes("respond-async") ? 0 : undefined;
 }

@@ -184,7 +184,8 @@ export function problemResponse(error: unknown, operationId?: OperationId): Resp
     wayOut,
     operationId,
   };
-  const headers = error instanceof Problem ? error.headers : {};
+  const retryAfter = kind === "unavailable" ? { "retry-after": "1" } : {};
+  const headers = error instanceof Problem ? error.headers : retryAfter;
   return new Response(JSON.stringify(document), {
     status,
     headers: { "content-type": "application/problem+json", "cache-control": "no-store", ...headers },
