@@ -33,6 +33,7 @@ describe("an operation", () => {
     prepare: "prepare",
     view: "view",
     commit: "commit",
+    checkpoint: null,
     remove: "rm",
     update: "label",
     "remove-device": null,

@@ -9,6 +9,7 @@ const driverVerbs = [
   "close",
   "create",
   "snapshot",
+  "checkpoint",
   "activate",
   "deactivate",
   "delete",

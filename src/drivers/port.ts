@@ -108,6 +108,12 @@ export interface Driver {
   create(device: DeviceRef): Promise<void>;
   /** A new device, at least as large as `origin`, with all that was written to `origin` before, which may be mounted. */
   snapshot(origin: DeviceRef, device: DeviceRef): Promise<void>;
+  /**
+   * A new device with all that was written to `origin` before, checked as by `flush`; a file system on it has nothing to
+   * replay. One that is mounted is frozen for the moment. `failed_precondition` when it cannot be frozen from here (it is
+   * mounted in another mount namespace, or without a mount point), unless whoever has it mounted has brought it to rest.
+   */
+  checkpoint(origin: DeviceRef, device: DeviceRef): Promise<void>;
   activate(device: DeviceRef): Promise<void>;
   deactivate(device: DeviceRef): Promise<void>;
   delete(device: DeviceRef): Promise<void>;

@@ -87,6 +87,16 @@ export const jobs = {
     payload: z.object({ ...scoped, name: key, key, labels }),
     result: nothing,
   },
+  /**
+   * Makes the committed snapshot `name` of what the active snapshot `key` holds now, on the parent that `key` has; `key`
+   * goes on as a child of `name`. `keyLabels`, if given, replace its labels.
+   */
+  checkpoint: {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({ ...scoped, name: key, key, labels, keyLabels: labels.optional() }),
+    result: nothing,
+  },
   remove: {
     worker: "pool",
     journal: "with pool",

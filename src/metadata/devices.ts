@@ -196,22 +196,31 @@ export const hasDevice = (database: Database, operationId: OperationId): boolean
     .limit(1)
     .get() !== undefined;
 
-/** All devices, newest first: a device comes before the one that it was snapshotted from. */
+/**
+ * A device comes before those of the parents of its snapshots. Not by its own number: the device of a checkpoint is newer
+ * than that of the snapshot above it. By the first snapshot of several, since others may be shown later, one by one.
+ */
+const childrenFirst = [
+  sql`(select min(number) from snapshots where device = devices.number) desc nulls first`,
+  desc(devices.number),
+] as const;
+
+/** All devices, children before their parents. */
 export const listDevices = (database: Database): DeviceRecord[] =>
   database.drizzle
     .select()
     .from(devices)
-    .orderBy(desc(devices.number))
+    .orderBy(...childrenFirst)
     .all()
     .map((row) => toRecord(database, row));
 
-/** At most `limit` devices in one of `states`, newest first. */
+/** At most `limit` devices in one of `states`, children before their parents. */
 export const listDevicesInState = (database: Database, states: DeviceState[], limit: number): DeviceRecord[] =>
   database.drizzle
     .select()
     .from(devices)
     .where(inArray(devices.state, states))
-    .orderBy(desc(devices.number))
+    .orderBy(...childrenFirst)
     .limit(limit)
     .all()
     .map((row) => toRecord(database, row));

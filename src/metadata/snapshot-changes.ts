@@ -16,7 +16,7 @@ const prepared = statements((handle) => ({
       parent: sql.placeholder("parent"),
       device: sql.placeholder("device"),
       usedBytes: sql.placeholder("usedBytes"),
-      createdAtMs: sql.placeholder("nowMs"),
+      createdAtMs: sql.placeholder("createdAtMs"),
       updatedAtMs: sql.placeholder("nowMs"),
     })
     .returning({ number: snapshots.number })
@@ -65,10 +65,13 @@ export interface NewSnapshot {
   /** Of a committed one: see SnapshotRecord. */
   readonly usedBytes?: number | undefined;
   readonly labels: Labels;
+  /** Default: now. */
+  readonly createdAtMs?: number;
 }
 
 export function insertSnapshot(database: Database, snapshot: NewSnapshot): void {
   const { scope, key, kind } = snapshot;
+  const nowMs = Date.now();
   const row = prepared(database).insert.get({
     scope,
     key,
@@ -76,7 +79,8 @@ export function insertSnapshot(database: Database, snapshot: NewSnapshot): void 
     parent: snapshot.parentNumber ?? null,
     device: snapshot.deviceNumber,
     usedBytes: snapshot.usedBytes ?? null,
-    nowMs: Date.now(),
+    createdAtMs: snapshot.createdAtMs ?? nowMs,
+    nowMs,
   });
   insertLabels(database, row.number, snapshot.labels);
 }

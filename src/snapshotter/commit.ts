@@ -26,26 +26,29 @@ export function commit(context: Context, request: CommitRequest, operationId: Op
     // Without it, a power cut leaves the snapshot active and its device perhaps flushed: as if there had been no commit.
     intentMayBeLost: true,
     intend() {
-      const snapshot = findSnapshot(database, request.scope, request.key);
-      if (lookUpSnapshot(database, request.scope, request.name) !== undefined) {
-        throw alreadyExists(`snapshot ${JSON.stringify(request.name)} exists already in scope ${request.scope}`);
-      }
-      if (snapshot.kind !== "active") {
-        throw failedPrecondition(
-          `snapshot ${JSON.stringify(request.key)} is ${snapshot.kind}: only an active one is committed`,
-        );
-      }
-      checkLabels(request.labels);
-      const device = deviceUnder(database, snapshot);
-      if (device.state !== "activated") {
-        throw failedPrecondition(
-          `snapshot ${JSON.stringify(request.key)} cannot be committed: its device is ${device.state}`,
-        );
-      }
+      const { snapshot, device } = activeToCommit(context, request);
       setDeviceState(database, device.number, "suspending", operationId);
       return () => makeImmutable(context, request, snapshot, device);
     },
   };
+}
+
+/** The active snapshot whose content the committed one is to have. */
+export function activeToCommit({ database }: Context, request: CommitRequest) {
+  const { scope, key, name } = request;
+  const snapshot = findSnapshot(database, scope, key);
+  if (lookUpSnapshot(database, scope, name) !== undefined) {
+    throw alreadyExists(`snapshot ${JSON.stringify(name)} exists already in scope ${scope}`);
+  }
+  if (snapshot.kind !== "active") {
+    throw failedPrecondition(`snapshot ${JSON.stringify(key)} is ${snapshot.kind}: only an active one is committed`);
+  }
+  checkLabels(request.labels);
+  const device = deviceUnder(database, snapshot);
+  if (device.state !== "activated") {
+    throw failedPrecondition(`snapshot ${JSON.stringify(key)} cannot be committed: its device is ${device.state}`);
+  }
+  return { snapshot, device };
 }
 
 async function makeImmutable(

@@ -5,6 +5,7 @@ import { acceptUnpack } from "./accept-unpack.ts";
 import { beginUnpack } from "./begin-unpack.ts";
 import { cancelBatch } from "./cancel-batch.ts";
 import { discardRemovals, retryRemovals } from "./change-removals.ts";
+import { checkpoint } from "./checkpoint.ts";
 import { cleanup } from "./cleanup.ts";
 import { commit } from "./commit.ts";
 import type { Context } from "./context.ts";
@@ -39,6 +40,7 @@ export const verbs: Verbs = {
   prepare,
   view,
   commit,
+  checkpoint,
   remove,
   update,
   "remove-device": removeDevice,

@@ -17,6 +17,8 @@ export const faultPoints = [
   "commit.flushed",
   "commit.copying",
   "commit.deactivated",
+  "checkpoint.intended",
+  "checkpoint.copied",
   "remove.intended",
   "remove.deactivated",
   "remove.deleted",

@@ -94,6 +94,9 @@ export function describeFullPool(fixture: DriverFixture): void {
     await runCommand("dd", ["if=/dev/zero", `of=${pathOf(ballast)}`, "bs=1M", "count=200", "conv=fsync"]);
     await onMounted(device, (root) => fillUp(join(root, "big")));
     await remove(ballast);
+    const checkpoint = nextDevice(device.sizeBytes);
+    await rejects(fixture.driver.checkpoint(device, checkpoint), "resource_exhausted", device.deviceName);
+    await remove(checkpoint);
     await rejects(fixture.driver.flush(device), "resource_exhausted", device.deviceName);
     await remove(device);
   });

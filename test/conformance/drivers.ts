@@ -1,5 +1,6 @@
 // Owns what every driver must do: one suite that any implementation of the port runs, over real devices and mounts.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describeCheckpoints } from "./driver-checkpoints.ts";
 import { DriverFixture, type DriverTestPool } from "./driver-fixture.ts";
 import { describeEnds, describeFullPool } from "./driver-mishaps.ts";
 import { describeSnapshots } from "./driver-snapshots.ts";
@@ -13,6 +14,7 @@ export function describeDriver(title: string, makeTestPool: () => Promise<Driver
     beforeAll(() => fixture.open(makeTestPool));
     afterAll(() => fixture.close());
     describeSnapshots(fixture);
+    describeCheckpoints(fixture);
     describeVerbs(fixture);
     describeEnds(fixture);
     describeFullPool(fixture);

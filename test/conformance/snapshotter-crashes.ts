@@ -15,7 +15,7 @@ import { Client, codeOf, mounted, openFixture, type SnapshotterFixture, type Tes
 
 const mebibyte = 2 ** 20;
 
-const verbs = ["prepare", "commit", "remove"] as const;
+const verbs = ["prepare", "commit", "checkpoint", "remove"] as const;
 type Verb = (typeof verbs)[number];
 
 /** Only reached with a snapshot larger than its parent, or a commit of one in use: covered by test/faults. */
@@ -123,6 +123,7 @@ async function setUp(client: Client, verb: Verb): Promise<object> {
     case "prepare":
       return client.request("made", "base", { of: "crashes" });
     case "commit":
+    case "checkpoint":
       await client.prepare("active", "base");
       await mounted(client.mounts("active"), (root) => writeFileSync(join(root, "new"), "new"));
       return { ...client.request("active"), name: snapshotKey("made") };
@@ -134,6 +135,7 @@ async function setUp(client: Client, verb: Verb): Promise<object> {
 
 async function expectDone(client: Client, verb: Verb): Promise<void> {
   const readAll = (root: string) => readFileSync(join(root, "file"), "utf8");
+  const readNew = (root: string) => readFileSync(join(root, "new"), "utf8");
   switch (verb) {
     case "prepare":
       expect(client.walk()).toEqual(["base", "made"]);
@@ -142,7 +144,14 @@ async function expectDone(client: Client, verb: Verb): Promise<void> {
       break;
     case "commit":
       expect(client.walk()).toEqual(["base", "made"]);
-      expect(await client.seen("made", (root) => readFileSync(join(root, "new"), "utf8"))).toBe("new");
+      expect(await client.seen("made", readNew)).toBe("new");
+      break;
+    case "checkpoint":
+      expect(client.walk()).toEqual(["active", "base", "made"]);
+      expect([client.stat("made").parent, client.stat("active").parent] as unknown).toEqual(["base", "made"]);
+      for (const look of [client.seen("made", readNew), mounted(client.mounts("active"), readNew)]) {
+        expect(await look).toBe("new");
+      }
       break;
     case "remove":
       expect(client.walk()).toEqual(["base"]);
@@ -152,6 +161,7 @@ async function expectDone(client: Client, verb: Verb): Promise<void> {
 }
 
 async function tearDown(client: Client, verb: Verb): Promise<void> {
+  if (verb === "checkpoint") await client.remove("active");
   if (verb !== "remove") await client.remove("made");
 }
 
@@ -219,6 +229,7 @@ async function fillsUp(testPool: TestPool, directory: string): Promise<void> {
   await client.prepare("greedy", undefined, { [labelNames.maxSize]: "2GiB" });
   const written = await mounted(client.mounts("greedy"), (root) => writeUntilFull(join(root, "file")));
   expect(written).toBeWithin(32 * mebibyte, 384 * mebibyte);
+  expect(await codeOf(client.checkpoint("corrupt", "greedy"))).toBe("resource_exhausted");
   expect(await codeOf(client.commit("corrupt", "greedy"))).toBe("resource_exhausted");
   expect(await codeOf(client.prepare("another", "kept"))).toBe("resource_exhausted");
   expect(client.walk()).toEqual(["greedy", "kept"]);

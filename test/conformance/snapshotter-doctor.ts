@@ -234,16 +234,22 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       await fixture.snapshotter.cleanup(freshOperationId(), {});
     });
 
-    test("what a killed process left is seen before anything puts it in order, and by looking stays as it is", async () => {
-      await fixture[Symbol.asyncDispose]();
-      const request = client.request("half", "base");
-      const operation = { directory, testPoolModule, point: "prepare.created", verb: "prepare", request } as const;
-      expect(await runUntilKilled({ ...operation, operationId: freshOperationId() })).toBe("SIGKILL");
-      const [first, second] = await lookTwice(testPool, directory);
-      expect(first?.map(({ kind }) => kind).toSorted()).toEqual(["left-attached", "stuck-state"]);
-      expect(second).toEqual(first);
-      await openAgain();
-    });
+    test.each([
+      ["prepare", "prepare.created", { key: "half", parent: "base" }],
+      ["checkpoint", "checkpoint.copied", { key: "active", name: "half" }],
+    ] as const)(
+      "what a process killed in %s left is seen before anything puts it in order, and by looking stays as it is",
+      async (verb, point, names) => {
+        await fixture[Symbol.asyncDispose]();
+        const request = { scope: client.scope, labels: {}, ...names };
+        const operation = { directory, testPoolModule, point, verb, request } as const;
+        expect(await runUntilKilled({ ...operation, operationId: freshOperationId() })).toBe("SIGKILL");
+        const [first, second] = await lookTwice(testPool, directory);
+        expect(first?.map(({ kind }) => kind).toSorted()).toEqual(["left-attached", "stuck-state"]);
+        expect(second).toEqual(first);
+        await openAgain();
+      },
+    );
 
     test("a look is an operation like others: the same one gets the same answer", async () => {
       const operationId = freshOperationId();

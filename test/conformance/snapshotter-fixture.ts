@@ -106,6 +106,14 @@ export class Client {
   commit = (name: string, key: string, labels: Labels = {}) =>
     this.fixture.snapshotter.commit(freshOperationId(), { ...this.request(key), name: snapshotKey(name), labels });
 
+  checkpoint = (name: string, key: string, labels: Labels = {}, keyLabels?: Labels) =>
+    this.fixture.snapshotter.checkpoint(freshOperationId(), {
+      ...this.request(key),
+      name: snapshotKey(name),
+      labels,
+      keyLabels,
+    });
+
   remove = (key: string) =>
     this.fixture.snapshotter.remove(freshOperationId(), { scope: this.scope, key: snapshotKey(key) });
 

@@ -14,6 +14,7 @@ import { makingOptions } from "../../src/system/mount/filesystems.ts";
 import { describeTree } from "../support/trees.ts";
 import { all, type Change, directory, removeAll, write } from "./changes.ts";
 import { inconsistencies } from "./consistency.ts";
+import { describeSnapshotCheckpoints } from "./snapshotter-checkpoints.ts";
 import { describeContents } from "./snapshotter-contents.ts";
 import {
   Client,
@@ -56,6 +57,7 @@ export function describeSnapshotter(title: string, testPool: TestPool, options: 
     describeLifeCycle(newClient);
     describeRules(newClient);
     describeContents(newClient, layers);
+    describeSnapshotCheckpoints(newClient, () => fixture);
     describeScopes(newClient, () => fixture);
     describeSpace(newClient, () => fixture);
     describeRepetition(newClient, () => fixture);

@@ -8,9 +8,12 @@ import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { Activations } from "../../src/drivers/reflink/activations.ts";
 import { Freezer } from "../../src/drivers/reflink/freezer.ts";
 import { findLoops } from "../../src/system/block/attached-loops.ts";
+import { mountDetached } from "../../src/system/mount/detached.ts";
 import { makeFileSystem } from "../../src/system/mount/filesystems.ts";
 import { isMountPoint } from "../../src/system/mount/mountinfo.ts";
 import { freeze, mountAt, thaw, unmount } from "../../src/system/mount/mounts.ts";
+import { bringToRest } from "../../src/system/mount/rest.ts";
+import { rejects } from "../conformance/driver-fixture.ts";
 import { mebibyte, poolInFile, type ReflinkTestPool } from "./reflink-test-pools.ts";
 
 setDefaultTimeout(60_000);
@@ -99,6 +102,23 @@ test("what another program has frozen is flushed and snapshotted, and stays froz
     await opened();
     expect(await freeze(dir)).toBe(false);
   });
+});
+
+test("what is mounted out of reach is not checkpointed before it is at rest, and not flushed", async () => {
+  const driver = await opened();
+  await driver.create(device(1));
+  await driver.activate(device(1));
+  const source = driver.devicePath(device(1).deviceName);
+  await makeFileSystem({ devicePath: source, fsType: "ext4", fresh: true });
+  {
+    using mount = mountDetached({ source, fsType: "ext4", options: [], readOnly: false });
+    await writeFile(`/proc/self/fd/${mount.fd}/file`, "content");
+    await rejects(driver.flush(device(1)), "failed_precondition", "cannot be frozen from here");
+    await rejects(driver.checkpoint(device(1), device(2)), "failed_precondition", "'mount -o remount,ro'");
+    bringToRest(mount.fd, "it");
+    await driver.checkpoint(device(1), device(2));
+  }
+  await driver.close();
 });
 
 test("a pool that cannot be mounted leaves no loop device", async () => {

@@ -9,7 +9,16 @@ import { Client, mounted, type SnapshotterFixture } from "../conformance/snapsho
 import type { PoolPlace } from "./pool.ts";
 import { type UnpackRequest, unpackLayers, unpackScenario } from "./unpack-scenario.ts";
 
-export type Verb = "prepare" | "view" | "commit" | "remove" | "remove-device" | "cleanup" | "reset-pool" | "unpack";
+export type Verb =
+  | "prepare"
+  | "view"
+  | "commit"
+  | "checkpoint"
+  | "remove"
+  | "remove-device"
+  | "cleanup"
+  | "reset-pool"
+  | "unpack";
 
 /** One operation, as it can be handed to another process. */
 export interface Operation {
@@ -81,11 +90,26 @@ async function makeActive(client: Client, text: string): Promise<void> {
   await mounted(client.mounts("active"), (root) => writeFileSync(`${root}/file`, text));
 }
 
+const checkpointMade = (client: Client) =>
+  operation("checkpoint", { ...client.request("active"), name: snapshotKey("made") });
+
 const commitMade = (client: Client) => operation("commit", { ...client.request("active"), name: snapshotKey("made") });
 
 async function expectMadeHas(client: Client, text: string): Promise<void> {
   expectKeys(client, "made");
   await client.seen("made", (root) => expectText(root, text));
+}
+
+async function expectCheckpoint(client: Client): Promise<void> {
+  expectKeys(client, "active", "made");
+  const [made, active] = [client.stat("made"), client.stat("active")];
+  if (made.parent !== "base" || active.parent !== "made") throw new Error("the parents are not base and made");
+  await client.seen("made", (root) => expectText(root, "of made"));
+}
+
+async function removeActiveAndMade(client: Client): Promise<void> {
+  await client.remove("active");
+  await client.remove("made");
 }
 
 /** Leaves the device of a removed snapshot to a job; returns that job. */
@@ -174,6 +198,27 @@ export const scenarios: readonly Scenario[] = [
       await removeMade(client);
       await client.fixture.snapshotter.cleanup(freshOperationId(), {});
     },
+  },
+  {
+    title: "checkpoint",
+    setUp: async (client) => {
+      await makeActive(client, "of made");
+      return checkpointMade(client);
+    },
+    answer: "result",
+    expectDone: expectCheckpoint,
+    tearDown: removeActiveAndMade,
+  },
+  {
+    title: "checkpoint of what is mounted",
+    setUp: async (client) => {
+      await makeActive(client, "of made");
+      return checkpointMade(client);
+    },
+    mountedKey: "active",
+    answer: "result",
+    expectDone: expectCheckpoint,
+    tearDown: removeActiveAndMade,
   },
   unpackScenario,
   {

@@ -11,7 +11,7 @@ interface Step {
   readonly verb: Verb;
   readonly key: string;
   readonly parent?: string;
-  /** Of a commit: the new name, whose file has the same text. */
+  /** Of a commit or a checkpoint: the new name, whose file has the same text. */
   readonly name?: string;
 }
 
@@ -21,7 +21,13 @@ export type Expected = ReadonlySet<string>;
 const layersInGroup = 4;
 const layer = (group: number, index: number): string => `layer-${group}-${index}`;
 
-/** A base; then groups of layers on it, each layer read in a view, and the previous group removed. */
+const checkpointsInGroup = 3;
+const above = (group: number, index: number): string => `above-${group}-${index}`;
+
+/**
+ * A base; then groups of layers on it, each layer read in a view, with more above them by checkpoints of one active
+ * snapshot, and the previous group removed.
+ */
 function* steps(): Generator<Step> {
   yield { verb: "prepare", key: "active-base" };
   yield { verb: "commit", key: "active-base", name: "base" };
@@ -33,7 +39,14 @@ function* steps(): Generator<Step> {
       yield { verb: "view", key: `view-${name}`, parent: name };
       yield { verb: "remove", key: `view-${name}` };
     }
+    const active = `active-above-${group}`;
+    yield { verb: "prepare", key: active, parent: layer(group, layersInGroup - 1) };
+    for (let index = 0; index < checkpointsInGroup; index++) {
+      yield { verb: "checkpoint", key: active, name: above(group, index) };
+    }
+    yield { verb: "commit", key: active, name: above(group, checkpointsInGroup) };
     if (group === 0) continue;
+    for (let index = checkpointsInGroup; index >= 0; index--) yield { verb: "remove", key: above(group - 1, index) };
     for (let index = layersInGroup - 1; index >= 0; index--) yield { verb: "remove", key: layer(group - 1, index) };
   }
 }
@@ -58,7 +71,7 @@ export async function carryOut(client: Client, number: number): Promise<unknown>
   const planned = steps();
   for (let before = 1; before < number; before++) planned.next();
   const { value: step } = planned.next() as IteratorYieldResult<Step>;
-  if (step.verb === "commit") await writeBefore(client, step);
+  if (step.name !== undefined) await writeBefore(client, step.key, step.name);
   return await runOperation(client.fixture, operationOf(client, number, step));
 }
 
@@ -69,8 +82,8 @@ function operationOf(client: Client, number: number, { verb, key, parent, name }
   return { verb, operationId: operationId(`operation-${number}`), request: { ...request, ...named } };
 }
 
-/** Does nothing once the commit has happened: the active snapshot is gone by then. */
-async function writeBefore(client: Client, { key, name = "" }: Step): Promise<void> {
-  if (lookUpSnapshot(client.fixture.database, client.scope, snapshotKey(key)) === undefined) return;
+/** Does nothing once the commit or checkpoint has happened. */
+async function writeBefore(client: Client, key: string, name: string): Promise<void> {
+  if (lookUpSnapshot(client.fixture.database, client.scope, snapshotKey(name)) !== undefined) return;
   await mounted(client.mounts(key), (root) => writeFileSync(`${root}/file`, textOf(name)));
 }

@@ -1,7 +1,7 @@
 // Tests the records of devices: numbers that are never used twice, device IDs that are used again only when it is safe.
 import { describe, expect, test } from "bun:test";
 import { sql } from "drizzle-orm";
-import { deviceName, maxDeviceId, poolName } from "../../src/domain/identifiers.ts";
+import { deviceName, maxDeviceId, poolName, scope, snapshotKey } from "../../src/domain/identifiers.ts";
 import {
   countDevicesByState,
   dropDevice,
@@ -11,10 +11,12 @@ import {
   isForeign,
   lastDeviceNumber,
   listDevices,
+  listDevicesInState,
   recordForeign,
   setDeviceState,
 } from "../../src/metadata/devices.ts";
-import { anOperation, newDevice, temporaryDatabase } from "./support.ts";
+import { commitSnapshot, insertSnapshot } from "../../src/metadata/snapshot-changes.ts";
+import { addActive, addCommitted, anOperation, newDevice, temporaryDatabase, testScope } from "./support.ts";
 
 describe("a device", () => {
   test("is recorded as being created, by whom, with a name of its pool", () => {
@@ -43,6 +45,32 @@ describe("a device", () => {
     const [fourth, fifth, sixth] = [newDevice(database), newDevice(database), newDevice(database)];
     expect([fourth, fifth, sixth].map(({ number }) => number)).toEqual([4, 5, 6]);
     expect([second, fourth, fifth, sixth].map(({ deviceId }) => deviceId as number)).toEqual([1, 0, 2, 3]);
+  });
+
+  test("is listed before that of its snapshot's parent, also of a checkpoint, which is newer, and of one shown again", () => {
+    using database = temporaryDatabase();
+    const base = addCommitted(database, "base", 1);
+    const active = addActive(database, "active", { parent: base });
+    const [copy, unused] = [newDevice(database), newDevice(database)];
+    commitSnapshot(database, active, {
+      name: snapshotKey("checkpoint"),
+      deviceNumber: copy.number,
+      usedBytes: 1,
+      labels: {},
+    });
+    const shown = { kind: "active", deviceNumber: active.deviceNumber, labels: {} } as const;
+    insertSnapshot(database, { scope: testScope, key: snapshotKey("active"), parentNumber: active.number, ...shown });
+    const elsewhere = { ...shown, kind: "committed", usedBytes: 1, deviceNumber: base.deviceNumber } as const;
+    insertSnapshot(database, {
+      scope: scope("other"),
+      key: snapshotKey("base"),
+      parentNumber: undefined,
+      ...elsewhere,
+    });
+    const inOrder = [unused.number, active.deviceNumber, copy.number, base.deviceNumber];
+    expect(listDevices(database).map(({ number }) => number)).toEqual(inOrder);
+    const states = ["creating", "activated"] as const;
+    expect(listDevicesInState(database, [...states], 3).map(({ number }) => number)).toEqual(inOrder.slice(0, 3));
   });
 
   test("keeps its ID from others while it is faulty", () => {

@@ -81,6 +81,10 @@ const requests: { readonly [Name in JournaledJobName]: readonly [given: object, 
     { ...one, name: "n" },
     { pool, ...one, name: "n" },
   ],
+  checkpoint: [
+    { ...one, name: "n", keyLabels: { c: "d" } },
+    { pool, ...one, name: "n", keyLabels: { c: "d" } },
+  ],
   remove: [
     { scope: "s", key: "k" },
     { pool, scope: "s", key: "k" },

@@ -28,7 +28,7 @@ import { type DmControl, DmError, isDmError, type PoolMessage } from "./control/
 import { devicePath } from "./control/names.ts";
 import { Activations } from "./device/activations.ts";
 import { eraseDevice } from "./device/delete.ts";
-import { flushDevice } from "./device/flush.ts";
+import { flushDevice, requireNothingLost } from "./device/flush.ts";
 import { matchDevices } from "./device/match-devices.ts";
 import { metadataDeviceOf, PoolContents } from "./pool/contents.ts";
 import { createThinPool } from "./pool/create.ts";
@@ -162,17 +162,27 @@ class DevmapperDriver implements Driver {
   }
 
   snapshot(origin: DeviceRef, device: DeviceRef): Promise<void> {
-    return this.#act("snapshot to", device, async (parts) => {
-      requireBlocks(device);
-      requireFitting(origin, device);
-      await this.#requireFreeSpace(parts);
-      await parts.activations.deactivate(device.deviceName);
-      const message = { kind: "create_snap", deviceId: device.deviceId, originId: origin.deviceId } as const;
-      try {
-        await parts.activations.whileSuspended(origin.deviceName, () => this.#make(parts, message));
-      } catch (error) {
-        throw isDmError(error, "ENODATA") ? missing(origin, error) : error;
-      }
+    return this.#act("snapshot to", device, (parts) => this.#snapshot(parts, origin, device));
+  }
+
+  async #snapshot(parts: Parts, origin: DeviceRef, device: DeviceRef): Promise<void> {
+    requireBlocks(device);
+    requireFitting(origin, device);
+    await this.#requireFreeSpace(parts);
+    await parts.activations.deactivate(device.deviceName);
+    const message = { kind: "create_snap", deviceId: device.deviceId, originId: origin.deviceId } as const;
+    try {
+      await parts.activations.whileSuspended(origin.deviceName, () => this.#make(parts, message));
+    } catch (error) {
+      throw isDmError(error, "ENODATA") ? missing(origin, error) : error;
+    }
+  }
+
+  /** A device that is suspended has its file system frozen, wherever that is mounted. */
+  checkpoint(origin: DeviceRef, device: DeviceRef): Promise<void> {
+    return this.#act("checkpoint to", device, async (parts) => {
+      await this.#snapshot(parts, origin, device);
+      await requireNothingLost(parts, origin.deviceName);
     });
   }
 

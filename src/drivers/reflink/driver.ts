@@ -6,6 +6,7 @@ import {
   internal,
   isSnapmillError,
   resourceExhausted,
+  SnapmillError,
 } from "../../domain/errors.ts";
 import { type FoundHolders, noHolders } from "../../domain/holders.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
@@ -17,6 +18,7 @@ import { removeEmptyDirectories } from "../../system/file/directories.ts";
 import { syncPath } from "../../system/file/durable.ts";
 import { spaceOf } from "../../system/file/space.ts";
 import { hasRecordedErrors } from "../../system/mount/filesystems.ts";
+import { isAtRest } from "../../system/mount/rest.ts";
 import {
   type CloseReport,
   type Driver,
@@ -60,6 +62,8 @@ export interface ReflinkOptions {
 
 /** A driver for the pool at `poolDir`; nothing is touched before `open`. */
 export const createReflinkDriver = (options: ReflinkOptions): Driver => new ReflinkDriver(options);
+
+const waysToRest = "where it is mounted, 'mount -o remount,ro' makes that unnecessary until it is written to again";
 
 interface Parts {
   readonly pool: OpenPool;
@@ -142,6 +146,23 @@ class ReflinkDriver implements Driver {
     });
   }
 
+  checkpoint(origin: DeviceRef, device: DeviceRef): Promise<void> {
+    return this.#act("checkpoint to", device, async (parts) => {
+      const { pool, activations, freezer } = parts;
+      await requireFitting(pool.filesDir, origin, device);
+      await requireFreeSpace(pool, this.#limits());
+      await activations.deactivate(device.deviceName);
+      await using held = await freezer.holdIfReached(origin.deviceName);
+      await cloneFile(pool.filesDir, origin, device);
+      // Asked of the copy, which is of one moment.
+      if (held.isOutOfReach && !(await isAtRest(deviceFile(pool.filesDir, device.deviceName)))) {
+        const { code, message } = await freezer.outOfReach(origin.deviceName);
+        throw new SnapmillError(code, `${message}; ${waysToRest}`);
+      }
+      await this.#requireNothingLost(pool, origin.deviceName, deviceFile(pool.filesDir, device.deviceName));
+    });
+  }
+
   activate(device: DeviceRef): Promise<void> {
     return this.#act("activate", device, async ({ pool, activations }) => {
       await statFile(pool.filesDir, device.deviceName);
@@ -169,17 +190,18 @@ class ReflinkDriver implements Driver {
       await statFile(pool.filesDir, device.deviceName);
       await using _held = await freezer.hold(device.deviceName);
       await syncPath(deviceFile(pool.filesDir, device.deviceName));
-      await this.#requireNothingLost(pool, device.deviceName, await activations.loopOf(device.deviceName));
+      const loop = await activations.loopOf(device.deviceName);
+      await this.#requireNothingLost(pool, device.deviceName, loop ?? deviceFile(pool.filesDir, device.deviceName));
     });
   }
 
-  /** After an unmount, fsync no longer reports earlier failed writes, so other evidence is checked. */
-  async #requireNothingLost(pool: OpenPool, device: DeviceName, loop: string | undefined): Promise<void> {
+  /** After an unmount, fsync no longer reports earlier failed writes, so other evidence is checked, in `content`. */
+  async #requireNothingLost(pool: OpenPool, device: DeviceName, content: string): Promise<void> {
     const wayOut = "remove its snapshot and make it anew";
     if (await isFull(pool)) {
       throw resourceExhausted(`device ${device}: the pool is full, writes may have been lost; make room, ${wayOut}`);
     }
-    if (await hasRecordedErrors(loop ?? deviceFile(pool.filesDir, device))) {
+    if (await hasRecordedErrors(content)) {
       throw resourceExhausted(`device ${device}: writes failed, since the pool was full or its disk faulty; ${wayOut}`);
     }
   }

@@ -1,7 +1,7 @@
 // Room: drivers. Owns freezing a device: all earlier writes are in its file, and new ones wait.
 import { readdir, rm, writeFile } from "node:fs/promises";
-import { failedPrecondition } from "../../domain/errors.ts";
-import { describeUse } from "../../domain/holders.ts";
+import { failedPrecondition, type SnapmillError } from "../../domain/errors.ts";
+import { describeUse, noHolders } from "../../domain/holders.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
 import { loopDeviceNumber } from "../../system/block/attached-loops.ts";
 import { holdersOf } from "../../system/block/holders.ts";
@@ -40,11 +40,26 @@ export class Freezer {
 
   /**
    * Freezes the device until the result is disposed of. A file system that another program has frozen stays frozen: all
-   * that was written before is on the device.
+   * that was written before is on the device. `failed_precondition` when one is mounted where it is out of reach.
    */
   async hold(device: DeviceName): Promise<AsyncDisposable> {
-    const isOurs = (await this.#syncFrozen(device)) === "frozen";
-    return { [Symbol.asyncDispose]: () => (isOurs ? this.thaw(device) : Promise.resolve()) };
+    const held = await this.holdIfReached(device);
+    if (held.isOutOfReach) throw await this.outOfReach(device);
+    return held;
+  }
+
+  /** The same, but what is out of reach is only flushed. */
+  async holdIfReached(device: DeviceName): Promise<Held> {
+    const state = await this.#syncFrozen(device);
+    const thaw = () => (state === "frozen" ? this.thaw(device) : Promise.resolve());
+    return { isOutOfReach: state === "out of reach", [Symbol.asyncDispose]: thaw };
+  }
+
+  /** The refusal, with who uses the device. */
+  async outOfReach(device: DeviceName): Promise<SnapmillError> {
+    const loop = await this.#activations.loopOf(device);
+    const use = describeUse(loop === undefined ? noHolders : await holdersOf(loop));
+    return failedPrecondition(`device ${device} (${loop ?? "inactive"}) cannot be frozen from here: it is ${use}`);
   }
 
   /** Flushes all writes, and freezes the file system if one is mounted. */
@@ -63,10 +78,7 @@ export class Freezer {
 
   async #freeze(device: DeviceName, loop: string): Promise<FreezeState> {
     const dir = await mountPointOf(loop);
-    if (dir === undefined) {
-      const use = describeUse(await holdersOf(loop));
-      throw failedPrecondition(`device ${device} (${loop}) cannot be frozen from here: it is ${use}`);
-    }
+    if (dir === undefined) return "out of reach";
     const mark = frozenMark(this.#linksDir, device);
     await writeFile(mark, "");
     let isOurs = false;
@@ -88,7 +100,12 @@ export class Freezer {
   }
 }
 
-type FreezeState = "not mounted" | "frozen" | "frozen by another";
+type FreezeState = "not mounted" | "frozen" | "frozen by another" | "out of reach";
+
+interface Held extends AsyncDisposable {
+  /** Mounted in another mount namespace, or without a mount point. */
+  readonly isOutOfReach: boolean;
+}
 
 /** A directory on which the device's file system is mounted; undefined when there is none in this mount namespace. */
 async function mountPointOf(loop: string): Promise<string | undefined> {

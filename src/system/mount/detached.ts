@@ -1,22 +1,18 @@
 // Room: system. Owns mounts without a mount point, which exist as long as a descriptor and end with their process.
-import { FFIType, ptr } from "bun:ffi";
-import { closeSync, readSync } from "node:fs";
+import { FFIType } from "bun:ffi";
+import { closeSync } from "node:fs";
 import { failedPrecondition } from "../../domain/errors.ts";
 import { isErrno } from "../ffi/errno.ts";
-import { checked, cString, openLibc } from "../ffi/libc.ts";
+import { checked, openLibc } from "../ffi/libc.ts";
+import { configure, createSuperblock, openContext } from "./context.ts";
 
-// The three calls have these numbers on every architecture. They came with Linux 5.2; glibc has wrappers since 2.36.
-const callNumbers = { fsopen: 430, fsconfig: 431, fsmount: 432 } as const;
+// It has this number on every architecture. It came with Linux 5.2; glibc has a wrapper since 2.36.
+const fsmountCall = 432;
 const { i32, i64_fast, u32 } = FFIType;
-const opener = openLibc({ syscall: { args: [i64_fast, FFIType.ptr, u32], returns: i32 } });
-const configurer = openLibc({
-  syscall: { args: [i64_fast, i32, u32, FFIType.ptr, FFIType.ptr, i32], returns: i32 },
-});
 const mounter = openLibc({ syscall: { args: [i64_fast, i32, u32, u32], returns: i32 } });
 
 // include/uapi/linux/mount.h
 const closeOnExec = 1;
-const commands = { setFlag: 0, setString: 1, create: 6 } as const;
 const attributes: Readonly<Record<string, number>> = {
   ro: 0x1,
   nosuid: 0x2,
@@ -55,11 +51,11 @@ export function mountDetached(request: DetachedMountRequest): DetachedMount {
   const options = [...request.options, ...(request.readOnly ? ["ro"] : [])];
   const context = openContext(fsType, source);
   try {
-    configure(context, commands.setString, "source", source, source);
+    configure(context, "source", source, source);
     for (const option of options) setOption(context, option, source);
-    configure(context, commands.create, undefined, undefined, source);
+    createSuperblock(context, source);
     const flags = [...options, ...withoutTrust].reduce((all, option) => all | (attributes[option] ?? 0), 0);
-    const fd = mounter.syscall(callNumbers.fsmount, context, closeOnExec, flags);
+    const fd = mounter.syscall(fsmountCall, context, closeOnExec, flags);
     return borrowed(checked(fd, "fsmount", source));
   } catch (error) {
     if (isErrno(error, "EBUSY")) throw failedPrecondition(`${source} is already mounted or open elsewhere`, error);
@@ -80,52 +76,11 @@ function borrowed(fd: number): DetachedMount {
   };
 }
 
-function openContext(fsType: string, source: string): number {
-  const name = cString(fsType);
-  return checked(opener.syscall(callNumbers.fsopen, ptr(name), closeOnExec), `fsopen ${fsType} for`, source);
-}
-
 /** `ro` and `rw` are for the file system itself too; the other attributes are for the mount alone. */
 function setOption(context: number, option: string, source: string): void {
   if (option === "rw") return;
   if (option !== "ro" && attributes[option] !== undefined) return;
   const equals = option.indexOf("=");
-  if (equals === -1) configure(context, commands.setFlag, option, undefined, source);
-  else configure(context, commands.setString, option.slice(0, equals), option.slice(equals + 1), source);
-}
-
-function configure(
-  context: number,
-  command: number,
-  key: string | undefined,
-  value: string | undefined,
-  source: string,
-) {
-  const keyText = key === undefined ? null : cString(key);
-  const valueText = value === undefined ? null : cString(value);
-  const pointer = (text: Buffer | null) => (text === null ? null : ptr(text));
-  const result = configurer.syscall(callNumbers.fsconfig, context, command, pointer(keyText), pointer(valueText), 0);
-  try {
-    checked(result, "mount", key === undefined ? source : `${source} with ${key}`);
-  } catch (error) {
-    const said = readLog(context);
-    if (error instanceof Error && said !== "") error.message += ` (${said})`;
-    throw error;
-  }
-}
-
-/** The file system's messages: the context's descriptor returns one for each read, "e ext4: ..." for an error. */
-function readLog(context: number): string {
-  const messages: string[] = [];
-  const line = Buffer.alloc(1024);
-  try {
-    for (let count = 0; count < 16; count++) {
-      const length = readSync(context, line);
-      if (length === 0) break;
-      messages.push(line.toString("utf8", 2, length).trim());
-    }
-  } catch {
-    // ENODATA: no more messages.
-  }
-  return messages.join("; ");
+  if (equals === -1) configure(context, option, undefined, source);
+  else configure(context, option.slice(0, equals), option.slice(equals + 1), source);
 }

@@ -76,6 +76,7 @@ const packageOf: Readonly<Record<string, string>> = {
   umount: "mount",
   unshare: "util-linux",
   xfs_growfs: "xfsprogs",
+  xfs_logprint: "xfsprogs",
 };
 
 const defaultGraceMs = 2000;

@@ -31,6 +31,12 @@ export async function flushDevice(parts: FlushParts, device: DeviceName): Promis
   if (await hasRecordedErrors(devicePath(device))) throw writesFailed(device);
 }
 
+/** Of what was written to a device and is in the pool by now. */
+export async function requireNothingLost({ pool, activations }: FlushParts, device: DeviceName): Promise<void> {
+  requireWritable(pool.definition, await pool.status(), `device ${device}`);
+  if (activations.isActive(device) && (await hasRecordedErrors(devicePath(device)))) throw writesFailed(device);
+}
+
 function writesFailed(device: DeviceName, cause?: unknown) {
   const wayOut = "remove its snapshot and make it anew";
   return resourceExhausted(
