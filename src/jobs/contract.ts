@@ -87,10 +87,7 @@ export const jobs = {
     payload: z.object({ ...scoped, name: key, key, labels }),
     result: nothing,
   },
-  /**
-   * Makes the committed snapshot `name` of what the active snapshot `key` holds now, on the parent that `key` has; `key`
-   * goes on as a child of `name`. `keyLabels`, if given, replace its labels.
-   */
+  /** Commits what `key` holds now as `name`; `key` stays active, as a child of `name`. `keyLabels` replace its labels. */
   checkpoint: {
     worker: "pool",
     journal: "with pool",
