@@ -32,9 +32,9 @@ afterAll(async () => {
 const views = (["light", "dark"] as const).flatMap((theme) => [1280, 390].map((width) => ({ theme, width })));
 
 /** The page makes itself from the API's document; every form of it is unfolded. */
-async function showEverything({ page }: Tab): Promise<void> {
-  await page.locator("summary").first().waitFor();
-  await page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })");
+async function showEverything(tab: Tab): Promise<void> {
+  await tab.page.locator("summary").first().waitFor();
+  await tab.unfold();
 }
 
 describeWith([chromiumProgram], "in a browser", () => {

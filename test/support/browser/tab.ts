@@ -93,6 +93,19 @@ export class Tab implements AsyncDisposable {
     return await keyboardFaults(this.page);
   }
 
+  /** Shows the page as it is in another light or on another screen. */
+  async look({ theme, width = 1280, height = 900 }: Pick<View, "theme" | "width" | "height">): Promise<void> {
+    await this.page.emulateMedia({ colorScheme: theme ?? "light" });
+    await this.page.setViewportSize({ width, height });
+  }
+
+  /** Opens whatever is folded, also what would close when another opens. */
+  async unfold(): Promise<void> {
+    await this.page.evaluate(
+      "document.querySelectorAll('details').forEach((each) => { each.removeAttribute('name'); each.open = true; })",
+    );
+  }
+
   /** How many pixels the page is wider than the window: 0 when nobody has to scroll sideways. */
   async overhang(): Promise<number> {
     const [content, window] = await Promise.all(
