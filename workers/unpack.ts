@@ -9,7 +9,7 @@ import {
   type SnapmillError,
 } from "../src/domain/errors.ts";
 import { type OperationId, snapshotKey } from "../src/domain/identifiers.ts";
-import { formatSize } from "../src/domain/units.ts";
+import { packStages } from "../src/domain/layer-stages.ts";
 import { inStage } from "../src/domain/unpack-stage.ts";
 import { chooseDriver, spaceSourcesOf } from "../src/drivers/open.ts";
 import type { LayerBlob, ResolvedImage } from "../src/images/image.ts";
@@ -18,7 +18,7 @@ import { Registries } from "../src/images/registry/registries.ts";
 import { openImage } from "../src/images/resolve.ts";
 import { isMisaddressed } from "../src/jobs/claims/addressee.ts";
 import { NotMine } from "../src/jobs/claims/claim-guard.ts";
-import type { Arguments, Payload, UnpackedImage, UnpackProgress } from "../src/jobs/contract.ts";
+import type { Arguments, Payload, TimedProgress, UnpackAccount, UnpackedImage } from "../src/jobs/contract.ts";
 import { JobClient } from "../src/jobs/requests/client.ts";
 import { consumeUnpackJobs } from "../src/jobs/worker/consumer.ts";
 import type { JobContext } from "../src/jobs/worker/job-context.ts";
@@ -56,6 +56,7 @@ import { callPatiently } from "./pool-calls.ts";
 import { imageOfName, imageOfReference } from "./recorded-image.ts";
 import { resolveImage } from "./resolve-image.ts";
 import { untilSignalled } from "./run-process.ts";
+import { type Account, accountOf, layersBefore, lineOf } from "./unpack-account.ts";
 
 const config = readConfig();
 armFault(config.fault);
@@ -116,10 +117,11 @@ function othersWait(count = 1): boolean {
 async function handle(payload: Payload<"unpack">, job: JobContext): Promise<UnpackedImage> {
   const { operationId, reference } = payload;
   const begunMs = performance.now();
+  const account = accountOf(payload);
   let unpacked: UnpackedImage;
   using handOver = watchHandOver(database);
   try {
-    unpacked = await unpackUnlessCancelled(payload, job, handOver.signal);
+    unpacked = await unpackUnlessCancelled({ payload, job, account }, handOver.signal);
   } catch (error) {
     if (isHandedOver(error)) {
       log.info({ operationId, reference }, "the pool is drained: the unpack goes back into the queue");
@@ -128,12 +130,12 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
     const failure = asSnapmillError(error);
     log.warn({ operationId, reference, code: failure.code }, failure.message);
     if (isMisaddressed(failure)) throw failure;
-    const concluded = await concludeFailure(payload, failure, job);
+    const concluded = await concludeFailure({ payload, job, account }, failure);
     if (!job.signal.aborted) observeFailure(concluded, begunMs);
     throw concluded;
   }
   try {
-    await settle(operationId, { kind: "unpacked", image: unpacked }, job.stopping);
+    await settle(account, operationId, { kind: "unpacked", image: unpacked }, job.stopping);
   } catch (error) {
     throw isSnapmillError(error, "not_found") ? removedMeanwhile(error) : error;
   }
@@ -142,19 +144,22 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
   return unpacked;
 }
 
+/** One attempt at an unpack, and how it has gone so far. */
+interface Attempt {
+  readonly payload: Payload<"unpack">;
+  readonly job: JobContext;
+  readonly account: Account;
+}
+
 /** Settles the unpack unless it is tried again; returns what its job fails with. */
-async function concludeFailure(
-  payload: Payload<"unpack">,
-  failure: SnapmillError,
-  job: JobContext,
-): Promise<SnapmillError> {
+async function concludeFailure({ payload, job, account }: Attempt, failure: SnapmillError): Promise<SnapmillError> {
   const isOfBatch = payload.batch !== undefined;
   if (!isOfBatch && isRetryable(failure.code)) return failure;
   // While this worker stops, or when another one may have the job, that worker's outcome counts.
   await job.requireOwn();
   if (isOfBatch && mayPassLater(failure)) return await countFailedAttempt(call, payload, failure, job.stopping);
   const { message: reason, code, stage } = failureRecord(failure);
-  await settle(payload.operationId, { kind: "failed", reason, code, stage }, job.stopping);
+  await settle(account, payload.operationId, { kind: "failed", reason, code, stage }, job.stopping);
   return failure;
 }
 
@@ -165,18 +170,16 @@ const call: PatientCall = (name, given, signal) => {
 };
 
 async function settle(
+  account: UnpackAccount,
   unpackOperationId: OperationId,
   outcome: Arguments<"settle-unpack">["outcome"],
   signal: AbortSignal,
 ): Promise<void> {
-  await call("settle-unpack", { unpackOperationId, outcome }, signal);
+  await call("settle-unpack", { unpackOperationId, account, outcome }, signal);
 }
 
-async function unpackUnlessCancelled(
-  payload: Payload<"unpack">,
-  job: JobContext,
-  held: AbortSignal,
-): Promise<UnpackedImage> {
+async function unpackUnlessCancelled(attempt: Attempt, held: AbortSignal): Promise<UnpackedImage> {
+  const { payload, job } = attempt;
   const { operationId, reference } = payload;
   using watched = await cancelWatch.watch(operationId);
   const wanted = AbortSignal.any([job.stopping, watched.signal]);
@@ -186,7 +189,7 @@ async function unpackUnlessCancelled(
     held.throwIfAborted();
     if (!(await beginItem(call, payload, wanted))) return unwanted(payload);
     limit = startTimeLimit(payload);
-    return await resolveAndUnpack(payload, job, { signal: AbortSignal.any([wanted, limit.signal]), held });
+    return await resolveAndUnpack(attempt, { signal: AbortSignal.any([wanted, limit.signal]), held });
   } catch (error) {
     if (watched.signal.aborted) throw cancelled(reference);
     if (job.stopping.aborted) throw job.stopping.reason;
@@ -197,10 +200,11 @@ async function unpackUnlessCancelled(
 }
 
 async function resolveAndUnpack(
-  { operationId, reference, registry: given = {}, batch, ...asked }: Payload<"unpack">,
-  job: JobContext,
+  attempt: Attempt,
   { signal, held: isHeld }: Pick<Unpack, "signal" | "held">,
 ): Promise<UnpackedImage> {
+  const { operationId, reference, registry: given = {}, batch, ...asked } = attempt.payload;
+  const { job, account } = attempt;
   const registry = { ...given, group: given.group ?? batch?.batch };
   const options = { signal, registries, registry };
   const platform = orHostPlatform(asked.platform);
@@ -210,7 +214,7 @@ async function resolveAndUnpack(
   }
   await using image = await inStage("resolve", () => observingResolve(() => openImage(reference, platform, options)));
   reach("unpack.resolved");
-  return await inStage("unpack", () => unpack(image, { operationId, job, signal, held: isHeld }));
+  return await inStage("unpack", () => unpack(image, { operationId, job, account, signal, held: isHeld }));
 }
 
 /** The job of an item that has ended: its worker died, or Redis lost it, between the record of its end and the job's. */
@@ -226,6 +230,7 @@ const tellFailure = (operation: string, failure: SnapmillError): void =>
 interface Unpack {
   readonly operationId: OperationId;
   readonly job: JobContext;
+  readonly account: Account;
   readonly signal: AbortSignal;
   /** Aborts when what runs is to go back into the queue. */
   readonly held: AbortSignal;
@@ -233,17 +238,11 @@ interface Unpack {
 
 async function unpack(
   image: ResolvedImage<LayerBlob>,
-  { operationId, job, signal, held }: Unpack,
+  { operationId, job, account, signal, held }: Unpack,
 ): Promise<UnpackedImage> {
   const handOver = AbortSignal.any([job.signal, held]);
-  const progress: UnpackProgress = {
-    layers: image.layers.map(({ digest, blob }) => ({
-      digest,
-      state: "waiting",
-      compressedBytes: blob.lengthBytes,
-      readBytes: 0,
-    })),
-  };
+  account.layers = layersBefore(image.layers);
+  const progress: TimedProgress = { layers: account.layers };
   const layers = await unpackChain(image, {
     store: createLayerStore({
       database,
@@ -260,10 +259,10 @@ async function unpack(
     signal,
     // A lost lock, or a drain, does not discard a layer that is half written: it is finished, and the next is not begun.
     handOver,
-    onProgress: (index, state, readBytes) => {
+    onProgress: (index, { state, readBytes, stages }) => {
       const layer = progress.layers[index];
       if (layer === undefined) return;
-      Object.assign(layer, { state, readBytes });
+      Object.assign(layer, { state, readBytes, stages: packStages(stages) });
       void job.progress(progress);
     },
     onLayer: observeLayer,
@@ -271,8 +270,7 @@ async function unpack(
     if (!signal.aborted && !handOver.aborted) observeFailedLayer();
     throw error;
   });
-  for (const [index, layer] of layers.entries())
-    void job.log(accountOf(layer, `layer ${index + 1} of ${layers.length}`));
+  for (const [index, layer] of layers.entries()) void job.log(lineOf(layer, `layer ${index + 1} of ${layers.length}`));
   return describe(image, layers);
 }
 
@@ -280,13 +278,6 @@ async function spaceGuards(): Promise<SpaceGuardRequest[]> {
   const poolDir = paths.poolDir(config);
   const sources = await spaceSourcesOf(chooseDriver(config.driver, poolDir), poolDir);
   return sources.map(({ source, owner }) => ({ source, owner, minFreeBytes: minFreeBytes[owner] }));
-}
-
-/** A line for the job's log: how long each phase of the layer took. */
-function accountOf({ bytes, ms, spentMs }: ChainedLayer, name: string): string {
-  if (spentMs === undefined) return `${name}: the pool has it (${formatSize(bytes)})`;
-  const parts = Object.entries(spentMs).map(([phase, partMs]) => `${phase} ${Math.round(partMs)}`);
-  return `${name}: ${formatSize(bytes)} in ${ms} ms (${parts.join(", ")})`;
 }
 
 function describe(image: ResolvedImage<LayerBlob>, layers: readonly ChainedLayer[]): UnpackedImage {

@@ -3,7 +3,7 @@ import { readConfig } from "../src/config.ts";
 import { asSnapmillError } from "../src/domain/errors.ts";
 import { armFault } from "../src/system/faults.ts";
 import { linesOf } from "../src/system/process/lines.ts";
-import { applyLayer } from "../src/unpack/layer.ts";
+import { applyLayer, type OnProgress } from "../src/unpack/layer.ts";
 import { encodeMessage, parseApplyRequest } from "../src/unpack/messages.ts";
 import type { WriterMessage } from "../src/unpack/protocol.ts";
 
@@ -18,13 +18,13 @@ async function say(message: WriterMessage): Promise<void> {
 }
 
 /** Progress at most ten times a second; a message that could not be sent is followed by a newer one. */
-function progressReporter(): (readBytes: number) => void {
+function progressReporter(): OnProgress {
   let lastMs = 0;
-  return (readBytes) => {
+  return (readBytes, { spentMs, periods }, isFlushing) => {
     const nowMs = performance.now();
-    if (nowMs - lastMs < progressIntervalMs) return;
+    if (nowMs - lastMs < progressIntervalMs && !isFlushing) return;
     lastMs = nowMs;
-    void say({ type: "progress", readBytes });
+    void say({ type: "progress", readBytes, isFlushing, spentMs, periods });
   };
 }
 

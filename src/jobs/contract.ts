@@ -33,6 +33,8 @@ import {
   scoped,
   sizeBytes,
   snapshot,
+  timedProgress,
+  unpackAccount,
   unpackedImage,
   type unpackedLayer,
   unpackProgress,
@@ -171,6 +173,8 @@ export const jobs = {
     payload: z.object({
       ...envelope,
       unpackOperationId: branded(operationId),
+      /** How it went; an older worker does not tell. */
+      account: unpackAccount.optional(),
       outcome: z.discriminatedUnion("kind", [
         z.object({ kind: z.literal("unpacked"), image: unpackedImage }),
         z.object({ kind: z.literal("failed"), reason: z.string(), ...failedAt }),
@@ -292,7 +296,9 @@ export type UnpackedImage = Result<"unpack">;
 export type ResolvedImageReport = Result<"resolve">;
 export type UnpackedLayer = z.output<typeof unpackedLayer>;
 export type UnpackProgress = z.output<typeof unpackProgress>;
-export { unpackProgress };
+export type UnpackAccount = z.output<typeof unpackAccount>;
+export type TimedProgress = z.output<typeof timedProgress>;
+export { timedProgress, unpackProgress, unpackRequest };
 
 const jobNames = Object.keys(jobs).filter(isJobName);
 export const poolJobNames = jobNames.filter(isPoolJobName);

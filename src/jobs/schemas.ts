@@ -3,6 +3,7 @@ import { z } from "zod";
 import { fsTypes } from "../domain/devices.ts";
 import { findingKinds } from "../domain/findings.ts";
 import { chainId, diffId, digest, operationId, poolName, scope, snapshotKey } from "../domain/identifiers.ts";
+import { layerStages } from "../domain/layer-stages.ts";
 import { parsing } from "../domain/parsing.ts";
 import { checkLabels, type Labels, labelsOf, snapshotKinds } from "../domain/snapshots.ts";
 import { maxFieldPathBytes } from "../domain/update-mask.ts";
@@ -163,14 +164,32 @@ const resolvedImage = z.object({
 /** What `resolve` is asked, and answers. */
 export const resolution = { payload: z.object({ ...envelope, ...unpackRequest }), result: resolvedImage };
 
+const milliseconds = z.number().nullable();
+/** When each stage of a layer was: see domain/layer-stages.ts. */
+const packedStages = z.object({
+  atMs: z.number(),
+  ms: z.partialRecord(z.enum(layerStages), z.tuple([z.number(), milliseconds, milliseconds]).readonly()).readonly(),
+});
+
+const layerProgress = z.object({
+  digest: branded(digest),
+  state: z.enum(["waiting", "unpacking", "unpacked", "cached"]),
+  compressedBytes: z.number(),
+  readBytes: z.number(),
+});
+
 /** An unpack job's progress: one entry for each layer, bottom first. */
-export const unpackProgress = z.object({
-  layers: z.array(
-    z.object({
-      digest: branded(digest),
-      state: z.enum(["waiting", "unpacking", "unpacked", "cached"]),
-      compressedBytes: z.number(),
-      readBytes: z.number(),
-    }),
-  ),
+export const unpackProgress = z.object({ layers: z.array(layerProgress) });
+
+/** The same as workers tell it, who also say when the stages were that have begun; an older one does not. */
+export const timedProgress = z.object({ layers: z.array(layerProgress.extend({ stages: packedStages.optional() })) });
+
+/** An unpack that has ended, for those who ask how it went. */
+export const unpackAccount = z.object({
+  reference: z.string(),
+  platform,
+  /** Of its last attempt. */
+  startedAtMs: z.number(),
+  /** None: it ended before its image was found. */
+  layers: timedProgress.shape.layers.readonly(),
 });

@@ -16,6 +16,7 @@ import { listPools } from "./host.ts";
 import { listHosts } from "./hosts.ts";
 import { images } from "./images.ts";
 import { mountPoints } from "./mount.ts";
+import { now } from "./now.ts";
 import type { Place } from "./operation.ts";
 import { cancelOperation, getOperation } from "./operation-state.ts";
 import { pinImages, unpinImages } from "./pin-images.ts";
@@ -31,6 +32,7 @@ import { poolContents, resetPool } from "./reset-pool.ts";
 import { commit, label, list, mounts, prepare, remove, stat, usage, view } from "./snapshots.ts";
 import { status } from "./status.ts";
 import { cancelUnpack, unpack } from "./unpack.ts";
+import { getUnpack, listUnpacks } from "./unpack-accounts.ts";
 import { poolVerdict, verdict } from "./verdict.ts";
 
 /** Run as `(service: PoolService, given, options)`; their paths begin with /v1/pools/{pool}. */
@@ -52,6 +54,8 @@ export const poolOperations = {
   unpack,
   planUnpack,
   cancelUnpack,
+  listUnpacks,
+  getUnpack,
   removeImages,
   pruneImages,
   pinImages,
@@ -67,6 +71,7 @@ export const poolOperations = {
   // The pool.
   status,
   poolVerdict,
+  now,
   history,
   readiness,
   listHosts,

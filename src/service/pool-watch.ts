@@ -8,7 +8,7 @@ import type { Trouble } from "../domain/verdict-trouble.ts";
 import type { Component } from "../supervisor/child-plan.ts";
 import type { WatchedPool } from "../supervisor/services.ts";
 import type { MetricReading } from "./metrics-reader.ts";
-import { scrapedIn } from "./watch-readings.ts";
+import { scrapedIn, usualDurationsIn } from "./watch-readings.ts";
 
 export interface Watching {
   readonly config: Config;
@@ -24,6 +24,7 @@ const mostRestarts = 50;
 export class PoolWatch {
   readonly #watching: Watching;
   #scraped = scrapedIn([]);
+  #usual: ReadonlyMap<string, number> = new Map();
   #restarts: { readonly component: string; readonly atMs: number }[] = [];
   readonly #seenRestarts = new Map<string, number>();
   #since: Readonly<Record<string, number>> = {};
@@ -35,6 +36,16 @@ export class PoolWatch {
   /** What was last read of the pool and its queues, every ten seconds. */
   note(readings: readonly MetricReading[]): void {
     this.#scraped = scrapedIn(readings);
+    this.#usual = usualDurationsIn(readings);
+  }
+
+  get isWorkerReady(): boolean {
+    return this.#watching.children().states.pool.kind === "ready";
+  }
+
+  /** 95 % of the jobs of this name took no longer; undefined: too few of them have ended. */
+  usuallyWithinMs(job: string): number | undefined {
+    return this.#usual.get(job);
   }
 
   /** Asks the processes and the disk, which takes bounded time; answers are a second old at most. */

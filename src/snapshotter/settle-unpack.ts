@@ -5,6 +5,7 @@ import type { RequestOf } from "../jobs/contract.ts";
 import { itemOfOperation } from "../metadata/batch-items.ts";
 import { isCommitted, recordImage } from "../metadata/images.ts";
 import { cancelInOutbox, dropFromOutbox, dropUnlessCancelled, isCancelled } from "../metadata/outbox.ts";
+import { type EndedUnpack, recordUnpack } from "../metadata/unpacks.ts";
 import { endItemOf, type ItemEnd } from "./batch-progress.ts";
 import type { Context } from "./context.ts";
 import type { MetadataSteps } from "./operations.ts";
@@ -24,7 +25,8 @@ export const settleUnpack = (context: Context, request: SettleUnpackRequest): Me
   },
 });
 
-function settle(context: Context, { unpackOperationId, outcome }: SettleUnpackRequest): void {
+function settle(context: Context, request: SettleUnpackRequest): void {
+  const { unpackOperationId, outcome } = request;
   const { database } = context;
   switch (outcome.kind) {
     case "unpacked":
@@ -32,10 +34,16 @@ function settle(context: Context, { unpackOperationId, outcome }: SettleUnpackRe
         throw notFound(`snapshot ${outcome.image.chainId} of image ${outcome.image.image} is not there any more`);
       }
       recordImage(database, outcome.image);
+      recordAccount(context, request, { outcome: "unpacked", errorCode: null, errorMessage: null });
       dropFromOutbox(database, unpackOperationId);
       endItemOf(context, unpackOperationId, outcome);
       break;
     case "failed":
+      recordAccount(context, request, {
+        outcome: isCancelled(database, unpackOperationId) ? "cancelled" : "failed",
+        errorCode: outcome.code ?? "internal",
+        errorMessage: outcome.reason,
+      });
       endItemOf(context, unpackOperationId, endOf(context, unpackOperationId, outcome));
       dropUnlessCancelled(database, unpackOperationId);
       break;
@@ -47,6 +55,17 @@ function settle(context: Context, { unpackOperationId, outcome }: SettleUnpackRe
       }
       break;
   }
+}
+
+/** Of one that found everything in the pool there is nothing to tell. */
+function recordAccount(
+  { database }: Context,
+  { unpackOperationId: operationId, account }: SettleUnpackRequest,
+  end: Pick<EndedUnpack, "outcome" | "errorCode" | "errorMessage">,
+): void {
+  if (account === undefined) return;
+  if (end.outcome === "unpacked" && account.layers.every(({ state }) => state === "cached")) return;
+  recordUnpack(database, { operationId, ...account, ...end });
 }
 
 /** An unpack that fails after its cancellation was cancelled, however it failed. */

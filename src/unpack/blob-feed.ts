@@ -12,6 +12,8 @@ import type { BlobSource } from "./blob-messages.ts";
 /** Dispose of it when the writer has finished, whatever the outcome. */
 export interface BlobFeed extends AsyncDisposable {
   readonly source: BlobSource;
+  /** Resolves when the download has ended, however it did; undefined: there is none. */
+  readonly fetched?: Promise<void>;
   /** Resolves when the writer has been given all of the blob. Throws why it could not be fetched. */
   readonly complete: () => Promise<void>;
   /** The cause of the writer's `failure`: often the blob is truncated, or not the one that was asked for. */
@@ -48,6 +50,7 @@ async function feedRemote(blob: RemoteBlob, expected: Compression, name: string)
   const held = cleanup.move();
   return {
     source: { blob: { pipe: pump.path, lengthBytes: blob.lengthBytes }, compression },
+    fetched: pump.ended,
     complete: () => pump.complete(),
     explain: (failure) => pump.explain(failure),
     [Symbol.asyncDispose]: async () => {
@@ -90,6 +93,11 @@ class Pump implements AsyncDisposable {
 
   start(start: Uint8Array, chunks: AsyncGenerator<Uint8Array>): void {
     this.#pumping = inWork({ name: "fetch blob" }, () => this.#pump(start, chunks));
+  }
+
+  /** Never rejects. */
+  get ended(): Promise<void> {
+    return this.#pumping;
   }
 
   async complete(): Promise<void> {

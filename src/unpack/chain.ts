@@ -4,11 +4,13 @@ import { abortReason } from "../domain/cancellation.ts";
 import type { FsType } from "../domain/devices.ts";
 import { asSnapmillError, SnapmillError } from "../domain/errors.ts";
 import { type ChainId, childChainId, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
+import type { StageTime } from "../domain/layer-stages.ts";
 import { inStage } from "../domain/unpack-stage.ts";
 import { type ImageLayer, isRemote, type LayerBlob, type ResolvedImage } from "../images/image.ts";
 import { reach } from "../system/faults.ts";
 import { feedBlob } from "./blob-feed.ts";
-import type { AppliedLayer } from "./layer.ts";
+import type { AppliedLayer, OnProgress } from "./layer.ts";
+import { LayerTimes } from "./layer-times.ts";
 import { inTurn } from "./layer-turns.ts";
 import { inLayer } from "./layer-work.ts";
 import type { PhasesMs } from "./phases.ts";
@@ -38,10 +40,7 @@ export interface LayerStore {
 }
 
 export interface LayerWriter {
-  apply(
-    request: ApplyRequest,
-    options: { signal: AbortSignal; onProgress: (readBytes: number) => void },
-  ): Promise<AppliedLayer>;
+  apply(request: ApplyRequest, options: { signal: AbortSignal; onProgress: OnProgress }): Promise<AppliedLayer>;
 }
 
 export interface ChainedLayer {
@@ -64,9 +63,16 @@ export interface ChainOptions {
   readonly signal: AbortSignal;
   /** Ends it only where no work is lost: before a layer, and while another process has the layer's lock. */
   readonly handOver: AbortSignal;
-  readonly onProgress: (layerIndex: number, state: LayerState, readBytes: number) => void;
+  readonly onProgress: (layerIndex: number, progress: LayerProgress) => void;
   /** Called with each layer that is in the pool, before the next one is begun. */
   readonly onLayer?: (layer: ChainedLayer) => void;
+}
+
+export interface LayerProgress {
+  readonly state: LayerState;
+  readonly readBytes: number;
+  /** Of the stages that have begun. */
+  readonly stages: readonly StageTime[];
 }
 
 export type LayerState = "waiting" | "unpacking" | "unpacked" | "cached";
@@ -124,49 +130,66 @@ function aboveOf({ layers }: ResolvedImage<LayerBlob>, chainIds: readonly ChainI
 async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<ChainedLayer> {
   const startedAt = performance.now();
   const { layer, chainId, index } = place;
+  const times = new LayerTimes();
+  const tell: Tell = (state, readBytes) => options.onProgress(index, { state, readBytes, stages: times.list });
   const finished = (bytes: number, spentMs?: ChainedLayer["spentMs"]): ChainedLayer => {
     const cached = spentMs === undefined;
-    options.onProgress(index, cached ? "cached" : "unpacked", layer.blob.lengthBytes);
+    tell(cached ? "cached" : "unpacked", layer.blob.lengthBytes);
     return { layer, chainId, bytes, cached, ms: Math.round(performance.now() - startedAt), spentMs };
   };
 
   const held = options.store.committedBytes(chainId);
   if (held !== undefined) return finished(held);
 
-  options.onProgress(index, "waiting", 0);
+  times.begin("wait");
+  tell("waiting", 0);
   const waiting = AbortSignal.any([options.signal, options.handOver]);
   waiting.throwIfAborted();
   return await inTurn({ lockDir: options.lockDir, chainId, waiting }, async () => {
+    times.end("wait");
     reach("unpack.locked");
     // The lock's last holder may have unpacked the layer, or died while doing so.
     const heldNow = options.store.committedBytes(chainId);
     if (heldNow !== undefined) return finished(heldNow);
     for (const key of options.store.attempts(chainId)) await options.store.discard(key);
 
-    const { bytes, spentMs } = await unpackUnderLock(place, options);
+    const { bytes, spentMs } = await unpackUnderLock(place, { ...options, times, tell });
     return finished(bytes, spentMs);
   });
 }
 
 type Unpacked = Required<Pick<ChainedLayer, "bytes" | "spentMs">>;
 
-async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Promise<Unpacked> {
-  const { chainId, parent, index } = place;
-  const { store, signal } = options;
+type Tell = (state: LayerState, readBytes: number) => void;
+
+interface TimedOptions extends ChainOptions {
+  readonly times: LayerTimes;
+  /** With the times as they are. */
+  readonly tell: Tell;
+}
+
+async function unpackUnderLock(place: LayerInChain, options: TimedOptions): Promise<Unpacked> {
+  const { chainId, parent } = place;
+  const { store, signal, times, tell } = options;
   signal.throwIfAborted();
   const key = attemptKey(chainId);
   let isApplied = false;
   try {
     const startedAt = performance.now();
-    const prepared = await inStage("prepare", () => store.prepare(key, parent, chainId, signal));
+    const prepared = await times.during("prepare", () =>
+      inStage("prepare", () => store.prepare(key, parent, chainId, signal)),
+    );
     const preparedAt = performance.now();
     reach("unpack.prepared");
-    options.onProgress(index, "unpacking", 0);
+    tell("unpacking", 0);
     const { bytes, spentMs } = await applyLayer(place, prepared, options);
     isApplied = true;
     const appliedAt = performance.now();
     reach("unpack.applied");
+    times.begin("commit");
+    tell("unpacking", place.layer.blob.lengthBytes);
     await inStage("commit", () => store.commit(chainId, key, bytes, signal));
+    times.end("commit");
     reach("unpack.committed");
     return { bytes, spentMs: { ...spentMs, snapshot: preparedAt - startedAt + performance.now() - appliedAt } };
   } catch (error) {
@@ -180,17 +203,23 @@ async function unpackUnderLock(place: LayerInChain, options: ChainOptions): Prom
 async function applyLayer(
   place: LayerInChain,
   prepared: PreparedLayer,
-  { store, writer, signal, spaceGuards, onProgress }: ChainOptions,
+  { store, writer, signal, spaceGuards, times, tell }: TimedOptions,
 ): Promise<AppliedLayer> {
-  const { layer, index } = place;
+  const { layer } = place;
+  if (isRemote(layer.blob)) times.begin("fetch");
   await using feed = await feedBlob(layer);
+  void feed.fetched?.then(() => times.end("fetch"));
   const { digest, diffId } = layer;
   const request = { ...prepared, ...feed.source, digest, diffId, spaceGuards, next: nextOf(place, store) };
   try {
     const applied = await writer.apply(request, {
       signal,
-      onProgress: (readBytes) => onProgress(index, "unpacking", readBytes),
+      onProgress: (readBytes, phases, isFlushing) => {
+        times.take(phases, isFlushing);
+        tell("unpacking", readBytes);
+      },
     });
+    times.take(applied);
     await feed.complete();
     return applied;
   } catch (error) {

@@ -2,15 +2,8 @@
 import { inWork, workEnded } from "../domain/work.ts";
 import type { ImageLayer, LayerBlob } from "../images/image.ts";
 import type { AppliedLayer } from "./layer.ts";
+import { stageOfPhase } from "./layer-times.ts";
 import type { Phase } from "./phases.ts";
-
-/** What each of the writer's phases is of a layer. While it waits, its second thread reads and decompresses. */
-const stages: Readonly<Record<Phase, string>> = {
-  waiting: "inflate",
-  writing: "write",
-  flush: "flush",
-  mounting: "mount",
-};
 
 export const inLayer = <T>({ digest, blob }: ImageLayer<LayerBlob>, unpack: () => Promise<T>): Promise<T> =>
   inWork(
@@ -24,7 +17,7 @@ export function tellPhases(applied: AppliedLayer): AppliedLayer {
     const spentMs = applied.spentMs[phase as Phase];
     // Phases take turns: what of the span's time was spent in this one.
     workEnded({
-      name: stages[phase as Phase],
+      name: stageOfPhase[phase as Phase],
       startMs,
       endMs,
       attributes: { "snapmill.spent_ms": Math.round(spentMs) },

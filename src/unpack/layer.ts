@@ -13,7 +13,7 @@ import { TarReader } from "../tar/reader.ts";
 import { LayerApplier } from "./apply/applier.ts";
 import type { BlobStream } from "./blob-stream.ts";
 import { BlobThread } from "./blob-thread.ts";
-import { PhaseClock, type PhasePeriods, type PhasesMs } from "./phases.ts";
+import { PhaseClock, type PhasePeriods, type PhasesMs, type PhaseTimes } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
 import { SpaceGuard } from "./space-guard.ts";
 
@@ -25,8 +25,11 @@ export interface AppliedLayer {
   readonly periods: PhasePeriods;
 }
 
-/** Called with how much of the blob has been read; only the promise says that the layer is applied. */
-export type OnProgress = (readBytes: number) => void;
+/**
+ * Called with how much of the blob has been read, and what the phases have taken so far; only the promise says that the
+ * layer is applied. `isFlushing`: all is written, and the flush begins.
+ */
+export type OnProgress = (readBytes: number, times: PhaseTimes, isFlushing: boolean) => void;
 
 /** One for the process, however many layers it applies. */
 const blobThread = new BlobThread();
@@ -74,6 +77,7 @@ async function onDevice(request: ApplyRequest, supervision: Supervision): Promis
   reach("writer.mounted");
   supervision.clock.ended("mounting");
   const applied = await applyTo(root.descriptor, request, supervision);
+  supervision.onProgress(request.blob.lengthBytes, supervision.clock, true);
   flush(root.descriptor, devicePath, supervision.guard);
   supervision.clock.ended("flush");
   reach("writer.synced");
@@ -107,7 +111,7 @@ async function applyTo(
     collector.look(applier.entries + reader.extendedBytes / 1024);
     clock.ended("writing");
     guard.written(applier.writtenBytes);
-    onProgress(readBytes);
+    onProgress(readBytes, clock, false);
   }
   clock.ended("waiting");
   verify("digest", request.digest, blob.digests.blob);

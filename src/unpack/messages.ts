@@ -32,15 +32,19 @@ const applyRequest = blobSource.extend({
   next: blobSource.optional(),
 });
 
+const times = {
+  spentMs: z.record(z.enum(phases), z.number()),
+  periods: z.partialRecord(z.enum(phases), z.object({ startMs: z.number(), endMs: z.number() })),
+};
+
 const writerMessage = z.discriminatedUnion("type", [
   z.object({ type: z.literal("ready") }),
-  z.object({ type: z.literal("progress"), readBytes: bytes }),
+  z.object({ type: z.literal("progress"), readBytes: bytes, isFlushing: z.boolean(), ...times }),
   z.object({
     type: z.literal("applied"),
     bytes,
     entries: bytes,
-    spentMs: z.record(z.enum(phases), z.number()),
-    periods: z.partialRecord(z.enum(phases), z.object({ startMs: z.number(), endMs: z.number() })),
+    ...times,
   }),
   z.object({ type: z.literal("failed"), code: z.enum(errorCodes), message: z.string() }),
 ]);

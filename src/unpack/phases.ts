@@ -16,8 +16,14 @@ export interface PhasePeriod {
 }
 export type PhasePeriods = Readonly<Partial<Record<Phase, PhasePeriod>>>;
 
+/** What a clock has measured so far. */
+export interface PhaseTimes {
+  readonly spentMs: PhasesMs;
+  readonly periods: PhasePeriods;
+}
+
 /** Adds the time since the last call of `ended` to the phase that it names. */
-export class PhaseClock {
+export class PhaseClock implements PhaseTimes {
   readonly #spentMs: Record<Phase, number> = { waiting: 0, writing: 0, flush: 0, mounting: 0 };
   readonly #periods: Partial<Record<Phase, PhasePeriod>> = {};
   #sinceMs = performance.now();

@@ -5,6 +5,7 @@ import type { DiffId, Digest } from "../domain/identifiers.ts";
 import type { SpaceSource } from "../system/file/space.ts";
 import type { BlobSource } from "./blob-messages.ts";
 import type { AppliedLayer } from "./layer.ts";
+import type { PhaseTimes } from "./phases.ts";
 
 export interface SpaceGuardRequest {
   readonly source: SpaceSource;
@@ -29,6 +30,6 @@ export interface ApplyRequest extends BlobSource {
 /** Writer → parent. */
 export type WriterMessage =
   | { readonly type: "ready" }
-  | { readonly type: "progress"; readonly readBytes: number }
+  | ({ readonly type: "progress"; readonly readBytes: number; readonly isFlushing: boolean } & PhaseTimes)
   | ({ readonly type: "applied" } & AppliedLayer)
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string };

@@ -111,7 +111,7 @@ class WriterChild implements AsyncDisposable {
         case "ready":
           break;
         case "progress":
-          onProgress?.(message.readBytes);
+          onProgress?.(message.readBytes, message, message.isFlushing);
           break;
         case "applied":
           return tellPhases(message);

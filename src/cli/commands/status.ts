@@ -5,6 +5,7 @@ import { describeHold } from "../../domain/queues.ts";
 import { describeRunning } from "../../domain/running.ts";
 import type { Status } from "../../service/status.ts";
 import { formatFields, formatShare, plural } from "../output/format.ts";
+import { nowFields } from "../output/now-fields.ts";
 import { printJson, printLines } from "../output/output.ts";
 import { verdictFields } from "../output/verdict-fields.ts";
 import { openPool } from "../pool/open.ts";
@@ -26,9 +27,9 @@ export function addStatus(program: Command): void {
     )
     .action(async (options: JsonOption, command: Command) => {
       await using pool = await openPool(command);
-      const [verdict, found] = await Promise.all([pool.poolVerdict({}), pool.status({})]);
-      if (options.json) await printJson({ verdict, ...found });
-      else await printLines(formatFields([...verdictFields(verdict), ...fieldsOf(found)]));
+      const [verdict, now, found] = await Promise.all([pool.poolVerdict({}), pool.now({}), pool.status({})]);
+      if (options.json) await printJson({ verdict, now, ...found });
+      else await printLines(formatFields([...verdictFields(verdict), ...nowFields(now), ...fieldsOf(found)]));
     });
 }
 

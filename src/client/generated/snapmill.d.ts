@@ -320,6 +320,85 @@ export interface PoolClient {
   }>;
   /** Cancel an accepted unpack, by its operation ID. */
   readonly cancelUnpack: (given: { readonly operationId: string }, options?: ChangeOptions) => Promise<object>;
+  /** The last unpacks that have ended, the latest first: their layers, and when each stage of them was. */
+  readonly listUnpacks: (
+    given: Record<string, never>,
+    options?: ReadOptions,
+  ) => AsyncIterable<{
+    readonly operationId: string;
+    readonly image: string;
+    readonly platform: string | null;
+    readonly state: "queued" | "running" | "unpacked" | "failed" | "cancelled";
+    readonly queuedAtMs: number | null;
+    readonly startedAtMs: number | null;
+    readonly endedAtMs: number | null;
+    readonly failure: {
+      readonly code:
+        | "invalid_argument"
+        | "not_found"
+        | "already_exists"
+        | "failed_precondition"
+        | "resource_exhausted"
+        | "unavailable"
+        | "aborted"
+        | "deadline_exceeded"
+        | "internal";
+      readonly message: string;
+    } | null;
+    readonly layers: {
+      readonly digest: string;
+      readonly state: "waiting" | "unpacking" | "unpacked" | "cached";
+      readonly compressedBytes: number;
+      readonly readBytes: number;
+      readonly stages: {
+        readonly stage: "wait" | "prepare" | "fetch" | "mount" | "inflate" | "write" | "flush" | "commit";
+        readonly startMs: number;
+        readonly endMs: number | null;
+        readonly spentMs: number | null;
+      }[];
+    }[];
+    readonly savedBytes: number;
+    readonly number: number;
+  }>;
+  /** How an unpack goes, or went: its layers, and when each stage of them was. */
+  readonly getUnpack: (
+    given: { readonly operationId: string },
+    options?: ReadOptions,
+  ) => Promise<{
+    readonly operationId: string;
+    readonly image: string;
+    readonly platform: string | null;
+    readonly state: "queued" | "running" | "unpacked" | "failed" | "cancelled";
+    readonly queuedAtMs: number | null;
+    readonly startedAtMs: number | null;
+    readonly endedAtMs: number | null;
+    readonly failure: {
+      readonly code:
+        | "invalid_argument"
+        | "not_found"
+        | "already_exists"
+        | "failed_precondition"
+        | "resource_exhausted"
+        | "unavailable"
+        | "aborted"
+        | "deadline_exceeded"
+        | "internal";
+      readonly message: string;
+    } | null;
+    readonly layers: {
+      readonly digest: string;
+      readonly state: "waiting" | "unpacking" | "unpacked" | "cached";
+      readonly compressedBytes: number;
+      readonly readBytes: number;
+      readonly stages: {
+        readonly stage: "wait" | "prepare" | "fetch" | "mount" | "inflate" | "write" | "flush" | "commit";
+        readonly startMs: number;
+        readonly endMs: number | null;
+        readonly spentMs: number | null;
+      }[];
+    }[];
+    readonly savedBytes: number;
+  }>;
   /** Remove names of images; an image goes with its last name, with every layer that nothing else uses. */
   readonly removeImages: (
     given: {
@@ -631,6 +710,58 @@ export interface PoolClient {
         readonly command: string;
       } | null;
     }[];
+  }>;
+  /** What the pool's worker and its unpacks do at this moment, and what has failed within a day. */
+  readonly now: (
+    given: Record<string, never>,
+    options?: ReadOptions,
+  ) => Promise<{
+    readonly atMs: number;
+    readonly worker: {
+      readonly operation: string | null;
+      readonly operationId: string | null;
+      readonly sinceMs: number | null;
+      readonly usuallyWithinMs: number | null;
+      readonly isSlow: boolean;
+    } | null;
+    readonly unpacks:
+      | {
+          readonly operationId: string;
+          readonly image: string;
+          readonly platform: string | null;
+          readonly state: "queued" | "running" | "unpacked" | "failed" | "cancelled";
+          readonly queuedAtMs: number | null;
+          readonly startedAtMs: number | null;
+          readonly endedAtMs: number | null;
+          readonly failure: {
+            readonly code:
+              | "invalid_argument"
+              | "not_found"
+              | "already_exists"
+              | "failed_precondition"
+              | "resource_exhausted"
+              | "unavailable"
+              | "aborted"
+              | "deadline_exceeded"
+              | "internal";
+            readonly message: string;
+          } | null;
+          readonly layers: {
+            readonly digest: string;
+            readonly state: "waiting" | "unpacking" | "unpacked" | "cached";
+            readonly compressedBytes: number;
+            readonly readBytes: number;
+            readonly stages: {
+              readonly stage: "wait" | "prepare" | "fetch" | "mount" | "inflate" | "write" | "flush" | "commit";
+              readonly startMs: number;
+              readonly endMs: number | null;
+              readonly spentMs: number | null;
+            }[];
+          }[];
+          readonly savedBytes: number;
+        }[]
+      | null;
+    readonly failures: { readonly operation: string; readonly code: string; readonly count: number }[];
   }>;
   /** The last hour, day or quarter: fill, queues, throughput, failures; what was done; when the pool is full. */
   readonly history: (

@@ -18,15 +18,16 @@ import {
   type UnpackedImage,
   type UnpackProgress,
   type UnpackRequest,
-  unpackProgress,
 } from "../contract.ts";
 import { type FailedRemoval, failedRemovals } from "../outbox/removal-publisher.ts";
 import type { JobQueue } from "../queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "../redis/connection.ts";
 import { asRedisFailure, RedisAway } from "../redis/failures.ts";
 import { needsAcceptance } from "./acceptance.ts";
+import { activeUnpacks, asUnpack, type QueuedUnpack } from "./active-unpacks.ts";
 import { cancelJob } from "./cancel-job.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
+import { parsing } from "./followed-unpack.ts";
 import { jobState } from "./job-state.ts";
 import { countJobs, type JobCounts, oldestWaitingMs } from "./queue-counts.ts";
 import { type QueuedOperation, queuedOperation } from "./queued-operation.ts";
@@ -240,6 +241,16 @@ export class JobClient implements AsyncDisposable {
     return this.#look(({ pool, unpack }) => queuedOperation([unpack, pool], operationId));
   }
 
+  /** The unpacks that are executed at this moment. */
+  activeUnpacks(): Promise<QueuedUnpack[]> {
+    return this.#look(({ unpack }) => activeUnpacks(unpack));
+  }
+
+  /** An unpack as its queue has it; undefined: it does not know it. */
+  queuedUnpack(operationId: OperationId): Promise<QueuedUnpack | undefined> {
+    return this.#look(async ({ unpack }) => asUnpack(await unpack.getJob(operationId)));
+  }
+
   /** How many jobs the pool's two queues hold. */
   counts(): Promise<{ readonly pool: JobCounts; readonly unpack: JobCounts }> {
     return this.#look((queues) => ofBoth(queues, countJobs));
@@ -320,14 +331,6 @@ export class JobClient implements AsyncDisposable {
       throw asRedisFailure(error);
     }
   }
-}
-
-function parsing(onProgress: UnpackOptions["onProgress"]) {
-  if (onProgress === undefined) return undefined;
-  return (given: unknown): void => {
-    const parsed = unpackProgress.safeParse(given);
-    if (parsed.success) onProgress(parsed.data);
-  };
 }
 
 async function ofBoth<T>(

@@ -1,7 +1,7 @@
 // Room: jobs. Owns what a handler gets besides its payload, and keeps its progress reports from holding up its work.
 import { AbortReason } from "../../domain/cancellation.ts";
 import { type OperationId, operationId } from "../../domain/identifiers.ts";
-import type { UnpackProgress } from "../contract.ts";
+import type { TimedProgress } from "../contract.ts";
 import { lockDurationMs, type QueuedJob } from "../queues.ts";
 import { asRedisFailure } from "../redis/failures.ts";
 
@@ -26,7 +26,7 @@ export interface JobContext extends JobSignals {
    */
   requireOwn(): Promise<void>;
   /** Shows how far the job is. Never fails, never waits: of several reports in quick succession, the last one counts. */
-  progress(progress: UnpackProgress): Promise<void>;
+  progress(progress: TimedProgress): Promise<void>;
   /** Writes a line into the job's log, which the dashboard shows. Never fails, never waits. */
   log(line: string): Promise<void>;
 }
@@ -37,7 +37,7 @@ const flushTimeoutMs = 1_000;
 /** The reports of one job. They are best effort: if Redis does not take them, the work goes on. */
 export class Reports {
   readonly #job: QueuedJob;
-  #latest: UnpackProgress | undefined;
+  #latest: TimedProgress | undefined;
   #sending: Promise<void> | undefined;
   #logged: Promise<unknown> = Promise.resolve();
 
@@ -45,7 +45,7 @@ export class Reports {
     this.#job = job;
   }
 
-  progress(progress: UnpackProgress): void {
+  progress(progress: TimedProgress): void {
     this.#latest = progress;
     this.#sending ??= this.#send();
   }

@@ -7,7 +7,7 @@ import { api, type OperationName } from "../../../src/service/api.ts";
 /** The operations that each command calls; or why it is for the pool's host alone. */
 const commands: Readonly<Record<string, readonly OperationName[] | string>> = {
   up: "it is what serves HTTP",
-  status: ["status", "readiness", "poolVerdict"],
+  status: ["status", "readiness", "poolVerdict", "now"],
   hosts: ["listHosts"],
   queues: ["queues"],
   "queues pause": ["holdQueue"],

@@ -35,6 +35,22 @@ export const imageEndpoints = {
     tag: "images",
     summary: "Cancel an accepted unpack, by its operation ID",
   },
+  listUnpacks: {
+    method: "GET",
+    path: "/v1/pools/{pool}/unpacks",
+    role: "read",
+    kind: "list",
+    tag: "images",
+    summary: "The last unpacks that have ended, the latest first: their layers, and when each stage of them was",
+  },
+  getUnpack: {
+    method: "GET",
+    path: "/v1/pools/{pool}/unpacks/{operationId}",
+    role: "read",
+    kind: "read",
+    tag: "images",
+    summary: "How an unpack goes, or went: its layers, and when each stage of them was",
+  },
   removeImages: {
     method: "POST",
     path: `${images}/remove`,

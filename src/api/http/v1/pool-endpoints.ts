@@ -19,6 +19,14 @@ export const poolEndpoints = {
     tag: "pools",
     summary: "What is wrong with the pool, the worst first: since when, what happens next, and what mends it",
   },
+  now: {
+    method: "GET",
+    path: `${pool}/now`,
+    role: "read",
+    kind: "read",
+    tag: "pools",
+    summary: "What the pool's worker and its unpacks do at this moment, and what has failed within a day",
+  },
   history: {
     method: "GET",
     path: `${pool}/history`,

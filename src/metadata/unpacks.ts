@@ -1,0 +1,31 @@
+// Room: metadata. Owns the records of unpacks that have ended: the last ones, each with the times of its layers.
+import { desc, eq, lt, lte } from "drizzle-orm";
+import type { OperationId } from "../domain/identifiers.ts";
+import type { Database } from "./database.ts";
+import { unpacks } from "./unpack-schema.ts";
+
+export type UnpackRow = typeof unpacks.$inferSelect;
+export type EndedUnpack = Omit<UnpackRow, "number" | "endedAtMs" | "layers"> & { readonly layers: readonly unknown[] };
+
+/** Of a layer of ten stages this is half a kilobyte. */
+const keptUnpacks = 500;
+
+/** In the caller's transaction. The first record of an operation counts; the oldest ones go. */
+export function recordUnpack({ drizzle }: Database, { layers, ...ended }: EndedUnpack): void {
+  const row = { ...ended, layers: JSON.stringify(layers), endedAtMs: Date.now() };
+  const made = drizzle.insert(unpacks).values(row).onConflictDoNothing().returning({ number: unpacks.number }).get();
+  // Nothing is returned where it was recorded before.
+  const number: number | undefined = (made as typeof made | undefined)?.number;
+  if (number === undefined) return;
+  drizzle
+    .delete(unpacks)
+    .where(lte(unpacks.number, number - keptUnpacks))
+    .run();
+}
+
+/** At most `limit`, the latest first, all before row `before`. */
+export const listUnpacks = ({ drizzle }: Database, before: number, limit: number): UnpackRow[] =>
+  drizzle.select().from(unpacks).where(lt(unpacks.number, before)).orderBy(desc(unpacks.number)).limit(limit).all();
+
+export const findUnpack = ({ drizzle }: Database, operationId: OperationId): UnpackRow | undefined =>
+  drizzle.select().from(unpacks).where(eq(unpacks.operationId, operationId)).get();
