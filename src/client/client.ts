@@ -172,7 +172,10 @@ class Caller {
   /** The answer of a change, or its place. */
   async #sent(endpoint: Endpoint, given: Fields, options: Repeatable) {
     const { operationId, reason, signal, deadlineMs = changeTimeoutMs } = options;
-    const headers = { "idempotency-key": operationId, ...(reason !== undefined && { "snapmill-reason": reason }) };
+    const headers = {
+      "idempotency-key": operationId,
+      ...(reason !== undefined && { "snapmill-reason": headerOf(reason) }),
+    };
     const wanted = requestFor(endpoint, given);
     // Only at its place a long operation can be cancelled, and the answer, which comes at once, says where that is.
     using patience = patient(signal, placeMs);
@@ -216,3 +219,7 @@ function pageOf(body: unknown, host: string): ListedPage {
   }
   throw notSnapmill(host, "its list has another shape");
 }
+
+/** A header has bytes, which `fetch` takes from Latin-1: those of UTF-8. A line's end would be refused. */
+const headerOf = (text: string): string =>
+  Array.from(new TextEncoder().encode(text.replace(/\s+/g, " ").trim()), (byte) => String.fromCharCode(byte)).join("");

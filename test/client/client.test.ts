@@ -27,6 +27,13 @@ function problem(status: number, code: string, detail: string, headers: Record<s
 }
 
 describe("a request", () => {
+  test("has its reason in UTF-8, in one line", async () => {
+    await using server = serve(() => Response.json(snapshot));
+    await poolAt(server.host).label({ ...named, labels: {} }, { reason: "größer\nals 漢" });
+    const sent = server.asked[0]?.headers.get("snapmill-reason") ?? "";
+    expect(Buffer.from(sent, "latin1").toString()).toBe("größer als 漢");
+  });
+
   test("has its fields where the endpoint says, and the token in its header", async () => {
     await using server = serve(() => Response.json(snapshot));
     const pool = poolAt(server.host);

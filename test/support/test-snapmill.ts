@@ -19,7 +19,7 @@ import { loopsBackedBelow, mountsBelow, processesOf, strayFiles } from "./residu
 const cli = join(import.meta.dir, "../../src/cli.ts");
 /** The only files in a state directory and a run directory when nothing runs. */
 const expectedState =
-  /^(redis\/.*|reserve\/.*|http-token|tokens\.json|service\.db(-wal|-shm)?|pools\/[^/]+\/(metadata\.db(-wal|-shm)?|pool\.img|thin-pool\.json|(meta)?data\.img))$/;
+  /^(redis\/.*|reserve\/.*|http-token|http-session-key|tokens\.json|service\.db(-wal|-shm)?|pools\/[^/]+\/(metadata\.db(-wal|-shm)?|pool\.img|thin-pool\.json|(meta)?data\.img))$/;
 
 export interface Finished {
   readonly exitCode: number | null;
