@@ -27,7 +27,7 @@ export interface Users {
 }
 
 /** No image's ID. */
-const several = "several";
+export const several = "several";
 
 export interface LayerUses {
   readonly images: readonly Image[];

@@ -30,6 +30,7 @@ import { removeCompletely } from "./remove-completely.ts";
 import { removeImages } from "./remove-images.ts";
 import { poolContents, resetPool } from "./reset-pool.ts";
 import { commit, label, list, mounts, prepare, remove, stat, usage, view } from "./snapshots.ts";
+import { space } from "./space.ts";
 import { status } from "./status.ts";
 import { cancelUnpack, unpack } from "./unpack.ts";
 import { getUnpack, listUnpacks } from "./unpack-accounts.ts";
@@ -73,6 +74,7 @@ export const poolOperations = {
   poolVerdict,
   now,
   history,
+  space,
   readiness,
   listHosts,
   poolStatus,

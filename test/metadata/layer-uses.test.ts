@@ -1,52 +1,15 @@
 // Tests what uses each layer: what an image has for itself, what it shares, and what nothing uses.
 import { expect, test } from "bun:test";
-import { chainId, digest, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
-import { labelNames } from "../../src/domain/snapshots.ts";
+import { chainId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { type Database, transact } from "../../src/metadata/database.ts";
-import { idOf, listImages, markRemoved, recordImage } from "../../src/metadata/images.ts";
+import { idOf, markRemoved } from "../../src/metadata/images.ts";
 import { bytesOf, readLayerUses, unusedLayers } from "../../src/metadata/layer-uses.ts";
 import { addToOutbox, cancelInOutbox } from "../../src/metadata/outbox.ts";
 import { insertSnapshot } from "../../src/metadata/snapshot-changes.ts";
-import { findSnapshot, type SnapshotRecord } from "../../src/metadata/snapshots.ts";
+import { findSnapshot } from "../../src/metadata/snapshots.ts";
+import { addImage, addLayer, imageOf, sha, statementsPrepared } from "./layered-images.ts";
 import { addActive, addCommitted, anOperation, temporaryDatabase, testScope } from "./support.ts";
 
-const platform = "linux/amd64";
-const sha = (text: string) => `sha256:${new Bun.CryptoHasher("sha256").update(text).digest("hex")}`;
-
-/** A committed layer as an unpack leaves it. `usedBytes`: with what is below. */
-const addLayer = (
-  database: Database,
-  name: string,
-  usedBytes: number,
-  parent?: SnapshotRecord,
-  operation = "op-ended",
-) =>
-  addCommitted(database, sha(name), usedBytes, {
-    inScope: ownScope,
-    ...(parent && { parent }),
-    labels: { [labelNames.unpackBytes]: "1", [labelNames.unpackOperation]: operation },
-  });
-
-/** The image of these layers, bottom first, under a name. */
-function addImage(database: Database, name: string, chain: readonly string[]): void {
-  const chains = chain.map((layer) => chainId(sha(layer)));
-  const top = chains.at(-1) ?? chainId("");
-  const facts = { digest: digest(sha("blob")), compressedBytes: 1, bytes: 1, cached: false, ms: 1 };
-  recordImage(database, {
-    image: name,
-    platform,
-    manifestDigest: digest(sha(name)),
-    chainId: top,
-    snapshot: snapshotKey(top),
-    layers: chains.map((chainId) => ({ ...facts, chainId, diffId: chainId as string as never })),
-  });
-}
-
-const imageOf = (database: Database, name: string) => {
-  const image = listImages(database).find(({ manifestDigest }) => (manifestDigest as string) === sha(name));
-  if (image === undefined) throw new Error(`no image ${name}`);
-  return image;
-};
 const bytes = (database: Database, name: string) => bytesOf(readLayerUses(database), imageOf(database, name));
 const unused = (database: Database, ...without: string[]) =>
   unusedLayers(readLayerUses(database, new Set(without.map((name) => idOf(imageOf(database, name)))))).map(
@@ -129,15 +92,7 @@ test("the uses of many layers take as many statements as those of a few", () => 
         addImage(database, `image ${index}`, [`layer ${index}`]);
       }
     });
-    const client = (database.drizzle as unknown as { $client: { prepare(text: string): unknown } }).$client;
-    const prepare = client.prepare.bind(client);
-    let prepared = 0;
-    client.prepare = (text) => {
-      prepared += 1;
-      return prepare(text);
-    };
-    expect(readLayerUses(database).layers.size).toBe(count);
-    return prepared;
+    return statementsPrepared(database, () => expect(readLayerUses(database).layers.size).toBe(count));
   };
   expect(statementsFor(50)).toBe(statementsFor(2));
   expect(statementsFor(2)).toBeGreaterThan(2);

@@ -803,6 +803,26 @@ export interface PoolClient {
       readonly metadata: { readonly fullAtMs: number; readonly bytesPerSecond: number; readonly fit: number } | null;
     };
   }>;
+  /** What takes the pool's space: each image for itself, what is shared, and what nothing claims. */
+  readonly space: (
+    given: Record<string, never>,
+    options?: ReadOptions,
+  ) => Promise<{
+    readonly usedBytes: number | null;
+    readonly totalBytes: number | null;
+    readonly images: {
+      readonly names: string[];
+      readonly manifestDigest: string;
+      readonly platform: string;
+      readonly snapshot: string;
+      readonly exclusiveBytes: number;
+    }[];
+    readonly sharedBytes: number;
+    readonly otherBytes: number;
+    readonly unclaimedBytes: number;
+    readonly removalBytes: number;
+    readonly restBytes: number | null;
+  }>;
   /** Whether jobs are taken and worked off, and what is wrong with each part that does not work. */
   readonly readiness: (
     given: Record<string, never>,

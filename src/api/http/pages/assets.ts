@@ -19,7 +19,7 @@ const asset = (name: string, type: string, ...files: readonly URL[]): Asset => {
 const own = (name: string): URL => new URL(`assets/${name}`, import.meta.url);
 
 export const assets = {
-  style: asset("page.css", "text/css", own("page.css")),
+  style: asset("page.css", "text/css", own("page.css"), own("charts.css")),
   script: asset("live.js", "text/javascript", new URL(import.meta.resolve("idiomorph")), own("live.js")),
 } as const;
 

@@ -35,6 +35,14 @@ export const poolEndpoints = {
     tag: "pools",
     summary: "The last hour, day or quarter: fill, queues, throughput, failures; what was done; when the pool is full",
   },
+  space: {
+    method: "GET",
+    path: `${pool}/space`,
+    role: "read",
+    kind: "read",
+    tag: "pools",
+    summary: "What takes the pool's space: each image for itself, what is shared, and what nothing claims",
+  },
   readiness: {
     method: "GET",
     path: `${pool}/readiness`,
