@@ -16,8 +16,14 @@ const pools = [`${unique}-devmapper`, `${unique}-reflink`] as const;
 const few = ['device-size = "64MiB"', "unpack-workers = 1", 'grpc-address = ""'];
 const place = new PlaceWithFile(
   () => [
-    ...[`[pools.${pools[0]}]`, 'driver = "devmapper"', 'size = "320MiB"', ...few],
-    ...[`[pools.${pools[1]}]`, 'driver = "reflink"', 'size = "1GiB"', ...few],
+    `[pools.${pools[0]}]`,
+    'driver = "devmapper"',
+    'size = "320MiB"',
+    ...few,
+    `[pools.${pools[1]}]`,
+    'driver = "reflink"',
+    'size = "1GiB"',
+    ...few,
   ],
   { SNAPMILL_POOL_SIZE: undefined, SNAPMILL_DEVICE_SIZE: undefined, SNAPMILL_UNPACK_WORKERS: undefined },
 );
@@ -40,11 +46,11 @@ afterAll(async () => {
   place[Symbol.dispose]();
 });
 
-const cachedIn = ({ layers }: Awaited<ReturnType<PoolClient["unpack"]>>) => layers.map(({ cached }) => cached);
+const committed = async (pool: PoolClient) => (await pool.status({})).metadata?.snapshots.committed;
 
 test("both unpack the same image, each with its driver, and show it in status, health and metrics", async () => {
   const [onThin, onFiles] = await Promise.all([thin.unpack({ reference }), files.unpack({ reference })]);
-  expect([cachedIn(onThin), cachedIn(onFiles)]).toEqual([Array(3).fill(false), Array(3).fill(false)]);
+  expect([onThin.layers.length, onFiles.layers.length]).toEqual([3, 3]);
   expect(onThin.chainId).toBe(onFiles.chainId);
   const running = { kind: "up", pools };
   const metadata = { snapshots: { committed: 3 }, hold: null };
@@ -58,8 +64,7 @@ test("both unpack the same image, each with its driver, and show it in status, h
     running,
     metadata: { driver: "reflink", ...metadata },
   });
-  expect(await healthOf(url, place)).toMatchObject({
-    status: 200,
+  expect(await untilHealthy(url, place)).toMatchObject({
     body: { ok: true, pools: pools.map((pool) => ({ pool, ok: true, reasons: [] })) },
   });
   const metrics = await metricsOf(url, place);
@@ -72,13 +77,31 @@ test("both unpack the same image, each with its driver, and show it in status, h
 test("the one that is drained keeps what it is asked for; the other works meanwhile", async () => {
   const { hold, running } = await thin.drain({ reason: "a test" });
   expect({ kind: hold.kind, running }).toEqual({ kind: "drained", running: 0 });
-  await Promise.all([thin, files].map((pool) => pool.removeImages({ targets: [{ reference }] })));
+  for (const pool of [thin, files]) {
+    await pool.removeImages({ targets: [{ reference }] });
+    expect(await committed(pool)).toBe(0);
+  }
   const waiting = thin.unpack({ reference });
   const pending = async () => (await thin.status({})).metadata?.pendingUnpacks;
   await until("the unpack waits", pending, (count) => count === 1, 60_000);
-  expect(cachedIn(await files.unpack({ reference }))).toEqual(Array(3).fill(false));
+  await files.unpack({ reference });
+  expect([await committed(thin), await committed(files)]).toEqual([0, 3]);
   expect(await files.status({})).toMatchObject({ metadata: { pendingUnpacks: 0, hold: null } });
   expect(await pending()).toBe(1);
+  const readiness = async () => JSON.stringify((await healthOf(url, place)).body);
+  const isThinAlone = (said: string) => said.includes(`{"pool":"${pools[1]}","ok":true,"reasons":[]}`);
+  const said = await until(
+    "the other is ready",
+    readiness,
+    (found) => isThinAlone(found) && !/Redis/.test(found),
+    60_000,
+  );
+  expect(JSON.parse(said)).toMatchObject({
+    ok: false,
+    pools: [{ pool: pools[0], ok: false, reasons: [expect.stringContaining("drained")] }, { ok: true }],
+  });
   await thin.releaseQueue({});
-  expect(cachedIn(await waiting)).toEqual(Array(3).fill(false));
+  await waiting;
+  expect(await committed(thin)).toBe(3);
+  await untilHealthy(url, place);
 });

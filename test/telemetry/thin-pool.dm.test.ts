@@ -1,7 +1,7 @@
 // Tests that one trace leads from a request to what the kernel was asked: to each dmsetup, or to each call of libdevmapper.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type DmControlName, dmControlNames } from "../../src/drivers/devicemapper/control/control.ts";
-import { PlaceWithFile, type Up, urlIn } from "../supervisor/running-up.ts";
+import { PlaceWithFile, type Up, untilHealthy, urlIn } from "../supervisor/running-up.ts";
 import { OtlpReceiver, type ReceivedSpan } from "../support/otlp-receiver.ts";
 import { loadedDevices } from "../support/thin-pool.ts";
 import { until } from "../support/until.ts";
@@ -9,8 +9,6 @@ import { until } from "../support/until.ts";
 setDefaultTimeout(240_000);
 
 const caller = "00f067aa0ba902b7";
-const traces: Readonly<Record<DmControlName, string>> = { dmsetup: "a".repeat(32), libdevmapper: "b".repeat(32) };
-
 const unique = `trace-${crypto.randomUUID().slice(0, 8)}`;
 const poolOf = (control: DmControlName): string => `${unique}-${control}`;
 
@@ -33,6 +31,7 @@ let url = "";
 beforeAll(async () => {
   up = place.up();
   url = urlIn(await up.ready());
+  await untilHealthy(url, place);
 });
 afterAll(async () => {
   expect(await up.end("SIGTERM")).toBe(0);
@@ -41,21 +40,29 @@ afterAll(async () => {
   collector[Symbol.dispose]();
 });
 
-/** Sends a request as part of the trace of that control; the spans of its trace, once its answer was sent and `last` is among them. */
-async function traced(control: DmControlName, request: string, last: string): Promise<readonly ReceivedSpan[]> {
-  const answer = await fetch(`${url}/v1/pools/${poolOf(control)}/${request}`, {
-    method: "POST",
-    headers: {
-      authorization: `Bearer ${place.token}`,
-      "content-type": "application/json",
-      traceparent: `00-${traces[control]}-${caller}-01`,
-    },
-    body: "{}",
-  });
-  expect({ status: answer.status, said: await answer.text() }).toMatchObject({ status: 200 });
-  const spans = () => collector.spans.filter(({ traceId }) => traceId === traces[control]);
+/**
+ * Prepares a snapshot as part of a caller's trace; the spans of it, once its answer was sent and none is missing. Where the
+ * guest is so slow that Redis seems to be away, the caller asks again, in another trace.
+ */
+async function traced(control: DmControlName, last: string): Promise<readonly ReceivedSpan[]> {
+  const ask = async () => {
+    const trace = crypto.randomUUID().replaceAll("-", "");
+    const answer = await fetch(`${url}/v1/pools/${poolOf(control)}/snapshots/${trace}/prepare`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${place.token}`,
+        "content-type": "application/json",
+        traceparent: `00-${trace}-${caller}-01`,
+      },
+      body: "{}",
+    });
+    return { trace, status: answer.status, said: await answer.text() };
+  };
+  const { trace, ...answer } = await until("an answer", ask, ({ status }) => status !== 503, 60_000);
+  expect(answer).toMatchObject({ status: 200 });
+  const spans = () => collector.spans.filter(({ traceId }) => traceId === trace);
   const isWhole = (found: readonly ReceivedSpan[]) =>
-    found.some(({ name }) => name.startsWith("POST ")) &&
+    found.some(({ name }) => name === root) &&
     found.some(({ name }) => name === last) &&
     found.every(({ parentSpanId }) => parentSpanId === caller || found.some(({ spanId }) => spanId === parentSpanId));
   return await until("the whole trace", spans, isWhole, 60_000);
@@ -65,7 +72,7 @@ const root = "POST /v1/pools/:pool/snapshots/:key/prepare";
 const job = `${root} > call prepare > enqueue prepare > job prepare`;
 
 test.each(dmControlNames)("a request's trace leads through queue, journal and driver to %s", async (control) => {
-  const spans = await traced(control, "snapshots/build/prepare", "journal result");
+  const spans = await traced(control, "journal result");
   const paths = spans.map((span) => collector.pathOf(span).join(" > "));
   const activation = `${job} > effects prepare > driver activate`;
   expect(paths).toEqual(
@@ -87,9 +94,9 @@ test.each(dmControlNames)("a request's trace leads through queue, journal and dr
   const commands = spans.filter(({ name }) => name === "command dmsetup");
   const askedBy = (spanId: string | undefined) => asked.find((span) => span.spanId === spanId);
   // With dmsetup, one process for each call, and its arguments; with libdevmapper, none.
-  expect(commands.map(({ parentSpanId }) => askedBy(parentSpanId)?.name).toSorted()).toEqual(
-    control === "dmsetup" ? asked.map(({ name }) => name).toSorted() : [],
-  );
+  const run = commands.map(({ parentSpanId }) => askedBy(parentSpanId)?.spanId ?? "none");
+  expect(new Set(run)).toEqual(new Set(control === "dmsetup" ? asked.map(({ spanId }) => spanId) : []));
+  expect(run).toHaveLength(control === "dmsetup" ? asked.length : 0);
   const device = spans.find(({ name }) => name === "driver activate")?.attributes["snapmill.device"];
   expect(device).toStartWith(`${poolOf(control)}-snap-`);
   const create = asked.find((span) => collector.pathOf(span).join(" > ") === `${activation} > dm create`);
