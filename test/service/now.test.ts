@@ -9,7 +9,9 @@ import { chainIdsOf } from "../../src/unpack/chain.ts";
 import { lockPath } from "../../src/unpack/layer-turns.ts";
 import { RunningApi } from "../api/v1/running-api.ts";
 import { writeImage } from "../support/images.ts";
+import { Registry, registryPrograms } from "../support/registry.ts";
 import { file } from "../support/tar-entries.ts";
+import { testWith } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(120_000);
@@ -136,3 +138,26 @@ test("layers that the pool had are told as cached with what they saved; a failur
 test("an unpack that nobody has asked for is not found", async () => {
   expect((await api.pool("/unpacks/op-00000000-0000-0000-0000-000000000000")).status).toBe(404);
 });
+
+testWith(
+  registryPrograms,
+  "a layer of a registry has a stage of its own for its download",
+  async () => {
+    const image = await writeImage(join(api.place.directory, "pushed"), [{ content: [file("far", "f".repeat(9))] }]);
+    await using registry = await Registry.start(join(api.place.directory, "registry"));
+    await registry.push(image.reference, "org/far:v1");
+    const reference = `docker://${registry.host}/org/far:v1`;
+    const { body } = await api.pool("/images/unpack", {
+      method: "POST",
+      headers: { prefer: "wait=60" },
+      body: { reference, platform: "linux/amd64", registry: { plainHttp: true } },
+    });
+    expect(body.image).toBe(reference);
+    const [latest] = (await api.pool("/unpacks?limit=1")).body.items;
+    expect(latest).toMatchObject({ image: reference, state: "unpacked" });
+    const stages: readonly Stage[] = latest.layers[0].stages;
+    expect(names(stages)).toEqual(["wait", "prepare", "fetch", "mount", "inflate", "write", "flush", "commit"]);
+    expect(stages.every(({ endMs }) => endMs !== null)).toBe(true);
+  },
+  120_000,
+);
