@@ -43,7 +43,21 @@ export function readConfig(overrides: Overrides = {}, environment: Environment =
  * answers. A flag chooses one. Throws what `readConfig` throws.
  */
 export function readServed(overrides: Overrides = {}, environment: Environment = process.env): readonly Config[] {
-  return servedOf(readAll(overrides, environment));
+  const outcome = readAll(overrides, environment);
+  const faults = unknownPools(outcome);
+  if (faults.length > 0) throw invalidArgument(`configuration: ${faults.join("; ")}`);
+  return servedOf(outcome);
+}
+
+/** A flag that names a pool which the file does not have is a slip: a pool of that name would be made. */
+function unknownPools({ given: { file }, served }: ReturnType<typeof readAll>): readonly string[] {
+  if (file === undefined || file.pools.size === 0) return [];
+  const known = [...file.pools.keys()].join(", ");
+  return served
+    .filter((pool) => !file.pools.has(pool))
+    .map(
+      (pool) => `--pool ${pool}: there is no table [pools.${pool}] in ${file.path}: add it, or name one of ${known}`,
+    );
 }
 
 export type ServedReading =
@@ -61,7 +75,9 @@ export function readServedAgain(
   environment: Environment = process.env,
 ): ServedReading {
   const outcomes = flags.map((each) => resolveConfigs(each, environment));
-  const faults = new Set(outcomes.flatMap((outcome) => (outcome.kind === "wrong" ? outcome.faults : [])));
+  const faultsOf = (outcome: ReturnType<typeof resolveConfigs>) =>
+    outcome.kind === "wrong" ? outcome.faults : unknownPools(outcome);
+  const faults = new Set(outcomes.flatMap(faultsOf));
   if (faults.size > 0) return { kind: "wrong", faults: [...faults] };
   const right = outcomes.flatMap((outcome) => (outcome.kind === "right" ? [outcome] : []));
   return {

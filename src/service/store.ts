@@ -1,10 +1,31 @@
 // Room: service. Owns reading a pool's database, which needs no running snapmill and never disturbs one.
+import { existsSync, readdirSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { type Config, paths } from "../config.ts";
-import { isSnapmillError } from "../domain/errors.ts";
+import { isSnapmillError, notFound } from "../domain/errors.ts";
 import { type Database, openDatabase } from "../metadata/database.ts";
 
 /** Throws not_found if the state directory has no such pool yet. */
-export const openStore = (config: Config): Database => openDatabase(paths.database(config), { mode: "readonly" });
+export function openStore(config: Config): Database {
+  try {
+    return openDatabase(paths.database(config), { mode: "readonly" });
+  } catch (error) {
+    const others = isSnapmillError(error, "not_found") ? otherPools(config) : [];
+    if (others.length === 0) throw error;
+    const there = others.map((pool) => `--pool ${pool}`).join(" or ");
+    throw notFound(`there is no pool ${config.pool} in ${config.stateDir}: use ${there}`, error);
+  }
+}
+
+function otherPools(config: Config): readonly string[] {
+  try {
+    const pools = dirname(paths.poolDir(config));
+    const names = readdirSync(pools).filter((name) => existsSync(join(pools, name, basename(paths.database(config)))));
+    return names.sort();
+  } catch {
+    return [];
+  }
+}
 
 /** Undefined if the state directory has no such pool yet. */
 export function storeIfAny(config: Config): Database | undefined {

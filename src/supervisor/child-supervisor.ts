@@ -188,6 +188,8 @@ export class ChildSupervisor {
       if ((await Promise.race([this.#becomeReady(child), this.#abandoned.promise])) === "abandoned") return "abandoned";
       this.#wasReady = true;
       this.#state = { kind: "ready", pid: child.pid };
+      // What it said of its start is not why it ends later.
+      this.#lastWords = silence;
       this.#log.info({ pid: child.pid }, `${this.#plan.name} is ready`);
       this.#firstReady.resolve();
     } catch (error) {

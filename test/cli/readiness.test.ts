@@ -57,6 +57,10 @@ test("status says what is ready and what is not, of its own pool, and why", asyn
     new RegExp(`^process ${up.pid} is starting, or does not answer at .*\\.sock \\(no answer within 6 s\\)`),
   );
   expect(silent?.parts["redis"]).toBeUndefined();
+  const slip = await place.run("--pool", "tow", "ls");
+  expect(slip.stderr).toBe(
+    `snapmill: there is no pool tow in ${place.config.stateDir}: use --pool one or --pool two\n`,
+  );
   expect(await up.end("SIGTERM")).toBe(0);
   expect(place.residue()).toEqual([]);
 }, 240_000);

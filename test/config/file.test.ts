@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nearest } from "../../src/config/suggestions.ts";
-import { type Config, type Overrides, readConfig, readServed } from "../../src/config.ts";
+import { type Config, type Overrides, readConfig, readServed, readServedAgain } from "../../src/config.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "snapmill-config-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -181,6 +181,18 @@ describe("a wrong file", () => {
       text(() => read(['redis-url = "redis://me:hunter2@h"', 'redis-url = "redis://me:hunter2@h"'])),
     ).not.toContain("hunter2");
     expect(text(() => readConfig({}, { REDIS_URL: "http://me:hunter2@h" }))).not.toContain("hunter2");
+  });
+
+  test("a pool that a flag of up names without a table in the file is refused, and may be meant by other commands", () => {
+    const environment = written("[pools.one]", "[pools.two]");
+    const flags = { SNAPMILL_POOL: "tow" };
+    expect(() => readServed(flags, environment)).toThrow(
+      /--pool tow: there is no table \[pools\.tow\] in .*: add it, or name one of one, two/,
+    );
+    expect(readServedAgain([flags], environment)).toMatchObject({ kind: "wrong", faults: [expect.any(String)] });
+    expect(readConfig(flags, environment).pool as string).toBe("tow");
+    expect(readServed({ SNAPMILL_POOL: "two" }, environment).map(({ pool }) => pool as string)).toEqual(["two"]);
+    expect(readServed(flags, written('size = "1GiB"')).map(({ pool }) => pool as string)).toEqual(["tow"]);
   });
 
   test("is told of together with what is wrong in the environment, and with contradictions", () => {

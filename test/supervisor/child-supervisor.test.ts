@@ -2,9 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import { childEnvironment } from "../../src/config.ts";
 import { encodeFailure, failedPrecondition, unavailable } from "../../src/domain/errors.ts";
-import { createLogger } from "../../src/logger.ts";
+import { createLogger, type Logger } from "../../src/logger.ts";
 import type { ChildPlan } from "../../src/supervisor/child-plan.ts";
 import { ChildSupervisor } from "../../src/supervisor/child-supervisor.ts";
 import { judge } from "../../src/supervisor/hang-detection.ts";
@@ -26,6 +27,7 @@ function keep(
   readiness: "announced" | (() => Promise<void>) = "announced",
   plan: Partial<Pick<ChildPlan, "graceMs" | "endsInOrder" | "hungAfterMs" | "clearTheWay">> = {},
   livesFile = "lives",
+  to: Logger = log,
 ): ChildSupervisor {
   const argv = ["bash", "-c", `echo $$ >> ${directory}/${livesFile}; ${script}`];
   return new ChildSupervisor(
@@ -39,7 +41,7 @@ function keep(
       readyWithinMs: 10_000,
       readiness: readiness === "announced" ? { kind: "announced" } : { kind: "probed", probe: readiness },
     },
-    log,
+    to,
   );
 }
 
@@ -87,6 +89,27 @@ describe("a kept child", () => {
     expect(lives().filter(isAlive)).toEqual([lives()[2] ?? 0]);
     await supervisor.stop();
     expect(lives().filter(isAlive)).toEqual([]);
+  });
+
+  test("is not said to have died of what it said of its start, but of what it said last", async () => {
+    const said: string[] = [];
+    const heard = pino({ level: "warn" }, { write: (line) => said.push(line) });
+    const script = `echo 'WARNING of the start'; echo ready; [ -e ${directory}/told ] || exec sleep 600
+      while [ ! -e ${directory}/go ]; do sleep 0.05; done; echo 'the disk is gone'; exit 1`;
+    const supervisor = keep(script, "announced", {}, "lives", heard);
+    await supervisor.start();
+    writeFileSync(join(directory, "told"), "");
+    process.kill(lives().at(-1) ?? 0, "SIGKILL");
+    await untilReady(supervisor, 2);
+    expect(said.join("")).toContain("the script was killed by SIGKILL; restarting it");
+    expect(said.join("")).not.toContain("WARNING");
+    writeFileSync(join(directory, "go"), "");
+    await until(
+      "its last words",
+      () => said.join(""),
+      (all) => all.includes("the script exited with status 1: the disk is gone; restarting it"),
+    );
+    await supervisor.stop();
   });
 
   test("that refuses to work is not started again, and its reason is passed on", async () => {

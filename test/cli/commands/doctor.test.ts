@@ -25,6 +25,7 @@ const report = z.object({
       sentence: z.string(),
       wayOut: z.string(),
       repaired: z.boolean(),
+      heldBy: z.object({ holders: z.array(z.looseObject({ how: z.string() })) }).nullable(),
     }),
   ),
 });
