@@ -1,4 +1,5 @@
 // Room: api. Owns buttons that change something: a real form, sealed, with the command that does the same beside it.
+/** @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
 import { mayDo } from "../../../domain/callers.ts";
 import type { OperationName } from "../../../service/api.ts";

@@ -1,4 +1,5 @@
 // Room: api. Owns the routes of the pages: each of the registry under its address, forms, signing in, and errors.
+/** @jsxImportSource hono/jsx */
 import { type Context, Hono } from "hono";
 import type { Logger } from "pino";
 import type { AuditLog } from "../../../service/audit-log.ts";

@@ -1,4 +1,5 @@
 // Room: api. Owns the document that every page is: its head, and the answer that it is sent as.
+/** @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
 import { visible } from "../../../domain/quoted.ts";
 import { assets } from "./assets.ts";

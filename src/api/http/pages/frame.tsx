@@ -1,4 +1,5 @@
 // Room: api. Owns the frame around every page: pools, verdict, who is signed in, search, navigation, and how old the data is.
+/** @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
 import { Document } from "./document.tsx";
 import type { Flash } from "./flash.ts";

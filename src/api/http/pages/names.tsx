@@ -1,4 +1,5 @@
 // Room: api. Owns how names from outside stand on pages: apart from the text around them, short where they are digests.
+/** @jsxImportSource hono/jsx */
 
 /** `bdi`: a name that is written from right to left reorders nothing around it. */
 export const Name = ({ text }: { readonly text: string }) => (

@@ -1,4 +1,5 @@
 // Room: api. Owns errors as pages: what is wrong, and the way out.
+/** @jsxImportSource hono/jsx */
 import { asSnapmillError } from "../../../domain/errors.ts";
 import { kindOf, Problem, type ProblemKind, problemKinds } from "../v1/problems.ts";
 

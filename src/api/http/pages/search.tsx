@@ -1,4 +1,5 @@
 // Room: api. Owns the page of search results: snapshots, images, removals, batches and operations, each as a link.
+/** @jsxImportSource hono/jsx */
 import { isSnapmillError } from "../../../domain/errors.ts";
 import { Name, shortName } from "./names.tsx";
 import type { Page } from "./page.ts";

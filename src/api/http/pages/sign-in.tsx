@@ -1,4 +1,5 @@
 // Room: api. Owns signing in, with a token or with the link that `up` prints, and signing out.
+/** @jsxImportSource hono/jsx */
 import type { Context, Hono } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
 import { dashboardToken } from "../../../domain/callers.ts";

@@ -1,4 +1,5 @@
 // Room: api. Owns signs: what is said by colour is said by a sign and a word, too.
+/** @jsxImportSource hono/jsx */
 
 const signs = {
   good: { sign: "✓", word: "good" },

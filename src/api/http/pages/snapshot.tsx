@@ -1,4 +1,5 @@
 // Room: api. Owns the page of one snapshot: what it is, how it is mounted, and what its removal would free.
+/** @jsxImportSource hono/jsx */
 import { formatSize } from "../../../domain/units.ts";
 import { Action, Command } from "./action.tsx";
 import { Name, shellWord, shortName } from "./names.tsx";

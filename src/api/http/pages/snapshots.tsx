@@ -1,4 +1,5 @@
 // Room: api. Owns the page "Snapshots": a pool's snapshots as a tree, page by page, and what a search finds in it.
+/** @jsxImportSource hono/jsx */
 import { formatSize } from "../../../domain/units.ts";
 import { Name } from "./names.tsx";
 import type { Page } from "./page.ts";

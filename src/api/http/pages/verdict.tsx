@@ -1,4 +1,5 @@
 // Room: api. Owns the verdict line of the frame: the worst thing first, since when, what happens next, and its button.
+/** @jsxImportSource hono/jsx */
 import { inTime } from "../../../domain/timers.ts";
 import { commandOn } from "../../../domain/verdict-trouble.ts";
 import { api, type OperationName, type Output } from "../../../service/api.ts";
