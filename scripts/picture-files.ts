@@ -13,8 +13,12 @@ export const pictureViews: Readonly<Record<string, View>> = {
 export const pictureFiles = (path: string): string[] =>
   Object.keys(pictureViews).map((view) => `${pictureDirectory}/${nameOf(path)}-${view}.png`);
 
-const nameOf = (path: string): string =>
-  path
-    .split("/")
-    .filter((part) => part !== "" && part !== "pools" && !part.startsWith(":"))
-    .join("-") || "overview";
+/** `/pools/:pool/batches` as `batches`, `/pools/:pool/batches/:batch` as `batches-one-batch`. */
+function nameOf(path: string): string {
+  if (path === "/") return "overview";
+  const parts = path.replace(/^\/pools\/:pool(?=\/)/, "").split("/");
+  return parts
+    .filter((part) => part !== "")
+    .map((part) => part.replace(/^:(\w+?)(Id)?$/, "one-$1"))
+    .join("-");
+}
