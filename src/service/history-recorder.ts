@@ -67,7 +67,10 @@ export class HistoryRecorder implements Disposable {
     const read = await readings();
     const sampler = this.#samplers.get(pool) ?? new HistorySampler();
     const sample = sampler.take(read, at);
-    await onRead?.(read).catch((error: unknown) => this.#recorded.onTrouble(asSnapmillError(error).message));
+    await onRead?.(read).catch((error: unknown) => {
+      // What is being stopped need not be told.
+      if (!this.#isOver) this.#recorded.onTrouble(asSnapmillError(error).message);
+    });
     return [pool, sample] as const;
   }
 
@@ -87,7 +90,7 @@ export class HistoryRecorder implements Disposable {
   }
 
   #tell(isWritten: boolean, why: string): void {
-    if (isWritten === this.#isWritten) return;
+    if (isWritten === this.#isWritten || this.#isOver) return;
     this.#isWritten = isWritten;
     this.#recorded.onTrouble(
       isWritten ? "the history is recorded again" : `the history is not recorded: ${why}; all else goes on`,
