@@ -42,6 +42,14 @@ describe("every file", () => {
     expect(without).toEqual([]);
   });
 
+  test("with JSX says whose it is: tsconfig.json is not looked for where 'up' is started from elsewhere", async () => {
+    const without: string[] = [];
+    for (const path of files("src/**/*.tsx")) {
+      if (!(await read(path)).includes("\n/** @jsxImportSource hono/jsx */\n")) without.push(path);
+    }
+    expect(without).toEqual([]);
+  });
+
   test("has at most 350 lines", async () => {
     const long: string[] = [];
     for (const path of everything) {

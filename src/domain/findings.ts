@@ -72,3 +72,6 @@ export function compareInspections(before: readonly Finding[], after: readonly F
 
 export const unrepaired = (findings: readonly Finding[]): Diagnosis[] =>
   findings.map((finding) => ({ ...finding, repaired: false }));
+
+/** Whether a repair mends it: its way out then begins with what the repair does. */
+export const isRepairable = ({ wayOut }: Pick<Finding, "wayOut">): boolean => /^repair(?! leaves)\b/.test(wayOut);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { RunningApi } from "../api/v1/running-api.ts";
 import { pushImage, pushLargeLayer, pushLayer } from "../support/many-images.ts";
 import { Registry } from "../support/registry.ts";
+import { until } from "../support/until.ts";
 
 /** Breaks out of text, of attributes and of scripts, and reorders what is around it. */
 export const hostile = `<script>document.title = "taken"</script>"'><img src=x onerror='document.title = "taken"'>\u202egnp`;
@@ -26,6 +27,7 @@ export async function makeContent(name = hostile): Promise<Content> {
   await unpackImages(api, registry);
   await makeSnapshots(api, name);
   await failToUnpack(api, name);
+  await submitBatch(api, name);
   const kept = made.move();
   return { api, reader, addresses: addressesWith(name), [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
@@ -34,6 +36,10 @@ export async function makeContent(name = hostile): Promise<Content> {
 const addressesWith = (name: string): Content["addresses"] => ({
   "/pools/:pool/snapshots": "/pools/default/snapshots",
   "/pools/:pool/snapshot": `/pools/default/snapshot?${new URLSearchParams({ key: name }).toString()}`,
+  "/pools/:pool/batches": "/pools/default/batches",
+  "/pools/:pool/batches/:batch": "/pools/default/batches/nightly",
+  "/pools/:pool/doctor": "/pools/default/doctor",
+  "/audit": "/audit",
   "/search": `/search?${new URLSearchParams({ q: name.slice(0, 8) }).toString()}`,
 });
 
@@ -55,6 +61,21 @@ async function makeSnapshots(api: RunningApi, name: string): Promise<void> {
     const { status, body } = await api.pool(path, { method: "POST", body: { labels: { [name]: name, team: "shop" } } });
     if (status >= 300) throw new Error(`${path} was answered ${status}: ${JSON.stringify(body)}`);
   }
+}
+
+/** Of an image that is there, and one that is not. */
+async function submitBatch(api: RunningApi, name: string): Promise<void> {
+  const { body: images } = await api.pool("/images");
+  const there = images[0].image as string;
+  const items = [there, `oci:${join(api.place.directory, "no-such-image")}:latest`];
+  const body = { name, attempts: 1, items: items.map((reference) => ({ reference, registry: { plainHttp: true } })) };
+  const { status, body: answer } = await api.pool("/batches/nightly", { method: "PUT", body });
+  if (status >= 300) throw new Error(`the batch was answered ${status}: ${JSON.stringify(answer)}`);
+  await until(
+    "the batch has ended",
+    async () => (await api.pool("/batches/nightly")).body.state,
+    (state) => state === "failed",
+  );
 }
 
 async function failToUnpack({ place }: RunningApi, name: string): Promise<void> {

@@ -35,13 +35,14 @@ export function Action({
   given = {},
   fields = [],
   reason = "none",
+  isShown = false,
   style = reason === "none" ? "open" : "folded",
   children,
 }: ActionProps) {
   const endpoint: Endpoint = endpoints[operation];
   if (!mayDo(view.viewer.role, endpoint.role)) return null;
   const isOfPool = endpoint.path.startsWith("/v1/pools/{pool}");
-  const action = encodeAction({ operation, pool: (isOfPool && pool) || null, given, fields, reason, label });
+  const action = encodeAction({ operation, pool: (isOfPool && pool) || null, given, fields, reason, isShown, label });
   const form = (
     <form class="action" method="post" action={`/do/${operation}`}>
       <input type="hidden" name="what" value={action} />
@@ -56,15 +57,20 @@ export function Action({
         </label>
       )}
       <button type="submit">{label}</button>
-      <Command text={command} />
     </form>
   );
-  if (style === "open") return form;
   return (
-    <details class="action" name="action">
-      <summary>{label}</summary>
-      {form}
-    </details>
+    <div class="action">
+      {style === "open" ? (
+        form
+      ) : (
+        <details class="action" name="action">
+          <summary>{label}</summary>
+          {form}
+        </details>
+      )}
+      <Command text={command} />
+    </div>
   );
 }
 

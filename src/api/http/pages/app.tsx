@@ -11,12 +11,13 @@ import { kindOf, Problem } from "../v1/problems.ts";
 import { serveAssets } from "./assets.ts";
 import { doAction } from "./do.ts";
 import { asPage, Document } from "./document.tsx";
+import { asDownload } from "./download.ts";
 import { setFlash, takeFlash } from "./flash.ts";
 import { formOf } from "./form-body.ts";
 import { Frame } from "./frame.tsx";
 import { answerChanges } from "./live.ts";
 import { type Page, roleFor } from "./page.ts";
-import { firstPath, pages } from "./pages.ts";
+import { downloads, firstPath, pages } from "./pages.ts";
 import { ProblemText, shownProblem } from "./problem-page.tsx";
 import { ownPath, serveSignIn, signInPage } from "./sign-in.tsx";
 import { readVerdict } from "./verdict.tsx";
@@ -46,15 +47,29 @@ export function pagesApp(options: PagesOptions): Hono<ViewerEnv> {
       return await framed(context, options, { view, page, heading, body, verdict });
     });
   }
+  for (const { path, reads, make } of downloads) {
+    app.get(path, signedIn, async (context) => {
+      requireRole(context.get("viewer"), roleFor({ reads }));
+      return asDownload(await make(viewOf(context, options)));
+    });
+  }
   app.get("/events", signedIn, (context) => answerChanges(context, host, options.gate.streams));
   if (firstPath(host) !== "/") app.get("/", signedIn, (context) => context.redirect(firstPath(host), 303));
   app.post("/do/:operation", signedIn, async (context) => {
     const form = await formOf(context.req.raw);
-    const flash = await doAction(context, form, options);
+    const { flash, shown } = await doAction(context, form, options);
     setFlash(context, { sessions, session: context.get("viewer").session, isSecure }, flash);
-    return context.redirect(ownPath(form.get("back")), 303);
+    return context.redirect(withOperation(ownPath(form.get("back")), shown), 303);
   });
   return app;
+}
+
+function withOperation(path: string, shown: string | undefined): string {
+  if (shown === undefined) return path;
+  const [before = "", query = ""] = path.split("?");
+  const given = new URLSearchParams(query);
+  given.set("operation", shown);
+  return `${before}?${given.toString()}`;
 }
 
 const viewOf = (context: Context<ViewerEnv>, { host, sessions }: PagesOptions): View =>

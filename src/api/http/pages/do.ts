@@ -1,13 +1,14 @@
 // Room: api. Owns what a sent form does: the operation that its button stands for, on the way that /v1 takes.
 import type { Context } from "hono";
 import { internal, invalidArgument } from "../../../domain/errors.ts";
-import { freshOperationId } from "../../../domain/identifiers.ts";
+import { freshOperationId, type OperationId } from "../../../domain/identifiers.ts";
 import { faultsOf } from "../../../domain/parsing.ts";
 import { inTime } from "../../../domain/timers.ts";
 import { api, type OperationName, runnable } from "../../../service/api.ts";
 import type { AuditLog } from "../../../service/audit-log.ts";
 import type { Host } from "../../../service/host.ts";
 import type { Sessions } from "../../../service/sessions.ts";
+import type { Answer } from "../../../service/tracked.ts";
 import { ChangeRecord } from "../audited.ts";
 import { codeOf } from "../v1/audited.ts";
 import { requireRole } from "../v1/caller.ts";
@@ -26,12 +27,19 @@ export interface DoOptions {
   readonly sessions: Sessions;
 }
 
+/** What came of a form. */
+export interface Done {
+  readonly flash: Flash;
+  /** The operation that the page is to show. */
+  readonly shown: OperationId | undefined;
+}
+
 /** Longer, and the page says that it was begun. */
 const waitMs = 8_000;
 const graceSeconds = 15;
 
 /** Does it and says what came of it. Throws for what is refused before it begins; both are in the audit log. */
-export async function doAction(context: Context<ViewerEnv>, form: URLSearchParams, options: DoOptions): Promise<Flash> {
+export async function doAction(context: Context<ViewerEnv>, form: URLSearchParams, options: DoOptions): Promise<Done> {
   const { tokenName, role, requestId } = context.get("viewer");
   const name = nameIn(context.req.param("operation"));
   const { method, path } = context.req;
@@ -58,7 +66,7 @@ async function begin(
   name: OperationName,
   { form, reason, record }: Sent,
   { host, sessions }: DoOptions,
-): Promise<Flash> {
+): Promise<Done> {
   const viewer = context.get("viewer");
   const endpoint: Endpoint = endpoints[name];
   requireRole(viewer, endpoint.role);
@@ -77,16 +85,15 @@ async function begin(
   const begun = beginChange(host, change, { id, isKeyed: false, tokenName: viewer.tokenName, record });
   if (begun.kind !== "begun") throw internal(`the fresh operation ID ${id} was in use`);
   const answer = await inTime(waitMs, begun.tracked.ended);
-  if (answer === undefined)
-    return { kind: "begun", sentence: `${action.label}: begun, and still under way`, operationId: id };
-  if (answer.outcome === "result") return { kind: "done", sentence: `${action.label}: done`, operationId: id };
+  const shown = action.isShown ? id : undefined;
+  return { flash: flashOf(action, id, answer), shown };
+}
+
+function flashOf({ label }: FormAction, operationId: OperationId, answer: Answer | undefined): Flash {
+  if (answer === undefined) return { kind: "begun", sentence: `${label}: begun, and still under way`, operationId };
+  if (answer.outcome === "result") return { kind: "done", sentence: `${label}: done`, operationId };
   const { message, code } = answer.failure;
-  return {
-    kind: "failed",
-    sentence: `${action.label}: ${message}`,
-    wayOut: problemKinds[code].wayOut,
-    operationId: id,
-  };
+  return { kind: "failed", sentence: `${label}: ${message}`, wayOut: problemKinds[code].wayOut, operationId };
 }
 
 function actionIn(form: URLSearchParams, viewer: Viewer, sessions: Sessions): FormAction {

@@ -10,6 +10,8 @@ export interface FormAction {
   /** Arguments that the viewer chooses, in fields of the names `with.NAME`. */
   readonly fields: readonly string[];
   readonly reason: "required" | "optional" | "none";
+  /** Whether the page shows the operation afterwards: its ID is then the parameter `operation` of the address. */
+  readonly isShown: boolean;
   /** What is written on the button. */
   readonly label: string;
 }

@@ -1,11 +1,19 @@
 // Room: api. Owns the list of pages, in the order of the navigation. To add one: write it, and add its line here.
 import type { Host } from "../../../service/host.ts";
+import { audit } from "./audit.tsx";
+import { batch } from "./batch.tsx";
+import { batchFailures } from "./batch-failures.ts";
+import { batches } from "./batches.tsx";
+import { doctor } from "./doctor.tsx";
+import type { Download } from "./download.ts";
 import type { Page } from "./page.ts";
 import { search } from "./search.tsx";
 import { snapshot } from "./snapshot.tsx";
 import { snapshots } from "./snapshots.tsx";
 
-export const pages: readonly Page[] = [snapshots, snapshot, search];
+export const pages: readonly Page[] = [snapshots, snapshot, batches, batch, doctor, audit, search];
+
+export const downloads: readonly Download[] = [batchFailures];
 
 /** Where `/` leads. */
 export const firstPath = ({ pools }: Pick<Host, "pools">): string => {

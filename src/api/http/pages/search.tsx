@@ -3,6 +3,7 @@
 import { isSnapmillError } from "../../../domain/errors.ts";
 import { Name, shortName } from "./names.tsx";
 import type { Page } from "./page.ts";
+import { Scrolling } from "./scrolling.tsx";
 import { allSnapshots, scopes } from "./snapshot-list.ts";
 import type { View } from "./view.ts";
 
@@ -112,7 +113,7 @@ async function removalHits(view: View, pool: string, wanted: string): Promise<re
 }
 
 const Hits = ({ hits }: { readonly hits: readonly Hit[] }) => (
-  <div class="table">
+  <Scrolling label="Table of results">
     <table>
       <caption>{hits.length === 1 ? "1 result" : `${hits.length} results`}</caption>
       <thead>
@@ -138,5 +139,5 @@ const Hits = ({ hits }: { readonly hits: readonly Hit[] }) => (
         ))}
       </tbody>
     </table>
-  </div>
+  </Scrolling>
 );

@@ -1,8 +1,10 @@
 // Room: api. Owns the page "Snapshots": a pool's snapshots as a tree, page by page, and what a search finds in it.
 /** @jsxImportSource hono/jsx */
 import { formatSize } from "../../../domain/units.ts";
+import { Pager } from "./list-nav.tsx";
 import { Name } from "./names.tsx";
 import type { Page } from "./page.ts";
+import { Scrolling } from "./scrolling.tsx";
 import { allSnapshots, CommittedBytes, type ListedSnapshot, mostSnapshots, scopeIn, scopes } from "./snapshot-list.ts";
 import { type TreePage, type TreeRow, treePage, treeRows } from "./snapshot-tree.ts";
 import { clockTime } from "./text.ts";
@@ -42,7 +44,7 @@ export const snapshots: Page = {
             {found === undefined ? "" : `; ${found} found`}
           </p>
           {page.rows.length === 0 ? <p>There is nothing to show.</p> : <Tree view={view} page={page} sizes={sizes} />}
-          <Pager view={view} page={page} />
+          <Pager view={view} page={page.page} pages={page.pages} />
         </>
       ),
     };
@@ -79,7 +81,7 @@ interface TreeProps {
 }
 
 const Tree = ({ view, page: { above, rows }, sizes }: TreeProps) => (
-  <div class="table">
+  <Scrolling label="Table of snapshots">
     <table class="tree">
       <caption>
         Snapshots, each below its parent. “Own” is what it holds beyond its parent, “of parents” what it shares with
@@ -117,7 +119,7 @@ const Tree = ({ view, page: { above, rows }, sizes }: TreeProps) => (
         ))}
       </tbody>
     </table>
-  </div>
+  </Scrolling>
 );
 
 interface RowProps {
@@ -165,24 +167,3 @@ function Labels({ labels }: Pick<ListedSnapshot, "labels">) {
     </>
   );
 }
-
-const Pager = ({ view, page: { page, pages } }: Pick<TreeProps, "view" | "page">) =>
-  pages === 1 ? null : (
-    <nav aria-label="Pages of the list">
-      <ul>
-        {page > 1 ? (
-          <li>
-            <a href={view.here({ page: page - 1 })}>Previous</a>
-          </li>
-        ) : null}
-        <li>
-          Page {page} of {pages}
-        </li>
-        {page < pages ? (
-          <li>
-            <a href={view.here({ page: page + 1 })}>Next</a>
-          </li>
-        ) : null}
-      </ul>
-    </nav>
-  );

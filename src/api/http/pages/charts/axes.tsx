@@ -1,4 +1,5 @@
 // Room: api. Owns what of a chart over time is not data: where things stand, its axes, and the marks of what was done.
+/** @jsxImportSource hono/jsx */
 import type { ChartMark, MarkGroup } from "./mark-groups.ts";
 import { rounded } from "./picture.tsx";
 import { timeTicks, type Unit } from "./scale.ts";

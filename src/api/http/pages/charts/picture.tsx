@@ -1,4 +1,5 @@
 // Room: api. Owns what every chart is for those who do not see it: a picture with a title, a description and its numbers.
+/** @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
 
 export interface PictureProps {

@@ -1,4 +1,5 @@
 // Room: api. Owns how one series is drawn: as lines between what is known, or as bars.
+/** @jsxImportSource hono/jsx */
 import { rounded } from "./picture.tsx";
 import { type ChartPoint, runsOf } from "./runs.ts";
 

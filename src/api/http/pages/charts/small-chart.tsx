@@ -1,4 +1,5 @@
 // Room: api. Owns the small chart of one series that stands beside words: a line between 0 and a top, without axes.
+/** @jsxImportSource hono/jsx */
 
 import { Numbers, Picture, rounded } from "./picture.tsx";
 import { type ChartPoint, extentOf } from "./runs.ts";

@@ -1,4 +1,5 @@
 // Room: api. Owns charts over time: lines and bars with axes, what was done meanwhile, a legend, and the numbers.
+/** @jsxImportSource hono/jsx */
 
 import { Axes, Marks, plot } from "./axes.tsx";
 import type { ChartMark, MarkGroup } from "./mark-groups.ts";

@@ -1,4 +1,5 @@
 // Room: api. Owns treemaps: areas in proportion to sizes, told apart by pattern and name, and the same as a table.
+/** @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
 import { Numbers, Picture, rounded } from "./picture.tsx";
 import { type Placed, squarify } from "./squarify.ts";
