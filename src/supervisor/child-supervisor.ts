@@ -15,7 +15,7 @@ import {
   startProcess,
 } from "../system/process/processes.ts";
 import type { ChildPlan, ChildState, Component } from "./child-plan.ts";
-import { Pulse, troubleOf } from "./hang-detection.ts";
+import { Pulse, replaceIfHung, troubleOf } from "./hang-detection.ts";
 import { chatterOf, NotYet, parseAnnouncement } from "./ready.ts";
 
 export type Child = RunningProcess<"ignore", "pipe", "inherit">;
@@ -226,28 +226,14 @@ export class ChildSupervisor {
       this.#log.error(`a process that ${this.#plan.name} had started ${describeExit(process)}`);
   }
 
-  /** Checks the heartbeats of a ready child periodically, and kills a child that hangs; it is then restarted. */
   #watch(child: Child): Disposable | undefined {
     const { name, hungAfterMs } = this.#plan;
     if (hungAfterMs === undefined) return undefined;
-    const pulse = new Pulse(child.pid, hungAfterMs);
-    this.#pulse = pulse;
-    const look = () => {
-      const verdict = pulse.look();
-      if (verdict.kind === "well") return;
-      if (verdict.kind !== "hung") {
-        const trouble = troubleOf(child.pid, pulse.silentMs);
-        if (trouble !== undefined) this.#log.warn(`${name} ${trouble}`);
-        return;
-      }
-      const silentS = Math.round(pulse.silentMs / 1_000);
-      this.#log.error({ pid: child.pid }, `${name} ${verdict.how} and has not answered for ${silentS} s: replacing it`);
-      child.kill("SIGKILL");
-    };
-    const timer = setInterval(look, pulse.lookEveryMs);
+    this.#pulse = new Pulse(child.pid, hungAfterMs);
+    const watch = replaceIfHung(name, child, this.#pulse, this.#log);
     return {
       [Symbol.dispose]: () => {
-        clearInterval(timer);
+        watch[Symbol.dispose]();
         this.#pulse = undefined;
       },
     };

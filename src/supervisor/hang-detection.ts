@@ -1,4 +1,5 @@
 // Room: supervisor. Owns hang detection: whether a silent worker hangs, or merely cannot run at the moment.
+import type { Logger } from "pino";
 import { factsOf, type ProcessFacts, whyStillThere } from "../system/process/process-facts.ts";
 
 /** A worker that has been silent for this long is reported: see `troubleOf`. Heartbeats come every two seconds. */
@@ -88,6 +89,29 @@ export class Pulse {
     this.#ableSinceMs = performance.now();
     this.#cpuMs = factsOf(this.#pid)?.cpuMs ?? this.#cpuMs;
   }
+}
+
+/** Looks at the heartbeats of a child periodically, until disposed of, and kills one that hangs: it is then started again. */
+export function replaceIfHung(name: string, child: Hanging, pulse: Pulse, log: Logger): Disposable {
+  const look = () => {
+    const verdict = pulse.look();
+    if (verdict.kind === "well") return;
+    if (verdict.kind !== "hung") {
+      const trouble = troubleOf(child.pid, pulse.silentMs);
+      if (trouble !== undefined) log.warn(`${name} ${trouble}`);
+      return;
+    }
+    const silentS = Math.round(pulse.silentMs / 1_000);
+    log.error({ pid: child.pid }, `${name} ${verdict.how} and has not answered for ${silentS} s: replacing it`);
+    child.kill("SIGKILL");
+  };
+  const timer = setInterval(look, pulse.lookEveryMs);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+interface Hanging {
+  readonly pid: number;
+  kill(signal: "SIGKILL"): void;
 }
 
 /** Why a process does not work at the moment, as a predicate for its name; undefined if it does. */

@@ -54,7 +54,7 @@ describe("an unpack", () => {
     await using acceptor = await acceptUnpacks();
     const order: string[] = [];
     await using _unpacks = await consumeUnpacks(redis, async ({ reference, platform }, { operationId }) => {
-      order.push(...acceptor.accepted, `unpack ${operationId} ${reference} ${platform}`);
+      order.push(...acceptor.accepted, `unpack ${operationId} ${reference} ${String(platform)}`);
       return unpacked;
     });
     await using client = await connect(redis);

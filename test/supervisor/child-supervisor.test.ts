@@ -8,7 +8,6 @@ import { encodeFailure, failedPrecondition, unavailable } from "../../src/domain
 import { createLogger, type Logger } from "../../src/logger.ts";
 import type { ChildPlan } from "../../src/supervisor/child-plan.ts";
 import { ChildSupervisor } from "../../src/supervisor/child-supervisor.ts";
-import { judge } from "../../src/supervisor/hang-detection.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { isAlive, processesWith, untilInKernel } from "../support/processes.ts";
 import { until } from "../support/until.ts";
@@ -300,19 +299,6 @@ describe("a kept child that goes silent", () => {
     process.kill(pid, "SIGSTOP");
     await supervisor.stop();
     expect(isAlive(pid)).toBe(false);
-  });
-
-  test("is judged by what it could have done", () => {
-    const verdict = (state: string, silentMs: number, cpuMs: number) => judge({ state }, silentMs, cpuMs, 30_000);
-    expect(verdict("S", 29_000, 0)).toEqual({ kind: "well" });
-    expect(verdict("S", 31_000, 0)).toEqual({ kind: "hung", how: "is blocked" });
-    expect(verdict("R", 31_000, 30_000)).toEqual({ kind: "hung", how: "spins" });
-    // The machine had no time for it; in the end it is not believed any more.
-    expect(verdict("R", 31_000, 3_000)).toEqual({ kind: "starved" });
-    expect(verdict("R", 61_000, 6_000)).toEqual({ kind: "hung", how: "spins" });
-    expect(verdict("R", 151_000, 3_000)).toEqual({ kind: "hung", how: "spins" });
-    expect(verdict("T", 999_000, 0)).toEqual({ kind: "stopped" });
-    expect(verdict("D", 999_000, 0)).toEqual({ kind: "in the kernel" });
   });
 
   test("says what is wrong with it while it still beats", async () => {

@@ -4,7 +4,7 @@
 const leastMs = 1_000;
 const retryMs = 10_000;
 
-const follows = document.body.dataset.follows;
+const { follows = "" } = document.body.dataset;
 let source;
 let isWanted = false;
 let isFetching = false;
