@@ -9,6 +9,7 @@ import type { OperationId } from "../domain/identifiers.ts";
 import type { Recovery } from "../domain/recovery.ts";
 import { listAudit } from "./audit.ts";
 import { batch, batches, batchItems, cancelBatch, removeBatch, retryBatch, submitBatch } from "./batches.ts";
+import { discardRemovals, retryRemovals } from "./change-removals.ts";
 import { doctor } from "./doctor.ts";
 import { growPool } from "./grow-pool.ts";
 import { history } from "./history.ts";
@@ -25,7 +26,8 @@ import { poolStatus } from "./pool-status.ts";
 import { pruneImages } from "./prune-images.ts";
 import { drain, holdQueue, queues, releaseQueue } from "./queues.ts";
 import { readiness } from "./readiness.ts";
-import { cleanup, discardRemovals, removals, retryRemovals } from "./removals.ts";
+import { removalGroups } from "./removal-groups.ts";
+import { cleanup, removals } from "./removals.ts";
 import { removeCompletely } from "./remove-completely.ts";
 import { removeImages } from "./remove-images.ts";
 import { poolContents, resetPool } from "./reset-pool.ts";
@@ -90,6 +92,7 @@ export const poolOperations = {
   drain,
   // Removals of devices.
   listRemovals: removals,
+  removalGroups,
   retryRemovals,
   discardRemovals,
 };

@@ -5,7 +5,7 @@ import type { DeviceName } from "../domain/identifiers.ts";
 import { watchedHolders } from "../system/block/holders.ts";
 import type { Service } from "./service.ts";
 
-const holder = z.object({
+export const holder = z.object({
   /** A mount, an open file descriptor, or a device on top of it: of device-mapper, a loop device, or another. */
   how: z.enum(["mount", "descriptor", ...deviceMakers]),
   /** A process that has it open, or the first one in another mount namespace; null: it is none that can be named. */

@@ -1,16 +1,15 @@
-// Room: service. Owns the operations on removals of devices: their list, and whether they are tried.
+// Room: service. Owns the list of devices that are still to be removed, and the clean-up of all that is left behind.
 import { z } from "zod";
-import { invalidArgument, notFound } from "../domain/errors.ts";
-import type { FoundHolders } from "../domain/holders.ts";
 import { type DeviceName, deviceNumber } from "../domain/identifiers.ts";
+import { troubleOf } from "../domain/removal-trouble.ts";
 import { jobs } from "../jobs/contract.ts";
-import { type Database, readConsistently } from "../metadata/database.ts";
-import { type RemovalRecord, removalRecords } from "../metadata/pending-removals.ts";
+import type { Database } from "../metadata/database.ts";
+import type { RemovalRecord } from "../metadata/pending-removals.ts";
 import { poolNameOf } from "../metadata/pool.ts";
-import { heldBy, holdersOfDevices, shownHolders } from "./holders.ts";
+import { type HeldBy, heldBy } from "./holders.ts";
 import { listOperation, operation } from "./operation.ts";
-import { partOf } from "./part-of.ts";
-import type { CallOptions, Service } from "./service.ts";
+import { heldByEach, matchingRemovals, removalFilter, removalStates, stateOf } from "./removal-filter.ts";
+import type { Service } from "./service.ts";
 
 /** Takes half a minute at most, but may have to wait for its turn. */
 const deadlineMs = 10 * 60_000;
@@ -24,14 +23,8 @@ export const cleanup = operation(
   (service, given, options) => service.change("cleanup", given, { deadlineMs, ...options }),
 );
 
-/**
- * `pending`: it waits for its turn or for its next attempt. `failed`: given up after the last attempt, until the next
- * start. `discarded`: given up by an operator, until it is retried.
- */
-export const removalStates = ["pending", "failed", "discarded"] as const;
-
 const time = z.number().nullable();
-const removal = z.object({
+export const removal = z.object({
   device: z.string(),
   operationId: z.string(),
   state: z.enum(removalStates),
@@ -42,6 +35,8 @@ const removal = z.object({
   /** Since it began, or began anew. */
   attempts: z.number(),
   lastError: z.string().nullable(),
+  /** What that says of any device: removals with the same trouble stay for the same reason. */
+  trouble: z.string(),
   failingSinceMs: time,
   lastFailedAtMs: time,
   nextTryAtMs: time,
@@ -55,12 +50,6 @@ const removal = z.object({
 });
 export type Removal = z.output<typeof removal>;
 
-const filter = z.object({
-  states: z.array(z.enum(removalStates)).readonly().optional(),
-  /** Only those whose last error contains this. */
-  matching: z.string().min(1).optional(),
-});
-
 /** Their holders are found together. */
 const pageItems = 100;
 
@@ -70,7 +59,7 @@ const pageItems = 100;
  */
 export const removals = listOperation(
   {
-    input: filter.extend({ after: z.string().optional() }),
+    input: removalFilter.extend({ after: z.string().optional() }),
     output: removal,
     placeOf: ({ device }) => device,
   },
@@ -81,7 +70,7 @@ export const removals = listOperation(
     const { database } = service;
     const numberOf = numbersIn(database());
     const behind = after === undefined ? 0 : numberOf(after as DeviceName);
-    const found = matchingRemovals(database(), given)
+    const found = (await matchingRemovals(service, given))
       .filter(({ device }) => numberOf(device) > behind)
       .sort((one, other) => numberOf(one.device) - numberOf(other.device));
     for (let start = 0; start < found.length; start += pageItems) {
@@ -90,114 +79,30 @@ export const removals = listOperation(
   },
 );
 
-/** Which removals are meant: by device or key, or all that are not discarded, perhaps only those with a certain error. */
-const selection = z.object({
-  names: z.array(z.string()).readonly().prefault([]),
-  all: z.boolean().optional(),
-  matching: filter.shape.matching,
-});
-type Selection = z.output<typeof selection>;
-const selected = jobs["retry-removals"].result;
-
-/** How many removals one job of the pool's worker changes. */
-const perOperation = 1000;
-
-/**
- * Has removals tried at once, from the start, also those that were given up or discarded. With `isDryRun`, only tells
- * which. Throws not_found if a name is of no removal.
- */
-export const retryRemovals = operation(
-  { input: selection.extend({ isDryRun: z.boolean().optional() }), output: selected, recovery: "repeated" },
-  (service: Pick<Service, "database" | "change">, { isDryRun, ...given }, options?: CallOptions) =>
-    changeRemovals(service, given, isDryRun === true, (devices) =>
-      service.change("retry-removals", { devices: [...devices] }, partOf(options, devices)),
-    ),
-);
-
-/**
- * Has removals not tried any more, not even by the next start. Their devices stay in the pool and take its space; doctor
- * and the list of removals show them until they are retried.
- */
-export const discardRemovals = operation(
-  {
-    input: selection.extend({
-      reason: jobs["discard-removals"].payload.shape.reason,
-      isDryRun: z.boolean().optional(),
-    }),
-    output: selected,
-    recovery: "repeated",
-  },
-  (service: Pick<Service, "database" | "change">, { isDryRun, reason, ...given }, options?: CallOptions) =>
-    changeRemovals(service, given, isDryRun === true, (devices) =>
-      service.change("discard-removals", { devices: [...devices], reason }, partOf(options, devices)),
-    ),
-);
-
-async function changeRemovals(
-  service: Pick<Service, "database">,
-  given: Selection,
-  isDryRun: boolean,
-  change: (devices: readonly DeviceName[]) => Promise<{ readonly devices: readonly DeviceName[] }>,
-): Promise<z.output<typeof selected>> {
-  const meant = meantRemovals(service, given);
-  if (isDryRun) return { devices: meant };
-  const changed: DeviceName[] = [];
-  for (let start = 0; start < meant.length; start += perOperation) {
-    changed.push(...(await change(meant.slice(start, start + perOperation))).devices);
-  }
-  return { devices: changed };
-}
-
-function meantRemovals(service: Pick<Service, "database">, { names, all, matching }: Selection): DeviceName[] {
-  if (names.length === 0 && all !== true && matching === undefined) {
-    throw invalidArgument("say which removals: by key or device, by a part of their error, or all of them");
-  }
-  const records = matchingRemovals(service.database(), { matching });
-  if (names.length === 0) {
-    return records.filter(({ discardedAtMs }) => discardedAtMs === null).map(({ device }) => device);
-  }
-  const isNamed = ({ device, key }: RemovalRecord, name: string) => device === name || key === name;
-  const missing = names.filter((name) => !records.some((record) => isNamed(record, name)));
-  if (missing.length > 0) {
-    throw notFound(`no removal is of ${missing.join(", ")}: 'snapmill removals' lists those that there are`);
-  }
-  return records.filter((record) => names.some((name) => isNamed(record, name))).map(({ device }) => device);
-}
-
-function matchingRemovals(database: Database, { states, matching }: z.output<typeof filter>): RemovalRecord[] {
-  const records = readConsistently(database, () => removalRecords(database));
-  return records.filter(
-    (record) =>
-      (states === undefined || states.includes(stateOf(record))) &&
-      (matching === undefined || record.lastError?.includes(matching) === true),
-  );
-}
-
-function stateOf({ discardedAtMs, givenUpAtMs }: RemovalRecord): Removal["state"] {
-  if (discardedAtMs !== null) return "discarded";
-  return givenUpAtMs === null ? "pending" : "failed";
-}
-
 function numbersIn(database: Database): (device: DeviceName) => number {
   const pool = poolNameOf(database);
   return (device) => deviceNumber(pool, device) ?? 0;
 }
 
 async function described(
-  service: Pick<Service, "devicePath">,
+  service: Pick<Service, "database" | "devicePath">,
   records: readonly RemovalRecord[],
 ): Promise<readonly Removal[]> {
-  const failing = records.filter(({ lastError }) => lastError !== null).map(({ device }) => device);
-  const found = await holdersOfDevices(service, failing);
-  return records.map((record) => describedWith(record, found.get(record.device)));
+  const held = await heldByEach(service, records);
+  return records.map((record) => describedRemoval(record, held.get(record.device)));
 }
 
-function describedWith(record: RemovalRecord, found: FoundHolders | undefined): Removal {
-  const { usedBytes, inheritedBytes, ...told } = record;
+export function describedRemoval(record: RemovalRecord, held: HeldBy | undefined): Removal {
+  const { usedBytes: _used, inheritedBytes: _inherited, traceparent: _trace, ...told } = record;
   return {
     ...told,
-    heldBy: found === undefined ? null : shownHolders(found),
+    trouble: troubleOf(record.device, record.lastError),
+    heldBy: held ?? null,
     state: stateOf(record),
-    bytes: usedBytes === null ? null : Math.max(0, usedBytes - inheritedBytes),
+    bytes: freedBytes(record),
   };
 }
+
+/** Null: it was not measured yet. */
+export const freedBytes = ({ usedBytes, inheritedBytes }: RemovalRecord): number | null =>
+  usedBytes === null ? null : Math.max(0, usedBytes - inheritedBytes);

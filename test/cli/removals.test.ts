@@ -87,6 +87,11 @@ test("a removal that fails is listed with all that is known of it, and retried w
     `${device} would be tried at once\n`,
   );
   expect((await removals())[0]?.["state"]).toBe("failed");
+  const those = ["removals", "retry", "--trouble", "the device is in use", "--state", "failed", "--find", "bus"];
+  const { set } = JSON.parse(await fixture.stdout(...those, "--dry-run", "--json")) as { set: string };
+  expect(await fixture.stdout(...those, "--if-set", set, "--dry-run")).toBe(`${device} would be tried at once\n`);
+  expect(await fixture.failure(1, ...those, "--if-set", "of another time")).toContain("1 removal matches now");
+  expect((await removals())[0]?.["state"]).toBe("failed");
   expect(await fixture.stdout("removals", "retry", "--matching", "no such reason")).toBe("no removal matches\n");
   umount(dir);
   expect(await fixture.stdout("removals", "retry", "busy")).toBe(`${device} is tried at once\n`);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { operationId, parseDeviceName } from "../../src/domain/identifiers.ts";
 import { openDatabase, transact } from "../../src/metadata/database.ts";
 import { addRemoval } from "../../src/metadata/pending-removals.ts";
-import { discardRemovals, retryRemovals } from "../../src/service/removals.ts";
+import { discardRemovals, retryRemovals } from "../../src/service/change-removals.ts";
 import type { Changes } from "../../src/service/service.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 
@@ -23,7 +23,7 @@ test.each([
     sent.push({ id: options?.operationId, devices: given.devices.length });
     return { devices: given.devices };
   }) as unknown as Changes["change"];
-  const service = { database: () => database, change };
+  const service = { database: () => database, change, devicePath: (device: string) => `/no/such/${device}` };
   const given = { names: [], all: true, matching: undefined, isDryRun: undefined, reason: "because" };
   const whole = { operationId: operationId("key-12345678") };
   expect((await run(service, given, whole)).devices).toHaveLength(1_001);

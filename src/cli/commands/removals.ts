@@ -1,6 +1,8 @@
 // Room: cli. Owns `snapmill removals`: the list of removals, and whether they are tried.
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { formatSize } from "../../domain/units.ts";
+import type { Output } from "../../service/api.ts";
+import { type RemovalState, removalStates } from "../../service/removal-filter.ts";
 import type { Removal } from "../../service/removals.ts";
 import { formatTime, plural } from "../output/format.ts";
 import { heldByText } from "../output/held-by.ts";
@@ -71,15 +73,30 @@ const removalListing: Listing<Removal> = {
 
 interface SelectionOptions {
   readonly matching?: string;
+  readonly trouble?: string;
+  readonly find?: string;
+  readonly holder?: string;
+  readonly state?: readonly RemovalState[];
+  readonly ifSet?: string;
   readonly all?: true;
   readonly dryRun?: true;
 }
+
+const selectionOf = ({ dryRun: isDryRun, state: states, ...rest }: SelectionOptions, names: readonly string[]) => {
+  const { matching, trouble, find, holder, ifSet, all } = rest;
+  return { names: [...names], matching, trouble, find, holder, states, ifSet, all, isDryRun };
+};
 
 const addSelection = (command: Command): Command =>
   command
     .argument("[name...]", "devices, or keys of the snapshots that were on them")
     .option("--matching <text>", "those whose last error contains this text")
+    .option("--trouble <text>", "those whose last error says this of any device, as the dashboard groups them")
+    .option("--find <text>", "those whose device or key contains this text")
+    .option("--holder <holder>", "those that this one holds now: process-PID, namespace-NUMBER, device-PATH or nobody")
+    .addOption(new Option("--state <state...>", "those in one of these states").choices(removalStates))
     .option("--all", "all that are pending or failed")
+    .option("--if-set <hash>", "only if they are still the same as when --dry-run --json told this 'set'")
     .option("--dry-run", "only show which")
     .addOption(jsonOption("one JSON object"));
 
@@ -96,9 +113,8 @@ function addRetry(parent: Command): void {
     )
     .action(async (names: readonly string[], options: SelectionOptions, command: Command) => {
       await using pool = await openPool(command);
-      const { dryRun: isDryRun, matching, all } = options;
-      const { devices } = await pool.retryRemovals({ names: [...names], matching, all, isDryRun });
-      await report(command, devices, isDryRun ? "would be tried at once" : "is tried at once");
+      const changed = await pool.retryRemovals(selectionOf(options, names));
+      await report(command, changed, options.dryRun ? "would be tried at once" : "is tried at once");
     });
 }
 
@@ -113,17 +129,20 @@ function addDiscard(parent: Command): void {
     .action(
       async (names: readonly string[], options: SelectionOptions & { readonly reason: string }, command: Command) => {
         await using pool = await openPool(command);
-        const { dryRun: isDryRun, matching, all, reason } = options;
-        const { devices } = await pool.discardRemovals({ names: [...names], matching, all, reason, isDryRun });
-        await report(command, devices, isDryRun ? "would stay in the pool" : "stays in the pool");
+        const { reason } = options;
+        const changed = await pool.discardRemovals({ ...selectionOf(options, names), reason });
+        await report(command, changed, options.dryRun ? "would stay in the pool" : "stays in the pool");
       },
     );
 }
 
 const shownDevices = 20;
 
-async function report(command: Command, devices: readonly string[], what: string): Promise<void> {
-  if (wantsJson(command)) return await printJson({ devices });
+type Changed = Output<"retryRemovals">;
+
+async function report(command: Command, changed: Changed, what: string): Promise<void> {
+  if (wantsJson(command)) return await printJson(changed);
+  const { devices } = changed;
   await printLines([
     ...devices.slice(0, shownDevices).map((device) => `${device} ${what}`),
     ...(devices.length > shownDevices ? [`${plural(devices.length - shownDevices, "more device")} as well`] : []),

@@ -1036,6 +1036,9 @@ export interface PoolClient {
     given: {
       readonly states?: readonly ("pending" | "failed" | "discarded")[] | undefined;
       readonly matching?: string | undefined;
+      readonly trouble?: string | undefined;
+      readonly find?: string | undefined;
+      readonly holder?: string | undefined;
     },
     options?: ReadOptions,
   ) => AsyncIterable<{
@@ -1047,6 +1050,7 @@ export interface PoolClient {
     readonly createdAtMs: number;
     readonly attempts: number;
     readonly lastError: string | null;
+    readonly trouble: string;
     readonly failingSinceMs: number | null;
     readonly lastFailedAtMs: number | null;
     readonly nextTryAtMs: number | null;
@@ -1069,27 +1073,109 @@ export interface PoolClient {
       readonly isComplete: boolean;
     } | null;
   }>;
+  /** The same, grouped by what keeps the devices, and then by who holds them. */
+  readonly removalGroups: (
+    given: {
+      readonly states?: readonly ("pending" | "failed" | "discarded")[] | undefined;
+      readonly matching?: string | undefined;
+      readonly trouble?: string | undefined;
+      readonly find?: string | undefined;
+      readonly holder?: string | undefined;
+      readonly removals?: number | undefined;
+    },
+    options?: ReadOptions,
+  ) => Promise<{
+    readonly count: number;
+    readonly bytes: number;
+    readonly set: string;
+    readonly states: { readonly pending: number; readonly failed: number; readonly discarded: number };
+    readonly troubles: {
+      readonly count: number;
+      readonly bytes: number;
+      readonly set: string;
+      readonly trouble: string;
+      readonly holders: {
+        readonly count: number;
+        readonly bytes: number;
+        readonly set: string;
+        readonly id: string;
+        readonly holder: {
+          readonly how: "mount" | "descriptor" | "device-mapper" | "loop" | "other";
+          readonly pid: number | null;
+          readonly command: string | null;
+          readonly startedAtMs: number | null;
+          readonly mountNamespace: number | null;
+          readonly isOwnNamespace: boolean | null;
+          readonly device: string | null;
+        } | null;
+        readonly removals: {
+          readonly device: string;
+          readonly operationId: string;
+          readonly state: "pending" | "failed" | "discarded";
+          readonly scope: string | null;
+          readonly key: string | null;
+          readonly createdAtMs: number;
+          readonly attempts: number;
+          readonly lastError: string | null;
+          readonly trouble: string;
+          readonly failingSinceMs: number | null;
+          readonly lastFailedAtMs: number | null;
+          readonly nextTryAtMs: number | null;
+          readonly givenUpAtMs: number | null;
+          readonly discardedAtMs: number | null;
+          readonly discardReason: string | null;
+          readonly bytes: number | null;
+          readonly heldBy: {
+            readonly holders: {
+              readonly how: "mount" | "descriptor" | "device-mapper" | "loop" | "other";
+              readonly pid: number | null;
+              readonly command: string | null;
+              readonly startedAtMs: number | null;
+              readonly mountPoint: string | null;
+              readonly mountNamespace: number | null;
+              readonly isOwnNamespace: boolean | null;
+              readonly device: string | null;
+            }[];
+            readonly more: number;
+            readonly isComplete: boolean;
+          } | null;
+        }[];
+      }[];
+      readonly moreHolders: number;
+    }[];
+    readonly moreTroubles: number;
+  }>;
   /** Try removals at once, also those that were given up or discarded. */
   readonly retryRemovals: (
     given: {
+      readonly states?: readonly ("pending" | "failed" | "discarded")[] | undefined;
+      readonly matching?: string | undefined;
+      readonly trouble?: string | undefined;
+      readonly find?: string | undefined;
+      readonly holder?: string | undefined;
       readonly names?: readonly string[] | undefined;
       readonly all?: boolean | undefined;
-      readonly matching?: string | undefined;
+      readonly ifSet?: string | undefined;
       readonly isDryRun?: boolean | undefined;
     },
     options?: ChangeOptions,
-  ) => Promise<{ readonly devices: readonly string[] }>;
+  ) => Promise<{ readonly devices: readonly string[]; readonly set?: string | undefined }>;
   /** Give removals up for good: their devices stay in the pool until they are retried. */
   readonly discardRemovals: (
     given: {
+      readonly states?: readonly ("pending" | "failed" | "discarded")[] | undefined;
+      readonly matching?: string | undefined;
+      readonly trouble?: string | undefined;
+      readonly find?: string | undefined;
+      readonly holder?: string | undefined;
       readonly names?: readonly string[] | undefined;
       readonly all?: boolean | undefined;
-      readonly matching?: string | undefined;
+      readonly ifSet?: string | undefined;
       readonly reason: string;
       readonly isDryRun?: boolean | undefined;
     },
     options?: ChangeOptions,
-  ) => Promise<{ readonly devices: readonly string[] }>;
+  ) => Promise<{ readonly devices: readonly string[]; readonly set?: string | undefined }>;
 }
 
 /** The operations that are no single pool's. */

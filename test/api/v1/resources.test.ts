@@ -107,7 +107,16 @@ test("a removal that fails is listed, discarded and retried", async () => {
     expect(items).toMatchObject([{ key: "busy", state: "failed", attempts: 2 }]);
     expect((await post("/removals/retry", { matching: "no such error", isDryRun: true })).body).toEqual({
       devices: [],
+      set: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
+    const groups = (await api.pool("/removals/groups?states=failed&states=pending")).body;
+    expect(groups).toMatchObject({ count: 1, troubles: [{ trouble: "the device is in use" }] });
+    const [{ id, holder: named, set }] = groups.troubles[0].holders;
+    expect([id, named.pid, named.command]).toEqual([`process-${holder.pid}`, holder.pid, "sleep 600"]);
+    const stale = await post("/removals/retry", { holder: id, ifSet: set.replace(/^./, "-") });
+    expect([stale.status, stale.body.code]).toEqual([409, "failed_precondition"]);
+    expect(stale.body.detail).toContain("nothing was changed");
+    expect((await api.pool(`/removals?holder=${id}`)).body.items).toMatchObject([{ device, state: "failed" }]);
     expect((await post("/removals/discard", { names: [device], reason: "evidence" })).body).toEqual({
       devices: [device],
     });

@@ -11,6 +11,14 @@ export const removalEndpoints = {
     tag: "removals",
     summary: "Devices that are still to be deleted although their snapshots are removed, and why they are not",
   },
+  removalGroups: {
+    method: "GET",
+    path: `${removals}/groups`,
+    role: "read",
+    kind: "read",
+    tag: "removals",
+    summary: "The same, grouped by what keeps the devices, and then by who holds them",
+  },
   retryRemovals: {
     method: "POST",
     path: `${removals}/retry`,
