@@ -31,15 +31,16 @@ const make = (key: string) => api.pool(`/snapshots/${key}/prepare`, { method: "P
 
 /** Opens the form of a button that asks for a reason, gives one, and sends it. */
 async function press({ page }: Tab, name: string): Promise<void> {
-  await page.locator("summary", { hasText: name }).click();
-  await page.getByLabel("Reason").fill("it is not needed any more");
-  await page.getByRole("button", { name }).click();
+  const main = page.locator("main");
+  await main.locator("summary", { hasText: name }).click();
+  await main.locator("details[open]").getByLabel("Reason").fill("it is not needed any more");
+  await main.getByRole("button", { name }).click();
 }
 
 /** What the form of a button would send. */
 const formOf = ({ page }: Tab) =>
   page.evaluate<Record<string, string>>(
-    "Object.fromEntries(new FormData(document.querySelector('form.action[method=post]')))",
+    "Object.fromEntries(new FormData(document.querySelector('main form.action[method=post]')))",
   );
 
 describeWith([chromiumProgram], "in a browser", () => {
@@ -67,11 +68,11 @@ describeWith([chromiumProgram], "in a browser", () => {
       }
       throw new Error(`Tab does not reach ${selector}`);
     };
-    await tabUntil("details.action > summary");
+    await tabUntil("main details.action > summary");
     await keyboard.press("Enter");
-    await tabUntil("[name=reason]");
+    await tabUntil("main [name=reason]");
     await keyboard.type("by keyboard");
-    await tabUntil("form.action button");
+    await tabUntil("main form.action button");
     await keyboard.press("Space");
     await tab.page.getByText("Remove the snapshot: done").waitFor();
     expect(await statusOf("by-keyboard")).toBe(404);
@@ -83,7 +84,7 @@ describeWith([chromiumProgram], "in a browser", () => {
     await tab.page.locator("summary", { hasText: "Remove the snapshot" }).click();
     const before = tab.requests.length;
     await tab.page.getByRole("button", { name: "Remove the snapshot" }).click();
-    expect(await tab.page.evaluate<boolean>("document.querySelector('[name=reason]').validity.valueMissing")).toBe(
+    expect(await tab.page.evaluate<boolean>("document.querySelector('main [name=reason]').validity.valueMissing")).toBe(
       true,
     );
     expect(tab.requests.length).toBe(before);
