@@ -159,8 +159,8 @@ async function runServices(
     await Promise.race([services.start(), ended]);
     await using _socket = http.listenAt(paths.httpSocket(config));
     await using _dashboard = await showDashboard(configs, http);
-    // After the dashboard has started: an operator resumes a paused queue there.
-    const onPaused = (reason: string) => log.warn(`not ready: ${reason}, at ${http.url}/queues`);
+    // After the pages have started: whoever is on call sees there what it waits for.
+    const onPaused = (reason: string) => log.warn(`not ready: ${reason}`);
     const proven = configs.map((each) =>
       proveJobsRun(each, { signal, onPaused, isWanted: () => services.isServed(each.pool) }),
     );

@@ -58,7 +58,7 @@ const queuePaused: Row = ({ watch, hold }) => {
     severity: "critical",
     sentence: reason,
     next: "every change waits in the queue",
-    wayOut: "resume the queue in whatever paused it: the dashboard, or another program on this Redis",
+    wayOut: "another program on this Redis has paused it: 'snapmill resume' ends that",
   };
 };
 

@@ -1,5 +1,6 @@
-// Room: jobs. Owns a pool's queues as the dashboard wants them: BullMQ's own objects, on one connection.
+// Room: jobs. Owns a pool's queues as BullMQ's own objects, on one connection: for the dashboard, and to end a foreign pause.
 import type { PoolName } from "../domain/identifiers.ts";
+import type { QueueKind } from "../domain/queues.ts";
 import { type JobQueue, openQueue } from "./queues.ts";
 import { answering, answerTimeoutMs, producerConnection } from "./redis/connection.ts";
 import { asRedisFailure } from "./redis/failures.ts";
@@ -23,4 +24,10 @@ export async function dashboardQueues(redisUrl: string, pool: PoolName): Promise
     connection.disconnect();
     throw asRedisFailure(error);
   }
+}
+
+/** Ends a pause of BullMQ's own, which no hold has made: another program on this Redis. Throws `unavailable` as above. */
+export async function resumeQueue(redisUrl: string, pool: PoolName, kind: QueueKind): Promise<void> {
+  await using queues = await dashboardQueues(redisUrl, pool);
+  if (await queues[kind].isPaused()) await queues[kind].resume();
 }

@@ -86,6 +86,6 @@ const damagedJob = ({ jobId, damage }: DamagedJob): Diagnosis => ({
   kind: "damaged-job",
   subject: quoted(jobId),
   sentence: `the failed job ${quoted(jobId)} was not written by snapmill: ${damage}`,
-  wayOut: "find out what else writes to this Redis; then remove the job in the dashboard",
+  wayOut: "find out what else writes to this Redis; then remove the job there (its keys are those that contain its ID)",
   repaired: false,
 });

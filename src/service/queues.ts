@@ -1,10 +1,12 @@
 // Room: service. Owns the operations on a pool's queues: what they hold, and whether unpacks are executed.
 import { hostname } from "node:os";
 import { z } from "zod";
+import { redisUrl } from "../config.ts";
 import { unavailable } from "../domain/errors.ts";
 import type { QueueHold } from "../domain/queues.ts";
 import { pause } from "../domain/timers.ts";
 import { jobs, type Result } from "../jobs/contract.ts";
+import { resumeQueue } from "../jobs/dashboard-queues.ts";
 import { unpackHold } from "../metadata/queue-holds.ts";
 import { userName } from "../system/process/user.ts";
 import { operation } from "./operation.ts";
@@ -24,7 +26,7 @@ const queue = z.object({
   oldestWaitingMs: z.number(),
   /** The number of processes connected to the queue. */
   workers: z.number(),
-  /** Whether its jobs are kept and not executed; without a hold, someone has paused it in the dashboard. */
+  /** Whether its jobs are kept and not executed; without a hold, another program on this Redis has paused it. */
   isPaused: z.boolean(),
   /** Who holds it by a command; null: nobody. */
   hold: hold.nullable(),
@@ -65,7 +67,7 @@ export const holdQueue = operation(
   (service: PoolService, given, options?: HoldOptions) => held(service, { ...given, kind: "paused" }, options),
 );
 
-/** Has unpacks executed again: ends a pause, or what `drain` began. A queue paused in the dashboard stays paused. */
+/** Has jobs executed again: ends a pause, what `drain` began, and what another program on this Redis has paused. */
 export const releaseQueue = operation(
   {
     input: z.object({}),
@@ -73,7 +75,11 @@ export const releaseQueue = operation(
     recovery: "repeated",
   },
   async (service: PoolService, given, options?: CallOptions) => {
+    const { pool } = service.config;
+    // The change itself is a job of the pool's queue.
+    await resumeQueue(redisUrl(service.config), pool, "pool");
     const released = await service.change("release-queue", given, options);
+    await resumeQueue(redisUrl(service.config), pool, "unpack");
     return { ...released, isPaused: !(await becomes(service, false, options?.signal)) };
   },
 );

@@ -163,6 +163,6 @@ function oldUnpacks({ database }: Inspection): Finding[] {
       kind: "unpack-pending",
       subject: operationId,
       sentence: `unpack ${operationId} was accepted on ${new Date(createdAtMs).toISOString()} and has not ended`,
-      wayOut: "see why among the jobs of the dashboard; it goes on with the next 'snapmill up', or is retried there",
+      wayOut: "see why among the jobs at /queues; it goes on with the next 'snapmill up'",
     }));
 }

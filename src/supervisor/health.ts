@@ -94,7 +94,7 @@ export class HealthCheck implements AsyncDisposable {
   }
 
   async #lookIntoPool(answers: boolean, isPaused: boolean): Promise<Pick<PartReasons, "queue" | "database" | "pool">> {
-    const queue = isPaused ? ["the pool's queue is paused: resume it in the dashboard"] : [];
+    const queue = isPaused ? ["the pool's queue is paused: 'snapmill resume' ends that"] : [];
     if (!answers) return { queue, database: [], pool: [] };
     const late = "the pool does not answer: check its disk";
     const inService = this.#probe.poolTrouble().then(asList);

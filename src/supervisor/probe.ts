@@ -27,8 +27,8 @@ export async function proveJobsRun(config: Config, { signal, onPaused, isWanted 
     if (await isAnswered(config, signal)) return;
     await requireUsable(redisUrl(config), signal);
     if (await isPaused(config)) {
-      const reason = "the pool's queue is paused: resume it in the dashboard";
-      if (onPaused === "refuse") throw failedPrecondition(`${reason} of 'snapmill up'`);
+      const reason = "the pool's queue is paused: 'snapmill resume' ends that";
+      if (onPaused === "refuse") throw failedPrecondition(reason);
       onPaused(reason);
     }
     await delay(pauseMs, undefined, { signal }).catch(() => undefined);

@@ -4,7 +4,6 @@ import { dirname, join } from "node:path";
 import { childEnvironment, paths } from "../../src/config.ts";
 import { publicHealth } from "../../src/domain/health.ts";
 import { ownScope } from "../../src/domain/identifiers.ts";
-import { dashboardQueues } from "../../src/jobs/dashboard-queues.ts";
 import { JobClient } from "../../src/jobs/requests/client.ts";
 import { findRunning } from "../../src/supervisor/running.ts";
 import { isLock, tryLock } from "../../src/system/file/locks.ts";
@@ -332,12 +331,10 @@ test(
     const meta = "{snapmill:default}:default.pool:meta";
     await redis.command("HSET", meta, "paused", "1");
     const up = place.up();
-    await up.says("not ready: the pool's queue is paused: resume it in the dashboard, at http://");
+    await up.says("not ready: the pool's queue is paused: 'snapmill resume' ends that");
     await using client = await JobClient.connect({ redisUrl: redis.url, pool: place.config.pool });
     expect(await client.paused()).toEqual({ pool: true, unpack: false });
-    const queue = await dashboardQueues(redis.url, place.config.pool);
-    await queue.pool.resume();
-    await queue[Symbol.asyncDispose]();
+    expect((await place.run("resume")).exitCode).toBe(0);
     await up.ready();
     expect(await up.end("SIGTERM")).toBe(0);
   },

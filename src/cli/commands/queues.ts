@@ -52,7 +52,7 @@ export function addQueues(program: Command): void {
 
 const whatHoldsDo = `
 A hold is kept in the pool's database: it survives restarts, and the loss of Redis. Only the queue of unpacks can be held;
-a queue that was paused in the dashboard is shown as such, and is resumed there.`;
+a queue that another program on this Redis has paused is shown as such, and 'resume' ends that as well.`;
 
 interface ReasonOption {
   readonly reason?: string;
@@ -84,7 +84,7 @@ const queueListing: Listing<Shown> = {
 
 function heldText({ hold, isPaused }: QueueState): string {
   if (hold !== null) return describeHold(hold);
-  return isPaused ? "paused in the dashboard" : "no";
+  return isPaused ? "paused by another program" : "no";
 }
 
 export function addDrain(program: Command): void {
@@ -136,7 +136,9 @@ const addRelease = (command: Command): Command =>
         hold === null
           ? "the pool was neither drained nor paused"
           : `unpacks are executed again; the pool was ${describeHold(hold)}`,
-        ...(isPaused ? ["the queue of unpacks is paused in the dashboard: resume it there"] : []),
+        ...(isPaused
+          ? ["the queue of unpacks is still paused, by another program on this Redis: end that, and resume again"]
+          : []),
       ]);
     });
 

@@ -42,7 +42,7 @@ export class WorkerLiveness {
       this.#queue.getWorkersCount(),
       this.#connection.exists(beatKey(this.#queue)),
     ]);
-    if (isPaused) return "the pool's queue is paused (resume it in the dashboard)";
+    if (isPaused) return "the pool's queue is paused ('snapmill resume' ends that)";
     if (workers === 0) return "the pool's worker is not there (snapmill is starting or stopping, or it has just died)";
     return beats === 0 ? "the pool's worker does not answer (it hangs, or its machine does)" : undefined;
   }
