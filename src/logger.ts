@@ -32,13 +32,18 @@ export function createLogger({ name, level, format = "auto" }: LoggerOptions): L
   stderr.on("error", () => undefined);
   const isForPeople = format === "pretty" || (format === "auto" && isatty(stderrFd));
   const formatters = { level: (label: string) => ({ level: label }) };
-  const options = { name, level, formatters, mixin: workFields, serializers: { err: loggedError }, hooks: tellOnce() };
+  const serializers = { err: loggedError };
+  const hooks = tellOnce();
+  const options = { name, level, formatters, mixin: workFields, mixinMergeStrategy: lineFields, serializers, hooks };
   const write = (line: string): void => {
     const safe = redacted(line);
     stderr.write(isForPeople ? `${lineForPeople(safe)}\n` : safe);
   };
   return pino(options, { write });
 }
+
+/** pino's own way writes the line's fields into those of the work, whose later lines would have them as well. */
+const lineFields = (ofLine: object, ofWork: object): object => ({ ...ofWork, ...ofLine });
 
 /**
  * The fields of an error that a log shows. Libraries attach others: ioredis attaches the command, which may be the one

@@ -41,6 +41,28 @@ test("an error is logged with message, code, stack and cause, and nothing else",
   expect(stderr).not.toContain("planted");
 });
 
+test("a line has no fields of the lines before it, within work and outside", () => {
+  const stderr = logged(
+    "json",
+    `const { observeWork, inWork } = await import(${source("domain/work.ts")});
+    const { WorkContext } = await import(${source("telemetry/work-context.ts")});
+    observeWork(new WorkContext());
+    const lines = () => {
+      log.warn({ deaths: 3, err: new Error("why") }, "one died");
+      log.info("all is well");
+    };
+    lines();
+    inWork({ name: "job", fields: { operationId: "op-1" } }, lines);`,
+  );
+  const lines = stderr
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const quiet = lines.filter(({ msg }) => msg === "all is well");
+  const ownFields = quiet.map(({ level: _1, time: _2, pid: _3, hostname: _4, name: _5, msg: _6, ...rest }) => rest);
+  expect(ownFields).toEqual([{}, { operationId: "op-1" }]);
+});
+
 test("each line has the fields of the work under way, and those of no other", () => {
   const stderr = logged(
     "json",
