@@ -215,7 +215,7 @@ describe("a form", () => {
     const { action, fields } = await remove();
     expect(fields["back"]).toStartWith("/pools/default/snapshot?key=%3Cscript%3E");
     await api.ask("/v1/pools/default/snapshots/x/prepare", { method: "POST", body: {} });
-    for (const back of ["//evil.example/", "https://evil.example/", "/\\evil.example"]) {
+    for (const back of ["//evil.example/", "https://evil.example/", "/\\evil.example", "/.//evil.example/"]) {
       const { html } = await visitor.visit("/pools/default/snapshot?key=x");
       const again = formWith(html, "Remove the snapshot");
       const answer = await visitor.post(action, { ...again.fields, reason: "x", back });

@@ -45,6 +45,14 @@ test("a token begins a session of 12 hours, in a cookie that scripts and other s
   expect((await visitor.visit(page)).status).toBe(200);
 });
 
+test.each(["//evil.example", "/.//evil.example", "/..//evil.example/x", "/%2e//evil.example", "/a/..//evil.example"])(
+  "signing in leads to no other site, as %s would",
+  async (to) => {
+    const answer = await stranger().post("/sign-in", { token: api.token, to });
+    expect([answer.status, answer.headers.get("location")]).toEqual([303, "/"]);
+  },
+);
+
 test.each([
   ["a wrong token", { token: "snapmill_nobody-has-this-one" }, {}, 401],
   ["no token", {}, {}, 401],

@@ -120,7 +120,7 @@ export async function problemAnswer(
   const url = new URL(context.req.url);
   const isFromElsewhere =
     isReading(context) && !["same-origin", "none", undefined].includes(context.req.header("sec-fetch-site"));
-  const again = isFromElsewhere ? `${url.pathname}${url.search}` : undefined;
+  const again = isFromElsewhere ? ownPath(`${url.pathname}${url.search}`) : undefined;
   const text = <ProblemText problem={problem} again={again} requestId={viewer?.requestId} />;
   if (viewer === undefined || isFromElsewhere) {
     const bare = (

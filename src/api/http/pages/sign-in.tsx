@@ -22,11 +22,12 @@ export interface SignInOptions extends EntranceOptions {
   readonly links: SignInLinks;
 }
 
-/** A path of these pages, and nothing that leads elsewhere. */
+/** A path of these pages, and nothing that leads elsewhere, as `//host` does, also where `/.//host` becomes it. */
 export function ownPath(text: string | null | undefined): string {
   const base = "http://own.invalid";
   const url = text?.startsWith("/") ? URL.parse(text, base) : null;
-  return url !== null && url.origin === base ? `${url.pathname}${url.search}` : "/";
+  if (url === null || url.origin !== base || url.pathname.startsWith("//")) return "/";
+  return `${url.pathname}${url.search}`;
 }
 
 const SignIn = ({ to, trouble }: { readonly to: string; readonly trouble?: string | undefined }) => (
