@@ -78,6 +78,17 @@ test("a key that may have been another is refused with its way out", async () =>
   expect(text).toContain("/v1/pools/{pool}/snapshot?key=usage");
 });
 
+test.each(["%ff", "caf%E9", "%ed%a0%80", "50%", "%zz"])(
+  "a key that is no text, %s, becomes no other",
+  async (broken) => {
+    for (const target of [`snapshots/${broken}/prepare`, `snapshot/prepare?key=${broken}`]) {
+      const { status, text } = await send("POST", `${pool}/${target}`);
+      expect([status, text]).toEqual([400, expect.stringContaining("in which % itself is %25")]);
+    }
+    expect(await keysThere()).toEqual([]);
+  },
+);
+
 test("a key in the query is given, and given once", async () => {
   for (const query of ["", "?key=", "?key=a&key=b", "?key=a&other=1"]) {
     expect((await send("DELETE", `${pool}/snapshot${query}`)).status).toBe(400);
@@ -87,7 +98,8 @@ test("a key in the query is given, and given once", async () => {
 test("with . or .. for any one field, no path of an endpoint is another's of the same method, or it is refused", () => {
   const all = Object.values(endpoints) as readonly Endpoint[];
   for (const { method, path } of all) {
-    for (const [field] of path.matchAll(/\{\w+\}/g)) {
+    // No pool has such a name: what is asked for of it is not there, whoever answers.
+    for (const [field] of path.matchAll(/\{(?!pool\})\w+\}/g)) {
       for (const dots of [".", ".."]) {
         const became = new URL(path.replace(field, dots).replace(/\{\w+\}/g, "x1-given"), "http://host").pathname;
         const meant = all.find((other) => {

@@ -41,6 +41,22 @@ export function requireCertainKey(endpoint: Endpoint, { path: { key } }: Parts):
   );
 }
 
+/**
+ * What stands for no text would become another: `%ff` in a path the text "%ff", in a query U+FFFD. Throws invalid_argument.
+ */
+export function requireDecodable({ pathname, search }: URL): void {
+  for (const [part, text] of [
+    ["path", pathname],
+    ["query", search],
+  ] as const) {
+    try {
+      decodeURIComponent(text);
+    } catch (error) {
+      throw invalidArgument(`the ${part} is not UTF-8 in percent-encoding, in which % itself is %25`, error);
+    }
+  }
+}
+
 /** How a request is read for one operation: made once, since a schema's description takes longer than a read. */
 export function reader(endpoint: Endpoint, input: z.ZodObject) {
   const fields = Object.keys(input.shape).filter((field) => endpoint.kind !== "list" || field !== "after");

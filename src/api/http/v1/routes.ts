@@ -13,7 +13,7 @@ import { asCaller, onlyOwnSite, requireRole, type V1Env } from "./caller.ts";
 import { answerChange } from "./changes.ts";
 import { type Endpoint, endpoints, eventsPath, pathByQuery } from "./endpoints.ts";
 import { answerEvents } from "./events.ts";
-import { type Parts, pageOf, reader, requireCertainKey, withKeyInPath } from "./given.ts";
+import { type Parts, pageOf, reader, requireCertainKey, requireDecodable, withKeyInPath } from "./given.ts";
 import { openApiDocument } from "./openapi.ts";
 import { servePage } from "./page.ts";
 import { kindOf, Problem, problemResponse } from "./problems.ts";
@@ -70,6 +70,7 @@ function addRoute(app: Hono<V1Env>, name: OperationName, host: Host): void {
     requireRole(caller, endpoint.role);
     const url = new URL(context.req.url);
     if (url.hash !== "" || url.href.endsWith("#")) throw new Problem("no_such_route", "an address has no '#'");
+    requireDecodable(url);
     const parts = partsOf({ path: context.req.param(), query: url.searchParams, request: context.req.raw });
     const { target, pool } = targetOf(host, endpoint, parts.path["pool"]);
     switch (endpoint.kind) {
