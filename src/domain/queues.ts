@@ -20,3 +20,11 @@ export interface QueueHold {
 /** "drained since 2026-11-29T18:00:00.000Z by root on host1 (new kernel)". */
 export const describeHold = ({ kind, heldBy, reason, sinceMs }: QueueHold): string =>
   `${kind} since ${new Date(sinceMs).toISOString()} by ${heldBy} (${reason})`;
+
+const endOfHold = "'snapmill resume' has unpacks executed again";
+
+/** Why a pool that is held is not ready. */
+export const heldReason = (hold: QueueHold): string => `the pool is ${describeHold(hold)}: ${endOfHold}`;
+
+/** Whether a reason is that one: of a hold that there is, or that has just ended. */
+export const isHeldReason = (reason: string): boolean => reason.endsWith(endOfHold);

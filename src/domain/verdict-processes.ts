@@ -1,4 +1,5 @@
 // Room: domain. Owns what can be wrong with the processes of an `up`, its Redis and its disk: a part of the verdict's table.
+import { isHeldReason } from "./queues.ts";
 import { formatSize } from "./units.ts";
 import type { ChildKind, Watch } from "./verdict-facts.ts";
 import { counted, type Row } from "./verdict-trouble.ts";
@@ -51,8 +52,9 @@ const redisAway: Row = ({ watch }) => {
   };
 };
 
-const queuePaused: Row = ({ watch, hold }) => {
-  const reason = watch?.parts.queue.find((sentence) => hold === undefined || !sentence.includes(hold.heldBy));
+/** Not by a command: the row "queue-held" tells of that, and knows at once when it has ended. */
+const queuePaused: Row = ({ watch }) => {
+  const reason = watch?.parts.queue.find((sentence) => !isHeldReason(sentence));
   if (!isUp(watch) || reason === undefined) return undefined;
   return {
     severity: "critical",

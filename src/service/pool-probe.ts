@@ -1,7 +1,7 @@
 // Room: service. Owns what the health check asks of a pool: can its database be read, can anything be made in it.
 import { type Config, paths } from "../config.ts";
 import { asSnapmillError } from "../domain/errors.ts";
-import { describeHold } from "../domain/queues.ts";
+import { heldReason } from "../domain/queues.ts";
 import { hostDirectoriesOf, poolUsageOf, recordedDriver } from "../drivers/open.ts";
 import type { PoolUsage } from "../drivers/port.ts";
 import { readPool } from "../metadata/pool.ts";
@@ -33,7 +33,7 @@ export class LocalPoolProbe implements PoolProbe, Disposable {
   readonly heldBack = (): string | undefined => {
     if (this.databaseTrouble() !== undefined) return undefined;
     const hold = unpackHold(this.#reader.current());
-    return hold && `the pool is ${describeHold(hold)}: 'snapmill resume' has unpacks executed again`;
+    return hold && heldReason(hold);
   };
 
   readonly poolTrouble = async (): Promise<string | undefined> => {

@@ -2,6 +2,7 @@
 // try to be more than text.
 import { join } from "node:path";
 import { RunningApi } from "../api/v1/running-api.ts";
+import { aBusyDay, writeHistory } from "../support/made-history.ts";
 import { pushImage, pushLargeLayer, pushLayer } from "../support/many-images.ts";
 import { Registry } from "../support/registry.ts";
 import { until } from "../support/until.ts";
@@ -21,7 +22,7 @@ export interface Content extends AsyncDisposable {
 /** `name`: of a snapshot, a label and an image that is not there. */
 export async function makeContent(name = hostile): Promise<Content> {
   await using made = new AsyncDisposableStack();
-  const api = made.use(await RunningApi.start({ SNAPMILL_ASYNC_REMOVE: "true" }));
+  const api = made.use(await RunningApi.start({ SNAPMILL_ASYNC_REMOVE: "true" }, makeHistory));
   const registry = made.use(await Registry.start(join(api.place.directory, "registry")));
   const reader = (await succeeded(api.place.run("token", "create", "onlooker", "--role", "read"))).trim();
   await unpackImages(api, registry);
@@ -32,8 +33,12 @@ export async function makeContent(name = hostile): Promise<Content> {
   return { api, reader, addresses: addressesWith(name), [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
+const makeHistory = ({ config }: RunningApi["place"]) => writeHistory(config, aBusyDay(Date.now()));
+
 /** By the path of the page. What a page shows of the rest of the content it finds by itself. */
 const addressesWith = (name: string): Content["addresses"] => ({
+  "/": "/",
+  "/pools/:pool": "/pools/default",
   "/pools/:pool/snapshots": "/pools/default/snapshots",
   "/pools/:pool/snapshot": `/pools/default/snapshot?${new URLSearchParams({ key: name }).toString()}`,
   "/pools/:pool/batches": "/pools/default/batches",

@@ -1,5 +1,6 @@
 // Owns the proof of the verdict's table: each row with facts that it finds something in, and with facts that it does not.
 import { describe, expect, test } from "bun:test";
+import { heldReason } from "../../src/domain/queues.ts";
 import { allWell, troublesIn, type VerdictCode, verdictCodes, worstOf } from "../../src/domain/verdict.ts";
 import type { FailedBatch, VerdictFacts } from "../../src/domain/verdict-facts.ts";
 import { roughly, type Severity } from "../../src/domain/verdict-trouble.ts";
@@ -66,7 +67,11 @@ const cases: Readonly<Record<VerdictCode, Case>> = {
   },
   "queue-paused": {
     fires: [[saying({ queue: ["the pool's queue is paused"] }), "critical", /queue is paused/]],
-    not: [{ ...saying({ queue: ["the pool is drained by root on host1 (new kernel)"] }), hold: aHold }],
+    not: [
+      { ...saying({ queue: [heldReason(aHold)] }), hold: aHold },
+      // Readiness is a second old: the hold has just ended.
+      saying({ queue: [heldReason(aHold)] }),
+    ],
   },
   "unpack-workers-down": {
     fires: [

@@ -32,8 +32,10 @@ export class RunningApi implements AsyncDisposable {
     this.token = readFileSync(paths.httpToken(place.config), "utf8").trim();
   }
 
-  static async start(settings: Record<string, string> = {}): Promise<RunningApi> {
+  /** `before`: what is to be there when it starts. */
+  static async start(settings: Record<string, string> = {}, before?: (place: Place) => void): Promise<RunningApi> {
     const place = new Place(settings);
+    before?.(place);
     const up = place.up();
     return new RunningApi(place, up, urlIn(await up.ready()));
   }

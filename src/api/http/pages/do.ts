@@ -77,7 +77,7 @@ async function begin(
     throw invalidArgument("the form asks for a reason: give one");
   const operation = runnable(name);
   const { target, pool } = targetOf(host, endpoint, action.pool ?? undefined);
-  const given = givenBy(action, form, operation.input);
+  const given = givenBy(action, { form, reason }, operation.input);
   const change = { name, kind: endpoint.kind, operation, target, pool, given };
   const id = freshOperationId();
   context.env.keepOpen?.(waitMs / 1000 + graceSeconds);
@@ -103,14 +103,20 @@ function actionIn(form: URLSearchParams, viewer: Viewer, sessions: Sessions): Fo
 }
 
 /** What the page has chosen, and what the viewer has put into its fields. */
-function givenBy({ fields, given }: FormAction, form: URLSearchParams, input: ReturnType<typeof runnable>["input"]) {
+function givenBy(
+  { fields, given }: FormAction,
+  { form, reason }: Pick<Sent, "form" | "reason">,
+  input: ReturnType<typeof runnable>["input"],
+) {
   const kinds = queryKinds(input, fields);
   const chosen = fields.flatMap((field) => {
     const texts = form.getAll(fieldName(field)).filter((text) => text !== "");
     const query = new URLSearchParams(texts.map((text): [string, string] => [field, text]));
     return fromQuery(query, field, kinds.get(field) ?? "text");
   });
-  const parsed = input.safeParse({ ...Object.fromEntries(chosen), ...given });
+  // What keeps a reason of its own (a hold, a removal that is discarded) is not asked for it twice.
+  const why = reason !== undefined && "reason" in input.shape ? { reason } : {};
+  const parsed = input.safeParse({ ...why, ...Object.fromEntries(chosen), ...given });
   if (!parsed.success) throw invalidArgument(faultsOf(parsed.error.issues), parsed.error);
   return parsed.data;
 }

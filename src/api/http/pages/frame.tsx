@@ -67,8 +67,8 @@ const addressOf = ({ path }: Page, pool: string | undefined): string =>
 
 /** The same page of each pool; from a page of one thing, which other pools do not have, the pool's first page. */
 function Pools({ view, page }: Pick<FrameProps, "view" | "page">) {
-  const isOfAny = page !== undefined && page.place === "navigation";
-  const path = (pool: string) => (isOfAny ? addressOf(page, pool) : `/pools/${encodeURIComponent(pool)}/snapshots`);
+  const isOfAny = page !== undefined && page.place === "navigation" && page.path !== "/";
+  const path = (pool: string) => (isOfAny ? addressOf(page, pool) : `/pools/${encodeURIComponent(pool)}`);
   return (
     <nav aria-label="Pools" class="pools">
       <ul>

@@ -6,12 +6,14 @@ import { batchFailures } from "./batch-failures.ts";
 import { batches } from "./batches.tsx";
 import { doctor } from "./doctor.tsx";
 import type { Download } from "./download.ts";
+import { overview } from "./overview.tsx";
 import type { Page } from "./page.ts";
+import { pool } from "./pool.tsx";
 import { search } from "./search.tsx";
 import { snapshot } from "./snapshot.tsx";
 import { snapshots } from "./snapshots.tsx";
 
-export const pages: readonly Page[] = [snapshots, snapshot, batches, batch, doctor, audit, search];
+export const pages: readonly Page[] = [overview, pool, snapshots, snapshot, batches, batch, doctor, audit, search];
 
 export const downloads: readonly Download[] = [batchFailures];
 

@@ -26,7 +26,7 @@ export async function readVerdict(view: View): Promise<Verdict> {
   }
 }
 
-const signs: Readonly<Record<Output<"verdict">["severity"], SignKind>> = {
+export const severitySigns: Readonly<Record<Output<"verdict">["severity"], SignKind>> = {
   ok: "good",
   notice: "busy",
   warning: "warn",
@@ -48,7 +48,7 @@ export function VerdictLine({ view, verdict }: { readonly view: View; readonly v
   return (
     <section class={`verdict ${severity}`} aria-label="Verdict" aria-live="polite">
       <p>
-        <Sign of={signs[severity]} /> <strong>{sentence(verdict.sentence)}</strong>
+        <Sign of={severitySigns[severity]} /> <strong>{sentence(verdict.sentence)}</strong>
         {view.pools.length > 1 && severity !== "ok" ? ` Pool ${pool}.` : ""}
         {since === null ? "" : ` Since ${clockTime(since)}, for ${roughDuration(view.readAtMs - since)}.`}
         {more > 0 ? ` And ${more} more: ${commandOn(pool, "status")} lists them.` : ""}
@@ -63,7 +63,13 @@ export function VerdictLine({ view, verdict }: { readonly view: View; readonly v
   );
 }
 
-function Remedy({ view, verdict: { remedy, pool } }: { readonly view: View; readonly verdict: Output<"verdict"> }) {
+export interface RemedyProps {
+  readonly view: View;
+  /** Or one of its findings. */
+  readonly verdict: Pick<Output<"verdict">, "remedy" | "pool">;
+}
+
+export function Remedy({ view, verdict: { remedy, pool } }: RemedyProps) {
   if (remedy === null || !isOperation(remedy.operation)) return null;
   const { operation, input, label, command } = remedy;
   return (

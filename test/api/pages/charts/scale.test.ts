@@ -21,7 +21,7 @@ describe("the values on an axis", () => {
     [0, [0, 1]],
     [1, [0, 1]],
     [3, [0, 1, 2, 3]],
-    [7, [0, 2, 4, 6, 8]],
+    [7, [0, 5, 10]],
     [100, [0, 50, 100]],
     [101, [0, 50, 100, 150]],
     [5_000, [0, 2_000, 4_000, 6_000]],
@@ -32,9 +32,7 @@ describe("the values on an axis", () => {
   test("of bytes are round in powers of 1,024", () => {
     expect(ticksFor(3.1 * 2 ** 30, bytesPerSecond).map(bytesPerSecond.text)).toEqual([
       "0 B/s",
-      "1.0 GiB/s",
       "2.0 GiB/s",
-      "3.0 GiB/s",
       "4.0 GiB/s",
     ]);
     expect(ticksFor(700 * 2 ** 20, bytesPerSecond).map((value) => value / 2 ** 20)).toEqual([0, 256, 512, 768]);
@@ -46,7 +44,7 @@ describe("the values on an axis", () => {
   });
 
   test.each([0, 1, 2.5, 999, 1e6, 2 ** 53, 1e18, Number.MAX_VALUE / 2])(
-    "reach above %d, and are five at most",
+    "reach above %d, and are four at most",
     (largest) => {
       for (const unit of [count, bytesPerSecond, { ...count, isWhole: false }]) {
         const ticks = ticksFor(largest, unit);

@@ -41,7 +41,7 @@ export const Numbers = ({ caption, columns, rows }: NumbersProps) => (
     <summary>
       The numbers<span class="visually-hidden"> of {caption}</span>
     </summary>
-    <div class="table">
+    <section class="table" aria-label={`Table of ${caption}`} tabindex={0}>
       <table>
         <caption>{caption}</caption>
         <thead>
@@ -64,7 +64,7 @@ export const Numbers = ({ caption, columns, rows }: NumbersProps) => (
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   </details>
 );
 

@@ -23,9 +23,10 @@ export interface Unit {
   readonly top?: number;
 }
 
-const mostSteps = 4;
+/** More would stand on each other on a telephone. */
+const mostSteps = 3;
 
-/** Round values from 0 to at least `largest`, five at most; two at least. Neither infinite nor negative values count. */
+/** Round values from 0 to at least `largest`, four at most, two at least. Neither infinite nor negative values count. */
 export function ticksFor(largest: number, { base, isWhole, top }: Pick<Unit, "base" | "isWhole" | "top">): number[] {
   const wanted = top ?? (Number.isFinite(largest) ? Math.max(0, largest) : 0);
   const step = stepFor(wanted / mostSteps, base, isWhole);
