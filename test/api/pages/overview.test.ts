@@ -1,6 +1,5 @@
 // The overview: what is wrong anywhere, the worst first, with buttons; and what each pool does.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import type { Child } from "hono/jsx";
 import { worstFirst } from "../../../src/api/http/pages/overview.tsx";
 import { WorkerText } from "../../../src/api/http/pages/overview-row.tsx";
 import { FillText } from "../../../src/api/http/pages/pool-fill.tsx";
@@ -13,7 +12,7 @@ import { formsOf, formWith, textOf, Visitor } from "./page-visitor.ts";
 
 setDefaultTimeout(120_000);
 
-const shown = (drawn: Child): string => textOf(String(drawn)).trim();
+const shown = (drawn: { toString(): string | Promise<string> }): string => textOf(drawn.toString() as string).trim();
 
 describe("of a real up", () => {
   let api: RunningApi;

@@ -1,4 +1,5 @@
 // Room: api. Owns the list of what is wrong: each thing with what happens next, what to do, and the button that does it.
+/** @jsxImportSource hono/jsx */
 import type { Output } from "../../../service/api.ts";
 import { Sign } from "./sign.tsx";
 import { clockTime, roughDuration, sentence } from "./text.ts";

@@ -1,4 +1,5 @@
 // Room: api. Owns the row of a pool in the overview: state, fill and its day, the worker, the queues, and what has failed.
+/** @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
 import { formatDuration } from "../../../domain/units.ts";
 import type { Output } from "../../../service/api.ts";

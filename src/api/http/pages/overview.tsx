@@ -1,4 +1,5 @@
 // Room: api. Owns the page "Overview": what is wrong in any pool, the worst first, and a row for each pool.
+/** @jsxImportSource hono/jsx */
 import type { Output } from "../../../service/api.ts";
 import { Findings } from "./findings.tsx";
 import { PoolRow } from "./overview-row.tsx";

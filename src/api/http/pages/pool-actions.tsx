@@ -1,4 +1,5 @@
 // Room: api. Owns what can be done to a pool as a whole: each asks for a reason, and has its command beside it.
+/** @jsxImportSource hono/jsx */
 import { formatSize } from "../../../domain/units.ts";
 import type { Output } from "../../../service/api.ts";
 import { Action } from "./action.tsx";

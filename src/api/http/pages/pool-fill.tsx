@@ -1,5 +1,5 @@
 // Room: api. Owns how it stands on pages how full something is, and when it will be full.
-import type { Child } from "hono/jsx";
+/** @jsxImportSource hono/jsx */
 import { formatSize } from "../../../domain/units.ts";
 import { fullShare } from "../../../domain/verdict-facts.ts";
 import { roughly } from "../../../domain/verdict-trouble.ts";
@@ -31,7 +31,7 @@ export interface FillProps {
 }
 
 /** "62 % of 20 GiB, full in 3 h" */
-export function FillText({ fill, trend, nowMs }: FillProps): Child {
+export function FillText({ fill, trend, nowMs }: FillProps) {
   if (fill === null || fill === undefined) return <span class="faint">not known</span>;
   const leftMs = trend === null || trend === undefined ? Number.POSITIVE_INFINITY : trend.fullAtMs - nowMs;
   const isFull = percentOf(fill) >= 100 * fullShare;

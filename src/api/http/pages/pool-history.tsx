@@ -1,4 +1,5 @@
 // Room: api. Owns the history of a pool on its page: fill, throughput, work and failures, with what was done meanwhile.
+/** @jsxImportSource hono/jsx */
 import type { Output } from "../../../service/api.ts";
 import { marksApartMs } from "./charts/axes.tsx";
 import { groupMarks, kindsIn, type MarkGroup } from "./charts/mark-groups.ts";

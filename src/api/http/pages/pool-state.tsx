@@ -1,4 +1,5 @@
 // Room: api. Owns the state of a pool in a word and a sign: whether it works, is held, or cannot be used.
+/** @jsxImportSource hono/jsx */
 import { isHeldReason } from "../../../domain/queues.ts";
 import type { Output } from "../../../service/api.ts";
 import { Sign, type SignKind } from "./sign.tsx";

@@ -1,4 +1,5 @@
 // Room: api. Owns the treemap of a pool's space: each image's own, what they share, and what nothing claims.
+/** @jsxImportSource hono/jsx */
 import { formatSize } from "../../../domain/units.ts";
 import type { Output } from "../../../service/api.ts";
 import { type Area, type AreaKind, Treemap } from "./charts/treemap.tsx";

@@ -1,4 +1,5 @@
 // Room: api. Owns the page "Pool": one pool's state, history and space, and what can be done to it as a whole.
+/** @jsxImportSource hono/jsx */
 import { type DeviceState, deviceStates } from "../../../domain/devices.ts";
 import { describeHold } from "../../../domain/queues.ts";
 import type { Output } from "../../../service/api.ts";

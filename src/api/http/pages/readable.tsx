@@ -1,4 +1,5 @@
 // Room: api. Owns parts of a page that can fail for themselves: what could not be read says why, and all else is shown.
+/** @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
 import { asSnapmillError, isSnapmillError } from "../../../domain/errors.ts";
 import { inTime } from "../../../domain/timers.ts";

@@ -15,24 +15,30 @@ export interface AxesProps {
   readonly y: (value: number) => number;
 }
 
-/** The values stand on their lines, so that they take no width from the chart. */
-export const Axes = ({ unit, fromMs, untilMs, ticks, x, y }: AxesProps) => (
+/** What lies under the data. */
+export const Grid = ({ fromMs, untilMs, ticks, x, y }: Omit<AxesProps, "unit">) => (
   <>
     {ticks.map((tick) => (
       <line class="grid" x1={plot.left} x2={plot.right} y1={rounded(y(tick))} y2={rounded(y(tick))} />
     ))}
+    {timeTicks(fromMs, untilMs).map(({ atMs }) => (
+      <line class="grid" x1={rounded(x(atMs))} x2={rounded(x(atMs))} y1={plot.bottom} y2={plot.bottom + 6} />
+    ))}
+  </>
+);
+
+/** The values stand on their lines and over the data, so that they take no width from the chart. */
+export const TickTexts = ({ unit, fromMs, untilMs, ticks, x, y }: AxesProps) => (
+  <>
     {ticks.map((tick) => (
       <text class="tick" x={plot.left} y={rounded(y(tick) - 3)}>
         {unit.text(tick)}
       </text>
     ))}
     {timeTicks(fromMs, untilMs).map(({ atMs, text }) => (
-      <>
-        <line class="grid" x1={rounded(x(atMs))} x2={rounded(x(atMs))} y1={plot.bottom} y2={plot.bottom + 6} />
-        <text class="tick" x={rounded(x(atMs))} y={plot.height - 8} text-anchor={anchorAt(x(atMs))}>
-          {text}
-        </text>
-      </>
+      <text class="tick" x={rounded(x(atMs))} y={plot.height - 8} text-anchor={anchorAt(x(atMs))}>
+        {text}
+      </text>
     ))}
   </>
 );

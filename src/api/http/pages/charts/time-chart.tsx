@@ -1,7 +1,7 @@
 // Room: api. Owns charts over time: lines and bars with axes, what was done meanwhile, a legend, and the numbers.
 /** @jsxImportSource hono/jsx */
 
-import { Axes, Marks, plot } from "./axes.tsx";
+import { Grid, Marks, plot, TickTexts } from "./axes.tsx";
 import type { ChartMark, MarkGroup } from "./mark-groups.ts";
 import { Numbers, Picture } from "./picture.tsx";
 import { type ChartPoint, extentOf } from "./runs.ts";
@@ -46,9 +46,10 @@ export function TimeChart(props: TimeChartProps) {
         <Legend series={series} />
       </figcaption>
       <Picture id={id} title={name} description={described(props)} width={width} height={height}>
-        <Axes unit={unit} fromMs={fromMs} untilMs={untilMs} ticks={ticks} x={x} y={y} />
+        <Grid fromMs={fromMs} untilMs={untilMs} ticks={ticks} x={x} y={y} />
         <Marks groups={marks} x={x} />
         <Drawn {...props} x={x} y={y} />
+        <TickTexts unit={unit} fromMs={fromMs} untilMs={untilMs} ticks={ticks} x={x} y={y} />
       </Picture>
       <Numbers
         caption={name}
