@@ -94,7 +94,7 @@ export function holderId({ pid, mountNamespace, device }: HeldBy["holders"][numb
 /** Throws invalid_argument if nothing is selected, not_found if a name is of no removal, failed_precondition for another set. */
 export async function selectedRemovals(
   service: Readable,
-  { names, all, ifSet, ...filter }: RemovalSelection,
+  { names, all, ifSet: _confirmed, ...filter }: RemovalSelection,
 ): Promise<DeviceName[]> {
   if (names.length === 0 && all !== true && Object.values(filter).every((each) => each === undefined)) {
     throw invalidArgument("say which removals: by key or device, by a part of their error, or all of them");

@@ -3,7 +3,16 @@ import { z } from "zod";
 import type { RemovalRecord } from "../metadata/pending-removals.ts";
 import { type HeldBy, holder } from "./holders.ts";
 import { operation } from "./operation.ts";
-import { heldByEach, holderId, holderIds, matchingRemovals, removalFilter, setOf, stateOf } from "./removal-filter.ts";
+import {
+  heldByEach,
+  holderId,
+  holderIds,
+  matchingRemovals,
+  nobody,
+  removalFilter,
+  setOf,
+  stateOf,
+} from "./removal-filter.ts";
 import { describedRemoval, freedBytes, removal } from "./removals.ts";
 import type { Service } from "./service.ts";
 
@@ -31,7 +40,7 @@ export type HeldRemovals = z.output<typeof heldGroup>;
 
 const troubleGroup = told.extend({
   trouble: z.string(),
-  /** The one that holds most of them first. A device that several hold is told of each of them. At most 20. */
+  /** Nobody first, then the one that holds most of them. A device that several hold is told of each of them. At most 20. */
   holders: z.array(heldGroup),
   moreHolders: z.number().int(),
 });
@@ -60,7 +69,9 @@ export const removalGroups = operation(
       states,
       troubles: groups.slice(0, mostTroubles).map(([trouble, members]) => {
         const idsOf = ({ device }: RemovalRecord) => holderIds(held.get(device) ?? null);
-        const holders = grouped(members, idsOf).filter(([id]) => filter.holder === undefined || id === filter.holder);
+        const holders = nobodyFirst(grouped(members, idsOf)).filter(
+          ([id]) => filter.holder === undefined || id === filter.holder,
+        );
         return {
           trouble,
           ...totals(members),
@@ -83,6 +94,10 @@ const totals = (records: readonly RemovalRecord[]): z.output<typeof told> => ({
   bytes: records.reduce((sum, record) => sum + (freedBytes(record) ?? 0), 0),
   set: setOf(records.map(({ device }) => device)),
 });
+
+/** What only has to be tried again. */
+const nobodyFirst = (groups: ReturnType<typeof grouped>): ReturnType<typeof grouped> =>
+  groups.toSorted(([one], [other]) => Number(other === nobody) - Number(one === nobody));
 
 /** The largest first. */
 function grouped(

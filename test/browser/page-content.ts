@@ -1,6 +1,7 @@
 // Room: test. Owns what there is to see on the pages in tests: a real `up` with images, snapshots, a failure, and names that
 // try to be more than text.
 import { join } from "node:path";
+import { HeldRemoval, removalsIn } from "../api/v1/held-removal.ts";
 import { RunningApi } from "../api/v1/running-api.ts";
 import { aBusyDay, writeHistory } from "../support/made-history.ts";
 import { pushImage, pushLargeLayer, pushLayer } from "../support/many-images.ts";
@@ -19,16 +20,23 @@ export interface Content extends AsyncDisposable {
   readonly addresses: Readonly<Record<string, string>>;
 }
 
+const settings = {
+  SNAPMILL_ASYNC_REMOVE: "true",
+  SNAPMILL_REMOVE_ATTEMPTS: "2",
+  SNAPMILL_REMOVE_FIRST_PAUSE: "100ms",
+};
+
 /** `name`: of a snapshot, a label and an image that is not there. */
 export async function makeContent(name = hostile): Promise<Content> {
   await using made = new AsyncDisposableStack();
-  const api = made.use(await RunningApi.start({ SNAPMILL_ASYNC_REMOVE: "true" }, makeHistory));
+  const api = made.use(await RunningApi.start(settings, makeHistory));
   const registry = made.use(await Registry.start(join(api.place.directory, "registry")));
   const reader = (await succeeded(api.place.run("token", "create", "onlooker", "--role", "read"))).trim();
   await unpackImages(api, registry);
   await makeSnapshots(api, name);
   await failToUnpack(api, name);
   await submitBatch(api, name);
+  await holdRemovals(api, name, made);
   const kept = made.move();
   return { api, reader, addresses: addressesWith(name), [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
@@ -43,6 +51,7 @@ const addressesWith = (name: string): Content["addresses"] => ({
   "/pools/:pool/snapshot": `/pools/default/snapshot?${new URLSearchParams({ key: name }).toString()}`,
   "/pools/:pool/batches": "/pools/default/batches",
   "/pools/:pool/batches/:batch": "/pools/default/batches/nightly",
+  "/pools/:pool/removals": "/pools/default/removals",
   "/pools/:pool/doctor": "/pools/default/doctor",
   "/audit": "/audit",
   "/search": `/search?${new URLSearchParams({ q: name.slice(0, 8) }).toString()}`,
@@ -80,6 +89,29 @@ async function submitBatch(api: RunningApi, name: string): Promise<void> {
     "the batch has ended",
     async () => (await api.pool("/batches/nightly")).body.state,
     (state) => state === "failed",
+  );
+}
+
+/** Two that processes hold, one that nobody holds any more, and one that was discarded. */
+async function holdRemovals(api: RunningApi, name: string, made: AsyncDisposableStack): Promise<void> {
+  const hold = async (key: string, words: string) => {
+    const held = await HeldRemoval.start(api, key, words);
+    made.defer(() => held.end());
+    return held;
+  };
+  await hold(`${name}-old`, `serve ${name}`);
+  await hold("web-0", "backup of web-0");
+  await (await hold("stock-0", "stocktaking")).end();
+  const evidence = await hold("evidence", "copying");
+  await api.pool("/removals/discard", {
+    method: "POST",
+    body: { names: [evidence.device], reason: `ticket of ${name}` },
+  });
+  await evidence.end();
+  await until(
+    "they are given up",
+    () => removalsIn(api),
+    (all) => all.every(({ state }) => state !== "pending"),
   );
 }
 

@@ -1,19 +1,21 @@
 // The pages on a real `up`: who gets in, what each page says of itself, and what forms may do.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { pages } from "../../../src/api/http/pages/pages.ts";
+import { HeldRemoval } from "../v1/held-removal.ts";
 import { RunningApi } from "../v1/running-api.ts";
 import { formsOf, formWith, textOf, Visitor } from "./page-visitor.ts";
 
 setDefaultTimeout(120_000);
 
 let api: RunningApi;
+let holder: HeldRemoval | undefined;
 let reader = "";
 const visitor = new Visitor(() => api.url);
 const looker = new Visitor(() => api.url);
 const hostile = `<script>alert(1)</script>"><img src=x onerror=alert(2)>\u202egnp.exe`;
 
 beforeAll(async () => {
-  api = await RunningApi.start();
+  api = await RunningApi.start({ SNAPMILL_ASYNC_REMOVE: "true" });
   reader = (await api.place.run("token", "create", "looker", "--role", "read")).stdout.trim();
   expect(await visitor.signIn(api.token)).toBe(303);
   expect(await looker.signIn(reader)).toBe(303);
@@ -23,12 +25,14 @@ beforeAll(async () => {
     body: { labels },
   });
   expect(made.status).toBe(200);
+  holder = await HeldRemoval.start(api, `${hostile}-held`);
   const batch = { name: hostile, items: [{ reference: "oci:/there/is/none:latest" }], attempts: 1 };
   expect((await api.pool("/batches/bad-images", { method: "PUT", body: batch })).status).toBe(200);
   const hold = await api.pool("/queues/unpack/pause", { method: "POST", body: { reason: hostile } });
   expect(hold.status).toBe(200);
 });
 afterAll(async () => {
+  await holder?.end();
   await api[Symbol.asyncDispose]();
 });
 
@@ -44,6 +48,7 @@ const addresses = [
   snapshotPath,
   "/pools/default/batches",
   "/pools/default/batches/bad-images",
+  "/pools/default/removals",
   "/pools/default/doctor",
   "/audit",
   `/search?q=${encodeURIComponent("<script>")}`,

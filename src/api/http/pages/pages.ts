@@ -9,11 +9,23 @@ import type { Download } from "./download.ts";
 import { overview } from "./overview.tsx";
 import type { Page } from "./page.ts";
 import { pool } from "./pool.tsx";
+import { removals } from "./removals.tsx";
 import { search } from "./search.tsx";
 import { snapshot } from "./snapshot.tsx";
 import { snapshots } from "./snapshots.tsx";
 
-export const pages: readonly Page[] = [overview, pool, snapshots, snapshot, batches, batch, doctor, audit, search];
+export const pages: readonly Page[] = [
+  overview,
+  pool,
+  snapshots,
+  snapshot,
+  batches,
+  batch,
+  removals,
+  doctor,
+  audit,
+  search,
+];
 
 export const downloads: readonly Download[] = [batchFailures];
 

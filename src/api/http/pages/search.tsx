@@ -101,7 +101,7 @@ async function removalHits(view: View, pool: string, wanted: string): Promise<re
   const { items } = await view.list("listRemovals", {}, { limit: 10_000, pool });
   const found = items.filter(({ device, key, operationId }) => [device, key ?? "", operationId].includes(wanted));
   return found.slice(0, mostOfAKind).map(({ device, state, key }) => {
-    const href = inPool(pool, "removals", { find: device });
+    const href = inPool(pool, "removals", { find: device, state });
     return {
       kind: "removal",
       name: device,
