@@ -180,7 +180,7 @@ async function runServices(
     const grpcAddresses = configs.flatMap(({ pool, grpcAddress }) =>
       grpcAddress !== undefined && services.isServed(pool) ? [grpcAddress] : [],
     );
-    const signInUrl = () => `${http.url}/sign-in?code=${links.make()}`;
+    const signInUrl = () => `${http.url}/sign-in?code=${links.make().code}`;
     onReady({ dashboardUrl: `${http.url}/`, signInUrl, token, tokenPath, grpcAddresses });
     const onOwn = (its: Config) =>
       http.reconfigure({

@@ -15,6 +15,7 @@ import { addMounts } from "./commands/mounts.ts";
 import { addPool } from "./commands/pool.ts";
 import { addDrain, addQueues, addResume } from "./commands/queues.ts";
 import { addRemovals } from "./commands/removals.ts";
+import { addSignIn } from "./commands/sign-in.ts";
 import { addStat } from "./commands/stat.ts";
 import { addStatus } from "./commands/status.ts";
 import { addToken } from "./commands/token.ts";
@@ -74,6 +75,7 @@ export function buildProgram(version: string): Command {
   program.commandsGroup("Change snapshots:");
   addChanges(program);
   program.commandsGroup("Access over HTTP:");
+  addSignIn(program);
   addToken(program);
   addAudit(program);
   program.commandsGroup("Check and repair:");

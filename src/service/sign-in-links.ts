@@ -10,12 +10,13 @@ export class SignInLinks {
   /** By the code's hash: looking one up takes as long for a wrong one, however much of it is right. */
   readonly #endsAtMs = new Map<string, number>();
 
-  make(nowMs = Date.now()): string {
+  make(nowMs = Date.now()): { readonly code: string; readonly endsAtMs: number } {
+    const endsAtMs = nowMs + goodForMs;
     const code = Buffer.from(crypto.getRandomValues(new Uint8Array(codeBytes))).toString("base64url");
-    this.#endsAtMs.set(hashOf(code), nowMs + goodForMs);
+    this.#endsAtMs.set(hashOf(code), endsAtMs);
     const [oldest] = this.#endsAtMs.keys();
     if (this.#endsAtMs.size > most && oldest !== undefined) this.#endsAtMs.delete(oldest);
-    return code;
+    return { code, endsAtMs };
   }
 
   /** Whether it was good; it is no more. */

@@ -1,6 +1,7 @@
 // Room: api. Owns the HTTP server: /healthz and /readyz for every caller, the rest for callers with the token.
 import { type Context, Hono } from "hono";
 import type { Logger } from "pino";
+import { asSnapmillError } from "../../domain/errors.ts";
 import type { Health } from "../../domain/health.ts";
 import { shared } from "../../domain/shared.ts";
 import type { AuditLog } from "../../service/audit-log.ts";
@@ -28,6 +29,7 @@ import {
   withPagePolicy,
 } from "./protection.ts";
 import { endingUnread, maxRequestBodySize } from "./request-body.ts";
+import { serveSignInLink } from "./sign-in-link.ts";
 import { type Fetch, listenOnSocket } from "./socket.ts";
 import { traceRequests } from "./trace-requests.ts";
 import type { V1Env } from "./v1/caller.ts";
@@ -66,7 +68,7 @@ export interface HttpServer extends AsyncDisposable {
    * not usable; then nothing has changed. Where there was none, it changes nothing of that.
    */
   reconfigure(given: Required<Pick<HttpOptions, "names" | "metricsOpen" | "certificate" | "requestsPerSecond">>): void;
-  /** Serves /v1 at a UNIX socket, too, until disposed of; whoever reaches it needs no token. */
+  /** Serves /v1 and links to sign in at a UNIX socket, too, until disposed of; whoever reaches it needs no token. */
   listenAt(path: string): AsyncDisposable;
 }
 
@@ -107,6 +109,8 @@ export function serveHttp(options: HttpOptions): HttpServer {
     },
     listenAt: (path) => {
       const local = new Hono<Pick<V1Env, "Bindings">>().route("/v1", v1({ ...options, gate }));
+      serveSignInLink(local, { ...options, url });
+      local.onError((error) => problemResponse(asSnapmillError(error)));
       local.notFound(() => problemResponse(new Problem("no_such_route", "there is /v1 here, and nothing else")));
       return listenOnSocket(path, {
         maxRequestBodySize,

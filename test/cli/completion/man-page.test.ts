@@ -27,8 +27,8 @@ test.each(pages.map(({ file, text }) => [file, text] as const))(
   (file, source) => {
     const { text, warnings } = rendered(source);
     expect(warnings).toBe("");
-    const path = file.slice("snapmill".length, -2).slice(1).replaceAll("-", " ");
-    const node = nodes.find((each) => each.path === path);
+    const name = file.slice("snapmill".length, -2).slice(1);
+    const node = nodes.find(({ path }) => path.replaceAll(" ", "-") === name);
     expect(node).toBeDefined();
     for (const flag of node === undefined ? [] : flagsOf(node)) expect(text).toContain(flag);
     for (const heading of ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS"]) expect(text).toContain(`\n${heading}\n`);

@@ -1,4 +1,4 @@
-// Room: api. Owns signing in, with a token or with the link that `up` prints, and signing out.
+// Room: api. Owns signing in, with a token or with the link that `snapmill sign-in` and `up` print, and signing out.
 /** @jsxImportSource hono/jsx */
 import type { Context, Hono } from "hono";
 import { deleteCookie, setCookie } from "hono/cookie";
@@ -48,9 +48,9 @@ const SignIn = ({ to, trouble }: { readonly to: string; readonly trouble?: strin
         <button type="submit">Sign in</button>
       </form>
       <p>
-        On its host, <code>snapmill up</code> prints the name of the file with a token, and on a terminal a link that
-        signs in once. <code>snapmill token create NAME --role read</code> makes a token that looks, and changes
-        nothing.
+        On its host, <code>snapmill sign-in</code> prints a link that signs in once, and <code>snapmill up</code> the
+        name of the file with a token. <code>snapmill token create NAME --role read</code> makes a token that looks, and
+        changes nothing.
       </p>
     </main>
   </Document>
