@@ -7,7 +7,7 @@ import {
   type SnapmillError,
   unavailable,
 } from "../src/domain/errors.ts";
-import { type OperationId, ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
+import { type ChainId, type OperationId, ownScope, type SnapshotKey, snapshotKey } from "../src/domain/identifiers.ts";
 import { labelNames } from "../src/domain/snapshots.ts";
 import type { Arguments, PoolJobName, Result } from "../src/jobs/contract.ts";
 import type { Database } from "../src/metadata/database.ts";
@@ -45,6 +45,17 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
   ): Promise<Result<Name>> =>
     callPatiently(client, name, payload, { ...patience, onFailure: (failure) => options.onFailure(name, failure) });
 
+  const committed = (chainId: ChainId, key: SnapshotKey, bytes: number) => ({
+    scope: ownScope,
+    name: snapshotKey(chainId),
+    key,
+    labels: {
+      [labelNames.unpackImage]: image.slice(0, 2048),
+      [labelNames.unpackBytes]: String(bytes),
+      [labelNames.unpackOperation]: operationId,
+    },
+  });
+
   return {
     committedBytes: (chainId) => reading(() => committedLayerBytes(database, chainId)),
     attempts: (chainId) => reading(() => layerAttempts(database, chainId)),
@@ -60,15 +71,11 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
       return { devicePath: mount.source, fsType: mount.type, mountOptions: draftMountOptions(mount.type) };
     },
     commit: async (chainId, key, bytes, signal) => {
-      const labels = {
-        [labelNames.unpackImage]: image.slice(0, 2048),
-        [labelNames.unpackBytes]: String(bytes),
-        [labelNames.unpackOperation]: operationId,
-      };
-      const given = { scope: ownScope, name: snapshotKey(chainId), key, labels };
-      // A written layer is worth any wait: only cancelling the image ends it.
-      const patience = { awayMs: Number.POSITIVE_INFINITY, signal, whenEnded: "leave" } as const;
-      await call("commit", given, patience);
+      await call("commit", committed(chainId, key, bytes), endlessly(signal));
+    },
+    checkpoint: async (chainId, key, bytes, next, signal) => {
+      const keyLabels = { [labelNames.unpackChain]: next };
+      await call("checkpoint", { ...committed(chainId, key, bytes), keyLabels }, endlessly(signal));
     },
     discard: async (key) => {
       try {
@@ -80,6 +87,9 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
     },
   };
 }
+
+/** A written layer is worth any wait: only cancelling the image ends it. */
+const endlessly = (signal: AbortSignal) => ({ awayMs: Number.POSITIVE_INFINITY, signal, whenEnded: "leave" }) as const;
 
 /** A layer that was found, and that nothing used yet, may be removed before the unpack uses it: it is unpacked again. */
 export const removedMeanwhile = (cause: SnapmillError): SnapmillError =>

@@ -3,8 +3,8 @@ import { readConfig } from "../src/config.ts";
 import { asSnapmillError } from "../src/domain/errors.ts";
 import { armFault } from "../src/system/faults.ts";
 import { linesOf } from "../src/system/process/lines.ts";
-import { applyLayer, type OnProgress } from "../src/unpack/layer.ts";
-import { encodeMessage, parseApplyRequest } from "../src/unpack/messages.ts";
+import { applyLayer, type OnProgress, releaseDevice } from "../src/unpack/layer.ts";
+import { encodeMessage, parseWriterRequest } from "../src/unpack/messages.ts";
 import type { WriterMessage } from "../src/unpack/protocol.ts";
 
 const progressIntervalMs = 100;
@@ -30,7 +30,13 @@ function progressReporter(): OnProgress {
 
 async function serve(line: string): Promise<void> {
   try {
-    const applied = await applyLayer(parseApplyRequest(line), progressReporter());
+    const request = parseWriterRequest(line);
+    if ("type" in request) {
+      releaseDevice();
+      await say({ type: "released" });
+      return;
+    }
+    const applied = await applyLayer(request, progressReporter());
     await say({ type: "applied", ...applied });
   } catch (error) {
     const { code, message } = asSnapmillError(error);

@@ -48,12 +48,14 @@ export const faultPoints = [
   "unpack.locked",
   "unpack.prepared",
   "unpack.applied",
+  "unpack.checkpointed",
   "unpack.committed",
   "unpack.chained",
   "unpack.settled",
   "writer.mounted",
   "writer.half",
   "writer.synced",
+  "writer.rested",
   "writer.unmounted",
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number];

@@ -1,14 +1,13 @@
 // Room: unpack. Owns how an image's layers become a chain of committed snapshots, each unpacked only once at a time.
-import { randomUUID } from "node:crypto";
 import { abortReason } from "../domain/cancellation.ts";
 import type { FsType } from "../domain/devices.ts";
 import { asSnapmillError, SnapmillError } from "../domain/errors.ts";
-import { type ChainId, childChainId, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
+import { type ChainId, childChainId, type SnapshotKey } from "../domain/identifiers.ts";
 import type { StageTime } from "../domain/layer-stages.ts";
-import { inStage } from "../domain/unpack-stage.ts";
 import { type ImageLayer, isRemote, type LayerBlob, type ResolvedImage } from "../images/image.ts";
 import { reach } from "../system/faults.ts";
 import { feedBlob } from "./blob-feed.ts";
+import { ChainDraft } from "./chain-draft.ts";
 import type { AppliedLayer, OnProgress } from "./layer.ts";
 import { LayerTimes } from "./layer-times.ts";
 import { inTurn } from "./layer-turns.ts";
@@ -33,6 +32,11 @@ export interface LayerStore {
   /** Retries without end while the pool does not answer; only `signal` ends it. */
   commit(chainId: ChainId, key: SnapshotKey, bytes: number, signal: AbortSignal): Promise<void>;
   /**
+   * The same for a layer that others follow on the same device: `key` goes on as an attempt at the layer `next`.
+   * `failed_precondition` when there can be no checkpoint of it.
+   */
+  checkpoint(chainId: ChainId, key: SnapshotKey, bytes: number, next: ChainId, signal: AbortSignal): Promise<void>;
+  /**
    * Removes an attempt, waiting for a bounded time while its device is still busy. Never throws: an attempt's key is not
    * used again, and what cannot be removed now is removed later by the pool's sweep.
    */
@@ -41,6 +45,8 @@ export interface LayerStore {
 
 export interface LayerWriter {
   apply(request: ApplyRequest, options: { signal: AbortSignal; onProgress: OnProgress }): Promise<AppliedLayer>;
+  /** Unmounts what a layer with `keepsMount` was applied to. Never throws. */
+  release(): Promise<void>;
 }
 
 export interface ChainedLayer {
@@ -49,7 +55,7 @@ export interface ChainedLayer {
   readonly bytes: number;
   readonly cached: boolean;
   readonly ms: number;
-  /** Where the time went; undefined when the layer was not unpacked here. `snapshot`: prepare and commit, as jobs. */
+  /** Where the time went; undefined when the layer was not unpacked here. `snapshot`: the jobs prepare, checkpoint, commit. */
   readonly spentMs: (PhasesMs & { readonly snapshot: number }) | undefined;
 }
 
@@ -89,6 +95,19 @@ export function chainIdsOf(layers: readonly Pick<ImageLayer, "diffId">[]): Chain
  * failure names image and layer, and leaves nothing of the layer that failed; layers below it stay committed.
  */
 export async function unpackChain(image: ResolvedImage<LayerBlob>, options: ChainOptions): Promise<ChainedLayer[]> {
+  const draft = new ChainDraft(options);
+  try {
+    return await unpackInTurn(image, { ...options, draft });
+  } finally {
+    await draft.discard();
+  }
+}
+
+interface DraftedOptions extends ChainOptions {
+  readonly draft: ChainDraft;
+}
+
+async function unpackInTurn(image: ResolvedImage<LayerBlob>, options: DraftedOptions): Promise<ChainedLayer[]> {
   const chained: ChainedLayer[] = [];
   const chainIds = chainIdsOf(image.layers);
   for (const [index, layer] of image.layers.entries()) {
@@ -127,7 +146,7 @@ function aboveOf({ layers }: ResolvedImage<LayerBlob>, chainIds: readonly ChainI
   return layer === undefined || chainId === undefined ? undefined : { layer, chainId };
 }
 
-async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<ChainedLayer> {
+async function unpackLayer(place: LayerInChain, options: DraftedOptions): Promise<ChainedLayer> {
   const startedAt = performance.now();
   const { layer, chainId, index } = place;
   const times = new LayerTimes();
@@ -138,20 +157,27 @@ async function unpackLayer(place: LayerInChain, options: ChainOptions): Promise<
     return { layer, chainId, bytes, cached, ms: Math.round(performance.now() - startedAt), spentMs };
   };
 
-  const held = options.store.committedBytes(chainId);
-  if (held !== undefined) return finished(held);
+  const { store, draft, lockDir } = options;
+  const held = store.committedBytes(chainId);
+  if (held !== undefined) {
+    await draft.discard();
+    return finished(held);
+  }
 
   times.begin("wait");
   tell("waiting", 0);
   const waiting = AbortSignal.any([options.signal, options.handOver]);
   waiting.throwIfAborted();
-  return await inTurn({ lockDir: options.lockDir, chainId, waiting }, async () => {
+  return await inTurn({ lockDir, chainId, waiting, taken: draft.takeLock() }, async () => {
     times.end("wait");
     reach("unpack.locked");
     // The lock's last holder may have unpacked the layer, or died while doing so.
-    const heldNow = options.store.committedBytes(chainId);
-    if (heldNow !== undefined) return finished(heldNow);
-    for (const key of options.store.attempts(chainId)) await options.store.discard(key);
+    const heldNow = store.committedBytes(chainId);
+    if (heldNow !== undefined) {
+      await draft.discard();
+      return finished(heldNow);
+    }
+    for (const key of store.attempts(chainId)) if (key !== draft.key) await store.discard(key);
 
     const { bytes, spentMs } = await unpackUnderLock(place, { ...options, times, tell });
     return finished(bytes, spentMs);
@@ -162,39 +188,36 @@ type Unpacked = Required<Pick<ChainedLayer, "bytes" | "spentMs">>;
 
 type Tell = (state: LayerState, readBytes: number) => void;
 
-interface TimedOptions extends ChainOptions {
+interface TimedOptions extends DraftedOptions {
   readonly times: LayerTimes;
   /** With the times as they are. */
   readonly tell: Tell;
 }
 
 async function unpackUnderLock(place: LayerInChain, options: TimedOptions): Promise<Unpacked> {
-  const { chainId, parent } = place;
-  const { store, signal, times, tell } = options;
+  const { layer, chainId, parent, above } = place;
+  const { signal, draft, times, tell } = options;
   signal.throwIfAborted();
-  const key = attemptKey(chainId);
   let isApplied = false;
   try {
     const startedAt = performance.now();
-    const prepared = await times.during("prepare", () =>
-      inStage("prepare", () => store.prepare(key, parent, chainId, signal)),
-    );
+    const prepared = draft.prepared ?? (await times.during("prepare", () => draft.begin(chainId, parent)));
     const preparedAt = performance.now();
-    reach("unpack.prepared");
     tell("unpacking", 0);
-    const { bytes, spentMs } = await applyLayer(place, prepared, options);
+    const next = draft.nextOf(above?.chainId);
+    const { bytes, spentMs } = await applyLayer(place, { ...prepared, keepsMount: next !== undefined }, options);
     isApplied = true;
     const appliedAt = performance.now();
     reach("unpack.applied");
     times.begin("commit");
-    tell("unpacking", place.layer.blob.lengthBytes);
-    await inStage("commit", () => store.commit(chainId, key, bytes, signal));
+    tell("unpacking", layer.blob.lengthBytes);
+    await draft.commit(chainId, bytes, next);
     times.end("commit");
-    reach("unpack.committed");
     return { bytes, spentMs: { ...spentMs, snapshot: preparedAt - startedAt + performance.now() - appliedAt } };
   } catch (error) {
     // The commit of a finished layer may still be queued, and be executed after this process has ended.
-    if (!isApplied || abortReason(signal)?.kind !== "stopping") await store.discard(key);
+    if (isApplied && abortReason(signal)?.kind === "stopping") draft.leave();
+    else await draft.discard();
     throw error;
   }
 }
@@ -202,7 +225,7 @@ async function unpackUnderLock(place: LayerInChain, options: TimedOptions): Prom
 /** A remote blob is fetched only while its chain ID is locked, so that it is fetched once. */
 async function applyLayer(
   place: LayerInChain,
-  prepared: PreparedLayer,
+  prepared: PreparedLayer & Pick<ApplyRequest, "keepsMount">,
   { store, writer, signal, spaceGuards, times, tell }: TimedOptions,
 ): Promise<AppliedLayer> {
   const { layer } = place;
@@ -233,6 +256,3 @@ function nextOf({ above }: LayerInChain, store: LayerStore): ApplyRequest["next"
   const { blob, compression } = above.layer;
   return isRemote(blob) ? undefined : { blob, compression };
 }
-
-/** Unique to the attempt: a writer that outlives its attempt writes to a device that will not be used. */
-const attemptKey = (chainId: ChainId): SnapshotKey => snapshotKey(`unpack/${chainId}/${randomUUID()}`);

@@ -19,6 +19,8 @@ export interface Turn {
   readonly chainId: ChainId;
   /** Ends the waiting. */
   readonly waiting: AbortSignal;
+  /** The layer's lock, if it was taken before by `takeTurn`; it is released in any case. */
+  readonly taken?: Lock | undefined;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface Turn {
  */
 export async function inTurn<T>(turn: Turn, work: () => Promise<T>): Promise<T> {
   {
-    using lock = await lockLayer(turn);
+    using lock = turn.taken ?? (await lockLayer(turn));
     const hadOthers = areOthersInFlight(turn, lock);
     try {
       return await work();
@@ -40,6 +42,15 @@ export async function inTurn<T>(turn: Turn, work: () => Promise<T>): Promise<T> 
   while (areOthersInFlight(turn, alone)) await pause(turn.waiting);
   using _lock = await acquireLock(lockPath(turn.lockDir, turn.chainId), { signal: turn.waiting });
   return await work();
+}
+
+/** The lock of a layer if it is free, without waiting. */
+export function takeTurn({ lockDir, chainId }: Pick<Turn, "lockDir" | "chainId">): Lock | undefined {
+  const outcome = tryLock(lockPath(lockDir, chainId), JSON.stringify({ pid: process.pid }));
+  if (!isLock(outcome)) return undefined;
+  if (!isHeld(alonePath(lockDir))) return outcome;
+  outcome[Symbol.dispose]();
+  return undefined;
 }
 
 /** The process that is to be alone takes its lock first and looks at the others' then; here it is the other way round. */

@@ -3,16 +3,13 @@ import { internal, invalidArgument, isSnapmillError, resourceExhausted } from ".
 import { formatSize } from "../domain/units.ts";
 import { reach } from "../system/faults.ts";
 import { SystemCallError } from "../system/ffi/libc.ts";
-import { mountDetached } from "../system/mount/detached.ts";
-import type { ByteString } from "../system/tree/bytes.ts";
-import { must } from "../system/tree/calls.ts";
 import { syncFileSystem } from "../system/tree/data.ts";
-import { closeDescriptor, openDirectoryBelow } from "../system/tree/tree.ts";
 import { maxPaddingBytes } from "../tar/blocks.ts";
 import { TarReader } from "../tar/reader.ts";
 import { LayerApplier } from "./apply/applier.ts";
 import type { BlobStream } from "./blob-stream.ts";
 import { BlobThread } from "./blob-thread.ts";
+import { DeviceMount } from "./device-mount.ts";
 import { PhaseClock, type PhasePeriods, type PhasesMs, type PhaseTimes } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
 import { SpaceGuard } from "./space-guard.ts";
@@ -33,11 +30,15 @@ export type OnProgress = (readBytes: number, times: PhaseTimes, isFlushing: bool
 
 /** One for the process, however many layers it applies. */
 const blobThread = new BlobThread();
+const device = new DeviceMount();
+
+/** Unmounts what a layer has left mounted for the next one. */
+export const releaseDevice = (): void => device[Symbol.dispose]();
 
 /**
- * Applies a layer to the file system on `request.devicePath`, which is not mounted. When the promise resolves, all of it
- * is on the device and the device is not in use. When it rejects, the device is not in use either, and its content is
- * unusable. It blocks its thread during system calls, so it needs a process of its own, for one layer at a time; a second
+ * Applies a layer to the file system on `request.devicePath`, which is not mounted, or only by a layer before this one.
+ * When the promise resolves, all of it is on the device; the device is not in use, or with `keepsMount` at rest. When it
+ * rejects, the device is not in use, and its content is unusable. It blocks its thread during system calls, so it needs a process of its own, for one layer at a time; a second
  * thread decompresses meanwhile.
  *
  * Errors: `invalid_argument` for a layer that is damaged, hostile or not the one that was asked for;
@@ -51,7 +52,7 @@ export async function applyLayer(request: ApplyRequest, onProgress: OnProgress):
   try {
     const applied = await onDevice(request, { blob, guard, clock, onProgress });
     clock.ended("mounting");
-    reach("writer.unmounted");
+    reach(request.keepsMount === true ? "writer.rested" : "writer.unmounted");
     return { ...applied, spentMs: clock.spentMs, periods: clock.periods };
   } catch (error) {
     // A full pool or host disk may show only as an I/O error of the file system.
@@ -70,17 +71,20 @@ interface Supervision {
 type Applied = Omit<AppliedLayer, "spentMs" | "periods">;
 
 async function onDevice(request: ApplyRequest, supervision: Supervision): Promise<Applied> {
-  const { devicePath, fsType, mountOptions } = request;
-  using mount = mountDetached({ source: devicePath, fsType, options: mountOptions, readOnly: false });
-  // Opened before the first write: syncfs reports the failures since then.
-  using root = openRoot(mount.fd, devicePath);
+  using scope = new DisposableStack();
+  scope.defer(releaseDevice);
+  const root = device.open(request);
   reach("writer.mounted");
   supervision.clock.ended("mounting");
-  const applied = await applyTo(root.descriptor, request, supervision);
+  const applied = await applyTo(root, request, supervision);
   supervision.onProgress(request.blob.lengthBytes, supervision.clock, true);
-  flush(root.descriptor, devicePath, supervision.guard);
+  flush(root, request.devicePath, supervision.guard);
   supervision.clock.ended("flush");
   reach("writer.synced");
+  if (request.keepsMount === true) {
+    device.rest();
+    scope.move();
+  }
   return applied;
 }
 
@@ -148,11 +152,6 @@ class GarbageCollector {
 function verify(what: string, expected: string, actual: string): void {
   if (expected !== actual)
     throw invalidArgument(`the layer's ${what} does not match: expected ${expected}, got ${actual}`);
-}
-
-function openRoot(mount: number, devicePath: string): Disposable & { readonly descriptor: number } {
-  const descriptor = must(openDirectoryBelow(mount, "" as ByteString), `open root of ${devicePath}`, "/" as ByteString);
-  return { descriptor, [Symbol.dispose]: () => closeDescriptor(descriptor) };
 }
 
 /** Pages that the cache has accepted may find no space now. syncfs reports that once, and only here. */

@@ -5,7 +5,7 @@ import { errorCodes } from "../domain/errors.ts";
 import { diffId, digest } from "../domain/identifiers.ts";
 import { compressions } from "../images/image.ts";
 import { phases } from "./phases.ts";
-import type { ApplyRequest, WriterMessage } from "./protocol.ts";
+import type { WriterMessage, WriterRequest } from "./protocol.ts";
 
 const bytes = z.number().int().nonnegative();
 
@@ -29,8 +29,11 @@ const applyRequest = blobSource.extend({
   digest: z.string().transform(digest),
   diffId: z.string().transform(diffId),
   spaceGuards: z.array(z.object({ source: spaceSource, owner: z.enum(["pool", "host"]), minFreeBytes: bytes })),
+  keepsMount: z.boolean().optional(),
   next: blobSource.optional(),
 });
+
+const writerRequest = z.union([z.object({ type: z.literal("release") }), applyRequest]);
 
 const times = {
   spentMs: z.record(z.enum(phases), z.number()),
@@ -46,11 +49,12 @@ const writerMessage = z.discriminatedUnion("type", [
     entries: bytes,
     ...times,
   }),
+  z.object({ type: z.literal("released") }),
   z.object({ type: z.literal("failed"), code: z.enum(errorCodes), message: z.string() }),
 ]);
 
-export const parseApplyRequest = (line: string): ApplyRequest => applyRequest.parse(JSON.parse(line));
+export const parseWriterRequest = (line: string): WriterRequest => writerRequest.parse(JSON.parse(line));
 
 export const parseWriterMessage = (line: string): WriterMessage => writerMessage.parse(JSON.parse(line));
 
-export const encodeMessage = (message: ApplyRequest | WriterMessage): string => `${JSON.stringify(message)}\n`;
+export const encodeMessage = (message: WriterRequest | WriterMessage): string => `${JSON.stringify(message)}\n`;

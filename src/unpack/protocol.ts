@@ -14,7 +14,15 @@ export interface SpaceGuardRequest {
   readonly minFreeBytes: number;
 }
 
-/** Parent → writer: apply one layer to the file system on a block device. One at a time. */
+/** Parent → writer: one request at a time. */
+export type WriterRequest = ApplyRequest | ReleaseRequest;
+
+/** Unmount what a layer has left mounted. */
+export interface ReleaseRequest {
+  readonly type: "release";
+}
+
+/** Apply one layer to the file system on a block device. */
 export interface ApplyRequest extends BlobSource {
   readonly devicePath: string;
   readonly fsType: FsType;
@@ -23,6 +31,8 @@ export interface ApplyRequest extends BlobSource {
   readonly diffId: DiffId;
   /** The writer stops with resource_exhausted when one of these (the pool, its host) has too little free. */
   readonly spaceGuards: readonly SpaceGuardRequest[];
+  /** The device stays mounted, at rest, for the next layer; what is applied to another device unmounts it. */
+  readonly keepsMount?: boolean | undefined;
   /** The layer that will probably come next: it is read and decompressed while this one is flushed. */
   readonly next?: BlobSource | undefined;
 }
@@ -32,4 +42,5 @@ export type WriterMessage =
   | { readonly type: "ready" }
   | ({ readonly type: "progress"; readonly readBytes: number; readonly isFlushing: boolean } & PhaseTimes)
   | ({ readonly type: "applied" } & AppliedLayer)
+  | { readonly type: "released" }
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string };

@@ -1,17 +1,20 @@
 // Room: unpack. Owns the parent's side of a writer process: requests, results, and a new process after one has died.
 import { fileURLToPath } from "node:url";
 import { aborted, internal, SnapmillError } from "../domain/errors.ts";
+import { startTimer } from "../domain/timers.ts";
 import { linesOf } from "../system/process/lines.ts";
 import { describeExit, type Exit, type RunningProcess, startProcess } from "../system/process/processes.ts";
 import type { AppliedLayer, OnProgress } from "./layer.ts";
 import { tellPhases } from "./layer-work.ts";
 import { encodeMessage, parseWriterMessage } from "./messages.ts";
-import type { ApplyRequest } from "./protocol.ts";
+import type { ApplyRequest, WriterRequest } from "./protocol.ts";
 
 const program = fileURLToPath(new URL("../../workers/writer.ts", import.meta.url));
 /** How much of a dead writer's standard error is kept. */
 const keptErrorBytes = 4096;
 const stopGraceMs = 2000;
+/** To unmount a file system at rest takes milliseconds. */
+const releaseMs = 5000;
 
 export interface WriterOptions {
   /** The writer's whole environment: see `childEnvironment` in config.ts. */
@@ -31,6 +34,8 @@ export interface Writer extends AsyncDisposable {
    * so. The next call then starts a new writer.
    */
   apply(request: ApplyRequest, options?: ApplyOptions): Promise<AppliedLayer>;
+  /** Has the device unmounted that a layer with `keepsMount` was applied to; a writer that cannot is killed. Never throws. */
+  release(): Promise<void>;
 }
 
 /** A writer that is started with the first request, and lives until it is disposed of. */
@@ -38,19 +43,25 @@ export function startWriter(options: WriterOptions): Writer {
   let child: WriterChild | undefined;
   let isBusy = false;
 
+  async function alone<T>(action: () => Promise<T>): Promise<T> {
+    if (isBusy) throw internal("a writer applies one layer at a time");
+    isBusy = true;
+    try {
+      return await action();
+    } finally {
+      if (child?.isUsable === false) child = undefined;
+      isBusy = false;
+    }
+  }
+
   return {
-    apply: async (request, { signal, onProgress } = {}) => {
-      if (isBusy) throw internal("a writer applies one layer at a time");
-      isBusy = true;
-      try {
+    apply: (request, { signal, onProgress } = {}) =>
+      alone(async () => {
         signal?.throwIfAborted();
         child ??= new WriterChild(options.environment);
         return await child.apply(request, { signal, onProgress });
-      } finally {
-        if (child?.isUsable === false) child = undefined;
-        isBusy = false;
-      }
-    },
+      }),
+    release: () => alone(async () => await child?.release()),
     [Symbol.asyncDispose]: async () => {
       await child?.[Symbol.asyncDispose]();
       child = undefined;
@@ -85,8 +96,7 @@ class WriterChild implements AsyncDisposable {
     const kill = () => this.#process.kill("SIGKILL");
     signal?.addEventListener("abort", kill, { once: true });
     try {
-      await this.#process.stdin.write(encodeMessage(request));
-      await this.#process.stdin.flush();
+      await this.#send(request);
       return await this.#result(onProgress);
     } catch (error) {
       if (error instanceof SnapmillError) throw error;
@@ -95,6 +105,23 @@ class WriterChild implements AsyncDisposable {
       signal?.removeEventListener("abort", kill);
       if (signal?.aborted === true) await this.#bury();
     }
+  }
+
+  async release(): Promise<void> {
+    using _limit = startTimer(releaseMs, () => this.#process.kill("SIGKILL"));
+    try {
+      await this.#send({ type: "release" });
+      const line = await this.#lines.next();
+      if (line.done !== true && parseWriterMessage(line.value).type === "released") return;
+    } catch {
+      // It has died, or says nonsense.
+    }
+    await this.#bury();
+  }
+
+  async #send(request: WriterRequest): Promise<void> {
+    await this.#process.stdin.write(encodeMessage(request));
+    await this.#process.stdin.flush();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -109,6 +136,7 @@ class WriterChild implements AsyncDisposable {
       const message = parseWriterMessage(line.value);
       switch (message.type) {
         case "ready":
+        case "released":
           break;
         case "progress":
           onProgress?.(message.readBytes, message, message.isFlushing);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { diffId, digest, freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import type { ResolvedImage } from "../../src/images/image.ts";
 import { chainIdsOf, unpackChain } from "../../src/unpack/chain.ts";
-import { applyLayer } from "../../src/unpack/layer.ts";
+import { applyLayer, releaseDevice } from "../../src/unpack/layer.ts";
 import { createLayerStore } from "../../workers/layer-store.ts";
 import type { PoolJobs } from "../../workers/pool-calls.ts";
 import { Client, type SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";
@@ -62,7 +62,10 @@ export async function unpackLayers(
       onLeftBehind: (_key, error) => leftBehind.push(error),
       onFailure: () => undefined,
     }),
-    writer: { apply: (apply, { onProgress }) => applyLayer(apply, onProgress) },
+    writer: {
+      apply: (apply, { onProgress }) => applyLayer(apply, onProgress),
+      release: async () => releaseDevice(),
+    },
     lockDir: join(request.directory, "locks"),
     spaceGuards: [],
     signal: new AbortController().signal,

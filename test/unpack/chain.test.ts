@@ -1,7 +1,7 @@
 // Room: test. Owns the calls of a chain to the writer and the pool, and the handling of interrupted layers.
 import { afterAll, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type AbortKind, AbortReason, Canceller } from "../../src/domain/cancellation.ts";
 import { failedPrecondition, resourceExhausted, type SnapmillError } from "../../src/domain/errors.ts";
 import { type ChainId, diffId, digest } from "../../src/domain/identifiers.ts";
@@ -50,11 +50,15 @@ class Book implements LayerStore {
     return [];
   }
 
-  prepare(): ReturnType<LayerStore["prepare"]> {
+  prepare(..._given: Parameters<LayerStore["prepare"]>): ReturnType<LayerStore["prepare"]> {
     return Promise.resolve({ devicePath: "/dev/null", fsType: "ext4", mountOptions: [] });
   }
 
   async commit(...[chainId, _key, bytes]: Parameters<LayerStore["commit"]>): Promise<void> {
+    this.committed.set(chainId, bytes);
+  }
+
+  async checkpoint(...[chainId, _key, bytes]: Parameters<LayerStore["checkpoint"]>): Promise<void> {
     this.committed.set(chainId, bytes);
   }
 
@@ -69,10 +73,12 @@ interface Signals {
 }
 const undisturbed: Signals = { signal: new Canceller().signal, handOver: new Canceller().signal };
 
+const release = () => Promise.resolve();
+
 const unpack = (store: LayerStore, apply: LayerWriter["apply"], signals = undisturbed) =>
   unpackChain(image, {
     store,
-    writer: { apply },
+    writer: { apply, release },
     lockDir: join(locks.path, "locks"),
     spaceGuards: [],
     ...signals,
@@ -111,15 +117,126 @@ test("when its job is to be handed over, the layer under way is finished and com
   expect(book.discarded).toBe(0);
 });
 
+/** Notes what it is asked for, in order, with the layers by their number from the bottom. */
+class Notebook extends Book {
+  readonly notes: string[] = [];
+  readonly #of = (chainId: ChainId | undefined) => (chainId === undefined ? -1 : chainIdsOf(layers).indexOf(chainId));
+
+  override prepare(...given: Parameters<LayerStore["prepare"]>): ReturnType<LayerStore["prepare"]> {
+    this.notes.push(`prepare on ${this.#of(given[1])}`);
+    return super.prepare(...given);
+  }
+
+  override async commit(...given: Parameters<LayerStore["commit"]>): Promise<void> {
+    this.notes.push(`commit ${this.#of(given[0])}`);
+    await super.commit(...given);
+  }
+
+  override async checkpoint(...given: Parameters<LayerStore["checkpoint"]>): Promise<void> {
+    this.notes.push(`checkpoint ${this.#of(given[0])}, then ${this.#of(given[3])}`);
+    await super.checkpoint(...given);
+  }
+
+  override async discard(): Promise<void> {
+    this.notes.push("discard");
+    await super.discard();
+  }
+
+  readonly apply: LayerWriter["apply"] = async ({ blob, keepsMount }) => {
+    this.notes.push(
+      `apply ${"path" in blob ? (blob.path.at(-1) ?? "") : ""}${keepsMount === true ? ", stay mounted" : ""}`,
+    );
+    return applied;
+  };
+}
+
+const unpackNoting = (book: Notebook, given: Partial<LayerWriter> = {}, signals = undisturbed) =>
+  unpackChain(image, {
+    store: book,
+    writer: { apply: book.apply, release: async () => void book.notes.push("unmount"), ...given },
+    lockDir: join(locks.path, "locks"),
+    spaceGuards: [],
+    ...signals,
+    onProgress: () => undefined,
+  });
+
+const [bottom, second, third, top] = chainIdsOf(layers) as [ChainId, ChainId, ChainId, ChainId];
+const inOneGo = ["apply 0, stay mounted", "checkpoint 0, then 1", "apply 1, stay mounted", "checkpoint 1, then 2"];
+
+test("all layers are written to one snapshot with one mount, by a checkpoint each, and a commit of the last", async () => {
+  const book = new Notebook();
+  const lockedAt: string[][] = [];
+  const checkpoint = book.checkpoint.bind(book);
+  book.checkpoint = async (...given) => {
+    lockedAt.push(readdirSync(join(locks.path, "locks")).sort());
+    await checkpoint(...given);
+  };
+  const done = await unpackNoting(book);
+  const rest = ["apply 2, stay mounted", "checkpoint 2, then 3", "apply 3", "commit 3"];
+  expect(book.notes).toEqual(["prepare on -1", ...inOneGo, ...rest]);
+  expect(done.map(({ chainId, cached }) => [chainId, cached])).toEqual(chainIdsOf(layers).map((id) => [id, false]));
+  // The next layer's lock is taken before this one's is released, so that nobody takes the snapshot for abandoned.
+  const locksOf = (...chainIds: ChainId[]) => chainIds.map((id) => basename(lockPath("", id))).sort();
+  expect(lockedAt).toEqual([locksOf(bottom, second), locksOf(second, third), locksOf(third, top)]);
+  expect(readdirSync(join(locks.path, "locks"))).toEqual([]);
+});
+
+test("a chain whose lower part is there starts from it, and one whose upper part is there ends with a commit", async () => {
+  const book = new Notebook(new Map([[bottom, 1]]));
+  await unpackNoting(book);
+  expect(book.notes[0]).toBe("prepare on 0");
+  const other = new Notebook(new Map([[third, 1]]));
+  await unpackNoting(other);
+  expect(other.notes).toEqual([
+    ...["prepare on -1", "apply 0, stay mounted", "checkpoint 0, then 1", "apply 1", "commit 1"],
+    ...["prepare on 2", "apply 3", "commit 3"],
+  ]);
+});
+
+test("a layer that fails discards what came since the last checkpoint, and its lock", async () => {
+  const book = new Notebook();
+  const apply: LayerWriter["apply"] = async (request, options) => {
+    if (book.committed.size === 2) throw resourceExhausted("the pool is full");
+    return await book.apply(request, options);
+  };
+  await expect(unpackNoting(book, { apply })).rejects.toMatchObject({ code: "resource_exhausted" });
+  expect(book.notes).toEqual(["prepare on -1", ...inOneGo, "unmount", "discard"]);
+  expect([...book.committed.keys()]).toEqual([bottom, second]);
+  expect(readdirSync(join(locks.path, "locks"))).toEqual([]);
+});
+
+test("a layer is committed as ever when the next is another process's, and begun anew when that has given it up", async () => {
+  const book = new Notebook();
+  const other = await acquireLock(lockPath(join(locks.path, "locks"), second));
+  const unpacking = unpackNoting(book);
+  await until("the first layer was committed", () => book.committed.has(bottom));
+  expect(book.notes).toEqual(["prepare on -1", "apply 0, stay mounted", "unmount", "commit 0"]);
+  other[Symbol.dispose]();
+  await unpacking;
+  expect(book.notes.slice(4, 7)).toEqual(["prepare on 0", "apply 1, stay mounted", "checkpoint 1, then 2"]);
+});
+
+test("where no checkpoint can be had, layers are committed one by one", async () => {
+  const book = new Notebook();
+  book.checkpoint = () => Promise.reject(failedPrecondition("it cannot be frozen"));
+  await unpackNoting(book);
+  expect(book.notes).toEqual([
+    ...["prepare on -1", "apply 0, stay mounted", "unmount", "commit 0"],
+    ...[1, 2, 3].flatMap((number) => [`prepare on ${number - 1}`, `apply ${number}`, `commit ${number}`]),
+  ]);
+});
+
 /** How often the attempt at a finished layer is discarded when its commit ends with `kind`, or fails for good. */
 async function discardsAfterCommit(kind: AbortKind | undefined): Promise<number> {
   const canceller = new Canceller();
   const book = new Book();
-  book.commit = async (_chainId, _key, _bytes, signal) => {
+  const end = (signal: AbortSignal) => {
     if (kind === undefined) throw failedPrecondition("the parent is gone");
     canceller.cancel(new AbortReason(kind, "now"));
     signal.throwIfAborted();
   };
+  book.commit = async (_chainId, _key, _bytes, signal) => end(signal);
+  book.checkpoint = async (_chainId, _key, _bytes, _next, signal) => end(signal);
   const unpacking = unpack(book, async () => applied, { ...undisturbed, signal: canceller.signal });
   await unpacking.catch(() => undefined);
   return book.discarded;
@@ -162,7 +279,7 @@ test("a layer that finds no room is tried once more when no other is in flight, 
   const unpackOne = () =>
     unpackChain(one, {
       store: pool,
-      writer: { apply: () => pool.apply("one") },
+      writer: { apply: () => pool.apply("one"), release },
       lockDir: directory,
       spaceGuards: [],
       ...undisturbed,

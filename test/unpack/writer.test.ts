@@ -1,12 +1,14 @@
 // Room: test. Owns the writer process and its parent's handle: kills of either side, stops and cancellations.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/config.ts";
-import { attachLoop } from "../../src/system/block/loop.ts";
+import { attachLoop, isHeldExclusively } from "../../src/system/block/loop.ts";
 import type { FaultPoint } from "../../src/system/faults.ts";
+import { mountDetached } from "../../src/system/mount/detached.ts";
+import { isAtRest } from "../../src/system/mount/rest.ts";
 import { encodeMessage } from "../../src/unpack/messages.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { startWriter, type Writer } from "../../src/unpack/writer.ts";
@@ -80,6 +82,54 @@ describe("a writer", () => {
     expect(writerPids()).toEqual(pids);
     await writer[Symbol.asyncDispose]();
     expect(writerPids()).toEqual([]);
+  });
+
+  test("keeps a device mounted and at rest for the next layer, until it is released or another device is written to", async () => {
+    await using loop = await device();
+    await using other = await device();
+    await using writer = startWriter({ environment: environment() });
+    const keptMounted = async (layer: Buffer) => {
+      await writer.apply({ ...(await requestFor(directory, loop.path, layer)), keepsMount: true });
+      expect(await isAtRest(loop.path)).toBe(true);
+      expect(await isHeldExclusively(loop.path)).toBe(true);
+    };
+    await writer.release();
+    await keptMounted(small);
+    await keptMounted(tar([whiteout(".wh.a"), file("c", "c")]));
+    await apply(writer, await requestFor(directory, loop.path, tar([file("d", "d")])));
+    await keptMounted(tar([file("e", "e")]));
+    await apply(writer, await requestFor(directory, other.path, small));
+    await expectFree(loop.path);
+    await keptMounted(small);
+    await writer.release();
+    await writer.release();
+    await expectFree(loop.path);
+    const [pid = 0] = writerPids();
+    using mount = mountDetached({ source: loop.path, fsType: "ext4", options: [], readOnly: true });
+    const names = readdirSync(`/proc/self/fd/${mount.fd}/.`).filter((name) => name !== "lost+found");
+    expect(names.sort()).toEqual(["a", "b", "c", "d", "e"]);
+    expect(writerPids()).toEqual([pid]);
+  });
+
+  test("leaves nothing of a device that was kept mounted when the next layer is refused", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment() });
+    await writer.apply({ ...(await requestFor(directory, loop.path, small)), keepsMount: true });
+    const hostile = await requestFor(directory, loop.path, tar([file(".wh...")]));
+    expect(await rejection(writer.apply({ ...hostile, keepsMount: true }))).toMatchObject({ code: "invalid_argument" });
+    await expectFree(loop.path);
+  });
+
+  test("that does not release its device is killed, which does", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment() });
+    await writer.apply({ ...(await requestFor(directory, loop.path, small)), keepsMount: true });
+    const [pid = 0] = writerPids();
+    process.kill(pid, "SIGSTOP");
+    await writer.release();
+    await expectFree(loop.path);
+    expect(writerPids()).toEqual([]);
+    await apply(writer, await requestFor(directory, loop.path, small));
   });
 
   test("goes on after a layer that was refused", async () => {
@@ -168,6 +218,17 @@ describe("a writer", () => {
 });
 
 describe("a writer that dies", () => {
+  test("with a device at rest leaves no mount", async () => {
+    const marker = join(directory, crypto.randomUUID());
+    await writeFile(marker, "");
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment(`writer.rested@${marker}`) });
+    const request = await requestFor(directory, loop.path, small);
+    expect(await rejection(writer.apply({ ...request, keepsMount: true }))).toMatchObject({ code: "aborted" });
+    expect(existsSync(marker)).toBe(false);
+    await expectFree(loop.path);
+  });
+
   const points: readonly FaultPoint[] = ["writer.mounted", "writer.half", "writer.synced", "writer.unmounted"];
   for (const point of points) {
     test(`at ${point} is reported as aborted, leaves no mount, and the next request starts another`, async () => {
