@@ -93,21 +93,21 @@ export class ChainDraft {
   async #checkpoint({ chainId, key, bytes, next }: Written): Promise<boolean> {
     const { store, lockDir, signal, handOver } = this.#options;
     if (handOver.aborted) return false;
-    const lock = takeTurn({ lockDir, chainId: next });
-    if (lock === undefined) return false;
     using scope = new DisposableStack();
-    scope.use(lock);
-    if (store.committedBytes(next) !== undefined) return false;
-    for (const attempt of store.attempts(next)) await store.discard(attempt);
     try {
+      const lock = takeTurn({ lockDir, chainId: next });
+      if (lock === undefined) return false;
+      scope.use(lock);
+      if (store.committedBytes(next) !== undefined) return false;
+      for (const attempt of store.attempts(next)) await store.discard(attempt);
       await inStage("commit", () => store.checkpoint(chainId, key, bytes, next, signal));
+      this.#lock = lock;
+      scope.move();
     } catch (error) {
       if (!isSnapmillError(error, "failed_precondition")) throw error;
       this.#canCheckpoint = false;
       return false;
     }
-    this.#lock = lock;
-    scope.move();
     reach("unpack.checkpointed");
     return true;
   }

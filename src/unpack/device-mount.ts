@@ -1,5 +1,4 @@
 // Room: unpack. Owns the mount of the device that layers are written to: one at a time, kept between the layers of a chain.
-import { asSnapmillError, internal } from "../domain/errors.ts";
 import { mountDetached } from "../system/mount/detached.ts";
 import { bringToRest, wake } from "../system/mount/rest.ts";
 import type { ByteString } from "../system/tree/bytes.ts";
@@ -21,9 +20,10 @@ export class DeviceMount implements Disposable {
 
   /** The root directory of the device's file system, which can be written to: mounted now, or kept by `rest`. */
   open(request: Pick<ApplyRequest, "devicePath" | "fsType" | "mountOptions">): number {
-    if (this.#mounted?.devicePath === request.devicePath) return this.#goOn(this.#mounted);
-    this[Symbol.dispose]();
     const { devicePath: source, fsType, mountOptions: options } = request;
+    const kept = this.#mounted;
+    if (kept?.devicePath === source && this.#keeps(() => wake(kept.fd, source))) return kept.root;
+    this[Symbol.dispose]();
     using scope = new DisposableStack();
     const { fd } = scope.use(mountDetached({ source, fsType, options, readOnly: false }));
     const root = must(openDirectoryBelow(fd, "" as ByteString), `open root of ${source}`, "/" as ByteString);
@@ -32,19 +32,21 @@ export class DeviceMount implements Disposable {
     return root;
   }
 
-  #goOn({ devicePath, fd, root }: Mounted): number {
-    try {
-      wake(fd, devicePath);
-      return root;
-    } catch (error) {
-      this[Symbol.dispose]();
-      throw internal(`${devicePath} cannot be written to any more: ${asSnapmillError(error).message}`, error);
-    }
+  /** Keeps the mount for the next layer, in a state in which a checkpoint of the device can be taken. */
+  rest(): void {
+    const { fd, devicePath } = this.#mounted ?? {};
+    if (fd !== undefined && devicePath !== undefined) this.#keeps(() => bringToRest(fd, devicePath));
   }
 
-  /** Keeps the mount for the next layer; until then a checkpoint of the device can be taken. */
-  rest(): void {
-    if (this.#mounted !== undefined) bringToRest(this.#mounted.fd, this.#mounted.devicePath);
+  /** What refuses to change its state is unmounted: a layer then costs a mount, and nothing else. */
+  #keeps(change: () => void): boolean {
+    try {
+      change();
+      return true;
+    } catch {
+      this[Symbol.dispose]();
+      return false;
+    }
   }
 
   /** Unmounts what is mounted. */

@@ -17,7 +17,7 @@ import { Client, openFixture, type SnapshotterFixture } from "../conformance/sna
 import { testPool } from "../snapshotter/reflink-test-pool.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { writeSmallImage } from "../support/small-image.ts";
-import { describeTree, diffTrees, type Tree } from "../support/trees.ts";
+import { anything, describeTree, diffTrees, type Tree } from "../support/trees.ts";
 
 setDefaultTimeout(120_000);
 
@@ -77,6 +77,15 @@ const withoutCheckpoints = (fixture: SnapshotterFixture): SnapshotterFixture => 
   },
 });
 
+/** Directories that no layer has an entry for have the time of the unpack. */
+const withOpenTimes = (tree: Tree, expected: Tree): Tree =>
+  new Map(
+    [...tree].map(([path, facts]) => [
+      path,
+      expected.get(path)?.["mtimeNs"] === anything ? { ...facts, mtimeNs: anything } : facts,
+    ]),
+  );
+
 async function bothWays(fsType: FsType): Promise<void> {
   await using images = await temporaryDirectory();
   const { reference, expected } = await writeSmallImage(join(images.path, "small"));
@@ -91,7 +100,7 @@ async function bothWays(fsType: FsType): Promise<void> {
   expect(byCheckpoint.jobs).toEqual(["prepare", "checkpoint", "checkpoint", "commit"]);
   expect(byCommit.jobs).toEqual(["prepare", "checkpoint", "commit", "prepare", "commit", "prepare", "commit"]);
   for (const [index, tree] of byCheckpoint.trees.entries()) {
-    expect(diffTrees(byCommit.trees[index] as Tree, tree)).toEqual([]);
+    expect(diffTrees(withOpenTimes(byCommit.trees[index] as Tree, expected), tree)).toEqual([]);
   }
   expect(diffTrees(expected, byCheckpoint.trees.at(-1) as Tree)).toEqual([]);
 }
