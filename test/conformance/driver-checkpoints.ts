@@ -6,7 +6,7 @@ import type { DeviceRef } from "../../src/domain/devices.ts";
 import { fsTypes } from "../../src/domain/devices.ts";
 import { mountDetached } from "../../src/system/mount/detached.ts";
 import { mountOptions } from "../../src/system/mount/filesystems.ts";
-import { bringToRest, isAtRest, wake } from "../../src/system/mount/rest.ts";
+import { bringToRest, hasNothingToReplay, wake } from "../../src/system/mount/rest.ts";
 import { runCommand } from "../../src/system/process/commands.ts";
 import { type DriverFixture, mebibyte, rejects } from "./driver-fixture.ts";
 
@@ -16,7 +16,7 @@ export function describeCheckpoints(fixture: DriverFixture): void {
 
   async function expectAtRest(device: DeviceRef): Promise<void> {
     await fixture.driver.activate(device);
-    expect(await isAtRest(pathOf(device))).toBe(true);
+    expect(await hasNothingToReplay(pathOf(device))).toBe(true);
   }
 
   for (const fsType of fsTypes) {

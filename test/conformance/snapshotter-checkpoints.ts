@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { freshOperationId, snapshotKey } from "../../src/domain/identifiers.ts";
 import { labelNames } from "../../src/domain/snapshots.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
-import { isAtRest } from "../../src/system/mount/rest.ts";
+import { hasNothingToReplay } from "../../src/system/mount/rest.ts";
 import { describeTree } from "../support/trees.ts";
 import { all, directory, removeAll, write } from "./changes.ts";
 import { type Client, codeOf, mounted, mountedInTree, type SnapshotterFixture } from "./snapshotter-fixture.ts";
@@ -76,7 +76,7 @@ export function describeSnapshotCheckpoints(newClient: () => Client, fixture: ()
       const device = deviceUnder(database, client.stat(name));
       if (device.fsType === "ext4") {
         await driver.activate(device);
-        expect(await isAtRest(driver.devicePath(device.deviceName))).toBe(true);
+        expect(await hasNothingToReplay(driver.devicePath(device.deviceName))).toBe(true);
         await driver.deactivate(device);
       }
       const numbers = (await client.seen(name, namesIn)).map(Number).sort((one, other) => one - other);

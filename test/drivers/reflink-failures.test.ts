@@ -1,18 +1,18 @@
 // Tests what the reflink driver takes down when something fails, and what it leaves alone.
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { mkdir, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { DeviceRef } from "../../src/domain/devices.ts";
+import { type DeviceRef, fsTypes } from "../../src/domain/devices.ts";
 import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { Activations } from "../../src/drivers/reflink/activations.ts";
 import { Freezer } from "../../src/drivers/reflink/freezer.ts";
 import { findLoops } from "../../src/system/block/attached-loops.ts";
 import { mountDetached } from "../../src/system/mount/detached.ts";
-import { makeFileSystem } from "../../src/system/mount/filesystems.ts";
+import { makeFileSystem, mountOptions } from "../../src/system/mount/filesystems.ts";
 import { isMountPoint } from "../../src/system/mount/mountinfo.ts";
 import { freeze, mountAt, thaw, unmount } from "../../src/system/mount/mounts.ts";
-import { bringToRest } from "../../src/system/mount/rest.ts";
+import { bringToRest, wake } from "../../src/system/mount/rest.ts";
 import { rejects } from "../conformance/driver-fixture.ts";
 import { mebibyte, poolInFile, type ReflinkTestPool } from "./reflink-test-pools.ts";
 
@@ -93,6 +93,25 @@ test("a mounted device is frozen while it is held; the next process thaws what o
   });
 });
 
+test("what a process that died has left frozen, and was unmounted then, does not keep its device busy", async () => {
+  const driver = await opened();
+  await driver.create(device(1));
+  await driver.activate(device(1));
+  const source = driver.devicePath(device(1).deviceName);
+  await makeFileSystem({ devicePath: source, fsType: "ext4", fresh: true });
+  const dir = join(testPool.dir, "mnt");
+  await mkdir(dir);
+  await mountAt(source, dir, "ext4");
+  const activations = new Activations(testPool.pool, files, testPool.options.devicesDir);
+  await activations.reconcile();
+  await new Freezer(testPool.pool, activations, testPool.options.devicesDir).hold(device(1).deviceName);
+  await unmount(dir);
+  await rejects(driver.deactivate(device(1)), "failed_precondition", device(1).deviceName);
+  const next = await opened();
+  await next.deactivate(device(1));
+  await next.close();
+});
+
 test("what another program has frozen is flushed and snapshotted, and stays frozen, also for the next process", async () => {
   await whileMounted(async (dir, driver) => {
     await writeFile(join(dir, "file"), "content");
@@ -104,22 +123,37 @@ test("what another program has frozen is flushed and snapshotted, and stays froz
   });
 });
 
-test("what is mounted out of reach is not checkpointed before it is at rest, and not flushed", async () => {
-  const driver = await opened();
-  await driver.create(device(1));
-  await driver.activate(device(1));
-  const source = driver.devicePath(device(1).deviceName);
-  await makeFileSystem({ devicePath: source, fsType: "ext4", fresh: true });
-  {
-    using mount = mountDetached({ source, fsType: "ext4", options: [], readOnly: false });
-    await writeFile(`/proc/self/fd/${mount.fd}/file`, "content");
-    await rejects(driver.flush(device(1)), "failed_precondition", "cannot be frozen from here");
-    await rejects(driver.checkpoint(device(1), device(2)), "failed_precondition", "'mount -o remount,ro'");
-    bringToRest(mount.fd, "it");
-    await driver.checkpoint(device(1), device(2));
-  }
-  await driver.close();
-});
+test.each([...fsTypes])(
+  "an %s mounted out of reach is checkpointed only at rest, and never flushed",
+  async (fsType) => {
+    const driver = await opened();
+    const [origin, copy] = [1, 2].map((serial) => ({ ...device(serial), sizeBytes: 320 * mebibyte }));
+    if (origin === undefined || copy === undefined) throw new Error("there are two");
+    await driver.create(origin);
+    await driver.activate(origin);
+    const source = driver.devicePath(origin.deviceName);
+    await makeFileSystem({ devicePath: source, fsType, fresh: true });
+    {
+      const options = mountOptions(fsType, false);
+      using mount = mountDetached({ source, fsType, options, readOnly: false });
+      for (const content of ["first", "second"]) {
+        await writeFile(`/proc/self/fd/${mount.fd}/file`, content);
+        await rejects(driver.flush(origin), "failed_precondition", "cannot be frozen from here");
+        await rejects(driver.checkpoint(origin, copy), "failed_precondition", "'mount -o remount,ro'");
+        bringToRest(mount.fd, "it");
+        await driver.checkpoint(origin, copy);
+        wake(mount.fd, "it");
+      }
+    }
+    await driver.activate(copy);
+    {
+      const given = { source: driver.devicePath(copy.deviceName), fsType, options: mountOptions(fsType, true) };
+      using mount = mountDetached({ ...given, readOnly: true });
+      expect(await readFile(`/proc/self/fd/${mount.fd}/file`, "utf8")).toBe("second");
+    }
+    await driver.close();
+  },
+);
 
 test("a pool that cannot be mounted leaves no loop device", async () => {
   await (await opened()).close();

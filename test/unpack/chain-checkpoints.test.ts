@@ -7,7 +7,7 @@ import { failedPrecondition } from "../../src/domain/errors.ts";
 import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
 import { openImage } from "../../src/images/resolve.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
-import { isAtRest } from "../../src/system/mount/rest.ts";
+import { hasNothingToReplay } from "../../src/system/mount/rest.ts";
 import { unpackChain } from "../../src/unpack/chain.ts";
 import { applyLayer, releaseDevice } from "../../src/unpack/layer.ts";
 import { createLayerStore } from "../../workers/layer-store.ts";
@@ -62,7 +62,7 @@ async function unpack(fixture: SnapshotterFixture, reference: string, directory:
     trees.push(await client.seen(chainId, describeTree));
     const device = deviceUnder(database, client.stat(snapshotKey(chainId)));
     await fixture.driver.activate(device);
-    expect(await isAtRest(fixture.driver.devicePath(device.deviceName))).toBe(true);
+    expect(await hasNothingToReplay(fixture.driver.devicePath(device.deviceName))).toBe(true);
     await fixture.driver.deactivate(device);
   }
   return { jobs, trees };

@@ -8,7 +8,7 @@ import { childEnvironment } from "../../src/config.ts";
 import { attachLoop, isHeldExclusively } from "../../src/system/block/loop.ts";
 import type { FaultPoint } from "../../src/system/faults.ts";
 import { mountDetached } from "../../src/system/mount/detached.ts";
-import { isAtRest } from "../../src/system/mount/rest.ts";
+import { hasNothingToReplay } from "../../src/system/mount/rest.ts";
 import { encodeMessage } from "../../src/unpack/messages.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { startWriter, type Writer } from "../../src/unpack/writer.ts";
@@ -90,7 +90,7 @@ describe("a writer", () => {
     await using writer = startWriter({ environment: environment() });
     const keptMounted = async (layer: Buffer) => {
       await writer.apply({ ...(await requestFor(directory, loop.path, layer)), keepsMount: true });
-      expect(await isAtRest(loop.path)).toBe(true);
+      expect(await hasNothingToReplay(loop.path)).toBe(true);
       expect(await isHeldExclusively(loop.path)).toBe(true);
     };
     await writer.release();

@@ -18,7 +18,7 @@ import { removeEmptyDirectories } from "../../system/file/directories.ts";
 import { syncPath } from "../../system/file/durable.ts";
 import { spaceOf } from "../../system/file/space.ts";
 import { hasRecordedErrors } from "../../system/mount/filesystems.ts";
-import { isAtRest } from "../../system/mount/rest.ts";
+import { hasNothingToReplay, isMountedAtRest } from "../../system/mount/rest.ts";
 import {
   type CloseReport,
   type Driver,
@@ -153,9 +153,13 @@ class ReflinkDriver implements Driver {
       await requireFreeSpace(pool, this.#limits());
       await activations.deactivate(device.deviceName);
       await using held = await freezer.holdIfReached(origin.deviceName);
-      await cloneFile(pool.filesDir, origin, device);
-      // Asked of the copy, which is of one moment.
-      if (held.isOutOfReach && !(await isAtRest(deviceFile(pool.filesDir, device.deviceName)))) {
+      const isAtRest = !held.isOutOfReach || (await isMountedAtRest(this.devicePath(origin.deviceName)));
+      if (isAtRest) await cloneFile(pool.filesDir, origin, device);
+      // Asked of the copy, which is of one moment: meanwhile there may have been writes again.
+      if (
+        !isAtRest ||
+        (held.isOutOfReach && !(await hasNothingToReplay(deviceFile(pool.filesDir, device.deviceName))))
+      ) {
         const { code, message } = await freezer.outOfReach(origin.deviceName);
         throw new SnapmillError(code, `${message}; ${waysToRest}`);
       }

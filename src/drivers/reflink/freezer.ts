@@ -1,4 +1,5 @@
 // Room: drivers. Owns freezing a device: all earlier writes are in its file, and new ones wait.
+import { existsSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { failedPrecondition, type SnapmillError } from "../../domain/errors.ts";
 import { describeUse, noHolders } from "../../domain/holders.ts";
@@ -9,6 +10,7 @@ import { isHeldExclusively } from "../../system/block/loop.ts";
 import { syncPath } from "../../system/file/durable.ts";
 import { mountInfo } from "../../system/mount/mountinfo.ts";
 import { freeze, thaw } from "../../system/mount/mounts.ts";
+import { thawUnmounted } from "../../system/mount/rest.ts";
 import type { Activations } from "./activations.ts";
 import { deviceOfMark, frozenMark } from "./layout.ts";
 
@@ -91,12 +93,15 @@ export class Freezer {
     return isOurs ? "frozen" : "frozen by another";
   }
 
-  /** Also after an unmount, which ends a freeze. */
   async thaw(device: DeviceName): Promise<void> {
     const loop = await this.#activations.loopOf(device);
     const dir = loop === undefined ? undefined : await mountPointOf(loop);
     if (dir !== undefined) await thaw(dir);
-    await rm(frozenMark(this.#linksDir, device), { force: true });
+    const mark = frozenMark(this.#linksDir, device);
+    if (dir === undefined && loop !== undefined && existsSync(mark) && (await isHeldExclusively(loop))) {
+      await thawUnmounted(loop);
+    }
+    await rm(mark, { force: true });
   }
 }
 

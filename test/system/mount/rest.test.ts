@@ -8,7 +8,7 @@ import { attachLoop, isHeldExclusively, type LoopDevice } from "../../../src/sys
 import { mountDetached } from "../../../src/system/mount/detached.ts";
 import { draftMountOptions, makeFileSystem, mountOptions } from "../../../src/system/mount/filesystems.ts";
 import { mountAt, thaw, unmount } from "../../../src/system/mount/mounts.ts";
-import { bringToRest, isAtRest, wake } from "../../../src/system/mount/rest.ts";
+import { bringToRest, hasNothingToReplay, isMountedAtRest, wake } from "../../../src/system/mount/rest.ts";
 
 setDefaultTimeout(60_000);
 
@@ -17,10 +17,11 @@ const sources = join(import.meta.dir, "../../../src/system/mount");
 for (const fsType of ["ext4", "xfs"] as const) {
   describe(`a mounted ${fsType}`, () => {
     let dir: string;
+    let image: string;
     let loop: LoopDevice;
     beforeAll(async () => {
       dir = await realpath(await mkdtemp(join(tmpdir(), "snapmill-rest-")));
-      const image = join(dir, "image");
+      image = join(dir, "image");
       await writeFile(image, "");
       await truncate(image, 320 * 2 ** 20);
       loop = await attachLoop(image);
@@ -33,23 +34,25 @@ for (const fsType of ["ext4", "xfs"] as const) {
     const mounted = () =>
       mountDetached({ source: loop.path, fsType, options: draftMountOptions(fsType), readOnly: false });
 
-    test("is at rest after an unmount and when it is brought there, and accepts no write then", async () => {
-      expect(await isAtRest(loop.path)).toBe(true);
+    test("is at rest when it is brought there, with nothing to replay, and accepts no write then", async () => {
+      expect(await hasNothingToReplay(image)).toBe(true);
       {
         using mount = mounted();
         const file = `/proc/self/fd/${mount.fd}/file`;
         for (let round = 0; round < 3; round++) {
           await writeFile(file, `round ${round}`);
-          expect(await isAtRest(loop.path)).toBe(false);
+          expect(await isMountedAtRest(loop.path)).toBe(false);
           bringToRest(mount.fd, "it");
-          expect(await isAtRest(loop.path)).toBe(true);
+          expect(await isMountedAtRest(loop.path)).toBe(true);
+          expect(await hasNothingToReplay(image)).toBe(true);
           await expect(writeFile(file, "x")).rejects.toMatchObject({ code: "EROFS" });
           wake(mount.fd, "it");
+          expect(await isMountedAtRest(loop.path)).toBe(false);
         }
-        await writeFile(file, "awake");
-        expect(await isAtRest(loop.path)).toBe(false);
+        await writeFile(file, "awake", { flush: true });
+        expect(await hasNothingToReplay(image)).toBe(false);
       }
-      expect(await isAtRest(loop.path)).toBe(true);
+      expect(await hasNothingToReplay(image)).toBe(true);
     });
 
     test("does not come to rest while a file in it is open for writing", () => {
@@ -84,7 +87,7 @@ for (const fsType of ["ext4", "xfs"] as const) {
     test("that is at rest goes with the process that has it mounted, and leaves the device free", async () => {
       await killedAfter(`bringToRest(mount.fd, "it");`);
       expect(await isHeldExclusively(loop.path)).toBe(false);
-      expect(await isAtRest(loop.path)).toBe(true);
+      expect(await hasNothingToReplay(image)).toBe(true);
     });
 
     // Why rest is no freeze: if a kernel ends a freeze with its last mount one day, a freeze would do as well.
@@ -103,11 +106,12 @@ for (const fsType of ["ext4", "xfs"] as const) {
   });
 }
 
-test("what is no file system of ours is not at rest", async () => {
+test("what is no file system of ours is never at rest", async () => {
   const dir = await mkdtemp(join(tmpdir(), "snapmill-rest-"));
   for (const content of ["", "x".repeat(5000)]) {
     await writeFile(join(dir, "file"), content);
-    expect(await isAtRest(join(dir, "file"))).toBe(false);
+    expect(await hasNothingToReplay(join(dir, "file"))).toBe(false);
+    expect(await isMountedAtRest(join(dir, "file"))).toBe(false);
   }
   await rm(dir, { recursive: true });
 });
