@@ -115,18 +115,18 @@ export class ChainDraft {
   /** Discards what came since the last checkpoint. */
   async discard(): Promise<void> {
     const { store, writer } = this.#options;
-    const draft = this.leave();
-    if (draft === undefined) return;
-    await writer.release();
-    await store.discard(draft);
-  }
-
-  /** Forgets the draft, which the pool's sweep then removes. */
-  leave(): SnapshotKey | undefined {
+    using _lock = this.takeLock();
     const key = this.#draft?.key;
     this.#draft = undefined;
+    if (key === undefined) return;
+    await writer.release();
+    await store.discard(key);
+  }
+
+  /** Forgets the draft, which the pool's sweep removes. */
+  leave(): void {
     this.takeLock()?.[Symbol.dispose]();
-    return key;
+    this.#draft = undefined;
   }
 }
 

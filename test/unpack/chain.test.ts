@@ -187,10 +187,8 @@ test("a chain whose lower part is there starts from it, and one whose upper part
   expect(book.notes[0]).toBe("prepare on 0");
   const other = new Notebook(new Map([[third, 1]]));
   await unpackNoting(other);
-  expect(other.notes).toEqual([
-    ...["prepare on -1", "apply 0, stay mounted", "checkpoint 0, then 1", "apply 1", "commit 1"],
-    ...["prepare on 2", "apply 3", "commit 3"],
-  ]);
+  const lower = ["prepare on -1", "apply 0, stay mounted", "checkpoint 0, then 1", "apply 1", "commit 1"];
+  expect(other.notes).toEqual([...lower, "prepare on 2", "apply 3", "commit 3"]);
 });
 
 test("a layer that fails discards what came since the last checkpoint, and its lock", async () => {
@@ -220,10 +218,8 @@ test("where no checkpoint can be had, layers are committed one by one", async ()
   const book = new Notebook();
   book.checkpoint = () => Promise.reject(failedPrecondition("it cannot be frozen"));
   await unpackNoting(book);
-  expect(book.notes).toEqual([
-    ...["prepare on -1", "apply 0, stay mounted", "unmount", "commit 0"],
-    ...[1, 2, 3].flatMap((number) => [`prepare on ${number - 1}`, `apply ${number}`, `commit ${number}`]),
-  ]);
+  const oneByOne = [1, 2, 3].flatMap((number) => [`prepare on ${number - 1}`, `apply ${number}`, `commit ${number}`]);
+  expect(book.notes).toEqual(["prepare on -1", "apply 0, stay mounted", "unmount", "commit 0", ...oneByOne]);
 });
 
 /** How often the attempt at a finished layer is discarded when its commit ends with `kind`, or fails for good. */
