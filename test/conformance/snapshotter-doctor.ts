@@ -204,7 +204,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       });
       const createdAtMs = Date.now() - 2 * dayMs;
       fixture.database.drizzle.update(outbox).set({ createdAtMs }).where(eq(outbox.operationId, operationId)).run();
-      await expectLeft("unpack-pending", operationId, "dashboard");
+      await expectLeft("unpack-pending", operationId, "/queues");
       fixture.database.drizzle.delete(outbox).where(eq(outbox.operationId, operationId)).run();
     });
 
