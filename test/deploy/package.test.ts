@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { version } from "../../package.json";
+import { textOf, Visitor } from "../api/pages/page-visitor.ts";
 import { temporaryDirectory } from "../support/directories.ts";
 import { processesOf } from "../support/residue.ts";
 import { writeSmallImage } from "../support/small-image.ts";
@@ -81,6 +82,24 @@ describe("the archive", () => {
   });
 });
 
+/** What the pages need is there: their own modules, styles and script, and the library in it. */
+async function expectPages(link: string): Promise<void> {
+  const { origin } = new URL(link);
+  const visitor = new Visitor(() => origin);
+  const { status, html } = await visitor.visit(link.slice(origin.length));
+  expect(status).toBe(200);
+  expect(textOf(html)).toContain("Sign out");
+  expect(html).toContain('lang="en"');
+  for (const [pattern, content] of [
+    [/<script type="module" src="([^"]+)"/, "Idiomorph.morph("],
+    [/<link rel="stylesheet" href="([^"]+)"/, "prefers-color-scheme"],
+  ] as const) {
+    const asset = await visitor.send(pattern.exec(html)?.[1] ?? "no such asset");
+    expect(asset.status).toBe(200);
+    expect(await asset.text()).toContain(content);
+  }
+}
+
 describe("the release", () => {
   test(
     "installed without node, runs, unpacks, is examined, upgraded with its unit, and removed",
@@ -106,6 +125,7 @@ describe("the release", () => {
       expect(new TextDecoder().decode(value)).toContain("snapmill is ready");
       expect(run([program, "unpack", image.reference], env)).toMatchObject({ exitCode: 0 });
       expect(run([program, "doctor"], env)).toMatchObject({ exitCode: 0 });
+      await expectPages(run([program, "sign-in"], env).stdout.trim());
 
       // While it runs: what it has is kept, also what was added to its unit.
       const dropIn = join(units, "snapmill.service.d");
