@@ -41,6 +41,7 @@ const masked = (text: string): string =>
   text
     .replaceAll(/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+Z)?/g, "TIME")
     .replaceAll(/"(created|updated)AtMs":\d+/g, '"$1AtMs":0')
+    .replaceAll(/"atMs":\d+/g, '"atMs":0')
     .replaceAll(/default-snap-\d+/g, "DEVICE")
     .replaceAll(/far|here/g, "ONE");
 

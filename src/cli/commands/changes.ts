@@ -113,7 +113,7 @@ function addRm(program: Command): void {
       const remove = wait ? pool.removeCompletely : pool.remove;
       for (const key of keys) {
         try {
-          await remove({ scope, key: await requireFullName(pool, scope, key) }, interruption);
+          await remove({ scope, key: await requireFullName(pool, scope, key, interruption) }, interruption);
         } catch (error) {
           interruption.signal.throwIfAborted();
           failures += 1;

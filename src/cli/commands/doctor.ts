@@ -26,9 +26,9 @@ export function addDoctor(program: Command): void {
     )
     .action(async (options: DoctorOptions, command: Command) => {
       await using pool = await openPool(command);
+      const { stateDir, poolDir } = await pool.place();
       using interruption = catchInterruption();
       const { findings } = await pool.doctor({ repair: options.repair === true }, interruption);
-      const { stateDir, poolDir } = await pool.place();
       if (options.json) await printJson({ stateDir, pool: pool.name, findings });
       else await printLines(report(pool.name, poolDir, findings));
       if (findings.some(({ repaired }) => !repaired)) throw new AlreadySaid();

@@ -14,16 +14,22 @@ export const poolConfig = (command: Command, name: PoolName | undefined): Config
 
 export async function openPool(command: Command, name?: PoolName): Promise<Pool> {
   const remote = remoteOf(command);
-  if (remote !== undefined) return await openRemote(command, remote, name);
+  if (remote !== undefined) return await openRemote(command, remote, { name });
   const { openLocalPool } = await import("./local.ts");
   return openLocalPool(poolConfig(command, name));
 }
 
-async function openRemote(command: Command, remote: Remote, name?: PoolName): Promise<Pool> {
+interface RemoteOptions {
+  readonly name?: PoolName | undefined;
+  /** Ends what is asked of the other host. */
+  readonly signal?: AbortSignal;
+}
+
+async function openRemote(command: Command, remote: Remote, { name, signal }: RemoteOptions = {}): Promise<Pool> {
   const [only, ...more] = name === undefined ? remote.pools : [name];
   if (only === undefined || more.length > 0) return refuseSeveral(command);
   const { openRemotePool } = await import("./remote.ts");
-  return openRemotePool(remote, only);
+  return openRemotePool(remote, only, signal);
 }
 
 /** For commands that work on this host, whatever others do. */
@@ -46,7 +52,7 @@ export async function whilePoolRuns<T>(
   action: (pool: Pool) => Promise<T>,
 ): Promise<T> {
   const remote = remoteOf(command);
-  if (remote !== undefined) return await action(await openRemote(command, remote));
+  if (remote !== undefined) return await action(await openRemote(command, remote, { signal }));
   const { whileLocalPoolRuns } = await import("./local.ts");
   const config = configOf(command, overrides);
   return await whileLocalPoolRuns(forImages === undefined ? config : quietly(config, forImages), signal, action);
@@ -76,7 +82,7 @@ export async function withBatches<T>(
   const remote = remoteOf(command);
   if (remote !== undefined) {
     const { openRemotePool } = await import("./remote.ts");
-    return await action(remote.pools.map((name) => openRemotePool(remote, name)));
+    return await action(remote.pools.map((name) => openRemotePool(remote, name, signal)));
   }
   const configs = configsOf(command, overrides);
   const [config, ...others] = configs;

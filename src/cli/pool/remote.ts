@@ -1,7 +1,7 @@
 // Room: cli. Owns the pool of another host: operations run there, over HTTP.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { connect } from "../../client/client.ts";
+import { connect, type PoolClient } from "../../client/client.ts";
 import { invalidArgument } from "../../domain/errors.ts";
 import type { PoolName } from "../../domain/identifiers.ts";
 import type { Remote } from "../support/host.ts";
@@ -12,9 +12,10 @@ const pollMs = 1_000;
 /** What a snapmill has unless it says otherwise. */
 const defaultUnpackWorkers = 2;
 
-export function openRemotePool({ host, token, caFile }: Remote, name: PoolName): Pool {
+/** `signal` ends every call that is given none of its own. */
+export function openRemotePool({ host, token, caFile }: Remote, name: PoolName, signal?: AbortSignal): Pool {
   const ca = caFile === undefined ? undefined : textOf(caFile);
-  const operations = connect({ host, token, ca }).pool(name) as unknown as PoolOperations;
+  const operations = endedBy(signal, connect({ host, token, ca }).pool(name));
   return {
     ...operations,
     planUnpack: async (given, { onImage, ...options } = {}) => {
@@ -35,6 +36,14 @@ export function openRemotePool({ host, token, caFile }: Remote, name: PoolName):
     missing: () => undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+function endedBy(signal: AbortSignal | undefined, client: PoolClient): PoolOperations {
+  const calls = Object.entries(client).map(([name, call]) => [
+    name,
+    (given: never, options?: object) => call(given, { signal, ...options }),
+  ]);
+  return Object.fromEntries(calls) as PoolOperations;
 }
 
 function textOf(file: string): string {

@@ -1,6 +1,7 @@
 // Room: cli. Owns the resolution of digest prefixes to snapshot names.
 import { invalidArgument } from "../../domain/errors.ts";
 import type { Scope, SnapshotKey } from "../../domain/identifiers.ts";
+import type { Ending } from "../../service/service.ts";
 import type { Pool } from "../pool/pool.ts";
 
 const digestBeginning = /^sha256:[0-9a-f]{4,63}$/;
@@ -13,11 +14,12 @@ export async function fullName(
   { listSnapshots }: Pick<Pool, "listSnapshots">,
   scope: Scope,
   text: SnapshotKey,
+  options?: Ending,
 ): Promise<SnapshotKey> {
   if (!digestBeginning.test(text)) return text;
   let only: SnapshotKey | undefined;
   // In the order of their names: the one that is `text` itself comes first.
-  for await (const { key } of listSnapshots({ scope, filters: [`name~=^${text}`] })) {
+  for await (const { key } of listSnapshots({ scope, filters: [`name~=^${text}`] }, options)) {
     if (key === text) return text;
     if (only !== undefined) throw invalidArgument(`${text} could be ${only} or ${key}: give more of its digits`);
     only = key;
@@ -33,8 +35,9 @@ export async function requireFullName(
   pool: Pick<Pool, "listSnapshots">,
   scope: Scope,
   text: SnapshotKey,
+  options?: Ending,
 ): Promise<SnapshotKey> {
-  const full = await fullName(pool, scope, text);
+  const full = await fullName(pool, scope, text, options);
   if (full !== text) throw invalidArgument(`${text} is only the beginning of a name: give it in full, ${full}`);
   return text;
 }
