@@ -1,13 +1,24 @@
 #!/usr/bin/env bash
 # Installs snapmill from its unpacked release, or upgrades or removes what it installed before. It starts nothing, and touches
 # neither /etc/snapmill nor the state directory. A running snapmill goes on as it is until it is restarted.
-#
-#   ./install.sh [--prefix DIR] [--unit-dir DIR|none]     default: /usr/local, /etc/systemd/system
-#   ./install.sh --uninstall [--prefix DIR]
 set -euo pipefail
 
 say() { echo "snapmill: $*" >&2; }
 fail() { say "$*"; exit 1; }
+
+usage() {
+  cat <<END
+Usage: $0 [--prefix DIR] [--unit-dir DIR|none]
+       $0 --uninstall [--prefix DIR]
+
+Installs snapmill from its unpacked release, or upgrades or removes what it installed before. It starts nothing, and touches
+neither /etc/snapmill nor the state directory.
+
+  --prefix DIR         below it: lib/snapmill, bin, share (default: /usr/local)
+  --unit-dir DIR|none  where the unit for systemd goes (default: /etc/systemd/system)
+  --uninstall          remove what was installed; settings and data are left
+END
+}
 
 here=$(dirname "$(readlink -f -- "${BASH_SOURCE[0]}")")
 prefix=/usr/local
@@ -18,7 +29,8 @@ while [[ $# -gt 0 ]]; do
     --prefix) prefix=${2:?--prefix needs a directory}; shift ;;
     --unit-dir) unit_dir=${2:?--unit-dir needs a directory, or none}; shift ;;
     --uninstall) uninstall=yes ;;
-    *) fail "$1 is not known: see the head of install.sh" ;;
+    -h | --help) usage; exit ;;
+    *) fail "$1 is not known: see $0 --help" ;;
   esac
   shift
 done
@@ -89,5 +101,5 @@ reload_systemd
 root=$program
 . "$program/scripts/needs.sh"
 lacking=$(lacking_packages "${system_tools[@]}" "${private_tools[@]}")
-if [[ -n $lacking ]]; then say "this machine lacks$lacking: install them (Debian: apt-get install$lacking)"; fi
+if [[ -n $lacking ]]; then say "this machine lacks$lacking: install what is missing (Debian: apt-get install$lacking)"; fi
 say "$(<"$program/release") is installed in $prefix"

@@ -81,8 +81,8 @@ export function buildProgram(version: string): Command {
   program.commandsGroup("Check and repair:");
   addDoctor(program);
   addCleanup(program);
+  addRemovals(program);
   program.commandsGroup("Shells:");
   addCompletion(program);
-  addRemovals(program);
   return program;
 }

@@ -2,7 +2,7 @@
 import { isHeldReason } from "./queues.ts";
 import { formatSize } from "./units.ts";
 import type { ChildKind, Watch } from "./verdict-facts.ts";
-import { counted, type Row } from "./verdict-trouble.ts";
+import { commandOn, counted, type Row } from "./verdict-trouble.ts";
 
 const childrenOf = (watch: Watch, kind: ChildKind) => watch.children.filter((child) => child.kind === kind);
 const down = (watch: Watch, kind: ChildKind) => childrenOf(watch, kind).filter(({ state }) => state !== "ready");
@@ -53,14 +53,14 @@ const redisAway: Row = ({ watch }) => {
 };
 
 /** Not by a command: the row "queue-held" tells of that, and knows at once when it has ended. */
-const queuePaused: Row = ({ watch }) => {
+const queuePaused: Row = ({ watch, pool }) => {
   const reason = watch?.parts.queue.find((sentence) => !isHeldReason(sentence));
   if (!isUp(watch) || reason === undefined) return undefined;
   return {
     severity: "critical",
     sentence: reason,
     next: "every change waits in the queue",
-    wayOut: "another program on this Redis has paused it: 'snapmill resume' ends that",
+    wayOut: `another program on this Redis has paused it: '${commandOn(pool, "resume")}' ends that`,
   };
 };
 

@@ -26,7 +26,7 @@ const lost: Row = ({ watch, pool, hasPool }) =>
 const failed = inState("failed", ({ pool }) => ({
   sentence: `the thin-pool of ${pool} has failed: its metadata can be neither read nor written`,
   next: "nothing in it can be read or written",
-  wayOut: "'snapmill pool status' says what the kernel found; docs/DEVICE-MAPPER.md has the repair",
+  wayOut: `'${commandOn(pool, "pool status")}' says what the kernel found; docs/DEVICE-MAPPER.md has the repair`,
 }));
 
 const needsCheck = inState("needs_check", ({ pool }) => ({
@@ -38,7 +38,7 @@ const needsCheck = inState("needs_check", ({ pool }) => ({
 const readOnly = inState("ro", ({ pool }) => ({
   sentence: `the thin-pool of ${pool} is read-only`,
   next: "nothing can be written or removed",
-  wayOut: "'snapmill pool status' says why: its metadata may be full, or its disk failing",
+  wayOut: `'${commandOn(pool, "pool status")}' says why: its metadata may be full, or its disk failing`,
 }));
 
 const isFull = ({ usedBytes, totalBytes }: AreaFacts): boolean => usedBytes >= fullShare * totalBytes;

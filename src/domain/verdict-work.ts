@@ -67,7 +67,7 @@ const setAside: Row = ({ setAside: { count, jobs, sinceMs }, pool }) =>
         sentence: `${counted(count, "operation")} set aside, since workers died executing ${count === 1 ? "it" : "them"}: ${[...new Set(jobs)].join(", ")}`,
         since: sinceMs,
         next: "they are not tried again by themselves; what they were for stays undone",
-        wayOut: "'snapmill doctor' names them; when the cause is mended, have them tried again",
+        wayOut: `'${commandOn(pool, "doctor")}' names them; when the cause is mended, have them tried again`,
         remedy: {
           label: "Try them again",
           operation: "cleanup",
@@ -119,7 +119,7 @@ const batchFails: Row = ({ failedBatches: [first, ...others], pool }) => {
     sentence: `${failed} of ${counted(items, "image")} of batch ${name ?? batch} have failed${more}`,
     since: sinceMs,
     next: isOver ? "they stay failed" : "the others go on; those that failed stay failed",
-    wayOut: `'snapmill batch show ${batch}' says why; when the cause is mended, have them tried again`,
+    wayOut: `'${commandOn(pool, `batch show ${batch}`)}' says why; when the cause is mended, have them tried again`,
     remedy: {
       label: "Retry what failed",
       operation: "retryBatch",
@@ -137,7 +137,7 @@ const doctorFound: Row = ({ watch, pool }: VerdictFacts) => {
     sentence: `doctor has found ${counted(doctor.findings, "fault")} that ${doctor.findings === 1 ? "is" : "are"} not repaired`,
     since: doctor.atMs,
     next: "they stay until they are repaired",
-    wayOut: "'snapmill doctor' names each with its way out; a repair mends what is safe to mend",
+    wayOut: `'${commandOn(pool, "doctor")}' names each with its way out; a repair mends what is safe to mend`,
     remedy: {
       label: "Repair what is safe",
       operation: "doctor",

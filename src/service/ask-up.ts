@@ -12,6 +12,14 @@ const answerWithinMs = 6_000;
 /** `silence`: why there is no answer, a sentence that names the process. */
 export type Asked<T> = { readonly answer: T } | { readonly silence: string };
 
+/** Bun's own sentence asks for a typo in the URL. */
+const noSocket = new Set(["ENOENT", "ECONNREFUSED", "ConnectionRefused", "FailedToOpenSocket"]);
+
+const whyNot = (error: unknown): string =>
+  error instanceof Error && "code" in error && noSocket.has(String(error.code))
+    ? "nothing listens there"
+    : asSnapmillError(error).message;
+
 /** What `/v1/pools/{pool}/<part>` answers. Undefined: no `up` serves the pool on this host. Does not throw. */
 export async function askUp<Shape extends z.ZodType>(
   config: Config,
@@ -34,6 +42,6 @@ export async function askUp<Shape extends z.ZodType>(
     if (answer.status === 404) return silent("is of another version than this command: restart it");
     return { answer: shape.parse(await answer.json()) };
   } catch (error) {
-    return silent(`is starting, or does not answer at ${socket} (${asSnapmillError(error).message}): its log says why`);
+    return silent(`is starting, or does not answer at ${socket} (${whyNot(error)}): its log says why`);
   }
 }

@@ -213,7 +213,7 @@ export class ChildSupervisor {
     if (!(error instanceof NotYet)) throw error;
     if (exit.kind === "exited" && exit.code === notFoundStatus) {
       throw failedPrecondition(
-        `the program of ${name} was not found: install it, or start snapmill by its launcher (./snapmill in a checkout), which provides it`,
+        `the program of ${name} is not on the PATH: install it, or, in a checkout, start snapmill by ./snapmill, which provides it`,
       );
     }
     if (!this.#isStopping) this.#log.warn(error.message);

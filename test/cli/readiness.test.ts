@@ -1,8 +1,9 @@
 // Tests what `status` says of readiness on a real snapmill with two pools, on its host and from another.
 import { expect, test } from "bun:test";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { childEnvironment } from "../../src/config.ts";
+import { childEnvironment, paths } from "../../src/config.ts";
 import { PlaceWithFile, untilHealthy, urlIn } from "../supervisor/running-up.ts";
 import { until } from "../support/until.ts";
 
@@ -48,6 +49,14 @@ test("status says what is ready and what is not, of its own pool, and why", asyn
   expect(lost).toMatchObject({ ok: false, parts: { database: [], pool: [] } });
   process.kill(redis ?? 0, "SIGCONT");
   await untilOf("one", "all is well again", (found) => found?.ok === true);
+
+  const socket = paths.httpSocket(place.config);
+  renameSync(socket, `${socket}.away`);
+  const starting = await statusOf("one");
+  renameSync(`${socket}.away`, socket);
+  expect(starting?.parts["up"]).toEqual([
+    `process ${up.pid} is starting, or does not answer at ${socket} (nothing listens there): its log says why`,
+  ]);
 
   process.kill(up.pid, "SIGSTOP");
   const silent = await statusOf("one");

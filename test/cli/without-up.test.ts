@@ -16,7 +16,9 @@ setDefaultTimeout(120_000);
 
 const cli = join(import.meta.dir, "../../src/cli.ts");
 const commands =
-  "up status unpack images ls stat usage mounts mount umount prepare view commit rm label cleanup doctor".split(" ");
+  "up status unpack images ls stat usage mounts mount umount prepare view commit rm label cleanup doctor resume removals".split(
+    " ",
+  );
 
 describe("help", () => {
   test.each(commands)("of %s has examples", async (command) => {
@@ -39,6 +41,9 @@ describe("help", () => {
     await using fixture = new CliFixture();
     const help = await fixture.stdout("--help");
     for (const command of [...commands, "pool"]) expect(help).toMatch(new RegExp(`^  ${command} `, "m"));
+    const group = (title: string) => help.split(`\n${title}:\n`)[1]?.split("\n\n")[0];
+    expect(group("Check and repair")).toMatch(/^ {2}removals /m);
+    expect(group("Shells")).toMatch(/^ {2}completion .*$/);
   });
 
   test("without a command, help is on stderr and it is a usage error", async () => {

@@ -148,6 +148,17 @@ describe("the release", () => {
     timeoutMs,
   );
 
+  test("is installed by a script with a help", () => {
+    const help = run([join(release, "install.sh"), "--help"]);
+    expect(help).toMatchObject({ exitCode: 0, stderr: "" });
+    for (const option of ["--prefix", "--unit-dir", "--uninstall"]) expect(help.stdout).toContain(option);
+    const slip = run([join(release, "install.sh"), "--prefx"]);
+    expect(slip).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(/--prefx is not known: see .* --help\n$/),
+    });
+  });
+
   test("names what the machine lacks, and shows its help all the same", () => {
     const bare = join(scratch.path, "bare");
     mkdirSync(bare);
@@ -159,7 +170,7 @@ describe("the release", () => {
     try {
       const refused = run([join(release, "snapmill"), "up"], { PATH: bare });
       expect(refused.stderr).toBe(
-        "snapmill: this machine lacks e2fsprogs xfsprogs util-linux mount: install them, and try again\n",
+        "snapmill: this machine lacks e2fsprogs xfsprogs util-linux mount: install what is missing, and try again\n",
       );
       expect(refused.exitCode).toBe(1);
       expect(run([join(release, "snapmill"), "--version"], { PATH: bare }).stdout).toBe(`${version}\n`);

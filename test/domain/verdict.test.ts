@@ -294,3 +294,11 @@ test("a pool that is not the usual one is named in its commands", () => {
   const [held] = troublesIn({ ...inService, pool: "fast", hold: aHold });
   expect(held?.remedy?.command).toBe("snapmill --pool fast resume");
 });
+
+test.each(verdictCodes)("so it is in the way out of %s", (code) => {
+  for (const [given] of cases[code].fires) {
+    const { wayOut = "" } = troublesIn({ ...inService, ...given, pool: "fast" }).find((one) => one.code === code) ?? {};
+    for (const [command] of wayOut.matchAll(/'snapmill (?!up\b)[^']*'/g))
+      expect(command).toStartWith("'snapmill --pool fast ");
+  }
+});

@@ -28,7 +28,8 @@ export class ChangeRecord {
     effect: () => T | Promise<T>,
     outcomeOf: (outcome: { readonly error: unknown } | { readonly answer: T }) => Outcome,
   ): Promise<T> {
-    const entry = this.#log.begin({ ...this.#asked, caller: this.#caller, given, operationId });
+    const reason = this.#asked.reason ?? reasonIn(given);
+    const entry = this.#log.begin({ ...this.#asked, reason, caller: this.#caller, given, operationId });
     this.#entry = entry;
     try {
       const answer = await effect();
@@ -47,3 +48,9 @@ export class ChangeRecord {
     this.#log.refuse({ ...this.#asked, caller: this.#caller, given: undefined, operationId }, outcome);
   }
 }
+
+/** Some operations have a reason of their own: of a hold, of a discarded removal. */
+const reasonIn = (given: unknown): string | undefined =>
+  typeof given === "object" && given !== null && "reason" in given && typeof given.reason === "string"
+    ? given.reason
+    : undefined;

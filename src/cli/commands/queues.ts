@@ -122,7 +122,7 @@ The exit status is 1 if some still run then; so it is after Ctrl-C. The pool sta
 restarted; snapshots can still be made and removed. /readyz answers 503 until 'snapmill resume'.`;
 
 export function addResume(program: Command): void {
-  addRelease(program.command("resume"));
+  addRelease(program.command("resume")).addHelpText("after", examples(["resume", "when the maintenance is over"]));
 }
 
 const addRelease = (command: Command): Command =>

@@ -105,10 +105,17 @@ const troubles: readonly Trouble[] = [
     is: "damaged",
   },
   {
-    pattern: /ECONNREFUSED|ENOENT/,
+    pattern: /ECONNREFUSED/,
     from: "gone",
     what: "is not there",
     wayOut: "start it, or set REDIS_URL",
+  },
+  {
+    // A socket: most often the private Redis of an 'up' that does not run.
+    pattern: /ENOENT/,
+    from: "gone",
+    what: "is not there",
+    wayOut: "start 'snapmill up' or what serves this socket, or set REDIS_URL",
   },
   {
     pattern: /EACCES|EPERM/,

@@ -197,6 +197,16 @@ test("a reason in UTF-8 is in the audit log as it was written", async () => {
   expect((await remove("reason")).status).toBe(200);
 });
 
+test("the reason of a request's own is in the audit log, unless the header gives another", async () => {
+  const pause = (headers: Record<string, string>) =>
+    api.pool("/queues/unpack/pause", { method: "POST", body: { reason: "new kernel" }, headers });
+  for (const [headers, reason] of [[{}, "new kernel"] as const, [{ "snapmill-reason": "ticket" }, "ticket"] as const]) {
+    expect((await pause(headers)).status).toBe(200);
+    expect((await api.ask("/v1/audit?limit=1")).body.items).toMatchObject([{ operation: "holdQueue", reason }]);
+  }
+  expect((await api.pool("/resume", { method: "POST", body: {} })).status).toBe(200);
+});
+
 describe("events", () => {
   /** All events of a stream that ends, or the first of one that does not. */
   async function listen(path: string, headers: Record<string, string> = {}) {

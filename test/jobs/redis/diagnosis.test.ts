@@ -76,7 +76,7 @@ test("a Redis that cannot carry queues is named by its own reason, with the way 
     [web.url, "failed_precondition", /does not speak as Redis does .*: something else listens there/],
     [old.url, "failed_precondition", /is too old \(4\.0\.14\): snapmill needs 5\.0/],
     ["redis://:hidden-word@127.0.0.1:1", "unavailable", /is not there .*: start it, or set REDIS_URL/],
-    ["unix:///no/such/socket", "unavailable", /is not there .*: start it, or set REDIS_URL/],
+    ["unix:///no/such/socket", "unavailable", /is not there .*: start 'snapmill up' or what .*, or set REDIS_URL/],
     ["redis://:hidden/word@127.0.0.1:1", "invalid_argument", /is not valid/],
     ["redis://:hidden-word%zz@127.0.0.1:1", "invalid_argument", /write it as %25/],
   ];

@@ -24,7 +24,7 @@ describe("with Redis away", () => {
       await redis.stop();
       const failure = await failureOf(connect(redis));
       expect(failure.code).toBe("unavailable");
-      expect(failure.message).toContain("start it, or set REDIS_URL");
+      expect(failure.message).toContain("start 'snapmill up' or what serves this socket, or set REDIS_URL");
     },
     soonMs,
   );

@@ -54,7 +54,7 @@ export const Frame = ({ view, pages, page, heading, verdict, flash, children }: 
       <p>
         Data as of <time datetime={new Date(view.readAtMs).toISOString()}>{clockTime(view.readAtMs)}</time>{" "}
         <span data-live="state" />. The queues are at <a href="/queues">/queues</a>, the API at{" "}
-        <a href="/v1/docs">/v1/docs</a>.
+        <a href="/v1/docs">/v1/docs</a> (user <code>snapmill</code>, a token as password).
       </p>
     </footer>
   </Document>

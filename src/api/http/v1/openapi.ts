@@ -187,7 +187,10 @@ const components = {
       ...parameter("header", "Prefer", text, false),
       description: "`wait=N`: seconds until the answer is 202, at most 60; `respond-async`: at once",
     },
-    Reason: { ...parameter("header", "Snapmill-Reason", text, false), description: "Why, for the audit log" },
+    Reason: {
+      ...parameter("header", "Snapmill-Reason", text, false),
+      description: "Why, for the audit log; default: the request's own reason",
+    },
   },
   headers: {
     ETag: { schema: text, description: "Of this content" },
