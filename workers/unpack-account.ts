@@ -9,9 +9,10 @@ import type { ChainedLayer } from "../src/unpack/chain.ts";
 export type Account = Omit<UnpackAccount, "layers"> & TimedProgress;
 
 /** Of an attempt that begins now. */
-export const accountOf = ({ reference, platform }: Payload<"unpack">): Account => ({
+export const accountOf = ({ reference, platform, registry }: Payload<"unpack">): Account => ({
   reference,
   platform: orHostPlatform(platform),
+  ...(registry !== undefined && { registry }),
   startedAtMs: Date.now(),
   layers: [],
 });

@@ -21,6 +21,7 @@ import { addStatus } from "./commands/status.ts";
 import { addToken } from "./commands/token.ts";
 import { addUmount } from "./commands/umount.ts";
 import { addUnpack } from "./commands/unpack.ts";
+import { addUnpacks } from "./commands/unpacks.ts";
 import { addUp } from "./commands/up.ts";
 import { addUsage } from "./commands/usage.ts";
 import { say } from "./output/output.ts";
@@ -63,6 +64,7 @@ export function buildProgram(version: string): Command {
   addConfig(program);
   program.commandsGroup("Images:");
   addUnpack(program);
+  addUnpacks(program);
   addBatch(program);
   addImages(program);
   program.commandsGroup("Look at snapshots:");

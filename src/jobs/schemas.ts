@@ -188,6 +188,7 @@ export const timedProgress = z.object({ layers: z.array(layerProgress.extend({ s
 export const unpackAccount = z.object({
   reference: z.string(),
   platform,
+  registry: registryOptions.optional(),
   /** Of its last attempt. */
   startedAtMs: z.number(),
   /** None: it ended before its image was found. */

@@ -22,6 +22,8 @@ export const unpacks = sqliteTable(
     startedAtMs: integer("started_at_ms").notNull(),
     endedAtMs: integer("ended_at_ms").notNull(),
     layers: text().notNull(),
+    /** JSON: how its registry was used, to be used again; null: as usual. */
+    registry: text(),
   },
   (table) => [
     uniqueIndex("unpacks_operation").on(table.operationId),

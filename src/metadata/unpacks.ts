@@ -5,14 +5,18 @@ import type { Database } from "./database.ts";
 import { unpacks } from "./unpack-schema.ts";
 
 export type UnpackRow = typeof unpacks.$inferSelect;
-export type EndedUnpack = Omit<UnpackRow, "number" | "endedAtMs" | "layers"> & { readonly layers: readonly unknown[] };
+export type EndedUnpack = Omit<UnpackRow, "number" | "endedAtMs" | "layers" | "registry"> & {
+  readonly layers: readonly unknown[];
+  readonly registry?: object | undefined;
+};
 
 /** Of a layer of ten stages this is half a kilobyte. */
 const keptUnpacks = 500;
 
 /** In the caller's transaction. The first record of an operation counts; the oldest ones go. */
-export function recordUnpack({ drizzle }: Database, { layers, ...ended }: EndedUnpack): void {
-  const row = { ...ended, layers: JSON.stringify(layers), endedAtMs: Date.now() };
+export function recordUnpack({ drizzle }: Database, { layers, registry, ...ended }: EndedUnpack): void {
+  const asText = { layers: JSON.stringify(layers), registry: registry === undefined ? null : JSON.stringify(registry) };
+  const row = { ...ended, ...asText, endedAtMs: Date.now() };
   const made = drizzle.insert(unpacks).values(row).onConflictDoNothing().returning({ number: unpacks.number }).get();
   // Nothing is returned where it was recorded before.
   const number: number | undefined = (made as typeof made | undefined)?.number;

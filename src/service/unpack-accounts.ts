@@ -4,7 +4,7 @@ import { errorCodes, invalidArgument, notFound } from "../domain/errors.ts";
 import { operationId } from "../domain/identifiers.ts";
 import { layerStages, unpackStages } from "../domain/layer-stages.ts";
 import { parsing } from "../domain/parsing.ts";
-import { type TimedProgress, timedProgress } from "../jobs/contract.ts";
+import { type TimedProgress, timedProgress, unpackRequest } from "../jobs/contract.ts";
 import type { QueuedUnpack } from "../jobs/requests/active-unpacks.ts";
 import type { QueuedOperation } from "../jobs/requests/queued-operation.ts";
 import type { Database } from "../metadata/database.ts";
@@ -38,6 +38,8 @@ export const unpackAccount = z.object({
   image: z.string(),
   /** Null: that of the pool's host. */
   platform: z.string().nullable(),
+  /** How its registry is used; null: as usual. */
+  registry: unpackRequest.registry.unwrap().nullable(),
   state: z.enum(["queued", "running", "unpacked", "failed", "cancelled"]),
   /** Null: it has ended long ago. */
   queuedAtMs: time,
@@ -106,6 +108,7 @@ export const ofActive = (asked: QueuedUnpack): UnpackAccount => ({
   operationId: asked.operationId,
   image: asked.reference,
   platform: asked.platform,
+  registry: asked.registry,
   state: asked.startedAtMs === null ? "queued" : "running",
   queuedAtMs: asked.queuedAtMs,
   startedAtMs: asked.startedAtMs,
@@ -141,7 +144,8 @@ function ofRow({
   const { errorCode, errorMessage } = row;
   const failure = errorMessage === null ? null : { code: errorCode ?? ("internal" as const), message: errorMessage };
   const told = timedProgress.safeParse({ layers: JSON.parse(row.layers) }).data;
-  const common = { operationId: id, image: reference, platform, state: outcome, queuedAtMs: null };
+  const registry = unpackRequest.registry.safeParse(JSON.parse(row.registry ?? "null")).data ?? null;
+  const common = { operationId: id, image: reference, platform, registry, state: outcome, queuedAtMs: null };
   return { ...common, startedAtMs, endedAtMs, failure, ...layersOf(told) };
 }
 

@@ -328,6 +328,13 @@ export interface PoolClient {
     readonly operationId: string;
     readonly image: string;
     readonly platform: string | null;
+    readonly registry: {
+      readonly authFile?: string | undefined;
+      readonly plainHttp?: boolean | undefined;
+      readonly minBytesPerSecond?: number | undefined;
+      readonly maxBytesPerSecond?: number | undefined;
+      readonly group?: string | undefined;
+    } | null;
     readonly state: "queued" | "running" | "unpacked" | "failed" | "cancelled";
     readonly queuedAtMs: number | null;
     readonly startedAtMs: number | null;
@@ -368,6 +375,13 @@ export interface PoolClient {
     readonly operationId: string;
     readonly image: string;
     readonly platform: string | null;
+    readonly registry: {
+      readonly authFile?: string | undefined;
+      readonly plainHttp?: boolean | undefined;
+      readonly minBytesPerSecond?: number | undefined;
+      readonly maxBytesPerSecond?: number | undefined;
+      readonly group?: string | undefined;
+    } | null;
     readonly state: "queued" | "running" | "unpacked" | "failed" | "cancelled";
     readonly queuedAtMs: number | null;
     readonly startedAtMs: number | null;
@@ -729,6 +743,13 @@ export interface PoolClient {
           readonly operationId: string;
           readonly image: string;
           readonly platform: string | null;
+          readonly registry: {
+            readonly authFile?: string | undefined;
+            readonly plainHttp?: boolean | undefined;
+            readonly minBytesPerSecond?: number | undefined;
+            readonly maxBytesPerSecond?: number | undefined;
+            readonly group?: string | undefined;
+          } | null;
           readonly state: "queued" | "running" | "unpacked" | "failed" | "cancelled";
           readonly queuedAtMs: number | null;
           readonly startedAtMs: number | null;

@@ -1,6 +1,7 @@
 // Room: jobs. Owns the unpacks that workers execute at this moment, as their queue has them.
 import { z } from "zod";
 import { type OperationId, operationId } from "../../domain/identifiers.ts";
+import type { RegistryOptions } from "../../domain/registry-options.ts";
 import { type TimedProgress, timedProgress, unpackRequest } from "../contract.ts";
 import { openJobData } from "../job-data.ts";
 import type { JobQueue, QueuedJob } from "../queues.ts";
@@ -9,6 +10,7 @@ export interface QueuedUnpack {
   readonly operationId: OperationId;
   readonly reference: string;
   readonly platform: string | null;
+  readonly registry: RegistryOptions | null;
   readonly queuedAtMs: number;
   /** Of this attempt; null: it waits. */
   readonly startedAtMs: number | null;
@@ -36,6 +38,7 @@ export function asUnpack(job: QueuedJob | undefined): QueuedUnpack | undefined {
     operationId: operationId(job.id),
     reference: asked.reference,
     platform: asked.platform ?? null,
+    registry: asked.registry ?? null,
     queuedAtMs: job.timestamp,
     startedAtMs: job.processedOn ?? null,
     attempt: Math.max(1, job.attemptsMade + 1),

@@ -6,6 +6,7 @@ import { batchFailures } from "./batch-failures.ts";
 import { batches } from "./batches.tsx";
 import { doctor } from "./doctor.tsx";
 import type { Download } from "./download.ts";
+import { image } from "./image.tsx";
 import { overview } from "./overview.tsx";
 import type { Page } from "./page.ts";
 import { pool } from "./pool.tsx";
@@ -13,12 +14,17 @@ import { removals } from "./removals.tsx";
 import { search } from "./search.tsx";
 import { snapshot } from "./snapshot.tsx";
 import { snapshots } from "./snapshots.tsx";
+import { unpack } from "./unpack.tsx";
+import { unpacks } from "./unpacks.tsx";
 
 export const pages: readonly Page[] = [
   overview,
   pool,
+  unpacks,
+  unpack,
   snapshots,
   snapshot,
+  image,
   batches,
   batch,
   removals,

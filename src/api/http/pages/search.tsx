@@ -1,6 +1,7 @@
 // Room: api. Owns the page of search results: snapshots, images, removals, batches and operations, each as a link.
 /** @jsxImportSource hono/jsx */
 import { isSnapmillError } from "../../../domain/errors.ts";
+import { imageQuery } from "./image-address.ts";
 import { Name, shortName } from "./names.tsx";
 import type { Page } from "./page.ts";
 import { Scrolling } from "./scrolling.tsx";
@@ -82,8 +83,9 @@ async function snapshotHits(view: View, pool: string, scope: string, wanted: str
 async function imageHits(view: View, pool: string, wanted: string): Promise<readonly Hit[]> {
   const images = await view.read("listImages", {}, pool);
   const found = images.filter((image) => JSON.stringify(image).includes(wanted)).slice(0, mostOfAKind);
-  return found.map(({ image, snapshot: key, platform }) => {
-    const href = inPool(pool, "snapshot", { key });
+  return found.map((each) => {
+    const { image, snapshot: key, platform } = each;
+    const href = inPool(pool, "image", imageQuery(each));
     return { kind: "image", name: image ?? key, pool, href, about: `for ${platform}` };
   });
 }

@@ -1,0 +1,1 @@
+ALTER TABLE `unpacks` ADD `registry` text;

@@ -1,0 +1,109 @@
+// Room: api. Owns waterfalls: rows of bars along one time, each bar in the lane of its kind and with its pattern.
+/** @jsxImportSource hono/jsx */
+import { formatDuration } from "../../../../domain/units.ts";
+import { Picture, rounded } from "./picture.tsx";
+import { linear, ticksFor } from "./scale.ts";
+import { PatternedBar, Patterns, type StageLook } from "./stage-looks.tsx";
+
+export interface Bar {
+  readonly look: StageLook;
+  readonly startMs: number;
+  /** Null: it is under way, and reaches to the end of the picture. */
+  readonly endMs: number | null;
+  /** On the bar itself, and for who points at it. */
+  readonly about: string;
+}
+
+export interface Row {
+  readonly label: string;
+  readonly bars: readonly Bar[];
+}
+
+export interface WaterfallProps {
+  readonly id: string;
+  readonly title: string;
+  readonly description: string;
+  readonly fromMs: number;
+  readonly untilMs: number;
+  readonly rows: readonly Row[];
+}
+
+const width = 640;
+const edge = 4;
+const axisHeight = 30;
+const labelHeight = 28;
+const laneHeight = 12;
+const laneGap = 2;
+const rowGap = 12;
+/** Less is not seen. */
+const leastWidth = 2;
+
+/** The height of a row: without bars, of its label alone. */
+const heightOf = ({ bars }: Row): number => labelHeight + lanesOf(bars) * (laneHeight + laneGap) + rowGap;
+
+/** A row has the lanes up to its last one in use: the same kind stands at the same height in each. */
+const lanesOf = (bars: readonly Bar[]): number => Math.max(0, ...bars.map(({ look }) => look.lane + 1));
+
+export function Waterfall({ id, title, description, fromMs, untilMs, rows }: WaterfallProps) {
+  const spanMs = Math.max(1, untilMs - fromMs);
+  const x = linear([fromMs, fromMs + spanMs], [edge, width - edge]);
+  const tops: number[] = [];
+  let height = axisHeight;
+  for (const row of rows) {
+    tops.push(height);
+    height += heightOf(row);
+  }
+  const ticks = ticksFor(spanMs, { base: 1000, isWhole: true }).filter((ms) => ms <= spanMs);
+  return (
+    <Picture id={id} title={title} description={description} width={width} height={height} class="waterfall">
+      <Patterns id={id} />
+      {ticks.map((ms, index) => (
+        <>
+          <line
+            class="grid"
+            x1={rounded(x(fromMs + ms))}
+            x2={rounded(x(fromMs + ms))}
+            y1={axisHeight - 6}
+            y2={height}
+          />
+          {/* On a telephone there is room for every second one. */}
+          <text class={`tick${index % 2 === 0 ? "" : " spare"}`} {...anchored(rounded(x(fromMs + ms)), index)} y={18}>
+            {ms === 0 ? "0" : formatDuration(ms)}
+          </text>
+        </>
+      ))}
+      {rows.map(({ label, bars }, index) => {
+        const top = tops[index] ?? 0;
+        return (
+          <g>
+            <text class="label" x={edge} y={top + labelHeight - 7}>
+              {label}
+            </text>
+            {bars.map(({ look, startMs, endMs, about }) => {
+              const left = x(Math.max(fromMs, startMs));
+              const right = Math.max(left + leastWidth, x(Math.min(fromMs + spanMs, endMs ?? untilMs)));
+              const place = {
+                x: rounded(Math.min(left, width - edge - leastWidth)),
+                y: top + labelHeight + look.lane * (laneHeight + laneGap),
+                width: rounded(right - left),
+                height: laneHeight,
+              };
+              return (
+                <g>
+                  <title>{about}</title>
+                  <PatternedBar id={id} look={look} {...place} isOpen={endMs === null} />
+                </g>
+              );
+            })}
+          </g>
+        );
+      })}
+    </Picture>
+  );
+}
+
+/** The first and the last stay within the picture. */
+function anchored(at: number, index: number) {
+  if (index === 0) return { x: 0, "text-anchor": "start" };
+  return at > width - 50 ? { x: width, "text-anchor": "end" } : { x: at, "text-anchor": "middle" };
+}
