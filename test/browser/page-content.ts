@@ -38,7 +38,8 @@ export async function makeContent(name = hostile): Promise<Content> {
   await submitBatch(api, name);
   await holdRemovals(api, name, made);
   const kept = made.move();
-  return { api, reader, addresses: addressesWith(name), [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  const addresses = { ...addressesWith(name), ...(await addressesOfImage(api, "/shop/web:1.5")) };
+  return { api, reader, addresses, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 const makeHistory = ({ config }: RunningApi["place"]) => writeHistory(config, aBusyDay(Date.now()));
@@ -49,6 +50,7 @@ const addressesWith = (name: string): Content["addresses"] => ({
   "/pools/:pool": "/pools/default",
   "/pools/:pool/snapshots": "/pools/default/snapshots",
   "/pools/:pool/snapshot": `/pools/default/snapshot?${new URLSearchParams({ key: name }).toString()}`,
+  "/pools/:pool/unpacks": "/pools/default/unpacks",
   "/pools/:pool/batches": "/pools/default/batches",
   "/pools/:pool/batches/:batch": "/pools/default/batches/nightly",
   "/pools/:pool/removals": "/pools/default/removals",
@@ -57,13 +59,30 @@ const addressesWith = (name: string): Content["addresses"] => ({
   "/search": `/search?${new URLSearchParams({ q: name.slice(0, 8) }).toString()}`,
 });
 
+/** Of the image and its unpack whose name ends like this. */
+async function addressesOfImage(api: RunningApi, end: string): Promise<Content["addresses"]> {
+  const { body } = await api.pool("/unpacks");
+  const unpacks = body.items as { readonly image: string; readonly operationId: string }[];
+  const found = unpacks.find(({ image }) => image.endsWith(end));
+  if (found === undefined) throw new Error(`nothing like ${end} was unpacked: ${JSON.stringify(unpacks)}`);
+  return {
+    "/pools/:pool/image": `/pools/default/image?${new URLSearchParams({ name: found.image }).toString()}`,
+    "/pools/:pool/unpacks/:operationId": `/pools/default/unpacks/${found.operationId}`,
+  };
+}
+
 /** Two of three share a layer, which the second finds there. */
 async function unpackImages({ place }: RunningApi, { host }: Registry): Promise<void> {
   const web = { host, name: "shop/web" };
   const base = await pushLargeLayer(web, 12);
   const references = [
     await pushImage(web, "1.4", [base, await pushLayer(web, ["srv/web", "etc/web.conf"])]),
-    await pushImage(web, "1.5", [base, await pushLayer(web, ["srv/web", "etc/web.conf", "etc/web.d/new"])]),
+    await pushImage(web, "1.5", [
+      base,
+      await pushLargeLayer(web, 24),
+      await pushLayer(web, ["srv/web", "etc/web.conf", "etc/web.d/new"]),
+      await pushLargeLayer(web, 6),
+    ]),
     await pushImage({ host, name: "shop/stock" }, "9", [await pushLayer({ host, name: "shop/stock" }, ["srv/stock"])]),
   ];
   for (const reference of references) await succeeded(place.run("unpack", "--plain-http", reference));

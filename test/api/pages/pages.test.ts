@@ -1,6 +1,11 @@
 // The pages on a real `up`: who gets in, what each page says of itself, and what forms may do.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { pages } from "../../../src/api/http/pages/pages.ts";
+import { writeImage } from "../../support/images.ts";
+import { file } from "../../support/tar-entries.ts";
 import { HeldRemoval } from "../v1/held-removal.ts";
 import { RunningApi } from "../v1/running-api.ts";
 import { formsOf, formWith, textOf, Visitor } from "./page-visitor.ts";
@@ -10,6 +15,7 @@ setDefaultTimeout(120_000);
 let api: RunningApi;
 let holder: HeldRemoval | undefined;
 let reader = "";
+let failedUnpack = "";
 const visitor = new Visitor(() => api.url);
 const looker = new Visitor(() => api.url);
 const hostile = `<script>alert(1)</script>"><img src=x onerror=alert(2)>\u202egnp.exe`;
@@ -25,6 +31,11 @@ beforeAll(async () => {
     body: { labels },
   });
   expect(made.status).toBe(200);
+  const unpacked = await writeImage(layout, [{ content: [file("one", "1")] }]);
+  for (const reference of [unpacked.reference, `oci:/there/is/none${hostile}:latest`]) {
+    await api.pool("/images/unpack", { method: "POST", headers: { prefer: "wait=60" }, body: { reference } });
+  }
+  failedUnpack = (await api.pool("/unpacks?limit=1")).body.items[0].operationId;
   holder = await HeldRemoval.start(api, `${hostile}-held`);
   const batch = { name: hostile, items: [{ reference: "oci:/there/is/none:latest" }], attempts: 1 };
   expect((await api.pool("/batches/bad-images", { method: "PUT", body: batch })).status).toBe(200);
@@ -34,9 +45,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await holder?.end();
   await api[Symbol.asyncDispose]();
+  rmSync(join(tmpdir(), "<script>alert(1)<"), { recursive: true });
 });
 
 const key = encodeURIComponent(hostile);
+const layout = join(tmpdir(), hostile);
 const snapshotPath = `/pools/default/snapshot?key=${key}`;
 const audit = async () => (await api.ask("/v1/audit?limit=20")).body.items;
 
@@ -46,6 +59,9 @@ const addresses = [
   "/pools/default",
   "/pools/default/snapshots",
   snapshotPath,
+  `/pools/default/image?${new URLSearchParams({ name: `oci:${layout}:test` }).toString()}`,
+  "/pools/default/unpacks",
+  "/pools/default/unpacks/FAILED",
   "/pools/default/batches",
   "/pools/default/batches/bad-images",
   "/pools/default/removals",
@@ -53,6 +69,8 @@ const addresses = [
   "/audit",
   `/search?q=${encodeURIComponent("<script>")}`,
 ];
+
+const whole = (address: string) => address.replace("FAILED", failedUnpack);
 
 test("every page of the registry is looked at here", () => {
   const patterns = pages.map(({ path }) => new RegExp(`^${path.replace(/:\w+/g, "[^/?]+")}(\\?|$)`));
@@ -71,7 +89,7 @@ test("every page of the registry stands in docs/DASHBOARD.md as it describes its
 
 describe("every page", () => {
   test.each(addresses)("%s has the frame, a strict policy, and nothing from elsewhere", async (address) => {
-    const { status, headers, html } = await visitor.visit(address);
+    const { status, headers, html } = await visitor.visit(whole(address));
     expect(status).toBe(200);
     expect(headers.get("content-security-policy")).toBe(
       "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -96,7 +114,7 @@ describe("every page", () => {
   });
 
   test.each(addresses)("%s shows hostile names as text, invisible characters included", async (address) => {
-    const { html } = await visitor.visit(address);
+    const { html } = await visitor.visit(whole(address));
     expect(html).not.toContain("<script>alert");
     expect(html).not.toContain("<img src=x");
     expect(html).not.toContain("\u202e");
@@ -110,18 +128,18 @@ describe("every page", () => {
 
   test.each(addresses)("%s is not shown without a session, and leads to signing in", async (address) => {
     const nobody = new Visitor(() => api.url);
-    const answer = await nobody.send(address);
+    const answer = await nobody.send(whole(address));
     expect(answer.status).toBe(303);
     expect(answer.headers.get("location")).toMatch(/^\/sign-in(\?to=|$)/);
-    expect((await nobody.send(address, { headers: { accept: "*/*" } })).status).toBe(401);
+    expect((await nobody.send(whole(address), { headers: { accept: "*/*" } })).status).toBe(401);
   });
 
   test.each(addresses)("%s has no button for the role read, whom the server refuses as well", async (address) => {
-    const { status, html } = await looker.visit(address);
+    const { status, html } = await looker.visit(whole(address));
     // What changes said of themselves is for operators.
     expect(status).toBe(address === "/audit" ? 403 : 200);
     expect(formsOf(html).map(({ action }) => action)).toEqual(["/sign-out"]);
-    const { session: _none, ...forms } = { session: "", forms: formsOf((await visitor.visit(address)).html) };
+    const { session: _none, ...forms } = { session: "", forms: formsOf((await visitor.visit(whole(address))).html) };
     for (const { action, fields } of forms.forms.filter((form) => form.action !== "/sign-out")) {
       const answer = await looker.post(action, { ...fields, reason: "because" });
       expect([action, answer.status]).toEqual([action, 403]);

@@ -2,7 +2,11 @@
 import type { Output } from "../../../service/api.ts";
 
 export type NamedImage = Output<"listImages">[number];
-type Identity = Pick<NamedImage, "manifestDigest" | "platform">;
+
+interface Identity {
+  readonly manifestDigest: string;
+  readonly platform: string;
+}
 
 /** The same for each name of an image. */
 export const identityOf = ({ manifestDigest, platform }: Identity): string => `${manifestDigest} ${platform}`;

@@ -4,7 +4,6 @@ import { notFound } from "../../../domain/errors.ts";
 import { ownScope } from "../../../domain/identifiers.ts";
 import { quoted } from "../../../domain/quoted.ts";
 import { formatSize } from "../../../domain/units.ts";
-import { Command } from "./action.tsx";
 import { ImageActions } from "./image-actions.tsx";
 import { identityOf, imageQuery, type NamedImage } from "./image-address.ts";
 import { ImageLayers } from "./image-layers.tsx";
@@ -33,8 +32,7 @@ export const image: Page = {
       heading: `Image ${shortName(found.image ?? found.manifestDigest)}`,
       body: (
         <>
-          <Facts names={first} found={found} />
-          <Command text={view.command(`mount ${found.snapshot} DIRECTORY`)} />
+          <Facts view={view} names={first} found={found} />
           <ImageActions view={view} names={first} found={found} />
           <h2>Layers</h2>
           <ImageLayers
@@ -77,12 +75,13 @@ const Choices = ({ view, images }: { readonly view: View; readonly images: reado
 );
 
 interface FactsProps {
+  readonly view: View;
   /** The same image under each of its names. */
   readonly names: readonly NamedImage[];
   readonly found: NamedImage;
 }
 
-const Facts = ({ names, found }: FactsProps) => (
+const Facts = ({ view, names, found }: FactsProps) => (
   <dl>
     <dt>Names</dt>
     {names.map(({ image: name, lastAskedAtMs }) => (
@@ -112,5 +111,9 @@ const Facts = ({ names, found }: FactsProps) => (
     <dd>{formatSize(found.exclusiveBytes)}: what its removal would free</dd>
     <dt>Shared space</dt>
     <dd>{formatSize(found.sharedBytes)}, with other images or snapshots</dd>
+    <dt>Mount it</dt>
+    <dd>
+      <code>{view.command(`mount ${found.snapshot} DIRECTORY`)}</code>
+    </dd>
   </dl>
 );

@@ -2,6 +2,7 @@
 /** @jsxImportSource hono/jsx */
 import type { Child } from "hono/jsx";
 import { formatDuration } from "../../../domain/units.ts";
+import { layersDone } from "../../../domain/unpack-progress.ts";
 import type { Output } from "../../../service/api.ts";
 import { SmallChart } from "./charts/small-chart.tsx";
 import { percentInUse } from "./charts/units.ts";
@@ -59,7 +60,9 @@ export function PoolRow({ view, pool, status, history, now }: PoolRowProps) {
         <Cell name="Running unpacks">
           <Part
             of={now}
-            show={({ unpacks }) => (unpacks === null ? notKnown : <Unpacks unpacks={unpacks} nowMs={nowMs} />)}
+            show={({ unpacks }) =>
+              unpacks === null ? notKnown : <Unpacks pool={pool} unpacks={unpacks} nowMs={nowMs} />
+            }
           />
         </Cell>
         <Cell name="Failures in a day">
@@ -137,21 +140,34 @@ function waitingText(oldest: Output<"status">["oldestWaitingMs"]): Child {
 /** More are counted. */
 const shownUnpacks = 4;
 
-const Unpacks = ({ unpacks, nowMs }: { unpacks: NonNullable<Output<"now">["unpacks"]>; nowMs: number }) =>
-  unpacks.length === 0 ? (
-    <>none</>
-  ) : (
+interface UnpacksProps {
+  readonly pool: string;
+  readonly unpacks: NonNullable<Output<"now">["unpacks"]>;
+  readonly nowMs: number;
+}
+
+function Unpacks({ pool, unpacks, nowMs }: UnpacksProps) {
+  if (unpacks.length === 0) return <>none</>;
+  const path = `/pools/${encodeURIComponent(pool)}/unpacks`;
+  return (
     <ul>
       {unpacks.slice(0, shownUnpacks).map(({ operationId, image, layers, startedAtMs }) => (
         <li key={operationId}>
-          <Name text={image} />: {layers.filter(({ state }) => state === "unpacked" || state === "cached").length} of{" "}
-          {layers.length} layers
+          <a href={`${path}/${operationId}`}>
+            <Name text={image} />
+          </a>
+          : {layersDone(layers)} of {layers.length} layers
           {startedAtMs === null ? "" : `, for ${formatDuration(Math.max(0, nowMs - startedAtMs))}`}
         </li>
       ))}
-      {unpacks.length > shownUnpacks ? <li>and {unpacks.length - shownUnpacks} more</li> : null}
+      {unpacks.length > shownUnpacks ? (
+        <li>
+          and <a href={`${path}?state=running`}>{unpacks.length - shownUnpacks} more</a>
+        </li>
+      ) : null}
     </ul>
   );
+}
 
 const shownFailures = 4;
 

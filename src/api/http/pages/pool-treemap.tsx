@@ -3,6 +3,7 @@
 import { formatSize } from "../../../domain/units.ts";
 import type { Output } from "../../../service/api.ts";
 import { type Area, type AreaKind, Treemap } from "./charts/treemap.tsx";
+import { imageQuery } from "./image-address.ts";
 import { Name, shortName } from "./names.tsx";
 import type { View } from "./view.ts";
 
@@ -56,7 +57,7 @@ export function areasOf(view: View, space: Space): Area[] {
   ].filter(({ size }) => size > 0);
 }
 
-function imageArea(view: View, { names, manifestDigest, platform, snapshot, exclusiveBytes }: Image): Area {
+function imageArea(view: View, { names, manifestDigest, platform, exclusiveBytes }: Image): Area {
   const [name = shortName(manifestDigest)] = names;
   return {
     kind: "plain",
@@ -64,7 +65,7 @@ function imageArea(view: View, { names, manifestDigest, platform, snapshot, excl
     shortName: name.slice(name.lastIndexOf("/") + 1),
     size: exclusiveBytes,
     link: (
-      <a href={view.poolPath("snapshot", { key: snapshot })}>
+      <a href={view.poolPath("image", imageQuery({ manifestDigest, platform }))}>
         <Name text={name} />
       </a>
     ),

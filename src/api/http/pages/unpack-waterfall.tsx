@@ -33,7 +33,7 @@ export function Layers({ unpack, nowMs }: LayersProps) {
             <b>Layers over time</b>, the bottom one first, from the start of the unpack. A dashed edge: under way.
             <StageLegend
               id={pictureId}
-              stages={layerStages.filter((name) => stages.some(({ stage }) => stage === name))}
+              stages={layerStages.filter((name) => stages.some((each) => each.stage === name && isSeen(each)))}
             />
           </figcaption>
           <Waterfall
@@ -68,13 +68,16 @@ function rowOf({ digest, state, compressedBytes, stages }: UnpackLayer, index: n
   const size = state === "cached" ? "" : `, ${formatSize(compressedBytes)}`;
   return {
     label: `${index + 1}: ${shortDigest(digest)}${size}, ${said}`,
-    bars: stages.map(({ stage, startMs, endMs, spentMs }) => {
+    bars: stages.filter(isSeen).map(({ stage, startMs, endMs, spentMs }) => {
       const ended = `${formatDuration(spentMs ?? 0)} between ${formatDuration(startMs - fromMs)} and ${formatDuration((endMs ?? untilMs) - fromMs)}`;
       const about = endMs === null ? `under way since ${formatDuration(startMs - fromMs)}` : ended;
       return { look: stageLooks[stage], startMs, endMs, about: `${stage}: ${about}` };
     }),
   };
 }
+
+/** Of a lock that was free, and a file that was written at once, there is nothing to draw. */
+const isSeen = ({ startMs, endMs }: Stage): boolean => endMs === null || endMs > startMs;
 
 const shortDigest = (digest: string): string => digest.replace(/^sha256:/, "").slice(0, shownDigits);
 

@@ -68,10 +68,9 @@ const Facts = ({ view, found }: Found) => (
         </a>
       ) : (
         <Name text={found.image} />
-      )}
+      )}{" "}
+      for {found.platform ?? "the platform of the pool's host"}
     </dd>
-    <dt>Platform</dt>
-    <dd>{found.platform ?? "that of the pool's host"}</dd>
     <dt>State</dt>
     <dd>
       <UnpackSign state={found.state} />
@@ -86,30 +85,27 @@ const Facts = ({ view, found }: Found) => (
       </>
     )}
     <dt>Layers done</dt>
-    <dd>{layersText(found)}</dd>
-    <dt>Read, compressed</dt>
-    <dd>{bytesText(found)}</dd>
-    <dt>Time</dt>
     <dd>
-      {timeText(found, view.readAtMs)}
-      {found.queuedAtMs !== null && found.startedAtMs !== null && found.startedAtMs - found.queuedAtMs >= 1000
-        ? `, after ${formatDuration(found.startedAtMs - found.queuedAtMs)} in the queue`
-        : ""}
+      {layersText(found)}
+      {found.layers.length === 0 ? "" : `; ${bytesText(found)} read`}
     </dd>
-    <dt>Started</dt>
-    <dd>{found.startedAtMs === null ? "not yet" : clockTime(found.startedAtMs)}</dd>
-    {found.endedAtMs === null ? null : (
-      <>
-        <dt>Ended</dt>
-        <dd>{clockTime(found.endedAtMs)}</dd>
-      </>
-    )}
+    <dt>Time</dt>
+    <dd>{whenText(found, view.readAtMs)}</dd>
     <dt>Operation</dt>
     <dd>
       <a href={`/operations/${found.operationId}`}>{found.operationId}</a>
     </dd>
   </dl>
 );
+
+function whenText(found: Unpack, nowMs: number): string {
+  const { queuedAtMs, startedAtMs, endedAtMs } = found;
+  if (startedAtMs === null) return queuedAtMs === null ? "not begun" : `not begun, queued ${clockTime(queuedAtMs)}`;
+  const waitedMs = queuedAtMs === null ? 0 : startedAtMs - queuedAtMs;
+  const waited = waitedMs >= 1000 ? `, after ${formatDuration(waitedMs)} in the queue` : "";
+  const until = endedAtMs === null ? "" : ` to ${clockTime(endedAtMs)}`;
+  return `${timeText(found, nowMs)}, from ${clockTime(startedAtMs)}${until}${waited}`;
+}
 
 const Cancel = ({ view, found }: Found) =>
   isOver(found) ? null : (

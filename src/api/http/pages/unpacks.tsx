@@ -157,7 +157,7 @@ const Row = ({ view, unpack }: { readonly view: View; readonly unpack: Unpack })
           />{" "}
         </>
       )}
-      {layersText(unpack)}
+      {isOver(unpack) && unpack.layers.length === 0 ? "–" : layersText(unpack)}
     </td>
     <td class="number">{bytesText(unpack)}</td>
     <td class="number">{timeText(unpack, view.readAtMs)}</td>

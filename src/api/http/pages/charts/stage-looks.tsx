@@ -17,18 +17,19 @@ export interface StageLook {
 export const stageLooks: Readonly<Record<LayerStage, StageLook>> = {
   wait: { lane: 0, pattern: "dotted", colour: "idle" },
   prepare: { lane: 0, pattern: "plain", colour: "pool" },
-  mount: { lane: 0, pattern: "bars", colour: "pool" },
   flush: { lane: 0, pattern: "rows", colour: "make" },
   commit: { lane: 0, pattern: "crossed", colour: "pool" },
-  fetch: { lane: 1, pattern: "rising", colour: "read" },
-  inflate: { lane: 2, pattern: "falling", colour: "work" },
-  write: { lane: 3, pattern: "checked", colour: "make" },
+  // Ends with the unmount, after all but the commit.
+  mount: { lane: 1, pattern: "bars", colour: "idle" },
+  fetch: { lane: 2, pattern: "rising", colour: "read" },
+  inflate: { lane: 3, pattern: "falling", colour: "work" },
+  write: { lane: 4, pattern: "checked", colour: "make" },
 };
 
 const stageNames: Readonly<Record<LayerStage, string>> = {
   wait: "wait (another unpack has the layer)",
   prepare: "prepare (its snapshot)",
-  mount: "mount",
+  mount: "mount, to unmount",
   flush: "flush",
   commit: "commit",
   fetch: "fetch",

@@ -32,26 +32,25 @@ const width = 640;
 const edge = 4;
 const axisHeight = 30;
 const labelHeight = 28;
-const laneHeight = 12;
+const laneHeight = 10;
 const laneGap = 2;
 const rowGap = 12;
 /** Less is not seen. */
 const leastWidth = 2;
 
-/** The height of a row: without bars, of its label alone. */
-const heightOf = ({ bars }: Row): number => labelHeight + lanesOf(bars) * (laneHeight + laneGap) + rowGap;
-
-/** A row has the lanes up to its last one in use: the same kind stands at the same height in each. */
-const lanesOf = (bars: readonly Bar[]): number => Math.max(0, ...bars.map(({ look }) => look.lane + 1));
+/** Those in use, the same for all rows: what is of one kind stands at the same height in each. */
+const lanesOf = (rows: readonly Row[]): readonly number[] =>
+  [...new Set(rows.flatMap(({ bars }) => bars.map(({ look }) => look.lane)))].sort((one, other) => one - other);
 
 export function Waterfall({ id, title, description, fromMs, untilMs, rows }: WaterfallProps) {
   const spanMs = Math.max(1, untilMs - fromMs);
   const x = linear([fromMs, fromMs + spanMs], [edge, width - edge]);
+  const lanes = lanesOf(rows);
   const tops: number[] = [];
   let height = axisHeight;
-  for (const row of rows) {
+  for (const { bars } of rows) {
     tops.push(height);
-    height += heightOf(row);
+    height += labelHeight + (bars.length === 0 ? 0 : lanes.length * (laneHeight + laneGap)) + rowGap;
   }
   const ticks = ticksFor(spanMs, { base: 1000, isWhole: true }).filter((ms) => ms <= spanMs);
   return (
@@ -84,7 +83,7 @@ export function Waterfall({ id, title, description, fromMs, untilMs, rows }: Wat
               const right = Math.max(left + leastWidth, x(Math.min(fromMs + spanMs, endMs ?? untilMs)));
               const place = {
                 x: rounded(Math.min(left, width - edge - leastWidth)),
-                y: top + labelHeight + look.lane * (laneHeight + laneGap),
+                y: top + labelHeight + lanes.indexOf(look.lane) * (laneHeight + laneGap),
                 width: rounded(right - left),
                 height: laneHeight,
               };
