@@ -65,6 +65,9 @@ export const getUnpack = operation(
       client.queuedUnpack(given.operationId),
       client.queued(given.operationId),
     ]);
+    // It may have ended since: then its record says more than its job.
+    const ended = findUnpack(service.database(), given.operationId);
+    if (ended !== undefined) return ofRow(ended);
     if (asked !== undefined && queued !== undefined) return ofJob(asked, queued);
     throw notFound(`there is no unpack ${given.operationId}, or it ended too long ago to be remembered`);
   },

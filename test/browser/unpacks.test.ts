@@ -29,9 +29,9 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await browser?.[Symbol.asyncDispose]();
-  await api?.[Symbol.asyncDispose]();
   await proxy?.[Symbol.asyncDispose]();
   await registry?.[Symbol.asyncDispose]();
+  await api?.[Symbol.asyncDispose]();
 });
 
 const pieceBytes = 1_000;
@@ -95,7 +95,7 @@ describeWith(programs, "in a browser, an unpack", () => {
 
     await tab.page.getByRole("button", { name: "Cancel the unpack" }).click();
     await tab.page.getByText("Cancel the unpack: done").waitFor();
-    await tab.page.locator("main dd").getByText("cancelled", { exact: true }).waitFor();
+    await tab.page.locator("main dd .sign").getByText("cancelled").waitFor();
     expect(tab.clicks).toBe(2);
     expect(tab.troubles()).toEqual([]);
     const { body } = await api.pool("/unpacks?limit=1");

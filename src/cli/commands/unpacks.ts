@@ -82,8 +82,10 @@ function addCancel(unpacks: Command): void {
     .addHelpText("after", examples(["unpacks cancel op-0c6f7f0e-8c1d-4a43-b0c5-1a6c1c9f1d6e", "as 'unpacks' lists it"]))
     .action(async (id: OperationId, _options: JsonOption, command: Command) => {
       await using pool = await openPool(command);
-      const { state, endedAtMs } = await pool.getUnpack({ operationId: id });
-      if (endedAtMs !== null) throw failedPrecondition(`unpack ${id} has ended (${state}): there is nothing to cancel`);
+      const { state } = await pool.getUnpack({ operationId: id });
+      if (state !== "queued" && state !== "running") {
+        throw failedPrecondition(`unpack ${id} has ended (${state}): there is nothing to cancel`);
+      }
       await pool.cancelUnpack({ operationId: id });
       if (wantsJson(command)) await printJson({ operationId: id });
       else await printLines([`cancelled the unpack ${id}`]);

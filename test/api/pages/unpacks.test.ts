@@ -109,7 +109,7 @@ test("one that has failed says why, and is retried as it was asked for: with the
       return new Response(null, { status: 404 });
     },
   });
-  const reference = `docker://127.0.0.1:${registry.port}/shop/none:1`;
+  const reference = `docker://${registry.url.host}/shop/none:1`;
   const id = await unpack({ reference, registry: { plainHttp: true, group: "several" } });
   const { html } = await visitor.visit(pageOf(id));
   expect(textOf(html)).toMatch(/State ✗ failed Failure ✗ not_found : /);
