@@ -71,6 +71,11 @@ export class RunningApi implements AsyncDisposable {
   /** Ends it, as an operator does or in another way, and starts it again. */
   async restart(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     await this.#up.end(signal);
+    await this.begin();
+  }
+
+  /** Starts it again after its end. */
+  async begin(): Promise<void> {
     this.#up = this.place.up();
     this.url = urlIn(await this.#up.ready());
   }
