@@ -7,6 +7,7 @@ import { stateOf } from "../../../src/api/http/pages/pool-state.tsx";
 import { heldReason } from "../../../src/domain/queues.ts";
 import type { Output } from "../../../src/service/api.ts";
 import { aBusyDay, writeHistory } from "../../support/made-history.ts";
+import { until } from "../../support/until.ts";
 import { RunningApi } from "../v1/running-api.ts";
 import { formsOf, formWith, textOf, Visitor } from "./page-visitor.ts";
 
@@ -49,6 +50,33 @@ describe("of a real up", () => {
     expect(textOf(after.html)).toContain("Nothing is wrong.");
     const [latest] = (await api.ask("/v1/audit?limit=1")).body.items;
     expect(latest).toMatchObject({ operation: "releaseQueue", reason: "it is over", code: "ok", pool: "default" });
+  });
+
+  test("while Redis does not answer, the page is there, and says what it does not know", async () => {
+    const redis = api.place.pidsOf("redis-server");
+    expect(redis.length).toBeGreaterThan(0);
+    for (const pid of redis) process.kill(pid, "SIGSTOP");
+    try {
+      await until(
+        "the row says what is not known",
+        () => visitor.visit("/"),
+        ({ status, html }) =>
+          status === 200 &&
+          html.includes('role="img"') &&
+          /State ✗ not ready Data ✓ \d+ % of 960 MiB/.test(textOf(html)) &&
+          /Oldest waiting job (not known|! This cannot be shown now)/.test(textOf(html)),
+        60_000,
+      );
+      expect((await visitor.visit("/pools/default")).status).toBe(200);
+    } finally {
+      for (const pid of redis) process.kill(pid, "SIGCONT");
+    }
+    await until(
+      "the row is whole again",
+      async () => textOf((await visitor.visit("/")).html),
+      (text) => text.includes("State ✓ in service") && text.includes("Running unpacks none"),
+      60_000,
+    );
   });
 
   test("a reader sees the same, and no button", async () => {
