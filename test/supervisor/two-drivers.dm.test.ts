@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { connect, type PoolClient } from "../../src/client/client.ts";
+import { formWith, textOf, Visitor } from "../api/pages/page-visitor.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { loadedDevices } from "../support/thin-pool.ts";
 import { until } from "../support/until.ts";
@@ -104,4 +105,25 @@ test("the one that is drained keeps what it is asked for; the other works meanwh
   await waiting;
   expect(await committed(thin)).toBe(3);
   await untilHealthy(url, place);
+});
+
+test("the pages have a row for each, and the thin-pool's grows by its form", async () => {
+  const visitor = new Visitor(() => url);
+  expect(await visitor.signIn(place.token)).toBe(303);
+  const overview = textOf((await visitor.visit("/")).html);
+  expect(overview).toMatch(/-devmapper State ✓ in service Data ✓ \d+ % of 320 MiB Metadata ✓ \d+ % of /);
+  expect(overview).toMatch(/-reflink State ✓ in service Data ✓ \d+ % of 960 MiB Metadata it has none of its own/);
+  const path = `/pools/${pools[0]}`;
+  const { html } = await visitor.visit(path);
+  expect(textOf(html)).toMatch(/Thin-pool \S+ , mode rw\./);
+  expect(html).toMatch(/<title>[^<]*\(linux\/[^<]*\): [^<]*iB<\/title>/);
+  const size = { reason: "it fills", "with.dataBytes": String(2 ** 30) };
+  const grown = await visitor.submit(formWith(html, "Grow"), size);
+  expect(textOf(grown.html)).toMatch(/Grow: (done|begun, and still under way)/);
+  await until(
+    "the pool is larger",
+    async () => textOf((await visitor.visit(path)).html),
+    (text) => /Data ✓ \d+ % of 1\.0 GiB/.test(text),
+    60_000,
+  );
 });
