@@ -120,9 +120,9 @@ describe("the areas of the space", () => {
       }),
     ).toEqual([
       ["plain", "web:1", 5],
-      ["hatched", "Shared layers", 7],
-      ["dotted", "Unclaimed layers", 3],
-      ["dotted", "Devices being removed", 2],
+      ["hatched", "Shared", 7],
+      ["dotted", "Unclaimed", 3],
+      ["dotted", "being removed", 2],
       ["crossed", "Other snapshots", 1],
       ["crossed", "Writable snapshots and templates", 9],
     ]);

@@ -42,7 +42,7 @@ export function areasOf(view: View, space: Space): Area[] {
   const named = (kind: AreaKind, name: string, size: number): Area => ({
     kind,
     name,
-    shortName: name,
+    shortName: name.replace(/ layers$|^Devices /, ""),
     size,
     link: name,
   });

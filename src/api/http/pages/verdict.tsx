@@ -1,7 +1,6 @@
 // Room: api. Owns the verdict line of the frame: the worst thing first, since when, what happens next, and its button.
 /** @jsxImportSource hono/jsx */
 import { inTime } from "../../../domain/timers.ts";
-import { commandOn } from "../../../domain/verdict-trouble.ts";
 import { api, type OperationName, type Output } from "../../../service/api.ts";
 import { Action } from "./action.tsx";
 import { Sign, type SignKind } from "./sign.tsx";
@@ -51,7 +50,12 @@ export function VerdictLine({ view, verdict }: { readonly view: View; readonly v
         <Sign of={severitySigns[severity]} /> <strong>{sentence(verdict.sentence)}</strong>
         {view.pools.length > 1 && severity !== "ok" ? ` Pool ${pool}.` : ""}
         {since === null ? "" : ` Since ${clockTime(since)}, for ${roughDuration(view.readAtMs - since)}.`}
-        {more > 0 ? ` And ${more} more: ${commandOn(pool, "status")} lists them.` : ""}
+        {more > 0 ? (
+          <>
+            {" "}
+            <a href="/">And {more} more</a>.
+          </>
+        ) : null}
       </p>
       {severity === "ok" ? null : (
         <p>
