@@ -9,11 +9,11 @@ import type { Output } from "../../../src/service/api.ts";
 import { aBusyDay, writeHistory } from "../../support/made-history.ts";
 import { until } from "../../support/until.ts";
 import { RunningApi } from "../v1/running-api.ts";
-import { formsOf, formWith, textOf, Visitor } from "./page-visitor.ts";
+import { formsOf, formWith, htmlOf, textOf, Visitor } from "./page-visitor.ts";
 
 setDefaultTimeout(120_000);
 
-const shown = (drawn: { toString(): string | Promise<string> }): string => textOf(drawn.toString() as string).trim();
+const shown = (drawn: Parameters<typeof htmlOf>[0]): string => textOf(htmlOf(drawn)).trim();
 
 describe("of a real up", () => {
   let api: RunningApi;

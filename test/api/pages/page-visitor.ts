@@ -80,6 +80,9 @@ export class Visitor {
   }
 }
 
+/** What a component draws. */
+export const htmlOf = (drawn: { toString(): string | Promise<string> }): string => drawn.toString() as string;
+
 /** The forms of a page that are sent by POST, with what their hidden fields hold. */
 export function formsOf(html: string): readonly Form[] {
   return [...html.matchAll(/<form[^>]*method="post"[^>]*action="([^"]*)"[^>]*>(.*?)<\/form>/gs)].map(

@@ -4,16 +4,17 @@ import { PoolActions } from "../../../src/api/http/pages/pool-actions.tsx";
 import type { View } from "../../../src/api/http/pages/view.ts";
 import { fromQuery, queryKinds } from "../../../src/api/http/v1/given.ts";
 import { api, type Output } from "../../../src/service/api.ts";
-import { formWith, textOf } from "./page-visitor.ts";
+import { formWith, htmlOf, textOf } from "./page-visitor.ts";
 
 const gibibyte = 2 ** 30;
-const view = {
-  pool: "fast",
-  viewer: { role: "operate" },
-  seal: () => "seal",
-  here: () => "/pools/fast",
-  command: (words: string) => `snapmill --pool fast ${words}`,
-} as unknown as View;
+const viewOf = (role: string) =>
+  ({
+    pool: "fast",
+    viewer: { role },
+    seal: () => "seal",
+    here: () => "/pools/fast",
+    command: (words: string) => `snapmill --pool fast ${words}`,
+  }) as unknown as View;
 
 const shown = (kind: "loopback" | "devices", role = "operate"): string => {
   const thinPool = {
@@ -21,8 +22,7 @@ const shown = (kind: "loopback" | "devices", role = "operate"): string => {
     metadata: { usedBytes: 2 ** 20, totalBytes: 64 * 2 ** 20 },
     definition: { storage: { kind } },
   } as unknown as Output<"poolStatus">;
-  const viewOf = { ...view, viewer: { role } } as unknown as View;
-  return PoolActions({ view: viewOf, hold: null, thinPool }).toString() as string;
+  return htmlOf(PoolActions({ view: viewOf(role), hold: null, thinPool }));
 };
 
 test("one in files may grow to sizes that are larger than it, which arrive as numbers", () => {

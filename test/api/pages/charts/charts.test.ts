@@ -5,9 +5,8 @@ import { SmallChart } from "../../../../src/api/http/pages/charts/small-chart.ts
 import { TimeChart, type TimeChartProps } from "../../../../src/api/http/pages/charts/time-chart.tsx";
 import { type Area, Treemap } from "../../../../src/api/http/pages/charts/treemap.tsx";
 import { counted, percentInUse } from "../../../../src/api/http/pages/charts/units.ts";
-import { textOf } from "../page-visitor.ts";
+import { htmlOf, textOf } from "../page-visitor.ts";
 
-const asHtml = (drawn: { toString(): string | Promise<string> }): string => drawn.toString() as string;
 const stepMs = 60_000;
 const fromMs = Date.parse("2026-03-01T12:00:00Z");
 
@@ -15,7 +14,7 @@ const chart = (given: Partial<TimeChartProps>): string => {
   const { times = [0, 1, 2, 3].map((step) => fromMs + step * stepMs), ...others } = given;
   const untilMs = fromMs + 4 * stepMs;
   const usual = { id: "one", title: "Jobs", unit: counted("jobs"), fromMs, untilMs, stepMs, series: [] };
-  return asHtml(TimeChart({ ...usual, times, ...others }));
+  return htmlOf(TimeChart({ ...usual, times, ...others }));
 };
 const count = (html: string, part: RegExp) => [...html.matchAll(new RegExp(part, "g"))].length;
 
@@ -72,7 +71,7 @@ describe("a chart over time", () => {
 
 describe("a small chart", () => {
   const small = (values: readonly (number | null)[]) =>
-    asHtml(
+    htmlOf(
       SmallChart({
         id: "fill",
         title: "Fill",
@@ -107,7 +106,7 @@ describe("a treemap", () => {
   });
   const kindNames = { plain: "images", hatched: "shared", dotted: "unclaimed", crossed: "rest" };
   const map = (areas: readonly Area[]) =>
-    asHtml(Treemap({ id: "space", title: "Space", areas, sizeText: (size) => `${size} B`, kindNames }));
+    htmlOf(Treemap({ id: "space", title: "Space", areas, sizeText: (size) => `${size} B`, kindNames }));
 
   test("names its areas in the picture and in the table, the largest first, with their shares", () => {
     const html = map([area("small", 25, "dotted"), area("large", 75)]);
