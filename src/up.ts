@@ -121,10 +121,19 @@ async function runServices(
   const [config] = configs as readonly [Config, ...Config[]];
   await using services = given;
   await using resources = new AsyncDisposableStack();
+  using audit = new AuditLog(paths.serviceDatabase(config), (sentence) => log.error(sentence));
   const health = healthOf(configs, services, resources);
   const onNotice = (sentence: string) => log.warn(sentence);
   const observed = configs.map((each) =>
-    resources.use(observePool(each, { version, services, health: () => health.currentOf(each.pool), onNotice })),
+    resources.use(
+      observePool(each, {
+        version,
+        services,
+        health: () => health.currentOf(each.pool),
+        recordsTrouble: audit.trouble,
+        onNotice,
+      }),
+    ),
   );
   const metrics = observed.map((pool) => pool.metrics);
   const pools = observed.map(({ service }) => [service.config.pool, service] as const);
@@ -133,7 +142,6 @@ async function runServices(
   const tokens = new TokenBook(places, (sentence) => log.error(sentence));
   const sessions = new Sessions(readOrMakeToken(paths.sessionKey(config)), tokens);
   const links = new SignInLinks();
-  using audit = new AuditLog(paths.serviceDatabase(config), (sentence) => log.error(sentence));
   using operations = new OperationTracker({
     database: audit.database,
     onTrouble: (sentence) => log.error(sentence),

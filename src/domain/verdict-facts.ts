@@ -32,6 +32,8 @@ export interface Watch {
   readonly oldestWaitingMs: Readonly<Record<QueueKind, number>> | null;
   /** What the last doctor run left; null: none has run since the start. */
   readonly doctor: { readonly atMs: number; readonly findings: number } | null;
+  /** Why what is asked for over HTTP cannot be recorded, and is refused; null: it can. */
+  readonly recordsTrouble: string | null;
   readonly disk: { readonly freeBytes: number; readonly totalBytes: number; readonly hasReserve: boolean };
 }
 

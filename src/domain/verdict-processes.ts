@@ -100,6 +100,16 @@ const diskFull: Row = ({ watch }) => {
   };
 };
 
+const recordsUnwritable: Row = ({ watch }) => {
+  if (!isUp(watch) || watch.recordsTrouble === null) return undefined;
+  return {
+    severity: "critical",
+    sentence: `changes over HTTP cannot be recorded: ${watch.recordsTrouble}`,
+    next: "every change over HTTP is refused, and the history has a gap; commands on this host and containerd go on",
+    wayOut: "do what the sentence says, or make room on its disk",
+  };
+};
+
 /** With more, the reserve is made again within seconds. */
 const scarceBytes = 256 * 2 ** 20;
 
@@ -194,6 +204,7 @@ export const processRows = {
   "database-unreadable": databaseUnreadable,
   "database-full": databaseFull,
   "disk-full": diskFull,
+  "records-unwritable": recordsUnwritable,
   "worker-down": workerDown,
   "worker-hangs": workerHangs,
   "queue-paused": queuePaused,

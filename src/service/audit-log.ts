@@ -1,9 +1,10 @@
 // Room: service. Owns the audit log of an `up`: each change is written down before it is made, and completed after it.
+import { type Stats, statSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Caller } from "../domain/callers.ts";
-import { asSnapmillError, type SnapmillError, unavailable } from "../domain/errors.ts";
+import { asSnapmillError, failedPrecondition, type SnapmillError, unavailable } from "../domain/errors.ts";
 import { type AuditBounds, type BegunChange, beginAudit, endAudit, pruneAudit } from "../metadata/audit.ts";
-import { type Database, openDatabase } from "../metadata/database.ts";
+import { type Database, openDatabase, writeTrouble } from "../metadata/database.ts";
 import { serviceSchema } from "../metadata/migrations.ts";
 import { auditedRequest, auditedText } from "./audited-request.ts";
 
@@ -43,7 +44,7 @@ export class AuditLog implements Disposable {
   readonly #path: string;
   readonly #onTrouble: (sentence: string) => void;
   readonly #timer: Timer;
-  #opened: Database | undefined;
+  #opened: { readonly database: Database; readonly file: Stats } | undefined;
 
   /** Without a disk to write to it is there all the same: reads go on, and changes are refused. */
   constructor(path: string, onTrouble: (sentence: string) => void) {
@@ -53,10 +54,28 @@ export class AuditLog implements Disposable {
     void this.prune();
   }
 
-  /** For reading. Throws what is wrong with it. */
+  /**
+   * Throws what is wrong with it. Another file in its place is not opened: what was open has -wal and -shm files of the same
+   * names, and deletes them when it is closed.
+   */
   readonly database = (): Database => {
-    this.#opened ??= openDatabase(this.#path, { mode: "readwrite", schema: serviceSchema });
-    return this.#opened;
+    const file = statSync(this.#path, { throwIfNoEntry: false });
+    if (this.#opened === undefined) {
+      const database = openDatabase(this.#path, { mode: "readwrite", schema: serviceSchema });
+      this.#opened = { database, file: statSync(this.#path) };
+    } else if (file?.ino !== this.#opened.file.ino || file.dev !== this.#opened.file.dev) {
+      throw failedPrecondition(`${this.#path} was removed or replaced while snapmill runs: restart snapmill`);
+    }
+    return this.#opened.database;
+  };
+
+  /** Why changes cannot be recorded, as far as is known; null: they can. */
+  readonly trouble = (): string | null => {
+    try {
+      return writeTrouble(this.database()) ?? null;
+    } catch (error) {
+      return asSnapmillError(error).message;
+    }
   };
 
   /** On disk when it returns. Throws unavailable if that cannot be: what cannot be recorded must not be done. */
@@ -90,7 +109,7 @@ export class AuditLog implements Disposable {
   [Symbol.dispose](): void {
     this.#isOpen = false;
     clearInterval(this.#timer);
-    this.#opened?.close();
+    this.#opened?.database.close();
   }
 
   #write({ caller, reason, given, operationId, path, ...asked }: AskedChange): number {

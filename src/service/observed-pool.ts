@@ -18,16 +18,22 @@ export interface Observation {
   readonly version: string;
   readonly services: Pick<Services, "watched" | "measured">;
   readonly health: () => Promise<Health>;
+  /** Why `up` cannot record changes; null: it can. */
+  readonly recordsTrouble: () => string | null;
   readonly onNotice: (sentence: string) => void;
 }
 
-export function observePool(config: Config, { version, services, health, onNotice }: Observation): ObservedPool {
+export function observePool(
+  config: Config,
+  { version, services, health, recordsTrouble, onNotice }: Observation,
+): ObservedPool {
   const { pool } = config;
   const watch = new PoolWatch({
     config,
     children: () => services.watched(pool),
     components: () => services.measured(pool).components,
     health,
+    recordsTrouble,
   });
   const readiness = async () => {
     const { ok, parts } = await health();

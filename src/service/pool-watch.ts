@@ -15,6 +15,8 @@ export interface Watching {
   readonly children: () => WatchedPool;
   readonly components: () => readonly Component[];
   readonly health: () => Promise<Health>;
+  /** Why `up` cannot record changes; null: it can. */
+  readonly recordsTrouble: () => string | null;
 }
 
 /** Restarts are told for this long. */
@@ -50,7 +52,7 @@ export class PoolWatch {
 
   /** Asks the processes and the disk, which takes bounded time; answers are a second old at most. */
   async current(): Promise<Watch> {
-    const { config, children, components, health } = this.#watching;
+    const { config, children, components, health, recordsTrouble } = this.#watching;
     const found = await health();
     const nowMs = Date.now();
     this.#noteRestarts(components(), nowMs);
@@ -71,6 +73,7 @@ export class PoolWatch {
       troubles: { redis: troubles.redis, pool: troubles.pool, unpack: troubles.unpackers, grpc: troubles.grpc },
       restarts: this.#restarts,
       ...this.#scraped,
+      recordsTrouble: recordsTrouble(),
       disk: { ...found.stateDirectory, hasReserve: existsSync(join(paths.reserve(config), "1")) },
     };
   }

@@ -97,6 +97,10 @@ const cases: Readonly<Record<VerdictCode, Case>> = {
     ],
     not: [saying({ up: [] })],
   },
+  "records-unwritable": {
+    fires: [[watching({ recordsTrouble: "/state/service.db is damaged" }), "critical", /service.db is damaged/]],
+    not: [watching({ recordsTrouble: null }), watching({ isStarted: false, recordsTrouble: "it is damaged" })],
+  },
   "disk-reserve-gone": {
     fires: [
       [

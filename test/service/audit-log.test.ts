@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readAudit } from "../../src/metadata/audit.ts";
@@ -128,6 +128,26 @@ test("a database that cannot be opened refuses changes, and tells of it; the nex
   rmSync(path, { force: true });
   log.begin(asked).end({ code: "ok", status: 200 });
   expect(rows()).toHaveLength(1);
+});
+
+test("a database that is moved away, or another one in its place, has changes refused until it is back", () => {
+  const begun = log.begin(asked);
+  const aside = `${path}.aside`;
+  const refused = () => {
+    expect(() => log.begin(asked)).toThrow(`${path} was removed or replaced while snapmill runs: restart snapmill`);
+    expect(log.trouble()).toContain("restart snapmill");
+  };
+  expect(log.trouble()).toBeNull();
+  renameSync(path, aside);
+  refused();
+  writeFileSync(path, "");
+  refused();
+  begun.end({ code: "ok", status: 200 });
+  expect(troubles.at(-1)).toContain("a change stays in the audit log as begun");
+  renameSync(aside, path);
+  expect(log.trouble()).toBeNull();
+  log.begin(asked).end({ code: "ok", status: 200 });
+  expect(rows().map(({ code }) => code)).toEqual(["ok", null]);
 });
 
 testWith(

@@ -20,6 +20,7 @@ const watchOf = () =>
     }),
     components: () => components,
     health: async () => well,
+    recordsTrouble: () => null,
   });
 
 test("restarts are told for ten minutes, one by one, also across a clock that is set back", async () => {

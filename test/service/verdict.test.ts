@@ -1,6 +1,7 @@
 // Room: test. Owns the verdict on a real snapmill: what is wrong comes into it, says since when, and goes again.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, renameSync } from "node:fs";
+import { paths } from "../../src/config.ts";
 import { RunningApi } from "../api/v1/running-api.ts";
 import { until } from "../support/until.ts";
 
@@ -63,6 +64,20 @@ test("a worker that is stopped hangs, one that is killed is down or was started 
   await told("workers-restarting");
   await gone("worker-down");
   expect(await look()).toMatchObject({ severity: "notice", sentence: expect.stringContaining("pool, 1 time") });
+});
+
+test("a database of records that is taken away is told, since changes over HTTP are refused until it is back", async () => {
+  const path = paths.serviceDatabase(api.place.config);
+  const prepare = async () => (await api.pool("/snapshots/unrecorded/prepare", { method: "POST", body: {} })).status;
+  renameSync(path, `${path}.aside`);
+  try {
+    expect(await look()).toMatchObject({ severity: "critical", code: "records-unwritable" });
+    expect(await prepare()).toBe(503);
+  } finally {
+    renameSync(`${path}.aside`, path);
+  }
+  await gone("records-unwritable");
+  expect(await prepare()).toBe(200);
 });
 
 test("Redis that dies is told while it is away", async () => {

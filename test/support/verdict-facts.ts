@@ -22,6 +22,7 @@ export const quiet: Watch = {
   poolState: "rw",
   oldestWaitingMs: { pool: 0, unpack: 0 },
   doctor: null,
+  recordsTrouble: null,
   disk: { freeBytes: 2 ** 40, totalBytes: 2 ** 41, hasReserve: true },
 };
 
