@@ -1,4 +1,5 @@
 // Room: domain. Owns the two queues of a pool, and how the one of unpacks can be held.
+import { commandOn } from "./verdict-trouble.ts";
 
 /** `pool`: executed one after the other by the pool's worker. `unpack`: executed in parallel by the unpack workers. */
 export const queueKinds = ["pool", "unpack"] as const;
@@ -21,10 +22,14 @@ export interface QueueHold {
 export const describeHold = ({ kind, heldBy, reason, sinceMs }: QueueHold): string =>
   `${kind} since ${new Date(sinceMs).toISOString()} by ${heldBy} (${reason})`;
 
-const endOfHold = "'snapmill resume' has unpacks executed again";
+const effect = "has unpacks executed again";
+
+/** The way out of a hold: "'snapmill resume' has unpacks executed again". */
+export const endOfHold = (pool: string): string => `'${commandOn(pool, "resume")}' ${effect}`;
 
 /** Why a pool that is held is not ready. */
-export const heldReason = (hold: QueueHold): string => `the pool is ${describeHold(hold)}: ${endOfHold}`;
+export const heldReason = (hold: QueueHold, pool: string): string =>
+  `the pool is ${describeHold(hold)}: ${endOfHold(pool)}`;
 
 /** Whether a reason is that one: of a hold that there is, or that has just ended. */
-export const isHeldReason = (reason: string): boolean => reason.endsWith(endOfHold);
+export const isHeldReason = (reason: string): boolean => reason.endsWith(effect);

@@ -33,7 +33,7 @@ export class LocalPoolProbe implements PoolProbe, Disposable {
   readonly heldBack = (): string | undefined => {
     if (this.databaseTrouble() !== undefined) return undefined;
     const hold = unpackHold(this.#reader.current());
-    return hold && heldReason(hold);
+    return hold && heldReason(hold, this.#config.pool);
   };
 
   readonly poolTrouble = async (): Promise<string | undefined> => {

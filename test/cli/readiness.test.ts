@@ -40,7 +40,7 @@ test("status says what is ready and what is not, of its own pool, and why", asyn
   });
   const said = remote.stdout.toString();
   expect(said).toMatch(/^Ready +no \(in order: snapmill, Redis, SQLite, pool, pool worker, .*\)$/m);
-  expect(said).toMatch(/^ {2}queue +the pool is paused .*\(new disk\): 'snapmill resume' has/m);
+  expect(said).toMatch(/^ {2}queue +the pool is paused .*\(new disk\): 'snapmill --pool two resume' has/m);
   await place.run("--pool", "two", "queues", "resume");
 
   const [redis] = place.pidsOf("redis-server");

@@ -68,9 +68,9 @@ const cases: Readonly<Record<VerdictCode, Case>> = {
   "queue-paused": {
     fires: [[saying({ queue: ["the pool's queue is paused"] }), "critical", /queue is paused/]],
     not: [
-      { ...saying({ queue: [heldReason(aHold)] }), hold: aHold },
+      { ...saying({ queue: [heldReason(aHold, "default")] }), hold: aHold },
       // Readiness is a second old: the hold has just ended.
-      saying({ queue: [heldReason(aHold)] }),
+      saying({ queue: [heldReason(aHold, "default")] }),
     ],
   },
   "unpack-workers-down": {

@@ -1,7 +1,7 @@
 // Room: cli. Owns `snapmill status`: what is wrong, what runs, what is queued, how full the pool is.
 import type { Command } from "commander";
 import type { HealthPart } from "../../domain/health.ts";
-import { describeHold } from "../../domain/queues.ts";
+import { describeHold, endOfHold } from "../../domain/queues.ts";
 import { describeRunning } from "../../domain/running.ts";
 import type { Status } from "../../service/status.ts";
 import { formatFields, formatShare, plural } from "../output/format.ts";
@@ -50,7 +50,7 @@ function fieldsOf(found: Status): (readonly [string, string | undefined])[] {
     ["Workers", workers === null ? undefined : `${workers.pool} of the pool, ${workers.unpack} unpacking`],
     ["Pool's jobs", queues === null ? undefined : namedCounts(queues.pool)],
     ["Unpack jobs", queues === null ? undefined : namedCounts(queues.unpack)],
-    ["Held", heldText(metadata)],
+    ["Held", heldText(found)],
     ["Unpacks to do", metadata === null ? undefined : String(metadata.pendingUnpacks)],
     ["Removals to do", metadata === null ? undefined : removalsText(metadata)],
     ["Set aside", setAsideText(metadata)],
@@ -84,9 +84,9 @@ function readinessFields(readiness: Status["readiness"]): [string, string][] {
   return [["Ready", summary], ...wrong];
 }
 
-const heldText = (metadata: Status["metadata"]): string | undefined => {
+const heldText = ({ pool, metadata }: Pick<Status, "pool" | "metadata">): string | undefined => {
   const hold = metadata?.hold ?? undefined;
-  return hold && `${describeHold(hold)}: 'snapmill resume' has unpacks executed again`;
+  return hold && `${describeHold(hold)}: ${endOfHold(pool)}`;
 };
 
 const inflateText = ({ library, version, reason }: Status["inflate"]): string =>

@@ -65,9 +65,17 @@ function manPage(command: Command, words: readonly string[], { version, date }: 
     ),
     ...section("OPTIONS", ...options.flatMap((each) => entry(help.optionTerm(each), help.optionDescription(each)))),
     ...section("NOTES", ...(notes === "" ? [] : [verbatim(notes)])),
-    ...section("SEE ALSO", ...(words.length === 1 ? [] : [`\\fB${escaped(words.slice(0, -1).join("-"))}\\fR(1)`])),
+    ...section("SEE ALSO", ...seeAlso(words, commands)),
   ];
   return { file: `${name}.1`, text: `${lines.join("\n")}\n` };
+}
+
+/** The page above, and those of the commands below. */
+function seeAlso(words: readonly string[], below: readonly Command[]): string[] {
+  const above = words.length === 1 ? [] : [words.slice(0, -1)];
+  const pages = [...above, ...below.map((each) => [...words, each.name()])];
+  const names = pages.map((page) => `\\fB${escaped(page.join("-"))}\\fR(1)`);
+  return names.length === 0 ? [] : [names.join(", ")];
 }
 
 /** The pages of `command` and all commands below it. */

@@ -1,6 +1,7 @@
 // Room: cli. Owns what a command that unpacks says of a pool whose unpack queue is held.
 import { failedPrecondition, isSnapmillError } from "../../domain/errors.ts";
 import { describeHold, type QueueHold } from "../../domain/queues.ts";
+import { commandOn } from "../../domain/verdict-trouble.ts";
 import { notice } from "../output/output.ts";
 import type { Pool } from "../pool/pool.ts";
 
@@ -10,9 +11,9 @@ export async function tellHold(pool: Pool): Promise<void> {
   if (hold === null) return;
   const sentence = `the pool is ${describeHold(hold)}`;
   if ((await pool.serving()) !== "lasting") {
-    throw failedPrecondition(`${sentence}: nothing is unpacked before 'snapmill resume'`);
+    throw failedPrecondition(`${sentence}: nothing is unpacked before '${commandOn(pool.name, "resume")}'`);
   }
-  notice(`${sentence}: unpacks wait until 'snapmill resume'`);
+  notice(`${sentence}: unpacks wait until '${commandOn(pool.name, "resume")}'`);
 }
 
 async function unpackHoldOf(pool: Pool): Promise<QueueHold | null> {

@@ -150,10 +150,10 @@ describe("the state", () => {
   test("is the worst of what is known", () => {
     expect(told({})).toBe("in service");
     expect(told(null)).toBe("not made yet");
-    expect(told({ hold }, { ok: false, parts: { queue: [heldReason(hold)] } })).toBe("drained");
+    expect(told({ hold }, { ok: false, parts: { queue: [heldReason(hold, "default")] } })).toBe("drained");
     expect(told({ hold }, { ok: false, parts: { redis: ["it does not answer"] } })).toBe("not ready");
     expect(told({}, { ok: false, parts: { redis: ["it does not answer"] } })).toBe("not ready");
-    expect(told({}, { ok: false, parts: { queue: [heldReason(hold)] } })).toBe("in service");
+    expect(told({}, { ok: false, parts: { queue: [heldReason(hold, "default")] } })).toBe("in service");
     expect(told({ hold, poolState: "needs_check" })).toBe("needs a check");
     expect(told({ space: null })).toBe("not attached");
     expect(told({}, null)).toBe("not ready");

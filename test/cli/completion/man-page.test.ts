@@ -41,3 +41,15 @@ test("what roff would read as its own is shown as it stands", () => {
   const [page] = manPages(program, release);
   expect(rendered(page?.text ?? "").text).toContain(".SH not a heading\n       'quoted' \\fBback\\fR");
 });
+
+test("pages lead to the one above and to those below", () => {
+  const seeAlso = (file: string) =>
+    rendered(pages.find((page) => page.file === file)?.text ?? "")
+      .text.match(/\nSEE ALSO\n([\s\S]*?)\n\n/)?.[1]
+      ?.trim();
+  expect(seeAlso("snapmill.1")).toContain("snapmill-up(1), snapmill-status(1)");
+  expect(seeAlso("snapmill-token.1")).toBe(
+    "snapmill(1), snapmill-token-create(1), snapmill-token-ls(1), snapmill-token-revoke(1)",
+  );
+  expect(seeAlso("snapmill-token-ls.1")).toBe("snapmill-token(1)");
+});
