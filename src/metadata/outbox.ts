@@ -89,10 +89,15 @@ export function isCancelled(database: Database, operationId: OperationId): boole
   return (entry?.cancelledAtMs ?? null) !== null;
 }
 
-/** An entry's job and its times; undefined: there is none. */
+/** An entry without its payload, which may be damaged; undefined: there is none. */
 export const outboxEntry = (database: Database, operationId: OperationId) =>
   database.drizzle
-    .select({ job: outbox.job, createdAtMs: outbox.createdAtMs, cancelledAtMs: outbox.cancelledAtMs })
+    .select({
+      job: outbox.job,
+      createdAtMs: outbox.createdAtMs,
+      cancelledAtMs: outbox.cancelledAtMs,
+      traceparent: outbox.traceparent,
+    })
     .from(outbox)
     .where(eq(outbox.operationId, operationId))
     .get();

@@ -1,5 +1,5 @@
 // Room: metadata. Owns the strikes: which operations were being executed when a worker died, and how often.
-import { asc, gte, lt, sql } from "drizzle-orm";
+import { asc, eq, gte, lt, sql } from "drizzle-orm";
 import type { OperationId } from "../domain/identifiers.ts";
 import type { Database } from "./database.ts";
 import { strikes } from "./schema.ts";
@@ -34,6 +34,10 @@ export function addStrikes(database: Database, run: string, operations: readonly
       .run();
   }
 }
+
+/** Undefined: no worker died while it was being executed. */
+export const strikesOf = (database: Database, operationId: OperationId): Strike | undefined =>
+  database.drizzle.select().from(strikes).where(eq(strikes.operationId, operationId)).get();
 
 /** Oldest first. */
 export const listStrikes = (database: Database): Strike[] =>

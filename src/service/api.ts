@@ -19,6 +19,7 @@ import { images } from "./images.ts";
 import { mountPoints } from "./mount.ts";
 import { now } from "./now.ts";
 import type { Place } from "./operation.ts";
+import { explainOperation } from "./operation-account.ts";
 import { cancelOperation, getOperation } from "./operation-state.ts";
 import { pinImages, unpinImages } from "./pin-images.ts";
 import { planUnpack } from "./plan-unpack.ts";
@@ -102,6 +103,7 @@ export const hostOperations = {
   listPools,
   verdict,
   getOperation,
+  explainOperation,
   cancelOperation,
   listAudit,
 };

@@ -21,7 +21,7 @@ import type { CallOptions, PoolService } from "./service.ts";
 import type { Tracked } from "./tracked.ts";
 import { cancelUnpack } from "./unpack.ts";
 
-const shape = z.object({
+export const operationState = z.object({
   operationId: z.string(),
   /** Its name in the API; of one that was begun elsewhere, its job's. */
   operation: z.string(),
@@ -36,16 +36,19 @@ const shape = z.object({
   /** When it has failed. */
   failure: z.object({ code: z.enum(errorCodes), message: z.string() }).optional(),
 });
-export type OperationState = z.output<typeof shape>;
+export type OperationState = z.output<typeof operationState>;
 
-const input = z.object({ operationId: z.string().transform(parsing(operationId)) });
+export const operationInput = z.object({ operationId: z.string().transform(parsing(operationId)) });
 
 /** Throws not_found for an operation that nobody has asked for, or that is no longer remembered. */
-export const getOperation = operation({ input, output: shape }, async (host: Host, { operationId: id }) => {
-  const state = await stateOf(host, id);
-  if (state !== undefined) return state;
-  throw notFound(`there is no operation ${id}, or it ended too long ago to be remembered`);
-});
+export const getOperation = operation(
+  { input: operationInput, output: operationState },
+  async (host: Host, { operationId: id }) => {
+    const state = await stateOf(host, id);
+    if (state !== undefined) return state;
+    throw notFound(`there is no operation ${id}, or it ended too long ago to be remembered`);
+  },
+);
 
 /** Undefined: it is not known. */
 export async function stateOf({ pools, operations }: Host, id: OperationId): Promise<OperationState | undefined> {
@@ -76,7 +79,7 @@ const mayGoOn = (recovery: Recovery, answer: Answer | undefined): boolean =>
  * stands then. Throws failed_precondition for one that has ended, or that cannot be cancelled.
  */
 export const cancelOperation = operation(
-  { input, output: shape, recovery: "repeated" },
+  { input: operationInput, output: operationState, recovery: "repeated" },
   async (host: Host, { operationId: id }, options: Pick<CallOptions, "signal"> = {}) => {
     const before = await getOperation(host, { operationId: id });
     if (before.state !== "running") throw failedPrecondition(`operation ${id} has ended: there is nothing to cancel`);

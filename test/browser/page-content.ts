@@ -36,16 +36,16 @@ export async function makeContent(name = hostile): Promise<Content> {
   await makeSnapshots(api, name);
   await failToUnpack(api, name);
   await submitBatch(api, name);
-  await holdRemovals(api, name, made);
+  const removal = await holdRemovals(api, name, made);
   const kept = made.move();
-  const addresses = { ...addressesWith(name), ...(await addressesOfImage(api, "/shop/web:1.5")) };
+  const addresses = { ...addressesWith(name, removal), ...(await addressesOfImage(api, "/shop/web:1.5")) };
   return { api, reader, addresses, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 const makeHistory = ({ config }: RunningApi["place"]) => writeHistory(config, aBusyDay(Date.now()));
 
 /** By the path of the page. What a page shows of the rest of the content it finds by itself. */
-const addressesWith = (name: string): Content["addresses"] => ({
+const addressesWith = (name: string, { operationId }: HeldRemoval): Content["addresses"] => ({
   "/": "/",
   "/pools/:pool": "/pools/default",
   "/pools/:pool/snapshots": "/pools/default/snapshots",
@@ -56,6 +56,7 @@ const addressesWith = (name: string): Content["addresses"] => ({
   "/pools/:pool/removals": "/pools/default/removals",
   "/pools/:pool/doctor": "/pools/default/doctor",
   "/audit": "/audit",
+  "/operations/:operationId": `/operations/${operationId}`,
   "/search": `/search?${new URLSearchParams({ q: name.slice(0, 8) }).toString()}`,
 });
 
@@ -112,13 +113,13 @@ async function submitBatch(api: RunningApi, name: string): Promise<void> {
 }
 
 /** Two that processes hold, one that nobody holds any more, and one that was discarded. */
-async function holdRemovals(api: RunningApi, name: string, made: AsyncDisposableStack): Promise<void> {
+async function holdRemovals(api: RunningApi, name: string, made: AsyncDisposableStack): Promise<HeldRemoval> {
   const hold = async (key: string, words: string) => {
-    const held = await HeldRemoval.start(api, key, words);
-    made.defer(() => held.end());
-    return held;
+    const started = await HeldRemoval.start(api, key, words);
+    made.defer(() => started.end());
+    return started;
   };
-  await hold(`${name}-old`, `serve ${name}`);
+  const held = await hold(`${name}-old`, `serve ${name}`);
   await hold("web-0", "backup of web-0");
   await (await hold("stock-0", "stocktaking")).end();
   const evidence = await hold("evidence", "copying");
@@ -132,6 +133,7 @@ async function holdRemovals(api: RunningApi, name: string, made: AsyncDisposable
     () => removalsIn(api),
     (all) => all.every(({ state }) => state !== "pending"),
   );
+  return held;
 }
 
 async function failToUnpack({ place }: RunningApi, name: string): Promise<void> {

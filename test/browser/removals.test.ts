@@ -71,6 +71,24 @@ describeWith([chromiumProgram], "in a browser, a removal that fails", () => {
     expect((await removalsIn(api)).map(({ state }) => state)).toEqual(["failed", "failed"]);
   });
 
+  test("is retried alone in two clicks, on the page of its operation", async () => {
+    const alone = await HeldRemoval.start(api, "alone");
+    try {
+      await failed(3);
+    } finally {
+      await alone.end();
+    }
+    await using tab = await people.open(api.token);
+    await tab.goTo(list);
+    await tab.page.getByRole("link", { name: alone.device, exact: true }).click();
+    await tab.page.getByRole("heading", { name: "Operation: remove-device" }).waitFor();
+    expect(new URL(tab.page.url()).pathname).toBe(`/operations/${alone.operationId}`);
+    await tab.page.getByRole("button", { name: "Retry the removal", exact: true }).click();
+    await tab.page.getByText("Retry the removal: done").waitFor();
+    expect(tab.clicks).toBe(2);
+    await failed(2);
+  });
+
   test.each([true, false])(
     "is not touched by a stale confirmation, which shows the new count (scripts: %p)",
     async (script) => {

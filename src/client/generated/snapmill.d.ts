@@ -1281,6 +1281,85 @@ export interface HostClient {
         }
       | undefined;
   }>;
+  /** All that is known of an operation: its way to the device, attempts and their errors, payload, log and trace. */
+  readonly explainOperation: (
+    given: { readonly operationId: string },
+    options?: ReadOptions,
+  ) => Promise<{
+    readonly operationId: string;
+    readonly operation: string;
+    readonly pool: string | null;
+    readonly state: "running" | "done" | "failed";
+    readonly startedAtMs: number;
+    readonly endedAtMs: number | null;
+    readonly progress?: unknown | undefined;
+    readonly result?: unknown | undefined;
+    readonly failure?:
+      | {
+          readonly code:
+            | "invalid_argument"
+            | "not_found"
+            | "already_exists"
+            | "failed_precondition"
+            | "resource_exhausted"
+            | "unavailable"
+            | "aborted"
+            | "deadline_exceeded"
+            | "internal";
+          readonly message: string;
+        }
+      | undefined;
+    readonly steps: {
+      readonly atMs: number;
+      readonly place: "up" | "records" | "queue" | "worker" | "device";
+      readonly what: string;
+      readonly isFailure: boolean;
+    }[];
+    readonly failures: {
+      readonly number: number | null;
+      readonly atMs: number | null;
+      readonly message: string;
+      readonly stack: string | null;
+    }[];
+    readonly attempts: { readonly made: number; readonly most: number } | null;
+    readonly payload: unknown;
+    readonly log: { readonly lines: string[]; readonly count: number };
+    readonly traceId: string | null;
+    readonly removal: {
+      readonly device: string;
+      readonly operationId: string;
+      readonly state: "pending" | "failed" | "discarded";
+      readonly scope: string | null;
+      readonly key: string | null;
+      readonly createdAtMs: number;
+      readonly attempts: number;
+      readonly lastError: string | null;
+      readonly trouble: string;
+      readonly failingSinceMs: number | null;
+      readonly lastFailedAtMs: number | null;
+      readonly nextTryAtMs: number | null;
+      readonly givenUpAtMs: number | null;
+      readonly discardedAtMs: number | null;
+      readonly discardReason: string | null;
+      readonly bytes: number | null;
+      readonly heldBy: {
+        readonly holders: {
+          readonly how: "mount" | "descriptor" | "device-mapper" | "loop" | "other";
+          readonly pid: number | null;
+          readonly command: string | null;
+          readonly startedAtMs: number | null;
+          readonly mountPoint: string | null;
+          readonly mountNamespace: number | null;
+          readonly isOwnNamespace: boolean | null;
+          readonly device: string | null;
+        }[];
+        readonly more: number;
+        readonly isComplete: boolean;
+      } | null;
+    } | null;
+    readonly canBeCancelled: boolean;
+    readonly queueTrouble: string | null;
+  }>;
   /** Cancel an operation: an unpack ends as soon as it can, another change if it has not begun. */
   readonly cancelOperation: (
     given: { readonly operationId: string },

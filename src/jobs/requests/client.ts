@@ -28,6 +28,7 @@ import { activeUnpacks, asUnpack, type QueuedUnpack } from "./active-unpacks.ts"
 import { cancelJob } from "./cancel-job.ts";
 import { type DamagedJob, failedJobs } from "./failed-jobs.ts";
 import { parsing } from "./followed-unpack.ts";
+import { type JobAccount, jobAccount } from "./job-account.ts";
 import { jobState } from "./job-state.ts";
 import { countJobs, type JobCounts, oldestWaitingMs } from "./queue-counts.ts";
 import { type QueuedOperation, queuedOperation } from "./queued-operation.ts";
@@ -239,6 +240,11 @@ export class JobClient implements AsyncDisposable {
   /** What the queues know of an operation; undefined: nothing. `progress`: an unpack's, as its worker last told it. */
   queued(operationId: OperationId): Promise<QueuedOperation | undefined> {
     return this.#look(({ pool, unpack }) => queuedOperation([unpack, pool], operationId));
+  }
+
+  /** All that the queues know of an operation's job; undefined: nothing. */
+  account(operationId: OperationId): Promise<JobAccount | undefined> {
+    return this.#look(({ pool, unpack }) => jobAccount([unpack, pool], operationId));
   }
 
   /** The unpacks that are executed at this moment. */

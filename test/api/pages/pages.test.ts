@@ -29,6 +29,7 @@ beforeAll(async () => {
   const made = await api.ask(`/v1/pools/default/snapshot/prepare?key=${encodeURIComponent(hostile)}`, {
     method: "POST",
     body: { labels },
+    headers: { "idempotency-key": "hostile" },
   });
   expect(made.status).toBe(200);
   const unpacked = await writeImage(layout, [{ content: [file("one", "1")] }]);
@@ -53,6 +54,9 @@ const layout = join(tmpdir(), hostile);
 const snapshotPath = `/pools/default/snapshot?key=${key}`;
 const audit = async () => (await api.ask("/v1/audit?limit=20")).body.items;
 
+/** Of the snapshot's preparation: the hash of the token's name and the key of its request. */
+const prepared = `key-${new Bun.CryptoHasher("sha256").update('["dashboard","hostile"]').digest("hex").slice(0, 40)}`;
+
 /** The address of each page, with something to see. */
 const addresses = [
   "/",
@@ -67,6 +71,7 @@ const addresses = [
   "/pools/default/removals",
   "/pools/default/doctor",
   "/audit",
+  `/operations/${prepared}`,
   `/search?q=${encodeURIComponent("<script>")}`,
 ];
 

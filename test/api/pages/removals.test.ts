@@ -44,7 +44,8 @@ test("names each process that holds a device, below what keeps the devices", asy
   for (const { pid, key, device } of held) {
     expect(shown).toContain(`Held by process ${pid}: sh -c`);
     expect(shown).toContain(`${key} at work`);
-    expect(shown).toContain(`${device} of ${key} ✗ failed open in process ${pid} 2 none`);
+    expect(shown).toContain(`${device} of ${key} Change`);
+    expect(shown).toContain(`✗ failed open in process ${pid} 2 none`);
     expect(shown).toContain(`At a terminal: ps -o pid,ppid,user,lstart,args -p ${pid}`);
   }
   expect(html).not.toContain("<script>alert");

@@ -7,6 +7,7 @@ import { batches } from "./batches.tsx";
 import { doctor } from "./doctor.tsx";
 import type { Download } from "./download.ts";
 import { image } from "./image.tsx";
+import { operation } from "./operation.tsx";
 import { overview } from "./overview.tsx";
 import type { Page } from "./page.ts";
 import { pool } from "./pool.tsx";
@@ -30,6 +31,7 @@ export const pages: readonly Page[] = [
   removals,
   doctor,
   audit,
+  operation,
   search,
 ];
 

@@ -1,5 +1,6 @@
 // Room: api. Owns the buttons that retry and discard removals: each with the hash of those that the page has shown.
 /** @jsxImportSource hono/jsx */
+import { commandOn } from "../../../domain/verdict-trouble.ts";
 import type { Removal } from "../../../service/removals.ts";
 import { Action } from "./action.tsx";
 import { fieldName } from "./form-action.ts";
@@ -60,27 +61,31 @@ const ReasonField = () => (
 interface One {
   readonly view: View;
   readonly removal: Pick<Removal, "device" | "state">;
+  /** Default: the page's. */
+  readonly pool?: string;
 }
 
-export const RetryOne = ({ view, removal: { device } }: One) => (
+export const RetryOne = ({ view, removal: { device }, pool = view.pool ?? "default" }: One) => (
   <Action
     view={view}
     operation="retryRemovals"
+    pool={pool}
     given={{ names: [device] }}
     label="Retry the removal"
-    command={view.command(`removals retry ${device}`)}
+    command={commandOn(pool, `removals retry ${device}`)}
   />
 );
 
-export const DiscardOne = ({ view, removal: { device, state } }: One) =>
+export const DiscardOne = ({ view, removal: { device, state }, pool = view.pool ?? "default" }: One) =>
   state === "discarded" ? null : (
     <Action
       view={view}
       operation="discardRemovals"
+      pool={pool}
       given={{ names: [device] }}
       fields={["reason"]}
       label="Discard the removal"
-      command={view.command(`removals discard ${device} --reason REASON`)}
+      command={commandOn(pool, `removals discard ${device} --reason REASON`)}
     >
       <ReasonField />
     </Action>

@@ -17,7 +17,7 @@ interface Held {
 }
 
 /** Who, in a heading. */
-export function HolderName({ held: { id, holder } }: Pick<Held, "held">) {
+export function HolderName({ held: { id, holder } }: { readonly held: Pick<HeldRemovals, "id" | "holder"> }) {
   if (id === "nobody") return <>Held by nobody now</>;
   if (holder === null) return <>Nobody was looked for, or found</>;
   if (holder.pid !== null) {
@@ -99,7 +99,6 @@ export const RemovalTable = ({ view, label, removals }: TableProps) => (
           <th scope="col" class="number">
             Frees
           </th>
-          {view.mayRun("retryRemovals") ? <th scope="col">Change</th> : null}
         </tr>
       </thead>
       <tbody>
@@ -122,6 +121,7 @@ const Row = ({ view, removal }: { readonly view: View; readonly removal: Removal
           of <Name text={removal.key} />
         </div>
       )}
+      <ChangeOne view={view} removal={removal} />
     </th>
     <td>
       <Sign of={signs[removal.state]}>{removal.state}</Sign>
@@ -146,11 +146,6 @@ const Row = ({ view, removal }: { readonly view: View; readonly removal: Removal
       )}
     </td>
     <td class="number">{removal.bytes === null ? "–" : formatSize(removal.bytes)}</td>
-    {view.mayRun("retryRemovals") ? (
-      <td>
-        <ChangeOne view={view} removal={removal} />
-      </td>
-    ) : null}
   </tr>
 );
 
@@ -171,7 +166,7 @@ export function Places({ heldBy }: Pick<Removal, "heldBy">) {
   );
 }
 
-function Place({ holder }: { readonly holder: NonNullable<Removal["heldBy"]>["holders"][number] }) {
+export function Place({ holder }: { readonly holder: NonNullable<Removal["heldBy"]>["holders"][number] }) {
   if (holder.mountPoint !== null) {
     return (
       <>

@@ -161,6 +161,15 @@ export const endpoints = {
     tag: "operations",
     summary: "How an operation stands, with its result once it is done",
   },
+  explainOperation: {
+    method: "GET",
+    path: "/v1/operations/{operationId}/account",
+    role: "read",
+    kind: "read",
+    tag: "operations",
+    summary:
+      "All that is known of an operation: its way to the device, attempts and their errors, payload, log and trace",
+  },
   cancelOperation: {
     method: "DELETE",
     path: "/v1/operations/{operationId}",
