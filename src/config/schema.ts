@@ -1,5 +1,6 @@
 // Room: config. Owns all settings: names, kinds, defaults, and what they are for. Everything else is derived from here.
 import { fsTypes } from "../domain/devices.ts";
+import { parseAddress } from "../domain/http-address.ts";
 import { type PoolName, poolName } from "../domain/identifiers.ts";
 import { dmControlNames } from "../drivers/devicemapper/control/control.ts";
 import { driverNames } from "../drivers/port.ts";
@@ -21,6 +22,11 @@ export type LogFormat = (typeof logFormats)[number];
 const redis = parsed("a URL of Redis", (url: string) => {
   redisOptions(url);
   return url;
+});
+
+const httpAddress = parsed('an address, such as "127.0.0.1:7070"', (address: string) => {
+  parseAddress(address);
+  return address;
 });
 
 const hostNamePattern = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i;
@@ -85,7 +91,7 @@ export const schema = {
     variable: "SNAPMILL_HTTP_ADDRESS",
     key: "http.address",
     flag: "--http-address",
-    kind: anyText,
+    kind: httpAddress,
     default: "127.0.0.1:7070",
     help: "the dashboard",
   }),

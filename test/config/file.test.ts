@@ -145,6 +145,15 @@ describe("a wrong file", () => {
     ]);
   });
 
+  test.each(["nonsense", "127.0.0.1:70700", ""])(
+    "with the HTTP address %j is refused before 'up' would be",
+    (address) => {
+      const [fault = "", ...others] = faultsOf(() => read(["[http]", `address = "${address}"`]));
+      expect(others).toEqual([]);
+      expect(fault).toMatch(/^FILE:2: http.address: HTTP address ".*" is not valid: use HOST:PORT/);
+    },
+  );
+
   test.each([
     ["log-level = 'info'\nlog-level = 'warn'", "FILE:2:1: log-level is set a second time: remove one of the two"],
     ["[http]\n[http]", "FILE:2:2: http is set a second time: remove one of the two"],

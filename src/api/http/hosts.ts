@@ -1,7 +1,7 @@
 // Room: api. Owns the host names that this server accepts: a hostile page's domain may resolve to it (DNS rebinding).
 import { isIP } from "node:net";
 import type { MiddlewareHandler } from "hono";
-import { type Address, isLoopback } from "./address.ts";
+import { type Address, isLoopback } from "../../domain/http-address.ts";
 import { refusal } from "./refusal.ts";
 
 const everyAddress: readonly string[] = ["0.0.0.0", "::"];

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import type { Logger } from "pino";
 import { asSnapmillError, failedPrecondition, invalidArgument } from "../../domain/errors.ts";
-import { type Address, urlOf } from "./address.ts";
+import { type Address, urlOf } from "../../domain/http-address.ts";
 import { type Certificate, type CertificateFiles, readCertificate, stampOf } from "./certificate.ts";
 import { maxRequestBodySize } from "./request-body.ts";
 import type { Fetch } from "./socket.ts";

@@ -1,8 +1,8 @@
 // Room: api. Owns /metrics: the service's metrics in Prometheus's format.
 import type { Context, MiddlewareHandler } from "hono";
 import { AggregatorRegistry } from "prom-client";
+import { isLoopback } from "../../domain/http-address.ts";
 import type { MetricReading } from "../../service/metrics-reader.ts";
-import { isLoopback } from "./address.ts";
 import type { PagesEnv } from "./protection.ts";
 
 /** The readings of several pools, and of `up` itself, in Prometheus's text format, and its media type. */

@@ -1,5 +1,5 @@
-// Room: api. Owns the address at which HTTP is served: the parsing of HOST:PORT.
-import { invalidArgument } from "../../domain/errors.ts";
+// Room: domain. Owns the address at which HTTP is served: the parsing of HOST:PORT.
+import { invalidArgument } from "./errors.ts";
 
 export interface Address {
   /** Without brackets. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { isLoopback, parseAddress, urlOf } from "../../src/api/http/address.ts";
+import { isLoopback, parseAddress, urlOf } from "../../src/domain/http-address.ts";
 
 test.each([
   ["127.0.0.1:7070", { hostname: "127.0.0.1", port: 7070 }, "http://127.0.0.1:7070", true],
