@@ -10,6 +10,7 @@ import type { Recovery } from "../domain/recovery.ts";
 import { listAudit } from "./audit.ts";
 import { batch, batches, batchItems, cancelBatch, removeBatch, retryBatch, submitBatch } from "./batches.ts";
 import { discardRemovals, retryRemovals } from "./change-removals.ts";
+import { getDevice } from "./devices.ts";
 import { doctor } from "./doctor.ts";
 import { growPool } from "./grow-pool.ts";
 import { history } from "./history.ts";
@@ -84,6 +85,7 @@ export const poolOperations = {
   poolContents,
   growPool,
   resetPool,
+  getDevice,
   doctor,
   cleanup,
   // Queues.

@@ -920,6 +920,16 @@ export interface PoolClient {
     given: Record<string, never>,
     options?: ChangeOptions,
   ) => Promise<{ readonly removedDevices: number }>;
+  /** A device by its name: its state, and the snapshots that are on it. */
+  readonly getDevice: (
+    given: { readonly device: string },
+    options?: ReadOptions,
+  ) => Promise<{
+    readonly device: string;
+    readonly state: "creating" | "activated" | "suspending" | "deactivated" | "removing" | "removed" | "faulty";
+    readonly sizeBytes: number;
+    readonly snapshots: { readonly scope: string; readonly key: string }[];
+  }>;
   /** Report what is not in order in the pool; with `repair`, repair what is safe to repair. */
   readonly doctor: (
     given: { readonly repair?: boolean | undefined },

@@ -99,6 +99,8 @@ test("an operation that was asked for over HTTP says by whom and why, and that i
 test("an unpack that failed is begun again with the same image, under another ID", async () => {
   const html = await page(unpackId);
   expect(textOf(html)).toContain("State ✗ failed");
+  expect((await visitor.visit(`/pools/default/unpacks/${unpackId}`)).status).toBe(200);
+  expect(html).toContain(`href="/pools/default/unpacks/${unpackId}"`);
   const again = formWith(html, "Unpack the image again");
   expect(textOf((await visitor.submit(again, { reason: "it is there now" })).html)).toContain(
     "Unpack the image again:",
@@ -129,6 +131,12 @@ test("the search leads from a key, a device and an operation ID to their pages",
   const removal = `/pools/default/removals?find=${held.device}&state=failed`;
   expect(await hrefs(held.device)).toEqual([removal]);
   expect(await hrefs(held.operationId)).toEqual([`/operations/${held.operationId}`, removal]);
+  const devices = await Promise.all([1, 2, 3, 4].map((number) => api.pool(`/devices/default-snap-${number}`)));
+  const [found] = devices.filter(({ body }) => body.snapshots?.[0]?.key === "web");
+  const live: string = found?.body.device ?? "none is on a device";
+  expect(live).toMatch(/^default-snap-\d$/);
+  expect(await hrefs(live)).toEqual(["/pools/default/snapshot?scope=snapmill&key=web"]);
+  expect((await api.pool("/devices/default-snap-999")).status).toBe(404);
   expect(await hrefs("web")).toContain("/pools/default/snapshot?scope=snapmill&key=web");
   for (const href of [removal, `/operations/${held.operationId}`]) expect((await visitor.visit(href)).status).toBe(200);
   expect(textOf((await visitor.visit(removal)).html)).toContain("1 removal matches");

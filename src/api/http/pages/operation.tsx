@@ -78,6 +78,14 @@ function Facts({ view, account }: Given) {
         <dt>Pool</dt>
         <dd>{pool ?? "none: it is of the host"}</dd>
         <Snapshot account={account} />
+        {account.operation !== "unpack" || pool === null ? null : (
+          <>
+            <dt>Layers</dt>
+            <dd>
+              <a href={`/pools/${encodeURIComponent(pool)}/unpacks/${operationId}`}>the unpack, stage by stage</a>
+            </dd>
+          </>
+        )}
         <dt>Began</dt>
         <dd>{clockTime(startedAtMs)}</dd>
         <dt>{endedAtMs === null ? "Has lasted" : "Ended"}</dt>

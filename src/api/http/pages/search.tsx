@@ -24,7 +24,7 @@ export const search: Page = {
   title: "Search",
   about: "What has a key, digest, device, batch or operation ID, in all pools",
   place: "link",
-  reads: ["listSnapshots", "listImages", "listRemovals", "listBatches", "getOperation"],
+  reads: ["listSnapshots", "listImages", "listRemovals", "listBatches", "getDevice", "getOperation"],
   show: async (view) => {
     const wanted = view.query("q").trim();
     const hits = wanted === "" ? [] : await hitsOf(view, wanted);
@@ -46,6 +46,7 @@ async function hitsOf(view: View, wanted: string): Promise<readonly Hit[]> {
   const hits = [await operationHits(view, wanted)];
   for (const pool of view.pools) {
     hits.push(
+      await deviceHits(view, pool, wanted),
       await removalHits(view, pool, wanted),
       await imageHits(view, pool, wanted),
       await batchHits(view, pool, wanted),
@@ -112,6 +113,21 @@ async function removalHits(view: View, pool: string, wanted: string): Promise<re
       about: `${state}, of ${shortName(key ?? "an unknown snapshot")}`,
     };
   });
+}
+
+/** By the name of the device that they are on. */
+async function deviceHits(view: View, pool: string, wanted: string): Promise<readonly Hit[]> {
+  if (!/^[a-z0-9][\w.-]*-snap-\d+$/i.test(wanted)) return [];
+  try {
+    const { device, state, snapshots } = await view.read("getDevice", { device: wanted }, pool);
+    return snapshots.map(({ scope, key }) => {
+      const href = inPool(pool, "snapshot", { scope, key });
+      return { kind: "snapshot", name: key, pool, href, about: `on device ${device}, ${state}` };
+    });
+  } catch (error) {
+    if (isSnapmillError(error, "not_found") || isSnapmillError(error, "invalid_argument")) return [];
+    throw error;
+  }
 }
 
 const Hits = ({ hits }: { readonly hits: readonly Hit[] }) => (

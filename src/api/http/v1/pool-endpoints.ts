@@ -91,6 +91,14 @@ export const poolEndpoints = {
     tag: "pools",
     summary: "Remove every snapshot, image and device of the pool",
   },
+  getDevice: {
+    method: "GET",
+    path: "/v1/pools/{pool}/devices/{device}",
+    role: "read",
+    kind: "read",
+    tag: "pools",
+    summary: "A device by its name: its state, and the snapshots that are on it",
+  },
   doctor: {
     method: "POST",
     path: `${pool}/doctor`,
