@@ -50,7 +50,7 @@ describe("of a real up", () => {
   test("the treemap has the image with its link, in the picture and in the table", async () => {
     const html = await visit();
     expect(html).toMatch(/<title>oci:[^<]*an-image[^<]*\(linux\/amd64\): [^<]*iB<\/title>/);
-    expect(html).toMatch(/<a href="\/pools\/default\/snapshot\?key=sha256%3A/);
+    expect(html).toMatch(/<a href="\/pools\/default\/image\?digest=sha256%3A/);
   });
 
   test("pause, resume and drain ask for a reason, which the hold and the audit log keep", async () => {

@@ -55,7 +55,11 @@ test("an unpack that runs shows its layers live, and is cancelled with one butto
     /oci:.*held:test … running 1 of 2 [\d.]+ \w+ of [\d.]+ \w+ /,
   );
 
-  const { html } = await visitor.visit(pageOf(id));
+  const { html } = await until(
+    "its page shows the wait",
+    () => visitor.visit(pageOf(id)),
+    (page) => page.html.includes("<title>wait: under way"),
+  );
   expect(html).toContain('data-follows="seconds"');
   expect(html).toMatch(/<svg class="chart waterfall"[^>]* role="img" aria-labelledby="layers-title"/);
   expect(textOf(/<desc.*?<\/desc>/s.exec(html)?.[0] ?? "")).toMatch(/2 layers in .*: 1 unpacked, 1 waiting\./);

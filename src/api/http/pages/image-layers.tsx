@@ -52,7 +52,8 @@ export function ImageLayers({ view, found, all, ownBytes }: ImageLayersProps) {
             return (
               <tr key={chainId}>
                 <th scope="row">
-                  {index + 1}: <Name text={digest} />
+                  {index + 1}:&nbsp;
+                  <Name text={digest} />
                 </th>
                 <td class="number">{formatSize(compressedBytes)}</td>
                 <td class="number">{formatSize(bytes)}</td>

@@ -2,6 +2,7 @@
 /** @jsxImportSource hono/jsx */
 import { formatSize } from "../../../domain/units.ts";
 import { Action, Command } from "./action.tsx";
+import { identityOf, imageQuery, type NamedImage } from "./image-address.ts";
 import { Name, shellWord, shortName } from "./names.tsx";
 import type { Page } from "./page.ts";
 import { allSnapshots, CommittedBytes, type ListedSnapshot, scopeIn } from "./snapshot-list.ts";
@@ -34,13 +35,7 @@ export const snapshot: Page = {
         <>
           <Facts view={view} found={found} ownBytes={usage?.sizeBytes} inheritedBytes={await bytes.inherited(found)} />
           <h2>What would removing this free?</h2>
-          <Freed
-            view={view}
-            found={found}
-            below={below.length}
-            freed={freed}
-            images={users.map(({ image, snapshot: id }) => image ?? id)}
-          />
+          <Freed view={view} found={found} below={below.length} freed={freed} images={users} />
           {below.length > 0 || users.length > 0 ? null : <Remove view={view} found={found} />}
           <Mounted view={view} found={found} />
           <h2>Directly below it</h2>
@@ -105,7 +100,7 @@ interface FreedProps {
   readonly found: ListedSnapshot;
   readonly below: number;
   readonly freed: { readonly own: number | undefined; readonly below: number };
-  readonly images: readonly string[];
+  readonly images: readonly NamedImage[];
 }
 
 function Freed({ view, found, below, freed, images }: FreedProps) {
@@ -124,9 +119,12 @@ function Freed({ view, found, below, freed, images }: FreedProps) {
             {images.length === 1 ? "An image uses" : `${images.length} images use`} it: it goes with the last of them.
           </p>
           <ul>
-            {images.slice(0, 50).map((image) => (
-              <li key={image}>
-                <Name text={image} /> <Command text={view.command(`images rm ${shellWord(image)}`)} />
+            {images.slice(0, 50).map((each) => (
+              <li key={each.image ?? identityOf(each)}>
+                <a href={view.poolPath("image", imageQuery(each))}>
+                  <Name text={each.image ?? each.manifestDigest} />
+                </a>{" "}
+                <Command text={view.command(`images rm ${shellWord(each.image ?? each.manifestDigest)}`)} />
               </li>
             ))}
           </ul>

@@ -106,7 +106,8 @@ const Table = ({ layers, fromMs }: { readonly layers: readonly UnpackLayer[]; re
         {layers.map((layer, index) => (
           <tr key={layer.digest}>
             <th scope="row">
-              {index + 1}: <Name text={layer.digest} />
+              {index + 1}:&nbsp;
+              <Name text={layer.digest} />
             </th>
             <td>
               <LayerSign state={layer.state} />

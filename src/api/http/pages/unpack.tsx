@@ -69,7 +69,7 @@ const Facts = ({ view, found }: Found) => (
       ) : (
         <Name text={found.image} />
       )}{" "}
-      for {found.platform ?? "the platform of the pool's host"}
+      for {found.platform ?? "the host's own platform"}
     </dd>
     <dt>State</dt>
     <dd>

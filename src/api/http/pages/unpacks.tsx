@@ -123,7 +123,9 @@ const List = ({ view, found, shown }: ListProps) => (
           <th scope="col" class="number">
             Time
           </th>
-          <th scope="col">Started</th>
+          <th scope="col" class="number">
+            Started
+          </th>
           <th scope="col">Failure</th>
         </tr>
       </thead>
@@ -161,7 +163,9 @@ const Row = ({ view, unpack }: { readonly view: View; readonly unpack: Unpack })
     </td>
     <td class="number">{bytesText(unpack)}</td>
     <td class="number">{timeText(unpack, view.readAtMs)}</td>
-    <td>{unpack.startedAtMs === null ? "–" : clockTime(unpack.startedAtMs)}</td>
+    <td class="number">
+      <Started atMs={unpack.startedAtMs} />
+    </td>
     <td>
       {unpack.failure === null ? (
         "–"
@@ -173,3 +177,16 @@ const Row = ({ view, unpack }: { readonly view: View; readonly unpack: Unpack })
     </td>
   </tr>
 );
+
+/** In two lines, which are not broken: there are many columns. */
+function Started({ atMs }: { readonly atMs: number | null }) {
+  if (atMs === null) return <>–</>;
+  const [day, ...time] = clockTime(atMs).split(" ");
+  return (
+    <>
+      {day}
+      <br />
+      {time.join(" ")}
+    </>
+  );
+}

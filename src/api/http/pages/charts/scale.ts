@@ -41,7 +41,8 @@ function stepFor(least: number, base: Unit["base"], isWhole: boolean): number {
   return isWhole ? Math.max(1, step) : step;
 }
 
-const minuteMs = 60_000;
+const secondMs = 1_000;
+const minuteMs = 60 * secondMs;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 const timeSteps = [
@@ -65,4 +66,17 @@ export function timeTicks(fromMs: number, untilMs: number, most = 5): TimeTick[]
     const iso = new Date(atMs).toISOString();
     return { atMs, text: stepMs >= dayMs ? iso.slice(5, 10) : iso.slice(11, 16) };
   });
+}
+
+const durationSteps = [
+  ...[1, 2, 5].flatMap((ms) => [ms, 10 * ms, 100 * ms]),
+  ...[1, 2, 5, 10, 15, 30].map((seconds) => seconds * secondMs),
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * minuteMs),
+  ...[1, 2, 3, 6, 12].map((hours) => hours * hourMs),
+].sort((one, other) => one - other);
+
+/** Round durations from 0 to at most `spanMs`, six at most. */
+export function durationTicks(spanMs: number): number[] {
+  const stepMs = durationSteps.find((each) => spanMs / each <= 5) ?? Math.ceil(spanMs / 5 / dayMs) * dayMs;
+  return Array.from({ length: Math.floor(spanMs / stepMs) + 1 }, (_, index) => index * stepMs);
 }

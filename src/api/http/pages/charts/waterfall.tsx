@@ -2,7 +2,7 @@
 /** @jsxImportSource hono/jsx */
 import { formatDuration } from "../../../../domain/units.ts";
 import { Picture, rounded } from "./picture.tsx";
-import { linear, ticksFor } from "./scale.ts";
+import { durationTicks, linear } from "./scale.ts";
 import { PatternedBar, Patterns, type StageLook } from "./stage-looks.tsx";
 
 export interface Bar {
@@ -32,7 +32,7 @@ const width = 640;
 const edge = 4;
 const axisHeight = 30;
 const labelHeight = 28;
-const laneHeight = 10;
+const laneHeight = 12;
 const laneGap = 2;
 const rowGap = 12;
 /** Less is not seen. */
@@ -52,7 +52,7 @@ export function Waterfall({ id, title, description, fromMs, untilMs, rows }: Wat
     tops.push(height);
     height += labelHeight + (bars.length === 0 ? 0 : lanes.length * (laneHeight + laneGap)) + rowGap;
   }
-  const ticks = ticksFor(spanMs, { base: 1000, isWhole: true }).filter((ms) => ms <= spanMs);
+  const ticks = durationTicks(spanMs);
   return (
     <Picture id={id} title={title} description={description} width={width} height={height} class="waterfall">
       <Patterns id={id} />
@@ -65,8 +65,7 @@ export function Waterfall({ id, title, description, fromMs, untilMs, rows }: Wat
             y1={axisHeight - 6}
             y2={height}
           />
-          {/* On a telephone there is room for every second one. */}
-          <text class={`tick${index % 2 === 0 ? "" : " spare"}`} {...anchored(rounded(x(fromMs + ms)), index)} y={18}>
+          <text class="tick" {...anchored(rounded(x(fromMs + ms)), index)} y={18}>
             {ms === 0 ? "0" : formatDuration(ms)}
           </text>
         </>
