@@ -9,8 +9,13 @@ export interface Running {
   /** Without user and password. */
   readonly redisUrl: string;
   readonly httpAddress: string;
+  readonly isHttps: boolean;
   readonly startedAtMs: number;
 }
+
+/** "https://pool-1.example:7070/", where the pages are. */
+export const pagesUrl = ({ httpAddress, isHttps }: Running): string =>
+  `${isHttps ? "https" : "http"}://${httpAddress}/`;
 
 /** "process 4711 (snapmill up, pool default, since 2026-01-01T10:00:00.000Z)" */
 export function describeRunning({ pid, kind, pools, startedAtMs }: Running): string {

@@ -17,6 +17,8 @@ export const runningShape = z.object({
   pools: z.array(z.string()).readonly(),
   redisUrl: z.string(),
   httpAddress: z.string(),
+  // An 'up' that was started before this field existed does not say.
+  isHttps: z.boolean().default(false),
   startedAtMs: z.number(),
 }) satisfies z.ZodType<Running>;
 
@@ -67,6 +69,7 @@ export async function claim(
     pools,
     redisUrl: redisLabel(redisUrl(config)),
     httpAddress: config.httpAddress,
+    isHttps: config.httpCertificate !== undefined,
     startedAtMs: Date.now(),
   };
   for (;;) {

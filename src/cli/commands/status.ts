@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { HealthPart } from "../../domain/health.ts";
 import { describeHold, endOfHold } from "../../domain/queues.ts";
-import { describeRunning } from "../../domain/running.ts";
+import { describeRunning, pagesUrl } from "../../domain/running.ts";
 import type { Status } from "../../service/status.ts";
 import { formatFields, formatShare, plural } from "../output/format.ts";
 import { nowFields } from "../output/now-fields.ts";
@@ -43,7 +43,7 @@ function fieldsOf(found: Status): (readonly [string, string | undefined])[] {
     ],
     ["Running", running === null ? "no" : `yes: ${describeRunning(running)}`],
     ...readinessFields(found.readiness),
-    ["Queues", running?.kind === "up" ? `http://${running.httpAddress}/queues` : undefined],
+    ["Pages", running?.kind === "up" ? pagesUrl(running) : undefined],
     ["Redis", redis === null ? undefined : `${redis.url}${redis.failure === null ? "" : ` (${redis.failure})`}`],
     ["Inflate", inflateText(found.inflate)],
     ["Claim", claimText(claim)],

@@ -629,6 +629,7 @@ export interface PoolClient {
       readonly pools: readonly string[];
       readonly redisUrl: string;
       readonly httpAddress: string;
+      readonly isHttps?: boolean | undefined;
       readonly startedAtMs: number;
     } | null;
     readonly readiness: {
