@@ -23,6 +23,8 @@ const fewest = 12;
 const leastFit = 0.6;
 /** Growth that is lost in the noise of flushes, and of a block more or less: of the whole, within a window. */
 const leastGrowth = 0.001;
+/** Somebody has made space, of the whole: how it grew before says nothing of what comes. */
+const freedShare = 0.05;
 /** What is further away is no forecast. */
 const horizonMs = 90 * 86_400_000;
 
@@ -30,18 +32,28 @@ const horizonMs = 90 * 86_400_000;
  * A straight line by least squares through the fill of the last hour (or, if it says nothing, of the last 15 minutes) up to
  * `nowMs`, followed until it meets the size that the pool has now. Undefined when the pool does not grow, when there are
  * less than two minutes of samples, when the line explains less than 60 % of the variance or is a rise of less than a
- * thousandth of the pool, and when it is full in more than 90 days. Points after `nowMs` (the clock was set back) do not
+ * thousandth of the pool, and when it is full in more than 90 days. Points before a twentieth of the pool was freed and points after `nowMs` (the clock was set back) do not
  * count.
  */
 export function trendOf(fills: readonly Fill[], nowMs: number): Trend | undefined {
   for (const windowMs of windowsMs) {
-    const found = trendWithin(
-      fills.filter(({ atMs }) => atMs > nowMs - windowMs && atMs <= nowMs),
-      nowMs,
-    );
+    const found = trendWithin(sinceFreed(fills.filter(({ atMs }) => atMs > nowMs - windowMs && atMs <= nowMs)), nowMs);
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+function sinceFreed(fills: readonly Fill[]): readonly Fill[] {
+  let from = 0;
+  let mostBytes = 0;
+  for (const [index, { usedBytes, totalBytes }] of fills.entries()) {
+    if (mostBytes - usedBytes > freedShare * totalBytes) {
+      from = index;
+      mostBytes = usedBytes;
+    }
+    mostBytes = Math.max(mostBytes, usedBytes);
+  }
+  return fills.slice(from);
 }
 
 function trendWithin(fills: readonly Fill[], nowMs: number): Trend | undefined {

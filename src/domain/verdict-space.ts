@@ -124,7 +124,8 @@ function moreData({ pool, data, watch }: VerdictFacts): { readonly wayOut: strin
     };
   }
   return {
-    wayOut: "remove images that nobody needs, or free space on the file system that the pool is on",
+    wayOut:
+      "remove images and snapshots that nobody needs; where the pool shares its file system, free space there, too",
     remedy: {
       label: `Remove unused images until ${100 * freeShare} % is free`,
       operation: "pruneImages",

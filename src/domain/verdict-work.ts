@@ -66,10 +66,13 @@ const setAside: Row = ({ setAside: { count, jobs, sinceMs }, pool }) =>
         severity: "warning",
         sentence: `${counted(count, "operation")} set aside, since workers died executing ${count === 1 ? "it" : "them"}: ${[...new Set(jobs)].join(", ")}`,
         since: sinceMs,
-        next: "they are not tried again by themselves; what they were for stays undone",
-        wayOut: `'${commandOn(pool, "doctor")}' names them; when the cause is mended, have them tried again`,
+        next:
+          count === 1
+            ? "it is refused; what it was for stays undone"
+            : "they are refused; what they were for stays undone",
+        wayOut: `'${commandOn(pool, "doctor")}' names ${count === 1 ? "it" : "them"}; when the cause is mended, allow ${count === 1 ? "it" : "them"} again: whoever asked must ask once more`,
         remedy: {
-          label: "Try them again",
+          label: "Allow what was set aside",
           operation: "cleanup",
           input: {},
           command: commandOn(pool, "cleanup"),
@@ -100,7 +103,10 @@ function describe({ error, sinceMs, holder, bytes }: FailingRemovals, what: stri
   return {
     sentence: `${what}${space}${because === null ? "" : `: ${because}`}`,
     since: sinceMs,
-    wayOut: "release the device as the sentence says, then have them tried again",
+    wayOut:
+      holder === null
+        ? "mend what the sentence names, then have them tried again"
+        : "end what holds the device, or unmount it, then have them tried again",
     remedy: {
       label: "Try them again",
       operation: "retryRemovals",

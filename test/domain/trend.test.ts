@@ -53,10 +53,14 @@ describe("a pool that fills", () => {
 });
 
 describe("nothing is said of a pool", () => {
+  /** Full a quarter of an hour ago; then a quarter of it was freed, within a minute. */
+  const madeSpace = (agoS: number) =>
+    totalBytes * Math.min(0.3 + Math.max(0, 3000 - agoS) / 3000, 0.75 + Math.max(0, agoS - 840) / 240);
   const random = randomOf(2);
   test.each([
     ["of which nothing is known", []],
     ["that stays as it is", series(hour, () => gibibyte)],
+    ["that was filled, and has been as full since somebody made space", series(hour, (agoS) => madeSpace(agoS))],
     ["that empties", series(hour, (agoS) => gibibyte + agoS * 2 ** 20)],
     ["that goes up and down", series(hour, (agoS) => 50 * gibibyte + 10 * gibibyte * Math.sin(agoS / 50))],
     ["that has noise only", series(hour, () => 50 * gibibyte + random() * gibibyte)],

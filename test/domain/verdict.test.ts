@@ -306,3 +306,20 @@ test.each(verdictCodes)("so it is in the way out of %s", (code) => {
       expect(command).toStartWith("'snapmill --pool fast ");
   }
 });
+
+test("the way out of a removal says what is to be done where its holder is known, and where it is not", () => {
+  const wayOut = (holder: string | null) =>
+    troublesIn({ ...inService, failedRemovals: { ...someRemovals, holder } })[0]?.wayOut;
+  expect(wayOut("mounted at /mnt")).toBe("end what holds the device, or unmount it, then have them tried again");
+  expect(wayOut(null)).toBe("mend what the sentence names, then have them tried again");
+});
+
+test("what was set aside is allowed again, not promised to be done", () => {
+  const of = (count: number) => troublesIn({ ...inService, setAside: { count, jobs: ["prepare"], sinceMs: nowMs } })[0];
+  expect(of(1)).toMatchObject({
+    next: "it is refused; what it was for stays undone",
+    wayOut: expect.stringMatching(/allow it again: whoever asked must ask once more$/),
+    remedy: { label: "Allow what was set aside", operation: "cleanup" },
+  });
+  expect(of(2)?.next).toBe("they are refused; what they were for stays undone");
+});
