@@ -137,7 +137,7 @@ const Marks = ({ groups }: { readonly groups: readonly MarkGroup<Mark>[] }) =>
 
 const MarkText = ({ mark: { kind, atMs, subject, token, operationId, code } }: { readonly mark: Mark }) => (
   <>
-    {clockTime(atMs)}: {operationId === null ? kind : <a href={searchFor(operationId)}>{kind}</a>}
+    {clockTime(atMs)}: {operationId === null ? kind : <a href={`/operations/${operationId}`}>{kind}</a>}
     {subject === null ? null : (
       <>
         {" "}
@@ -148,5 +148,3 @@ const MarkText = ({ mark: { kind, atMs, subject, token, operationId, code } }: {
     {code === "ok" ? "" : `: ${code}`}
   </>
 );
-
-const searchFor = (operationId: string): string => `/search?${new URLSearchParams({ q: operationId }).toString()}`;
