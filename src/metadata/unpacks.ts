@@ -1,5 +1,5 @@
 // Room: metadata. Owns the records of unpacks that have ended: the last ones, each with the times of its layers.
-import { desc, eq, lt, lte } from "drizzle-orm";
+import { and, desc, eq, lt, lte, or, sql } from "drizzle-orm";
 import type { OperationId } from "../domain/identifiers.ts";
 import type { Database } from "./database.ts";
 import { unpacks } from "./unpack-schema.ts";
@@ -27,9 +27,33 @@ export function recordUnpack({ drizzle }: Database, { layers, registry, ...ended
     .run();
 }
 
+export interface WantedUnpacks {
+  readonly before: number;
+  readonly limit: number;
+  readonly outcome?: UnpackRow["outcome"] | undefined;
+  /** In the image, the operation ID, the failure or a layer's digest; upper and lower case are the same. */
+  readonly text?: string | undefined;
+}
+
 /** At most `limit`, the latest first, all before row `before`. */
-export const listUnpacks = ({ drizzle }: Database, before: number, limit: number): UnpackRow[] =>
-  drizzle.select().from(unpacks).where(lt(unpacks.number, before)).orderBy(desc(unpacks.number)).limit(limit).all();
+export const listUnpacks = ({ drizzle }: Database, { before, limit, outcome, text }: WantedUnpacks): UnpackRow[] =>
+  drizzle
+    .select()
+    .from(unpacks)
+    .where(
+      and(
+        lt(unpacks.number, before),
+        outcome && eq(unpacks.outcome, outcome),
+        text === undefined
+          ? undefined
+          : or(...searched.map((column) => sql`instr(lower(${column}), lower(${text})) > 0`)),
+      ),
+    )
+    .orderBy(desc(unpacks.number))
+    .limit(limit)
+    .all();
+
+const searched = [unpacks.reference, unpacks.operationId, unpacks.errorCode, unpacks.errorMessage, unpacks.layers];
 
 export const findUnpack = ({ drizzle }: Database, operationId: OperationId): UnpackRow | undefined =>
   drizzle.select().from(unpacks).where(eq(unpacks.operationId, operationId)).get();

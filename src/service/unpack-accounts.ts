@@ -8,7 +8,8 @@ import { type TimedProgress, timedProgress, unpackRequest } from "../jobs/contra
 import type { QueuedUnpack } from "../jobs/requests/active-unpacks.ts";
 import type { QueuedOperation } from "../jobs/requests/queued-operation.ts";
 import type { Database } from "../metadata/database.ts";
-import { findUnpack, listUnpacks as rowsOf, type UnpackRow } from "../metadata/unpacks.ts";
+import { unpackOutcomes } from "../metadata/unpack-schema.ts";
+import { findUnpack, listUnpacks as rowsOf, type UnpackRow, type WantedUnpacks } from "../metadata/unpacks.ts";
 import { listOperation, operation } from "./operation.ts";
 import type { PoolService, Service } from "./service.ts";
 
@@ -82,14 +83,20 @@ const listed = unpackAccount.extend({
 /** The last 500 unpacks that have ended, and unpacked anything or failed: the latest first. */
 export const listUnpacks = listOperation(
   {
-    input: z.object({ after: z.string().optional() }),
+    input: z.object({
+      after: z.string().optional(),
+      state: z.enum(unpackOutcomes).optional(),
+      /** In the image, the operation ID, the failure or a layer's digest. */
+      find: z.string().max(1000).optional(),
+    }),
     output: listed,
     placeOf: ({ number }) => String(number),
   },
-  function* ({ database }: Pick<Service, "database">, { after }): Generator<z.output<typeof listed>[], void> {
-    let before = numberIn(after);
+  function* ({ database }: Pick<Service, "database">, given): Generator<z.output<typeof listed>[], void> {
+    const { state: outcome, find: text } = given;
+    let before = numberIn(given.after);
     for (;;) {
-      const rows = pageOf(database(), before);
+      const rows = pageOf(database(), { before, limit: pageRows, outcome, text });
       if (rows.length > 0) yield rows;
       before = rows.at(-1)?.number ?? 0;
       if (rows.length < pageRows) return;
@@ -97,8 +104,8 @@ export const listUnpacks = listOperation(
   },
 );
 
-const pageOf = (database: Database, before: number): z.output<typeof listed>[] =>
-  rowsOf(database, before, pageRows).map((row) => ({ number: row.number, ...ofRow(row) }));
+const pageOf = (database: Database, wanted: WantedUnpacks): z.output<typeof listed>[] =>
+  rowsOf(database, wanted).map((row) => ({ number: row.number, ...ofRow(row) }));
 
 function numberIn(after: string | undefined): number {
   if (after === undefined) return Number.MAX_SAFE_INTEGER;

@@ -322,7 +322,7 @@ export interface PoolClient {
   readonly cancelUnpack: (given: { readonly operationId: string }, options?: ChangeOptions) => Promise<object>;
   /** The last unpacks that have ended, the latest first: their layers, and when each stage of them was. */
   readonly listUnpacks: (
-    given: Record<string, never>,
+    given: { readonly state?: "unpacked" | "failed" | "cancelled" | undefined; readonly find?: string | undefined },
     options?: ReadOptions,
   ) => AsyncIterable<{
     readonly operationId: string;

@@ -5,8 +5,8 @@ import { commandOn } from "../../../domain/verdict-trouble.ts";
 import type { OperationAccount } from "../../../service/operation-account.ts";
 import { unpack } from "../../../service/unpack.ts";
 import { Action } from "./action.tsx";
-import { shellWord } from "./names.tsx";
 import { DiscardOne, RetryOne } from "./removal-actions.tsx";
+import { unpackWords } from "./unpack-state.tsx";
 import type { View } from "./view.ts";
 
 interface Given {
@@ -30,7 +30,7 @@ export function OperationActions({ view, account }: Given) {
   );
 }
 
-const Cancel = ({ view, account: { operationId, operation } }: Given) => (
+const Cancel = ({ view, account: { operationId, operation, pool } }: Given) => (
   <Action
     view={view}
     operation="cancelOperation"
@@ -41,7 +41,11 @@ const Cancel = ({ view, account: { operationId, operation } }: Given) => (
         ? "It ends as soon as it can; what it has unpacked of the image stays."
         : "It is taken back if it has not begun."
     }
-    command={`curl -X DELETE -H "authorization: Bearer $TOKEN" ${view.url.origin}/v1/operations/${operationId}`}
+    command={
+      operation === "unpack" && pool !== null
+        ? commandOn(pool, `unpacks cancel ${operationId}`)
+        : `curl -X DELETE -H "authorization: Bearer $TOKEN" ${view.url.origin}/v1/operations/${operationId}`
+    }
     reason="optional"
   />
 );
@@ -52,15 +56,7 @@ function UnpackAgain({ view, account: { state, operation, pool, payload } }: Giv
   const { data } = unpack.input.safeParse(payload);
   if (data === undefined || data.batch !== undefined) return null;
   const { batch: _none, ...given } = data;
-  const { reference, platform, registry = {} } = given;
-  const words = [
-    `unpack ${shellWord(reference)}`,
-    ...(platform === undefined ? [] : [`--platform ${shellWord(platform)}`]),
-    ...(registry.plainHttp === true ? ["--plain-http"] : []),
-    ...(registry.minBytesPerSecond === undefined ? [] : [`--min-rate ${registry.minBytesPerSecond}`]),
-    ...(registry.maxBytesPerSecond === undefined ? [] : [`--bandwidth ${registry.maxBytesPerSecond}`]),
-    ...(registry.authFile === undefined ? [] : [`--authfile ${shellWord(registry.authFile)}`]),
-  ];
+  const { reference: image, platform = null, registry = null } = given;
   return (
     <Action
       view={view}
@@ -68,7 +64,7 @@ function UnpackAgain({ view, account: { state, operation, pool, payload } }: Giv
       pool={pool}
       given={given}
       label="Unpack the image again"
-      command={commandOn(pool, words.join(" "))}
+      command={commandOn(pool, unpackWords({ image, platform, registry }))}
       reason="optional"
     />
   );

@@ -1,18 +1,16 @@
 // Room: api. Owns the page "Unpacks": those that run, and the last ones that have ended.
 /** @jsxImportSource hono/jsx */
 import { layersDone } from "../../../domain/unpack-progress.ts";
-import { Choice, Pager } from "./list-nav.tsx";
+import { Choice, NextPart } from "./list-nav.tsx";
 import { Name } from "./names.tsx";
 import type { Page } from "./page.ts";
 import { Scrolling } from "./scrolling.tsx";
 import { Sign } from "./sign.tsx";
 import { clockTime } from "./text.ts";
 import { bytesText, isOver, layersText, timeText, type Unpack, UnpackSign, unpackStates } from "./unpack-state.tsx";
-import type { View } from "./view.ts";
+import type { Listed, View } from "./view.ts";
 
 const rowsPerPage = 50;
-/** More are not kept. */
-const mostEnded = 1_000;
 
 export const unpacks: Page = {
   path: "/pools/:pool/unpacks",
@@ -23,14 +21,9 @@ export const unpacks: Page = {
   reads: ["now", "listUnpacks"],
   follows: "seconds",
   show: async (view) => {
-    const [running, ended] = await Promise.all([
-      view.read("now", {}),
-      view.list("listUnpacks", {}, { limit: mostEnded }),
-    ]);
-    const all = together(running.unpacks ?? [], ended.items);
-    const found = all.filter(matching(view.query("find"), view.query("state")));
-    const pages = Math.max(1, Math.ceil(found.length / rowsPerPage));
-    const page = Math.min(Math.max(1, Math.trunc(Number(view.query("page"))) || 1), pages);
+    const [running, ended] = await Promise.all([view.read("now", {}), endedOnes(view)]);
+    const isFirst = view.query("cursor") === "";
+    const found = together(isFirst ? (running.unpacks ?? []).filter(isWanted(view)) : [], ended.items);
     return {
       body: (
         <>
@@ -46,9 +39,11 @@ export const unpacks: Page = {
             label="Only those that are"
             options={{ "": "all", ...Object.fromEntries(unpackStates.map((state) => [state, state])) }}
           />
-          {found.length === 0 ? (
+          {found.length > 0 ? (
+            <List view={view} found={found} />
+          ) : (
             <p>
-              {all.length === 0 ? (
+              {view.query("find") === "" && view.query("state") === "" ? (
                 <>
                   Nothing was unpacked yet. <code>{view.command("unpack IMAGE")}</code> does.
                 </>
@@ -56,10 +51,8 @@ export const unpacks: Page = {
                 "No unpack is like this."
               )}
             </p>
-          ) : (
-            <List view={view} found={found} shown={found.slice((page - 1) * rowsPerPage, page * rowsPerPage)} />
           )}
-          <Pager view={view} page={page} pages={pages} />
+          <NextPart view={view} next={ended.next} />
         </>
       ),
     };
@@ -72,19 +65,23 @@ function together(running: readonly Unpack[], ended: readonly Unpack[]): readonl
   return [...running.filter(({ operationId }) => !over.has(operationId)), ...ended];
 }
 
-function matching(find: string, state: string): (unpack: Unpack) => boolean {
-  const wanted = find.trim().toLowerCase();
+/** Those that run are few; of the others only what is shown is read. */
+function endedOnes(view: View): Promise<Listed<Unpack>> {
+  const state = endedStates.find((each) => each === view.query("state"));
+  const isOther = state === undefined && view.query("state") !== "";
+  if (isOther) return Promise.resolve({ items: [], next: null });
+  const find = view.query("find").trim();
+  const given = { ...(state !== undefined && { state }), ...(find !== "" && { find }) };
+  return view.list("listUnpacks", given, { limit: rowsPerPage });
+}
+
+const endedStates = ["unpacked", "failed", "cancelled"] as const;
+
+function isWanted(view: View): (unpack: Unpack) => boolean {
+  const [state, find] = [view.query("state"), view.query("find").trim().toLowerCase()];
   return (unpack) => {
-    if (state !== "" && unpack.state !== state) return false;
-    const { image, operationId, failure, layers } = unpack;
-    const texts = [
-      image,
-      operationId,
-      failure?.code ?? "",
-      failure?.message ?? "",
-      ...layers.map(({ digest }) => digest),
-    ];
-    return wanted === "" || texts.some((text) => text.toLowerCase().includes(wanted));
+    const texts = [unpack.image, unpack.operationId, ...unpack.layers.map(({ digest }) => digest)];
+    return (state === "" || unpack.state === state) && texts.some((text) => text.toLowerCase().includes(find));
   };
 }
 
@@ -102,15 +99,14 @@ const Filter = ({ view }: { readonly view: View }) => (
 interface ListProps {
   readonly view: View;
   readonly found: readonly Unpack[];
-  readonly shown: readonly Unpack[];
 }
 
-const List = ({ view, found, shown }: ListProps) => (
+const List = ({ view, found }: ListProps) => (
   <Scrolling label="Table of unpacks">
     <table>
       <caption>
-        {found.length === 1 ? "1 unpack" : `${found.length} unpacks`}: first those that run, then those that have ended,
-        the latest first. One that found all its layers in the pool is not among them.
+        First those that run, then those that have ended, the latest first. One that found all its layers in the pool is
+        not among them.
       </caption>
       <thead>
         <tr>
@@ -130,7 +126,7 @@ const List = ({ view, found, shown }: ListProps) => (
         </tr>
       </thead>
       <tbody>
-        {shown.map((unpack) => (
+        {found.map((unpack) => (
           <Row key={unpack.operationId} view={view} unpack={unpack} />
         ))}
       </tbody>
