@@ -66,7 +66,7 @@ const shape = (text: string): string =>
   text
     .replaceAll(/ At a terminal: .*/g, "")
     .replaceAll(/ Since [\d: -]+UTC, for [^.]*\./g, "")
-    .replaceAll(/ And \d+ more: .*? lists them\./g, "")
+    .replaceAll(/ And \d+ more[^.]*\./g, "")
     .replaceAll(redis.url.slice("unix://".length), "/run/redis/redis.sock")
     .replaceAll(/\d[\d.]*/g, "0")
     .replaceAll(/\s+/g, " ")
