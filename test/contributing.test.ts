@@ -33,7 +33,7 @@ describe("an operation", () => {
     prepare: "prepare",
     view: "view",
     commit: "commit",
-    checkpoint: null,
+    checkpoint: "checkpoint",
     remove: "rm",
     update: "label",
     "remove-device": null,

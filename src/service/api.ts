@@ -33,7 +33,7 @@ import { cleanup, removals } from "./removals.ts";
 import { removeCompletely } from "./remove-completely.ts";
 import { removeImages } from "./remove-images.ts";
 import { poolContents, resetPool } from "./reset-pool.ts";
-import { commit, label, list, mounts, prepare, remove, stat, usage, view } from "./snapshots.ts";
+import { checkpoint, commit, label, list, mounts, prepare, remove, stat, usage, view } from "./snapshots.ts";
 import { space } from "./space.ts";
 import { status } from "./status.ts";
 import { cancelUnpack, unpack } from "./unpack.ts";
@@ -51,6 +51,7 @@ export const poolOperations = {
   prepare,
   view,
   commit,
+  checkpoint,
   label,
   remove,
   removeCompletely,

@@ -76,6 +76,7 @@ async function usageNow({ database, usedBytes }: Service, scope: Scope, key: Sna
 export const prepare = workerOperation("prepare", { scope: ownScope, labels: {} });
 export const view = workerOperation("view", { scope: ownScope, labels: {} });
 export const commit = workerOperation("commit", { scope: ownScope, labels: {} });
+export const checkpoint = workerOperation("checkpoint", { scope: ownScope, labels: {} });
 export const remove = workerOperation("remove", { scope: ownScope });
 export const update = workerOperation("update");
 

@@ -1,4 +1,4 @@
-// Room: cli. Owns the commands that change snapshots: prepare, view, commit, rm, label.
+// Room: cli. Owns the commands that change snapshots: prepare, view, commit, checkpoint, rm, label.
 import type { Command } from "commander";
 import type { SnapshotKey } from "../../domain/identifiers.ts";
 import type { Labels } from "../../domain/snapshots.ts";
@@ -26,6 +26,7 @@ export function addChanges(program: Command): void {
   addPrepareOrView(program, "prepare", "create an active snapshot, which is writable");
   addPrepareOrView(program, "view", "create a view, which is read-only");
   addCommit(program);
+  addCheckpoint(program);
   addRm(program);
   addLabel(program);
 }
@@ -89,6 +90,26 @@ function addCommit(program: Command): void {
       for (const dir of directories) {
         notice(`note: ${key} is still mounted on ${dir}: 'snapmill umount' discards what is written there from now on`);
       }
+    });
+}
+
+function addCheckpoint(program: Command): void {
+  program
+    .command("checkpoint")
+    .description("commit what an active snapshot holds now; it stays active and mounted, as a child of that")
+    .summary("commit what an active snapshot holds now, and go on")
+    .argument("<name>", "the committed snapshot's name", parseKey)
+    .argument("<key>", "the active snapshot's key, which stays", parseKey)
+    .addOption(labelOption())
+    .addOption(scopeOption())
+    .addHelpText(
+      "after",
+      examples(["checkpoint before-upgrade build", "keep 'build' as it is now as 'before-upgrade'"]),
+    )
+    .action(async (name: SnapshotKey, key: SnapshotKey, options: ScopeOption & LabelOption, command: Command) => {
+      await using pool = await openPool(command);
+      await pool.requireRunning();
+      await pool.checkpoint({ scope: options.scope, name, key, labels: options.label ?? {} });
     });
 }
 

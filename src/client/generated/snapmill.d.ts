@@ -165,6 +165,17 @@ export interface PoolClient {
     },
     options?: ChangeOptions,
   ) => Promise<object>;
+  /** Commit what an active snapshot holds now under the given name; it stays active, as a child of that. */
+  readonly checkpoint: (
+    given: {
+      readonly scope?: string | undefined;
+      readonly name: string;
+      readonly key: string;
+      readonly labels?: Record<string, string> | undefined;
+      readonly keyLabels?: Record<string, string> | undefined;
+    },
+    options?: ChangeOptions,
+  ) => Promise<object>;
   /** Set these labels and leave the others; an empty value removes a label. */
   readonly label: (
     given: { readonly scope?: string | undefined; readonly key: string; readonly labels: Record<string, string> },

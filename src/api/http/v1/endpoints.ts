@@ -105,6 +105,15 @@ export const endpoints = {
     summary: "Turn an active snapshot into a committed one of the given name; its key is free again",
     query: ["scope"],
   },
+  checkpoint: {
+    method: "POST",
+    path: `${snapshot}/checkpoint`,
+    role: "operate",
+    kind: "change",
+    tag: "snapshots",
+    summary: "Commit what an active snapshot holds now under the given name; it stays active, as a child of that",
+    query: ["scope"],
+  },
   label: {
     method: "PATCH",
     path: `${snapshot}/labels`,
