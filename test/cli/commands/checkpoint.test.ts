@@ -31,11 +31,11 @@ test("keeps what a mounted snapshot holds now; what is written later is in the n
 
   const found = await fixture.json("ls");
   expect(found.map(({ key, kind, parent }) => ({ key, kind, parent }))).toEqual([
+    { key: "build", kind: "active", parent: "two" },
     { key: "one", kind: "committed", parent: null },
     { key: "two", kind: "committed", parent: "one" },
-    { key: "build", kind: "active", parent: "two" },
   ]);
-  expect(found[0]?.labels).toMatchObject({ by: "hand" });
+  expect(found[1]?.labels).toMatchObject({ by: "hand" });
   await fixture.stdout("mount", "one", dir);
   expect([readFileSync(join(dir, "first"), "utf8"), existsSync(join(dir, "second"))]).toEqual(["1", false]);
   await fixture.stdout("umount", dir);
