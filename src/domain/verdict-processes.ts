@@ -140,7 +140,7 @@ const workerHangs: Row = ({ watch }) => {
   return {
     severity: "critical",
     sentence: reason,
-    next: "changes wait; a worker that hangs is replaced after half a minute",
+    next: "changes are refused after some seconds; a worker that hangs is replaced after half a minute",
     wayOut: "wait, or do what the sentence says",
   };
 };

@@ -82,6 +82,8 @@ test("a token has sixteen at most, and a place is free again when its page is cl
       signal: closing.signal,
     });
   };
+  // What asks for its headers alone has none open.
+  for (const _each of Array(17)) expect((await visitor.send("/events", { method: "HEAD" })).status).toBe(200);
   const answers = await Promise.all(Array.from({ length: 16 }, one));
   expect(answers.map(({ status }) => status)).toEqual(Array(16).fill(200));
   expect((await one()).status).toBe(429);

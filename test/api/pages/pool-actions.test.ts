@@ -13,6 +13,7 @@ const viewOf = (role: string) =>
     viewer: { role },
     seal: () => "seal",
     here: () => "/pools/fast",
+    poolPath: (rest: string) => `/pools/fast/${rest}`,
     command: (words: string) => `snapmill --pool fast ${words}`,
   }) as unknown as View;
 

@@ -36,13 +36,15 @@ export function Action({
   fields = [],
   reason = "none",
   isShown = false,
+  leadsTo = null,
   style = reason === "none" ? "open" : "folded",
   children,
 }: ActionProps) {
   const endpoint: Endpoint = endpoints[operation];
   if (!mayDo(view.viewer.role, endpoint.role)) return null;
   const isOfPool = endpoint.path.startsWith("/v1/pools/{pool}");
-  const action = encodeAction({ operation, pool: (isOfPool && pool) || null, given, fields, reason, isShown, label });
+  const chosen = { pool: (isOfPool && pool) || null, given, fields, reason, isShown, leadsTo, label };
+  const action = encodeAction({ operation, ...chosen });
   const form = (
     <form class="action" method="post" action={`/do/${operation}`}>
       <input type="hidden" name="what" value={action} />

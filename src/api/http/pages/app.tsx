@@ -42,6 +42,7 @@ export function pagesApp(options: PagesOptions): Hono<ViewerEnv> {
     app.get(page.path, signedIn, async (context) => {
       requireRole(context.get("viewer"), roleFor(page));
       const view = viewOf(context, options);
+      view.requirePool();
       const verdict = readVerdict(view);
       const { heading = page.title, body } = await page.show(view);
       return await framed(context, options, { view, page, heading, body, verdict });
@@ -57,9 +58,9 @@ export function pagesApp(options: PagesOptions): Hono<ViewerEnv> {
   if (firstPath(host) !== "/") app.get("/", signedIn, (context) => context.redirect(firstPath(host), 303));
   app.post("/do/:operation", signedIn, async (context) => {
     const form = await formOf(context.req.raw);
-    const { flash, shown } = await doAction(context, form, options);
+    const { flash, shown, leadsTo } = await doAction(context, form, options);
     setFlash(context, { sessions, session: context.get("viewer").session, isSecure }, flash);
-    return context.redirect(withOperation(ownPath(form.get("back")), shown), 303);
+    return context.redirect(withOperation(ownPath(leadsTo ?? form.get("back")), shown), 303);
   });
   return app;
 }

@@ -19,6 +19,7 @@ import { kindOf, Problem, problemKinds } from "../v1/problems.ts";
 import { targetOf } from "../v1/target.ts";
 import type { Flash } from "./flash.ts";
 import { decodeAction, type FormAction, fieldName } from "./form-action.ts";
+import { wayOutOfFailure } from "./problem-page.tsx";
 import type { Viewer, ViewerEnv } from "./viewer.ts";
 
 export interface DoOptions {
@@ -32,10 +33,12 @@ export interface Done {
   readonly flash: Flash;
   /** The operation that the page is to show. */
   readonly shown: OperationId | undefined;
+  /** The page that the action leads to. Null: where the form was. */
+  readonly leadsTo: string | null;
 }
 
-/** Longer, and the page says that it was begun. */
-const waitMs = 8_000;
+/** Longer, and the page says that it was begun. A worker that hangs is noticed after ten seconds, and the change taken back. */
+const waitsMs = { change: 14_000, long: 8_000 } as const;
 const graceSeconds = 15;
 
 /** Does it and says what came of it. Throws for what is refused before it begins; both are in the audit log. */
@@ -80,20 +83,22 @@ async function begin(
   const given = givenBy(action, { form, reason }, operation.input);
   const change = { name, kind: endpoint.kind, operation, target, pool, given };
   const id = freshOperationId();
+  const waitMs = endpoint.kind === "long" ? waitsMs.long : waitsMs.change;
   context.env.keepOpen?.(waitMs / 1000 + graceSeconds);
   // Whoever closes the page has pressed the button all the same.
   const begun = beginChange(host, change, { id, isKeyed: false, tokenName: viewer.tokenName, record });
   if (begun.kind !== "begun") throw internal(`the fresh operation ID ${id} was in use`);
   const answer = await inTime(waitMs, begun.tracked.ended);
   const shown = action.isShown ? id : undefined;
-  return { flash: flashOf(action, id, answer), shown };
+  const flash = flashOf(action, id, answer);
+  return { flash, shown, leadsTo: flash.kind === "failed" ? null : action.leadsTo };
 }
 
 function flashOf({ label }: FormAction, operationId: OperationId, answer: Answer | undefined): Flash {
   if (answer === undefined) return { kind: "begun", sentence: `${label}: begun, and still under way`, operationId };
   if (answer.outcome === "result") return { kind: "done", sentence: `${label}: done`, operationId };
   const { message, code } = answer.failure;
-  return { kind: "failed", sentence: `${label}: ${message}`, wayOut: problemKinds[code].wayOut, operationId };
+  return { kind: "failed", sentence: `${label}: ${message}`, wayOut: wayOutOfFailure(code), operationId };
 }
 
 function actionIn(form: URLSearchParams, viewer: Viewer, sessions: Sessions): FormAction {

@@ -12,6 +12,8 @@ export interface FormAction {
   readonly reason: "required" | "optional" | "none";
   /** Whether the page shows the operation afterwards: its ID is then the parameter `operation` of the address. */
   readonly isShown: boolean;
+  /** The page that it leads to unless it fails, for what is then not at its own address any more. Null: its own. */
+  readonly leadsTo: string | null;
   /** What is written on the button. */
   readonly label: string;
 }

@@ -37,7 +37,7 @@ export const Frame = ({ view, pages, page, heading, verdict, flash, children }: 
             <span class="visually-hidden">Search for a key, digest, device or operation ID</span>
             <input type="search" name="q" placeholder="Key, digest, device, operation ID" value={view.query("q")} />
           </label>
-          {view.pool === undefined ? null : <input type="hidden" name="pool" value={view.pool} />}
+          {view.servedPool === undefined ? null : <input type="hidden" name="pool" value={view.servedPool} />}
           <button type="submit">Search</button>
         </form>
       </search>
@@ -91,7 +91,11 @@ const Navigation = ({ view, pages, page }: Pick<FrameProps, "view" | "pages" | "
         .filter((each) => each.place === "navigation" && maySee(view.viewer.role, each))
         .map((each) => (
           <li key={each.path}>
-            <a href={addressOf(each, view.pool)} title={each.about} aria-current={each === page ? "page" : undefined}>
+            <a
+              href={addressOf(each, view.servedPool)}
+              title={each.about}
+              aria-current={each === page ? "page" : undefined}
+            >
               {each.title}
             </a>
           </li>

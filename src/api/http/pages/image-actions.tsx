@@ -2,7 +2,7 @@
 /** @jsxImportSource hono/jsx */
 import { formatSize } from "../../../domain/units.ts";
 import { Action } from "./action.tsx";
-import type { NamedImage } from "./image-address.ts";
+import { imageQuery, type NamedImage } from "./image-address.ts";
 import { shellWord } from "./names.tsx";
 import type { View } from "./view.ts";
 
@@ -59,6 +59,7 @@ const Removal = ({ view, names, found }: ImageActionsProps) => (
       about={`With all its names; frees ${formatSize(found.exclusiveBytes)}. Layers that something else uses stay.`}
       command={view.command(`images rm ${wholeWords(found)}`)}
       reason="required"
+      leadsTo={view.poolPath("unpacks")}
     />
     {names.length < 2
       ? null
@@ -72,6 +73,7 @@ const Removal = ({ view, names, found }: ImageActionsProps) => (
               about="The image stays under its other names."
               command={view.command(`images rm ${shellWord(name)} --platform ${shellWord(found.platform)}`)}
               reason="required"
+              leadsTo={view.poolPath("image", imageQuery(found))}
             />
           ),
         )}

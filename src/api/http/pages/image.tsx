@@ -22,8 +22,10 @@ export const image: Page = {
   reads: ["listImages", "usage"],
   show: async (view) => {
     const all = await view.read("listImages", {});
-    const [first, ...more] = Map.groupBy(all.filter(asAsked(view)), identityOf).values();
-    const found = first?.[0];
+    // With all of its names: what removes it removes them.
+    const images = [...Map.groupBy(all, identityOf).values()];
+    const [first, ...more] = images.filter((names) => names.some(asAsked(view)));
+    const found = first?.find(asAsked(view));
     if (first === undefined || found === undefined) {
       throw notFound(`there is no image ${quoted(askedFor(view))} in this pool: it was not unpacked, or is removed`);
     }

@@ -4,7 +4,7 @@ import { pause } from "../../../domain/timers.ts";
 import { changeStamp } from "../../../service/change-stamp.ts";
 import type { Host } from "../../../service/host.ts";
 import type { StreamSlots } from "../request-rates.ts";
-import { streamOf } from "../v1/events.ts";
+import { streamHeaders, streamOf } from "../v1/events.ts";
 import { Problem } from "../v1/problems.ts";
 import type { Viewer, ViewerEnv } from "./viewer.ts";
 
@@ -15,6 +15,8 @@ const anywayEveryMs = 5_000;
 /** `?follows=seconds`: each second, whatever has changed. It ends with the session; the open ones of a token are counted. */
 export function answerChanges(context: Context<ViewerEnv>, host: Host, slots: StreamSlots): Response {
   const viewer = context.get("viewer");
+  // Without a body, nothing would end it.
+  if (context.req.method === "HEAD") return new Response(null, { headers: streamHeaders });
   const slot = slots.take(viewer.tokenName);
   if (slot === undefined) throw new Problem("too_many_requests", "too many pages are open with this token");
   viewer.signal.addEventListener("abort", () => slot[Symbol.dispose](), { once: true });

@@ -14,6 +14,17 @@ const shownDigits = 12;
 export const shortName = (text: string): string =>
   text.replace(/\bsha256:([0-9a-f]{64})\b/g, (_digest, hex: string) => `sha256:${hex.slice(0, shownDigits)}`);
 
-/** As one word of a shell. */
-export const shellWord = (text: string): string =>
-  /^[A-Za-z0-9_./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+const plainWord = /^[A-Za-z0-9_./:@%+,=-]+$/;
+const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** As one word of a shell. What a page does not show as it is, or a paste would execute, is escaped: `$'a\nb'`. */
+export function shellWord(text: string): string {
+  if (plainWord.test(text)) return text;
+  if (text.search(invisible) === -1) return `'${text.replaceAll("'", "'\\''")}'`;
+  return `$'${text.replace(/['\\]/g, "\\$&").replace(invisible, escaped)}'`;
+}
+
+const escaped = (character: string): string => `\\U${(character.codePointAt(0) ?? 0).toString(16).padStart(8, "0")}`;
+
+/** As the last words of a command, after its options: `-- -rf` is a name. */
+export const operand = (text: string): string => (text.startsWith("-") ? `-- ${shellWord(text)}` : shellWord(text));

@@ -25,6 +25,8 @@ export const PoolActions = ({ view, hold, thinPool }: PoolActionsProps) => (
       about="Compares the records with the pool and the host, and changes nothing."
       command={view.command("doctor")}
       reason="optional"
+      leadsTo={view.poolPath("doctor")}
+      isShown
     />
     <Action
       view={view}
@@ -34,6 +36,8 @@ export const PoolActions = ({ view, hold, thinPool }: PoolActionsProps) => (
       about="Repairs what doctor finds and what is safe to repair; touches nothing that a snapshot shows."
       command={view.command("doctor --repair")}
       reason="required"
+      leadsTo={view.poolPath("doctor")}
+      isShown
     />
     <Action
       view={view}

@@ -1,6 +1,6 @@
 // Room: api. Owns errors as pages: what is wrong, and the way out.
 /** @jsxImportSource hono/jsx */
-import { asSnapmillError } from "../../../domain/errors.ts";
+import { asSnapmillError, type ErrorCode } from "../../../domain/errors.ts";
 import { kindOf, Problem, type ProblemKind, problemKinds } from "../v1/problems.ts";
 
 /** Where a person does something else than a program. */
@@ -9,6 +9,7 @@ const wayOutForPeople: Partial<Record<ProblemKind, string>> = {
   not_found: "look for it in the lists, or search for it",
   unavailable: "reload the page in a moment; 'snapmill status' says what is away",
   deadline_exceeded: "reload the page; what was begun goes on",
+  aborted: "go back, and press the button again",
   internal: "look for the request's ID in the log of snapmill, and report it",
   unauthenticated: "sign in",
   forbidden: "sign in with a token of the role operate",
@@ -16,6 +17,18 @@ const wayOutForPeople: Partial<Record<ProblemKind, string>> = {
   unsupported_media_type: "send the form from its page",
   too_many_requests: "wait a moment, and reload the page",
 };
+
+/** After a button was pressed, on the page that it was on. */
+const wayOutAfterButton: Partial<Record<ErrorCode, string>> = {
+  invalid_argument: "correct what the sentence names, and press the button again",
+  failed_precondition: "change what the sentence names, then press the button again",
+  aborted: "press the button again",
+  unavailable: "press the button again in a moment; the verdict says what is away",
+  deadline_exceeded: "look at the operation: what was begun may go on",
+};
+
+export const wayOutOfFailure = (code: ErrorCode): string =>
+  wayOutAfterButton[code] ?? wayOutForPeople[code] ?? problemKinds[code].wayOut;
 
 /** Of a request from elsewhere, not of a role. */
 const wayOutFromElsewhere =

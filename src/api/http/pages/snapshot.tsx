@@ -3,7 +3,7 @@
 import { formatSize } from "../../../domain/units.ts";
 import { Action, Command } from "./action.tsx";
 import { identityOf, imageQuery, type NamedImage } from "./image-address.ts";
-import { Name, shellWord, shortName } from "./names.tsx";
+import { Name, operand, shellWord, shortName } from "./names.tsx";
 import type { Page } from "./page.ts";
 import { allSnapshots, CommittedBytes, type ListedSnapshot, scopeIn } from "./snapshot-list.ts";
 import { subtree, treeRows } from "./snapshot-tree.ts";
@@ -144,15 +144,16 @@ const Remove = ({ view, found }: Found) => (
     view={view}
     operation="remove"
     label="Remove the snapshot"
-    command={view.command(`rm ${shellWord(found.key)}${inScope(found)}`)}
+    command={view.command(`rm${inScope(found)} ${operand(found.key)}`)}
     given={{ scope: found.scope, key: found.key }}
     reason="required"
+    leadsTo={view.poolPath("snapshots", { scope: found.scope })}
   />
 );
 
 async function Mounted({ view, found }: Found) {
   if (found.kind === "committed") {
-    return <Command text={view.command(`mount ${shellWord(found.key)} DIRECTORY${inScope(found)}`)} />;
+    return <Command text={view.command(`mount${inScope(found)} ${operand(found.key)} DIRECTORY`)} />;
   }
   const named = { scope: found.scope, key: found.key };
   const { mounts } = await view.read("mounts", named);

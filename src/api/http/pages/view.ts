@@ -50,6 +50,17 @@ export class View {
     this.pool = params["pool"] ?? url.searchParams.get("pool") ?? this.pools[0];
   }
 
+  /** Of links to other pages: the page's, unless none of that name is served here. */
+  get servedPool(): string | undefined {
+    return this.pools.find((each) => each === this.pool) ?? this.pools[0];
+  }
+
+  /** Throws not_found, or invalid_argument, where the path names a pool that is not served here. */
+  requirePool(): void {
+    const named = this.#params["pool"];
+    if (named !== undefined) targetOf(this.host, { path: "/v1/pools/{pool}" }, named);
+  }
+
   /** A part of the path. */
   param(name: string): string {
     const value = this.#params[name];

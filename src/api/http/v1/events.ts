@@ -32,7 +32,7 @@ export async function answerEvents(context: Context<V1Env>, host: Host, slots: S
   const { signal, holds, tokenName } = context.get("caller");
   const first = eventOf(await getOperation(host, { operationId: id }));
   if (first.id === seen && isOver(first)) return new Response(null, { status: 204 });
-  if (context.req.method === "HEAD") return new Response(null, { headers });
+  if (context.req.method === "HEAD") return new Response(null, { headers: streamHeaders });
   const slot = slots.take(tokenName);
   if (slot === undefined) {
     throw new Problem("too_many_requests", "too many streams of events are open", { "retry-after": "5" });
@@ -60,10 +60,14 @@ export function streamOf(events: AsyncGenerator<string>, { keepOpen }: Bindings)
       await events.return(undefined);
     },
   });
-  return new Response(body, { headers });
+  return new Response(body, { headers: streamHeaders });
 }
 
-const headers = { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" };
+export const streamHeaders = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  "x-accel-buffering": "no",
+};
 
 interface Listener {
   /** The ID of the last event that it has. */
