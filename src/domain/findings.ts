@@ -51,12 +51,26 @@ export interface Finding {
   readonly sentence: string;
   /** What a repair does about it, or what the user can do where a repair must leave it alone. */
   readonly wayOut: string;
+  /** Whether a repair tries to mend it, which is safe; something may have to be unmounted or closed first. */
+  readonly repairable: boolean;
 }
 
 /** A finding, and whether it was repaired: the inspection after the repair no longer finds it. */
 export interface Diagnosis extends Finding {
+  /** See `findingId`. */
+  readonly id: string;
   readonly repaired: boolean;
 }
+
+/** The same for the same thing in every look, and short enough to be typed. */
+export const findingId = ({ kind, subject }: Pick<Finding, "kind" | "subject">): string =>
+  new Bun.CryptoHasher("sha256").update(`${kind} ${subject}`).digest("hex").slice(0, 12);
+
+export const diagnosed = (finding: Finding, repaired: boolean): Diagnosis => ({
+  ...finding,
+  id: findingId(finding),
+  repaired,
+});
 
 const same = (one: Finding, other: Finding): boolean => one.kind === other.kind && one.subject === other.subject;
 
@@ -64,14 +78,11 @@ const same = (one: Finding, other: Finding): boolean => one.kind === other.kind 
 export function compareInspections(before: readonly Finding[], after: readonly Finding[]): Diagnosis[] {
   const found = before.map((finding) => {
     const left = after.find((candidate) => same(candidate, finding));
-    return { ...(left ?? finding), repaired: left === undefined };
+    return diagnosed(left ?? finding, left === undefined);
   });
   const added = after.filter((finding) => !before.some((candidate) => same(candidate, finding)));
-  return [...found, ...added.map((finding) => ({ ...finding, repaired: false }))];
+  return [...found, ...added.map((finding) => diagnosed(finding, false))];
 }
 
 export const unrepaired = (findings: readonly Finding[]): Diagnosis[] =>
-  findings.map((finding) => ({ ...finding, repaired: false }));
-
-/** Whether a repair mends it: its way out then begins with what the repair does. */
-export const isRepairable = ({ wayOut }: Pick<Finding, "wayOut">): boolean => /^repair(?! leaves)\b/.test(wayOut);
+  findings.map((finding) => diagnosed(finding, false));

@@ -58,6 +58,8 @@ type JobDeclaration = PoolJob | UnpackJob;
 
 /** How many unpacks can be accepted at once. */
 const maxUnpacks = 1000;
+/** How many findings can be chosen for a repair. */
+const maxFindings = 1000;
 /** How many images can be removed or pinned at once. */
 const maxImages = 1000;
 
@@ -122,11 +124,18 @@ export const jobs = {
     payload: z.object(envelope),
     result: z.object({ removedDevices: z.number(), removedSnapshots: z.number() }),
   },
-  /** Reports what is not in order in the pool; with `repair`, repairs what can be repaired safely. */
+  /**
+   * Reports what is not in order in the pool; with `repair`, repairs what can be repaired safely: all of it, or `only`
+   * what has these identities. One that is not found, or not safe to repair, is left out without an error.
+   */
   doctor: {
     worker: "pool",
     journal: "with pool",
-    payload: z.object({ ...envelope, repair: z.boolean() }),
+    payload: z.object({
+      ...envelope,
+      repair: z.boolean(),
+      only: atMost(maxFindings, z.string().regex(/^[0-9a-f]{12}$/, "an ID has 12 hexadecimal digits")).optional(),
+    }),
     result: z.object({ findings: z.array(diagnosis).readonly() }),
   },
   /** Grows a thin-pool: one in files to these sizes, one on devices to theirs. Answers the new sizes. */

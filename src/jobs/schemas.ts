@@ -52,11 +52,16 @@ export const snapshot = z.object({
   updatedAtMs: z.number(),
 });
 
+/** An answer from before repairs were chosen says neither `id` nor `repairable`. */
 export const diagnosis = z.object({
+  /** The same for the same thing in every look. */
+  id: z.string().prefault(""),
   kind: z.enum(findingKinds),
   subject: z.string(),
   sentence: z.string(),
   wayOut: z.string(),
+  /** Whether a repair tries to mend it, which is safe; something may have to be unmounted or closed first. */
+  repairable: z.boolean().prefault(false),
   repaired: z.boolean(),
 });
 

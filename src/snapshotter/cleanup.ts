@@ -1,4 +1,5 @@
 // Room: snapshotter. Owns cleanup and the sweep: they remove what earlier operations and dead unpacks have left behind.
+import { choosesDevice, everything, type RepairChoice } from "../domain/repair-choice.ts";
 import type { Result } from "../jobs/contract.ts";
 import { transact } from "../metadata/database.ts";
 import { listDevicesInState } from "../metadata/devices.ts";
@@ -69,17 +70,20 @@ function withCollected(context: Context, { removedDevices, removedSnapshots }: R
 }
 
 /** Devices that it does not reach in time are left to their jobs. */
-export function finishRemovals(context: Context): Promise<Removal> {
+export function finishRemovals(context: Context, choice: RepairChoice = everything): Promise<Removal> {
   const { database } = context;
-  const devices = listDevicesInState(database, ["removing", "removed"], limits.devices).filter(
-    ({ deviceName }) => !isDiscarded(database, deviceName),
+  // Those that were chosen may be any of them.
+  const most = choice === everything ? limits.devices : Number.MAX_SAFE_INTEGER;
+  const devices = listDevicesInState(database, ["removing", "removed"], most).filter(
+    ({ deviceName }) => !isDiscarded(database, deviceName) && choosesDevice(choice, deviceName),
   );
-  return removeDevices(context, devices, { withinMs: limits.removalsMs });
+  return removeDevices(context, devices.slice(0, limits.devices), { withinMs: limits.removalsMs });
 }
 
 /** Removes the active snapshots of unpacks whose process is gone. */
-export async function sweepDeadUnpacks(context: Context): Promise<Removal> {
-  const devices = deadUnpacks(context).map(({ scope, key }) => deviceOf(context.database, scope, key));
+export async function sweepDeadUnpacks(context: Context, choice: RepairChoice = everything): Promise<Removal> {
+  const dead = deadUnpacks(context).filter(({ key }) => choice({ kind: "dead-unpack", subject: key }));
+  const devices = dead.map(({ scope, key }) => deviceOf(context.database, scope, key));
   return removeDevices(context, devices.slice(0, limits.devices));
 }
 

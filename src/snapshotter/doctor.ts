@@ -1,6 +1,7 @@
 // Room: snapshotter. Owns doctor: it reports what is wrong in the pool, and repairs what can be repaired safely.
 import { compareInspections, unrepaired } from "../domain/findings.ts";
 import type { OperationId } from "../domain/identifiers.ts";
+import { choiceOf, everything, type RepairChoice, repairablesIn } from "../domain/repair-choice.ts";
 import type { RequestOf, Result } from "../jobs/contract.ts";
 import { transact } from "../metadata/database.ts";
 import { freeIdsInUse, takeFromFree } from "../metadata/devices.ts";
@@ -24,15 +25,18 @@ export const doctor = (
 
 async function look(
   context: Context,
-  { repair }: RequestOf<"doctor">,
+  { repair, only }: RequestOf<"doctor">,
   operationId: OperationId,
 ): Promise<Settlement<Result<"doctor">>> {
   try {
     const inspection = { ...context, inService: true };
     const before = await inspect(inspection, operationId);
-    if (!repair) return success(() => ({ findings: unrepaired(before) }));
+    const chosen = repairablesIn(before, only);
+    if (!repair || (only !== undefined && chosen.length === 0)) {
+      return success(() => ({ findings: unrepaired(before) }));
+    }
     try {
-      await repairSafely(context);
+      await repairSafely(context, only === undefined ? everything : choiceOf(chosen));
     } catch (error) {
       // A pool that accepts no changes cannot be repaired; the findings say so.
       if (!before.some(({ kind }) => kind === "pool-state")) throw error;
@@ -45,15 +49,19 @@ async function look(
 }
 
 /** Repairs what is safe to repair: neither the content of a snapshot nor what another owner may have made is touched. */
-async function repairSafely(context: Context): Promise<void> {
+async function repairSafely(context: Context, choice: RepairChoice): Promise<void> {
   const { database } = context;
   transact(database, () => {
-    for (const deviceId of freeIdsInUse(database)) takeFromFree(database, deviceId);
-    for (const { operationId } of damagedEntries(database)) giveUpEntry(context, operationId);
+    for (const deviceId of freeIdsInUse(database)) {
+      if (choice({ kind: "free-id-in-use", subject: `ID ${deviceId}` })) takeFromFree(database, deviceId);
+    }
+    for (const { operationId } of damagedEntries(database)) {
+      if (choice({ kind: "damaged-record", subject: operationId })) giveUpEntry(context, operationId);
+    }
   });
-  await reconcile(context);
-  await finishRemovals(context);
-  await sweepDeadUnpacks(context);
+  await reconcile(context, choice);
+  await finishRemovals(context, choice);
+  await sweepDeadUnpacks(context, choice);
 }
 
 /** An entry of the outbox that cannot be read: what it was for will not happen. */

@@ -66,6 +66,7 @@ function removalFindings(device: DeviceRecord, { removal }: Circumstances): Find
       subject: device.deviceName,
       sentence: `device ${device.deviceName} has been waiting to be removed since ${new Date(removal.createdAtMs).toISOString()}`,
       wayOut: "unmount or close it, if something uses it; 'snapmill cleanup' tries at once",
+      repairable: true,
     },
   ];
 }
@@ -75,6 +76,7 @@ const givenUp = ({ device, lastError }: RemovalRecord, atMs: number): Finding =>
   subject: device,
   sentence: `the removal of device ${device} was given up on ${new Date(atMs).toISOString()}: ${lastError ?? "no reason is known"}`,
   wayOut: `unmount or close the device; then 'snapmill removals retry ${device}', 'snapmill doctor --repair' or the next start removes it`,
+  repairable: true,
 });
 
 const discarded = ({ device, discardReason }: RemovalRecord, atMs: number): Finding => ({
@@ -82,6 +84,7 @@ const discarded = ({ device, discardReason }: RemovalRecord, atMs: number): Find
   subject: device,
   sentence: `the removal of device ${device} was discarded on ${new Date(atMs).toISOString()} (${discardReason ?? ""}), so the device stays in the pool`,
   wayOut: `repair leaves it alone; 'snapmill removals retry ${device}' removes it`,
+  repairable: false,
 });
 
 function atRest(device: DeviceRecord, { inService, owners, there }: Circumstances): Finding[] {
@@ -99,6 +102,7 @@ const stuck = ({ deviceName, state }: DeviceRecord, why: string): Finding => ({
   subject: deviceName,
   sentence: `device ${deviceName} is recorded as ${state}, ${why}`,
   wayOut: "repair, or the next start, finishes or undoes what was half-done; if that fails, the log says why",
+  repairable: true,
 });
 
 const faulty = ({ deviceName }: DeviceRecord): Finding => ({
@@ -106,17 +110,19 @@ const faulty = ({ deviceName }: DeviceRecord): Finding => ({
   subject: deviceName,
   sentence: `device ${deviceName} is recorded as faulty, but its content is in the pool`,
   wayOut: "repair takes it into use again",
+  repairable: true,
 });
 
 function contentLost({ deviceName }: DeviceRecord, owners: readonly SnapshotRecord[]): Finding {
   const about = { kind: "content-lost", subject: deviceName } as const;
   const gone = `device ${deviceName} is no longer in the pool`;
   if (owners.length === 0)
-    return { ...about, sentence: `${gone}; it had no snapshot`, wayOut: "repair drops its record" };
+    return { ...about, sentence: `${gone}; it had no snapshot`, wayOut: "repair drops its record", repairable: true };
   return {
     ...about,
     sentence: `${gone}: ${namesOf(owners)} is lost`,
     wayOut: `restore the pool from a backup, or remove what is lost, children first: ${removals(owners)}`,
+    repairable: false,
   };
 }
 
@@ -125,6 +131,7 @@ const withoutSnapshot = ({ deviceName }: DeviceRecord): Finding => ({
   subject: deviceName,
   sentence: `device ${deviceName} is in the pool and in the records, but has no snapshot`,
   wayOut: "repair removes it; if that fails, it is in use: unmount it",
+  repairable: true,
 });
 
 const wrongActivation = (
@@ -138,10 +145,12 @@ const wrongActivation = (
     ? {
         sentence: `device ${deviceName} is active, but ${owners.length > 0 ? `${namesOf(owners)} is committed` : "is a template"}`,
         wayOut: "repair deactivates it; if that fails, something uses it: unmount or close it",
+        repairable: true,
       }
     : {
         sentence: `device ${deviceName} is not active, so that ${namesOf(owners)} cannot be mounted`,
         wayOut: "repair, or the next start, activates it; if that fails, the log says why",
+        repairable: true,
       }),
 });
 
@@ -150,6 +159,7 @@ const leftActive = ({ deviceName }: DeviceRecord): Finding => ({
   subject: deviceName,
   sentence: `device ${deviceName} is active, and snapmill is not running`,
   wayOut: "repair, or the end of the next 'snapmill up', deactivates it; if that fails, something uses it: unmount it",
+  repairable: true,
 });
 
 const namesOf = (owners: readonly SnapshotRecord[]): string =>
@@ -177,6 +187,7 @@ function unknownFinding(
     wayOut: isOurs
       ? "repair deletes it; if that fails, it is in use: unmount or close it"
       : "repair leaves it alone, since it may hold content that is needed: this database never had it, and may be older than the pool; delete it by hand if you know that it is not needed",
+    repairable: isOurs,
   };
 }
 

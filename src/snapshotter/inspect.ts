@@ -56,12 +56,17 @@ async function examinePool({ driver, pool }: Inspection): Promise<Finding[]> {
   try {
     const { state = "rw", isMetadataHeld = false } = await driver.poolUsage();
     const findings: Finding[] = [];
-    if (state !== "rw") findings.push({ ...about, ...poolStates[state] });
+    if (state !== "rw") findings.push({ ...about, ...poolStates[state], repairable: false });
     if (isMetadataHeld) findings.push(heldFinding(pool));
     return findings;
   } catch (error) {
     return [
-      { ...about, sentence: `the state of the pool cannot be read: ${asSnapmillError(error).message}`, wayOut: inLogs },
+      {
+        ...about,
+        sentence: `the state of the pool cannot be read: ${asSnapmillError(error).message}`,
+        wayOut: inLogs,
+        repairable: false,
+      },
     ];
   }
 }
@@ -86,6 +91,7 @@ export const heldFinding = (pool: string): Finding => ({
   subject: pool,
   sentence: "a metadata snapshot of the pool is held, so that no other can be taken",
   wayOut: "end the program that reads the pool (thin_dump, thin_ls); the next start of snapmill releases it",
+  repairable: false,
 });
 
 const freeIds = ({ database }: Inspection): Finding[] =>
@@ -94,6 +100,7 @@ const freeIds = ({ database }: Inspection): Finding[] =>
     subject: `ID ${deviceId}`,
     sentence: `device ID ${deviceId} is recorded as free, but a device has it`,
     wayOut: "repair takes it off the list of free IDs",
+    repairable: true,
   }));
 
 const interrupted = ({ database }: Inspection, ownOperation: OperationId | undefined): Finding[] =>
@@ -104,6 +111,7 @@ const interrupted = ({ database }: Inspection, ownOperation: OperationId | undef
       subject: operationId,
       sentence: `operation ${operationId} (${job}) began and was never answered`,
       wayOut: "repair, or the next start, undoes it; it can be asked for again",
+      repairable: true,
     }));
 
 /** Lists attempts before it looks at their chains: an attempt takes its chain's lock before its snapshot exists. */
@@ -125,6 +133,7 @@ const deadUnpackFinding = ({ key }: Snapshot): Finding => ({
   subject: key,
   sentence: `active snapshot ${JSON.stringify(key)} was left by an unpack whose process is gone`,
   wayOut: "repair removes it, as a running snapmill does from time to time; if that fails, it is in use: unmount it",
+  repairable: true,
 });
 
 /** Entries of the outbox that can never be queued. */
@@ -146,6 +155,7 @@ const damagedFinding = ({ operationId, job, createdAtMs }: DamagedEntry): Findin
   subject: operationId,
   sentence: `entry ${JSON.stringify(operationId)} (${job}) in the outbox, from ${new Date(createdAtMs).toISOString()}, cannot be read`,
   wayOut: "repair drops it; a device that it named is removed all the same, an image must be asked for again",
+  repairable: true,
 });
 
 const setAsideFinding = ({ operationId, job, deaths, lastAtMs }: Strike): Finding => ({
@@ -153,6 +163,7 @@ const setAsideFinding = ({ operationId, job, deaths, lastAtMs }: Strike): Findin
   subject: operationId,
   sentence: `operation ${operationId} (${job}) was being executed when ${deaths} workers died, last on ${new Date(lastAtMs).toISOString()}, and is no longer executed`,
   wayOut: "the log and the kernel's messages (dmesg) say why they died; 'snapmill cleanup' allows it to be tried again",
+  repairable: false,
 });
 
 function oldUnpacks({ database }: Inspection): Finding[] {
@@ -164,5 +175,6 @@ function oldUnpacks({ database }: Inspection): Finding[] {
       subject: operationId,
       sentence: `unpack ${operationId} was accepted on ${new Date(createdAtMs).toISOString()} and has not ended`,
       wayOut: "see why among the jobs at /queues; it goes on with the next 'snapmill up'",
+      repairable: false,
     }));
 }

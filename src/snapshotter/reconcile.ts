@@ -4,9 +4,11 @@ import {
   type DeviceName,
   deviceNumber,
   maxDeviceId,
+  type OperationId,
   deviceId as toDeviceId,
   deviceName as toDeviceName,
 } from "../domain/identifiers.ts";
+import { choosesDevice, everything, type RepairChoice } from "../domain/repair-choice.ts";
 import type { FoundDevice } from "../drivers/port.ts";
 import { transact } from "../metadata/database.ts";
 import {
@@ -30,26 +32,35 @@ export interface RecoveryReport {
 /**
  * Finishes or undoes what was half-done when a worker died or a command timed out; activates the devices of active
  * snapshots after a reboot; marks devices faulty whose content is gone. No operation runs at the same time. A device that
- * cannot be recovered is reported, and tried again the next time; the others are recovered all the same.
+ * cannot be recovered is reported, and tried again the next time; the others are recovered all the same, as are those
+ * of a `choice`.
  */
-export async function reconcile(context: Context): Promise<RecoveryReport> {
+export async function reconcile(context: Context, choice: RepairChoice = everything): Promise<RecoveryReport> {
   const { database, driver } = context;
   const lines: string[] = [];
   const lastOwnNumber = lastDeviceNumber(database);
   const records = listDevices(database);
   const found = await driver.list(records);
   const named = new Map(found.map((device) => [device.deviceName, device]));
+  const halfDone = interruptedOperations(database).filter(({ operationId }) => hasDevice(database, operationId));
   for (const device of records) {
+    if (!choosesDevice(choice, device.deviceName)) continue;
     const put = () => finishInterrupted(context, device, named.get(device.deviceName));
     lines.push(...(await inWords(device.deviceName, put)));
   }
   const known = new Set(records.map(({ deviceName }) => deviceName));
   for (const unknown of found) {
     if (unknown.deviceName !== undefined && known.has(unknown.deviceName)) continue;
-    const name = unknown.deviceName ?? `with ID ${unknown.deviceId ?? "unknown"}`;
+    const id = `ID ${unknown.deviceId ?? "unknown"}`;
+    if (!choosesDevice(choice, unknown.deviceName ?? id)) continue;
+    const name = unknown.deviceName ?? `with ${id}`;
     lines.push(...(await inWords(name, () => handleUnknown(context, unknown, lastOwnNumber))));
   }
-  lines.push(...forgetInterrupted(context));
+  // With the last of its devices an operation is undone, whether it was itself chosen or not.
+  const undone = new Set(halfDone.map(({ operationId }) => operationId));
+  const isUndone = (operationId: OperationId) =>
+    undone.has(operationId) || choice({ kind: "interrupted-operation", subject: operationId });
+  lines.push(...forgetInterrupted(context, isUndone));
   return { lines };
 }
 
@@ -110,8 +121,10 @@ async function deleteLeftover({ driver }: Context, { deviceName, deviceId, inPoo
  * Every operation that is still intended has been undone or finished above, so the same request may be made again. The
  * exception is a removal that cannot be finished yet: its device keeps the operation's ID until it is.
  */
-function forgetInterrupted({ database }: Context): string[] {
-  const forgotten = interruptedOperations(database).filter(({ operationId }) => !hasDevice(database, operationId));
+function forgetInterrupted({ database }: Context, isUndone: (operationId: OperationId) => boolean): string[] {
+  const forgotten = interruptedOperations(database).filter(
+    ({ operationId }) => !hasDevice(database, operationId) && isUndone(operationId),
+  );
   transact(database, () => {
     for (const { operationId } of forgotten) forgetOperation(database, operationId);
   });

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { type Config, childEnvironment } from "../config.ts";
 import { decodeFailure } from "../domain/errors.ts";
 import type { Diagnosis } from "../domain/findings.ts";
-import { parseResult, type Result } from "../jobs/contract.ts";
+import { parseResult, type RequestOf, type Result } from "../jobs/contract.ts";
 import { runCommand } from "../system/process/commands.ts";
 import { workerSettings } from "./workers.ts";
 
@@ -27,10 +27,11 @@ interface Work {
  */
 export async function examineStopped(
   config: Config,
-  repair: boolean,
+  { repair, only }: RequestOf<"doctor">,
   signal: AbortSignal,
 ): Promise<readonly Diagnosis[]> {
-  const look: Work = { script: "doctor.ts", args: repair ? ["--repair"] : [], graceMs: 30_000 };
+  const args = [...(repair ? ["--repair"] : []), ...(only ?? []).map((id) => `--only=${id}`)];
+  const look: Work = { script: "doctor.ts", args, graceMs: 30_000 };
   return parseResult("doctor", await run(look, config, signal)).findings;
 }
 

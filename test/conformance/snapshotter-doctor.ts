@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eq } from "drizzle-orm";
 import type { DeviceRef, DeviceState } from "../../src/domain/devices.ts";
-import type { Finding, FindingKind } from "../../src/domain/findings.ts";
+import { type Diagnosis, type Finding, type FindingKind, findingId } from "../../src/domain/findings.ts";
 import {
   deviceId,
   deviceName,
@@ -57,7 +57,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       await rm(directory, { recursive: true, force: true });
     });
 
-    const doctor = async (request: { repair: boolean }) =>
+    const doctor = async (request: { repair: boolean; only?: string[] }) =>
       (await fixture.snapshotter.doctor(freshOperationId(), request)).findings;
     const deviceOf = (key: string) => deviceUnder(fixture.database, client.stat(key));
     const driver = () => fixture.driver;
@@ -250,6 +250,79 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
         await openAgain();
       },
     );
+
+    test("of two things only the chosen one is repaired; what is gone or not safe to repair is passed over", async () => {
+      await client.prepare("second", "base");
+      for (const key of ["active", "second"]) await driver().deactivate(deviceOf(key));
+      const { deviceName: first } = deviceOf("active");
+      const { deviceName: second } = deviceOf("second");
+      const [{ id: chosen }] = (await doctor({ repair: false })).filter(({ subject }) => subject === first) as [
+        Diagnosis,
+      ];
+      const left = { kind: "wrong-activation", subject: second, repairable: true, repaired: false };
+      const repaired = await doctor({ repair: true, only: [chosen] });
+      expect(repaired).toHaveLength(2);
+      expect(repaired).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({ id: chosen, subject: first, repaired: true }),
+          expect.objectContaining(left),
+        ]),
+      );
+      // The same ID once more is of something that is not there any more.
+      for (const only of [[chosen], []]) expect(await doctor({ repair: true, only })).toMatchObject([left]);
+      expect(await doctor({ repair: true })).toMatchObject([{ subject: second, repaired: true }]);
+      await client.remove("second");
+      await fixture.snapshotter.cleanup(freshOperationId(), {});
+    });
+
+    test("of each kind of thing only what is chosen is repaired", async () => {
+      await client.prepare("unpack/dead", undefined, { [labelNames.unpackChain]: dead });
+      await client.prepare("held", "base");
+      const { deviceName: held } = deviceOf("held");
+      await mounted(client.mounts("held"), async () => {
+        await client.remove("held");
+        fixture.database.drizzle
+          .update(outbox)
+          .set({ createdAtMs: Date.now() - dayMs })
+          .where(eq(outbox.job, "remove-device"))
+          .run();
+      });
+      const { deviceId: used } = deviceOf("active");
+      fixture.database.drizzle.insert(freeDeviceIds).values({ deviceId: used }).run();
+      const interrupted = freshOperationId();
+      recordIntent(fixture.database, { operationId: interrupted, job: "prepare", payload: {} });
+      const damaged = {
+        operationId: operationId("op-damaged"),
+        job: "unpack",
+        payload: "null",
+        createdAtMs: Date.now(),
+      };
+      fixture.database.drizzle.insert(outbox).values(damaged).run();
+      const findings = [
+        { kind: "dead-unpack", subject: "unpack/dead" },
+        { kind: "free-id-in-use", subject: `ID ${used}` },
+        { kind: "interrupted-operation", subject: interrupted },
+        { kind: "damaged-record", subject: damaged.operationId },
+        { kind: "removal-pending", subject: held },
+      ] as const;
+      const subjects = async () => (await doctor({ repair: false })).map(({ subject }) => subject).toSorted();
+      let left: string[] = findings.map(({ subject }) => subject).toSorted();
+      expect(await subjects()).toEqual(left);
+      for (const finding of findings) {
+        await doctor({ repair: true, only: [findingId(finding)] });
+        left = left.filter((subject) => subject !== finding.subject);
+        expect(await subjects()).toEqual(left);
+      }
+    });
+
+    test("what is not safe to repair is left alone when it is chosen", async () => {
+      const foreign = strange(lastDeviceNumber(fixture.database) + 3);
+      await driver().create(foreign);
+      const [found] = await doctor({ repair: false });
+      expect(found).toMatchObject({ subject: foreign.deviceName, repairable: false });
+      expect(await doctor({ repair: true, only: [found?.id ?? ""] })).toEqual(found === undefined ? [] : [found]);
+      await driver().delete(foreign);
+    });
 
     test("a look is an operation like others: the same one gets the same answer", async () => {
       const operationId = freshOperationId();

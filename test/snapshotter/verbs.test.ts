@@ -5,8 +5,10 @@ import type { Driver } from "../../src/drivers/port.ts";
 import {
   type JournaledJobName,
   journaledJobNames,
+  journaledPayload,
   parsePayload,
   poolJobNames,
+  requestOf,
   type UnpackedImage,
 } from "../../src/jobs/contract.ts";
 import { journaledHandlers, type PoolHandlers, type UnpackHandlers } from "../../src/jobs/worker/handlers.ts";
@@ -105,7 +107,10 @@ const requests: { readonly [Name in JournaledJobName]: readonly [given: object, 
   ],
   "release-queue": [{}, { pool }],
   cleanup: [{}, {}],
-  doctor: [{ repair: true }, { pool, repair: true }],
+  doctor: [
+    { repair: true, only: ["0123456789ab"] },
+    { pool, repair: true, only: ["0123456789ab"] },
+  ],
   "grow-pool": [{ dataBytes: 2 ** 20 }, { pool, dataBytes: 2 ** 20 }],
   "reset-pool": [{}, {}],
   "accept-unpack": [{ requests: [unpack] }, { requests: [unpack] }],
@@ -163,4 +168,9 @@ test("an operation that an earlier version has answered gets that answer when it
     const payload = parsePayload(name, { ...given, pool, operationId: id });
     expect(await handler(payload, {} as JobContext)).toEqual(answer);
   }
+});
+
+test("the journal remembers a repair of all that is safe as it did before repairs were chosen", () => {
+  const payload = parsePayload("doctor", { pool, operationId: "op-of-doctor", repair: true });
+  expect(journaledPayload("doctor", payload.pool, requestOf(payload))).toStrictEqual({ pool, repair: true });
 });

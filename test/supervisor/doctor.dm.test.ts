@@ -32,20 +32,20 @@ test("a thin-pool that was left loaded is looked at without a change, and taken 
   const before = await loaded();
   await control.message(poolDeviceName(pool), { kind: "reserve_metadata_snap" });
 
-  const first = await examineStopped(config, false, never);
+  const first = await examineStopped(config, { repair: false }, never);
   expect(first.map(({ kind, subject }) => `${kind} ${subject}`).toSorted()).toEqual([
     `left-attached ${before.find((name) => name !== poolDeviceName(pool)) ?? ""}`,
     `metadata-snapshot-held ${pool}`,
   ]);
   expect(await loaded()).toEqual(before);
 
-  const repaired = await examineStopped(config, true, never);
+  const repaired = await examineStopped(config, { repair: true }, never);
   expect(repaired.map((finding) => finding.repaired)).toEqual(repaired.map(() => true));
   expect(await loaded()).toEqual([]);
 
   const metadata = join(paths.poolDir(config), "metadata.img");
   await markForCheck(metadata);
-  const left = await examineStopped(config, true, never);
+  const left = await examineStopped(config, { repair: true }, never);
   expect(left).toMatchObject([{ kind: "pool-state", subject: pool, repaired: false }]);
   expect(left[0]?.sentence).toContain(`thin_check --clear-needs-check-flag ${metadata}`);
   expect(await loaded()).toEqual([]);

@@ -944,10 +944,11 @@ export interface PoolClient {
   }>;
   /** Report what is not in order in the pool; with `repair`, repair what is safe to repair. */
   readonly doctor: (
-    given: { readonly repair?: boolean | undefined },
+    given: { readonly repair?: boolean | undefined; readonly only?: string[] | undefined },
     options?: ChangeOptions,
   ) => Promise<{
     readonly findings: {
+      readonly id: string;
       readonly kind:
         | "pool-state"
         | "metadata-snapshot-held"
@@ -972,6 +973,7 @@ export interface PoolClient {
       readonly subject: string;
       readonly sentence: string;
       readonly wayOut: string;
+      readonly repairable: boolean;
       readonly repaired: boolean;
       readonly heldBy: {
         readonly holders: {
@@ -988,6 +990,7 @@ export interface PoolClient {
         readonly isComplete: boolean;
       } | null;
     }[];
+    readonly passedOver: { readonly id: string; readonly why: "gone" | "not repairable" }[];
   }>;
   /** Remove now what removals and interrupted unpacks have left behind. */
   readonly cleanup: (

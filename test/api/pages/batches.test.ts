@@ -68,7 +68,7 @@ test("the audit page shows changes with their reasons, and filters them", async 
   expect(textOf((await visitor.visit("/audit?token=nobody")).html)).toContain("No change is like this.");
 });
 
-test("doctor looks when asked, says what a repair mends and what is left to people, and repairs", async () => {
+test("doctor looks when asked, and repairs of what is safe only what is ticked", async () => {
   const doctor = "/pools/default/doctor";
   const look = async () => visitor.submit(formWith((await visitor.visit(doctor)).html, "Look now"));
   expect(textOf((await look()).html)).toContain("✓ The pool was in order at ");
@@ -76,24 +76,59 @@ test("doctor looks when asked, says what a repair mends and what is left to peop
   const files = filesDir(paths.poolDir(api.place.config));
   await api.pool("/snapshots/first/prepare", { method: "POST", body: {} });
   const before = readdirSync(files);
-  await api.pool("/snapshots/gone/prepare", { method: "POST", body: {} });
-  const [newest = ""] = readdirSync(files).filter((name) => !before.includes(name));
-  await api.pool("/snapshots/gone", { method: "DELETE" });
-  await until(
-    "its file is gone",
-    () => existsSync(join(files, newest)),
-    (isThere) => !isThere,
-  );
-  // One that snapmill had, and one that it never had.
-  for (const name of [newest, "default-snap-999.img"]) writeFileSync(join(files, name), "");
+  const keys = ["gone", "also-gone"];
+  for (const key of keys) await api.pool(`/snapshots/${key}/prepare`, { method: "POST", body: {} });
+  const ours = readdirSync(files).filter((name) => !before.includes(name));
+  expect(ours).toHaveLength(2);
+  for (const key of keys) await api.pool(`/snapshots/${key}`, { method: "DELETE" });
+  const there = () => ours.filter((name) => existsSync(join(files, name)));
+  await until("their files are gone", there, (left) => left.length === 0);
+  // Two that snapmill had, and one that it never had.
+  for (const name of [...ours, "default-snap-999.img"]) writeFileSync(join(files, name), "");
   const found = await look();
-  expect(textOf(found.html)).toContain("2 things not in order");
-  expect(textOf(found.html)).toMatch(/in no record: it was removed before\. repair deletes it.* ✓ a repair mends it/);
+  expect(textOf(found.html)).toContain("3 things not in order");
   expect(textOf(found.html)).toMatch(/device default-snap-999 .* repair leaves it alone.* ! left to you/i);
+  const boxes = [
+    ...found.html.matchAll(/<input type="checkbox" name="with.only" value="(\w+)" form="(\w+)" checked=""\/>/g),
+  ];
+  const ids = boxes.map(([, id = ""]) => id);
+  expect(ids).toHaveLength(2);
+  expect(found.html).toContain(
+    `<form id="${boxes[0]?.[2] ?? "none"}" class="action" method="post" action="/do/doctor">`,
+  );
+  expect(textOf(found.html)).toContain(`At a terminal: snapmill doctor --repair --only ${ids.join(" ")}`);
 
-  const repaired = await visitor.submit(formWith(found.html, "Repair the 1 ticked"), { reason: "after the crash" });
-  expect(textOf(repaired.html)).toMatch(/none is needed any more ✓ repaired .* ! left to you/);
-  expect(existsSync(join(files, newest))).toBe(false);
+  // A look's address can be sent to those who may only read.
+  const { stdout } = await api.place.run("token", "create", "onlooker", "--role", "read");
+  const onlooker = new Visitor(() => api.url);
+  await onlooker.signIn(stdout.trim());
+  const operation = /\?(operation=[\w-]+)/.exec(found.html)?.[1] ?? "";
+  const { html: shown } = await onlooker.visit(`${doctor}?${operation}`);
+  expect(textOf(shown)).toContain("3 things not in order");
+  expect(textOf(shown)).toContain("✓ safe to repair");
+  expect(shown).not.toContain('type="checkbox"');
+
+  const button = formWith(found.html, "Repair what is ticked");
+  const reason = "after the crash";
+  const nothing = await visitor.submit(button, { reason });
+  expect([nothing.status, textOf(nothing.html)]).toEqual([400, expect.stringContaining("choose at least one finding")]);
+  expect(there()).toEqual(ours);
+
+  const [first = "", second = ""] = ids;
+  const repaired = await visitor.submit(button, { reason, "with.only": first });
+  expect(textOf(repaired.html)).toMatch(/none is needed any more ✓ repaired/);
+  expect(there()).toHaveLength(1);
+  expect(repaired.html).not.toContain(`value="${first}"`);
+  expect(repaired.html).toContain(`value="${second}"`);
+
+  // The page of before, with what has been repaired since still ticked.
+  const again = await visitor.submit(button, { reason, "with.only": ids });
+  expect(textOf(again.html)).toContain(`Finding ${first} is not found any more.`);
+  expect(there()).toEqual([]);
+  expect((await api.ask("/v1/audit?operation=doctor&limit=1")).body.items[0]).toMatchObject({
+    reason,
+    request: { repair: true, only: ids },
+  });
   rmSync(join(files, "default-snap-999.img"));
 
   const { operationId: other } = (await api.ask("/v1/audit?operation=cancelBatch")).body.items[0];

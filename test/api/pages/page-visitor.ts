@@ -6,6 +6,9 @@ export interface Visited {
   readonly html: string;
 }
 
+/** One that is sent several times has a list. */
+export type Fields = Readonly<Record<string, string | readonly string[]>>;
+
 export interface Form {
   readonly action: string;
   readonly fields: Readonly<Record<string, string>>;
@@ -62,14 +65,17 @@ export class Visitor {
     return { status: answer.status, headers: answer.headers, html: await answer.text() };
   }
 
-  post(path: string, fields: Readonly<Record<string, string>>, headers: Record<string, string> = {}) {
-    const body = new URLSearchParams(fields).toString();
+  post(path: string, fields: Fields, headers: Record<string, string> = {}) {
+    const pairs = Object.entries(fields).flatMap(([name, values]) =>
+      [values].flat().map((value): [string, string] => [name, value]),
+    );
+    const body = new URLSearchParams(pairs).toString();
     const type = { "content-type": "application/x-www-form-urlencoded" };
     return this.send(path, { method: "POST", headers: { ...type, ...headers }, body });
   }
 
   /** Sends a form and follows where it leads. */
-  async submit({ action, fields }: Form, more: Readonly<Record<string, string>> = {}): Promise<Visited> {
+  async submit({ action, fields }: Form, more: Fields = {}): Promise<Visited> {
     const answer = await this.post(action, { ...fields, ...more });
     if (answer.status === 303) return await this.visit(answer.headers.get("location") ?? "");
     return { status: answer.status, headers: answer.headers, html: await answer.text() };

@@ -20,10 +20,12 @@ const report = z.object({
   pool: z.literal("default"),
   findings: z.array(
     z.strictObject({
+      id: z.string().regex(/^[0-9a-f]{12}$/),
       kind: z.string(),
       subject: z.string(),
       sentence: z.string(),
       wayOut: z.string(),
+      repairable: z.boolean(),
       repaired: z.boolean(),
       heldBy: z.object({ holders: z.array(z.looseObject({ how: z.string() })) }).nullable(),
     }),
@@ -86,9 +88,9 @@ describe("doctor with a running snapmill", () => {
     await until("its file is gone", () => !existsSync(fileOf(snapmill, removed)));
     copyFileSync(fileOf(snapmill, kept), fileOf(snapmill, removed));
     losetup("-d", readlinkSync(linkOf(snapmill, kept)));
-    const damage = [`device-without-record ${removed}`, `wrong-activation ${kept}`];
+    const [foreign, inactive] = [`device-without-record ${removed}`, `wrong-activation ${kept}`];
     for (const _look of [1, 2]) {
-      expect(found(await doctor(fixture))).toEqual(damage.map((text) => `${text} false`));
+      expect(found(await doctor(fixture))).toEqual([`${foreign} false`, `${inactive} false`]);
     }
     const { exitCode, stdout } = await fixture.run("doctor");
     expect(exitCode).toBe(1);
@@ -96,9 +98,16 @@ describe("doctor with a running snapmill", () => {
     expect(stdout).toContain(
       `device ${kept} is not active, so that "kept" (scope snapmill) cannot be mounted\n  repair`,
     );
-    expect(found(await doctor(fixture, "--repair"))).toEqual(damage.map((text) => `${text} true`));
-    expect(await doctor(fixture)).toEqual([]);
+    const id = (await doctor(fixture)).find(({ subject }) => subject === removed)?.id ?? "";
+    expect(stdout).toContain(`\n  alone: --repair --only ${id}\n`);
+    expect(found(await doctor(fixture, "--repair", "--only", id))).toEqual([`${foreign} true`, `${inactive} false`]);
     expect(existsSync(fileOf(snapmill, removed))).toBe(false);
+    expect((await fixture.run("doctor", "--repair", "--only", id)).stdout).toStartWith(
+      `finding ${id} is not found any more\n1 thing not in order`,
+    );
+    expect(await fixture.failure(1, "doctor", "--only", id)).toContain("ask for 'repair' as well");
+    expect(found(await doctor(fixture, "--repair"))).toEqual([`${inactive} true`]);
+    expect(await doctor(fixture)).toEqual([]);
     await fixture.stdout("rm", "kept");
   });
 
@@ -166,6 +175,11 @@ describe("doctor where nothing runs", () => {
     expect(first.map(({ kind }) => kind).filter((kind) => kind !== "left-attached")).toEqual(["stuck-state"]);
     expect(first.map(({ subject }) => subject)).toEqual(expect.arrayContaining(names));
     expect(await doctor(fixture)).toEqual(first);
+    expect(attachedOf(snapmill)).toEqual(attached);
+
+    const stuck = first.find(({ kind }) => kind === "stuck-state")?.id ?? "";
+    const chosen = await doctor(fixture, "--repair", "--only", stuck);
+    expect(chosen.filter(({ repaired: done }) => done).map(({ id }) => id)).toEqual([stuck]);
     expect(attachedOf(snapmill)).toEqual(attached);
 
     const repaired = await doctor(fixture, "--repair");

@@ -20,6 +20,8 @@ export interface ActionProps extends Omit<Partial<FormAction>, "operation" | "la
   readonly about?: string;
   /** `folded`: the form opens with one click, and is sent with another. Default where a reason is asked for. */
   readonly style?: "folded" | "open";
+  /** Of the form, for fields that stand elsewhere on the page and name it in `form`. */
+  readonly id?: string;
   /** Elements for `fields`; their names are made by `fieldName`. */
   readonly children?: Child;
 }
@@ -37,6 +39,7 @@ export function Action({
   reason = "none",
   isShown = false,
   leadsTo = null,
+  id,
   style = reason === "none" ? "open" : "folded",
   children,
 }: ActionProps) {
@@ -46,7 +49,7 @@ export function Action({
   const chosen = { pool: (isOfPool && pool) || null, given, fields, reason, isShown, leadsTo, label };
   const action = encodeAction({ operation, ...chosen });
   const form = (
-    <form class="action" method="post" action={`/do/${operation}`}>
+    <form id={id} class="action" method="post" action={`/do/${operation}`}>
       <input type="hidden" name="what" value={action} />
       <input type="hidden" name="seal" value={view.seal(action)} />
       <input type="hidden" name="back" value={view.here({})} />

@@ -114,10 +114,13 @@ function givenBy(
   input: ReturnType<typeof runnable>["input"],
 ) {
   const kinds = queryKinds(input, fields);
-  const chosen = fields.flatMap((field) => {
+  const chosen = fields.flatMap((field): [string, unknown][] => {
     const texts = form.getAll(fieldName(field)).filter((text) => text !== "");
+    const kind = kinds.get(field) ?? "text";
+    // Of boxes, none that is ticked is sent: left out, a list may mean everything.
+    if (kind === "texts") return [[field, texts]];
     const query = new URLSearchParams(texts.map((text): [string, string] => [field, text]));
-    return fromQuery(query, field, kinds.get(field) ?? "text");
+    return fromQuery(query, field, kind);
   });
   // What keeps a reason of its own (a hold, a removal that is discarded) is not asked for it twice.
   const why = reason !== undefined && "reason" in input.shape ? { reason } : {};

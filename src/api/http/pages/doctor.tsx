@@ -1,8 +1,9 @@
-// Room: api. Owns the page "Doctor": what is not in order in a pool, with the way out, and what a repair mends.
+// Room: api. Owns the page "Doctor": what is not in order in a pool, with the way out, and the choice of what is repaired.
 /** @jsxImportSource hono/jsx */
-import { isRepairable } from "../../../domain/findings.ts";
+import { passedOverWords } from "../../../domain/repair-choice.ts";
 import type { Output } from "../../../service/api.ts";
 import { Action } from "./action.tsx";
+import { fieldName } from "./form-action.ts";
 import { Name } from "./names.tsx";
 import type { Page } from "./page.ts";
 import { Scrolling } from "./scrolling.tsx";
@@ -15,7 +16,7 @@ type Finding = Output<"doctor">["findings"][number];
 export const doctor: Page = {
   path: "/pools/:pool/doctor",
   title: "Doctor",
-  about: "What is not in order in a pool, with the way out; what a repair mends is ticked",
+  about: "What is not in order in a pool, with the way out; what is safe to repair is ticked, and repaired as ticked",
   place: "navigation",
   reads: ["getOperation"],
   show: async (view) => ({
@@ -59,47 +60,72 @@ async function Last({ view }: { readonly view: View }) {
       </p>
     );
   }
-  const { findings } = result as Output<"doctor">;
-  return <Findings view={view} findings={findings} atMs={endedAtMs ?? view.readAtMs} />;
+  // One of before there were choices has none.
+  const { findings, passedOver = [] } = result as Partial<Output<"doctor">>;
+  return <Findings view={view} findings={findings ?? []} passedOver={passedOver} atMs={endedAtMs ?? view.readAtMs} />;
 }
 
-function Findings({
-  view,
-  findings,
-  atMs,
-}: {
+interface FindingsProps {
   readonly view: View;
   readonly findings: readonly Finding[];
+  readonly passedOver: Output<"doctor">["passedOver"];
   readonly atMs: number;
-}) {
-  const safe = findings.filter((finding) => !finding.repaired && isRepairable(finding)).length;
-  if (findings.length === 0) {
-    return (
+}
+
+const Findings = ({ view, findings, passedOver, atMs }: FindingsProps) => (
+  <>
+    {passedOver.map(({ id, why }) => (
+      <p key={id} role="status">
+        Finding <code>{id}</code> {passedOverWords[why]}.
+      </p>
+    ))}
+    {findings.length === 0 ? (
       <p role="status">
         <Sign of="good">The pool was in order at {clockTime(atMs)}.</Sign>
       </p>
-    );
-  }
+    ) : (
+      <>
+        <List view={view} findings={findings} atMs={atMs} />
+        <Repair view={view} findings={findings.filter(isOffered)} />
+      </>
+    )}
+  </>
+);
+
+/** What a repair can be asked for. */
+const isOffered = ({ repaired, repairable }: Finding): boolean => !repaired && repairable;
+
+/** The boxes stand in the table. */
+const formId = "repair";
+/** More are not typed. */
+const mostTyped = 10;
+
+function Repair({ view, findings }: { readonly view: View; readonly findings: readonly Finding[] }) {
+  if (findings.length === 0) return null;
+  const ids = findings.length > mostTyped ? "ID..." : findings.map(({ id }) => id).join(" ");
   return (
-    <>
-      <List findings={findings} atMs={atMs} />
-      {safe === 0 ? null : (
-        <Action
-          view={view}
-          operation="doctor"
-          given={{ repair: true }}
-          label={`Repair the ${safe} ticked`}
-          about="It does what a start does, touches nothing that a snapshot shows, and looks again."
-          command={view.command("doctor --repair")}
-          reason="required"
-          isShown
-        />
-      )}
-    </>
+    <Action
+      view={view}
+      id={formId}
+      operation="doctor"
+      given={{ repair: true }}
+      fields={["only"]}
+      label="Repair what is ticked"
+      about="It does what a start does for these, touches nothing that a snapshot shows, and looks again."
+      command={view.command(`doctor --repair --only ${ids}`)}
+      reason="required"
+      isShown
+    />
   );
 }
 
-const List = ({ findings, atMs }: { readonly findings: readonly Finding[]; readonly atMs: number }) => (
+interface ListProps {
+  readonly view: View;
+  readonly findings: readonly Finding[];
+  readonly atMs: number;
+}
+
+const List = ({ view, findings, atMs }: ListProps) => (
   <Scrolling label="Table of findings">
     <table>
       <caption>
@@ -120,7 +146,7 @@ const List = ({ findings, atMs }: { readonly findings: readonly Finding[]; reado
             </th>
             <td>{finding.repaired ? "none is needed any more" : <Name text={finding.wayOut} />}</td>
             <td>
-              <Mended finding={finding} />
+              <Choice view={view} finding={finding} />
             </td>
           </tr>
         ))}
@@ -129,7 +155,14 @@ const List = ({ findings, atMs }: { readonly findings: readonly Finding[]; reado
   </Scrolling>
 );
 
-function Mended({ finding }: { readonly finding: Finding }) {
+function Choice({ view, finding }: { readonly view: View; readonly finding: Finding }) {
   if (finding.repaired) return <Sign of="good">repaired</Sign>;
-  return isRepairable(finding) ? <Sign of="good">a repair mends it</Sign> : <Sign of="warn">left to you</Sign>;
+  if (!isOffered(finding)) return <Sign of="warn">left to you</Sign>;
+  if (!view.mayRun("doctor")) return <Sign of="good">safe to repair</Sign>;
+  return (
+    <label class="tick">
+      <input type="checkbox" name={fieldName("only")} value={finding.id} form={formId} checked />
+      Repair <code>{finding.id}</code>
+    </label>
+  );
 }

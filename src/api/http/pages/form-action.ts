@@ -7,7 +7,7 @@ export interface FormAction {
   readonly pool: string | null;
   /** Arguments that the page has chosen. */
   readonly given: Readonly<Record<string, unknown>>;
-  /** Arguments that the viewer chooses, in fields of the names `with.NAME`. */
+  /** Arguments that the viewer chooses, in fields of the names `with.NAME`; a list in one box for each value. */
   readonly fields: readonly string[];
   readonly reason: "required" | "optional" | "none";
   /** Whether the page shows the operation afterwards: its ID is then the parameter `operation` of the address. */
