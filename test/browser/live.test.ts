@@ -57,10 +57,26 @@ describeWith([chromiumProgram], "in a browser, the pages", () => {
     await using other = await opened(list);
     await other.page.getByText("later=yes").waitFor();
     expect(await reason.inputValue()).toBe("half of a sen");
+    await tab.page.getByText("(not renewed while you select or fill in something").waitFor();
     expect(tab.requests.slice(asked).filter(({ pathname }) => pathname.includes("snapshot"))).toEqual([]);
     await reason.fill("");
     await tab.page.locator("details.action summary").click();
     await tab.page.getByText("later").waitFor();
+    await tab.page.getByText("(renewed when something changes)").waitFor();
+  });
+
+  test("say that nothing is heard of snapmill when the connection is silent, and catch up when it is not", async () => {
+    await using tab = await opened(list);
+    await tab.page.getByText("(renewed when something changes)").waitFor();
+    process.kill(api.pid, "SIGSTOP");
+    try {
+      await tab.page.getByText("(not renewed: snapmill does not answer)").waitFor();
+    } finally {
+      process.kill(api.pid, "SIGCONT");
+    }
+    await prepare("after-silence");
+    await tab.page.getByRole("link", { name: "after-silence" }).waitFor();
+    await tab.page.getByText("(renewed when something changes)").waitFor();
   });
 
   test("change something with two clicks and a reason, and say so once", async () => {

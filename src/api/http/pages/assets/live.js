@@ -3,12 +3,15 @@
 
 const leastMs = 1_000;
 const retryMs = 10_000;
+/** The server says something every five seconds. Of a tunnel or a network that is gone, a browser learns nothing. */
+const silenceMs = 15_000;
 
 const { follows = "" } = document.body.dataset;
 let source;
 let isWanted = false;
 let isFetching = false;
 let fetchedAtMs = performance.now();
+let heardAtMs = performance.now();
 
 const editable = "input:not([type=hidden]), select, textarea";
 
@@ -41,7 +44,8 @@ async function refresh() {
   isWanted = false;
   isFetching = true;
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+    const signal = AbortSignal.timeout(silenceMs);
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store", signal });
     if (new URL(answer.url).pathname === "/sign-in") return location.reload();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     // Somebody may have begun something meanwhile.
@@ -64,9 +68,14 @@ function show(page) {
 
 function listen() {
   source?.close();
+  heardAtMs = performance.now();
   source = new EventSource(`/events?follows=${follows}`);
-  source.addEventListener("open", () => tell("(renewed when something changes)"));
+  source.addEventListener("open", () => {
+    heardAtMs = performance.now();
+    tell("(renewed when something changes)");
+  });
   source.addEventListener("changed", () => {
+    heardAtMs = performance.now();
     isWanted = true;
   });
   source.addEventListener("error", () => {
@@ -89,8 +98,15 @@ function listenWhenSeen() {
 }
 
 setInterval(() => {
-  if (isWanted && !isFetching && !document.hidden && performance.now() - fetchedAtMs >= leastMs && !isBusy())
-    void refresh();
+  if (document.hidden) return;
+  if (performance.now() - heardAtMs >= silenceMs) {
+    tell("(not renewed: snapmill does not answer)");
+    isWanted = true;
+    listen();
+  } else if (isWanted && !isFetching && performance.now() - fetchedAtMs >= leastMs) {
+    if (isBusy()) tell("(not renewed while you select or fill in something, or have it unfolded)");
+    else void refresh();
+  }
 }, 200);
 document.addEventListener("visibilitychange", listenWhenSeen);
 addEventListener("pagehide", () => source?.close());
