@@ -43,8 +43,10 @@ const callbacks = {
 async function refresh() {
   isWanted = false;
   isFetching = true;
+  const giveUp = new AbortController();
+  const timer = setTimeout(() => giveUp.abort(), silenceMs);
+  const { signal } = giveUp;
   try {
-    const signal = AbortSignal.timeout(silenceMs);
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store", signal });
     if (new URL(answer.url).pathname === "/sign-in") return location.reload();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -55,6 +57,7 @@ async function refresh() {
   } catch {
     tell("(not renewed: snapmill does not answer)");
   } finally {
+    clearTimeout(timer);
     isFetching = false;
     fetchedAtMs = performance.now();
   }
