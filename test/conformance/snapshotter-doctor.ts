@@ -318,6 +318,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
     test("what is not safe to repair is left alone when it is chosen", async () => {
       const foreign = strange(lastDeviceNumber(fixture.database) + 3);
       await driver().create(foreign);
+      await driver().activate(foreign);
       const [found] = await doctor({ repair: false });
       expect(found).toMatchObject({ subject: foreign.deviceName, repairable: false });
       expect(await doctor({ repair: true, only: [found?.id ?? ""] })).toEqual(found === undefined ? [] : [found]);
