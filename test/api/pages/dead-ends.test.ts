@@ -49,6 +49,26 @@ test("what removes the thing that its page is about leads to the list, with what
   expect(done.html).toContain("<h1>Snapshots</h1>");
 });
 
+test("what came of a button leads to its operation with one click, and so does the audit log", async () => {
+  const { html } = await visitor.visit("/pools/default");
+  const done = await visitor.submit(formWith(html, "Clean up"), { reason: "a look" });
+  const [, link = ""] = /Operation <a href="([^"]*)"/.exec(done.html) ?? [];
+  expect(textOf((await visitor.visit(link)).html)).toContain("Operation: cleanup");
+  expect((await visitor.visit("/audit")).html).toContain(`<a href="${link}">operation</a>`);
+});
+
+test("a search that finds more than it shows says so, and leads to all of them", async () => {
+  for (let number = 0; number < 51; number += 1) await prepare(`crowd-${number}`);
+  const { html } = await visitor.visit("/search?q=crowd-");
+  expect(html.split('<th scope="row">').length - 1).toBe(50);
+  expect(textOf(html)).toContain(
+    "More than 50 are found of the kind snapshot in pool default: the first 50 are shown.",
+  );
+  const [, link = ""] = /<a href="([^"]*)">List them</.exec(html) ?? [];
+  expect(textOf((await visitor.visit(link.replaceAll("&amp;", "&"))).html)).toContain("; 51 found");
+  expect(textOf((await visitor.visit("/search?q=crowd-5")).html)).not.toContain("More than 50");
+});
+
 test.each(["Run doctor", "Repair"])("%s on a pool's page shows what it has found", async (label) => {
   const { html } = await visitor.visit("/pools/default");
   const found = await visitor.submit(formWith(html, label), { reason: "a look" });

@@ -96,7 +96,7 @@ const List = ({ items }: { readonly items: readonly Change[] }) => (
               {item.operationId === null ? null : (
                 <>
                   {" "}
-                  <a href={`/search?${new URLSearchParams({ q: item.operationId }).toString()}`}>operation</a>
+                  <a href={`/operations/${encodeURIComponent(item.operationId)}`}>operation</a>
                 </>
               )}
             </td>

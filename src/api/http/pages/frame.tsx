@@ -126,7 +126,7 @@ function FlashLine({ flash }: Pick<FrameProps, "flash">) {
       {wayOut === undefined ? null : <p>What to do: {wayOut}.</p>}
       {operationId === undefined ? null : (
         <p>
-          Operation <a href={`/search?${new URLSearchParams({ q: operationId }).toString()}`}>{operationId}</a>
+          Operation <a href={`/operations/${encodeURIComponent(operationId)}`}>{operationId}</a>
         </p>
       )}
     </div>

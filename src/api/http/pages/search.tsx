@@ -15,9 +15,16 @@ interface Hit {
   /** Undefined: it has no page of its own. */
   readonly href: string | undefined;
   readonly about: string;
+  /** The page that lists all that are like it; undefined: there is none. */
+  readonly list?: string;
 }
 
+/** What one place has: of one kind, in one pool. */
+type Found = readonly Hit[];
+
 const mostOfAKind = 50;
+/** One more says that there are more. */
+const readOfAKind = mostOfAKind + 1;
 
 export const search: Page = {
   path: "/search",
@@ -27,7 +34,8 @@ export const search: Page = {
   reads: ["listSnapshots", "listImages", "listRemovals", "listBatches", "getDevice", "getOperation"],
   show: async (view) => {
     const wanted = view.query("q").trim();
-    const hits = wanted === "" ? [] : await hitsOf(view, wanted);
+    const found = wanted === "" ? [] : await foundIn(view, wanted);
+    const hits = found.flatMap((each) => each.slice(0, mostOfAKind));
     return {
       heading: wanted === "" ? "Search" : `Search: ${shortName(wanted)}`,
       body:
@@ -36,30 +44,35 @@ export const search: Page = {
             {wanted === "" ? "Give a key, a digest, a device or an operation ID." : "Nothing has this in its name."}
           </p>
         ) : (
-          <Hits hits={hits} />
+          <>
+            {found.map((each) => (
+              <More found={each} />
+            ))}
+            <Hits hits={hits} />
+          </>
         ),
     };
   },
 };
 
-async function hitsOf(view: View, wanted: string): Promise<readonly Hit[]> {
-  const hits = [await operationHits(view, wanted)];
+async function foundIn(view: View, wanted: string): Promise<readonly Found[]> {
+  const found = [await operationHits(view, wanted)];
   for (const pool of view.pools) {
-    hits.push(
+    found.push(
       await deviceHits(view, pool, wanted),
       await removalHits(view, pool, wanted),
       await imageHits(view, pool, wanted),
       await batchHits(view, pool, wanted),
     );
-    for (const scope of scopes) hits.push(await snapshotHits(view, pool, scope, wanted));
+    for (const scope of scopes) found.push(await snapshotHits(view, pool, scope, wanted));
   }
-  return hits.flat();
+  return found;
 }
 
 const inPool = (pool: string, rest: string, query: Readonly<Record<string, string>>): string =>
   `/pools/${encodeURIComponent(pool)}/${rest}?${new URLSearchParams(query).toString()}`;
 
-async function operationHits(view: View, wanted: string): Promise<readonly Hit[]> {
+async function operationHits(view: View, wanted: string): Promise<Found> {
   try {
     const { operationId, operation, pool, state } = await view.read("getOperation", { operationId: wanted });
     const about = `${operation}, ${state}`;
@@ -72,18 +85,19 @@ async function operationHits(view: View, wanted: string): Promise<readonly Hit[]
   }
 }
 
-async function snapshotHits(view: View, pool: string, scope: string, wanted: string): Promise<readonly Hit[]> {
+async function snapshotHits(view: View, pool: string, scope: string, wanted: string): Promise<Found> {
   const { items } = await allSnapshots(view, scope, pool);
-  const found = items.filter(({ key }) => key.includes(wanted)).slice(0, mostOfAKind);
+  const found = items.filter(({ key }) => key.includes(wanted)).slice(0, readOfAKind);
   return found.map(({ key, kind }) => {
     const href = inPool(pool, "snapshot", { scope, key });
-    return { kind: "snapshot", name: key, pool, href, about: `${kind}, in scope ${scope}` };
+    const list = inPool(pool, "snapshots", { scope, find: wanted });
+    return { kind: "snapshot", name: key, pool, href, about: `${kind}, in scope ${scope}`, list };
   });
 }
 
-async function imageHits(view: View, pool: string, wanted: string): Promise<readonly Hit[]> {
+async function imageHits(view: View, pool: string, wanted: string): Promise<Found> {
   const images = await view.read("listImages", {}, pool);
-  const found = images.filter((image) => JSON.stringify(image).includes(wanted)).slice(0, mostOfAKind);
+  const found = images.filter((image) => JSON.stringify(image).includes(wanted)).slice(0, readOfAKind);
   return found.map((each) => {
     const { image, snapshot: key, platform } = each;
     const href = inPool(pool, "image", imageQuery(each));
@@ -91,19 +105,19 @@ async function imageHits(view: View, pool: string, wanted: string): Promise<read
   });
 }
 
-async function batchHits(view: View, pool: string, wanted: string): Promise<readonly Hit[]> {
+async function batchHits(view: View, pool: string, wanted: string): Promise<Found> {
   const batches = await view.read("listBatches", {}, pool);
   const found = batches.filter(({ batch, name }) => batch.includes(wanted) || name?.includes(wanted) === true);
-  return found.slice(0, mostOfAKind).map(({ batch, state }) => {
+  return found.slice(0, readOfAKind).map(({ batch, state }) => {
     const href = `/pools/${encodeURIComponent(pool)}/batches/${batch}`;
-    return { kind: "batch", name: batch, pool, href, about: state };
+    return { kind: "batch", name: batch, pool, href, about: state, list: `/pools/${encodeURIComponent(pool)}/batches` };
   });
 }
 
-async function removalHits(view: View, pool: string, wanted: string): Promise<readonly Hit[]> {
+async function removalHits(view: View, pool: string, wanted: string): Promise<Found> {
   const { items } = await view.list("listRemovals", {}, { limit: 10_000, pool });
   const found = items.filter(({ device, key, operationId }) => [device, key ?? "", operationId].includes(wanted));
-  return found.slice(0, mostOfAKind).map(({ device, state, key }) => {
+  return found.slice(0, readOfAKind).map(({ device, state, key }) => {
     const href = inPool(pool, "removals", { find: device, state });
     return {
       kind: "removal",
@@ -116,7 +130,7 @@ async function removalHits(view: View, pool: string, wanted: string): Promise<re
 }
 
 /** By the name of the device that they are on. */
-async function deviceHits(view: View, pool: string, wanted: string): Promise<readonly Hit[]> {
+async function deviceHits(view: View, pool: string, wanted: string): Promise<Found> {
   if (!/^[a-z0-9][\w.-]*-snap-\d+$/i.test(wanted)) return [];
   try {
     const { device, state, snapshots } = await view.read("getDevice", { device: wanted }, pool);
@@ -128,6 +142,18 @@ async function deviceHits(view: View, pool: string, wanted: string): Promise<rea
     if (isSnapmillError(error, "not_found") || isSnapmillError(error, "invalid_argument")) return [];
     throw error;
   }
+}
+
+function More({ found }: { readonly found: Found }) {
+  const [first] = found;
+  if (first === undefined || found.length <= mostOfAKind) return null;
+  const { kind, pool, list } = first;
+  return (
+    <p>
+      More than {mostOfAKind} are found of the kind {kind} in pool {pool}: the first {mostOfAKind} are shown.{" "}
+      {list === undefined ? "Search for more of the name." : <a href={list}>List them</a>}
+    </p>
+  );
 }
 
 const Hits = ({ hits }: { readonly hits: readonly Hit[] }) => (
