@@ -6,7 +6,6 @@ import { unavailable } from "../domain/errors.ts";
 import type { QueueHold } from "../domain/queues.ts";
 import { pause } from "../domain/timers.ts";
 import { jobs, type Result } from "../jobs/contract.ts";
-import { resumeQueue } from "../jobs/dashboard-queues.ts";
 import { unpackHold } from "../metadata/queue-holds.ts";
 import { userName } from "../system/process/user.ts";
 import { operation } from "./operation.ts";
@@ -76,6 +75,7 @@ export const releaseQueue = operation(
   },
   async (service: PoolService, given, options?: CallOptions) => {
     const { pool } = service.config;
+    const { resumeQueue } = await import("../jobs/dashboard-queues.ts");
     // The change itself is a job of the pool's queue.
     await resumeQueue(redisUrl(service.config), pool, "pool");
     const released = await service.change("release-queue", given, options);

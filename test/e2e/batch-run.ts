@@ -69,13 +69,16 @@ export class BatchRun implements AsyncDisposable {
     return JSON.parse(await this.output("batch", "show", "--json", id)) as BatchJson;
   }
 
-  /** What the pool holds, and the rows of every table of its database but the journal and the device IDs to be used again. */
+  /**
+   * What the pool holds, and the rows of every table of its database but the journal, the account of the last unpacks, and
+   * the device IDs to be used again.
+   */
   async measure() {
     const { space, snapshots, devices, pendingRemovals } = await this.#metadata();
     using database = new SqliteDatabase(paths.database(this.snapmill.config), { readonly: true });
     const tables = database
       .query<{ name: string }, []>(
-        "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' and name not in ('operations', 'free_device_ids')",
+        "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' and name not in ('operations', 'unpacks', 'free_device_ids')",
       )
       .all();
     const rows = tables.map(({ name }) => {
