@@ -152,41 +152,48 @@ describe("doctor where nothing runs", () => {
     expect(await fixture.failure(1, "doctor")).toContain("there is no pool here yet");
   });
 
-  test("finds what a killed snapmill left, leaves it alone, and removes it with --repair", async () => {
-    await using stopped = new Stopped();
-    const { fixture } = stopped;
-    const { snapmill } = fixture;
-    const up = snapmill.start(["up"]);
-    await until(
-      "Redis answers",
-      () => fixture.json("status"),
-      ([status]) => status?.redis?.failure === null,
-      60_000,
-    );
-    for (const key of ["half", "whole"]) await fixture.stdout("prepare", key);
-    const names = [nameOf(snapmill, "half"), nameOf(snapmill, "whole")];
-    const [half = ""] = names;
-    up.kill("SIGKILL");
-    await up.finished;
-    const attached = attachedOf(snapmill);
-    expect(attached.length).toBeGreaterThan(2);
-    edit(snapmill, `UPDATE devices SET state = 'suspending' WHERE number = ${half.replace(/.*-/, "")}`);
-    const first = await doctor(fixture);
-    expect(first.map(({ kind }) => kind).filter((kind) => kind !== "left-attached")).toEqual(["stuck-state"]);
-    expect(first.map(({ subject }) => subject)).toEqual(expect.arrayContaining(names));
-    expect(await doctor(fixture)).toEqual(first);
-    expect(attachedOf(snapmill)).toEqual(attached);
+  test.each([
+    ["as a whole", false],
+    ["together, when one of it is chosen", true],
+  ])(
+    "finds what a killed snapmill left, leaves it alone, and takes it off with --repair %s",
+    async (_how, isChosen) => {
+      await using stopped = new Stopped();
+      const { fixture } = stopped;
+      const { snapmill } = fixture;
+      const up = snapmill.start(["up"]);
+      await until(
+        "Redis answers",
+        () => fixture.json("status"),
+        ([status]) => status?.redis?.failure === null,
+        60_000,
+      );
+      for (const key of ["half", "whole"]) await fixture.stdout("prepare", key);
+      const names = [nameOf(snapmill, "half"), nameOf(snapmill, "whole")];
+      const [half = ""] = names;
+      up.kill("SIGKILL");
+      await up.finished;
+      const attached = attachedOf(snapmill);
+      expect(attached.length).toBeGreaterThan(2);
+      edit(snapmill, `UPDATE devices SET state = 'suspending' WHERE number = ${half.replace(/.*-/, "")}`);
+      const first = await doctor(fixture);
+      expect(first.map(({ kind }) => kind).filter((kind) => kind !== "left-attached")).toEqual(["stuck-state"]);
+      expect(first.map(({ subject }) => subject)).toEqual(expect.arrayContaining(names));
+      expect(await doctor(fixture)).toEqual(first);
+      expect(attachedOf(snapmill)).toEqual(attached);
 
-    const stuck = first.find(({ kind }) => kind === "stuck-state")?.id ?? "";
-    const chosen = await doctor(fixture, "--repair", "--only", stuck);
-    expect(chosen.filter(({ repaired: done }) => done).map(({ id }) => id)).toEqual([stuck]);
-    expect(attachedOf(snapmill)).toEqual(attached);
+      const stuck = first.find(({ kind }) => kind === "stuck-state")?.id ?? "";
+      const chosen = await doctor(fixture, "--repair", "--only", stuck);
+      expect(chosen.filter(({ repaired: done }) => done).map(({ id }) => id)).toEqual([stuck]);
+      expect(attachedOf(snapmill)).toEqual(attached);
 
-    const repaired = await doctor(fixture, "--repair");
-    expect(repaired.map(({ repaired: done }) => done)).toEqual(repaired.map(() => true));
-    expect(attachedOf(snapmill)).toEqual([]);
-    expect(await doctor(fixture)).toEqual([]);
-  });
+      const one = first.find(({ kind }) => kind === "left-attached")?.id ?? "";
+      const repaired = await doctor(fixture, "--repair", ...(isChosen ? ["--only", one] : []));
+      expect(repaired.map(({ repaired: done }) => done)).toEqual(repaired.map(() => true));
+      expect(attachedOf(snapmill)).toEqual([]);
+      expect(await doctor(fixture)).toEqual([]);
+    },
+  );
 
   test("interrupted by Ctrl-C, leaves the pool as it was found", async () => {
     await using stopped = new Stopped();
