@@ -3,7 +3,8 @@ import { AbortReason, Canceller } from "../src/domain/cancellation.ts";
 import type { Database } from "../src/metadata/database.ts";
 import { unpackHold } from "../src/metadata/queue-holds.ts";
 
-const lookEveryMs = 500;
+/** A layer that ends within it may be followed by another. */
+export const lookEveryMs = 500;
 
 export interface HandOver extends Disposable {
   /** Aborts with the reason `held` once running unpacks are to go back into the queue. */

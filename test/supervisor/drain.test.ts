@@ -5,6 +5,7 @@ import { Redis } from "ioredis";
 import { redisUrl } from "../../src/config.ts";
 import type { QueueState } from "../../src/service/queues.ts";
 import type { Status } from "../../src/service/status.ts";
+import { lookEveryMs } from "../../workers/hand-over.ts";
 import { writeSmallImage } from "../support/small-image.ts";
 import { until } from "../support/until.ts";
 import { healthOf, Place, type Up, urlIn } from "./running-up.ts";
@@ -77,6 +78,8 @@ test("an image that is being unpacked goes back between two layers, stays held, 
     await until("its first layer is begun", metadata, (found) => found?.snapshots.active === 1);
     const draining = place.run("drain", "--timeout", "1s", "--reason", "new kernel");
     await until("it is to be handed over", metadata, (found) => (found?.hold?.handOverAtMs ?? null) !== null);
+    // A layer takes less than the time between two looks of its worker, which must know before it ends.
+    await Bun.sleep(4 * lookEveryMs);
     writer.goOn();
     const { exitCode, stdout } = await draining;
     expect([exitCode, stdout]).toEqual([0, expect.stringContaining("(new kernel)\n0 unpacks run, 1 waits\n")]);
