@@ -120,6 +120,7 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
   const account = accountOf(payload);
   let unpacked: UnpackedImage;
   using handOver = watchHandOver(database);
+  writer.start();
   try {
     unpacked = await unpackUnlessCancelled({ payload, job, account }, handOver.signal);
   } catch (error) {

@@ -51,9 +51,13 @@ export const queues = operation(
       isPaused: paused[kind],
       hold: held,
     });
-    return { pool: of("pool", null), unpack: of("unpack", unpackHold(service.database()) ?? null) };
+    return { pool: of("pool", null), unpack: of("unpack", holdOfUnpacks(service)) };
   },
 );
+
+/** Who holds the unpack queue, as the pool has it on record; null: nobody. Throws what reading the database throws. */
+export const holdOfUnpacks = (service: Pick<PoolService, "database">): QueueHold | null =>
+  unpackHold(service.database()) ?? null;
 
 export interface HoldOptions extends CallOptions {
   /** The name of the caller's token; undefined: the user of this process. */

@@ -29,6 +29,8 @@ export interface ApplyOptions {
 }
 
 export interface Writer extends AsyncDisposable {
+  /** Starts the process, if none runs: the first layer then does not wait for it. Never throws. */
+  start(): void;
   /**
    * Applies one layer; one at a time. Errors: those of `applyLayer`; `aborted` when the writer died or `signal` said
    * so. The next call then starts a new writer.
@@ -38,7 +40,7 @@ export interface Writer extends AsyncDisposable {
   release(): Promise<void>;
 }
 
-/** A writer that is started with the first request, and lives until it is disposed of. */
+/** A writer that is started with the first request, if not before, and lives until it is disposed of. */
 export function startWriter(options: WriterOptions): Writer {
   let child: WriterChild | undefined;
   let isBusy = false;
@@ -55,6 +57,13 @@ export function startWriter(options: WriterOptions): Writer {
   }
 
   return {
+    start: () => {
+      try {
+        if (!isBusy) child ??= new WriterChild(options.environment);
+      } catch {
+        // The first layer tries again, and says why it fails.
+      }
+    },
     apply: (request, { signal, onProgress } = {}) =>
       alone(async () => {
         signal?.throwIfAborted();

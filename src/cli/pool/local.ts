@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { type Config, paths } from "../../config.ts";
 import { poolOperations } from "../../service/api.ts";
 import { LocalService } from "../../service/local-service.ts";
+import { holdOfUnpacks } from "../../service/queues.ts";
 import type { ReachedPool } from "../../service/remote-service.ts";
 import { whileRunning } from "../../service/while-running.ts";
 import { notice } from "../output/output.ts";
@@ -25,6 +26,7 @@ export const poolOf = (service: LocalService): Pool => ({
     return running && (running.kind === "up" ? "lasting" : "temporary");
   },
   unpackWorkers: () => Promise.resolve(service.config.unpackWorkers),
+  unpackHold: async () => holdOfUnpacks(service),
   requireRunning: () => service.requireRunning(),
   missing: (mounts) => mounts.find(({ source }) => !existsSync(source)),
 });

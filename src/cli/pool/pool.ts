@@ -1,5 +1,6 @@
 // Room: cli. Owns what a command sees of a pool: its operations, wherever the pool is.
 import type { PoolName } from "../../domain/identifiers.ts";
+import type { QueueHold } from "../../domain/queues.ts";
 import type { Mount } from "../../domain/snapshots.ts";
 import type { poolOperations } from "../../service/api.ts";
 import type { Ending } from "../../service/service.ts";
@@ -36,6 +37,8 @@ export interface PoolFacts extends AsyncDisposable {
 export interface Pool extends PoolOperations, PoolFacts {
   /** How many images can be unpacked at the same time. */
   readonly unpackWorkers: () => Promise<number>;
+  /** Who holds the unpack queue; null: nobody. Throws not_found where the pool is still being made. */
+  readonly unpackHold: () => Promise<QueueHold | null>;
   /** Throws unavailable if nothing runs that can make changes, failed_precondition if it serves another pool. */
   readonly requireRunning: () => Promise<void>;
   /** The first of `mounts` whose device is not there now. */

@@ -18,7 +18,7 @@ export async function tellHold(pool: Pool): Promise<void> {
 
 async function unpackHoldOf(pool: Pool): Promise<QueueHold | null> {
   try {
-    return (await pool.queues({})).unpack.hold;
+    return await pool.unpackHold();
   } catch (error) {
     // An 'up' that has just started is still making the pool, which nobody can have held.
     if (isSnapmillError(error, "not_found")) return null;

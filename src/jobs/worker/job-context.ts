@@ -31,6 +31,8 @@ export interface JobContext extends JobSignals {
   log(line: string): Promise<void>;
 }
 
+/** Between two reports: that of an image of many layers is long, and each one is stored, and read by all who follow. */
+const reportPauseMs = 100;
 /** How long a finished job waits for its last report to arrive. */
 const flushTimeoutMs = 1_000;
 
@@ -40,6 +42,8 @@ export class Reports {
   #latest: TimedProgress | undefined;
   #sending: Promise<void> | undefined;
   #logged: Promise<unknown> = Promise.resolve();
+  /** Resolves once no report is to wait any more. */
+  readonly #ending = Promise.withResolvers<void>();
 
   constructor(job: QueuedJob) {
     this.#job = job;
@@ -51,11 +55,14 @@ export class Reports {
   }
 
   log(line: string): void {
-    this.#logged = this.#logged.then(() => this.#job.log(line)).catch(() => undefined);
+    // One connection keeps their order, so that none waits for the answer to the one before.
+    const logged = this.#job.log(line).catch(() => undefined);
+    this.#logged = Promise.all([this.#logged, logged]);
   }
 
   /** Resolves when all reports have arrived, so that none comes after the job's end; bounded. */
   async flush(): Promise<void> {
+    this.#ending.resolve();
     if (this.#sending === undefined && this.#latest === undefined) await this.#logged;
     else await Promise.race([Promise.all([this.#sending, this.#logged]), Bun.sleep(flushTimeoutMs)]);
   }
@@ -66,6 +73,7 @@ export class Reports {
         const progress = this.#latest;
         this.#latest = undefined;
         await this.#job.updateProgress(progress);
+        await Promise.race([this.#ending.promise, Bun.sleep(reportPauseMs)]);
       }
     } catch {
       // The next report may get through.
