@@ -63,9 +63,10 @@ function copyPackages(packages: readonly string[], stage: string): void {
 
 async function writeGenerated(stage: string, date: string): Promise<void> {
   const program = () => buildProgram(version);
-  for (const { file, text } of manPages(program(), { version, date })) await Bun.write(join(stage, "man", file), text);
+  for (const { file, text } of manPages(await program(), { version, date }))
+    await Bun.write(join(stage, "man", file), text);
   for (const shell of shells) {
-    await Bun.write(join(stage, "completions", shell), completionScript(shell, commandTree(program())));
+    await Bun.write(join(stage, "completions", shell), completionScript(shell, commandTree(await program())));
   }
   await Bun.write(join(stage, "release"), `snapmill ${version}, ${date}\n`);
 }

@@ -1,4 +1,5 @@
 // Room: cli. Owns the command line: runs one command, and turns how it ended into a sentence and an exit status.
+import type { Command } from "commander";
 import { version } from "../package.json";
 import { flush, say, tolerateClosedPipes } from "./cli/output/output.ts";
 import { buildProgram } from "./cli/program.ts";
@@ -10,7 +11,7 @@ import { keepFilesPrivate } from "./system/file/private-directories.ts";
 keepFilesPrivate();
 tolerateClosedPipes();
 try {
-  const program = buildProgram(version);
+  const program = await buildProgram(version, process.argv.slice(2));
   if (wantsTraces()) await traced(program);
   else await program.parseAsync();
 } catch (error) {
@@ -23,7 +24,7 @@ await flush();
 process.exit();
 
 /** Loads what traces take only here: most commands end in less time than that. */
-async function traced(program: ReturnType<typeof buildProgram>): Promise<void> {
+async function traced(program: Command): Promise<void> {
   const [{ createLogger }, { startTelemetry }] = await Promise.all([
     import("./logger.ts"),
     import("./telemetry/start.ts"),
@@ -38,6 +39,6 @@ async function traced(program: ReturnType<typeof buildProgram>): Promise<void> {
 }
 
 /** `snapmill pool create`, without arguments. */
-function nameOf(command: ReturnType<typeof buildProgram>): string {
+function nameOf(command: Command): string {
   return command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
 }

@@ -12,7 +12,7 @@ setDefaultTimeout(120_000);
 
 const root = join(import.meta.dir, "..");
 const filesOf = (pattern: string): string[] => [...new Bun.Glob(pattern).scanSync(root)];
-const program = buildProgram("0.0.0");
+const program = await buildProgram("0.0.0");
 const documents = (
   await Promise.all(["README.md", ...filesOf("docs/*.md")].map((path) => Bun.file(join(root, path)).text()))
 ).join("\n");

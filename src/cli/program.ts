@@ -1,29 +1,5 @@
 // Room: cli. Owns the command tree, and how usage errors and help are printed.
 import { Command } from "commander";
-import { addAudit } from "./commands/audit.ts";
-import { addBatch } from "./commands/batch.ts";
-import { addChanges } from "./commands/changes.ts";
-import { addCleanup } from "./commands/cleanup.ts";
-import { addCompletion } from "./commands/completion.ts";
-import { addConfig } from "./commands/config.ts";
-import { addDoctor } from "./commands/doctor.ts";
-import { addHosts } from "./commands/hosts.ts";
-import { addImages } from "./commands/images.ts";
-import { addLs } from "./commands/ls.ts";
-import { addMount } from "./commands/mount.ts";
-import { addMounts } from "./commands/mounts.ts";
-import { addPool } from "./commands/pool.ts";
-import { addDrain, addQueues, addResume } from "./commands/queues.ts";
-import { addRemovals } from "./commands/removals.ts";
-import { addSignIn } from "./commands/sign-in.ts";
-import { addStat } from "./commands/stat.ts";
-import { addStatus } from "./commands/status.ts";
-import { addToken } from "./commands/token.ts";
-import { addUmount } from "./commands/umount.ts";
-import { addUnpack } from "./commands/unpack.ts";
-import { addUnpacks } from "./commands/unpacks.ts";
-import { addUp } from "./commands/up.ts";
-import { addUsage } from "./commands/usage.ts";
 import { say } from "./output/output.ts";
 import { usageSentence } from "./support/failures.ts";
 import { hostOption } from "./support/host.ts";
@@ -38,7 +14,69 @@ Getting started:
 
 'snapmill COMMAND --help' shows more, with examples.`;
 
-export function buildProgram(version: string): Command {
+type Add = (program: Command) => void;
+
+interface Part {
+  readonly names: readonly string[];
+  readonly load: () => Promise<Add>;
+}
+
+const one = (name: string, load: Part["load"]): Part => ({ names: [name], load });
+
+/** All commands, in the groups and in the order of the help. */
+const groups: Readonly<Record<string, readonly Part[]>> = {
+  "Run:": [
+    one("up", async () => (await import("./commands/up.ts")).addUp),
+    one("status", async () => (await import("./commands/status.ts")).addStatus),
+    one("hosts", async () => (await import("./commands/hosts.ts")).addHosts),
+    one("queues", async () => (await import("./commands/queues.ts")).addQueues),
+    one("drain", async () => (await import("./commands/queues.ts")).addDrain),
+    one("resume", async () => (await import("./commands/queues.ts")).addResume),
+    one("pool", async () => (await import("./commands/pool.ts")).addPool),
+    one("config", async () => (await import("./commands/config.ts")).addConfig),
+  ],
+  "Images:": [
+    one("unpack", async () => (await import("./commands/unpack.ts")).addUnpack),
+    one("unpacks", async () => (await import("./commands/unpacks.ts")).addUnpacks),
+    one("batch", async () => (await import("./commands/batch.ts")).addBatch),
+    one("images", async () => (await import("./commands/images.ts")).addImages),
+  ],
+  "Look at snapshots:": [
+    one("ls", async () => (await import("./commands/ls.ts")).addLs),
+    one("stat", async () => (await import("./commands/stat.ts")).addStat),
+    one("usage", async () => (await import("./commands/usage.ts")).addUsage),
+    one("mounts", async () => (await import("./commands/mounts.ts")).addMounts),
+    one("mount", async () => (await import("./commands/mount.ts")).addMount),
+    one("umount", async () => (await import("./commands/umount.ts")).addUmount),
+  ],
+  "Change snapshots:": [
+    {
+      names: ["prepare", "view", "commit", "checkpoint", "rm", "label"],
+      load: async () => (await import("./commands/changes.ts")).addChanges,
+    },
+  ],
+  "Access over HTTP:": [
+    one("sign-in", async () => (await import("./commands/sign-in.ts")).addSignIn),
+    one("token", async () => (await import("./commands/token.ts")).addToken),
+    one("audit", async () => (await import("./commands/audit.ts")).addAudit),
+  ],
+  "Check and repair:": [
+    one("doctor", async () => (await import("./commands/doctor.ts")).addDoctor),
+    one("cleanup", async () => (await import("./commands/cleanup.ts")).addCleanup),
+    one("removals", async () => (await import("./commands/removals.ts")).addRemovals),
+  ],
+  "Shells:": [one("completion", async () => (await import("./commands/completion.ts")).addCompletion)],
+};
+
+/** These tell of all commands, or of none. */
+const wholeTree = "completion";
+const nothing = ["--version", "-V"];
+
+/**
+ * The command tree; for a command line with the arguments `args`, as much of it as they need: to load all commands takes
+ * longer than most of them run. Default: all.
+ */
+export async function buildProgram(version: string, args: readonly string[] = []): Promise<Command> {
   const program = new Command("snapmill")
     .description("Unpacks container images into copy-on-write snapshots, through a job queue.")
     .version(version, "-V, --version", "print the version")
@@ -52,39 +90,17 @@ export function buildProgram(version: string): Command {
     .configureOutput({ outputError: (text) => say(usageSentence(text)) })
     .exitOverride()
     .addHelpText("after", firstSteps);
-
-  program.commandsGroup("Run:");
-  addUp(program);
-  addStatus(program);
-  addHosts(program);
-  addQueues(program);
-  addDrain(program);
-  addResume(program);
-  addPool(program);
-  addConfig(program);
-  program.commandsGroup("Images:");
-  addUnpack(program);
-  addUnpacks(program);
-  addBatch(program);
-  addImages(program);
-  program.commandsGroup("Look at snapshots:");
-  addLs(program);
-  addStat(program);
-  addUsage(program);
-  addMounts(program);
-  addMount(program);
-  addUmount(program);
-  program.commandsGroup("Change snapshots:");
-  addChanges(program);
-  program.commandsGroup("Access over HTTP:");
-  addSignIn(program);
-  addToken(program);
-  addAudit(program);
-  program.commandsGroup("Check and repair:");
-  addDoctor(program);
-  addCleanup(program);
-  addRemovals(program);
-  program.commandsGroup("Shells:");
-  addCompletion(program);
+  for (const [heading, parts] of Object.entries(neededBy(args))) {
+    program.commandsGroup(heading);
+    for (const add of await Promise.all(parts.map(({ load }) => load()))) add(program);
+  }
   return program;
+}
+
+/** An option before the command's name may have a value: what comes first is looked at alone. */
+function neededBy([first = ""]: readonly string[]): typeof groups {
+  if (nothing.includes(first)) return {};
+  const isNamed = ({ names }: Part) => first !== wholeTree && names.includes(first);
+  const named = Object.entries(groups).map(([heading, parts]) => [heading, parts.filter(isNamed)] as const);
+  return named.some(([, parts]) => parts.length > 0) ? Object.fromEntries(named) : groups;
 }

@@ -5,9 +5,14 @@ import { join } from "node:path";
 const root = join(import.meta.dir, "../..");
 const heavy = /node_modules\/(bullmq|ioredis|hono|prom-client|@opentelemetry|@grpc|toml-eslint-parser)\//;
 
-/** The packages among `heavy` that a fresh process has loaded after it has imported `modules`. */
-function loadedBy(modules: readonly string[]): readonly string[] {
+/**
+ * The packages among `wanted` that a fresh process has loaded after it has made the commands that `args` need (none: all)
+ * and imported `modules`.
+ */
+function loadedBy(args: readonly string[], modules: readonly string[], wanted = heavy): readonly string[] {
   const program = `
+    const { buildProgram } = await import(${JSON.stringify(join(root, "src/cli/program.ts"))});
+    await buildProgram("0.0.0", ${JSON.stringify(args)});
     for (const path of ${JSON.stringify(modules.map((path) => join(root, path)))}) await import(path);
     console.log(JSON.stringify(Object.keys(require.cache)));`;
   const { stdout, stderr } = Bun.spawnSync([process.execPath, "--eval", program], { cwd: root });
@@ -15,13 +20,19 @@ function loadedBy(modules: readonly string[]): readonly string[] {
   const paths = JSON.parse(stdout.toString()) as readonly string[];
   // Otherwise nothing was looked at.
   expect(paths.some((path) => path.endsWith("/commander/index.js") || path.includes("/commander/"))).toBe(true);
-  return [...new Set(paths.flatMap((path) => heavy.exec(path)?.[1] ?? []))];
+  return [...new Set(paths.flatMap((path) => wanted.exec(path)?.[1] ?? []))];
 }
 
 test("a command on this host's pool loads neither the queue's library nor a server's", () => {
-  expect(loadedBy(["src/cli/program.ts", "src/cli/pool/local.ts"])).toEqual([]);
+  expect(loadedBy([], ["src/cli/pool/local.ts"])).toEqual([]);
 });
 
 test("what is looked for is found where it is loaded", () => {
-  expect(loadedBy(["src/cli/program.ts", "src/jobs/queues.ts"])).toContain("bullmq");
+  expect(loadedBy([], ["src/jobs/queues.ts"])).toContain("bullmq");
+});
+
+test.each([["unpack"], ["--version"]])("%s alone loads no library for schemas, tables or patterns", (first) => {
+  const wanted = /node_modules\/(zod|drizzle-orm|re2js)\//;
+  expect(loadedBy([first], [], wanted)).toEqual([]);
+  expect(loadedBy([], [], wanted)).toEqual(["zod", "drizzle-orm", "re2js"]);
 });

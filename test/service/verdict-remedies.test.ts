@@ -42,7 +42,7 @@ describe.each(remedies)("%s", (_code, { operation, input, command }) => {
   });
 
   test(`offers the command ${command}`, async () => {
-    const program = buildProgram("0.0.0");
+    const program = await buildProgram("0.0.0");
     let ran = "";
     const record = (each: Command): void => {
       each.exitOverride().configureOutput({ writeErr: () => undefined });

@@ -71,7 +71,7 @@ function acting(command: Command, path: readonly string[]): string[] {
   ];
 }
 
-const found = acting(buildProgram("0.0.0"), []);
+const found = acting(await buildProgram("0.0.0"), []);
 
 test("each command names its operations, or says why it is for this host alone", () => {
   expect(found.filter((name) => commands[name] === undefined)).toEqual([]);

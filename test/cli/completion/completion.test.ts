@@ -7,7 +7,7 @@ import { buildProgram } from "../../../src/cli/program.ts";
 import { childEnvironment } from "../../../src/config.ts";
 import { temporaryDirectory } from "../../support/directories.ts";
 
-const root = commandTree(buildProgram("0.0.0"));
+const root = commandTree(await buildProgram("0.0.0"));
 
 /** Types `words` into the shell, the last of them half-written, and answers with what it offers. */
 type Ask = (script: string, words: readonly string[]) => readonly string[];

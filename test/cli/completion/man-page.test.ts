@@ -5,8 +5,8 @@ import { allNodes, commandTree, flagsOf } from "../../../src/cli/completion/tree
 import { buildProgram } from "../../../src/cli/program.ts";
 
 const release = { version: "0.0.0", date: "2026-11-29" };
-const pages = manPages(buildProgram("0.0.0"), release);
-const nodes = allNodes(commandTree(buildProgram("0.0.0")));
+const pages = manPages(await buildProgram("0.0.0"), release);
+const nodes = allNodes(commandTree(await buildProgram("0.0.0")));
 
 /** Bold, as a printer strikes it: a character, a step back, the character. */
 const overstruck = new RegExp(`.${String.fromCharCode(8)}`, "g");
@@ -35,8 +35,8 @@ test.each(pages.map(({ file, text }) => [file, text] as const))(
   },
 );
 
-test("what roff would read as its own is shown as it stands", () => {
-  const program = buildProgram("0.0.0");
+test("what roff would read as its own is shown as it stands", async () => {
+  const program = await buildProgram("0.0.0");
   program.addHelpText("after", "\n.SH not a heading\n'quoted' \\fBback\\fR");
   const [page] = manPages(program, release);
   expect(rendered(page?.text ?? "").text).toContain(".SH not a heading\n       'quoted' \\fBback\\fR");
