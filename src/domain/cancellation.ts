@@ -45,19 +45,25 @@ export class AbortReason extends SnapmillError {
  * string, or none, turns into an `internal` failure where it is thrown, and `internal` is final.
  */
 export class Canceller {
-  readonly #controller = new AbortController();
+  #controller: AbortController | undefined;
+  #reason: AbortReason | undefined;
 
+  /** Made when it is first asked for, which a call that only reads never does. */
   get signal(): AbortSignal {
+    if (this.#controller !== undefined) return this.#controller.signal;
+    this.#controller = new AbortController();
+    if (this.#reason !== undefined) this.#controller.abort(this.#reason);
     return this.#controller.signal;
   }
 
   get isCancelled(): boolean {
-    return this.signal.aborted;
+    return this.#reason !== undefined;
   }
 
   /** The first reason counts. */
   cancel(reason: AbortReason): void {
-    this.#controller.abort(reason);
+    this.#reason ??= reason;
+    this.#controller?.abort(reason);
   }
 }
 

@@ -65,7 +65,9 @@ export class Tally {
 
   /** Makes every series exist whose labels have closed lists of values. */
   startAll(): void {
-    for (const name of observedNames) for (const values of closedValuesOf(name)) this.#entry(name, values);
+    for (const name of observedNames) {
+      for (const values of closedValuesOf(name)) this.#entry(name, (_label, index) => values[index] ?? "");
+    }
   }
 
   /** Makes the series exist, with 0. */
@@ -75,7 +77,7 @@ export class Tally {
 
   /** Adds what a process has observed since its last report; a gauge takes the reported value. */
   add({ name, values, amounts }: Series): void {
-    const entry = this.#entry(name, values);
+    const entry = this.#entry(name, (_label, index) => values[index] ?? "");
     const isGauge = declarationOf(name).kind === "gauge";
     for (const [index, amount] of amounts.entries()) {
       entry.amounts[index] = isGauge ? amount : (entry.amounts[index] ?? 0) + amount;
@@ -97,29 +99,32 @@ export class Tally {
 
   #change<Name extends ObservedName>(name: Name, labels: LabelsOf<Name>, change: (amounts: number[]) => void): void {
     const given = labels as Readonly<Record<string, string>>;
-    const entry = this.#entry(
-      name,
-      labelNamesOf(name).map((label) => given[label] ?? ""),
-    );
+    const entry = this.#entry(name, (label) => given[label] ?? "");
     change(entry.amounts);
     entry.hasChanged = true;
   }
 
-  #entry(name: ObservedName, given: readonly string[]): Entry {
-    const declared = declarationOf(name);
-    const values = Object.entries(declared.labels).map(([label, allowed], index) =>
-      "most" in allowed ? this.#bounded(`${name} ${label}`, given[index] ?? "", allowed.most) : (given[index] ?? ""),
-    );
-    const key = [name, ...values].join("\n");
+  /** Reached by every call and every transaction. `given`: the value of a label, by its name or place. */
+  #entry(name: ObservedName, given: (label: string, index: number) => string): Entry {
+    const values: string[] = [];
+    let key: string = name;
+    for (const [index, { label, most }] of labelsOf(name).entries()) {
+      const value =
+        most === undefined ? given(label, index) : this.#bounded(`${name} ${label}`, given(label, index), most);
+      values.push(value);
+      key += `\n${value}`;
+    }
     const known = this.#entries.get(key);
     if (known !== undefined) return known;
-    const made = { name, values, amounts: Array<number>(widthOf(declared)).fill(0), hasChanged: false };
+    const amounts = Array<number>(widthOf(declarationOf(name))).fill(0);
+    const made = { name, values, amounts, hasChanged: false };
     this.#entries.set(key, made);
     return made;
   }
 
   #bounded(label: string, given: string, most: number): string {
     const known = this.#known.get(label) ?? new Set();
+    if (known.has(given)) return given;
     this.#known.set(label, known);
     const value = tidied(given);
     if (known.has(value)) return value;
@@ -129,7 +134,17 @@ export class Tally {
   }
 }
 
-export const labelNamesOf = (name: ObservedName): readonly string[] => Object.keys(declarationOf(name).labels);
+/** The labels of each metric in their declared order; `most` is undefined for those with a closed list of values. */
+const declaredLabels = new Map(
+  observedNames.map((name) => {
+    const labels = Object.entries(declarationOf(name).labels);
+    return [name, labels.map(([label, allowed]) => ({ label, most: "most" in allowed ? allowed.most : undefined }))];
+  }),
+);
+
+const labelsOf = (name: ObservedName) => declaredLabels.get(name) ?? [];
+
+export const labelNamesOf = (name: ObservedName): readonly string[] => labelsOf(name).map(({ label }) => label);
 
 /** All combinations of the labels' values; none if a label is open. */
 function closedValuesOf(name: ObservedName): string[][] {

@@ -89,7 +89,7 @@ const prepared = statements((handle) => ({
     .prepare(),
 }));
 
-const toRecord = (database: Database, row: DeviceRow): DeviceRecord => ({
+export const toDeviceRecord = (database: Database, row: DeviceRow): DeviceRecord => ({
   number: row.number,
   deviceId: row.deviceId,
   deviceName: deviceName(poolNameOf(database), row.number),
@@ -102,13 +102,13 @@ const toRecord = (database: Database, row: DeviceRow): DeviceRecord => ({
 
 export function findDevice(database: Database, number: number): DeviceRecord | undefined {
   const row = prepared(database).byNumber.get({ number });
-  return row === undefined ? undefined : toRecord(database, row);
+  return row === undefined ? undefined : toDeviceRecord(database, row);
 }
 
 /** The template of this `templateKey`, if one is ready. */
 export function findTemplate(database: Database, templateKey: string): DeviceRecord | undefined {
   const row = prepared(database).template.get({ templateKey });
-  return row === undefined ? undefined : toRecord(database, row);
+  return row === undefined ? undefined : toDeviceRecord(database, row);
 }
 
 /** Templates that are ready, least recently used first, with the time of their last use if it is known. */
@@ -119,7 +119,7 @@ export const listTemplates = (database: Database): (DeviceRecord & { readonly la
     .where(and(eq(devices.role, "template"), eq(devices.state, "deactivated")))
     .orderBy(asc(devices.lastUsedAtMs), asc(devices.number))
     .all()
-    .map((row) => ({ ...toRecord(database, row), lastUsedAtMs: row.lastUsedAtMs ?? undefined }));
+    .map((row) => ({ ...toDeviceRecord(database, row), lastUsedAtMs: row.lastUsedAtMs ?? undefined }));
 
 /** Notes that a device was made from the template just now. */
 export function touchTemplate(database: Database, number: number): void {
@@ -144,7 +144,7 @@ export function insertDevice(database: Database, device: NewDevice): DeviceRecor
     templateKey: device.templateKey ?? null,
     operationId: device.operationId ?? null,
   });
-  return toRecord(database, row);
+  return toDeviceRecord(database, row);
 }
 
 /** The smallest ID that was given back; else the one after the largest that was ever handed out. */
@@ -212,7 +212,7 @@ export const listDevices = (database: Database): DeviceRecord[] =>
     .from(devices)
     .orderBy(...childrenFirst)
     .all()
-    .map((row) => toRecord(database, row));
+    .map((row) => toDeviceRecord(database, row));
 
 /** At most `limit` devices in one of `states`, children before their parents. */
 export const listDevicesInState = (database: Database, states: DeviceState[], limit: number): DeviceRecord[] =>
@@ -223,7 +223,7 @@ export const listDevicesInState = (database: Database, states: DeviceState[], li
     .orderBy(...childrenFirst)
     .limit(limit)
     .all()
-    .map((row) => toRecord(database, row));
+    .map((row) => toDeviceRecord(database, row));
 
 /** How many devices there are in each state; states without any are left out. */
 export function countDevicesByState(database: Database): Partial<Record<DeviceState, number>> {

@@ -5,7 +5,7 @@ import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
 import type { Snapshot } from "../domain/snapshots.ts";
 import { type Database, statements } from "./database.ts";
 import { labels, snapshots } from "./schema.ts";
-import { parents, snapshotColumns, toSnapshot } from "./snapshots.ts";
+import { snapshotColumns, toSnapshot } from "./snapshots.ts";
 
 export interface Walk {
   readonly scope: Scope;
@@ -75,7 +75,6 @@ export const pageStatements = statements((handle) => {
     handle
       .select(snapshotColumns)
       .from(snapshots)
-      .leftJoin(parents, eq(parents.number, snapshots.parent))
       .where(condition)
       .orderBy(asc(snapshots.key))
       .limit(pageRows)

@@ -1,6 +1,6 @@
 // Room: telemetry. Owns the work under way in this process: what its log lines carry, and which span it is.
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { EndedWork, Observer, Work } from "../domain/work.ts";
+import type { EndedWork, Observer, Work, WorkFields } from "../domain/work.ts";
 import type { Span, Spans } from "./spans.ts";
 
 interface Current {
@@ -25,7 +25,7 @@ export class WorkContext implements Observer {
 
   readonly run = <T>(work: Work, action: () => T): T => {
     const around = this.#current.getStore() ?? none;
-    const fields = work.fields === undefined ? around.fields : { ...around.fields, ...given(work.fields) };
+    const fields = work.fields === undefined ? around.fields : joined(around.fields, work.fields);
     if (this.#spans === undefined) {
       return work.fields === undefined ? action() : this.#current.run({ fields, span: undefined }, action);
     }
@@ -60,8 +60,15 @@ export class WorkContext implements Observer {
 const hasSpan = ({ kind = "internal", parent }: Work, around: Span | undefined): boolean =>
   kind !== "internal" || around !== undefined || parent !== undefined;
 
-const given = (fields: object): Record<string, string> =>
-  Object.fromEntries(Object.entries(fields).filter((entry): entry is [string, string] => entry[1] !== undefined));
+/** `around` and the fields that are given. By a loop: every call passes here. */
+function joined(around: Current["fields"], fields: WorkFields): Record<string, string> {
+  const all: Record<string, string> = { ...around };
+  for (const name in fields) {
+    const value = fields[name as keyof WorkFields];
+    if (value !== undefined) all[name] = value;
+  }
+  return all;
+}
 
 /** The span ends with what `action` returns, or throws, or with the promise that it returns. */
 function untilSettled<T>(span: Span, action: () => T): T {

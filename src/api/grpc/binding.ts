@@ -61,9 +61,7 @@ export function bindCalls(calls: Calls, around: Surroundings): BoundService {
     usage: unary(method.usage, calls.usage, around),
     cleanup: unary(method.cleanup, calls.cleanup, around),
   };
-  for (const { name } of Object.values(method)) {
-    observed.start("snapmill_grpc_requests_total", { method: name, code: nameOfCode(grpcStatus.OK) });
-  }
+  for (const { name } of Object.values(method)) observed.start("snapmill_grpc_requests_total", labelsOf(name));
   const entries = Object.entries(bound);
   return {
     definition: Object.fromEntries(entries.map(([name, { definition }]) => [name, definition])),
@@ -85,9 +83,8 @@ function unary<Input extends DescMessage, Output extends DescMessage>(
   ): Promise<void> {
     try {
       using caller = callers.welcome(call);
-      const { signal } = caller;
       const answered = await inCall(method, call, () =>
-        unlessGone(signal, async () => await answer(call.request, caller)),
+        unlessGone(caller, async () => await answer(call.request, caller)),
       );
       callback(null, create(method.output, answered));
       observeCall(method.name, grpcStatus.OK);
@@ -121,7 +118,7 @@ function streaming<Input extends DescMessage, Output extends DescMessage>(
           signal.throwIfAborted();
         }
       };
-      await inCall(method, call, () => unlessGone(signal, stream));
+      await inCall(method, call, () => unlessGone(caller, stream));
       call.end();
       observeCall(method.name, grpcStatus.OK);
     } catch (error) {
@@ -145,10 +142,11 @@ function inCall<T>(
 }
 
 /** If the caller has gone, throws that reason instead of the failure. */
-async function unlessGone<T>(signal: AbortSignal, answer: () => Promise<T>): Promise<T> {
+async function unlessGone<T>(caller: Caller, answer: () => Promise<T>): Promise<T> {
   try {
     return await answer();
   } catch (error) {
+    const { signal } = caller;
     throw signal.aborted ? signal.reason : error;
   }
 }
@@ -167,8 +165,10 @@ function failed(method: string, error: unknown, log: Logger): Status {
 
 const nameOfCode = (code: number): string => grpcStatus[code] ?? String(code);
 
+const labelsOf = (method: string, code: number = grpcStatus.OK) => ({ method, code: nameOfCode(code) });
+
 const observeCall = (method: string, code: number): void =>
-  observed.count("snapmill_grpc_requests_total", { method, code: nameOfCode(code) });
+  observed.count("snapmill_grpc_requests_total", labelsOf(method, code));
 
 const definitionOf = (method: DescMethodUnary | DescMethodServerStreaming): MethodDefinition<unknown, unknown> => ({
   path: `/${method.parent.typeName}/${method.name}`,

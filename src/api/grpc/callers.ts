@@ -31,7 +31,9 @@ export class Callers {
     call.once("cancelled", leave);
     if (call.cancelled) leave();
     return {
-      signal: canceller.signal,
+      get signal() {
+        return canceller.signal;
+      },
       [Symbol.dispose]: () => {
         call.off("cancelled", leave);
         this.#present.delete(canceller);

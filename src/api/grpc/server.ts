@@ -25,7 +25,7 @@ const maxRequestBytes = 4 * 2 ** 20;
 /** Serves until disposed of. Throws failed_precondition if it cannot listen at the address. */
 export async function serveSnapshots({ address, context, log }: GrpcOptions): Promise<AsyncDisposable> {
   const callers = new Callers();
-  const server = new Server({ "grpc.max_receive_message_length": maxRequestBytes });
+  const server = new Server({ "grpc.max_receive_message_length": maxRequestBytes, "grpc.enable_channelz": 0 });
   const { definition, implementation } = bindCalls(callsOn(context), { callers, turns: new Turns(), log });
   server.addService(definition, implementation);
   await listen(server, address);
