@@ -22,7 +22,7 @@ export async function takePoolTurn<T>(
 ): Promise<T> {
   const running = await findRunning(config);
   if (running?.pools.includes(config.pool) === true) {
-    await using client = await connectPatiently(config, notice, signal);
+    await using client = await connectPatiently(config, notice, { signal });
     return await Promise.race([byWorker(client), untilAborted(signal)]);
   }
   if (running !== undefined) return await byProcess();

@@ -20,7 +20,7 @@ export class RemoteService implements Changes, AsyncDisposable {
 
   /** Throws what `JobClient.call` throws. */
   readonly change: Service["change"] = async (name, given, options) => {
-    this.#client ??= connectPatiently(this.config, this.#notice, options?.signal);
+    this.#client ??= connectPatiently(this.config, this.#notice, { signal: options?.signal });
     return await (await this.#client).call(name, given, options);
   };
 

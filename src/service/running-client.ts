@@ -14,14 +14,24 @@ export type Notice = (sentence: string) => void;
 /** How long a command waits for Redis to come back: `up` restarts a private one within a second or two. */
 const outageMs = 15_000;
 
+interface Patience {
+  /** Ends the wait for Redis. */
+  readonly signal?: AbortSignal | undefined;
+  /** The number of the database in the state directory, for a caller who has it open. */
+  readonly database?: number | undefined;
+}
+
 /** A client that survives short outages of Redis, even while it connects: a retry is the same operation. */
-export async function connectPatiently(config: Config, notice: Notice, signal?: AbortSignal): Promise<JobClient> {
+export async function connectPatiently(
+  config: Config,
+  notice: Notice,
+  { signal, database = knownNumber(config) }: Patience = {},
+): Promise<JobClient> {
   const url = redisUrl(config);
   const onOutage = () =>
     notice(`Redis at ${redisLabel(url)} does not answer; waiting up to ${outageMs / 1000} s for it`);
   const { JobClient } = await import("../jobs/requests/client.ts");
   const patience = { outageMs, onOutage };
-  const database = knownNumber(config);
   return await JobClient.connect({ redisUrl: url, pool: config.pool, database, patience }, signal);
 }
 

@@ -6,7 +6,9 @@ import { startTimer, type Timer } from "../domain/timers.ts";
 import { jobs, type UnpackProgress } from "../jobs/contract.ts";
 import type { JobClient } from "../jobs/requests/client.ts";
 import { operation } from "./operation.ts";
-import type { CallOptions, PoolService, Service } from "./service.ts";
+import type { CallOptions, Changes, PoolService } from "./service.ts";
+
+type Unpacks = Changes & Pick<PoolService, "client">;
 
 export type LayerProgress = UnpackProgress["layers"][number];
 export type UnpackedImage = z.output<typeof unpack.output>;
@@ -26,11 +28,7 @@ export const unpack = operation(
     output: jobs.unpack.result,
     recovery: "journaled",
   },
-  async (
-    service: PoolService,
-    request,
-    { operationId = freshOperationId(), signal, onProgress }: UnpackOptions = {},
-  ) => {
+  async (service: Unpacks, request, { operationId = freshOperationId(), signal, onProgress }: UnpackOptions = {}) => {
     const client = await service.client(signal);
     using cancellation = cancelOnAbort(service, client, operationId, signal);
     const tell = onProgress && (({ layers }: UnpackProgress) => onProgress(layers));
@@ -48,7 +46,7 @@ export const cancelUnpack = operation(
     output: jobs["settle-unpack"].result,
     recovery: "journaled",
   },
-  (service: Pick<Service, "change">, { operationId }, options?: CallOptions) =>
+  (service: Changes, { operationId }, options?: CallOptions) =>
     service.change("settle-unpack", { unpackOperationId: operationId, outcome: { kind: "cancelled" } }, options),
 );
 
@@ -56,12 +54,7 @@ export const cancelUnpack = operation(
  * An accepted unpack would continue without its caller: `signal` cancels it, and aborts `patience` some time later, or at
  * once when no worker has begun it.
  */
-function cancelOnAbort(
-  service: PoolService,
-  client: JobClient,
-  operationId: OperationId,
-  signal: AbortSignal | undefined,
-) {
+function cancelOnAbort(service: Unpacks, client: JobClient, operationId: OperationId, signal: AbortSignal | undefined) {
   const giveUp = new Canceller();
   const endWaiting = () =>
     giveUp.cancel(new AbortReason("deadline", `the cancelled unpack did not end within ${patienceMs} ms`));

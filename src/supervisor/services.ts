@@ -8,7 +8,6 @@ import { untilAborted } from "../domain/cancellation.ts";
 import { failedPrecondition, internal } from "../domain/errors.ts";
 import type { Health } from "../domain/health.ts";
 import type { PoolName } from "../domain/identifiers.ts";
-import { answering, consumerConnection } from "../jobs/redis/connection.ts";
 import { requireUsable } from "../jobs/redis/diagnosis.ts";
 import { checkClaimable } from "../jobs/worker/consumer.ts";
 import { createLogger, sayWhatWasCounted } from "../logger.ts";
@@ -23,7 +22,6 @@ import { proveJobsRun } from "./probe.ts";
 import { redisPlan } from "./redis.ts";
 import { type Claim, claim } from "./running.ts";
 import { ServedPool } from "./served-pool.ts";
-import { requirePool } from "./served-pools.ts";
 import { startTotals } from "./totals.ts";
 
 /** What is known of one pool's services; `redis` is undefined with an external Redis (REDIS_URL). */
@@ -161,17 +159,15 @@ export async function requireFreeName(config: Config, signal: AbortSignal): Prom
   await Promise.race([checkClaimable({ redisUrl: url, pool, takeOver }), untilAborted(signal)]);
 }
 
-/** How long a command waits for the Redis of an `up` that is starting. */
-const comingUpMs = 15_000;
 const turnPollMs = 200;
 
 /** Whether the services were started for this action. */
 export type Whose = "ours" | "another's";
 
 /**
- * Runs `action` on the `up` that runs for the state directory. If there is none, starts services for the action and
- * stops them afterwards, even if it fails. Commands that start services take turns. `signal` cancels the wait and the
- * start and is thrown as its reason; the action must listen to it itself.
+ * Runs `action` on the `up` that runs for the state directory, or is starting. If there is none, starts services for the
+ * action and stops them afterwards, even if it fails. Commands that start services take turns. `signal` cancels the wait
+ * and the start and is thrown as its reason; the action must listen to it itself.
  */
 export async function withServices<T>(
   config: Config,
@@ -182,11 +178,7 @@ export async function withServices<T>(
   const level = config.logLevel === "info" ? "warn" : config.logLevel;
   const log = createLogger({ name: "services", level, format: config.logFormat });
   const turn = await takeTurn(config, log, signal);
-  if (turn.kind === "held") {
-    await requirePool(config, turn.by);
-    (await answering(consumerConnection(redisUrl(config)), redisUrl(config), comingUpMs)).disconnect();
-    return await action("another's");
-  }
+  if (turn.kind === "held") return await action("another's");
   using _turn = turn.lock;
   const quiet = { ...config, logLevel: level, grpcAddress: undefined, takeOver: undefined };
   await requireFreeName(quiet, signal);

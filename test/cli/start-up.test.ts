@@ -36,3 +36,9 @@ test.each([["unpack"], ["--version"]])("%s alone loads no library for schemas, t
   expect(loadedBy([first], [], wanted)).toEqual([]);
   expect(loadedBy([], [], wanted)).toEqual(["zod", "drizzle-orm", "re2js"]);
 });
+
+test("an unpack beside an 'up' loads neither what starts services, nor drivers, nor other operations", () => {
+  const wanted = /src\/(supervisor\/services|drivers\/open|service\/api)\.ts/;
+  expect(loadedBy(["unpack"], ["src/cli/pool/unpacking.ts", "src/jobs/requests/client.ts"], wanted)).toEqual([]);
+  expect(loadedBy([], ["src/cli/pool/local.ts"], wanted).toSorted()).toEqual(["drivers/open", "service/api"]);
+});

@@ -6,7 +6,7 @@ import type { PlannedImage, UnresolvedImage } from "../../service/plan-unpack.ts
 import { imageJson, imageLines } from "../output/image-report.ts";
 import { printJson, printLines, say } from "../output/output.ts";
 import { planJson, planLines, plannedLines } from "../output/plan-report.ts";
-import { whilePoolRuns } from "../pool/open.ts";
+import { whilePoolRuns, whilePoolUnpacks } from "../pool/open.ts";
 import type { Pool } from "../pool/pool.ts";
 import { AlreadySaid, sentenceOf } from "../support/failures.ts";
 import { tellHold } from "../support/held.ts";
@@ -85,7 +85,7 @@ async function unpackNow(references: readonly string[], options: UnpackOptions, 
   using interruption = catchInterruption();
   const { signal } = interruption;
   const running = { signal, overrides: overridesOf(options), forImages: references.length };
-  const failures = await whilePoolRuns(command, running, async (pool) => {
+  const failures = await whilePoolUnpacks(command, running, async (pool) => {
     await tellHold(pool);
     const { progressReporter } = await import("../output/progress.ts");
     using progress = progressReporter((reference, outcome) => report(reference, outcome, options.json));

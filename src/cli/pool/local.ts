@@ -3,11 +3,11 @@ import { existsSync } from "node:fs";
 import { type Config, paths } from "../../config.ts";
 import { poolOperations } from "../../service/api.ts";
 import { LocalService } from "../../service/local-service.ts";
-import { holdOfUnpacks } from "../../service/queues.ts";
 import type { ReachedPool } from "../../service/remote-service.ts";
 import { whileRunning } from "../../service/while-running.ts";
 import { notice } from "../output/output.ts";
 import type { Pool, PoolFacts, PoolOperations } from "./pool.ts";
+import { unpackPoolOf } from "./unpacking.ts";
 
 export const openLocalPool = (config: Config): Pool => poolOf(new LocalService(config, notice));
 
@@ -16,17 +16,12 @@ export const whileLocalPoolRuns = <T>(
   config: Config,
   signal: AbortSignal,
   action: (pool: Pool) => Promise<T>,
-): Promise<T> => whileRunning(config, { notice, signal }, (service) => action(poolOf(service)));
+): Promise<T> => whileRunning(new LocalService(config, notice), signal, (service) => action(poolOf(service)));
 
 export const poolOf = (service: LocalService): Pool => ({
   ...boundTo(service),
   ...factsOf(service),
-  serving: async () => {
-    const running = await service.running();
-    return running && (running.kind === "up" ? "lasting" : "temporary");
-  },
-  unpackWorkers: () => Promise.resolve(service.config.unpackWorkers),
-  unpackHold: async () => holdOfUnpacks(service),
+  ...unpackPoolOf(service),
   requireRunning: () => service.requireRunning(),
   missing: (mounts) => mounts.find(({ source }) => !existsSync(source)),
 });

@@ -6,7 +6,7 @@ import type { LocalService } from "../../service/local-service.ts";
 import { notice } from "../output/output.ts";
 import { type Remote, remoteOf } from "../support/host.ts";
 import { configOf, configsOf, refuseSeveral } from "../support/options.ts";
-import type { BatchPool, Pool } from "./pool.ts";
+import type { BatchPool, Pool, UnpackPool } from "./pool.ts";
 
 /** `name`: the command's argument, which replaces --pool. */
 export const poolConfig = (command: Command, name: PoolName | undefined): Config =>
@@ -46,16 +46,33 @@ interface While {
 }
 
 /** Runs `action` on the pool. Where nothing runs that can make changes, services run for as long as the action takes. */
-export async function whilePoolRuns<T>(
+export const whilePoolRuns = <T>(command: Command, given: While, action: (pool: Pool) => Promise<T>): Promise<T> =>
+  onPool(command, given, action, async (config) => {
+    const { whileLocalPoolRuns } = await import("./local.ts");
+    return await whileLocalPoolRuns(config, given.signal, action);
+  });
+
+/** The same for an action that only unpacks. */
+export const whilePoolUnpacks = <T>(
+  command: Command,
+  given: While,
+  action: (pool: UnpackPool) => Promise<T>,
+): Promise<T> =>
+  onPool(command, given, action, async (config) => {
+    const { whileLocalPoolUnpacks } = await import("./unpacking.ts");
+    return await whileLocalPoolUnpacks(config, given.signal, action);
+  });
+
+async function onPool<T>(
   command: Command,
   { signal, overrides = {}, forImages }: While,
-  action: (pool: Pool) => Promise<T>,
+  remotely: (pool: Pool) => Promise<T>,
+  here: (config: Config) => Promise<T>,
 ): Promise<T> {
   const remote = remoteOf(command);
-  if (remote !== undefined) return await action(await openRemote(command, remote, { signal }));
-  const { whileLocalPoolRuns } = await import("./local.ts");
+  if (remote !== undefined) return await remotely(await openRemote(command, remote, { signal }));
   const config = configOf(command, overrides);
-  return await whileLocalPoolRuns(forImages === undefined ? config : quietly(config, forImages), signal, action);
+  return await here(forImages === undefined ? config : quietly(config, forImages));
 }
 
 /** The command reports failures itself, and log lines would disturb its progress bars. */

@@ -45,6 +45,9 @@ export interface Pool extends PoolOperations, PoolFacts {
   readonly missing: (mounts: readonly Mount[]) => Mount | undefined;
 }
 
+/** What unpacks need of it. */
+export type UnpackPool = Pick<Pool, "name" | "serving" | "unpackWorkers" | "unpackHold" | "unpack">;
+
 /** A pool of which only batches may be within reach: see `openBatches`. */
 export type BatchPool = PoolFacts &
   Pick<PoolOperations, "submitBatch" | "cancelBatch" | "retryBatch" | "removeBatch" | "batch" | "listBatchItems">;

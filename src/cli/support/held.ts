@@ -3,10 +3,12 @@ import { failedPrecondition, isSnapmillError } from "../../domain/errors.ts";
 import { describeHold, type QueueHold } from "../../domain/queues.ts";
 import { commandOn } from "../../domain/verdict-trouble.ts";
 import { notice } from "../output/output.ts";
-import type { Pool } from "../pool/pool.ts";
+import type { UnpackPool } from "../pool/pool.ts";
+
+type Held = Pick<UnpackPool, "name" | "serving" | "unpackHold">;
 
 /** Says that unpacks wait. Throws failed_precondition where services would run, and wait, for this command alone. */
-export async function tellHold(pool: Pool): Promise<void> {
+export async function tellHold(pool: Held): Promise<void> {
   const hold = await unpackHoldOf(pool);
   if (hold === null) return;
   const sentence = `the pool is ${describeHold(hold)}`;
@@ -16,7 +18,7 @@ export async function tellHold(pool: Pool): Promise<void> {
   notice(`${sentence}: unpacks wait until '${commandOn(pool.name, "resume")}'`);
 }
 
-async function unpackHoldOf(pool: Pool): Promise<QueueHold | null> {
+async function unpackHoldOf(pool: Held): Promise<QueueHold | null> {
   try {
     return await pool.unpackHold();
   } catch (error) {
