@@ -1,3 +1,4 @@
+// Room: test. Owns the cancellation of work: its signal, whenever that is asked for, and its first reason.
 import { expect, test } from "bun:test";
 import { AbortReason, abortReason, Canceller } from "../../src/domain/cancellation.ts";
 

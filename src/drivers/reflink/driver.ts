@@ -193,9 +193,11 @@ class ReflinkDriver implements Driver {
     return this.#act("flush", device, async ({ pool, activations, freezer }) => {
       await statFile(pool.filesDir, device.deviceName);
       await using _held = await freezer.hold(device.deviceName);
-      await syncPath(deviceFile(pool.filesDir, device.deviceName));
+      const file = deviceFile(pool.filesDir, device.deviceName);
       const loop = await activations.loopOf(device.deviceName);
-      await this.#requireNothingLost(pool, device.deviceName, loop ?? deviceFile(pool.filesDir, device.deviceName));
+      // An active device has been flushed by `hold`, which has its file flushed as well.
+      if (loop === undefined) await syncPath(file);
+      await this.#requireNothingLost(pool, device.deviceName, loop ?? file);
     });
   }
 

@@ -1,4 +1,4 @@
-// Room: drivers. Owns the devices' files: made under another name, flushed, then renamed into place.
+// Room: drivers. Owns the devices' files: made under another name, then renamed into place and flushed.
 import { constants } from "node:fs";
 import { copyFile, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,9 +6,10 @@ import type { DeviceRef } from "../../domain/devices.ts";
 import { invalidArgument, notFound } from "../../domain/errors.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
 import { isErrno } from "../../system/ffi/errno.ts";
-import { settleFile, syncPath } from "../../system/file/durable.ts";
+import { placeFile, syncPath } from "../../system/file/durable.ts";
 import { blockBytes, deviceFile, deviceOfFile, halfMade, isHalfMade } from "./layout.ts";
 
+/** After a power cut, the file may be there in part: callers record a device as half-made until this has ended. */
 export async function makeFile(dir: string, device: DeviceRef): Promise<void> {
   requireBlocks(device);
   const file = deviceFile(dir, device.deviceName);
@@ -16,10 +17,10 @@ export async function makeFile(dir: string, device: DeviceRef): Promise<void> {
   await rm(unfinished, { force: true });
   await writeFile(unfinished, "", { flag: "wx", mode: 0o600 });
   await truncate(unfinished, device.sizeBytes);
-  await settleFile(unfinished, file);
+  await placeFile(unfinished, file);
 }
 
-/** The copy shares every block with its origin until one of them is written to. */
+/** The copy shares every block with its origin until one of them is written to. A power cut leaves what `makeFile` leaves. */
 export async function cloneFile(dir: string, origin: DeviceRef, device: DeviceRef): Promise<void> {
   requireBlocks(device);
   const file = deviceFile(dir, device.deviceName);
@@ -27,7 +28,7 @@ export async function cloneFile(dir: string, origin: DeviceRef, device: DeviceRe
   await rm(unfinished, { force: true });
   await copyFile(deviceFile(dir, origin.deviceName), unfinished, constants.COPYFILE_FICLONE_FORCE);
   await truncate(unfinished, device.sizeBytes);
-  await settleFile(unfinished, file);
+  await placeFile(unfinished, file);
 }
 
 function requireBlocks({ deviceName, sizeBytes }: DeviceRef): void {

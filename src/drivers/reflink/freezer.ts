@@ -64,7 +64,10 @@ export class Freezer {
     return failedPrecondition(`device ${device} (${loop ?? "inactive"}) cannot be frozen from here: it is ${use}`);
   }
 
-  /** Flushes all writes, and freezes the file system if one is mounted. */
+  /**
+   * Freezes the file system if one is mounted, and flushes what is active: an fsync of a loop device writes its cache to the
+   * file, and has the kernel fsync that. It tells of failed writes to either.
+   */
   async #syncFrozen(device: DeviceName): Promise<FreezeState> {
     const loop = await this.#activations.loopOf(device);
     if (loop === undefined) return "not mounted";
