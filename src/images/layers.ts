@@ -120,6 +120,17 @@ export function checkStoredBytes(layers: readonly { readonly lengthBytes: number
     );
 }
 
+/** Most of a check is the wait for the file system. */
+const checkedAtOnce = 16;
+
+/** What all come to; waits for all, so that of several failures the first by its place is thrown, and nothing goes on. */
+async function allInOrder<T>(checks: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(checks);
+  const found: T[] = [];
+  for (const check of checks) found.push(await check);
+  return found;
+}
+
 /** The layers of an OCI manifest, bottom first. */
 export async function checkLayers(
   reader: DocumentReader,
@@ -127,11 +138,14 @@ export async function checkLayers(
   diffIds: readonly DiffId[],
 ): Promise<readonly ImageLayer[]> {
   checkCounts(blobs.length, diffIds.length);
-  const layers: ImageLayer[] = [];
-  for (const [index, blob] of blobs.entries()) {
-    reader.throwIfAborted();
+  const checks = blobs.flatMap((blob, index) => {
     const diffId = diffIds[index];
-    if (diffId !== undefined) layers.push(await checkLayer(reader, blob, diffId, `${index + 1} of ${blobs.length}`));
+    return diffId === undefined ? [] : [() => checkLayer(reader, blob, diffId, `${index + 1} of ${blobs.length}`)];
+  });
+  const layers: ImageLayer[] = [];
+  for (let at = 0; at < checks.length; at += checkedAtOnce) {
+    reader.throwIfAborted();
+    layers.push(...(await allInOrder(checks.slice(at, at + checkedAtOnce).map((check) => check()))));
   }
   checkStoredBytes(layers.map(({ blob }) => blob));
   return layers;

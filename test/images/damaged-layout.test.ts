@@ -16,6 +16,23 @@ import { expectRefusal } from "./refusal.ts";
 
 const layer = (text: string): LayerSource => ({ content: [file("hello.txt", text)] });
 
+test("of several damaged layers the lowest is named, whichever check ends first", async () => {
+  const short = { ...layer("short"), damage: (blob: Buffer) => blob.subarray(1) };
+  const missing = { ...layer("missing"), damage: () => undefined };
+  const whole = Array.from({ length: 20 }, (_, index) => layer(String(index)));
+  for (const [above, below] of [
+    [short, missing],
+    [missing, short],
+  ] as const) {
+    await using directory = await temporaryDirectory();
+    const { reference } = await writeImage(directory.path, [...whole, below, layer("between"), above], {
+      platform: "linux/amd64",
+    });
+    const sentence = below === missing ? /layer 21 of 23 .* is missing/ : /layer 21 of 23 .* bytes, not/;
+    await expectRefusal(reference, "failed_precondition", sentence);
+  }
+});
+
 describe("a damaged layout", () => {
   const damages: readonly (readonly [what: string, Partial<Parameters<typeof writeImage>[2]>, LayerSource, RegExp])[] =
     [
@@ -130,14 +147,14 @@ describe("a damaged layout", () => {
   test("with a foreign layer that is present is accepted", async () => {
     await using directory = await temporaryDirectory();
     const mediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
-    const { reference } = await writeImage(directory.path, [{ ...layer("a"), mediaType }], { platform: "linux/amd64" });
+    const { reference } = await writeImage(directory.path, [{ ...layer("a"), mediaType }]);
     await using image = await openImage(reference, "linux/amd64");
     expect(image.layers[0]?.compression).toBe("gzip");
   });
 
   test.each(["manifest", "config"] as const)("whose %s changed, shrank or went is refused", async (kind) => {
     await using directory = await temporaryDirectory();
-    const built = await writeImage(directory.path, [layer("a")], { platform: "linux/amd64" });
+    const built = await writeImage(directory.path, [layer("a")]);
     const path = blobPath(directory.path, built[kind].digest);
     const name = kind === "config" ? "configuration" : "manifest";
     const bytes = await readFile(path);

@@ -1,6 +1,7 @@
 // Room: system. Owns opening files that others may have put there: only a regular file is ever opened.
-import type { Stats } from "node:fs";
-import { constants, type FileHandle, lstat, open, readlink } from "node:fs/promises";
+import { closeSync, fstat, open as openDescriptor, readlinkSync, type Stats } from "node:fs";
+import { constants, type FileHandle, lstat, open } from "node:fs/promises";
+import { promisify } from "node:util";
 import { failedPrecondition } from "../../domain/errors.ts";
 import { isErrno } from "../ffi/errno.ts";
 
@@ -31,16 +32,15 @@ export interface RegularFile extends AsyncDisposable {
  * of open(2), such as ENOENT.
  */
 export async function openRegularFile(place: FilePlace): Promise<RegularFile> {
-  await using found = await findRegularFile(place);
-  const path = `/proc/self/fd/${found.handle.fd}`;
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | closeOnExec);
+  using found = await findRegularFile(place);
+  const handle = await open(found.path, constants.O_RDONLY | constants.O_NONBLOCK | closeOnExec);
   return { handle, sizeBytes: found.sizeBytes, [Symbol.asyncDispose]: () => handle.close() };
 }
 
 /** The size of the regular file at `place`; undefined when nothing is there. Errors: those of `openRegularFile`. */
 export async function regularFileSize(place: FilePlace): Promise<number | undefined> {
   try {
-    await using found = await findRegularFile(place);
+    using found = await findRegularFile(place);
     return found.sizeBytes;
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
@@ -48,24 +48,33 @@ export async function regularFileSize(place: FilePlace): Promise<number | undefi
   }
 }
 
-/** The file, located but not opened: its handle only serves to ask for its status. */
-async function findRegularFile(place: FilePlace): Promise<RegularFile> {
-  await using cleanup = new AsyncDisposableStack();
-  const handle = await findFile(place);
-  cleanup.defer(() => handle.close());
-  if (place.within !== undefined) {
-    const actual = await readlink(`/proc/self/fd/${handle.fd}`);
-    if (!actual.startsWith(`${place.within.replace(/\/$/, "")}/`)) throw leadsElsewhere(place.path, place.within);
-  }
-  const stats = await handle.stat();
-  if (!stats.isFile()) throw failedPrecondition(`${place.path} is not a regular file: it is ${kindOf(stats)}`);
-  const held = cleanup.move();
-  return { handle, sizeBytes: stats.size, [Symbol.asyncDispose]: () => held.disposeAsync() };
+interface FoundFile extends Disposable {
+  /** Leads to the file itself, wherever it is moved. */
+  readonly path: string;
+  readonly sizeBytes: number;
 }
 
-async function findFile({ path, within }: FilePlace): Promise<FileHandle> {
+const find = promisify(openDescriptor);
+const statusOf = promisify(fstat);
+
+/** The file, located but not opened. What asks no file system (its path, its end) is not sent to another thread. */
+async function findRegularFile(place: FilePlace): Promise<FoundFile> {
+  using cleanup = new DisposableStack();
+  const descriptor = await findFile(place);
+  cleanup.defer(() => closeSync(descriptor));
+  const path = `/proc/self/fd/${descriptor}`;
+  if (place.within !== undefined && !readlinkSync(path).startsWith(`${place.within.replace(/\/$/, "")}/`)) {
+    throw leadsElsewhere(place.path, place.within);
+  }
+  const stats = await statusOf(descriptor);
+  if (!stats.isFile()) throw failedPrecondition(`${place.path} is not a regular file: it is ${kindOf(stats)}`);
+  const held = cleanup.move();
+  return { path, sizeBytes: stats.size, [Symbol.dispose]: () => held.dispose() };
+}
+
+async function findFile({ path, within }: FilePlace): Promise<number> {
   try {
-    return await open(path, findOnly | closeOnExec);
+    return await find(path, findOnly | closeOnExec);
   } catch (error) {
     // The same message as for a link to an existing file: the link's author must not learn whether it exists.
     if (within !== undefined && (await isLink(path))) throw leadsElsewhere(path, within);
