@@ -58,6 +58,11 @@ export class CancelWatch implements Disposable {
     this.#log = log;
   }
 
+  /** Starts the thread, so that the first job does not wait for it. */
+  start(): void {
+    this.#thread ??= this.#startThread();
+  }
+
   /** From now until it is disposed of. Returns after the first look, so that a cancelled job is not begun. */
   async watch(operationId: OperationId): Promise<WatchedJob> {
     const current: Current = { operationId, canceller: new Canceller(), looked: Promise.withResolvers() };
@@ -83,7 +88,7 @@ export class CancelWatch implements Disposable {
   }
 
   #begin({ operationId }: Current): void {
-    this.#thread ??= this.#start();
+    this.start();
     this.#send({ type: "begun", operationId });
   }
 
@@ -91,7 +96,7 @@ export class CancelWatch implements Disposable {
     this.#thread?.postMessage(message);
   }
 
-  #start(): Worker {
+  #startThread(): Worker {
     const thread = new Worker(program, { workerData: this.#options });
     const ended = (reason: string) => {
       if (this.#thread !== thread) return;

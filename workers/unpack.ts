@@ -322,6 +322,7 @@ const consumer = await consumeUnpackJobs({
 });
 for (const warning of consumer.warnings) log.warn(warning);
 announceReady();
+cancelWatch.start();
 
 const ending = await Promise.race([untilSignalled(), consumer.lost]);
 log.info({ reason: String(ending) }, "stopping");

@@ -40,6 +40,19 @@ test("a job learns of its cancellation, before or after its start", async () => 
   await until("the job is cancelled", () => job.signal.aborted);
 });
 
+test("a thread that was started before the first job watches it, and the next one", async () => {
+  using database = temporaryDatabase();
+  using opened = openWatch(database.path);
+  opened.watch.start();
+  for (const operationId of [anOperation(), anOperation()]) {
+    addToOutbox(database, { operationId, job: "unpack", payload: {} });
+    using job = await opened.watch.watch(operationId);
+    cancelInOutbox(database, operationId);
+    await until("the job is cancelled", () => job.signal.aborted);
+  }
+  expect(opened.warnings).toEqual([]);
+});
+
 test("a database that cannot be read is reported and read again", async () => {
   using database = temporaryDatabase();
   const operationId = anOperation();
