@@ -7,7 +7,7 @@ import type { IsalInflater } from "../system/inflate/isal.ts";
 import { maxPaddingBytes } from "../tar/blocks.ts";
 import { gzipMagic } from "./gzip-header.ts";
 import type { Compression } from "./image.ts";
-import { isalGunzip } from "./isal-gunzip.ts";
+import { isalGunzip, type Room } from "./isal-gunzip.ts";
 import { maxWindowLog, ZstdFrames } from "./zstd-frames.ts";
 
 type Decompressor = Gunzip | ZstdDecompress;
@@ -19,20 +19,21 @@ const readAheadBytes = 4 * chunkBytes;
 
 /**
  * The decompressed chunks of `source`, each valid until the next is asked for. `source` is read to its end. `inflater`:
- * inflates gzip instead of node:zlib. Errors: invalid_argument for a stream that is damaged, truncated or followed by
- * garbage; what `source` throws.
+ * inflates gzip instead of node:zlib, into what `room` gives if it is given. Errors: invalid_argument for a stream that is
+ * damaged, truncated or followed by garbage; what `source` and `room` throw.
  */
 export function decompress(
   source: AsyncIterable<Uint8Array>,
   compression: Compression,
   inflater?: IsalInflater,
+  room?: Room,
 ): AsyncIterable<Uint8Array> {
   const options = { chunkSize: chunkBytes, readableHighWaterMark: readAheadBytes };
   switch (compression) {
     case "none":
       return source;
     case "gzip":
-      if (inflater !== undefined) return isalGunzip(source, inflater);
+      if (inflater !== undefined) return isalGunzip(source, inflater, room);
       return through(source, createGunzip(options), "gzip");
     case "zstd": {
       const params = { [constants.ZSTD_d_windowLogMax]: maxWindowLog };

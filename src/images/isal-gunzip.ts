@@ -9,19 +9,27 @@ import { gzipHeaderBytes, isGzip } from "./gzip-header.ts";
 /** Of one step: what is inflated is still in the processor's cache when it is hashed. */
 const outputBytes = 128 * 1024;
 
+/** Memory for the next chunk, which will be at its beginning: at least a byte. */
+export type Room = () => Promise<Uint8Array>;
+
+function onlyRoom(): Room {
+  const room = Promise.resolve(new Uint8Array(new ArrayBuffer(outputBytes)));
+  return () => room;
+}
+
 /**
  * The decompressed chunks of `source`, each valid until the next is asked for. `source` is read to its end. Accepts what
- * node:zlib's gunzip does, with zeroes behind it. Errors: invalid_argument; what `source` throws.
+ * node:zlib's gunzip does, with zeroes behind it. Errors: invalid_argument; what `source` and `room` throw.
  */
 export async function* isalGunzip(
   source: AsyncIterable<Uint8Array>,
   inflater: IsalInflater,
+  room = onlyRoom(),
 ): AsyncGenerator<Uint8Array> {
   await using input = new ByteInput(source);
-  const output = new Uint8Array(new ArrayBuffer(outputBytes));
   do {
     await skipHeader(input);
-    yield* inflateMember(input, inflater, output);
+    yield* inflateMember(input, inflater, room);
   } while (await hasAnotherMember(input));
   await skipPadding(input);
 }
@@ -42,13 +50,10 @@ async function hasAnotherMember(input: ByteInput): Promise<boolean> {
   return true;
 }
 
-async function* inflateMember(
-  input: ByteInput,
-  inflater: IsalInflater,
-  output: Uint8Array,
-): AsyncGenerator<Uint8Array> {
+async function* inflateMember(input: ByteInput, inflater: IsalInflater, room: Room): AsyncGenerator<Uint8Array> {
   inflater.begin();
   for (;;) {
+    const output = (await room()).subarray(0, outputBytes);
     const { readBytes, writtenBytes, isOver } = step(inflater, input.bytes, output);
     input.take(readBytes);
     if (writtenBytes > 0) yield output.subarray(0, writtenBytes);

@@ -1,11 +1,13 @@
 // Room: unpack. Owns the work of the blob thread: reading, decompressing and hashing blobs ahead of the main thread.
 import { AbortReason, Canceller } from "../domain/cancellation.ts";
 import { encodeFailure } from "../domain/errors.ts";
-import { digest } from "../domain/identifiers.ts";
+import { type Digest, digest } from "../domain/identifiers.ts";
 import { decompress } from "../images/decompress.ts";
+import type { Compression } from "../images/image.ts";
 import type { IsalInflater } from "../system/inflate/isal.ts";
 import { BlobReader } from "./blob.ts";
-import { type BlobSource, type FromBlobThread, slotBytes, slotCount, type ToBlobThread } from "./blob-messages.ts";
+import type { BlobSource, FromBlobThread, ToBlobThread } from "./blob-messages.ts";
+import { FreeSlots, SlotFiller } from "./blob-slots.ts";
 
 type Send = (message: FromBlobThread) => void;
 
@@ -50,7 +52,7 @@ export class BlobServer {
     try {
       if (!dropped.aborted) await this.#deliver(stream, source, dropped);
     } catch (error) {
-      this.#send({ type: "failed", stream, failure: encodeFailure(error) });
+      if (!dropped.aborted) this.#send({ type: "failed", stream, failure: encodeFailure(error) });
     } finally {
       this.#open.delete(stream);
     }
@@ -58,44 +60,21 @@ export class BlobServer {
 
   async #deliver(stream: number, source: BlobSource, dropped: AbortSignal): Promise<void> {
     const blob = new BlobReader(source.blob);
+    const tar = await this.#fill(stream, blob, source.compression, dropped);
+    this.#send({ type: "end", stream, digests: { blob: blob.digest(), tar } });
+  }
+
+  /** Sends the tar in slots, the last of them also when the rest is damaged; returns its digest. */
+  async #fill(stream: number, blob: BlobReader, compression: Compression, dropped: AbortSignal): Promise<Digest> {
     const hasher = new Bun.CryptoHasher("sha256");
-    for await (const chunk of decompress(blob.chunks(), source.compression, this.#inflater)) {
-      const slot = await this.#slots.take(dropped);
-      if (slot === undefined) return;
-      this.#memory.set(chunk, slot * slotBytes);
-      this.#send({ type: "chunk", stream, slot, lengthBytes: chunk.length, readBytes: blob.readBytes });
+    using slots = new SlotFiller(this.#memory, this.#slots, dropped, (slot, lengthBytes) =>
+      this.#send({ type: "chunk", stream, slot, lengthBytes, readBytes: blob.readBytes }),
+    );
+    for await (const chunk of decompress(blob.chunks(), compression, this.#inflater, () => slots.room())) {
+      // While it is still in the processor's cache.
       hasher.update(chunk);
+      await slots.add(chunk);
     }
-    const digests = { blob: blob.digest(), tar: digest(`sha256:${hasher.digest("hex")}`) };
-    this.#send({ type: "end", stream, digests });
-  }
-}
-
-/** The free slots. One consumer at a time. */
-class FreeSlots {
-  /** The slot that was freed last is used first: a slow stream never touches memory that it does not need. */
-  readonly #free = Array.from({ length: slotCount }, (_, slot) => slot).reverse();
-  #wake: () => void = () => undefined;
-
-  /** Waits for a free slot; undefined once `dropped` is aborted. */
-  async take(dropped: AbortSignal): Promise<number | undefined> {
-    while (!dropped.aborted) {
-      const slot = this.#free.pop();
-      if (slot !== undefined) return slot;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    return undefined;
-  }
-
-  put(slots: readonly number[]): void {
-    this.#free.push(...slots);
-    this.#wake();
-  }
-
-  /** Makes the consumer check its signal again. */
-  wake(): void {
-    this.#wake();
+    return digest(`sha256:${hasher.digest("hex")}`);
   }
 }

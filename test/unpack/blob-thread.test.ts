@@ -70,6 +70,22 @@ describe("a blob thread", () => {
     expect({ ...stream.digests }).toEqual({ blob: sha256(packed), tar: sha256(large) } as never);
   });
 
+  test("fills its memory with what it inflates, so that all of it is read ahead", async () => {
+    using stream = thread.open(await source(gzipSync(large), "gzip"));
+    const lengths = new Set<number>();
+    for await (const { bytes } of stream.chunks()) lengths.add(bytes.length);
+    expect([...lengths]).toEqual([slotBytes]);
+  });
+
+  test("delivers what precedes the damage", async () => {
+    const stream = thread.open(await source(gzipSync(small).subarray(0, -3), "gzip"));
+    const chunks = stream.chunks();
+    const { value } = await chunks.next();
+    expect(Buffer.from(value?.bytes ?? [])).toEqual(small);
+    const failure = await chunks.next().catch((error: unknown) => error);
+    expect(failure).toMatchObject({ message: expect.stringContaining("damaged or truncated") });
+  });
+
   test("says what is wrong with a blob as it would be said without it, and goes on", async () => {
     const cut = await source(gzipSync(large).subarray(0, -3), "gzip");
     expect(await failureOf(thread.open(cut))).toMatchObject({
