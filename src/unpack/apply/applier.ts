@@ -230,17 +230,19 @@ export class LayerApplier implements TarVisitor, Disposable {
   /** An entry changes the attributes of an existing directory; anything else, also a link to a directory, it replaces. */
   #makeDirectory(parent: Directory, base: ByteString, entry: TarEntry): void {
     const make = () => this.#directories.make(parent, base, creationMode(entry));
-    let directory = make() ?? this.#directories.child(parent, base);
-    if (directory === undefined) {
+    let made = make();
+    const old = made === undefined ? this.#directories.child(parent, base) : undefined;
+    if (made === undefined && old === undefined) {
       this.#remove(parent, base, sparedNothing);
-      directory = make();
+      made = make();
     }
-    if (directory === undefined) throw invalidArgument("something else appeared in its place");
-    this.#listDirectory(directory, entry);
+    if (made !== undefined) this.#listDirectory(made, entry, parent);
+    else if (old !== undefined) this.#listDirectory(old, entry);
+    else throw invalidArgument("something else appeared in its place");
   }
 
-  #listDirectory(directory: Directory, entry: TarEntry): void {
-    finishDirectory(directory, entry);
+  #listDirectory(directory: Directory, entry: TarEntry, madeIn?: Directory): void {
+    finishDirectory(directory, entry, madeIn);
     directory.setTimes({ atime: entry.atime ?? entry.mtime, mtime: entry.mtime });
   }
 
@@ -289,10 +291,10 @@ export class LayerApplier implements TarVisitor, Disposable {
       root: this.#directories.root.descriptor,
       spared,
       removed: (path) => this.#directories.removed(path),
-      changed: (path, descriptor, { atime, mtime }) => {
+      changed: (path, descriptor, before) => {
         const open = this.#directories.peek(path);
-        if (open !== undefined) open.willChange();
-        else must(changeTimes(descriptor, atime, mtime), "utimensat", path);
+        if (open !== undefined) open.wasChanged(before);
+        else must(changeTimes(descriptor, before.atime, before.mtime), "utimensat", path);
       },
     };
   }

@@ -15,34 +15,43 @@ const setgidBit = 0o2000;
 const defaultAcl = "system.posix_acl_default" as ByteString;
 const closed = -1;
 
+/** Asks the file system about itself only for what no entry of the layer has said. */
 export class Directory {
   /** From the root, through no symbolic link. "" is the root. */
   readonly path: ByteString;
   /** Nothing in it is from a lower layer: this layer made it, or removed all that was there. */
   isLayers: boolean;
-  /** New files in it inherit its group (setgid) or its default ACL. */
-  setgid: boolean;
-  inheritsAcl: boolean;
   /** The number of the last entry that uses it; see DirectoryCache. */
   heldFor = 0;
   #descriptor: number;
-  #times: Times;
+  #times: Times | undefined;
+  #setgid: boolean | undefined;
+  #inheritsAcl: boolean | undefined;
   #isChanged = false;
 
-  /** Takes ownership of `descriptor`, also when it throws. */
+  /** Takes ownership of `descriptor`. */
   constructor(path: ByteString, descriptor: number, isLayers: boolean) {
     this.path = path;
     this.#descriptor = descriptor;
     this.isLayers = isLayers;
-    try {
-      const { atime, mtime, mode } = statusOf(descriptor, path);
-      this.#times = { atime, mtime };
-      this.setgid = (mode & setgidBit) !== 0;
-      this.inheritsAcl = hasXattr(descriptor, defaultAcl);
-    } catch (error) {
-      this.close();
-      throw error;
-    }
+  }
+
+  /** Whether new files in it inherit its group. */
+  get setgid(): boolean {
+    if (this.#setgid === undefined) this.#look();
+    return this.#setgid === true;
+  }
+
+  /** Whether new files in it inherit its default ACL. */
+  get inheritsAcl(): boolean {
+    this.#inheritsAcl ??= hasXattr(this.descriptor, defaultAcl);
+    return this.#inheritsAcl;
+  }
+
+  /** Called when an entry has set its mode and its attributes. */
+  setInherited(setgid: boolean, inheritsAcl: boolean): void {
+    this.#setgid = setgid;
+    this.#inheritsAcl = inheritsAcl;
   }
 
   /** Throws once it is closed: the number may then belong to another file. */
@@ -53,6 +62,13 @@ export class Directory {
 
   /** Called before something in it is made, replaced or removed, which must not change its times. */
   willChange(): void {
+    if (this.#times === undefined) this.#look();
+    this.#isChanged = true;
+  }
+
+  /** Called after such a change: these were its times before, unless others are known. */
+  wasChanged(times: Times): void {
+    this.#times ??= times;
     this.#isChanged = true;
   }
 
@@ -64,7 +80,7 @@ export class Directory {
 
   /** Restores its times if anything has changed them. */
   restoreTimes(): void {
-    if (!this.#isChanged) return;
+    if (!this.#isChanged || this.#times === undefined) return;
     must(changeTimes(this.descriptor, this.#times.atime, this.#times.mtime), "utimensat", this.path);
     this.#isChanged = false;
   }
@@ -72,5 +88,12 @@ export class Directory {
   close(): void {
     if (this.#descriptor !== closed) closeDescriptor(this.#descriptor);
     this.#descriptor = closed;
+  }
+
+  /** What is known already stays. */
+  #look(): void {
+    const { atime, mtime, mode } = statusOf(this.descriptor, this.path);
+    this.#times ??= { atime, mtime };
+    this.#setgid ??= (mode & setgidBit) !== 0;
   }
 }

@@ -62,15 +62,18 @@ export function finishNode(directory: Directory, base: ByteString, entry: TarEnt
   must(changeTimesIn(descriptor, base, entry.atime ?? entry.mtime, entry.mtime), "utimensat", name);
 }
 
-/** A directory, new or from a lower layer: the entry's attributes replace its own. Its times are set at the end. */
-export function finishDirectory(directory: Directory, entry: TarEntry): void {
+/**
+ * A directory: the entry's attributes replace its own. Its times are set at the end. `madeIn`: where it was just made; all
+ * that it has is then from there.
+ */
+export function finishDirectory(directory: Directory, entry: TarEntry, madeIn?: Directory): void {
   const { descriptor } = directory;
-  must(changeOwner(descriptor, entry.uid, entry.gid), "fchown", entry.name);
-  clearXattrs({ descriptor }, entry.name);
+  const isOld = madeIn === undefined;
+  if (isOld || ownerDiffers(madeIn, entry)) must(changeOwner(descriptor, entry.uid, entry.gid), "fchown", entry.name);
+  if (isOld || madeIn.inheritsAcl) clearXattrs({ descriptor }, entry.name);
   applyXattrs({ descriptor }, entry);
-  must(changeMode(descriptor, entry.mode), "fchmod", entry.name);
-  directory.setgid = (entry.mode & setgidBit) !== 0;
-  directory.inheritsAcl = entry.xattrs.has(defaultAcl);
+  if (isOld || modeDiffers(madeIn, entry)) must(changeMode(descriptor, entry.mode), "fchmod", entry.name);
+  directory.setInherited((entry.mode & setgidBit) !== 0, entry.xattrs.has(defaultAcl));
 }
 
 function applyXattrs(subject: XattrSubject, entry: TarEntry): void {
