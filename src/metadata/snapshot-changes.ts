@@ -1,5 +1,5 @@
 // Room: metadata. Owns how the records of snapshots and their labels change. Every function belongs in a transaction.
-import { eq, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import type { Scope, SnapshotKey } from "../domain/identifiers.ts";
 import type { Labels, SnapshotKind } from "../domain/snapshots.ts";
 import { type Database, statements } from "./database.ts";
@@ -42,17 +42,23 @@ const prepared = statements((handle) => ({
     .delete(snapshots)
     .where(eq(snapshots.number, sql.placeholder("number")))
     .prepare(),
-  insertLabel: handle
+  labels: handle
+    .select({ name: labels.name, value: labels.value })
+    .from(labels)
+    .where(eq(labels.snapshot, sql.placeholder("snapshot")))
+    .prepare(),
+  setLabel: handle
     .insert(labels)
     .values({
       snapshot: sql.placeholder("snapshot"),
       name: sql.placeholder("name"),
       value: sql.placeholder("value"),
     })
+    .onConflictDoUpdate({ target: [labels.snapshot, labels.name], set: { value: sql`excluded.value` } })
     .prepare(),
-  dropLabels: handle
+  dropLabel: handle
     .delete(labels)
-    .where(eq(labels.snapshot, sql.placeholder("snapshot")))
+    .where(and(eq(labels.snapshot, sql.placeholder("snapshot")), eq(labels.name, sql.placeholder("name"))))
     .prepare(),
 }));
 
@@ -82,7 +88,7 @@ export function insertSnapshot(database: Database, snapshot: NewSnapshot): void 
     createdAtMs: snapshot.createdAtMs ?? nowMs,
     nowMs,
   });
-  insertLabels(database, row.number, snapshot.labels);
+  changeLabels(database, row.number, snapshot.labels);
 }
 
 export interface Commit {
@@ -97,21 +103,25 @@ export function commitSnapshot(database: Database, snapshot: SnapshotRecord, com
   const nowMs = Date.now();
   const { name, deviceNumber, usedBytes } = commit;
   prepared(database).commit.run({ number: snapshot.number, name, device: deviceNumber, usedBytes, nowMs });
-  prepared(database).dropLabels.run({ snapshot: snapshot.number });
-  insertLabels(database, snapshot.number, commit.labels);
+  changeLabels(database, snapshot.number, commit.labels);
 }
 
 /** Replaces a snapshot's labels and moves its time of update on, to the one that it returns. */
 export function replaceLabels(database: Database, snapshot: SnapshotRecord, replacement: Labels): number {
   const nowMs = Date.now();
   prepared(database).touch.run({ number: snapshot.number, nowMs });
-  prepared(database).dropLabels.run({ snapshot: snapshot.number });
-  insertLabels(database, snapshot.number, replacement);
+  changeLabels(database, snapshot.number, replacement);
   return nowMs;
 }
 
-function insertLabels(database: Database, snapshot: number, added: Labels): void {
-  for (const [name, value] of Object.entries(added)) prepared(database).insertLabel.run({ snapshot, name, value });
+/** Writes only what differs: a label that is written costs a page of the table and of each of its indexes. */
+function changeLabels(database: Database, snapshot: number, replacement: Labels): void {
+  const added = new Map(Object.entries(replacement));
+  for (const { name, value } of prepared(database).labels.all({ snapshot })) {
+    if (added.get(name) === value) added.delete(name);
+    else if (!added.has(name)) prepared(database).dropLabel.run({ snapshot, name });
+  }
+  for (const [name, value] of added) prepared(database).setLabel.run({ snapshot, name, value });
 }
 
 export function dropSnapshot(database: Database, snapshot: Pick<SnapshotRecord, "number">): void {

@@ -31,6 +31,20 @@ describe("a snapshot", () => {
     addActive(database, "key", { inScope: scope("other") });
   });
 
+  test("has only those labels written that a change makes different", () => {
+    using database = temporaryDatabase();
+    const snapshot = addActive(database, "key", { labels: { kept: "1", changed: "1", gone: "1" } });
+    database.drizzle.run("create temporary table written (name text)");
+    for (const [verb, row] of Object.entries({ insert: "new", update: "new", delete: "old" })) {
+      const note = `insert into written values (${row}.name)`;
+      database.drizzle.run(`create temporary trigger on_${verb} after ${verb} on labels begin ${note}; end`);
+    }
+    replaceLabels(database, snapshot, { kept: "1", changed: "2", fresh: "1" });
+    expect(findSnapshot(database, testScope, snapshot.key).labels).toEqual({ kept: "1", changed: "2", fresh: "1" });
+    const written = database.drizzle.all<{ readonly name: string }>("select name from written");
+    expect(written.map(({ name }) => name).sort()).toEqual(["changed", "fresh", "gone"]);
+  });
+
   test("loses its old labels when they are replaced, and all of them with itself", () => {
     using database = temporaryDatabase();
     const snapshot = addActive(database, "key", { labels: { a: "1" } });
