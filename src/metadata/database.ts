@@ -105,7 +105,7 @@ export function transact<T>(database: Database, body: () => Synchronous<T>): Syn
   const begunMs = performance.now();
   depth += 1;
   try {
-    const result = database.drizzle.transaction(body, { behavior: "immediate" });
+    const result = within(database, "immediate", body);
     writeTroubles.delete(database);
     return result;
   } catch (error) {
@@ -122,6 +122,35 @@ export function transact<T>(database: Database, body: () => Synchronous<T>): Syn
 
 /** Of the transaction that runs: those within another one are savepoints. */
 let depth = 0;
+
+/** How a transaction begins and ends, or a savepoint in it: prepared, since parsing takes longer than the rest. */
+const bounds = statements(({ $client: client }) => {
+  const prepareAll = (begin: string, end: string, undo: readonly string[]) => ({
+    begin: client.prepare(begin),
+    end: client.prepare(end),
+    undo: undo.map((statement) => client.prepare(statement)),
+  });
+  return {
+    immediate: prepareAll("begin immediate", "commit", ["rollback"]),
+    deferred: prepareAll("begin deferred", "commit", ["rollback"]),
+    savepoint: prepareAll("savepoint step", "release step", ["rollback to step", "release step"]),
+  };
+});
+
+function within<T>(database: Database, kind: "immediate" | "deferred", body: () => T): T {
+  const client = database.drizzle.$client;
+  const { begin, end, undo } = bounds(database)[client.inTransaction ? "savepoint" : kind];
+  begin.run();
+  try {
+    const result = body();
+    end.run();
+    return result;
+  } catch (error) {
+    // On a full disk SQLite has rolled all of it back by itself.
+    if (client.inTransaction) for (const statement of undo) statement.run();
+    throw error;
+  }
+}
 
 /** Why the last transaction of a database could not be written; gone with the first that can. */
 const writeTroubles = new WeakMap<Database, string>();
@@ -180,7 +209,7 @@ export const makeDurable = (database: Database): void => transact(database, () =
 
 /** Runs `body`, which only reads, on one state of the database. */
 export function readConsistently<T>(database: Database, body: () => Synchronous<T>): Synchronous<T> {
-  return database.drizzle.transaction(body, { behavior: "deferred" });
+  return within(database, "deferred", body);
 }
 
 /**

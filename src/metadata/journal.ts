@@ -68,7 +68,7 @@ const prepared = statements((handle) => ({
 export function recordedAnswer(database: Database, request: Request): Answer | undefined {
   const row = prepared(database).find.get({ operationId: request.operationId });
   if (row === undefined) return undefined;
-  if (row.job !== request.job || row.payloadHash !== payloadHash(request.payload)) {
+  if (row.job !== request.job || row.payloadHash !== hashOf(request)) {
     throw invalidArgument(
       `operation ID ${request.operationId} was used before for another request (${row.job}): choose a fresh one`,
     );
@@ -163,7 +163,22 @@ export function pruneJournal(database: Database, beforeMs: number, limit: number
   return database.drizzle.delete(operations).where(inArray(operations.operationId, old)).returning().all().length;
 }
 
-const identity = ({ operationId, job, payload }: Request) => ({ operationId, job, payloadHash: payloadHash(payload) });
+const identity = (request: Request) => ({
+  operationId: request.operationId,
+  job: request.job,
+  payloadHash: hashOf(request),
+});
+
+const hashes = new WeakMap<Request, string>();
+
+/** Computed once for the intent and the answer. */
+function hashOf(request: Request): string {
+  const known = hashes.get(request);
+  if (known !== undefined) return known;
+  const hash = payloadHash(request.payload);
+  hashes.set(request, hash);
+  return hash;
+}
 
 /** The same for payloads that mean the same: object keys in any order, absent and undefined fields alike. */
 export function payloadHash(payload: unknown): string {

@@ -39,6 +39,7 @@ const prepared = statements((handle) => ({
     .from(pool)
     .limit(1)
     .prepare(),
+  takeOver: handle.select({ number: pool.transactionId }).from(pool).limit(1).prepare(),
 }));
 
 export const readPool = (database: Database) => prepared(database).read.get();
@@ -124,7 +125,7 @@ export function databaseNumber(database: Database): number {
 /** Throws aborted unless `ours` is still the latest. Call it in the transaction that writes. */
 export function assertPoolOwned(database: Database, ours: TakeOver | undefined): void {
   if (ours === undefined) throw aborted("this worker has not taken the pool over");
-  const current = readPool(database)?.transactionId ?? 0;
+  const current = prepared(database).takeOver.get()?.number ?? 0;
   if (current === ours.takeOver) return;
   throw aborted(
     `another worker has taken the pool over (its take-over is number ${current}, ours was ${ours.takeOver})`,

@@ -125,15 +125,19 @@ function begin({ database, crashGuard }: GroupCommitOptions, waiting: Waiting, r
 
 /** The answer in the journal, if the same operation was settled before. */
 function alreadyAnswered(database: Database, waiting: Waiting): Reply | undefined {
-  const recorded = attempt(database, () => recordedAnswer(database, waiting.operation.request));
+  const recorded = outcomeOf(() => recordedAnswer(database, waiting.operation.request));
   if (recorded.outcome === "failure") return () => waiting.reject(recorded.failure);
   return recorded.result === undefined ? undefined : replyWith(waiting, recorded.result);
 }
 
-/** Runs a step in a savepoint. An error that is no SnapmillError (a full disk, a bug) fails the whole round. */
-function attempt<Result>(database: Database, step: () => Result): Outcome<Result> {
+/** Runs a step in a savepoint. */
+const attempt = <Result>(database: Database, step: () => Result): Outcome<Result> =>
+  outcomeOf(() => transact(database, () => ({ value: step() })).value);
+
+/** An error that is no SnapmillError (a full disk, a bug) fails the whole round. */
+function outcomeOf<Result>(step: () => Result): Outcome<Result> {
   try {
-    return transact(database, () => ({ outcome: "result" as const, result: step() }));
+    return { outcome: "result", result: step() };
   } catch (error) {
     if (error instanceof SnapmillError) return { outcome: "failure", failure: error };
     throw error;
