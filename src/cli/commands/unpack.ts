@@ -88,7 +88,7 @@ async function unpackNow(references: readonly string[], options: UnpackOptions, 
   const failures = await whilePoolUnpacks(command, running, async (pool) => {
     await tellHold(pool);
     const { progressReporter } = await import("../output/progress.ts");
-    using progress = progressReporter((reference, outcome) => report(reference, outcome, options.json));
+    using progress = await progressReporter((reference, outcome) => report(reference, outcome, options.json));
     const concurrency = options.concurrency ?? (await pool.unpackWorkers());
     return await unpackEach(pool, requests, { concurrency, reporter: progress, signal });
   });
