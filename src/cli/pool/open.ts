@@ -15,8 +15,14 @@ export const poolConfig = (command: Command, name: PoolName | undefined): Config
 export async function openPool(command: Command, name?: PoolName): Promise<Pool> {
   const remote = remoteOf(command);
   if (remote !== undefined) return await openRemote(command, remote, { name });
+  await interpretSchemas();
   const { openLocalPool } = await import("./local.ts");
   return openLocalPool(poolConfig(command, name));
+}
+
+/** Before anything is loaded that makes schemas. */
+async function interpretSchemas(): Promise<void> {
+  (await import("../../service/interpret-schemas.ts")).interpretSchemas();
 }
 
 interface RemoteOptions {
@@ -48,6 +54,7 @@ interface While {
 /** Runs `action` on the pool. Where nothing runs that can make changes, services run for as long as the action takes. */
 export const whilePoolRuns = <T>(command: Command, given: While, action: (pool: Pool) => Promise<T>): Promise<T> =>
   onPool(command, given, action, async (config) => {
+    await interpretSchemas();
     const { whileLocalPoolRuns } = await import("./local.ts");
     return await whileLocalPoolRuns(config, given.signal, action);
   });
@@ -59,6 +66,7 @@ export const whilePoolUnpacks = <T>(
   action: (pool: UnpackPool) => Promise<T>,
 ): Promise<T> =>
   onPool(command, given, action, async (config) => {
+    await interpretSchemas();
     const { whileLocalPoolUnpacks } = await import("./unpacking.ts");
     return await whileLocalPoolUnpacks(config, given.signal, action);
   });
