@@ -34,6 +34,7 @@ describe("an operation", () => {
     view: "view",
     commit: "commit",
     checkpoint: "checkpoint",
+    "commit-copies": null,
     remove: "rm",
     update: "label",
     "remove-device": null,

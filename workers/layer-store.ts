@@ -1,4 +1,5 @@
 // Room: workers. Owns what unpacking knows of the pool: reads from its metadata, changes through its queue.
+import type { DraftCopies } from "../src/domain/devices.ts";
 import {
   aborted,
   asSnapmillError,
@@ -29,6 +30,8 @@ export interface LayerStoreOptions {
   readonly client: PoolJobs;
   /** Of the unpack: what it commits is not removed before it has ended. */
   readonly operationId: OperationId;
+  /** Where copies of the device at this path can be left; undefined: nowhere. */
+  readonly copiesOf?: (devicePath: string) => DraftCopies | undefined;
   /** The image that the layers belong to: a label for people. */
   readonly image: string;
   readonly onLeftBehind: (key: SnapshotKey, error: unknown) => void;
@@ -37,7 +40,7 @@ export interface LayerStoreOptions {
 }
 
 export function createLayerStore(options: LayerStoreOptions): LayerStore {
-  const { database, client, operationId, image, onLeftBehind } = options;
+  const { database, client, operationId, image, onLeftBehind, copiesOf = () => undefined } = options;
   const call = <Name extends PoolJobName>(
     name: Name,
     payload: Arguments<Name>,
@@ -45,10 +48,8 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
   ): Promise<Result<Name>> =>
     callPatiently(client, name, payload, { ...patience, onFailure: (failure) => options.onFailure(name, failure) });
 
-  const committed = (chainId: ChainId, key: SnapshotKey, bytes: number) => ({
-    scope: ownScope,
+  const committed = (chainId: ChainId, bytes: number) => ({
     name: snapshotKey(chainId),
-    key,
     labels: {
       [labelNames.unpackImage]: image.slice(0, 2048),
       [labelNames.unpackBytes]: String(bytes),
@@ -68,14 +69,24 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
       const [mount] = mounts;
       if (mount === undefined) throw failedPrecondition(`the pool prepared ${key} without a mount`);
       // An attempt counts only once commit has flushed it: no write to it has to reach the disk before.
-      return { devicePath: mount.source, fsType: mount.type, mountOptions: draftMountOptions(mount.type) };
+      const copies = copiesOf(mount.source);
+      return { devicePath: mount.source, fsType: mount.type, mountOptions: draftMountOptions(mount.type), copies };
     },
     commit: async (chainId, key, bytes, signal) => {
-      await call("commit", committed(chainId, key, bytes), endlessly(signal));
+      await call("commit", { scope: ownScope, key, ...committed(chainId, bytes) }, endlessly(signal));
     },
     checkpoint: async (chainId, key, bytes, next, signal) => {
       const keyLabels = { [labelNames.unpackChain]: next };
-      await call("checkpoint", { ...committed(chainId, key, bytes), keyLabels }, endlessly(signal));
+      const given = { scope: ownScope, key, ...committed(chainId, bytes), keyLabels };
+      await call("checkpoint", given, endlessly(signal));
+    },
+    commitCopies: async (key, layers, next, signal) => {
+      const copies = layers.map(({ chainId, bytes, copy }) => ({ copy, ...committed(chainId, bytes) }));
+      const keyLabels = { [labelNames.unpackChain]: next };
+      const given = { scope: ownScope, key, copies, keyLabels };
+      await call("commit-copies", given, endlessly(signal)).catch((error: unknown) => {
+        throw isFinal(error) ? copiesGone(error) : error;
+      });
     },
     discard: async (key) => {
       try {
@@ -94,6 +105,16 @@ const endlessly = (signal: AbortSignal) => ({ awayMs: Number.POSITIVE_INFINITY, 
 /** A layer that was found, and that nothing used yet, may be removed before the unpack uses it: it is unpacked again. */
 export const removedMeanwhile = (cause: SnapmillError): SnapmillError =>
   aborted(`a layer was removed while the image was being unpacked, which is begun again: ${cause.message}`, cause);
+
+const isFinal = (error: unknown): error is SnapmillError =>
+  isSnapmillError(error, "failed_precondition") || isSnapmillError(error, "not_found");
+
+/** An operation that was interrupted is undone, and its copies with it: the layers are unpacked again. */
+const copiesGone = (cause: SnapmillError): SnapmillError =>
+  aborted(
+    `copies of layers were lost before they were committed, and the image is begun again: ${cause.message}`,
+    cause,
+  );
 
 /** A database that cannot be read (a lock, the disk) is no fault of the image: the job is retried. */
 function reading<T>(read: () => T): T {

@@ -1,4 +1,5 @@
 // Room: workers. Owns the unpack worker: it takes jobs of the pool's unpack queue, one image each; a writer process writes.
+import { basename } from "node:path";
 import { childEnvironment, paths, readConfig, redisUrl, registrySettings, wantsTraces } from "../src/config.ts";
 import { AbortReason } from "../src/domain/cancellation.ts";
 import {
@@ -8,10 +9,11 @@ import {
   isSnapmillError,
   type SnapmillError,
 } from "../src/domain/errors.ts";
-import { type OperationId, snapshotKey } from "../src/domain/identifiers.ts";
+import { type OperationId, parseDeviceName, snapshotKey } from "../src/domain/identifiers.ts";
 import { packStages } from "../src/domain/layer-stages.ts";
 import { inStage } from "../src/domain/unpack-stage.ts";
-import { chooseDriver, spaceSourcesOf } from "../src/drivers/open.ts";
+import { chooseDriver, draftCopiesOf, spaceSourcesOf } from "../src/drivers/open.ts";
+import type { DriverName } from "../src/drivers/port.ts";
 import type { LayerBlob, ResolvedImage } from "../src/images/image.ts";
 import { orHostPlatform } from "../src/images/platform.ts";
 import { Registries } from "../src/images/registry/registries.ts";
@@ -244,19 +246,22 @@ async function unpack(
   const handOver = AbortSignal.any([job.signal, held]);
   account.layers = layersBefore(image.layers);
   const progress: TimedProgress = { layers: account.layers };
+  const poolDir = paths.poolDir(config);
+  const driver = chooseDriver(config.driver, poolDir);
   const layers = await unpackChain(image, {
     store: createLayerStore({
       database,
       client,
       operationId,
       image: image.reference,
+      copiesOf: (devicePath) => draftCopiesOf(driver, poolDir, parseDeviceName(basename(devicePath))),
       onLeftBehind: (key, error) =>
         log.warn({ key, err: error }, "an unfinished layer could not be removed; the pool's sweep will remove it"),
       onFailure: tellFailure,
     }),
     writer,
     lockDir: paths.chainLocks(config),
-    spaceGuards: await spaceGuards(),
+    spaceGuards: await spaceGuards(driver, poolDir),
     signal,
     // A lost lock, or a drain, does not discard a layer that is half written: it is finished, and the next is not begun.
     handOver,
@@ -275,9 +280,8 @@ async function unpack(
   return describe(image, layers);
 }
 
-async function spaceGuards(): Promise<SpaceGuardRequest[]> {
-  const poolDir = paths.poolDir(config);
-  const sources = await spaceSourcesOf(chooseDriver(config.driver, poolDir), poolDir);
+async function spaceGuards(driver: DriverName, poolDir: string): Promise<SpaceGuardRequest[]> {
+  const sources = await spaceSourcesOf(driver, poolDir);
   return sources.map(({ source, owner }) => ({ source, owner, minFreeBytes: minFreeBytes[owner] }));
 }
 

@@ -30,3 +30,11 @@ export interface DeviceRef {
   readonly deviceName: DeviceName;
   readonly sizeBytes: number;
 }
+
+/** Where whoever has a device mounted can leave copies of it, to become devices: see `Driver.adopt`. */
+export interface DraftCopies {
+  /** The device's content, whenever it is at rest. */
+  readonly file: string;
+  /** To be made if it is not there. */
+  readonly directory: string;
+}

@@ -10,6 +10,7 @@ const driverVerbs = [
   "create",
   "snapshot",
   "checkpoint",
+  "adopt",
   "activate",
   "deactivate",
   "delete",

@@ -1,6 +1,6 @@
 // Room: drivers. Owns the choice of a driver, and what can be said about its devices without opening a pool.
 import { existsSync } from "node:fs";
-import type { DeviceRef } from "../domain/devices.ts";
+import type { DeviceRef, DraftCopies } from "../domain/devices.ts";
 import { failedPrecondition, notFound } from "../domain/errors.ts";
 import type { DeviceName, PoolName } from "../domain/identifiers.ts";
 import { type SpaceSource, spaceOf } from "../system/file/space.ts";
@@ -19,7 +19,7 @@ import { observedControl, observedDriver } from "./observed.ts";
 import { type Driver, type DriverName, driverNames, type PoolUsage } from "./port.ts";
 import { createReflinkDriver } from "./reflink/driver.ts";
 import { mappedBytes } from "./reflink/files.ts";
-import { devicePath, filesDir, imagePath } from "./reflink/layout.ts";
+import { copiesDir, deviceFile, devicePath, filesDir, imagePath } from "./reflink/layout.ts";
 
 export interface DriverRequest {
   readonly driver: "auto" | DriverName;
@@ -112,6 +112,18 @@ export async function usedBytesOf(driver: DriverName, poolDir: string, device: D
       if (usedBytes === undefined) throw notFound(`there is no device ${device.deviceName} in the pool at ${poolDir}`);
       return usedBytes;
     }
+  }
+}
+
+/** Undefined where a device's content is no file. */
+export function draftCopiesOf(driver: DriverName, poolDir: string, deviceName: DeviceName): DraftCopies | undefined {
+  switch (driver) {
+    case "reflink": {
+      const dir = filesDir(poolDir);
+      return { file: deviceFile(dir, deviceName), directory: copiesDir(dir, deviceName) };
+    }
+    case "devmapper":
+      return undefined;
   }
 }
 

@@ -66,6 +66,12 @@ export class LostPool extends SnapmillError {
 /** How much `Driver.head` reads. */
 export const headBytes = 4096;
 
+/** A copy by its file's name, and the device that it is to be. */
+export interface AdoptedCopy {
+  readonly copy: string;
+  readonly device: DeviceRef;
+}
+
 /** What closing a pool has left because it is in use; empty when nothing is left. */
 export interface CloseReport {
   readonly stillInUse: readonly string[];
@@ -114,6 +120,13 @@ export interface Driver {
    * mounted in another mount namespace, or without a mount point), unless whoever has it mounted has brought it to rest.
    */
   checkpoint(origin: DeviceRef, device: DeviceRef): Promise<void>;
+  /**
+   * Makes devices of copies of `origin` that whoever has it mounted has left where `draftCopiesOf` in open.ts says, each of
+   * a moment of rest: checked as by `flush`. `failed_precondition` when one is gone, or not at rest. Copies are kept until
+   * the next call, so that this one can be repeated, and go at the latest when `origin` is deactivated or deleted.
+   * Undefined where a device's content is no file.
+   */
+  readonly adopt?: (origin: DeviceRef, copies: readonly AdoptedCopy[]) => Promise<void>;
   activate(device: DeviceRef): Promise<void>;
   deactivate(device: DeviceRef): Promise<void>;
   delete(device: DeviceRef): Promise<void>;

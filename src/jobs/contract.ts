@@ -10,6 +10,7 @@ import { operatorJobs } from "./operator-jobs.ts";
 import {
   atMost,
   branded,
+  copyName,
   diagnosis,
   envelope,
   fieldPath,
@@ -63,6 +64,9 @@ const maxFindings = 1000;
 /** How many images can be removed or pinned at once. */
 const maxImages = 1000;
 
+/** How many copies can be committed at once. */
+export const maxCopies = 64;
+
 export const jobs = {
   prepare: {
     worker: "pool",
@@ -87,6 +91,21 @@ export const jobs = {
     worker: "pool",
     journal: "with pool",
     payload: z.object({ ...scoped, name: key, key, labels, keyLabels: labels.optional() }),
+    result: nothing,
+  },
+  /**
+   * The same, several times at once, for what `key` held at earlier moments: whoever has it mounted has left a copy of each
+   * where the pool's driver looks for it. Oldest first; `failed_precondition` when a copy is gone.
+   */
+  "commit-copies": {
+    worker: "pool",
+    journal: "with pool",
+    payload: z.object({
+      ...scoped,
+      key,
+      copies: atMost(maxCopies, z.object({ copy: copyName, name: key, labels })),
+      keyLabels: labels.optional(),
+    }),
     result: nothing,
   },
   remove: {

@@ -32,6 +32,8 @@ export const envelope = { pool: branded(poolName), operationId: branded(operatio
 export const scoped = { ...envelope, scope: branded(scope) };
 
 export const key = branded(snapshotKey);
+/** A file's name, without a directory. */
+export const copyName = z.string().regex(/^[0-9a-f-]{1,64}$/, "a copy has a name of hexadecimal digits");
 export const sizeBytes = z.number().int().positive();
 export const nothing = z.object({}).transform((): object => ({}));
 

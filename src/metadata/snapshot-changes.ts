@@ -75,7 +75,8 @@ export interface NewSnapshot {
   readonly createdAtMs?: number;
 }
 
-export function insertSnapshot(database: Database, snapshot: NewSnapshot): void {
+/** Returns its number. */
+export function insertSnapshot(database: Database, snapshot: NewSnapshot): number {
   const { scope, key, kind } = snapshot;
   const nowMs = Date.now();
   const row = prepared(database).insert.get({
@@ -89,6 +90,7 @@ export function insertSnapshot(database: Database, snapshot: NewSnapshot): void 
     nowMs,
   });
   changeLabels(database, row.number, snapshot.labels);
+  return row.number;
 }
 
 export interface Commit {

@@ -1,6 +1,6 @@
 // Room: snapshotter. Owns checkpoint: what an active snapshot holds now gets a name, and the active one goes on above it.
-import type { OperationId } from "../domain/identifiers.ts";
-import { checkLabels, labelNames } from "../domain/snapshots.ts";
+import type { OperationId, SnapshotKey } from "../domain/identifiers.ts";
+import { checkLabels, type Labels, labelNames } from "../domain/snapshots.ts";
 import { withoutEmpty } from "../domain/update-mask.ts";
 import type { RequestOf } from "../jobs/contract.ts";
 import { type DeviceRecord, insertDevice, setDeviceState } from "../metadata/devices.ts";
@@ -13,13 +13,21 @@ import { type EffectSteps, failure, type Settlement, success } from "./operation
 
 type CheckpointRequest = RequestOf<"checkpoint">;
 
-interface Checkpoint {
-  readonly request: CheckpointRequest;
+/** The active snapshot of which something is committed. */
+export interface Origin {
   readonly snapshot: SnapshotRecord;
-  /** The active snapshot's, which stays its own. */
+  /** It stays its own. */
   readonly device: DeviceRecord;
-  /** The committed snapshot's. */
+  /** Default: those that it has. */
+  readonly keyLabels: Labels | undefined;
+}
+
+/** What becomes a committed snapshot. */
+export interface Copied {
+  readonly name: SnapshotKey;
+  readonly labels: Labels;
   readonly copy: DeviceRecord;
+  readonly usedBytes: number;
 }
 
 /**
@@ -38,18 +46,21 @@ export function checkpoint(
       checkLabels(request.keyLabels ?? {});
       const { fsType, sizeBytes } = device;
       const copy = insertDevice(context.database, { fsType, sizeBytes, operationId });
-      return () => copyNow(context, { request, snapshot, device, copy });
+      return () => copyNow(context, { snapshot, device, keyLabels: request.keyLabels }, { ...request, copy });
     },
   };
 }
 
-async function copyNow(context: Context, taken: Checkpoint): Promise<Settlement<object>> {
+async function copyNow(
+  context: Context,
+  origin: Origin,
+  { name, labels, copy }: Omit<Copied, "usedBytes">,
+): Promise<Settlement<object>> {
   const { driver, reach } = context;
-  const { device, copy } = taken;
   reach("checkpoint.intended");
   let usedBytes: number;
   try {
-    await driver.checkpoint(device, copy);
+    await driver.checkpoint(origin.device, copy);
     reach("checkpoint.copied");
     usedBytes = await driver.usedBytes(copy);
   } catch (error) {
@@ -57,24 +68,39 @@ async function copyNow(context: Context, taken: Checkpoint): Promise<Settlement<
     const gone = await takeBack(context, copy);
     return failure(error, () => recordTakenBack(context, copy, gone));
   }
-  return success(() => record(context, taken, usedBytes));
+  return success(() => recordCopies(context, origin, [{ name, labels, copy, usedBytes }]));
 }
 
 /**
- * The record itself becomes the committed snapshot's, and the active one gets another: a parent always has a smaller number
- * than its children, by which layers are removed in order.
+ * Each copy becomes a committed snapshot above the one before it, and the active snapshot goes on above the last. The
+ * active one's record becomes the first one's, and it gets another: a parent always has a smaller number than its
+ * children, by which layers are removed in order.
  */
-function record({ database }: Context, { request, snapshot, device, copy }: Checkpoint, usedBytes: number): object {
-  const { scope, key, name, labels, keyLabels = snapshot.labels } = request;
+export function recordCopies(
+  { database }: Context,
+  { snapshot, device, keyLabels = snapshot.labels }: Origin,
+  copies: readonly Copied[],
+): object {
+  const { scope, key } = snapshot;
   const own = { [labelNames.fsType]: device.fsType };
-  const committed = { name, deviceNumber: copy.number, usedBytes, labels: { ...withoutEmpty(labels), ...own } };
-  commitSnapshot(database, snapshot, committed);
-  setDeviceState(database, copy.number, "deactivated");
+  let parentNumber: number | undefined;
+  for (const { name, labels: given, copy, usedBytes } of copies) {
+    const labels = { ...withoutEmpty(given), ...own };
+    const deviceNumber = copy.number;
+    if (parentNumber === undefined) {
+      commitSnapshot(database, snapshot, { name, deviceNumber, usedBytes, labels });
+      parentNumber = snapshot.number;
+    } else {
+      const committed = { scope, key: name, kind: "committed", parentNumber, deviceNumber, usedBytes, labels } as const;
+      parentNumber = insertSnapshot(database, committed);
+    }
+    setDeviceState(database, copy.number, "deactivated");
+  }
   insertSnapshot(database, {
     scope,
     key,
     kind: "active",
-    parentNumber: snapshot.number,
+    parentNumber,
     deviceNumber: device.number,
     labels: { ...withoutEmpty(keyLabels), ...own },
     createdAtMs: snapshot.createdAtMs,

@@ -8,6 +8,7 @@ import { discardRemovals, retryRemovals } from "./change-removals.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { cleanup } from "./cleanup.ts";
 import { commit } from "./commit.ts";
+import { commitCopies } from "./commit-copies.ts";
 import type { Context } from "./context.ts";
 import { prepare, view } from "./create.ts";
 import { doctor } from "./doctor.ts";
@@ -41,6 +42,7 @@ export const verbs: Verbs = {
   view,
   commit,
   checkpoint,
+  "commit-copies": commitCopies,
   remove,
   update,
   "remove-device": removeDevice,

@@ -19,6 +19,8 @@ export const faultPoints = [
   "commit.deactivated",
   "checkpoint.intended",
   "checkpoint.copied",
+  "commit-copies.intended",
+  "commit-copies.adopted",
   "remove.intended",
   "remove.deactivated",
   "remove.deleted",
@@ -56,6 +58,7 @@ export const faultPoints = [
   "writer.half",
   "writer.synced",
   "writer.rested",
+  "writer.copied",
   "writer.unmounted",
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number];

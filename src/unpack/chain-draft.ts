@@ -1,12 +1,15 @@
 // Room: unpack. Owns the draft of a chain: the active snapshot that its layers are written to, one above the other.
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { isSnapmillError } from "../domain/errors.ts";
 import { type ChainId, type SnapshotKey, snapshotKey } from "../domain/identifiers.ts";
 import { inStage } from "../domain/unpack-stage.ts";
 import { reach } from "../system/faults.ts";
 import type { Lock } from "../system/file/locks.ts";
 import type { ChainOptions, PreparedLayer } from "./chain.ts";
-import { takeTurn } from "./layer-turns.ts";
+import { CopiedLayers } from "./copied-layers.ts";
+import { type HeldTurn, takeTurn } from "./layer-turns.ts";
+import type { CopyRequest } from "./protocol.ts";
 
 interface Draft {
   readonly key: SnapshotKey;
@@ -15,12 +18,31 @@ interface Draft {
 
 type DraftOptions = Pick<ChainOptions, "store" | "writer" | "lockDir" | "signal" | "handOver">;
 
+/** How the draft goes on after a layer. */
+export interface Continuation {
+  readonly next: ChainId;
+  /** The copy that the writer is to make; undefined: the pool takes a checkpoint. */
+  readonly copy: (CopyRequest & { readonly name: string }) | undefined;
+}
+
+/** A layer that is on the draft's device as a whole. */
+export interface WrittenLayer {
+  readonly chainId: ChainId;
+  readonly bytes: number;
+  /** As `continuation` returned it. */
+  readonly continuation: Continuation | undefined;
+  /** The layer's lock. */
+  readonly held: HeldTurn;
+}
+
 /**
- * One active snapshot, and one mount, for as many layers as possible: each but the last is committed by a checkpoint.
- * Between two layers the draft has the lock of the next one, so that no other process takes its snapshot for abandoned.
+ * One active snapshot, and one mount, for as many layers as possible: each but the last is committed by a copy of the device
+ * that the writer makes, or by a checkpoint. From before a layer is written, the draft has the lock of the next one, so that
+ * no other process takes its snapshot for abandoned.
  */
 export class ChainDraft {
   readonly #options: DraftOptions;
+  readonly #copied: CopiedLayers;
   #draft: Draft | undefined;
   /** Of the next layer. */
   #lock: Lock | undefined;
@@ -28,6 +50,7 @@ export class ChainDraft {
 
   constructor(options: DraftOptions) {
     this.#options = options;
+    this.#copied = new CopiedLayers(options);
   }
 
   /** The snapshot's, if there is one. */
@@ -44,6 +67,11 @@ export class ChainDraft {
     const lock = this.#lock;
     this.#lock = undefined;
     return lock;
+  }
+
+  /** Paths of the locks of layers that are written and not committed yet. */
+  lockPaths(): ReadonlySet<string> {
+    return this.#copied.lockPaths(this.#options.lockDir);
   }
 
   /** A new draft on `parent`, for that layer and those above it. */
@@ -63,46 +91,61 @@ export class ChainDraft {
     }
   }
 
-  /** The layer that the draft can go on with: the one `above`, unless the pool has it. */
-  nextOf(above: ChainId | undefined): ChainId | undefined {
-    if (above === undefined || !this.#canCheckpoint) return undefined;
-    return this.#options.store.committedBytes(above) === undefined ? above : undefined;
+  /**
+   * How the draft goes on after the layer that is about to be written: with the one `above`. Undefined when that is another
+   * process's or in the pool, when it is not begun here, and when no checkpoint can be had.
+   */
+  async continuation(above: ChainId | undefined): Promise<Continuation | undefined> {
+    const { store, lockDir, handOver } = this.#options;
+    if (above === undefined || !this.#canCheckpoint || handOver.aborted) return undefined;
+    using scope = new DisposableStack();
+    const lock = takeTurn({ lockDir, chainId: above });
+    if (lock === undefined) return undefined;
+    scope.use(lock);
+    if (store.committedBytes(above) !== undefined) return undefined;
+    for (const attempt of store.attempts(above)) await store.discard(attempt);
+    this.#lock = lock;
+    scope.move();
+    return { next: above, copy: this.#copy() };
+  }
+
+  #copy(): Continuation["copy"] {
+    const { file, directory } = this.#draft?.prepared.copies ?? {};
+    if (file === undefined || directory === undefined) return undefined;
+    const name = randomUUID();
+    return { name, from: file, to: join(directory, name) };
   }
 
   /**
-   * Commits the layer that was written last. With `next`, by a checkpoint if it can be: the draft then goes on with that
-   * layer. Otherwise, there is no draft afterwards.
+   * Commits the layer that was written last; after one with a continuation, the draft goes on, otherwise there is none.
+   * Returns a promise for its end once the next layer can be begun.
    */
-  async commit(chainId: ChainId, bytes: number, next: ChainId | undefined): Promise<void> {
+  async commit({ chainId, bytes, continuation, held }: WrittenLayer): Promise<{ readonly ended: Promise<void> }> {
     const { store, writer, signal } = this.#options;
     const key = this.#draft?.key;
-    if (key === undefined) return;
-    if (next !== undefined) {
-      if (await this.#checkpoint({ chainId, key, bytes, next })) return;
+    const ended = Promise.resolve();
+    if (key === undefined) return { ended };
+    if (continuation?.copy !== undefined) {
+      const { next, copy } = continuation;
+      return { ended: this.#copied.add({ chainId, key, bytes, copy: copy.name, next, held: held.move() }) };
+    }
+    if (continuation !== undefined) {
+      if (await this.#checkpoint(chainId, key, bytes, continuation.next)) return { ended };
       await writer.release();
     }
+    await this.#copied.settle();
     await inStage("commit", () => store.commit(chainId, key, bytes, signal));
     this.#draft = undefined;
     reach("unpack.committed");
+    return { ended };
   }
 
-  /**
-   * False when the next layer is another process's or in the pool by now, when it is not begun here, and when no checkpoint
-   * can be had.
-   */
-  async #checkpoint({ chainId, key, bytes, next }: Written): Promise<boolean> {
-    const { store, lockDir, signal, handOver } = this.#options;
+  /** False when the next layer is not begun here after all, and when no checkpoint can be had. */
+  async #checkpoint(chainId: ChainId, key: SnapshotKey, bytes: number, next: ChainId): Promise<boolean> {
+    const { store, signal, handOver } = this.#options;
     if (handOver.aborted) return false;
-    using scope = new DisposableStack();
     try {
-      const lock = takeTurn({ lockDir, chainId: next });
-      if (lock === undefined) return false;
-      scope.use(lock);
-      if (store.committedBytes(next) !== undefined) return false;
-      for (const attempt of store.attempts(next)) await store.discard(attempt);
       await inStage("commit", () => store.checkpoint(chainId, key, bytes, next, signal));
-      this.#lock = lock;
-      scope.move();
     } catch (error) {
       if (!isSnapmillError(error, "failed_precondition")) throw error;
       this.#canCheckpoint = false;
@@ -112,10 +155,12 @@ export class ChainDraft {
     return true;
   }
 
-  /** Discards what came since the last checkpoint. */
+  /** Discards what was written since the last layer that was whole. */
   async discard(): Promise<void> {
     const { store, writer } = this.#options;
     using _lock = this.takeLock();
+    // Why one could not be committed is told to who unpacked it.
+    await this.#copied.settle().catch(() => undefined);
     const key = this.#draft?.key;
     this.#draft = undefined;
     if (key === undefined) return;
@@ -128,11 +173,4 @@ export class ChainDraft {
     this.takeLock()?.[Symbol.dispose]();
     this.#draft = undefined;
   }
-}
-
-interface Written {
-  readonly chainId: ChainId;
-  readonly key: SnapshotKey;
-  readonly bytes: number;
-  readonly next: ChainId;
 }

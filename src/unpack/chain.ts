@@ -1,6 +1,6 @@
 // Room: unpack. Owns how an image's layers become a chain of committed snapshots, each unpacked only once at a time.
 import { abortReason } from "../domain/cancellation.ts";
-import type { FsType } from "../domain/devices.ts";
+import type { DraftCopies, FsType } from "../domain/devices.ts";
 import { asSnapmillError, SnapmillError } from "../domain/errors.ts";
 import { type ChainId, childChainId, type SnapshotKey } from "../domain/identifiers.ts";
 import type { StageTime } from "../domain/layer-stages.ts";
@@ -10,7 +10,7 @@ import { feedBlob } from "./blob-feed.ts";
 import { ChainDraft } from "./chain-draft.ts";
 import type { AppliedLayer, OnProgress } from "./layer.ts";
 import { LayerTimes } from "./layer-times.ts";
-import { inTurn } from "./layer-turns.ts";
+import { type HeldTurn, inTurn } from "./layer-turns.ts";
 import { inLayer } from "./layer-work.ts";
 import type { PhasesMs } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
@@ -20,6 +20,16 @@ export interface PreparedLayer {
   readonly devicePath: string;
   readonly fsType: FsType;
   readonly mountOptions: readonly string[];
+  /** Where the writer can leave copies of it for `commitCopies`; undefined: not in this pool. */
+  readonly copies?: DraftCopies | undefined;
+}
+
+/** A layer that the draft held as its uppermost one when the copy was made. */
+export interface LayerCopy {
+  readonly chainId: ChainId;
+  readonly bytes: number;
+  /** The file's name. */
+  readonly copy: string;
 }
 
 /** What a chain needs of the pool. Reads return what is committed; the others are jobs of the pool's queue. */
@@ -36,6 +46,8 @@ export interface LayerStore {
    * `failed_precondition` when there can be no checkpoint of it.
    */
   checkpoint(chainId: ChainId, key: SnapshotKey, bytes: number, next: ChainId, signal: AbortSignal): Promise<void>;
+  /** The same for several layers, lowest first, of each of which there is a copy. `aborted` when one is gone. */
+  commitCopies(key: SnapshotKey, layers: readonly LayerCopy[], next: ChainId, signal: AbortSignal): Promise<void>;
   /**
    * Removes an attempt, waiting for a bounded time while its device is still busy. Never throws: an attempt's key is not
    * used again, and what cannot be removed now is removed later by the pool's sweep.
@@ -55,7 +67,10 @@ export interface ChainedLayer {
   readonly bytes: number;
   readonly cached: boolean;
   readonly ms: number;
-  /** Where the time went; undefined when the layer was not unpacked here. `snapshot`: the jobs prepare, checkpoint, commit. */
+  /**
+   * Where the time went; undefined when the layer was not unpacked here. `snapshot`: what it waited for the jobs prepare,
+   * checkpoint and commit; not the commit of copies, which waits for nothing and is waited for by none.
+   */
   readonly spentMs: (PhasesMs & { readonly snapshot: number }) | undefined;
 }
 
@@ -70,7 +85,7 @@ export interface ChainOptions {
   /** Ends it only where no work is lost: before a layer, and while another process has the layer's lock. */
   readonly handOver: AbortSignal;
   readonly onProgress: (layerIndex: number, progress: LayerProgress) => void;
-  /** Called with each layer that is in the pool, before the next one is begun. */
+  /** Called with each layer that is in the pool, lowest first. */
   readonly onLayer?: (layer: ChainedLayer) => void;
 }
 
@@ -108,24 +123,51 @@ interface DraftedOptions extends ChainOptions {
 }
 
 async function unpackInTurn(image: ResolvedImage<LayerBlob>, options: DraftedOptions): Promise<ChainedLayer[]> {
-  const chained: ChainedLayer[] = [];
   const chainIds = chainIdsOf(image.layers);
-  for (const [index, layer] of image.layers.entries()) {
-    const chainId = chainIds[index] as ChainId;
-    try {
+  const inPool: Promise<ChainedLayer>[] = [];
+  try {
+    for (const [index, layer] of image.layers.entries()) {
+      const chainId = chainIds[index] as ChainId;
       const above = aboveOf(image, chainIds, index);
       const place = { layer, chainId, parent: chainIds[index - 1], index, above };
-      const done = await inLayer(layer, () => unpackLayer(place, options));
-      options.onLayer?.(done);
-      chained.push(done);
-    } catch (error) {
-      const { code, message } = asSnapmillError(error);
-      const position = `layer ${index + 1} of ${image.layers.length} (${layer.digest})`;
-      throw new SnapmillError(code, `${image.reference}: ${position}: ${message}`, { cause: error });
+      const { done } = await naming(place, image, () => inLayer(layer, () => unpackLayer(place, options)));
+      inPool.push(told(naming(place, image, () => done)));
     }
+  } catch (error) {
+    // When a layer below could not be committed, that is why this one failed.
+    await Promise.all(inPool);
+    throw error;
   }
+  const chained = await Promise.all(inPool);
   reach("unpack.chained");
   return chained;
+
+  function told(layer: Promise<ChainedLayer>): Promise<ChainedLayer> {
+    const tell = async () => {
+      const done = await layer;
+      options.onLayer?.(done);
+      return done;
+    };
+    const known = tell();
+    // It is waited for only when all layers are written.
+    known.catch(() => undefined);
+    return known;
+  }
+}
+
+/** Has a failure say which layer of the image it is of. */
+async function naming<T>(
+  { layer, index }: LayerInChain,
+  image: ResolvedImage<LayerBlob>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message } = asSnapmillError(error);
+    const position = `layer ${index + 1} of ${image.layers.length} (${layer.digest})`;
+    throw new SnapmillError(code, `${image.reference}: ${position}: ${message}`, { cause: error });
+  }
 }
 
 interface LayerInChain {
@@ -146,7 +188,11 @@ function aboveOf({ layers }: ResolvedImage<LayerBlob>, chainIds: readonly ChainI
   return layer === undefined || chainId === undefined ? undefined : { layer, chainId };
 }
 
-async function unpackLayer(place: LayerInChain, options: DraftedOptions): Promise<ChainedLayer> {
+/** Returns once the next layer can be begun; `done` resolves when the pool has this one. */
+async function unpackLayer(
+  place: LayerInChain,
+  options: DraftedOptions,
+): Promise<{ readonly done: Promise<ChainedLayer> }> {
   const startedAt = performance.now();
   const { layer, chainId, index } = place;
   const times = new LayerTimes();
@@ -161,30 +207,37 @@ async function unpackLayer(place: LayerInChain, options: DraftedOptions): Promis
   const held = store.committedBytes(chainId);
   if (held !== undefined) {
     await draft.discard();
-    return finished(held);
+    return { done: Promise.resolve(finished(held)) };
   }
 
   times.begin("wait");
   tell("waiting", 0);
   const waiting = AbortSignal.any([options.signal, options.handOver]);
   waiting.throwIfAborted();
-  return await inTurn({ lockDir, chainId, waiting, taken: draft.takeLock() }, async () => {
+  const turn = { lockDir, chainId, waiting, taken: draft.takeLock(), own: () => draft.lockPaths() };
+  return await inTurn(turn, async (lock) => {
     times.end("wait");
     reach("unpack.locked");
     // The lock's last holder may have unpacked the layer, or died while doing so.
     const heldNow = store.committedBytes(chainId);
     if (heldNow !== undefined) {
       await draft.discard();
-      return finished(heldNow);
+      return { done: Promise.resolve(finished(heldNow)) };
     }
     for (const key of store.attempts(chainId)) if (key !== draft.key) await store.discard(key);
 
-    const { bytes, spentMs } = await unpackUnderLock(place, { ...options, times, tell });
-    return finished(bytes, spentMs);
+    const { bytes, spentMs, committed } = await unpackUnderLock(place, { ...options, times, tell, lock });
+    const isCommitted = () => {
+      times.end("commit");
+      return finished(bytes, spentMs);
+    };
+    return { done: committed.then(isCommitted) };
   });
 }
 
-type Unpacked = Required<Pick<ChainedLayer, "bytes" | "spentMs">>;
+interface Unpacked extends Required<Pick<ChainedLayer, "bytes" | "spentMs">> {
+  readonly committed: Promise<void>;
+}
 
 type Tell = (state: LayerState, readBytes: number) => void;
 
@@ -192,11 +245,13 @@ interface TimedOptions extends DraftedOptions {
   readonly times: LayerTimes;
   /** With the times as they are. */
   readonly tell: Tell;
+  /** The layer's. */
+  readonly lock: HeldTurn;
 }
 
 async function unpackUnderLock(place: LayerInChain, options: TimedOptions): Promise<Unpacked> {
   const { layer, chainId, parent, above } = place;
-  const { signal, draft, times, tell } = options;
+  const { signal, draft, times, tell, lock } = options;
   signal.throwIfAborted();
   let isApplied = false;
   try {
@@ -204,16 +259,17 @@ async function unpackUnderLock(place: LayerInChain, options: TimedOptions): Prom
     const prepared = draft.prepared ?? (await times.during("prepare", () => draft.begin(chainId, parent)));
     const preparedAt = performance.now();
     tell("unpacking", 0);
-    const next = draft.nextOf(above?.chainId);
-    const { bytes, spentMs } = await applyLayer(place, { ...prepared, keepsMount: next !== undefined }, options);
+    const continuation = await draft.continuation(above?.chainId);
+    const kept = { keepsMount: continuation !== undefined, copy: continuation?.copy };
+    const { bytes, spentMs } = await applyLayer(place, { ...prepared, ...kept }, options);
     isApplied = true;
     const appliedAt = performance.now();
     reach("unpack.applied");
     times.begin("commit");
     tell("unpacking", layer.blob.lengthBytes);
-    await draft.commit(chainId, bytes, next);
-    times.end("commit");
-    return { bytes, spentMs: { ...spentMs, snapshot: preparedAt - startedAt + performance.now() - appliedAt } };
+    const { ended: committed } = await draft.commit({ chainId, bytes, continuation, held: lock });
+    const snapshot = preparedAt - startedAt + performance.now() - appliedAt;
+    return { bytes, spentMs: { ...spentMs, snapshot }, committed };
   } catch (error) {
     // The commit of a finished layer may still be queued, and be executed after this process has ended.
     if (isApplied && abortReason(signal)?.kind === "stopping") draft.leave();
@@ -225,7 +281,7 @@ async function unpackUnderLock(place: LayerInChain, options: TimedOptions): Prom
 /** A remote blob is fetched only while its chain ID is locked, so that it is fetched once. */
 async function applyLayer(
   place: LayerInChain,
-  prepared: PreparedLayer & Pick<ApplyRequest, "keepsMount">,
+  { copies: _copies, ...prepared }: PreparedLayer & Pick<ApplyRequest, "keepsMount" | "copy">,
   { store, writer, signal, spaceGuards, times, tell }: TimedOptions,
 ): Promise<AppliedLayer> {
   const { layer } = place;

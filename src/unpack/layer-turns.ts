@@ -19,29 +19,36 @@ export interface Turn {
   readonly chainId: ChainId;
   /** Ends the waiting. */
   readonly waiting: AbortSignal;
-  /** The layer's lock, if it was taken before by `takeTurn`; it is released in any case. */
+  /** The layer's lock, if it was taken before by `takeTurn`. */
   readonly taken?: Lock | undefined;
+  /** Paths of other locks of this process: it is not in its own way. */
+  readonly own?: () => ReadonlySet<string>;
 }
+
+/** The lock is released when the work has ended, unless the work has moved it out of here. */
+export type HeldTurn = DisposableStack;
 
 /**
  * Runs `work` while no other process unpacks this layer. When it finds no room (`resource_exhausted`) while other layers
  * are in flight, those may have what it lacks, and give it back when they fail: it is run once more, with no other in
  * flight. What fails then does not fit.
  */
-export async function inTurn<T>(turn: Turn, work: () => Promise<T>): Promise<T> {
+export async function inTurn<T>(turn: Turn, work: (held: HeldTurn) => Promise<T>): Promise<T> {
   {
-    using lock = turn.taken ?? (await lockLayer(turn));
+    using held = new DisposableStack();
+    const lock = held.use(turn.taken ?? (await lockLayer(turn)));
     const hadOthers = areOthersInFlight(turn, lock);
     try {
-      return await work();
+      return await work(held);
     } catch (error) {
       if (!isSnapmillError(error, "resource_exhausted") || !(hadOthers || areOthersInFlight(turn, lock))) throw error;
     }
   }
   using alone = await acquireLock(alonePath(turn.lockDir), { signal: turn.waiting });
   while (areOthersInFlight(turn, alone)) await pause(turn.waiting);
-  using _lock = await acquireLock(lockPath(turn.lockDir, turn.chainId), { signal: turn.waiting });
-  return await work();
+  using held = new DisposableStack();
+  held.use(await acquireLock(lockPath(turn.lockDir, turn.chainId), { signal: turn.waiting }));
+  return await work(held);
 }
 
 /** The lock of a layer if it is free, without waiting. */
@@ -63,10 +70,11 @@ async function lockLayer({ lockDir, chainId, waiting }: Turn): Promise<Lock> {
   }
 }
 
-/** Whether another lock than `own` is held here. */
-function areOthersInFlight({ lockDir }: Turn, own: Lock): boolean {
+/** Whether another process has a lock here. */
+function areOthersInFlight({ lockDir, own = () => new Set() }: Turn, lock: Lock): boolean {
+  const ours = own();
   const paths = readdirSync(lockDir).map((name) => join(lockDir, name));
-  return paths.some((path) => path !== own.path && isHeld(path));
+  return paths.some((path) => path !== lock.path && !ours.has(path) && isHeld(path));
 }
 
 const pause = (signal: AbortSignal): Promise<void> => delay(pollMs, undefined, { signal });

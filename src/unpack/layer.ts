@@ -9,6 +9,7 @@ import { TarReader } from "../tar/reader.ts";
 import { LayerApplier } from "./apply/applier.ts";
 import type { BlobStream } from "./blob-stream.ts";
 import { BlobThread } from "./blob-thread.ts";
+import { copyDevice } from "./device-copy.ts";
 import { DeviceMount } from "./device-mount.ts";
 import { PhaseClock, type PhasePeriods, type PhasesMs, type PhaseTimes } from "./phases.ts";
 import type { ApplyRequest } from "./protocol.ts";
@@ -83,6 +84,10 @@ async function onDevice(request: ApplyRequest, supervision: Supervision): Promis
   reach("writer.synced");
   if (request.keepsMount === true) {
     device.rest();
+    if (request.copy !== undefined) {
+      copyDevice(request.copy);
+      reach("writer.copied");
+    }
     scope.move();
   }
   return applied;

@@ -30,6 +30,7 @@ const applyRequest = blobSource.extend({
   diffId: z.string().transform(diffId),
   spaceGuards: z.array(z.object({ source: spaceSource, owner: z.enum(["pool", "host"]), minFreeBytes: bytes })),
   keepsMount: z.boolean().optional(),
+  copy: z.object({ from: z.string(), to: z.string() }).optional(),
   next: blobSource.optional(),
 });
 

@@ -2,7 +2,8 @@
 
 /**
  * `waiting`: for decompressed bytes (reading, decompression and hashing, unless the blob thread was ahead). `writing`:
- * parsing the tar and making its files. `flush`: the syncfs at the end. `mounting`: mounting and unmounting.
+ * parsing the tar and making its files. `flush`: the syncfs at the end. `mounting`: mounting and unmounting, and what is done
+ * between two layers on one mount: bringing it to rest, copying the device, and waking it.
  */
 export const phases = ["waiting", "writing", "flush", "mounting"] as const;
 export type Phase = (typeof phases)[number];

@@ -22,6 +22,12 @@ export interface ReleaseRequest {
   readonly type: "release";
 }
 
+export interface CopyRequest {
+  readonly from: string;
+  /** Its directory is made. */
+  readonly to: string;
+}
+
 /** Apply one layer to the file system on a block device. */
 export interface ApplyRequest extends BlobSource {
   readonly devicePath: string;
@@ -33,6 +39,8 @@ export interface ApplyRequest extends BlobSource {
   readonly spaceGuards: readonly SpaceGuardRequest[];
   /** The device stays mounted, at rest, for the next layer; what is applied to another device unmounts it. */
   readonly keepsMount?: boolean | undefined;
+  /** A copy of the device's content that is to be there afterwards, for `Driver.adopt`. */
+  readonly copy?: CopyRequest | undefined;
   /** The layer that will probably come next: it is read and decompressed while this one is flushed. */
   readonly next?: BlobSource | undefined;
 }

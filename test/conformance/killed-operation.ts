@@ -10,7 +10,7 @@ export interface KilledOperation {
   /** Path of a module that exports a `testPool`. */
   readonly testPoolModule: string;
   readonly point: FaultPoint;
-  readonly verb: "prepare" | "commit" | "checkpoint" | "remove" | "remove-device";
+  readonly verb: "prepare" | "commit" | "checkpoint" | "commit-copies" | "remove" | "remove-device";
   readonly operationId: string;
   readonly request: object;
 }

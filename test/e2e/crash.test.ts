@@ -31,7 +31,7 @@ const removalPoints: readonly FaultPoint[] = ["remove.intended", "remove.deactiv
 /** Not reached by a plain unpack: what grows a file system, or commits what is in use. */
 const otherPoints: readonly FaultPoint[] = ["prepare.grown", "commit.copying"];
 const unpackPoints = faultPoints
-  .filter((point) => /^(prepare|template|commit|checkpoint|settle|unpack|writer)\./.test(point))
+  .filter((point) => /^(prepare|template|commit|commit-copies|settle|unpack|writer)\./.test(point))
   .filter((point) => !otherPoints.includes(point));
 
 /** The image is unpacked again, is what it should be, and nothing else is left. */

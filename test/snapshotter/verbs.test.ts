@@ -87,6 +87,10 @@ const requests: { readonly [Name in JournaledJobName]: readonly [given: object, 
     { ...one, name: "n", keyLabels: { c: "d" } },
     { pool, ...one, name: "n", keyLabels: { c: "d" } },
   ],
+  "commit-copies": [
+    { scope: "s", key: "k", copies: [{ copy: "1", name: "n", labels: { a: "b" } }], keyLabels: { c: "d" } },
+    { pool, scope: "s", key: "k", copies: [{ copy: "1", name: "n", labels: { a: "b" } }], keyLabels: { c: "d" } },
+  ],
   remove: [
     { scope: "s", key: "k" },
     { pool, scope: "s", key: "k" },

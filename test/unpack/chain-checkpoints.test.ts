@@ -1,16 +1,17 @@
-// Room: test. Owns a chain on a real pool: the snapshot of each layer is the same by a checkpoint as by a commit.
+// Room: test. Owns a chain on a real pool: the snapshot of each layer is the same by a checkpoint, a commit and a copy.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Canceller } from "../../src/domain/cancellation.ts";
 import { type FsType, fsTypes } from "../../src/domain/devices.ts";
 import { failedPrecondition } from "../../src/domain/errors.ts";
-import { freshOperationId, ownScope, snapshotKey } from "../../src/domain/identifiers.ts";
+import { freshOperationId, ownScope, parseDeviceName, snapshotKey } from "../../src/domain/identifiers.ts";
+import { draftCopiesOf } from "../../src/drivers/open.ts";
 import { openImage } from "../../src/images/resolve.ts";
 import { deviceUnder } from "../../src/metadata/snapshots.ts";
 import { hasNothingToReplay } from "../../src/system/mount/rest.ts";
 import { unpackChain } from "../../src/unpack/chain.ts";
 import { applyLayer, releaseDevice } from "../../src/unpack/layer.ts";
-import { createLayerStore } from "../../workers/layer-store.ts";
+import { createLayerStore, type LayerStoreOptions } from "../../workers/layer-store.ts";
 import type { PoolJobs } from "../../workers/pool-calls.ts";
 import { inconsistencies } from "../conformance/consistency.ts";
 import { Client, openFixture, type SnapshotterFixture } from "../conformance/snapshotter-fixture.ts";
@@ -28,7 +29,12 @@ interface Unpacked {
 }
 
 /** In this process: the verbs where a pool has its queue, and no writer of its own. */
-async function unpack(fixture: SnapshotterFixture, reference: string, directory: string): Promise<Unpacked> {
+async function unpack(
+  fixture: SnapshotterFixture,
+  reference: string,
+  directory: string,
+  copiesOf?: LayerStoreOptions["copiesOf"],
+): Promise<Unpacked> {
   const { database, snapshotter } = fixture;
   const jobs: string[] = [];
   const call: PoolJobs["call"] = (job, given, { operationId = freshOperationId() } = {}) => {
@@ -43,6 +49,7 @@ async function unpack(fixture: SnapshotterFixture, reference: string, directory:
       client: { call },
       operationId: freshOperationId(),
       image: reference,
+      ...(copiesOf && { copiesOf }),
       onLeftBehind: (_key, error) => expect(error).toBeUndefined(),
       onFailure: () => undefined,
     }),
@@ -86,25 +93,40 @@ const withOpenTimes = (tree: Tree, expected: Tree): Tree =>
     ]),
   );
 
-async function bothWays(fsType: FsType): Promise<void> {
+interface Way {
+  readonly change?: (fixture: SnapshotterFixture) => SnapshotterFixture;
+  readonly hasCopies?: boolean;
+}
+
+const ways: readonly Way[] = [{}, { change: withoutCheckpoints }, { hasCopies: true }];
+
+async function allWays(fsType: FsType): Promise<void> {
   await using images = await temporaryDirectory();
   const { reference, expected } = await writeSmallImage(join(images.path, "small"));
-  const ways: Unpacked[] = [];
-  for (const way of [(fixture: SnapshotterFixture) => fixture, withoutCheckpoints]) {
+  const unpacked: Unpacked[] = [];
+  for (const { change = (fixture: SnapshotterFixture) => fixture, hasCopies } of ways) {
     await using directory = await temporaryDirectory();
     await using fixture = await openFixture(testPool, { directory: directory.path, fsType, poolSizeBytes: 2 ** 30 });
-    ways.push(await unpack(way(fixture), reference, directory.path));
+    const poolDir = join(directory.path, "pool");
+    const copiesOf = (path: string) => draftCopiesOf("reflink", poolDir, parseDeviceName(basename(path)));
+    unpacked.push(await unpack(change(fixture), reference, directory.path, hasCopies === true ? copiesOf : undefined));
     expect(await inconsistencies(fixture)).toEqual([]);
   }
-  const [byCheckpoint, byCommit] = ways as [Unpacked, Unpacked];
+  const [byCheckpoint, byCommit, byCopies] = unpacked as [Unpacked, Unpacked, Unpacked];
   expect(byCheckpoint.jobs).toEqual(["prepare", "checkpoint", "checkpoint", "commit"]);
   expect(byCommit.jobs).toEqual(["prepare", "checkpoint", "commit", "prepare", "commit", "prepare", "commit"]);
+  expect(byCopies.jobs[0]).toBe("prepare");
+  expect(byCopies.jobs.slice(1, -1)).toContain("commit-copies");
+  expect(byCopies.jobs.slice(1, -1)).not.toContain("checkpoint");
+  expect(byCopies.jobs.at(-1)).toBe("commit");
   for (const [index, tree] of byCheckpoint.trees.entries()) {
-    expect(diffTrees(withOpenTimes(byCommit.trees[index] as Tree, expected), tree)).toEqual([]);
+    for (const other of [byCommit, byCopies]) {
+      expect(diffTrees(withOpenTimes(other.trees[index] as Tree, expected), tree)).toEqual([]);
+    }
   }
   expect(diffTrees(expected, byCheckpoint.trees.at(-1) as Tree)).toEqual([]);
 }
 
 describe("a chain of layers", () => {
-  test.each([...fsTypes])("on %s has the same snapshots by checkpoints as by commits, all at rest", bothWays);
+  test.each([...fsTypes])("on %s has the same snapshots by checkpoints, commits and copies, all at rest", allWays);
 });

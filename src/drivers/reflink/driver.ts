@@ -20,6 +20,7 @@ import { spaceOf } from "../../system/file/space.ts";
 import { hasRecordedErrors } from "../../system/mount/filesystems.ts";
 import { hasNothingToReplay, isMountedAtRest } from "../../system/mount/rest.ts";
 import {
+  type AdoptedCopy,
   type CloseReport,
   type Driver,
   type FoundDevice,
@@ -30,12 +31,15 @@ import {
 } from "../port.ts";
 import { Activations } from "./activations.ts";
 import {
+  adoptCopies,
   cloneFile,
   listFiles,
   makeFile,
   mappedBytes,
+  removeCopies,
   removeFile,
   removeHalfMade,
+  removeStrayCopies,
   requireFitting,
   statFile,
 } from "./files.ts";
@@ -96,6 +100,7 @@ class ReflinkDriver implements Driver {
     const activations = new Activations(name, pool.filesDir, devicesDir);
     const freezer = new Freezer(name, activations, devicesDir);
     await removeHalfMade(pool.filesDir);
+    await removeStrayCopies(pool.filesDir, name);
     await activations.reconcile();
     await freezer.reconcile();
     return { pool, activations, freezer };
@@ -167,6 +172,15 @@ class ReflinkDriver implements Driver {
     });
   }
 
+  readonly adopt = (origin: DeviceRef, copies: readonly AdoptedCopy[]): Promise<void> =>
+    this.#act("adopt copies of", origin, async ({ pool, activations }) => {
+      for (const { device } of copies) await activations.deactivate(device.deviceName);
+      await adoptCopies(pool.filesDir, origin, copies);
+      for (const { device } of copies) {
+        await this.#requireNothingLost(pool, device.deviceName, deviceFile(pool.filesDir, device.deviceName));
+      }
+    });
+
   activate(device: DeviceRef): Promise<void> {
     return this.#act("activate", device, async ({ pool, activations }) => {
       await statFile(pool.filesDir, device.deviceName);
@@ -175,7 +189,10 @@ class ReflinkDriver implements Driver {
   }
 
   deactivate(device: DeviceRef): Promise<void> {
-    return this.#act("deactivate", device, ({ activations }) => activations.deactivate(device.deviceName));
+    return this.#act("deactivate", device, async ({ pool, activations }) => {
+      await activations.deactivate(device.deviceName);
+      await removeCopies(pool.filesDir, device.deviceName);
+    });
   }
 
   delete(device: DeviceRef): Promise<void> {

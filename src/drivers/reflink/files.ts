@@ -1,13 +1,15 @@
 // Room: drivers. Owns the devices' files: made under another name, then renamed into place and flushed.
-import { constants } from "node:fs";
-import { copyFile, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { constants, existsSync } from "node:fs";
+import { copyFile, link, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DeviceRef } from "../../domain/devices.ts";
-import { invalidArgument, notFound } from "../../domain/errors.ts";
+import { failedPrecondition, invalidArgument, notFound } from "../../domain/errors.ts";
 import type { DeviceName, PoolName } from "../../domain/identifiers.ts";
 import { isErrno } from "../../system/ffi/errno.ts";
 import { placeFile, syncPath } from "../../system/file/durable.ts";
-import { blockBytes, deviceFile, deviceOfFile, halfMade, isHalfMade } from "./layout.ts";
+import { hasNothingToReplay } from "../../system/mount/rest.ts";
+import type { AdoptedCopy } from "../port.ts";
+import { blockBytes, copiesDir, deviceFile, deviceOfCopies, deviceOfFile, halfMade, isHalfMade } from "./layout.ts";
 
 /** After a power cut, the file may be there in part: callers record a device as half-made until this has ended. */
 export async function makeFile(dir: string, device: DeviceRef): Promise<void> {
@@ -29,6 +31,62 @@ export async function cloneFile(dir: string, origin: DeviceRef, device: DeviceRe
   await copyFile(deviceFile(dir, origin.deviceName), unfinished, constants.COPYFILE_FICLONE_FORCE);
   await truncate(unfinished, device.sizeBytes);
   await placeFile(unfinished, file);
+}
+
+/**
+ * Makes device files of copies of `origin`. Each copy stays beside its device, as another link to the same file, so that an
+ * operation that is interrupted can be repeated: until the next call, or until the origin is deactivated or deleted.
+ */
+export async function adoptCopies(dir: string, origin: DeviceRef, copies: readonly AdoptedCopy[]): Promise<void> {
+  const from = copiesDir(dir, origin.deviceName);
+  await removeAdopted(from, new Set(copies.map(({ copy }) => copy)));
+  for (const { copy, device } of copies) await requireCopy(join(from, copy), device);
+  for (const { copy, device } of copies) {
+    const file = deviceFile(dir, device.deviceName);
+    await rm(file, { force: true });
+    await link(join(from, copy), file);
+  }
+  // Newest first, and after all the links: one flush of the pool's journal is then enough for all of them.
+  for (const { device } of copies.toReversed()) await syncPath(deviceFile(dir, device.deviceName));
+  await syncPath(dir);
+}
+
+async function removeAdopted(directory: string, kept: ReadonlySet<string>): Promise<void> {
+  for (const name of await namesIn(directory)) {
+    const path = join(directory, name);
+    if (!kept.has(name) && (await stat(path)).nlink > 1) await rm(path);
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return [];
+    throw error;
+  }
+}
+
+/** Removes what is left of the copies of a device. */
+export const removeCopies = (dir: string, device: DeviceName): Promise<void> =>
+  rm(copiesDir(dir, device), { recursive: true, force: true });
+
+async function requireCopy(path: string, { deviceName, sizeBytes }: DeviceRef): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (isErrno(error, "ENOENT"))
+      throw failedPrecondition(`the copy ${path}, to be device ${deviceName}, is gone`, error);
+    throw error;
+  });
+  if (found.isFile() && found.size === sizeBytes && (await hasNothingToReplay(path))) return;
+  throw failedPrecondition(`the copy ${path}, to be device ${deviceName}, is not a file system of its size at rest`);
+}
+
+/** Removes the copies of devices that are gone. */
+export async function removeStrayCopies(dir: string, pool: PoolName): Promise<void> {
+  for (const name of await readdir(dir)) {
+    const device = deviceOfCopies(pool, name);
+    if (device !== undefined && !existsSync(deviceFile(dir, device))) await removeCopies(dir, device);
+  }
 }
 
 function requireBlocks({ deviceName, sizeBytes }: DeviceRef): void {
@@ -68,11 +126,13 @@ export async function removeFile(dir: string, device: DeviceName): Promise<void>
   await rm(doomed, { force: true });
   try {
     await rename(file, doomed);
-    await truncate(doomed, 0);
+    // Not of one that is a copy beside the device: the operation that made it one is repeated.
+    if ((await stat(doomed)).nlink === 1) await truncate(doomed, 0);
     await rm(doomed);
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
   }
+  await removeCopies(dir, device);
   await syncPath(dir);
 }
 

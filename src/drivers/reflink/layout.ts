@@ -20,6 +20,15 @@ const frozenPrefix = ".frozen-";
 
 export const deviceFile = (dir: string, device: DeviceName): string => join(dir, device + suffix);
 
+const copiesSuffix = ".copies";
+
+/** The directory of the copies of a device that whoever has it mounted has made. */
+export const copiesDir = (dir: string, device: DeviceName): string => join(dir, device + copiesSuffix);
+
+/** The device that the copies in the directory called `name` are of; undefined for what is no such directory. */
+export const deviceOfCopies = (pool: PoolName, name: string): DeviceName | undefined =>
+  name.endsWith(copiesSuffix) ? deviceOfLink(pool, name.slice(0, -copiesSuffix.length)) : undefined;
+
 /** The stable path of an active device: a symbolic link to its loop device. */
 export const devicePath = (linksDir: string, device: DeviceName): string => join(linksDir, device);
 
