@@ -1,6 +1,6 @@
 // Room: workers. Owns the unpack worker: it takes jobs of the pool's unpack queue, one image each; a writer process writes.
 import { basename } from "node:path";
-import { childEnvironment, paths, readConfig, redisUrl, registrySettings, wantsTraces } from "../src/config.ts";
+import { paths, readConfig, redisUrl, registrySettings, wantsTraces } from "../src/config.ts";
 import { AbortReason } from "../src/domain/cancellation.ts";
 import {
   asSnapmillError,
@@ -28,6 +28,7 @@ import { createLogger } from "../src/logger.ts";
 import { openDatabase } from "../src/metadata/database.ts";
 import { countPending } from "../src/metadata/outbox.ts";
 import { announceReady, announceRefusal } from "../src/supervisor/ready.ts";
+import { writerEnvironment } from "../src/supervisor/workers.ts";
 import { armFault, reach } from "../src/system/faults.ts";
 import { chooseInflate } from "../src/system/inflate/choice.ts";
 import { startTelemetry } from "../src/telemetry/start.ts";
@@ -92,7 +93,7 @@ const registries = new Registries({
   },
 });
 resources.defer(trimBlobs());
-const writer = resources.use(startWriter({ environment: childEnvironment({}) }));
+const writer = resources.use(startWriter({ environment: writerEnvironment() }));
 
 /** A layer stops when less than this is free: on a full host a sparse pool file loses writes, and so does a full pool. */
 const minFreeBytes = { host: 256 * 2 ** 20, pool: 64 * 2 ** 20 } as const;
