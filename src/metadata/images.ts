@@ -8,8 +8,22 @@ import {
   type SnapshotKey,
   snapshotKey,
 } from "../domain/identifiers.ts";
-import { type Database, readConsistently } from "./database.ts";
+import { type Database, readConsistently, statements } from "./database.ts";
 import { imageNames, images, snapshots } from "./schema.ts";
+
+/** What a removal asks of images. */
+const prepared = statements((handle) => ({
+  pinnedOn: handle
+    .select()
+    .from(images)
+    .where(and(eq(images.chainId, sql.placeholder("chainId")), isNotNull(images.pinnedAtMs)))
+    .limit(1)
+    .prepare(),
+  forgetOn: handle
+    .delete(images)
+    .where(eq(images.chainId, sql.placeholder("chainId")))
+    .prepare(),
+}));
 
 export interface LayerRecord {
   readonly digest: Digest;
@@ -161,12 +175,7 @@ export function readImage(database: Database, id: ImageId): Image | undefined {
 
 /** A pinned image that the snapshot `key` shows whole. */
 export function pinnedImageOn(database: Database, key: SnapshotKey): Image | undefined {
-  const row = database.drizzle
-    .select()
-    .from(images)
-    .where(and(eq(images.chainId, key as string as ChainId), isNotNull(images.pinnedAtMs)))
-    .limit(1)
-    .get();
+  const row = prepared(database).pinnedOn.get({ chainId: key });
   return row && toImage(row, readNames(database, row));
 }
 
@@ -226,10 +235,7 @@ export function dropImage(database: Database, id: ImageId): void {
 
 /** Forgets the images that `key`, a snapshot that is gone, showed whole. */
 export function forgetImagesOf(database: Database, key: SnapshotKey): void {
-  database.drizzle
-    .delete(images)
-    .where(eq(images.chainId, key as string as ChainId))
-    .run();
+  prepared(database).forgetOn.run({ chainId: key });
 }
 
 export function forgetAllImages(database: Database): void {

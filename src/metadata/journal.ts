@@ -55,6 +55,11 @@ const prepared = statements((handle) => ({
       },
     })
     .prepare(),
+  finish: handle
+    .update(operations)
+    .set({ state: "settled", result: "{}", settledAtMs: sql`${sql.placeholder("nowMs")}` })
+    .where(and(eq(operations.operationId, sql.placeholder("operationId")), eq(operations.state, "intended")))
+    .prepare(),
   forget: handle
     .delete(operations)
     .where(eq(operations.operationId, sql.placeholder("operationId")))
@@ -129,11 +134,7 @@ export function forgetOperation(database: Database, operationId: OperationId): v
 
 /** Records the answer `{}` for an operation that was found half-way and has been finished. */
 export function settleInterrupted(database: Database, operationId: OperationId): void {
-  database.drizzle
-    .update(operations)
-    .set({ state: "settled", result: "{}", settledAtMs: Date.now() })
-    .where(and(eq(operations.operationId, operationId), eq(operations.state, "intended")))
-    .run();
+  prepared(database).finish.run({ operationId, nowMs: Date.now() });
 }
 
 /** Operations whose effects began and that were never answered. */

@@ -1,8 +1,30 @@
 // Room: metadata. Owns what must still be queued, so that losing Redis loses no work that was accepted.
 import { and, asc, count, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import { type OperationId, operationId } from "../domain/identifiers.ts";
-import type { Database } from "./database.ts";
+import { type Database, statements } from "./database.ts";
 import { outbox } from "./schema.ts";
+
+const prepared = statements((handle) => ({
+  find: handle
+    .select()
+    .from(outbox)
+    .where(eq(outbox.operationId, sql.placeholder("operationId")))
+    .prepare(),
+  add: handle
+    .insert(outbox)
+    .values({
+      operationId: sql.placeholder("operationId"),
+      job: sql.placeholder("job"),
+      payload: sql.placeholder("payload"),
+      createdAtMs: sql.placeholder("nowMs"),
+      traceparent: sql.placeholder("traceparent"),
+    })
+    .prepare(),
+  drop: handle
+    .delete(outbox)
+    .where(eq(outbox.operationId, sql.placeholder("operationId")))
+    .prepare(),
+}));
 
 export interface OutboxEntry {
   readonly operationId: OperationId;
@@ -26,12 +48,10 @@ export function addToOutbox(
   { operationId: id, job, payload: given, traceparent }: Omit<OutboxEntry, "createdAtMs">,
 ): Addition {
   const payload = JSON.stringify(given);
-  const found = database.drizzle.select().from(outbox).where(eq(outbox.operationId, id)).get();
+  const found = prepared(database).find.get({ operationId: id });
   if (found === undefined) {
-    database.drizzle
-      .insert(outbox)
-      .values({ operationId: id, job, payload, createdAtMs: Date.now(), traceparent })
-      .run();
+    const row = { operationId: id, job, payload, nowMs: Date.now(), traceparent: traceparent ?? null };
+    prepared(database).add.run(row);
     return "written";
   }
   if (found.cancelledAtMs !== null) return "cancelled";
@@ -53,10 +73,7 @@ function parsed(payload: string): unknown {
 
 /** Also for an entry whose operation ID is not valid. */
 export function dropFromOutbox(database: Database, operationId: string): void {
-  database.drizzle
-    .delete(outbox)
-    .where(eq(outbox.operationId, operationId as OperationId))
-    .run();
+  prepared(database).drop.run({ operationId });
 }
 
 /** The same for an entry whose job has failed; a cancelled one stays, since its acceptance may be repeated. */
@@ -81,12 +98,7 @@ export function cancelInOutbox(database: Database, operationId: OperationId): vo
 }
 
 export function isCancelled(database: Database, operationId: OperationId): boolean {
-  const entry = database.drizzle
-    .select({ cancelledAtMs: outbox.cancelledAtMs })
-    .from(outbox)
-    .where(eq(outbox.operationId, operationId))
-    .get();
-  return (entry?.cancelledAtMs ?? null) !== null;
+  return (prepared(database).find.get({ operationId })?.cancelledAtMs ?? null) !== null;
 }
 
 /** An entry without its payload, which may be damaged; undefined: there is none. */

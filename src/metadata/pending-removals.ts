@@ -9,12 +9,20 @@ import {
   type SnapshotKey,
 } from "../domain/identifiers.ts";
 import { traceparent } from "../domain/work.ts";
-import type { Database } from "./database.ts";
+import { type Database, statements } from "./database.ts";
 import { addToOutbox, type OutboxEntry, pendingOutbox } from "./outbox.ts";
 import { outbox, removals } from "./schema.ts";
 
 /** The job that removes one device; its operation is the outbox entry's. */
 const job = "remove-device";
+
+/** The job is written out: with a parameter in its place, SQLite would not use the index that only has these entries. */
+const isOf = and(sql`${outbox.job} = ${sql.raw(`'${job}'`)}`, eq(outbox.payload, sql.placeholder("payload")));
+
+const prepared = statements((handle) => ({
+  find: handle.select({ operationId: outbox.operationId }).from(outbox).where(isOf).limit(1).prepare(),
+  drop: handle.delete(outbox).where(isOf).prepare(),
+}));
 
 /** The last snapshot that was on a device, and the space that both take. */
 export interface RemovedSnapshot {
@@ -51,10 +59,10 @@ interface Payload {
 
 /** Puts a device's removal into the outbox, in the caller's transaction; false when it is there already. */
 export function addRemoval(database: Database, device: DeviceName, snapshot?: RemovedSnapshot): boolean {
-  const known = database.drizzle.select().from(outbox).where(isOf(device)).limit(1).get();
+  const known = prepared(database).find.get({ payload: payloadOf(device) });
   if (known !== undefined) return false;
   const operationId = freshOperationId();
-  addToOutbox(database, { operationId, job, payload: payloadOf(device), traceparent: traceparent() });
+  addToOutbox(database, { operationId, job, payload: { device } satisfies Payload, traceparent: traceparent() });
   database.drizzle
     .insert(removals)
     .values({ operationId, ...snapshot })
@@ -64,7 +72,7 @@ export function addRemoval(database: Database, device: DeviceName, snapshot?: Re
 
 /** Drops a device's removal: nothing of the device is left. */
 export function dropRemoval(database: Database, device: DeviceName): void {
-  database.drizzle.delete(outbox).where(isOf(device)).run();
+  prepared(database).drop.run({ payload: payloadOf(device) });
 }
 
 /** Oldest first, without those that were discarded. */
@@ -241,7 +249,7 @@ export function countRemovals(database: Database): { pending: number; failed: nu
 function operationsOf(database: Database, devices: readonly DeviceName[]): Map<DeviceName, OperationId> {
   const found = new Map<DeviceName, OperationId>();
   for (const device of devices) {
-    const row = database.drizzle.select({ operationId: outbox.operationId }).from(outbox).where(isOf(device)).get();
+    const row = prepared(database).find.get({ payload: payloadOf(device) });
     if (row !== undefined) found.set(device, row.operationId);
   }
   return found;
@@ -255,8 +263,4 @@ function deviceIn(payload: unknown): DeviceName | undefined {
   }
 }
 
-const payloadOf = (device: DeviceName): Payload => ({ device });
-
-/** The job is written out: with a parameter in its place, SQLite would not use the index that only has these entries. */
-const isOf = (device: DeviceName) =>
-  and(sql`${outbox.job} = ${sql.raw(`'${job}'`)}`, eq(outbox.payload, JSON.stringify(payloadOf(device))));
+const payloadOf = (device: DeviceName): string => JSON.stringify({ device } satisfies Payload);
