@@ -1,5 +1,6 @@
 // Room: workers. Owns the unpack worker: it takes jobs of the pool's unpack queue, one image each; a writer process writes.
 import { basename } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { paths, readConfig, redisUrl, registrySettings, wantsTraces } from "../src/config.ts";
 import { AbortReason } from "../src/domain/cancellation.ts";
 import {
@@ -120,12 +121,12 @@ function othersWait(count = 1): boolean {
 async function handle(payload: Payload<"unpack">, job: JobContext): Promise<UnpackedImage> {
   const { operationId, reference } = payload;
   const begunMs = performance.now();
-  const account = accountOf(payload);
+  const attempt: Attempt = { payload, job, account: accountOf(payload), lines: [] };
   let unpacked: UnpackedImage;
   using handOver = watchHandOver(database);
   writer.start();
   try {
-    unpacked = await unpackUnlessCancelled({ payload, job, account }, handOver.signal);
+    unpacked = await unpackUnlessCancelled(attempt, handOver.signal);
   } catch (error) {
     if (isHandedOver(error)) {
       log.info({ operationId, reference }, "the pool is drained: the unpack goes back into the queue");
@@ -134,12 +135,13 @@ async function handle(payload: Payload<"unpack">, job: JobContext): Promise<Unpa
     const failure = asSnapmillError(error);
     log.warn({ operationId, reference, code: failure.code }, failure.message);
     if (isMisaddressed(failure)) throw failure;
-    const concluded = await concludeFailure({ payload, job, account }, failure);
+    const concluded = await concludeFailure(attempt, failure);
     if (!job.signal.aborted) observeFailure(concluded, begunMs);
     throw concluded;
   }
   try {
-    await settle(account, operationId, { kind: "unpacked", image: unpacked }, job.stopping);
+    const settled = settle(attempt.account, operationId, { kind: "unpacked", image: unpacked }, job.stopping);
+    await Promise.all([settled, tellRest(attempt)]);
   } catch (error) {
     throw isSnapmillError(error, "not_found") ? removedMeanwhile(error) : error;
   }
@@ -153,6 +155,15 @@ interface Attempt {
   readonly payload: Payload<"unpack">;
   readonly job: JobContext;
   readonly account: Account;
+  /** For the job's log, once all layers are there. */
+  readonly lines: string[];
+}
+
+/** What only shows how it went is written while the pool's worker records the end, not before it is asked to. */
+async function tellRest({ job, lines }: Attempt): Promise<void> {
+  await nextTurn();
+  for (const line of lines) void job.log(line);
+  job.lastProgress();
 }
 
 /** Settles the unpack unless it is tried again; returns what its job fails with. */
@@ -208,7 +219,7 @@ async function resolveAndUnpack(
   { signal, held: isHeld }: Pick<Unpack, "signal" | "held">,
 ): Promise<UnpackedImage> {
   const { operationId, reference, registry: given = {}, batch, ...asked } = attempt.payload;
-  const { job, account } = attempt;
+  const { job, account, lines } = attempt;
   const registry = { ...given, group: given.group ?? batch?.batch };
   const options = { signal, registries, registry };
   const platform = orHostPlatform(asked.platform);
@@ -218,7 +229,7 @@ async function resolveAndUnpack(
   }
   await using image = await inStage("resolve", () => observingResolve(() => openImage(reference, platform, options)));
   reach("unpack.resolved");
-  return await inStage("unpack", () => unpack(image, { operationId, job, account, signal, held: isHeld }));
+  return await inStage("unpack", () => unpack(image, { operationId, job, account, lines, signal, held: isHeld }));
 }
 
 /** The job of an item that has ended: its worker died, or Redis lost it, between the record of its end and the job's. */
@@ -231,10 +242,8 @@ function unwanted({ reference, platform, batch }: Payload<"unpack">): UnpackedIm
 const tellFailure = (operation: string, failure: SnapmillError): void =>
   log.warn({ code: failure.code }, `${operation} is retried: ${failure.message}`);
 
-interface Unpack {
+interface Unpack extends Pick<Attempt, "job" | "account" | "lines"> {
   readonly operationId: OperationId;
-  readonly job: JobContext;
-  readonly account: Account;
   readonly signal: AbortSignal;
   /** Aborts when what runs is to go back into the queue. */
   readonly held: AbortSignal;
@@ -242,7 +251,7 @@ interface Unpack {
 
 async function unpack(
   image: ResolvedImage<LayerBlob>,
-  { operationId, job, account, signal, held }: Unpack,
+  { operationId, job, account, lines, signal, held }: Unpack,
 ): Promise<UnpackedImage> {
   const handOver = AbortSignal.any([job.signal, held]);
   account.layers = layersBefore(image.layers);
@@ -277,7 +286,7 @@ async function unpack(
     if (!signal.aborted && !handOver.aborted) observeFailedLayer();
     throw error;
   });
-  for (const [index, layer] of layers.entries()) void job.log(lineOf(layer, `layer ${index + 1} of ${layers.length}`));
+  lines.push(...layers.map((layer, index) => lineOf(layer, `layer ${index + 1} of ${layers.length}`)));
   return describe(image, layers);
 }
 

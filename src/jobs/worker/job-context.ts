@@ -29,6 +29,8 @@ export interface JobContext extends JobSignals {
   progress(progress: TimedProgress): Promise<void>;
   /** Writes a line into the job's log, which the dashboard shows. Never fails, never waits. */
   log(line: string): Promise<void>;
+  /** No more progress follows: what was shown last goes at once, and the job's end does not wait for it. */
+  lastProgress(): void;
 }
 
 /** Between two reports: that of an image of many layers is long, and each one is stored, and read by all who follow. */
@@ -60,9 +62,14 @@ export class Reports {
     this.#logged = Promise.all([this.#logged, logged]);
   }
 
+  /** What waits for its turn has it now. */
+  hurry(): void {
+    this.#ending.resolve();
+  }
+
   /** Resolves when all reports have arrived, so that none comes after the job's end; bounded. */
   async flush(): Promise<void> {
-    this.#ending.resolve();
+    this.hurry();
     if (this.#sending === undefined && this.#latest === undefined) await this.#logged;
     else await Promise.race([Promise.all([this.#sending, this.#logged]), Bun.sleep(flushTimeoutMs)]);
   }
@@ -92,6 +99,7 @@ export const jobContext = (job: QueuedJob, reports: Reports, signals: JobSignals
   requireOwn: () => requireOwn(job, signals),
   progress: async (progress) => reports.progress(progress),
   log: async (line) => reports.log(line),
+  lastProgress: () => reports.hurry(),
 });
 
 async function requireOwn(job: QueuedJob, { stopping, lockLost }: JobSignals): Promise<void> {

@@ -71,6 +71,7 @@ function serve(
             requireOwn: ignore,
             progress: ignore,
             log: ignore,
+            lastProgress: () => undefined,
           };
           const run = runners.get(name);
           if (run === undefined) throw internal(`no call has ${name} done`);
