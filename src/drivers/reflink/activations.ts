@@ -88,15 +88,15 @@ export class Activations {
     await this.#link(device, loop.path);
   }
 
-  /** `failed_precondition` when the device is in use; it stays active then. */
-  async deactivate(device: DeviceName): Promise<void> {
+  /** `failed_precondition` when the device is in use; it stays active then. `isFlushed`: see detachLoop. */
+  async deactivate(device: DeviceName, { isFlushed = false } = {}): Promise<void> {
     const loop = await this.loopOf(device);
     if (loop === undefined) return this.#unlink(device);
     if (await isHeldExclusively(loop)) throw await inUse(device, loop);
     // The path is removed first: it must never lead to a loop device that another program can take.
     await this.#unlink(device);
     try {
-      await detachLoop(loop, deviceFile(this.#filesDir, device));
+      await detachLoop(loop, deviceFile(this.#filesDir, device), { isFlushed });
       this.#loops.delete(device);
     } catch (error) {
       await this.#link(device, loop);

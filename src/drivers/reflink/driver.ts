@@ -79,6 +79,8 @@ class ReflinkDriver implements Driver {
   readonly name = "reflink";
   readonly #options: ReflinkOptions;
   #parts: Parts | undefined;
+  /** The device whose flush was the last call but for those that only look: what came later belongs to nothing. */
+  #flushed: DeviceName | undefined;
 
   constructor(options: ReflinkOptions) {
     this.#options = options;
@@ -189,8 +191,9 @@ class ReflinkDriver implements Driver {
   }
 
   deactivate(device: DeviceRef): Promise<void> {
+    const isFlushed = this.#flushed === device.deviceName;
     return this.#act("deactivate", device, async ({ pool, activations }) => {
-      await activations.deactivate(device.deviceName);
+      await activations.deactivate(device.deviceName, { isFlushed });
       await removeCopies(pool.filesDir, device.deviceName);
     });
   }
@@ -215,6 +218,7 @@ class ReflinkDriver implements Driver {
       // An active device has been flushed by `hold`, which has its file flushed as well.
       if (loop === undefined) await syncPath(file);
       await this.#requireNothingLost(pool, device.deviceName, loop ?? file);
+      this.#flushed = device.deviceName;
     });
   }
 
@@ -291,6 +295,7 @@ class ReflinkDriver implements Driver {
   /** Runs one operation on one device; errors get the port's codes. */
   async #act<T>(verb: string, device: DeviceRef, action: (parts: Parts) => Promise<T>): Promise<T> {
     const parts = this.#opened();
+    if (verb !== "inspect") this.#flushed = undefined;
     try {
       return await action(parts);
     } catch (error) {

@@ -119,8 +119,10 @@ async function ensureNode(path: string, number: number): Promise<void> {
  * Detaches `file` from the loop device at `path`; a device that has another file, or none, is left alone. All writes
  * through the device are in the file afterwards. `failed_precondition` when it is mounted or open: it then stays as it is.
  * (LOOP_CLR_FD alone returns 0 for a device in use, and detaches it later.)
+ *
+ * `isFlushed`: the device was flushed just now, and what is written to it since then need not be kept.
  */
-export async function detachLoop(path: string, file: string): Promise<void> {
+export async function detachLoop(path: string, file: string, { isFlushed = false } = {}): Promise<void> {
   const busy = (cause?: unknown) => failedPrecondition(`${path} (${file}) is mounted or open`, cause);
   let handle: FileHandle;
   try {
@@ -132,7 +134,7 @@ export async function detachLoop(path: string, file: string): Promise<void> {
   }
   await using _ = handle;
   if ((await loopAt(path))?.backingFile !== file) return;
-  await syncAsFarAsPossible(handle);
+  if (!isFlushed) await syncAsFarAsPossible(handle);
   try {
     ioctlNumber(handle.fd, requests.clearFd, 0, "LOOP_CLR_FD", path);
   } catch (error) {
