@@ -22,8 +22,8 @@ export interface BlobSource {
  */
 export const slotCount = 32;
 export const slotBytes = chunkBytes;
-/** Slots are freed several at a time, because each message wakes a thread that is busy. */
-export const slotsPerMessage = 8;
+/** Slots are freed two at a time: each message wakes a thread that is busy, and what waits to be freed is not read ahead. */
+export const slotsPerMessage = 2;
 
 /** Streams are numbered by the main thread, and served one after the other in the order in which they were opened. */
 export type ToBlobThread =
