@@ -40,6 +40,7 @@ export const libc = openLibc({
   lremovexattr: { args: [ptr, ptr], returns: i32 },
   pwrite: { args: [i32, ptr, u64, u64], returns: i32 },
   ftruncate: { args: [i32, u64], returns: i32 },
+  sync_file_range: { args: [i32, u64, u64, u32], returns: i32 },
   syncfs: { args: [i32], returns: i32 },
 });
 

@@ -24,6 +24,12 @@ export function writeAt(
 /** Sets an open file's size; what was never written reads as zeroes and takes no space. 0 or -errno. */
 export const setSize = (descriptor: number, sizeBytes: number): number => answer(libc.ftruncate(descriptor, sizeBytes));
 
+/** SYNC_FILE_RANGE_WRITE, include/uapi/linux/fs.h. */
+const writeOnly = 2;
+
+/** Has the kernel begin to write what it holds of an open file to the device, without waiting for it. 0 or -errno. */
+export const startWriteBack = (descriptor: number): number => answer(libc.sync_file_range(descriptor, 0, 0, writeOnly));
+
 /**
  * Writes all of the file system to its device. 0 or -errno: also for a write that failed at any time since
  * `descriptor` was opened (Linux 5.8), so open it before the first write.

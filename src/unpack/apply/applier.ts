@@ -4,7 +4,7 @@ import { invalidArgument, type SnapmillError } from "../../domain/errors.ts";
 import { spaceUnder } from "../../system/file/space.ts";
 import { type ByteString, display, joinBytes, maxPathBytes } from "../../system/tree/bytes.ts";
 import { errnos, must } from "../../system/tree/calls.ts";
-import { setSize, writeAt } from "../../system/tree/data.ts";
+import { setSize, startWriteBack, writeAt } from "../../system/tree/data.ts";
 import { changeTimes } from "../../system/tree/metadata.ts";
 import { closeDescriptor, createFile, deviceNumber, makeLink, makeNode, makeSymlink } from "../../system/tree/tree.ts";
 import type { TarEntry } from "../../tar/entry.ts";
@@ -23,6 +23,8 @@ interface OpenFile {
   readonly directory: Directory;
   readonly descriptor: number;
   writtenTo: number;
+  /** What has been written since its last write-back was started. */
+  heldBytes: number;
 }
 
 export interface ApplierOptions {
@@ -40,6 +42,11 @@ type Of<Type extends TarEntry["type"]> = Extract<TarEntry, { type: Type }> & { r
 
 /** Roughly what the file system needs for an entry or a directory besides its content, and the least for any content. */
 const blockBytes = 4096;
+/**
+ * The content of large files goes to the disk while the layer goes on, so that little is left for the flush at its end: at
+ * least so much at a time, since each start costs as much as a small file, and at most so much is held of one file.
+ */
+const writeBackBytes = { least: 64 * 2 ** 10, most: 8 * 2 ** 20 } as const;
 /** The largest images have some hundred thousand. */
 const maxEntries = 10_000_000;
 
@@ -103,6 +110,8 @@ export class LayerApplier implements TarVisitor, Disposable {
     const written = writeAt(file.descriptor, chunk, start, end, offsetBytes);
     if (written < 0) this.#attempt(() => must(written, "write", file.entry.name));
     file.writtenTo = offsetBytes + end - start;
+    file.heldBytes += end - start;
+    if (file.heldBytes >= writeBackBytes.most) this.#attempt(() => writeBack(file));
     // The parts of a sparse file may be small and far apart.
     this.#writtenBytes += Math.max(end - start, blockBytes);
   }
@@ -114,6 +123,7 @@ export class LayerApplier implements TarVisitor, Disposable {
       const { entry, directory, descriptor } = file;
       if (file.writtenTo !== entry.sizeBytes) must(setSize(descriptor, entry.sizeBytes), "ftruncate", entry.name);
       finishFile(descriptor, directory, entry);
+      if (file.heldBytes >= writeBackBytes.least) writeBack(file);
     });
     this.#closeFile();
   }
@@ -218,7 +228,7 @@ export class LayerApplier implements TarVisitor, Disposable {
   #makeFile(directory: Directory, base: ByteString, entry: Of<"file">): void {
     const create = () => createFile(directory.descriptor, base, creationMode(entry));
     const descriptor = this.#replacing(directory, base, "create", create);
-    this.#file = { entry, directory, descriptor, writtenTo: 0 };
+    this.#file = { entry, directory, descriptor, writtenTo: 0, heldBytes: 0 };
   }
 
   #makeNode(directory: Directory, base: ByteString, entry: TarEntry, type: number, device: number): void {
@@ -298,6 +308,11 @@ export class LayerApplier implements TarVisitor, Disposable {
       },
     };
   }
+}
+
+function writeBack(file: OpenFile): void {
+  must(startWriteBack(file.descriptor), "sync_file_range", file.entry.name);
+  file.heldBytes = 0;
 }
 
 function refusedLink({ target }: Of<"hardLink" | "symlink">, why: string): SnapmillError {
