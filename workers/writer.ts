@@ -17,12 +17,18 @@ async function say(message: WriterMessage): Promise<void> {
   await output.flush();
 }
 
-/** Progress at most ten times a second; a message that could not be sent is followed by a newer one. */
-function progressReporter(): OnProgress {
-  let lastMs = 0;
+/** The flush of a smaller layer is over before anybody could see it. */
+const noticedBytes = 2 ** 20;
+
+/**
+ * Progress at most ten times a second, and when a large layer is flushed; a message that could not be sent is followed by a
+ * newer one.
+ */
+function progressReporter(layerBytes: number): OnProgress {
+  let lastMs = performance.now();
   return (readBytes, { spentMs, periods }, isFlushing) => {
     const nowMs = performance.now();
-    if (nowMs - lastMs < progressIntervalMs && !isFlushing) return;
+    if (nowMs - lastMs < progressIntervalMs && !(isFlushing && layerBytes >= noticedBytes)) return;
     lastMs = nowMs;
     void say({ type: "progress", readBytes, isFlushing, spentMs, periods });
   };
@@ -36,7 +42,7 @@ async function serve(line: string): Promise<void> {
       await say({ type: "released" });
       return;
     }
-    const applied = await applyLayer(request, progressReporter());
+    const applied = await applyLayer(request, progressReporter(request.blob.lengthBytes));
     await say({ type: "applied", ...applied });
   } catch (error) {
     const { code, message } = asSnapmillError(error);

@@ -178,9 +178,9 @@ class ReflinkDriver implements Driver {
     this.#act("adopt copies of", origin, async ({ pool, activations }) => {
       for (const { device } of copies) await activations.deactivate(device.deviceName);
       await adoptCopies(pool.filesDir, origin, copies);
-      for (const { device } of copies) {
-        await this.#requireNothingLost(pool, device.deviceName, deviceFile(pool.filesDir, device.deviceName));
-      }
+      // What was lost before an older copy is recorded in the newest as well.
+      const newest = copies.at(-1)?.device.deviceName ?? origin.deviceName;
+      await this.#requireNothingLost(pool, newest, deviceFile(pool.filesDir, newest));
     });
 
   activate(device: DeviceRef): Promise<void> {
