@@ -3,7 +3,7 @@
 //
 //   node_modules/.bin/bun bench/batch.ts [images]
 import "./set-up.ts";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { paths } from "../src/config.ts";
 import type { ReadItem } from "../src/service/batches.ts";
@@ -13,81 +13,10 @@ import { Registry } from "../test/support/registry.ts";
 import { TestSnapmill } from "../test/support/test-snapmill.ts";
 import { until } from "../test/support/until.ts";
 import { freshDisk, printTable } from "./measure.ts";
+import { MemoryPeak } from "./memory-peak.ts";
 
 const count = Number(process.argv[2] ?? 200);
 const edge = Math.min(50, Math.floor(count / 2));
-const sampleEveryMs = 100;
-const kibibyte = 1024;
-
-interface Memory {
-  /** Proportional set size: a page that several processes share counts once. */
-  readonly pssBytes: number;
-  readonly processes: number;
-}
-
-const nothing: Memory = { pssBytes: 0, processes: 0 };
-
-/** All that descend from this process but the registry, by name. */
-function memoryByName(registryPid: number): Map<string, Memory> {
-  const parents = new Map(pids().map((pid) => [pid, parentOf(pid)]));
-  const isOurs = (pid: number | undefined): boolean =>
-    pid !== undefined && pid !== registryPid && (parents.get(pid) === process.pid || isOurs(parents.get(pid)));
-  const sums = new Map<string, Memory>();
-  for (const pid of parents.keys()) {
-    if (!isOurs(pid)) continue;
-    const { pssBytes, processes } = sums.get(nameOf(pid)) ?? nothing;
-    sums.set(nameOf(pid), { pssBytes: pssBytes + pssOf(pid), processes: processes + 1 });
-  }
-  return sums;
-}
-
-const pids = (): number[] =>
-  readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-
-/** Empty when the process has ended meanwhile. */
-function read(pid: number, name: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${name}`, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-function parentOf(pid: number): number | undefined {
-  const [, parent] = /^PPid:\s+(\d+)/m.exec(read(pid, "status")) ?? [];
-  return parent === undefined || parent === "0" ? undefined : Number(parent);
-}
-
-const pssOf = (pid: number): number => Number(/^Pss:\s+(\d+)/m.exec(read(pid, "smaps_rollup"))?.[1] ?? 0) * kibibyte;
-
-function nameOf(pid: number): string {
-  return (
-    /workers\/\w+|redis-server|cli\.ts\0(up|batch)/.exec(read(pid, "cmdline"))?.[0].replace("cli.ts\0", "snapmill ") ??
-    "other"
-  );
-}
-
-class MemoryPeak {
-  total = 0;
-  byName = new Map<string, Memory>();
-  readonly #timer: ReturnType<typeof setInterval>;
-
-  constructor(registryPid: number) {
-    this.#timer = setInterval(() => this.#look(memoryByName(registryPid)), sampleEveryMs);
-  }
-
-  #look(byName: Map<string, Memory>): void {
-    const total = [...byName.values()].reduce((sum, { pssBytes }) => sum + pssBytes, 0);
-    if (total > this.total) [this.total, this.byName] = [total, byName];
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-  }
-}
-
 /** From the first that begins to the last that ends. */
 function spanMs(items: readonly ReadItem[]): number {
   const starts = items.map(({ startedAtMs }) => startedAtMs ?? Number.NaN);
@@ -131,13 +60,5 @@ printTable(
     [`all ${count}`, seconds(wholeMs), (count / (wholeMs / 1000)).toFixed(1)],
   ],
 );
-const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
-printTable(
-  `Memory at its peak, PSS sampled every ${sampleEveryMs} ms`,
-  ["process", "number", "MiB"],
-  [
-    ...[...peak.byName].map(([name, { pssBytes, processes }]) => [name, String(processes), mebibytes(pssBytes)]),
-    ["all together", "", mebibytes(peak.total)],
-  ],
-);
-console.log(`\nPeak: ${(peak.total / 1e6).toFixed(0)} MB of 500 MB`);
+peak.print("Memory at its peak");
+console.log(`\nPeak: ${(peak.totalBytes / 1e6).toFixed(0)} MB of 500 MB`);

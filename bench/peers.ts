@@ -15,7 +15,7 @@ import { runCommand } from "../src/system/process/commands.ts";
 import { freshDisk } from "./measure.ts";
 import { hostWays, thinPoolWays } from "./peers/choice.ts";
 import { buildImages, type PeerImage, type Sizes } from "./peers/images.ts";
-import { type Measured, measureWay } from "./peers/measure-way.ts";
+import { type Measured, measureWay, memoryOfWay } from "./peers/measure-way.ts";
 import { printAccounts, printComparison } from "./peers/report.ts";
 import type { Tools, Way } from "./peers/way.ts";
 import { runSelfInGuest, thinPoolsAreHere } from "./self-in-guest.ts";
@@ -102,10 +102,15 @@ async function compare(kind: "host" | "thin-pool"): Promise<void> {
   const sizes = sizesOf(scale * (isHost ? 1 : guestScale));
   const images = await buildImages({ files, directory, signal }, sizes, values.images);
   const ways = isHost ? hostWays(tools) : thinPoolWays(tools);
+  const roomOf = isHost ? () => freshDisk(16) : freshDirectory;
   for (const image of images) {
-    const samples = await inTurns(ways, image, isHost ? () => freshDisk(16) : freshDirectory);
+    const samples = await inTurns(ways, image, roomOf);
     printComparison(image, ways, samples);
     printAccounts(samples);
+    for (const way of ways.filter(({ name }) => name.startsWith("snapmill"))) {
+      await using room = await roomOf();
+      (await memoryOfWay(way, image, room.directory)).print(`${way.name}: memory at its peak`);
+    }
   }
 }
 

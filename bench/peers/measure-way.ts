@@ -1,5 +1,6 @@
 // Room: bench. Owns the measurement of one unpack: from the start of its command to the end of the flush.
 import { runCommand } from "../../src/system/process/commands.ts";
+import { MemoryPeak } from "../memory-peak.ts";
 import { untilDiskIsQuiet } from "../quiet-disk.ts";
 import type { PeerImage } from "./images.ts";
 import type { Account, Way } from "./way.ts";
@@ -9,6 +10,14 @@ export interface Measured {
   /** Of `ms`, the flush after the command. */
   readonly flushMs: number;
   readonly account: Account | undefined;
+}
+
+/** One unpack more, which is not timed: to look at memory takes processor time. */
+export async function memoryOfWay(way: Way, image: PeerImage, directory: string): Promise<MemoryPeak> {
+  await using open = await way.open(directory, image);
+  using peak = new MemoryPeak();
+  await open.unpack();
+  return peak;
 }
 
 const flushTimeoutMs = 300_000;

@@ -37,7 +37,7 @@ export function printComparison(image: PeerImage, ways: readonly Way[], samples:
   );
 }
 
-/** Where the time of the median unpack went, and the most memory that any took, for each way that says so. */
+/** Where the time of the median unpack went, for each way that says so. */
 export function printAccounts(samples: Samples): void {
   for (const [{ name }, measured] of samples) {
     const typical = measured.toSorted((a, b) => a.ms - b.ms)[Math.floor(measured.length / 2)];
@@ -52,15 +52,6 @@ export function printAccounts(samples: Samples): void {
         ms.toFixed(0),
         `${((ms / typical.ms) * 100).toFixed(0)} %`,
       ]),
-    );
-    const peaks = measured.map(({ account }) => account?.peaks ?? new Map<string, number>());
-    const programs = [...(typical.account.peaks.keys() ?? [])];
-    const most = (program: string) => Math.max(...peaks.map((each) => each.get(program) ?? 0));
-    const together = Math.max(...peaks.map((each) => [...each.values()].reduce((sum, mib) => sum + mib, 0)));
-    printTable(
-      `${name}: peak resident memory`,
-      ["program", "MiB"],
-      [...programs.map((program) => [program, most(program).toFixed(0)]), ["together", together.toFixed(0)]],
     );
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readConfig, redisUrl } from "../../src/config.ts";
 import { writeImage } from "../../test/support/images.ts";
 import { file } from "../../test/support/tar-entries.ts";
-import { peaksOf, phasesOf } from "../account.ts";
+import { phasesOf } from "../account.ts";
 import { MeasuredUp } from "../http-server.ts";
 import { runTool, type Tools, type Way } from "./way.ts";
 
@@ -42,10 +42,7 @@ export const snapmill = (tools: Tools, name: string, settings: Readonly<Record<s
         await (others.length === 0 ? run("unpack", only) : run("unpack", "--from", list));
       },
       written: [directory],
-      account: async () => ({
-        stages: await phasesOf(redisUrl(config), config.pool, images.length),
-        peaks: peaksOf(config.stateDir),
-      }),
+      account: async () => ({ stages: await phasesOf(redisUrl(config), config.pool, images.length) }),
       [Symbol.asyncDispose]: () => held.disposeAsync(),
     };
   },

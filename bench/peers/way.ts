@@ -30,8 +30,6 @@ export interface OpenWay extends AsyncDisposable {
 export interface Account {
   /** Milliseconds by stage, added up over layers. */
   readonly stages: ReadonlyMap<string, number>;
-  /** Peak resident memory by process, in MiB. */
-  readonly peaks: ReadonlyMap<string, number>;
 }
 
 const timeoutMs = 600_000;
