@@ -73,19 +73,22 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
       return { devicePath: mount.source, fsType: mount.type, mountOptions: draftMountOptions(mount.type), copies };
     },
     commit: async (chainId, key, bytes, signal) => {
-      await call("commit", { scope: ownScope, key, ...committed(chainId, bytes) }, endlessly(signal));
+      await call("commit", { scope: ownScope, key, ...committed(chainId, bytes) }, endlessly(signal)).catch(
+        committedMeanwhile,
+      );
     },
     checkpoint: async (chainId, key, bytes, next, signal) => {
       const keyLabels = { [labelNames.unpackChain]: next };
       const given = { scope: ownScope, key, ...committed(chainId, bytes), keyLabels };
-      await call("checkpoint", given, endlessly(signal));
+      await call("checkpoint", given, endlessly(signal)).catch(committedMeanwhile);
     },
     commitCopies: async (key, layers, next, signal) => {
       const copies = layers.map(({ chainId, bytes, copy }) => ({ copy, ...committed(chainId, bytes) }));
       const keyLabels = { [labelNames.unpackChain]: next };
       const given = { scope: ownScope, key, copies, keyLabels };
       await call("commit-copies", given, endlessly(signal)).catch((error: unknown) => {
-        throw isFinal(error) ? copiesGone(error) : error;
+        if (isFinal(error)) throw copiesGone(error);
+        committedMeanwhile(error);
       });
     },
     discard: async (key) => {
@@ -105,6 +108,12 @@ const endlessly = (signal: AbortSignal) => ({ awayMs: Number.POSITIVE_INFINITY, 
 /** A layer that was found, and that nothing used yet, may be removed before the unpack uses it: it is unpacked again. */
 export const removedMeanwhile = (cause: SnapmillError): SnapmillError =>
   aborted(`a layer was removed while the image was being unpacked, which is begun again: ${cause.message}`, cause);
+
+/** An attempt that died left its commit in the queue, and that was done while the layer was unpacked again. */
+function committedMeanwhile(error: unknown): never {
+  if (!isSnapmillError(error, "already_exists")) throw error;
+  throw aborted(`a layer was committed by an earlier attempt, and the image is begun again: ${error.message}`, error);
+}
 
 const isFinal = (error: unknown): error is SnapmillError =>
   isSnapmillError(error, "failed_precondition") || isSnapmillError(error, "not_found");

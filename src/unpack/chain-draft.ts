@@ -102,8 +102,8 @@ export class ChainDraft {
     const lock = takeTurn({ lockDir, chainId: above });
     if (lock === undefined) return undefined;
     scope.use(lock);
-    if (store.committedBytes(above) !== undefined) return undefined;
     for (const attempt of store.attempts(above)) await store.discard(attempt);
+    if (store.committedBytes(above) !== undefined) return undefined;
     this.#lock = lock;
     scope.move();
     return { next: above, copy: this.#copy() };

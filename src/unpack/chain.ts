@@ -218,13 +218,13 @@ async function unpackLayer(
   return await inTurn(turn, async (lock) => {
     times.end("wait");
     reach("unpack.locked");
-    // The lock's last holder may have unpacked the layer, or died while doing so.
+    // The lock's last holder may have unpacked the layer, or died while doing so: its commit may be done only now.
+    for (const key of store.attempts(chainId)) if (key !== draft.key) await store.discard(key);
     const heldNow = store.committedBytes(chainId);
     if (heldNow !== undefined) {
       await draft.discard();
       return { done: Promise.resolve(finished(heldNow)) };
     }
-    for (const key of store.attempts(chainId)) if (key !== draft.key) await store.discard(key);
 
     const { bytes, spentMs, committed } = await unpackUnderLock(place, { ...options, times, tell, lock });
     const isCommitted = () => {

@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type AbortKind, AbortReason, Canceller } from "../../src/domain/cancellation.ts";
 import { failedPrecondition, resourceExhausted, type SnapmillError } from "../../src/domain/errors.ts";
-import { type ChainId, diffId, digest } from "../../src/domain/identifiers.ts";
+import { type ChainId, diffId, digest, type SnapshotKey, snapshotKey } from "../../src/domain/identifiers.ts";
 import type { ImageLayer } from "../../src/images/image.ts";
 import { acquireLock } from "../../src/system/file/locks.ts";
 import { chainIdsOf, type LayerStore, type LayerWriter, unpackChain } from "../../src/unpack/chain.ts";
@@ -46,7 +46,7 @@ class Book implements LayerStore {
     return this.committed.get(chainId);
   }
 
-  attempts(): [] {
+  attempts(_chainId: ChainId): SnapshotKey[] {
     return [];
   }
 
@@ -101,6 +101,24 @@ test("a layer is applied with the one above it announced, unless the pool has th
     [{ path: "/blobs/1" }, { path: "/blobs/2" }],
     [{ path: "/blobs/2" }, undefined],
   ]);
+});
+
+test("a layer whose commit was still in the queue when its unpack died is not unpacked again", async () => {
+  const book = new Book();
+  const [bottom] = chainIdsOf(layers) as [ChainId];
+  const left = snapshotKey("unpack/left");
+  book.attempts = (chainId) => (chainId === bottom && book.discarded === 0 ? [left] : []);
+  book.discard = async () => {
+    book.discarded += 1;
+    book.committed.set(bottom, 7);
+  };
+  const written: number[] = [];
+  const chained = await unpack(book, async ({ blob }) => {
+    written.push("path" in blob ? blob.offsetBytes : -1);
+    return applied;
+  });
+  expect(written).toEqual([1, 2, 3]);
+  expect(chained[0]).toMatchObject({ cached: true, bytes: 7 });
 });
 
 test("when its job is to be handed over, the layer under way is finished and committed, and no other begun", async () => {
