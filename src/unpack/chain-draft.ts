@@ -16,7 +16,10 @@ interface Draft {
   readonly prepared: PreparedLayer;
 }
 
-type DraftOptions = Pick<ChainOptions, "store" | "writer" | "lockDir" | "signal" | "handOver">;
+interface DraftOptions extends Pick<ChainOptions, "store" | "writer" | "lockDir" | "signal" | "handOver"> {
+  /** Default: as the pool can. "none": each layer is in the pool before the next one is begun. */
+  readonly copies?: "none" | undefined;
+}
 
 /** How the draft goes on after a layer. */
 export interface Continuation {
@@ -74,9 +77,15 @@ export class ChainDraft {
     return this.#copied.lockPaths(this.#options.lockDir);
   }
 
+  /** Whether the pool had no room for a layer that was copied. */
+  get lackedRoom(): boolean {
+    return this.#copied.failure?.code === "resource_exhausted";
+  }
+
   /** A new draft on `parent`, for that layer and those above it. */
   async begin(chainId: ChainId, parent: ChainId | undefined): Promise<PreparedLayer> {
     const { store, signal } = this.#options;
+    this.#copied.requireParents();
     // Unique to the attempt: a writer that outlives its attempt writes to a device that will not be used.
     const key = snapshotKey(`unpack/${chainId}/${randomUUID()}`);
     try {
@@ -94,9 +103,11 @@ export class ChainDraft {
   /**
    * How the draft goes on after the layer that is about to be written: with the one `above`. Undefined when that is another
    * process's or in the pool, when it is not begun here, and when no checkpoint can be had.
+   * `aborted` when a layer below it could not be committed.
    */
   async continuation(above: ChainId | undefined): Promise<Continuation | undefined> {
     const { store, lockDir, handOver } = this.#options;
+    this.#copied.requireParents();
     if (above === undefined || !this.#canCheckpoint || handOver.aborted) return undefined;
     using scope = new DisposableStack();
     const lock = takeTurn({ lockDir, chainId: above });
@@ -111,7 +122,7 @@ export class ChainDraft {
 
   #copy(): Continuation["copy"] {
     const { file, directory } = this.#draft?.prepared.copies ?? {};
-    if (file === undefined || directory === undefined) return undefined;
+    if (file === undefined || directory === undefined || this.#options.copies === "none") return undefined;
     const name = randomUUID();
     return { name, from: file, to: join(directory, name) };
   }

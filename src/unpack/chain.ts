@@ -110,11 +110,27 @@ export function chainIdsOf(layers: readonly Pick<ImageLayer, "diffId">[]): Chain
  * failure names image and layer, and leaves nothing of the layer that failed; layers below it stay committed.
  */
 export async function unpackChain(image: ResolvedImage<LayerBlob>, options: ChainOptions): Promise<ChainedLayer[]> {
+  const inPool = new Map<ChainId, ChainedLayer>();
+  const onLayer = (layer: ChainedLayer) => {
+    if (inPool.has(layer.chainId)) return;
+    inPool.set(layer.chainId, layer);
+    options.onLayer?.(layer);
+  };
+  const unpackWith = async (draft: ChainDraft) => {
+    try {
+      return await unpackInTurn(image, { ...options, onLayer, draft });
+    } finally {
+      await draft.discard();
+    }
+  };
   const draft = new ChainDraft(options);
   try {
-    return await unpackInTurn(image, { ...options, draft });
-  } finally {
-    await draft.discard();
+    return await unpackWith(draft);
+  } catch (error) {
+    if (!draft.lackedRoom) throw error;
+    // A layer that is committed in its turn is tried once more when no other is in flight.
+    const chained = await unpackWith(new ChainDraft({ ...options, copies: "none" }));
+    return chained.map((layer) => inPool.get(layer.chainId) ?? layer);
   }
 }
 

@@ -1,5 +1,5 @@
 // Room: unpack. Owns the layers of a draft that are copied and not committed yet: they are committed while it goes on.
-import { asSnapmillError } from "../domain/errors.ts";
+import { aborted, asSnapmillError, type SnapmillError } from "../domain/errors.ts";
 import type { ChainId, SnapshotKey } from "../domain/identifiers.ts";
 import { inStage } from "../domain/unpack-stage.ts";
 import { reach } from "../system/faults.ts";
@@ -32,7 +32,7 @@ export class CopiedLayers {
   readonly #uncommitted = new Set<ChainId>();
   #waiting: Waiting[] = [];
   #committing: Promise<void> | undefined;
-  #failure: Error | undefined;
+  #failure: SnapmillError | undefined;
 
   constructor(options: Pick<ChainOptions, "store" | "signal">) {
     this.#options = options;
@@ -54,10 +54,22 @@ export class CopiedLayers {
     return new Set([...this.#uncommitted].map((chainId) => lockPath(lockDir, chainId)));
   }
 
-  /** Returns when none waits any more, and throws why one could not be committed. */
+  /** Why a layer could not be committed: what is above it cannot be either. */
+  get failure(): SnapmillError | undefined {
+    return this.#failure;
+  }
+
+  /** Returns when none waits any more. Throws as `requireParents` does. */
   async settle(): Promise<void> {
     await this.#committing;
-    if (this.#failure !== undefined) throw this.#failure;
+    this.requireParents();
+  }
+
+  /** Throws `aborted` once a layer could not be committed: what is written above it would be lost. */
+  requireParents(): void {
+    if (this.#failure !== undefined) {
+      throw aborted(`a layer below it could not be committed: ${this.#failure.message}`, this.#failure);
+    }
   }
 
   async #commitAll(): Promise<void> {

@@ -3,9 +3,10 @@ import { afterAll, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Canceller } from "../../src/domain/cancellation.ts";
-import { aborted, invalidArgument, type SnapmillError } from "../../src/domain/errors.ts";
+import { aborted, invalidArgument, resourceExhausted, type SnapmillError } from "../../src/domain/errors.ts";
 import { type ChainId, diffId, digest } from "../../src/domain/identifiers.ts";
 import type { ImageLayer } from "../../src/images/image.ts";
+import { acquireLock } from "../../src/system/file/locks.ts";
 import { chainIdsOf, type LayerStore, type LayerWriter, unpackChain } from "../../src/unpack/chain.ts";
 import { lockPath } from "../../src/unpack/layer-turns.ts";
 import { temporaryDirectory } from "../support/directories.ts";
@@ -58,7 +59,7 @@ class Pool implements LayerStore {
     this.committed.set(chainId, bytes);
   }
 
-  checkpoint(): Promise<void> {
+  checkpoint(..._given: Parameters<LayerStore["checkpoint"]>): Promise<void> {
     return Promise.reject(invalidArgument("no checkpoint is taken of what is copied"));
   }
 
@@ -81,13 +82,15 @@ interface Unpacking {
   /** Called before each layer is applied. */
   readonly onApply?: (number: number) => Promise<void>;
   readonly copied?: string[];
+  /** Whether a layer that others follow is to be copied now. Default: always. */
+  readonly isCopied?: () => boolean;
 }
 
-function unpack({ pool, onApply, copied = [] }: Unpacking, done: number[] = []) {
+function unpack({ pool, onApply, copied = [], isCopied = () => true }: Unpacking, done: number[] = []) {
   const apply: LayerWriter["apply"] = async ({ blob, copy, keepsMount }): Promise<Applied> => {
     const number = Number("path" in blob ? blob.path.at(-1) : "");
-    expect(copy !== undefined).toBe(number < 4);
-    expect(keepsMount).toBe(number < 4);
+    if (isCopied()) expect(keepsMount).toBe(number < 4);
+    expect(copy !== undefined).toBe(number < 4 && isCopied());
     await onApply?.(number);
     pool.notes.push(`apply ${number}`);
     if (copy !== undefined) copied.push(`${copy.from} to ${copy.to}`);
@@ -159,6 +162,51 @@ test("a layer that fails waits for those below it, which stay; the draft and all
   });
   expect(pool.notes.slice(-3)).toEqual(["commit copies of 1,2, then 3", "unmount", "discard"]);
   expect([...pool.committed.keys()].map(numberOf)).toEqual([0, 1, 2]);
+  expect(locked()).toEqual([]);
+});
+
+test("once copies could not be committed, no further layer is written", async () => {
+  const pool = new Pool();
+  const refused = Promise.withResolvers<void>();
+  pool.hold = () => refused.promise;
+  const unpacking = unpack({
+    pool,
+    onApply: async (number) => {
+      if (number !== 1) return;
+      refused.reject(aborted("a copy is gone"));
+      await Bun.sleep(20);
+    },
+  });
+  const failure = await unpacking.catch((error: unknown) => error as SnapmillError);
+  expect(failure).toMatchObject({ code: "aborted", message: expect.stringContaining("layer 1 of 5") });
+  expect(pool.notes.filter((note) => note.startsWith("apply"))).toEqual(["apply 0", "apply 1"]);
+});
+
+test("layers whose copies find no room are written once more, each committed before the next, when no other is in flight", async () => {
+  const pool = new Pool();
+  const full = resourceExhausted("the pool is full");
+  let [isFull, isCopied] = [true, true];
+  pool.hold = async () => {
+    isCopied = false;
+    throw full;
+  };
+  pool.checkpoint = async (chainId, _key, bytes) => {
+    pool.notes.push(`checkpoint ${numberOf(chainId)}`);
+    if (isFull) throw full;
+    pool.committed.set(chainId, bytes);
+  };
+  const other = await acquireLock(join(lockDir, "other.lock"));
+  const done: number[] = [];
+  const unpacking = unpack({ pool, isCopied: () => isCopied }, done);
+  await until("the first layer was tried again beside the other", () => pool.notes.join().endsWith("unmount,discard"));
+  await until("a checkpoint found no room either", () => pool.notes.includes("checkpoint 0"));
+  isFull = false;
+  other[Symbol.dispose]();
+  const chained = await unpacking;
+  expect(chained.map(({ chainId, cached }) => [numberOf(chainId), cached])).toEqual(
+    [0, 1, 2, 3, 4].map((number) => [number, false]),
+  );
+  expect(done).toEqual([0, 1, 2, 3, 4]);
   expect(locked()).toEqual([]);
 });
 
