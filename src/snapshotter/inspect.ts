@@ -3,6 +3,7 @@ import { asSnapmillError } from "../domain/errors.ts";
 import type { Finding } from "../domain/findings.ts";
 import { isChainId, type OperationId, ownScope } from "../domain/identifiers.ts";
 import { labelNames, type Snapshot } from "../domain/snapshots.ts";
+import { parsePayload } from "../jobs/contract.ts";
 import type { Database } from "../metadata/database.ts";
 import { freeIdsInUse, hasDevice, listDevices } from "../metadata/devices.ts";
 import { interruptedOperations } from "../metadata/journal.ts";
@@ -142,13 +143,15 @@ export function damagedEntries(database: Database): readonly DamagedEntry[] {
   return [...damagedOutbox(database), ...damagedRemovals(database), ...unpacks];
 }
 
-const isUnpack = (payload: unknown): boolean =>
-  typeof payload === "object" &&
-  payload !== null &&
-  "reference" in payload &&
-  "platform" in payload &&
-  typeof payload.reference === "string" &&
-  typeof payload.platform === "string";
+/** As it is read when it is queued. */
+function isUnpack(payload: unknown): boolean {
+  try {
+    parsePayload("unpack", payload);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const damagedFinding = ({ operationId, job, createdAtMs }: DamagedEntry): Finding => ({
   kind: "damaged-record",

@@ -200,7 +200,7 @@ export function describeDoctor(title: string, testPool: TestPool, testPoolModule
       addToOutbox(fixture.database, {
         operationId,
         job: "unpack",
-        payload: { reference: "oci:/images/a", platform: "linux/amd64" },
+        payload: { pool: "test", operationId, reference: "oci:/images/a" },
       });
       const createdAtMs = Date.now() - 2 * dayMs;
       fixture.database.drizzle.update(outbox).set({ createdAtMs }).where(eq(outbox.operationId, operationId)).run();

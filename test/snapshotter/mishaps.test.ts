@@ -11,7 +11,7 @@ import { labelNames } from "../../src/domain/snapshots.ts";
 import type { Driver } from "../../src/drivers/port.ts";
 import { countDevicesByState, lastDeviceNumber, listTemplates } from "../../src/metadata/devices.ts";
 import { listImages } from "../../src/metadata/images.ts";
-import { pendingOutbox } from "../../src/metadata/outbox.ts";
+import { dropFromOutbox, pendingOutbox } from "../../src/metadata/outbox.ts";
 import { pendingRemovals } from "../../src/metadata/pending-removals.ts";
 import { devices } from "../../src/metadata/schema.ts";
 import { createSnapshotter } from "../../src/snapshotter/snapshotter.ts";
@@ -200,6 +200,16 @@ describe("a device in the pool that no record knows", () => {
 
 describe("unpacks", () => {
   const sha = (digit: string) => `sha256:${digit.repeat(64)}`;
+
+  test("that are accepted are in order for doctor, which keeps them, also when they name no platform", async () => {
+    const { snapshotter, database } = fixture;
+    const request = { operationId: freshOperationId(), reference: "oci:/x" };
+    await snapshotter["accept-unpack"](freshOperationId(), { requests: [request] });
+    const { findings } = await snapshotter.doctor(freshOperationId(), { repair: true });
+    expect(findings).toEqual([]);
+    expect(pendingOutbox(database)).toMatchObject([{ operationId: request.operationId }]);
+    dropFromOutbox(database, request.operationId);
+  });
 
   test("are written down, and settled with an image that goes with its snapshot", async () => {
     const { snapshotter, database } = fixture;
