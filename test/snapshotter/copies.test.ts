@@ -1,6 +1,6 @@
 // Tests the commit of copies: snapshots of earlier moments of an active one, copied by whoever has it mounted.
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -173,6 +173,15 @@ test("copies that are gone, not at rest or no file systems are refused, with all
   expect(client.walk()).toEqual(["active", "base"]);
   expect((await fixture.driver.list()).length).toBe(devices);
   await commit("active", named([whole]));
+  expect(await client.seen("c1", textIn)).toBe("one");
+});
+
+test("a copy that its maker takes back while others are committed is in nobody's way", async () => {
+  await client.prepare("active", "base");
+  const [copy = ""] = await written("active", ["one"]);
+  // As one that goes between two looks: there is a name, and nothing behind it.
+  symlinkSync("gone", join(placeOf("active").directory, crypto.randomUUID()));
+  await commit("active", named([copy]));
   expect(await client.seen("c1", textIn)).toBe("one");
 });
 

@@ -54,7 +54,17 @@ export async function adoptCopies(dir: string, origin: DeviceRef, copies: readon
 async function removeAdopted(directory: string, kept: ReadonlySet<string>): Promise<void> {
   for (const name of await namesIn(directory)) {
     const path = join(directory, name);
-    if (!kept.has(name) && (await stat(path)).nlink > 1) await rm(path);
+    if (!kept.has(name) && (await isAdopted(path))) await rm(path);
+  }
+}
+
+/** Whoever makes a copy may be taking it back. */
+async function isAdopted(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).nlink > 1;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false;
+    throw error;
   }
 }
 
