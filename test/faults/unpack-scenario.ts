@@ -82,8 +82,11 @@ const textIn = (root: string): string => readFileSync(`${root}/file`, "utf8");
 
 export const unpackScenario: Scenario = {
   title: "unpack of two layers",
-  setUp: async (_client, { directory }): Promise<Operation> => {
+  setUp: async (client, { directory }): Promise<Operation> => {
     await writeLayers({ directory });
+    // It is made of a template, which must be there, so that every run passes the same fault points.
+    await client.prepare("first of a template");
+    await client.remove("first of a template");
     return { verb: "unpack", operationId: freshOperationId(), request: { directory } };
   },
   answer: "result",
