@@ -73,6 +73,8 @@ export class CopiedLayers {
   }
 
   async #commitAll(): Promise<void> {
+    // It ends by clearing what its caller is about to set.
+    await Promise.resolve();
     for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
       try {
         if (this.#failure !== undefined) throw this.#failure;
