@@ -1,7 +1,7 @@
 // Room: unpack. Owns the parent's side of a writer process: requests, results, and a new process after one has died.
 import { fileURLToPath } from "node:url";
 import { aborted, internal, SnapmillError } from "../domain/errors.ts";
-import { startTimer } from "../domain/timers.ts";
+import { startTimer, type Timer } from "../domain/timers.ts";
 import { linesOf } from "../system/process/lines.ts";
 import { describeExit, type Exit, type RunningProcess, startProcess } from "../system/process/processes.ts";
 import type { AppliedLayer, OnProgress } from "./layer.ts";
@@ -19,6 +19,8 @@ const releaseMs = 5000;
 export interface WriterOptions {
   /** The writer's whole environment: see `childEnvironment` in config.ts. */
   readonly environment: Readonly<Record<string, string>>;
+  /** How long a process without work is kept. Default: a minute. */
+  readonly idleMs?: number;
 }
 
 export interface ApplyOptions {
@@ -40,26 +42,44 @@ export interface Writer extends AsyncDisposable {
   release(): Promise<void>;
 }
 
-/** A writer that is started with the first request, if not before, and lives until it is disposed of. */
-export function startWriter(options: WriterOptions): Writer {
+/** A writer whose process is started with the first request, if not before, and ends after a time without work. */
+export function startWriter({ environment, idleMs = 60_000 }: WriterOptions): Writer {
   let child: WriterChild | undefined;
   let isBusy = false;
+  let idleness: Timer | undefined;
+
+  async function end(): Promise<void> {
+    idleness?.[Symbol.dispose]();
+    const ended = child;
+    child = undefined;
+    await ended?.[Symbol.asyncDispose]();
+  }
+
+  function isIdleFromNow(): void {
+    idleness?.[Symbol.dispose]();
+    // What it still has mounted for another layer, the next process mounts again.
+    if (child !== undefined) idleness = startTimer(idleMs, () => void end()).unref();
+  }
 
   async function alone<T>(action: () => Promise<T>): Promise<T> {
     if (isBusy) throw internal("a writer applies one layer at a time");
     isBusy = true;
+    idleness?.[Symbol.dispose]();
     try {
       return await action();
     } finally {
       if (child?.isUsable === false) child = undefined;
       isBusy = false;
+      isIdleFromNow();
     }
   }
 
   return {
     start: () => {
+      if (isBusy) return;
       try {
-        if (!isBusy) child ??= new WriterChild(options.environment);
+        child ??= new WriterChild(environment);
+        isIdleFromNow();
       } catch {
         // The first layer tries again, and says why it fails.
       }
@@ -67,14 +87,11 @@ export function startWriter(options: WriterOptions): Writer {
     apply: (request, { signal, onProgress } = {}) =>
       alone(async () => {
         signal?.throwIfAborted();
-        child ??= new WriterChild(options.environment);
+        child ??= new WriterChild(environment);
         return await child.apply(request, { signal, onProgress });
       }),
     release: () => alone(async () => await child?.release()),
-    [Symbol.asyncDispose]: async () => {
-      await child?.[Symbol.asyncDispose]();
-      child = undefined;
-    },
+    [Symbol.asyncDispose]: end,
   };
 }
 

@@ -14,6 +14,7 @@ import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { startWriter, type Writer } from "../../src/unpack/writer.ts";
 import { tar } from "../support/tar.ts";
 import { directory as directoryEntry, file, sparse, symlink, whiteout } from "../support/tar-entries.ts";
+import { until } from "../support/until.ts";
 import { requestFor } from "./requests.ts";
 import { makeExt4 } from "./scratch.ts";
 
@@ -82,6 +83,23 @@ describe("a writer", () => {
     expect(writerPids()).toEqual(pids);
     await writer[Symbol.asyncDispose]();
     expect(writerPids()).toEqual([]);
+  });
+
+  test("ends its process after a time without work, with what that had mounted, and starts another", async () => {
+    await using loop = await device();
+    await using writer = startWriter({ environment: environment(), idleMs: 200 });
+    await writer.apply({ ...(await requestFor(directory, loop.path, small)), keepsMount: true });
+    const [pid] = writerPids();
+    await until("the idle process has ended", () => writerPids().length === 0);
+    // Its descriptors are closed last.
+    await until("the device is free", async () => !(await isHeldExclusively(loop.path)));
+    await writer.release();
+    expect(writerPids()).toEqual([]);
+    writer.start();
+    expect(writerPids()).not.toContain(pid);
+    expect(await apply(writer, await requestFor(directory, loop.path, large))).toMatchObject({ entries: 60 });
+    await until("that process has ended, too", () => writerPids().length === 0);
+    await expectFree(loop.path);
   });
 
   test("keeps a device mounted and at rest for the next layer, until it is released or another device is written to", async () => {
