@@ -5,7 +5,7 @@ import { tellHold } from "../../../src/cli/support/held.ts";
 import { failedPrecondition, notFound } from "../../../src/domain/errors.ts";
 
 const poolThatThrows = (error: Error): Pool =>
-  ({ queues: () => Promise.reject(error), serving: () => Promise.resolve("lasting") }) as Partial<Pool> as Pool;
+  ({ unpackHold: () => Promise.reject(error), serving: () => Promise.resolve("lasting") }) as Partial<Pool> as Pool;
 
 test("a pool that an 'up' is still making is not held", async () => {
   await tellHold(poolThatThrows(notFound("there is no pool here yet")));
