@@ -41,10 +41,12 @@ export function openDatabase(
     const handle = drizzle(client);
     if (mode === "readwrite") applyMigrations(client, handle, { path, schema });
     else checkMigrations(client, { path, schema });
-    const close = () => client.close();
+    // With its statements: SQLite would keep it open until they are collected, and a process that ends before checkpoints
+    // it, for which a reader takes the writer's lock and waits for the disk twice.
+    const close = () => client.close(true);
     return { path, drizzle: handle, close, [Symbol.dispose]: close };
   } catch (error) {
-    client.close();
+    client.close(true);
     throw openingFailure(path, error, schema);
   }
 }

@@ -8,22 +8,13 @@ import { type Database, openDatabase } from "../metadata/database.ts";
 /** Throws not_found if the state directory has no such pool yet. */
 export function openStore(config: Config): Database {
   try {
-    return closedAtOnce(openDatabase(paths.database(config), { mode: "readonly" }));
+    return openDatabase(paths.database(config), { mode: "readonly" });
   } catch (error) {
     const others = isSnapmillError(error, "not_found") ? otherPools(config) : [];
     if (others.length === 0) throw error;
     const there = others.map((pool) => `--pool ${pool}`).join(" or ");
     throw notFound(`there is no pool ${config.pool} in ${config.stateDir}: use ${there}`, error);
   }
-}
-
-/**
- * Closing it also ends its statements. Otherwise SQLite would keep it open until they are collected, and a process that ends
- * before checkpoints it: a reader would hold the writer's lock and wait for the disk twice, to no effect.
- */
-function closedAtOnce(database: Database): Database {
-  const close = () => database.drizzle.$client.close(true);
-  return { ...database, close, [Symbol.dispose]: close };
 }
 
 function otherPools(config: Config): readonly string[] {
