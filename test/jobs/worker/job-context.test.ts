@@ -20,3 +20,19 @@ test("of reports in quick succession the first goes at once, and the last when n
   await reports.flush();
   expect(sent).toEqual([1, 3]);
 });
+
+test("the end of a job waits for its log lines, and not for ever", async () => {
+  const logged = Promise.withResolvers<number>();
+  const reports = new Reports({ log: () => logged.promise } as unknown as QueuedJob);
+  await reports.flush();
+  reports.log("a line");
+  let isFlushed = false;
+  const flushed = reports.flush().then(() => {
+    isFlushed = true;
+  });
+  await Bun.sleep(20);
+  expect(isFlushed).toBe(false);
+  // Redis does not answer.
+  await flushed;
+  logged.resolve(1);
+});
