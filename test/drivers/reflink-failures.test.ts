@@ -3,8 +3,7 @@ import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test
 import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type DeviceRef, fsTypes } from "../../src/domain/devices.ts";
-import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
+import { fsTypes } from "../../src/domain/devices.ts";
 import { Activations } from "../../src/drivers/reflink/activations.ts";
 import { Freezer } from "../../src/drivers/reflink/freezer.ts";
 import { findLoops } from "../../src/system/block/attached-loops.ts";
@@ -28,11 +27,7 @@ beforeEach(async () => {
 
 afterEach(() => testPool[Symbol.asyncDispose]());
 
-const device = (serial: number): DeviceRef => ({
-  deviceId: serial as DeviceId,
-  deviceName: deviceName(testPool.pool, serial),
-  sizeBytes: 16 * mebibyte,
-});
+const device = (serial: number) => testPool.device(serial);
 
 async function opened() {
   const driver = testPool.connect();

@@ -2,8 +2,6 @@ import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, readlink, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { DeviceRef } from "../../src/domain/devices.ts";
-import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { createReflinkDriver } from "../../src/drivers/reflink/driver.ts";
 import { findLoops, loopAt } from "../../src/system/block/attached-loops.ts";
 import { attachLoop, detachLoop } from "../../src/system/block/loop.ts";
@@ -28,11 +26,7 @@ describe("the reflink driver and what it finds on the host", () => {
 
   afterEach(() => testPool[Symbol.asyncDispose]());
 
-  const device = (serial: number): DeviceRef => ({
-    deviceId: serial as DeviceId,
-    deviceName: deviceName(testPool.pool, serial),
-    sizeBytes: 16 * mebibyte,
-  });
+  const device = (serial: number) => testPool.device(serial);
 
   async function opened() {
     const driver = testPool.connect();

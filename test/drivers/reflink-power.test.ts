@@ -2,8 +2,6 @@
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { open, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { DeviceRef } from "../../src/domain/devices.ts";
-import { type DeviceId, deviceName } from "../../src/domain/identifiers.ts";
 import { findLoops } from "../../src/system/block/attached-loops.ts";
 import { ioctlBuffer } from "../../src/system/ffi/ioctl.ts";
 import { mebibyte, poolInFile, type ReflinkTestPool } from "./reflink-test-pools.ts";
@@ -20,11 +18,7 @@ beforeEach(async () => {
 
 afterEach(() => testPool[Symbol.asyncDispose]());
 
-const device = (serial: number): DeviceRef => ({
-  deviceId: serial as DeviceId,
-  deviceName: deviceName(testPool.pool, serial),
-  sizeBytes: 16 * mebibyte,
-});
+const device = (serial: number) => testPool.device(serial);
 
 const content = Buffer.alloc(mebibyte, "what was written before ");
 

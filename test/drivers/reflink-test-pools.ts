@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, realpath, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { poolName } from "../../src/domain/identifiers.ts";
+import type { DeviceRef } from "../../src/domain/devices.ts";
+import { type DeviceId, deviceName, poolName } from "../../src/domain/identifiers.ts";
 import { createReflinkDriver, type ReflinkOptions } from "../../src/drivers/reflink/driver.ts";
 import { listLoops } from "../../src/system/block/attached-loops.ts";
 import { attachLoop, detachLoop } from "../../src/system/block/loop.ts";
@@ -18,6 +19,8 @@ const poolBytes = 512 * mebibyte;
 export interface ReflinkTestPool extends DriverTestPool {
   readonly dir: string;
   readonly options: ReflinkOptions;
+  /** Of 16 MiB. */
+  device(serial: number): DeviceRef;
 }
 
 function makeTestPool(dir: string, poolDir: string, takeDown: () => Promise<void>): ReflinkTestPool {
@@ -37,6 +40,11 @@ function makeTestPool(dir: string, poolDir: string, takeDown: () => Promise<void
     dir,
     pool,
     options,
+    device: (serial) => ({
+      deviceId: serial as DeviceId,
+      deviceName: deviceName(pool, serial),
+      sizeBytes: 16 * mebibyte,
+    }),
     connect: () => createReflinkDriver(options),
     leftOnHost: async () => [
       ...(await loops()).map((entry) => `${entry.path}: ${entry.backingFile}`),

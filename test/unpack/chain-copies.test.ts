@@ -4,35 +4,23 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Canceller } from "../../src/domain/cancellation.ts";
 import { aborted, invalidArgument, resourceExhausted, type SnapmillError } from "../../src/domain/errors.ts";
-import { type ChainId, diffId, digest } from "../../src/domain/identifiers.ts";
-import type { ImageLayer } from "../../src/images/image.ts";
+import type { ChainId } from "../../src/domain/identifiers.ts";
 import { acquireLock } from "../../src/system/file/locks.ts";
 import { chainIdsOf, type LayerStore, type LayerWriter, unpackChain } from "../../src/unpack/chain.ts";
 import { lockPath } from "../../src/unpack/layer-turns.ts";
 import { temporaryDirectory } from "../support/directories.ts";
-import { sha256 } from "../support/images.ts";
 import { until } from "../support/until.ts";
+import { imageOf } from "./chain-image.ts";
 
 const scratch = await temporaryDirectory();
 afterAll(() => scratch[Symbol.asyncDispose]());
 const lockDir = join(scratch.path, "locks");
 const copies = { file: "/pool/device.img", directory: "/pool/device.copies" };
 
-const layers = [0, 1, 2, 3, 4].map((number): ImageLayer => {
-  const hash = sha256(Buffer.from([number]));
-  const blob = { path: `/blobs/${number}`, offsetBytes: 0, lengthBytes: 10 };
-  return { digest: digest(hash), diffId: diffId(hash), compression: "gzip", blob };
-});
+const image = imageOf(5);
+const { layers } = image;
 const chainIds = chainIdsOf(layers);
 const numberOf = (chainId: ChainId): number => chainIds.indexOf(chainId);
-
-const image = {
-  reference: "oci:/x:y",
-  platform: "linux/amd64",
-  manifestDigest: digest(sha256(Buffer.alloc(0))),
-  layers,
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-};
 
 /** A pool that commits copies when the test says so. */
 class Pool implements LayerStore {

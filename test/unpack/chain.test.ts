@@ -4,32 +4,20 @@ import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type AbortKind, AbortReason, Canceller } from "../../src/domain/cancellation.ts";
 import { failedPrecondition, resourceExhausted, type SnapmillError } from "../../src/domain/errors.ts";
-import { type ChainId, diffId, digest, type SnapshotKey, snapshotKey } from "../../src/domain/identifiers.ts";
-import type { ImageLayer } from "../../src/images/image.ts";
+import { type ChainId, type SnapshotKey, snapshotKey } from "../../src/domain/identifiers.ts";
 import { acquireLock } from "../../src/system/file/locks.ts";
 import { chainIdsOf, type LayerStore, type LayerWriter, unpackChain } from "../../src/unpack/chain.ts";
 import { lockPath } from "../../src/unpack/layer-turns.ts";
 import type { ApplyRequest } from "../../src/unpack/protocol.ts";
 import { temporaryDirectory } from "../support/directories.ts";
-import { sha256 } from "../support/images.ts";
 import { until } from "../support/until.ts";
+import { imageOf } from "./chain-image.ts";
 
 const locks = await temporaryDirectory();
 afterAll(() => locks[Symbol.asyncDispose]());
 
-const layers = [0, 1, 2, 3].map((number): ImageLayer => {
-  const hash = sha256(Buffer.from([number]));
-  const blob = { path: `/blobs/${number}`, offsetBytes: number, lengthBytes: 10 };
-  return { digest: digest(hash), diffId: diffId(hash), compression: "gzip", blob };
-});
-
-const image = {
-  reference: "oci:/x:y",
-  platform: "linux/amd64",
-  manifestDigest: digest(sha256(Buffer.alloc(0))),
-  layers,
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-};
+const image = imageOf(4);
+const { layers } = image;
 
 const applied = { bytes: 1, entries: 1, spentMs: { waiting: 0, writing: 0, flush: 0, mounting: 0 }, periods: {} };
 
