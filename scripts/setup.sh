@@ -42,7 +42,13 @@ case $purpose in
     )
     if has_chromium_package; then private_tools+=(chromium-headless-shell:chromium-headless-shell); fi
     ;;
-  bench) private_tools+=(umoci:umoci containerd:containerd ctr:containerd docker-registry:docker-registry unpigz:pigz zstd:zstd igzip:isal) ;;
+  bench)
+    private_tools+=(
+      umoci:umoci containerd:containerd ctr:containerd docker-registry:docker-registry unpigz:pigz zstd:zstd igzip:isal
+      # For the guest, which has no network: there they are system tools.
+      dmsetup:dmsetup thin_check:thin-provisioning-tools
+    )
+    ;;
   *) fail "usage: scripts/setup.sh run|test|bench [SCRIPT ARGS...]" ;;
 esac
 shift
