@@ -118,7 +118,11 @@ try {
   if (values.only !== "guest") await compare("host");
   if (values.only !== "host") {
     if (thinPoolsAreHere()) await compare("thin-pool");
-    else process.exitCode = await runSelfInGuest(import.meta.path, [...process.argv.slice(2), "--only", "guest"]);
+    else {
+      // Here, since the guest has no network.
+      await setUp();
+      process.exitCode = await runSelfInGuest(import.meta.path, [...process.argv.slice(2), "--only", "guest"]);
+    }
   }
 } catch (error) {
   console.error(signal.aborted ? "interrupted: everything was taken down" : error);
